@@ -1,0 +1,41 @@
+//! What executes commands.
+//!
+//! Every backend takes the same [`Command`]s and answers the same [`Value`]s: [`rest`] over HTTP, and behind features
+//! `native` over TCP and `memory` in this process. The conformance cases of feature `testing` hold for all of them.
+
+pub mod rest;
+
+#[cfg(feature = "memory")]
+pub mod memory;
+#[cfg(feature = "native")]
+pub mod native;
+
+use crate::command::{CallOptions, Command};
+use crate::error::Result;
+use crate::platform::{BoxFuture, MaybeSend};
+use crate::value::Value;
+
+/// The result of one entry of a pipeline or transaction.
+pub type Reply = Result<Value>;
+
+/// Executes commands. Implement it to put something else behind a [`Client`](crate::Client).
+///
+/// The contract:
+/// * An error reply of Redis is an `Err` made by [`Error::redis`](crate::Error::redis).
+/// * An `Err` says truthfully whether the command ran ([`Error::outcome`](crate::Error::outcome)); `MaybeApplied` when
+///   in doubt.
+/// * A command whose [`replay_safety`](Command::replay_safety) is `Unsafe` is never executed twice.
+/// * Dropping the returned future gives up the call; the command may still run.
+/// * No error, log line or `Debug` output holds an argument or a value.
+pub trait Backend: MaybeSend + 'static {
+    /// Executes one command.
+    fn execute<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> BoxFuture<'a, Reply>;
+
+    /// Executes commands in order, not atomically: exactly one result for each, where one bad entry does not lose the
+    /// others.
+    fn pipeline<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Vec<Reply>>;
+
+    /// Executes commands atomically: all one after another with nothing between. A transaction that was discarded is one
+    /// `Err`, and none of it ran. A command that fails at run time is an `Err` in its place and does not undo the others.
+    fn transaction<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Result<Vec<Reply>>>;
+}

@@ -1,0 +1,206 @@
+//! Redis over HTTP: encode → attempts → decode.
+
+mod requests;
+mod reqwest;
+mod transport;
+mod wire;
+
+pub use transport::{HttpRequest, HttpResponse, Transport};
+
+use crate::clock::{self, Instant};
+use crate::command::{CallOptions, ReplaySafety};
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::platform;
+use crate::retry::{Attempts, RetryPolicy};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+use wire::Encoding;
+
+/// Executes commands on a REST server. Made by [`Config::build`].
+pub struct RestBackend {
+    transport: Arc<dyn Transport>,
+    endpoints: Endpoints,
+    headers: HeaderMap,
+    encoding: Encoding,
+    retry: RetryPolicy,
+    connect_timeout: Duration,
+    timeout: Duration,
+    deadline: Duration,
+    max_request_bytes: usize,
+    max_reply_bytes: usize,
+    max_pipeline_commands: usize,
+}
+
+/// The addresses of the three `POST` forms, made once. The path form extends `command`.
+struct Endpoints {
+    command: Url,
+    pipeline: Url,
+    transaction: Url,
+}
+
+impl Endpoints {
+    fn new(base: &Url) -> Self {
+        let with = |last: &str| {
+            let mut url = base.clone();
+            url.set_path(&format!("{}/{last}", base.path().trim_end_matches('/')));
+            url
+        };
+        Self { command: with(""), pipeline: with("pipeline"), transaction: with("multi-exec") }
+    }
+}
+
+impl fmt::Debug for RestBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RestBackend")
+    }
+}
+
+/// A request as it goes out in every attempt.
+struct Outgoing {
+    url: Url,
+    body: Bytes,
+}
+
+impl RestBackend {
+    /// Checks `config`. Does no I/O.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`].
+    pub fn new(config: Config) -> Result<Self> {
+        config.check_limits()?;
+        let endpoints = Endpoints::new(&config.parsed_url()?);
+        let mut token = HeaderValue::try_from(format!("Bearer {}", config.checked_token()?))
+            .map_err(|_| Error::new(ErrorKind::Config, "the token holds a character that a header cannot have"))?;
+        // Kept out of the HTTP library's debug output and of HTTP/2's compression tables.
+        token.set_sensitive(true);
+        let mut headers = HeaderMap::with_capacity(4);
+        headers.insert(AUTHORIZATION, token);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let encoding = if config.base64 { Encoding::Base64 } else { Encoding::Plain };
+        if encoding == Encoding::Base64 {
+            headers.insert("upstash-encoding", HeaderValue::from_static("base64"));
+        }
+        let transport = match config.transport {
+            Some(transport) => transport,
+            None => Arc::new(reqwest::Reqwest::new(config.connect_timeout)?),
+        };
+        Ok(Self {
+            transport,
+            endpoints,
+            headers,
+            encoding,
+            retry: config.retry,
+            connect_timeout: config.connect_timeout,
+            timeout: config.timeout,
+            deadline: config.deadline,
+            max_request_bytes: config.max_request_bytes,
+            max_reply_bytes: config.max_reply_bytes,
+            max_pipeline_commands: config.max_pipeline_commands,
+        })
+    }
+
+    /// When a call that starts now must be over.
+    fn deadline(&self, options: &CallOptions) -> Instant {
+        clock::after(options.deadline.unwrap_or(self.deadline))
+    }
+
+    fn attempts(&self, deadline: Instant, options: &CallOptions) -> Attempts<'_> {
+        Attempts::start(&self.retry, self.connect_timeout, deadline, options.no_retry)
+    }
+
+    /// One attempt: sends, and reads the reply by `read`.
+    async fn attempt<T>(
+        &self,
+        outgoing: &Outgoing,
+        limit: Duration,
+        read: impl Fn(&[u8]) -> Result<Result<T>, wire::Unreadable>,
+    ) -> Result<T> {
+        let request = HttpRequest::new(outgoing.url.clone(), self.headers.clone(), outgoing.body.clone(), self.max_reply_bytes);
+        let response = platform::timeout(limit, self.transport.send(request))
+            .await
+            .ok_or_else(|| Error::new(ErrorKind::Timeout, "no reply within the attempt's timeout"))??;
+        interpret(&response, read)
+    }
+
+    /// Attempts until one succeeds or the policy gives up.
+    async fn call<T>(
+        &self,
+        outgoing: &Outgoing,
+        safety: ReplaySafety,
+        options: &CallOptions,
+        read: impl Fn(&[u8]) -> Result<Result<T>, wire::Unreadable>,
+    ) -> Result<T> {
+        let mut attempts = self.attempts(self.deadline(options), options);
+        let timeout = options.timeout.unwrap_or(self.timeout);
+        loop {
+            let Some(limit) = attempts.begin(timeout) else { return Err(attempts.finish(attempts.expired(), safety)) };
+            let error = match self.attempt(outgoing, limit, &read).await {
+                Ok(reply) => return Ok(reply),
+                Err(error) => error,
+            };
+            attempts.note(&error);
+            let wait = if attempts.allows(&error, safety) { attempts.wait(&error) } else { None };
+            match wait {
+                Some(wait) => {
+                    tracing::debug!(kind = ?error.kind(), status = error.status(), ?wait, "trying again");
+                    platform::sleep(wait).await;
+                }
+                None => return Err(attempts.finish(error, safety)),
+            }
+        }
+    }
+}
+
+/// The body first, then the status: a 200 can hold an error, a 502 a page of HTML.
+fn interpret<T>(response: &HttpResponse, read: impl Fn(&[u8]) -> Result<Result<T>, wire::Unreadable>) -> Result<T> {
+    let status = response.status;
+    let success = (200..300).contains(&status);
+    let error = match read(&response.body) {
+        Ok(Ok(reply)) if success => return Ok(reply),
+        Ok(Err(error)) => {
+            let kind = status_kind(status);
+            match kind {
+                // A proxy's 5xx may carry the error of a server behind it that had started.
+                ErrorKind::Http if status >= 500 => error.with_outcome(Outcome::MaybeApplied),
+                ErrorKind::RateLimited | ErrorKind::Unauthorized => error.with_kind(kind),
+                _ => error,
+            }
+        }
+        Err(unreadable) if success => Error::new(ErrorKind::Decode, "the reply cannot be read").with_source(unreadable),
+        Ok(Ok(_)) | Err(_) => {
+            let outcome = if status >= 500 || success { Outcome::MaybeApplied } else { Outcome::NotApplied };
+            Error::new(status_kind(status), status_text(status)).with_outcome(outcome)
+        }
+    };
+    Err(error.with_status(status).with_retry_after(retry_after(&response.headers)))
+}
+
+const fn status_kind(status: u16) -> ErrorKind {
+    match status {
+        429 => ErrorKind::RateLimited,
+        401 | 403 => ErrorKind::Unauthorized,
+        _ => ErrorKind::Http,
+    }
+}
+
+const fn status_text(status: u16) -> &'static str {
+    match status {
+        300..=399 => "the server redirects, which is not followed because the token would travel: set the final address",
+        401 | 403 => "the server does not accept the token",
+        404 => "there is no REST server at this address",
+        405 => "the server at this address does not take POST",
+        413 => "the request is too large for the server",
+        429 => "the server asks to slow down",
+        _ => "the server, or something before it, did not answer with a reply",
+    }
+}
+
+/// `Retry-After` in seconds. Its other form, a date, is rare and not read.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}

@@ -1,0 +1,239 @@
+//! The [`Backend`] of [`RestBackend`]: which requests commands become, and which of them go again.
+
+use super::{Outgoing, RestBackend, wire};
+use crate::backend::{Backend, Reply};
+use crate::command::{CallOptions, Command, ReplaySafety};
+use crate::error::{Error, ErrorKind, Result};
+use crate::platform::{self, BoxFuture};
+use crate::retry::{Attempts, is_refused};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use std::collections::HashSet;
+use std::ops::Range;
+use wire::NotUtf8;
+
+/// What may stand in a path segment or query as it is.
+const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+impl Backend for RestBackend {
+    fn execute<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> BoxFuture<'a, Reply> {
+        Box::pin(async move {
+            let outgoing = self.single(command)?;
+            self.call(&outgoing, command.replay_safety(), options, |body| wire::decode_one(body, self.encoding)).await
+        })
+    }
+
+    fn pipeline<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Vec<Reply>> {
+        Box::pin(async move {
+            let chunks = match self.chunks(commands, self.max_pipeline_commands) {
+                Ok(chunks) => chunks,
+                Err(error) => return commands.iter().map(|_| Err(error.clone())).collect(),
+            };
+            let deadline = self.deadline(options);
+            let mut replies = Vec::with_capacity(commands.len());
+            for (range, body) in chunks {
+                let attempts = self.attempts(deadline, options);
+                replies.extend(self.pipeline_request(&commands[range], body, attempts, options).await);
+            }
+            replies
+        })
+    }
+
+    fn transaction<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Result<Vec<Reply>>> {
+        Box::pin(async move {
+            let mut chunks = self.chunks(commands, usize::MAX)?;
+            let (Some((_, body)), true) = (chunks.pop(), chunks.is_empty()) else {
+                return Err(too_large(self.max_request_bytes).with_detail("a transaction is never split"));
+            };
+            let outgoing = Outgoing { url: self.endpoints.transaction.clone(), body: body.into() };
+            let safety = commands.iter().map(Command::replay_safety).max().unwrap_or(ReplaySafety::ReadOnly);
+            let read = |body: &[u8]| wire::decode_many(body, commands.len(), self.encoding);
+            self.call(&outgoing, safety, options, read).await.map_err(|error| match error.kind() {
+                ErrorKind::Redis => error.with_kind(ErrorKind::Discarded),
+                _ => error,
+            })
+        })
+    }
+}
+
+impl RestBackend {
+    /// The request of one command: JSON, or the path form where an argument is not UTF-8.
+    fn single(&self, command: &Command) -> Result<Outgoing> {
+        let mut body = Vec::new();
+        let outgoing = match wire::encode(command, &mut body) {
+            Ok(()) => Outgoing { url: self.endpoints.command.clone(), body: body.into() },
+            Err(NotUtf8(place)) => self.path_form(command, place)?,
+        };
+        if outgoing.body.len() > self.max_request_bytes {
+            return Err(too_large(self.max_request_bytes));
+        }
+        Ok(outgoing)
+    }
+
+    /// The path form: the body is the argument at `place`, raw; the ones before it are path segments; after it only
+    /// name–value pairs can follow, as the query.
+    fn path_form(&self, command: &Command, place: usize) -> Result<Outgoing> {
+        let refuse = |reason: &'static str| Err(Error::new(ErrorKind::InvalidCommand, reason).with_detail(format!("argument {place}")));
+        let mut parts = command.parts();
+        let mut path = self.endpoints.command.path().trim_end_matches('/').to_owned();
+        for part in parts.by_ref().take(place) {
+            let segment = std::str::from_utf8(part).unwrap_or_default();
+            if matches!(segment, "" | "." | "..") {
+                return refuse("REST cannot carry bytes that are not UTF-8 beside an argument that no URL path can hold");
+            }
+            path.push('/');
+            path.extend(utf8_percent_encode(segment, KEPT));
+        }
+        let Some(raw) = parts.next().filter(|_| place > 0) else { return refuse("a command name must be text") };
+        let rest: Vec<_> = parts.map(std::str::from_utf8).collect::<Result<_, _>>().unwrap_or_else(|_| vec![""]);
+        if !rest.len().is_multiple_of(2) {
+            return refuse("REST carries bytes that are not UTF-8 only as the last argument, or before name-value pairs");
+        }
+        let query: Vec<_> = rest
+            .chunks_exact(2)
+            .map(|pair| format!("{}={}", utf8_percent_encode(pair[0], KEPT), utf8_percent_encode(pair[1], KEPT)))
+            .collect();
+        let mut url = self.endpoints.command.clone();
+        url.set_path(&path);
+        url.set_query((!query.is_empty()).then(|| query.join("&")).as_deref());
+        Ok(Outgoing { url, body: raw.to_vec().into() })
+    }
+
+    /// The bodies of the requests that carry `commands`, none longer than the limits allow.
+    fn chunks(&self, commands: &[Command], most: usize) -> Result<Vec<(Range<usize>, Vec<u8>)>> {
+        let mut chunks = Vec::new();
+        let (mut start, mut body) = (0, vec![b'[']);
+        for (index, command) in commands.iter().enumerate() {
+            let before = body.len();
+            if index > start {
+                body.push(b',');
+            }
+            wire::encode(command, &mut body).map_err(|NotUtf8(place)| {
+                Error::new(ErrorKind::InvalidCommand, "a pipeline cannot carry bytes that are not UTF-8: send that command alone")
+                    .with_detail(format!("entry {index}, argument {place}"))
+            })?;
+            // One byte for the closing bracket.
+            if body.len() < self.max_request_bytes && index - start < most {
+                continue;
+            }
+            let own = body.split_off(before);
+            if index > start {
+                body.push(b']');
+                chunks.push((start..index, std::mem::replace(&mut body, vec![b'['])));
+            }
+            start = index;
+            body.extend_from_slice(own.strip_prefix(b",").unwrap_or(&own));
+            if body.len() >= self.max_request_bytes {
+                return Err(too_large(self.max_request_bytes).with_detail(format!("entry {index}")));
+            }
+        }
+        body.push(b']');
+        chunks.push((start..commands.len(), body));
+        Ok(chunks)
+    }
+
+    /// One pipeline request with its attempts. After a failure in which it may have run, only entries that may run twice
+    /// go again.
+    async fn pipeline_request(&self, entries: &[Command], body: Vec<u8>, mut attempts: Attempts<'_>, options: &CallOptions) -> Vec<Reply> {
+        let mut replies: Vec<Option<Reply>> = entries.iter().map(|_| None).collect();
+        let mut pending: Vec<usize> = (0..entries.len()).collect();
+        let mut outgoing = Outgoing { url: self.endpoints.pipeline.clone(), body: body.into() };
+        while !pending.is_empty() {
+            let result = match attempts.begin(options.timeout.unwrap_or(self.timeout)) {
+                Some(limit) => {
+                    let read = |body: &[u8]| wire::decode_many(body, pending.len(), self.encoding);
+                    self.attempt(&outgoing, limit, read).await
+                }
+                None => Err(attempts.expired()),
+            };
+            let (again, error) = match result {
+                Ok(fresh) => {
+                    for (&index, reply) in pending.iter().zip(fresh) {
+                        replies[index] = Some(reply);
+                    }
+                    match refused_tail(&pending, &replies) {
+                        Some(tail) => tail,
+                        None => break,
+                    }
+                }
+                Err(error) => {
+                    attempts.note(&error);
+                    let (again, given_up): (Vec<_>, Vec<_>) = split(entries, &pending, &attempts, &error);
+                    for index in given_up {
+                        replies[index] = Some(Err(attempts.finish(error.clone(), entries[index].replay_safety())));
+                    }
+                    (again, error)
+                }
+            };
+            let wait = if again.is_empty() { None } else { attempts.wait(&error) };
+            let Some(wait) = wait else {
+                for index in again {
+                    replies[index] = Some(Err(attempts.finish(error.clone(), entries[index].replay_safety())));
+                }
+                break;
+            };
+            tracing::debug!(kind = ?error.kind(), status = error.status(), ?wait, entries = again.len(), "trying again");
+            platform::sleep(wait).await;
+            if again.len() < pending.len() {
+                outgoing.body = encode_again(entries, &again).into();
+            }
+            pending = again;
+        }
+        let lost = || Err(Error::new(ErrorKind::Decode, "no reply for this command"));
+        replies.into_iter().map(|reply| reply.unwrap_or_else(lost)).collect()
+    }
+}
+
+fn too_large(limit: usize) -> Error {
+    Error::new(ErrorKind::InvalidCommand, "the request is larger than allowed").with_detail(format!("the limit is {limit} bytes"))
+}
+
+/// The entries from the first refused one (`LOADING` …) to the end, if all of them were refused: those can go again without
+/// overtaking one that ran.
+fn refused_tail(pending: &[usize], replies: &[Option<Reply>]) -> Option<(Vec<usize>, Error)> {
+    let refused = |index: usize| match &replies[index] {
+        Some(Err(error)) if is_refused(error) => Some(error),
+        _ => None,
+    };
+    let first = pending.iter().position(|&index| refused(index).is_some())?;
+    let tail = &pending[first..];
+    let error = refused(tail[0])?;
+    tail.iter().all(|&index| refused(index).is_some()).then(|| (tail.to_vec(), error.clone()))
+}
+
+/// Parts the pending entries into those that may go again after `error` and those that may not.
+///
+/// A write that may run twice by itself must not when an entry after it may not: `SET n 1` sent again after `INCR n` would
+/// undo the increment. So it stays behind when such an entry shares an argument with it.
+fn split(entries: &[Command], pending: &[usize], attempts: &Attempts<'_>, error: &Error) -> (Vec<usize>, Vec<usize>) {
+    let (mut again, mut given_up) = (Vec::new(), Vec::new());
+    let mut touched: HashSet<&[u8]> = HashSet::new();
+    for &index in pending.iter().rev() {
+        let entry = &entries[index];
+        let safety = entry.replay_safety();
+        let undoes = || match entry.arguments().len() {
+            0 => !touched.is_empty(),
+            _ => entry.arguments().any(|arg| touched.contains(arg)),
+        };
+        if attempts.allows(error, safety) && (!attempts.may_have_run() || safety == ReplaySafety::ReadOnly || !undoes()) {
+            again.push(index);
+        } else {
+            touched.extend(entry.arguments());
+            given_up.push(index);
+        }
+    }
+    again.reverse();
+    (again, given_up)
+}
+
+/// These entries encoded before, so they do again.
+fn encode_again(entries: &[Command], indices: &[usize]) -> Vec<u8> {
+    let mut body = vec![b'['];
+    for (place, &index) in indices.iter().enumerate() {
+        if place > 0 {
+            body.push(b',');
+        }
+        let _ = wire::encode(&entries[index], &mut body);
+    }
+    body.push(b']');
+    body
+}

@@ -1,0 +1,147 @@
+//! The built-in [`Transport`], and the only file that names `reqwest`.
+
+use super::transport::{HttpRequest, HttpResponse, Transport};
+use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::platform::BoxFuture;
+use bytes::{Bytes, BytesMut};
+use std::fmt;
+use std::time::Duration;
+
+/// How long an idle connection is kept. Common proxies close theirs after 60 s; a connection that is closed by both sides
+/// at once costs an attempt.
+const IDLE: Duration = Duration::from_secs(50);
+
+#[derive(Clone)]
+pub(super) struct Reqwest {
+    client: ::reqwest::Client,
+}
+
+impl Reqwest {
+    pub(super) fn new(connect_timeout: Duration) -> Result<Self> {
+        let builder = ::reqwest::Client::builder()
+            .connect_timeout(connect_timeout)
+            .redirect(::reqwest::redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .tcp_nodelay(true)
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(usize::MAX)
+            .user_agent(concat!("redis-rest/", env!("CARGO_PKG_VERSION")));
+        #[cfg(feature = "rustls")]
+        let builder = builder.tls_backend_preconfigured(tls::config()?);
+        let client = builder
+            .build()
+            .map_err(|error| Error::new(ErrorKind::Config, "the HTTP client cannot be set up").with_source(Cause::of(error)))?;
+        Ok(Self { client })
+    }
+
+    async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse> {
+        let mut outgoing = ::reqwest::Request::new(http::Method::POST, request.url);
+        *outgoing.headers_mut() = request.headers;
+        *outgoing.body_mut() = Some(request.body.into());
+        let mut response = self.client.execute(outgoing).await.map_err(classify)?;
+        let too_large = || Error::new(ErrorKind::ReplyTooLarge, "the reply is larger than allowed");
+        if response.content_length().is_some_and(|length| length > request.max_reply_bytes as u64) {
+            return Err(too_large().with_status(response.status().as_u16()));
+        }
+        let status = response.status().as_u16();
+        let headers = std::mem::take(response.headers_mut());
+        let first = response.chunk().await.map_err(classify)?.unwrap_or_default();
+        let body = match response.chunk().await.map_err(classify)? {
+            None => first,
+            Some(second) => {
+                let mut all = BytesMut::with_capacity(first.len() + second.len());
+                all.extend_from_slice(&first);
+                let mut next: Option<Bytes> = Some(second);
+                while let Some(chunk) = next {
+                    if all.len() + chunk.len() > request.max_reply_bytes {
+                        return Err(too_large().with_status(status));
+                    }
+                    all.extend_from_slice(&chunk);
+                    next = response.chunk().await.map_err(classify)?;
+                }
+                all.freeze()
+            }
+        };
+        if body.len() > request.max_reply_bytes {
+            return Err(too_large().with_status(status));
+        }
+        Ok(HttpResponse { status, headers, body })
+    }
+}
+
+impl Transport for Reqwest {
+    fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
+        Box::pin(self.exchange(request))
+    }
+}
+
+/// Whether anything may have left is what matters: only errors of connecting (name, TCP, TLS) are sure.
+fn classify(error: ::reqwest::Error) -> Error {
+    let (kind, message) = if error.is_connect() {
+        (ErrorKind::Connect, "no connection to the server")
+    } else if error.is_timeout() {
+        (ErrorKind::Timeout, "the attempt took too long")
+    } else if error.is_builder() {
+        return Error::new(ErrorKind::InvalidCommand, "the request cannot be built").with_source(Cause::of(error));
+    } else {
+        (ErrorKind::Io, "the connection broke")
+    };
+    let outcome = if kind == ErrorKind::Connect { Outcome::NotApplied } else { Outcome::MaybeApplied };
+    Error::new(kind, message).with_outcome(outcome).with_source(Cause::of(error))
+}
+
+/// The chain of causes as text, without the URL.
+struct Cause(String);
+
+impl Cause {
+    fn of(error: ::reqwest::Error) -> Self {
+        let error = error.without_url();
+        let mut text = String::new();
+        let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(&error);
+        while let Some(error) = cause {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        Self(text)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Cause {}
+
+#[cfg(feature = "rustls")]
+mod tls {
+    use crate::error::{Error, ErrorKind, Result};
+    use rustls::ClientConfig;
+    use rustls_platform_verifier::BuilderVerifierExt as _;
+    use std::sync::Arc;
+
+    /// rustls with the ring provider (no build tools beyond a C compiler) and the platform's root certificates.
+    pub(super) fn config() -> Result<ClientConfig> {
+        let failed = |error: rustls::Error| Error::new(ErrorKind::Config, "TLS cannot be set up").with_source(error);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(failed)?
+            .with_platform_verifier()
+            .map_err(failed)?
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(config)
+    }
+}

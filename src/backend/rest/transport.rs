@@ -1,0 +1,63 @@
+//! [`Transport`]: moves one HTTP request. Implement it where the built-in client does not run.
+
+use crate::error::Error;
+use crate::platform::{BoxFuture, MaybeSend};
+use bytes::Bytes;
+use http::HeaderMap;
+use std::fmt;
+use url::Url;
+
+/// One HTTP request. Always a `POST`.
+#[non_exhaustive]
+pub struct HttpRequest {
+    /// Where to.
+    pub url: Url,
+    /// All headers, the token's included.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// Reading a longer body must end in [`ErrorKind::ReplyTooLarge`](crate::ErrorKind::ReplyTooLarge).
+    pub max_reply_bytes: usize,
+}
+
+impl HttpRequest {
+    pub(crate) fn new(url: Url, headers: HeaderMap, body: Bytes, max_reply_bytes: usize) -> Self {
+        Self { url, headers, body, max_reply_bytes }
+    }
+}
+
+/// Shows neither address nor headers.
+impl fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpRequest({} bytes)", self.body.len())
+    }
+}
+
+/// One HTTP response, read to its end.
+#[derive(Clone)]
+#[allow(clippy::exhaustive_structs, reason = "transports make it")]
+pub struct HttpResponse {
+    /// The status code.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The whole body, decompressed.
+    pub body: Bytes,
+}
+
+/// Shows the status and the length.
+impl fmt::Debug for HttpResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpResponse({}, {} bytes)", self.status, self.body.len())
+    }
+}
+
+/// Moves one HTTP request and reads its response to the end.
+///
+/// The contract: any status is a response, not an error; redirects are not followed (a token must not travel); an error
+/// says by its [`outcome`](Error::outcome) whether anything may have left: [`ErrorKind::Connect`](crate::ErrorKind::Connect)
+/// only when nothing has. Timeouts are the caller's: dropping the future must abandon the request.
+pub trait Transport: MaybeSend + 'static {
+    /// Sends `request`.
+    fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse, Error>>;
+}

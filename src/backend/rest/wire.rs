@@ -1,0 +1,328 @@
+//! Bytes on the wire and values in memory. Pure: no I/O, no retry.
+
+use crate::backend::Reply;
+use crate::command::Command;
+use crate::error::{Error, Result, ServerError};
+use crate::value::Value;
+use bytes::Bytes;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use std::fmt;
+
+/// The argument at this place (0 is the name) is not UTF-8, so JSON cannot carry it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NotUtf8(pub(crate) usize);
+
+/// Appends `command` as a JSON array of strings.
+pub(crate) fn encode(command: &Command, out: &mut Vec<u8>) -> Result<(), NotUtf8> {
+    out.reserve(command.byte_len() + 3 * command.parts().len() + 2);
+    out.push(b'[');
+    for (index, part) in command.parts().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        let text = std::str::from_utf8(part).map_err(|_| NotUtf8(index))?;
+        encode_string(text, out);
+    }
+    out.push(b']');
+    Ok(())
+}
+
+/// Appends `text` as a JSON string: runs without special characters are copied whole.
+fn encode_string(text: &str, out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    out.push(b'"');
+    let bytes = text.as_bytes();
+    let mut copied = 0;
+    for (index, &byte) in bytes.iter().enumerate() {
+        if byte >= b' ' && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.extend_from_slice(&bytes[copied..index]);
+        copied = index + 1;
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            _ => out.extend_from_slice(&[b'\\', b'u', b'0', b'0', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]),
+        }
+    }
+    out.extend_from_slice(&bytes[copied..]);
+    out.push(b'"');
+}
+
+/// How strings in a reply are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    /// As they are.
+    Plain,
+    /// In base64, except the status `OK`.
+    Base64,
+}
+
+/// Why a body is no reply. Holds no part of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} at line {1} column {2}")]
+pub(crate) struct Unreadable(&'static str, usize, usize);
+
+impl Unreadable {
+    fn of(error: &serde_json::Error) -> Self {
+        use serde_json::error::Category;
+        let what = match error.classify() {
+            Category::Eof => "the JSON ends early",
+            Category::Syntax | Category::Io => "no JSON",
+            // The messages of the visitors below are constant; those of serde may quote the reply.
+            Category::Data => "no reply of the REST protocol",
+        };
+        Self(what, error.line(), error.column())
+    }
+}
+
+/// Reads the reply to one command.
+pub(crate) fn decode_one(body: &[u8], encoding: Encoding) -> Result<Reply, Unreadable> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let reply = ReplySeed(encoding).deserialize(&mut json).and_then(|reply| json.end().map(|()| reply));
+    reply.map_err(|error| Unreadable::of(&error))
+}
+
+/// Reads the replies to a pipeline or transaction: an array of exactly `count`, or one error for the whole.
+pub(crate) fn decode_many(body: &[u8], count: usize, encoding: Encoding) -> Result<Result<Vec<Reply>>, Unreadable> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let replies = RepliesSeed { count, encoding }.deserialize(&mut json).and_then(|replies| json.end().map(|()| replies));
+    replies.map_err(|error| Unreadable::of(&error))
+}
+
+/// One `{"result": …}` or `{"error": "…"}`.
+#[derive(Clone, Copy)]
+struct ReplySeed(Encoding);
+
+impl<'de> DeserializeSeed<'de> for ReplySeed {
+    type Value = Reply;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Reply, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ReplySeed {
+    type Value = Reply;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with a result or an error")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Reply, A::Error> {
+        let mut reply = None;
+        while let Some(field) = map.next_key::<Field>()? {
+            match field {
+                Field::Result => reply = Some(Ok(map.next_value_seed(ValueSeed(self.0))?)),
+                Field::Error => reply = Some(Err(Error::redis(ServerError::new(map.next_value::<String>()?)))),
+                Field::Other => {
+                    map.next_value::<serde::de::IgnoredAny>()?;
+                }
+            }
+        }
+        reply.ok_or_else(|| A::Error::custom("neither a result nor an error"))
+    }
+}
+
+enum Field {
+    Result,
+    Error,
+    Other,
+}
+
+impl<'de> serde::Deserialize<'de> for Field {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+        impl Visitor<'_> for Names {
+            type Value = Field;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a field name")
+            }
+            fn visit_str<E>(self, name: &str) -> Result<Field, E> {
+                Ok(match name {
+                    "result" => Field::Result,
+                    "error" => Field::Error,
+                    _ => Field::Other,
+                })
+            }
+        }
+        deserializer.deserialize_identifier(Names)
+    }
+}
+
+/// The replies to a pipeline, or one error object.
+struct RepliesSeed {
+    count: usize,
+    encoding: Encoding,
+}
+
+impl<'de> DeserializeSeed<'de> for RepliesSeed {
+    type Value = Result<Vec<Reply>>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for RepliesSeed {
+    type Value = Result<Vec<Reply>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of replies, or one error")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        match ReplySeed(self.encoding).visit_map(map)? {
+            Err(error) => Ok(Err(error)),
+            Ok(_) => Err(A::Error::custom("one result for many commands")),
+        }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        // The count is ours, so it is safe to reserve.
+        let mut replies = Vec::with_capacity(self.count);
+        while let Some(reply) = seq.next_element_seed(ReplySeed(self.encoding))? {
+            if replies.len() == self.count {
+                return Err(A::Error::custom("more replies than commands"));
+            }
+            replies.push(reply);
+        }
+        if replies.len() < self.count {
+            return Err(A::Error::custom("fewer replies than commands"));
+        }
+        Ok(Ok(replies))
+    }
+}
+
+/// One value of a result. Nesting ends at serde_json's limit of 128.
+#[derive(Clone, Copy)]
+struct ValueSeed(Encoding);
+
+impl<'de> DeserializeSeed<'de> for ValueSeed {
+    type Value = Value;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ValueSeed {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("null, an integer, a string or an array")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Nil)
+    }
+
+    fn visit_i64<E>(self, n: i64) -> Result<Value, E> {
+        Ok(Value::Int(n))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, n: u64) -> Result<Value, E> {
+        n.try_into().map(Value::Int).map_err(|_| E::custom("an integer beyond 64 bits"))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Value, E> {
+        // Padded base64 has a length divisible by four, so these two letters are always the status.
+        if text == "OK" {
+            return Ok(Value::Okay);
+        }
+        match self.0 {
+            Encoding::Plain => Ok(Value::Bytes(Bytes::copy_from_slice(text.as_bytes()))),
+            Encoding::Base64 => base64_simd::STANDARD
+                .decode_to_vec(text)
+                .map(|bytes| Value::Bytes(bytes.into()))
+                .map_err(|_| E::custom("a string that is not base64")),
+        }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element_seed(self)? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+
+    /// An error inside an array.
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
+        match ReplySeed(self.0).visit_map(map)? {
+            Ok(_) => Err(A::Error::custom("a result inside a result")),
+            Err(error) => match error.server_error() {
+                Some(server) => Ok(Value::Error(server.clone())),
+                None => Err(A::Error::custom("an error without a text")),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cmd;
+
+    fn encoded(command: &Command) -> String {
+        let mut out = Vec::new();
+        encode(command, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn commands_are_arrays_of_json_strings() {
+        let command = cmd("SET").arg("k\"\\\u{1}\n").arg("ü😀\u{2028}").arg(7);
+        assert_eq!(encoded(&command), "[\"SET\",\"k\\\"\\\\\\u0001\\n\",\"ü😀\u{2028}\",\"7\"]");
+        assert_eq!(encode(&cmd("SET").arg("k").arg(&b"\xff"[..]), &mut Vec::new()), Err(NotUtf8(2)));
+    }
+
+    #[test]
+    fn values_in_base64() {
+        let body = br#"{"result":["OK","T0s=",null,-9223372036854775808,["/w=="],""]}"#;
+        let value = decode_one(body, Encoding::Base64).unwrap().unwrap();
+        let wanted = vec![
+            Value::Okay,
+            Value::bytes("OK"),
+            Value::Nil,
+            Value::Int(i64::MIN),
+            Value::Array(vec![Value::bytes(&b"\xff"[..])]),
+            Value::bytes(""),
+        ];
+        assert!(value == Value::Array(wanted));
+    }
+
+    #[test]
+    fn errors_win_over_nothing() {
+        let error = decode_one(br#"{"error":"WRONGTYPE Operation against a key"}"#, Encoding::Base64).unwrap().unwrap_err();
+        assert_eq!(error.redis_code(), Some("WRONGTYPE"));
+        let mut replies = decode_many(br#"[{"result":"/w=="},{"error":"ERR syntax error"}]"#, 2, Encoding::Base64).unwrap().unwrap();
+        assert!(replies.pop().unwrap().is_err());
+        assert!(decode_many(br#"{"error":"EXECABORT"}"#, 2, Encoding::Base64).unwrap().is_err());
+    }
+
+    #[test]
+    fn what_is_no_reply_is_unreadable_and_never_quoted() {
+        for body in [
+            "",
+            "<html>s3cret",
+            "{",
+            r#"{"result":"s3cret"}"#,
+            r#"{"result":1.5}"#,
+            r#"{"result":18446744073709551615}"#,
+            "[]",
+            "1",
+            r#"{"other":"s3cret"}"#,
+            r#"{"result":null} s3cret"#,
+            r#"{"result":{"s3cret":1}}"#,
+            r#"{"error":1}"#,
+        ] {
+            let error = decode_one(body.as_bytes(), Encoding::Base64).unwrap_err();
+            assert!(!error.to_string().contains("s3cret"), "{error}");
+        }
+        let two = br#"[{"result":1},{"result":2}]"#;
+        assert!(decode_many(two, 1, Encoding::Base64).is_err());
+        assert!(decode_many(two, 3, Encoding::Base64).is_err());
+        let deep = format!("{{\"result\":{}", "[".repeat(100_000));
+        assert!(decode_one(deep.as_bytes(), Encoding::Base64).is_err());
+    }
+}

@@ -1,0 +1,216 @@
+//! Commands as data: a name, arguments, what the reply is read as, and whether it may be sent twice.
+//!
+//! [`cmd`](crate::cmd()) builds any command; the functions of [`crate::cmd`] build typed ones, one file for each group of
+//! Redis's documentation. No I/O here.
+
+mod arg;
+mod declare;
+pub(crate) mod groups;
+mod safety;
+mod typed;
+
+pub use arg::{ArgWriter, ToArg, ToArgs};
+pub use declare::Row;
+pub use safety::ReplaySafety;
+pub use typed::{CallOptions, Detached, Plain, Typed};
+
+use crate::error::{Error, ErrorKind};
+use crate::script::Script;
+use std::fmt;
+use std::ops::Range;
+
+/// One Redis command: its name and arguments, each any bytes.
+///
+/// ```
+/// use redis_rest::cmd;
+/// let set = cmd("SET").arg("visits").arg(41).arg("EX").arg(60);
+/// assert_eq!(set.name(), b"SET");
+/// assert_eq!(set.arguments().count(), 4);
+/// ```
+#[derive(Clone)]
+pub struct Command {
+    /// The name and all arguments, one after another.
+    buf: Vec<u8>,
+    /// Where each of them ends in `buf`.
+    ends: Vec<usize>,
+    safety: Option<ReplaySafety>,
+    /// Why this command cannot be sent; reported when it is.
+    invalid: Option<&'static str>,
+    /// The script behind an `EVALSHA`, for servers that do not have it yet.
+    script: Option<Script>,
+}
+
+/// A command by name, for anything that has no typed form. See [`Command`].
+pub fn cmd(name: &str) -> Command {
+    Command::new(name)
+}
+
+impl Command {
+    /// A command without arguments. A name of two words (`SCRIPT LOAD`) is a name and its first argument.
+    pub fn new(name: &str) -> Self {
+        let mut command = Self { buf: Vec::with_capacity(64), ends: Vec::with_capacity(4), safety: None, invalid: None, script: None };
+        for word in name.split_ascii_whitespace() {
+            command = command.arg(word);
+        }
+        if command.ends.is_empty() {
+            command.ends.push(0);
+            command.invalid = Some("the command has no name");
+        }
+        command
+    }
+
+    /// Adds exactly one argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl ToArg) -> Self {
+        self.push(arg);
+        self
+    }
+
+    /// Adds zero or more arguments: a slice, a `Vec`, an array, a map or a list of pairs.
+    #[must_use]
+    pub fn args(mut self, args: impl ToArgs) -> Self {
+        self.push_all(args);
+        self
+    }
+
+    /// As [`Command::arg`], in place.
+    pub fn push(&mut self, arg: impl ToArg) {
+        let mut writer = ArgWriter::new(&mut self.buf);
+        arg.write_arg(&mut writer);
+        if let Some(reason) = writer.failure() {
+            self.invalid = Some(reason);
+        }
+        self.ends.push(self.buf.len());
+    }
+
+    /// As [`Command::args`], in place.
+    pub fn push_all(&mut self, args: impl ToArgs) {
+        args.write_args(self);
+    }
+
+    /// Adds one argument before the one at `index`, for options that stand in the middle.
+    pub(crate) fn insert_arg(mut self, index: usize, text: &str) -> Self {
+        let at = self.ends[index];
+        self.buf.splice(at..at, text.bytes());
+        self.ends.insert(index + 1, at);
+        for end in &mut self.ends[index + 1..] {
+            *end += text.len();
+        }
+        self
+    }
+
+    /// States that this command may be sent again after a reply was lost, whatever its name.
+    #[must_use]
+    pub fn replay_safe(self) -> Self {
+        self.with_safety(ReplaySafety::Idempotent)
+    }
+
+    pub(crate) fn with_safety(mut self, safety: ReplaySafety) -> Self {
+        self.safety = Some(safety);
+        self
+    }
+
+    pub(crate) fn with_script(mut self, script: Script) -> Self {
+        self.script = Some(script);
+        self
+    }
+
+    pub(crate) fn script(&self) -> Option<&Script> {
+        self.script.as_ref()
+    }
+
+    /// What sending it twice would do: as declared, else by its name and arguments; unknown commands are
+    /// [`ReplaySafety::Unsafe`].
+    pub fn replay_safety(&self) -> ReplaySafety {
+        self.safety.unwrap_or_else(|| safety::classify(self))
+    }
+
+    fn range(&self, index: usize) -> Range<usize> {
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        start..self.ends[index]
+    }
+
+    /// The name, as it was given.
+    pub fn name(&self) -> &[u8] {
+        &self.buf[self.range(0)]
+    }
+
+    /// The arguments after the name.
+    pub fn arguments(&self) -> impl ExactSizeIterator<Item = &[u8]> + DoubleEndedIterator + Clone {
+        self.parts_from(1)
+    }
+}
+
+impl Command {
+    fn parts_from(&self, first: usize) -> impl ExactSizeIterator<Item = &[u8]> + DoubleEndedIterator + Clone {
+        (first..self.ends.len()).map(|index| &self.buf[self.range(index)])
+    }
+
+    /// The name and the arguments.
+    pub fn parts(&self) -> impl ExactSizeIterator<Item = &[u8]> + DoubleEndedIterator + Clone {
+        self.parts_from(0)
+    }
+
+    /// The argument at `index`, counted after the name.
+    pub fn get(&self, index: usize) -> Option<&[u8]> {
+        (index + 1 < self.ends.len()).then(|| &self.buf[self.range(index + 1)])
+    }
+
+    /// True when the name is `name`, in any case.
+    pub fn is(&self, name: &str) -> bool {
+        self.name().eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    /// Bytes of the name and all arguments together.
+    pub fn byte_len(&self) -> usize {
+        self.buf.len()
+    }
+
+    /// The name for logs and errors: `?` where it does not look like one, since it may then be data.
+    pub(crate) fn label(&self) -> &str {
+        let name = self.name();
+        let plain = name.len() <= 32 && name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+        if plain { std::str::from_utf8(name).unwrap_or("?") } else { "?" }
+    }
+
+    /// An error for a command that cannot be sent at all.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        match self.invalid {
+            Some(reason) => Err(Error::new(ErrorKind::InvalidCommand, reason)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Shows the name and the number of arguments: arguments may be secret.
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Command({} + {} arguments)", self.label(), self.ends.len() - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_argument_is_one_argument() {
+        let command = cmd("SCRIPT LOAD").arg("a b").arg(-7_i8).arg(1.5).arg(f64::INFINITY).arg(&b"\xff\0"[..]).args(["x", "y"]);
+        let parts: Vec<_> = command.parts().collect();
+        assert_eq!(parts, [&b"SCRIPT"[..], b"LOAD", b"a b", b"-7", b"1.5", b"inf", b"\xff\0", b"x", b"y"]);
+        assert_eq!(command.get(0), Some(&b"LOAD"[..]));
+        assert_eq!(command.get(8), None);
+    }
+
+    #[test]
+    fn debug_hides_arguments_and_odd_names() {
+        assert_eq!(format!("{:?}", cmd("GET").arg("s3cret")), "Command(GET + 1 arguments)");
+        assert_eq!(format!("{:?}", cmd("s3cret:ÿ")), "Command(? + 0 arguments)");
+    }
+
+    #[test]
+    fn a_command_without_a_name_is_refused() {
+        assert!(cmd(" ").check().is_err());
+        assert!(cmd("GET").arg(f64::NAN).check().is_err());
+    }
+}

@@ -1,0 +1,129 @@
+//! [`Typed`]: a command that knows its reply type, on its own (for pipelines) or bound to a client (to be awaited).
+
+use super::Command;
+use crate::client::Client;
+use crate::error::Result;
+use crate::platform::BoxFuture;
+use crate::value::FromValue;
+use std::fmt;
+use std::future::IntoFuture;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+/// Not bound to a client: goes into a pipeline or a transaction.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Detached;
+
+/// A command without options of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain;
+
+/// What one call may be told, whatever its command. The client's settings hold where nothing is said.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct CallOptions {
+    /// Longest time for one attempt.
+    pub timeout: Option<Duration>,
+    /// Longest time for the call with all its attempts.
+    pub deadline: Option<Duration>,
+    /// One attempt only.
+    pub no_retry: bool,
+}
+
+/// A command, the type `R` of its reply and its options.
+///
+/// `K` says which options it has. `X` is [`Detached`] for the functions in [`crate::cmd`], and [`Client`] for the
+/// client's methods: those can be awaited.
+#[must_use = "a command does nothing until it is awaited or added to a pipeline"]
+pub struct Typed<R, K = Plain, X = Detached> {
+    pub(crate) command: Command,
+    pub(crate) options: CallOptions,
+    executor: X,
+    marker: PhantomData<fn() -> (R, K)>,
+}
+
+impl<R, K> Typed<R, K> {
+    pub(crate) fn new(command: Command) -> Self {
+        Self { command, options: CallOptions::default(), executor: Detached, marker: PhantomData }
+    }
+
+    /// Binds the command to a client, which makes it awaitable.
+    pub fn on(self, client: &Client) -> Typed<R, K, Client> {
+        Typed { command: self.command, options: self.options, executor: client.clone(), marker: PhantomData }
+    }
+}
+
+impl<R, K, X> Typed<R, K, X> {
+    /// Changes the command and, by the way, the type of its reply.
+    pub(crate) fn with<S>(self, change: impl FnOnce(Command) -> Command) -> Typed<S, K, X> {
+        Typed { command: change(self.command), options: self.options, executor: self.executor, marker: PhantomData }
+    }
+
+    /// Reads the reply as another type.
+    ///
+    /// ```
+    /// use redis_rest::cmd;
+    /// let raw = cmd::incr("n").reading::<redis_rest::Value>();
+    /// # let _ = raw;
+    /// ```
+    pub fn reading<S: FromValue>(self) -> Typed<S, K, X> {
+        self.with(|command| command)
+    }
+
+    /// States that the command may be sent again when a reply was lost, even if its kind says otherwise.
+    pub fn replay_safe(self) -> Self {
+        self.with(Command::replay_safe)
+    }
+
+    /// The command itself.
+    pub fn command(&self) -> &Command {
+        &self.command
+    }
+
+    /// The command itself, without its reply type.
+    pub fn into_command(self) -> Command {
+        self.command
+    }
+}
+
+impl<R, K> Typed<R, K, Client> {
+    /// Longest time for one attempt, instead of the client's.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.options.timeout = Some(limit);
+        self
+    }
+
+    /// Longest time for the call with all its attempts, instead of the client's.
+    pub fn deadline(mut self, limit: Duration) -> Self {
+        self.options.deadline = Some(limit);
+        self
+    }
+
+    /// Sends the command once, whatever happens.
+    pub fn no_retry(mut self) -> Self {
+        self.options.no_retry = true;
+        self
+    }
+}
+
+impl<R: FromValue + 'static, K: 'static> IntoFuture for Typed<R, K, Client> {
+    type Output = Result<R>;
+    type IntoFuture = BoxFuture<'static, Result<R>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let Self { command, options, executor, .. } = self;
+        Box::pin(async move { Ok(R::from_value(executor.execute(&command, &options).await?)?) })
+    }
+}
+
+impl<R, K, X: Clone> Clone for Typed<R, K, X> {
+    fn clone(&self) -> Self {
+        Self { command: self.command.clone(), options: self.options.clone(), executor: self.executor.clone(), marker: PhantomData }
+    }
+}
+
+impl<R, K, X> fmt::Debug for Typed<R, K, X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.command.fmt(f)
+    }
+}

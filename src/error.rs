@@ -1,0 +1,463 @@
+//! What went wrong, and whether the command ran.
+//!
+//! No text in here holds a value, a key, a token, a session id or a URL. What the server said is kept apart, behind
+//! [`Error::server_message`], and is never part of `Display` or `Debug`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The result of anything in this crate that talks to Redis.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type Source = Arc<dyn std::error::Error + Send + Sync>;
+
+/// An error of this crate: one pointer wide, cheap to clone.
+///
+/// The first question after a failure is whether the command ran; [`Error::outcome`] answers it.
+#[derive(Clone)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    outcome: Outcome,
+    message: &'static str,
+    detail: Option<Arc<str>>,
+    server: Option<ServerError>,
+    status: Option<u16>,
+    attempts: u32,
+    retry_after: Option<Duration>,
+    source: Option<Source>,
+}
+
+/// Whether a command that failed took effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It did not happen: never sent, or refused.
+    NotApplied,
+    /// It happened; only the reply could not be used.
+    Applied,
+    /// It may have happened: the request left, and no usable answer came back.
+    MaybeApplied,
+}
+
+/// What kind of failure an [`Error`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The configuration cannot work. Nothing was sent.
+    Config,
+    /// The command cannot be sent as it is (an argument REST cannot carry, too large, refused by policy).
+    InvalidCommand,
+    /// No connection: refused, name not found, TLS handshake failed. Nothing was sent.
+    Connect,
+    /// The attempt's timeout or the call's deadline passed.
+    Timeout,
+    /// The connection broke after the request had started to leave.
+    Io,
+    /// The server asks to slow down (HTTP 429).
+    RateLimited,
+    /// The token is missing, wrong, or not allowed to do this.
+    Unauthorized,
+    /// An HTTP status that is no success, without a Redis error in the body (a proxy's page, for example).
+    Http,
+    /// The reply could not be read: not the protocol, cut off, or not decodable.
+    Decode,
+    /// The reply is larger, deeper or longer than allowed.
+    ReplyTooLarge,
+    /// Redis answered with an error; see [`Error::redis_code`].
+    Redis,
+    /// The transaction was discarded as a whole.
+    Discarded,
+    /// The reply is not of the type that was asked for.
+    Conversion,
+    /// The backend cannot do this.
+    Unsupported,
+    /// The handle was closed.
+    Closed,
+}
+
+impl ErrorKind {
+    /// Every kind, for tables and exhaustive tests.
+    pub const ALL: [ErrorKind; 15] = [
+        ErrorKind::Config,
+        ErrorKind::InvalidCommand,
+        ErrorKind::Connect,
+        ErrorKind::Timeout,
+        ErrorKind::Io,
+        ErrorKind::RateLimited,
+        ErrorKind::Unauthorized,
+        ErrorKind::Http,
+        ErrorKind::Decode,
+        ErrorKind::ReplyTooLarge,
+        ErrorKind::Redis,
+        ErrorKind::Discarded,
+        ErrorKind::Conversion,
+        ErrorKind::Unsupported,
+        ErrorKind::Closed,
+    ];
+
+    /// What is known about the command when nothing else says so.
+    const fn default_outcome(self) -> Outcome {
+        match self {
+            Self::Config
+            | Self::InvalidCommand
+            | Self::Connect
+            | Self::RateLimited
+            | Self::Unauthorized
+            | Self::Redis
+            | Self::Discarded
+            | Self::Unsupported
+            | Self::Closed => Outcome::NotApplied,
+            Self::Conversion => Outcome::Applied,
+            Self::Timeout | Self::Io | Self::Http | Self::Decode | Self::ReplyTooLarge => Outcome::MaybeApplied,
+        }
+    }
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: &'static str) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            outcome: kind.default_outcome(),
+            message,
+            detail: None,
+            server: None,
+            status: None,
+            attempts: 0,
+            retry_after: None,
+            source: None,
+        }))
+    }
+
+    /// An error for a [`Backend`](crate::backend::Backend) or [`Transport`](crate::backend::rest::Transport) written
+    /// outside this crate. `message` is shown to users: it must not hold data.
+    pub fn custom(kind: ErrorKind, outcome: Outcome, message: &'static str) -> Self {
+        Self::new(kind, message).with_outcome(outcome)
+    }
+
+    /// The error that Redis answered with.
+    pub fn redis(server: ServerError) -> Self {
+        let kind = match server.code() {
+            "WRONGPASS" | "NOAUTH" | "NOPERM" => ErrorKind::Unauthorized,
+            "EXECABORT" => ErrorKind::Discarded,
+            _ => ErrorKind::Redis,
+        };
+        let outcome = if server.may_have_run() { Outcome::MaybeApplied } else { Outcome::NotApplied };
+        let mut error = Self::new(kind, "Redis answered with an error").with_outcome(outcome);
+        error.0.server = Some(server);
+        error
+    }
+
+    pub(crate) fn with_outcome(mut self, outcome: Outcome) -> Self {
+        self.0.outcome = outcome;
+        self
+    }
+
+    pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
+        self.0.kind = kind;
+        self
+    }
+
+    /// `detail` must hold nothing from the network or from arguments.
+    pub(crate) fn with_detail(mut self, detail: impl Into<Arc<str>>) -> Self {
+        self.0.detail = Some(detail.into());
+        self
+    }
+
+    pub(crate) fn with_status(mut self, status: u16) -> Self {
+        self.0.status = Some(status);
+        self
+    }
+
+    pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
+        self.0.attempts = attempts;
+        self
+    }
+
+    pub(crate) fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
+        self.0.retry_after = wait;
+        self
+    }
+
+    /// `source` must hold nothing secret: texts of HTTP libraries quote URLs and are stripped before.
+    pub(crate) fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.0.source = Some(Arc::new(source));
+        self
+    }
+
+    /// What kind of failure this is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Whether the command took effect.
+    pub fn outcome(&self) -> Outcome {
+        self.0.outcome
+    }
+
+    /// True when the command may have run although no usable answer came back.
+    pub fn maybe_applied(&self) -> bool {
+        self.0.outcome == Outcome::MaybeApplied
+    }
+
+    /// How often the request was sent or tried to be sent; 0 when it was refused before.
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// True when a timeout or the deadline ended the call.
+    pub fn is_timeout(&self) -> bool {
+        self.0.kind == ErrorKind::Timeout
+    }
+
+    /// True when the server asked to slow down.
+    pub fn is_rate_limited(&self) -> bool {
+        self.0.kind == ErrorKind::RateLimited
+    }
+
+    /// True when no connection could be made.
+    pub fn is_connect(&self) -> bool {
+        self.0.kind == ErrorKind::Connect
+    }
+
+    /// How long the server asked to wait (`Retry-After`).
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// The HTTP status of the last answer, where there was one.
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// The code that starts Redis's error, such as `WRONGTYPE`.
+    pub fn redis_code(&self) -> Option<&str> {
+        self.0.server.as_ref().map(ServerError::code)
+    }
+
+    /// The whole text of Redis's error. **It may quote keys and arguments**, so it is not part of `Display` or `Debug`;
+    /// do not log it where those are secret.
+    pub fn server_message(&self) -> Option<&str> {
+        self.0.server.as_ref().map(ServerError::message)
+    }
+
+    pub(crate) fn server_error(&self) -> Option<&ServerError> {
+        self.0.server.as_ref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.server {
+            Some(server) => write!(f, "{}", server)?,
+            None => f.write_str(self.0.message)?,
+        }
+        if let Some(detail) = &self.0.detail {
+            write!(f, ": {detail}")?;
+        }
+        if let Some(status) = self.0.status {
+            write!(f, " (HTTP {status})")?;
+        }
+        if self.0.attempts > 1 {
+            write!(f, " after {} attempts", self.0.attempts)?;
+        }
+        if self.0.outcome == Outcome::MaybeApplied {
+            f.write_str("; the command may have been applied")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("outcome", &self.0.outcome)
+            .field("message", &format_args!("{self}"))
+            .field("attempts", &self.0.attempts)
+            .field("status", &self.0.status)
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_ref().map(|source| source.as_ref() as &(dyn std::error::Error + 'static))
+    }
+}
+
+/// An error as Redis words it: a code, and a text that may quote keys and arguments.
+///
+/// `Display` and `Debug` show the code and, where the text is one of Redis's constant sentences, the text.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ServerError(Arc<str>);
+
+/// Codes that Redis, its cluster and Upstash use. Another first word may be data (a script can answer with any text), so
+/// it is not shown.
+const CODES: [&str; 30] = [
+    "ERR",
+    "WRONGTYPE",
+    "NOSCRIPT",
+    "NOPERM",
+    "NOAUTH",
+    "WRONGPASS",
+    "READONLY",
+    "LOADING",
+    "BUSY",
+    "BUSYKEY",
+    "BUSYGROUP",
+    "NOGROUP",
+    "UNBLOCKED",
+    "TRYAGAIN",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "CROSSSLOT",
+    "MOVED",
+    "ASK",
+    "EXECABORT",
+    "OOM",
+    "MISCONF",
+    "NOREPLICAS",
+    "NOMASTERLINK",
+    "NOTBUSY",
+    "INPROG",
+    "NOPROTO",
+    "NOKEY",
+    "NOQUORUM",
+    "INVALIDOBJ",
+];
+
+/// Sentences without data in them: exact, or up to the first name that they quote.
+const SENTENCES: [&str; 27] = [
+    "value is not an integer or out of range",
+    "value is not a valid float",
+    "value is out of range",
+    "increment or decrement would overflow",
+    "increment would produce NaN or Infinity",
+    "syntax error",
+    "no such key",
+    "index out of range",
+    "hash value is not an integer",
+    "hash value is not a float",
+    "wrong number of arguments",
+    "unknown command",
+    "unknown subcommand",
+    "invalid expire time",
+    "min or max is not a float",
+    "min or max not valid string range item",
+    "resulting score is not a number (NaN)",
+    "max request size exceeded",
+    "max daily request limit exceeded",
+    "max requests limit exceeded",
+    "max key size exceeded",
+    "max single record size exceeded",
+    "DB capacity quota exceeded",
+    "DB connection refused",
+    "caller gone",
+    "Writes are temporarily rejected due to server upgrade",
+    "Number of keys can't be greater than number of args",
+];
+
+impl ServerError {
+    /// From the text as Redis sends it, without the leading `-`.
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The first word, such as `WRONGTYPE`; `ERR` where the text does not start with a code.
+    pub fn code(&self) -> &str {
+        let first = self.0.split([' ', '\r', '\n']).next().unwrap_or_default();
+        let is_code = !first.is_empty()
+            && first.len() <= 32
+            && first.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+            && first.as_bytes()[0].is_ascii_uppercase();
+        if is_code { first } else { "ERR" }
+    }
+
+    /// The whole text. It may quote keys and arguments.
+    pub fn message(&self) -> &str {
+        &self.0
+    }
+
+    /// The text without the code.
+    fn sentence(&self) -> &str {
+        self.0.strip_prefix(self.code()).unwrap_or(&self.0).trim_start()
+    }
+
+    /// True for an error after which the command, or a part of it, may have taken effect: raised inside a script that had
+    /// already started, or told by a proxy whose caller went away.
+    pub(crate) fn may_have_run(&self) -> bool {
+        if self.code() == "NOSCRIPT" {
+            return false;
+        }
+        let text = self.0.as_ref();
+        // Redis 7 appends `script: <sha>, on @user_script:<line>.`; Redis 6 and Upstash start with the call that failed.
+        text.contains("user_script")
+            || text.starts_with("ERR Error running script")
+            || text.contains("Script killed by user")
+            || text.starts_with("ERR caller gone")
+    }
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = self.code();
+        if !CODES.contains(&code) {
+            return f.write_str("Redis error with a code of its own");
+        }
+        write!(f, "Redis error {code}")?;
+        let sentence = self.sentence();
+        if let Some(known) = SENTENCES.iter().find(|known| sentence.starts_with(**known)) {
+            write!(f, ": {known}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServerError({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_one_pointer_wide_and_shareable() {
+        fn shareable<T: Send + Sync + Clone + 'static>() {}
+        shareable::<Error>();
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn server_texts_with_data_are_not_shown() {
+        let error = Error::redis(ServerError::new("ERR unknown command 'x', with args beginning with: 's3cret'"));
+        assert_eq!(error.to_string(), "Redis error ERR: unknown command");
+        assert!(!format!("{error:?}").contains("s3cret"));
+        assert!(error.server_message().is_some_and(|text| text.contains("s3cret")));
+        let error = Error::redis(ServerError::new("S3CRET of a script"));
+        assert!(!format!("{error} {error:?}").contains("S3CRET"));
+    }
+
+    #[test]
+    fn code_of_texts_without_one() {
+        assert_eq!(ServerError::new("Invalid token").code(), "ERR");
+        assert_eq!(ServerError::new("").code(), "ERR");
+        assert_eq!(ServerError::new("WRONGTYPE Operation against").code(), "WRONGTYPE");
+    }
+
+    #[test]
+    fn outcomes_tell_three_things_apart() {
+        assert_eq!(Error::new(ErrorKind::Connect, "").outcome(), Outcome::NotApplied);
+        assert_eq!(Error::new(ErrorKind::Conversion, "").outcome(), Outcome::Applied);
+        assert_eq!(Error::new(ErrorKind::Timeout, "").outcome(), Outcome::MaybeApplied);
+        let in_script = ServerError::new("WRONGTYPE Operation … script: 1a2b, on @user_script:1.");
+        assert!(Error::redis(in_script).maybe_applied());
+        assert!(!Error::redis(ServerError::new("NOSCRIPT No matching script. Please use EVAL.")).maybe_applied());
+    }
+}

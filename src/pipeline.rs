@@ -1,0 +1,265 @@
+//! [`Pipeline`]: many commands in few requests, each with its own result. [`Transaction`]: the same, atomically.
+
+use crate::backend::Reply;
+use crate::client::Client;
+use crate::command::{CallOptions, Command, Typed};
+use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::script::as_eval;
+use crate::value::{FromValue, Value};
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// The place of one command's reply. [`Replies::take`] trades it for the reply.
+#[must_use = "a slot is the only way to the reply"]
+pub struct Slot<R> {
+    batch: u64,
+    index: usize,
+    marker: PhantomData<fn() -> R>,
+}
+
+impl<R> fmt::Debug for Slot<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Slot({})", self.index)
+    }
+}
+
+/// The replies to a pipeline or transaction, in the order of its commands.
+#[derive(Debug)]
+pub struct Replies {
+    batch: u64,
+    items: Vec<Option<Reply>>,
+}
+
+impl Replies {
+    /// The reply at `slot`.
+    ///
+    /// # Errors
+    /// The command's own error, or [`ErrorKind::InvalidCommand`] when the slot is of another pipeline.
+    pub fn take<R: FromValue>(&mut self, slot: Slot<R>) -> Result<R> {
+        let foreign =
+            || Error::new(ErrorKind::InvalidCommand, "the slot belongs to another pipeline or was taken").with_outcome(Outcome::Applied);
+        if slot.batch != self.batch {
+            return Err(foreign());
+        }
+        let value = self.items.get_mut(slot.index).and_then(Option::take).ok_or_else(foreign)??;
+        Ok(R::from_value(value)?)
+    }
+
+    /// How many replies there are, taken or not.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// True for the replies to no commands.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// All replies that were not taken, in order.
+    pub fn into_values(self) -> impl Iterator<Item = Result<Value>> {
+        self.items.into_iter().flatten()
+    }
+
+    /// All replies as one type; the first error ends it.
+    ///
+    /// # Errors
+    /// The first error of a command, or a reply of another type.
+    pub fn all<R: FromValue>(self) -> Result<Vec<R>> {
+        self.into_values().map(|reply| Ok(R::from_value(reply?)?)).collect()
+    }
+}
+
+/// What pipelines and transactions have in common.
+#[derive(Clone)]
+struct Batch {
+    client: Client,
+    id: u64,
+    commands: Vec<Command>,
+    options: CallOptions,
+}
+
+impl Batch {
+    fn new(client: Client) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self { client, id, commands: Vec::new(), options: CallOptions::default() }
+    }
+
+    fn add<R>(&mut self, command: Command) -> Slot<R> {
+        self.commands.push(command);
+        Slot { batch: self.id, index: self.commands.len() - 1, marker: PhantomData }
+    }
+
+    fn check(&self) -> Result<()> {
+        self.commands
+            .iter()
+            .enumerate()
+            .try_for_each(|(index, command)| command.check().map_err(|error| error.with_detail(format!("entry {index}"))))
+    }
+
+    fn replies(self, items: Vec<Reply>) -> Replies {
+        Replies { batch: self.id, items: items.into_iter().map(Some).collect() }
+    }
+}
+
+macro_rules! batch_api {
+    ($type:ident) => {
+        impl $type {
+            pub(crate) fn new(client: Client) -> Self {
+                Self(Batch::new(client))
+            }
+
+            /// Adds a command and answers the slot of its reply.
+            pub fn add<R, K>(&mut self, command: Typed<R, K>) -> Slot<R> {
+                self.0.add(command.into_command())
+            }
+
+            /// Adds any command, whose reply is read as `R`.
+            pub fn add_raw<R>(&mut self, command: Command) -> Slot<R> {
+                self.0.add(command)
+            }
+
+            /// How many commands were added.
+            pub fn len(&self) -> usize {
+                self.0.commands.len()
+            }
+
+            /// True when no command was added.
+            pub fn is_empty(&self) -> bool {
+                self.0.commands.is_empty()
+            }
+
+            /// Longest time for one attempt, instead of the client's.
+            #[must_use]
+            pub fn timeout(mut self, limit: Duration) -> Self {
+                self.0.options.timeout = Some(limit);
+                self
+            }
+
+            /// Longest time for the whole with all its attempts, instead of the client's.
+            #[must_use]
+            pub fn deadline(mut self, limit: Duration) -> Self {
+                self.0.options.deadline = Some(limit);
+                self
+            }
+
+            /// Sends everything once, whatever happens.
+            #[must_use]
+            pub fn no_retry(mut self) -> Self {
+                self.0.options.no_retry = true;
+                self
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($type), "({} commands)"), self.len())
+            }
+        }
+    };
+}
+
+/// Commands that travel together and run in order, **not atomically**: others may come between them, and one that fails
+/// does not stop the others.
+///
+/// ```
+/// # async fn run(client: redis_rest::Client) -> redis_rest::Result<()> {
+/// use redis_rest::cmd;
+/// let mut pipe = client.pipeline();
+/// let name = pipe.add(cmd::get::<Option<String>>("name"));
+/// let visits = pipe.add(cmd::incr("visits"));
+/// let mut replies = pipe.send().await?;
+/// let (name, visits) = (replies.take(name)?, replies.take(visits)?);
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Pipeline(Batch);
+batch_api!(Pipeline);
+
+impl Pipeline {
+    /// Sends the commands, in as few requests as the limits on size and count allow. No commands need no request.
+    ///
+    /// # Errors
+    /// An `Err` when nothing came back for any command, or one of them cannot be sent at all (then none is). Otherwise
+    /// each command has its own result.
+    pub async fn send(self) -> Result<Replies> {
+        self.0.check()?;
+        if self.is_empty() {
+            return Ok(self.0.replies(Vec::new()));
+        }
+        let Batch { client, commands, options, .. } = &self.0;
+        let mut replies = client.backend().pipeline(commands, options).await;
+        resend_unknown_scripts(client, commands, options, &mut replies).await;
+        match replies.as_slice() {
+            // One failure of the way there is shared by all entries.
+            [Err(first), rest @ ..] if first.server_error().is_none() && rest.iter().all(|reply| is_err_of(reply, first)) => {
+                Err(first.clone())
+            }
+            _ => Ok(self.0.replies(replies)),
+        }
+    }
+}
+
+fn is_err_of(reply: &Reply, first: &Error) -> bool {
+    matches!(reply, Err(error) if error.kind() == first.kind() && error.server_error().is_none())
+}
+
+/// Entries answered by `NOSCRIPT` did not run: their scripts follow as text.
+async fn resend_unknown_scripts(client: &Client, commands: &[Command], options: &CallOptions, replies: &mut [Reply]) {
+    let (mut places, mut evals) = (Vec::new(), Vec::new());
+    for (index, (command, reply)) in commands.iter().zip(replies.iter()).enumerate() {
+        let unknown = matches!(reply, Err(error) if error.redis_code() == Some("NOSCRIPT"));
+        if let Some(eval) = unknown.then(|| as_eval(command)).flatten() {
+            places.push(index);
+            evals.push(eval);
+        }
+    }
+    if evals.is_empty() {
+        return;
+    }
+    let answers = client.backend().pipeline(&evals, options).await;
+    for (place, answer) in places.into_iter().zip(answers) {
+        replies[place] = answer;
+    }
+}
+
+/// Commands that run atomically: nothing comes between them. A command that fails while it runs does not undo the others
+/// (Redis has no rollback).
+///
+/// ```
+/// # async fn run(client: redis_rest::Client) -> redis_rest::Result<()> {
+/// use redis_rest::cmd;
+/// let mut tx = client.transaction();
+/// let from = tx.add(cmd::decrby("from", 10));
+/// let to = tx.add(cmd::incrby("to", 10));
+/// let mut replies = tx.send().await?;
+/// let (from, to) = (replies.take(from)?, replies.take(to)?);
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Transaction(Batch);
+batch_api!(Transaction);
+
+impl Transaction {
+    /// Sends the transaction as one request. No commands need no request.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Discarded`] when Redis refused it as a whole: nothing ran. [`ErrorKind::InvalidCommand`] when it is
+    /// larger than the request limit: a transaction is never split.
+    pub async fn send(mut self) -> Result<Replies> {
+        self.0.check()?;
+        if self.is_empty() {
+            return Ok(self.0.replies(Vec::new()));
+        }
+        for command in &mut self.0.commands {
+            if let Some(eval) = as_eval(command) {
+                *command = eval;
+            }
+        }
+        let Batch { client, commands, options, .. } = &self.0;
+        let replies = client.backend().transaction(commands, options).await?;
+        Ok(self.0.replies(replies))
+    }
+}

@@ -1,0 +1,36 @@
+//! The one place that knows whether futures must be `Send` and which timer exists.
+//!
+//! On `wasm32` requests are futures of the JavaScript host and cannot cross threads; everywhere else every future of
+//! this crate is `Send`. Code elsewhere says [`BoxFuture`] and [`MaybeSend`] and needs no `cfg`.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+/// A boxed future, `Send` wherever threads exist.
+#[cfg(not(target_family = "wasm"))]
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+/// A boxed future, `Send` wherever threads exist.
+#[cfg(target_family = "wasm")]
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// `Send + Sync` wherever threads exist, nothing on `wasm32`. Implemented for every type that can.
+#[cfg(not(target_family = "wasm"))]
+pub trait MaybeSend: Send + Sync {}
+#[cfg(not(target_family = "wasm"))]
+impl<T: Send + Sync + ?Sized> MaybeSend for T {}
+/// `Send + Sync` wherever threads exist, nothing on `wasm32`. Implemented for every type that can.
+#[cfg(target_family = "wasm")]
+pub trait MaybeSend {}
+#[cfg(target_family = "wasm")]
+impl<T: ?Sized> MaybeSend for T {}
+
+/// Waits for `duration`.
+pub(crate) async fn sleep(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
+
+/// The output of `future`, or `None` when `limit` passes first.
+pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    tokio::time::timeout(limit, future).await.ok()
+}

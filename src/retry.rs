@@ -1,0 +1,247 @@
+//! Whether and when a failed attempt is followed by another. Sees an error's kind, the command's replay safety and
+//! `Retry-After`; knows no HTTP.
+
+use crate::clock::{self, Instant};
+use crate::command::ReplaySafety;
+use crate::error::{Error, ErrorKind, Outcome};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+/// When and how often to try again.
+///
+/// The wait before retry `n` is drawn evenly from zero to `min(max_backoff, min_backoff × 2ⁿ⁻¹)` ("full jitter"), so that
+/// many clients that failed together do not come back together.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct RetryPolicy {
+    max_attempts: u32,
+    min_backoff: Duration,
+    max_backoff: Duration,
+    replay_effect_idempotent: bool,
+    budget: Budget,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            max_attempts: 10,
+            min_backoff: Duration::from_millis(50),
+            max_backoff: Duration::from_secs(2),
+            replay_effect_idempotent: true,
+            budget: Budget::default(),
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// Most attempts of one call, the first included (default 10).
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.max_attempts = attempts.max(1);
+        self
+    }
+
+    /// The shortest and the longest backoff (default 50 ms and 2 s).
+    pub fn backoff(mut self, min: Duration, max: Duration) -> Self {
+        (self.min_backoff, self.max_backoff) = (min, max.max(min));
+        self
+    }
+
+    /// Does not send commands again whose second reply may differ from the first ([`ReplaySafety::EffectIdempotent`]:
+    /// `DEL` answers 0, `SET … NX` answers nil after it worked). By default they are sent again.
+    pub fn no_effect_idempotent_replays(mut self) -> Self {
+        self.replay_effect_idempotent = false;
+        self
+    }
+
+    fn allows_replay(&self, safety: ReplaySafety) -> bool {
+        match safety {
+            ReplaySafety::ReadOnly | ReplaySafety::Idempotent => true,
+            ReplaySafety::EffectIdempotent => self.replay_effect_idempotent,
+            ReplaySafety::Unsafe => false,
+        }
+    }
+}
+
+/// What all retries of a client and its clones spend from: every call earns a fifth of a retry, up to 500 retries, which is
+/// also the start. An outage then adds at most a fifth to the load once the 500 are spent.
+#[derive(Clone, Debug)]
+struct Budget(Arc<AtomicI64>);
+
+impl Budget {
+    /// In thousandths of a retry.
+    const CAP: i64 = 500_000;
+    const EARNED_BY_CALL: i64 = 200;
+    const RETRY: i64 = 1000;
+
+    fn earn(&self) {
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
+            (now < Self::CAP).then(|| (now + Self::EARNED_BY_CALL).min(Self::CAP))
+        });
+    }
+
+    fn spend(&self) -> bool {
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| (now >= Self::RETRY).then(|| now - Self::RETRY)).is_ok()
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(Arc::new(AtomicI64::new(Self::CAP)))
+    }
+}
+
+/// What a failure means for trying again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    /// Nothing left this machine.
+    NeverSent,
+    /// The server refused for now and did not run the command.
+    Refused,
+    /// The command may have run.
+    Ambiguous,
+    /// Trying again would fail again.
+    Permanent,
+}
+
+fn class_of(error: &Error) -> Class {
+    if let Some(server) = error.server_error() {
+        return class_of_redis_error(error, server.code(), server.message());
+    }
+    match error.kind() {
+        ErrorKind::Connect => Class::NeverSent,
+        ErrorKind::RateLimited => Class::Refused,
+        ErrorKind::Timeout | ErrorKind::Io | ErrorKind::Decode => Class::Ambiguous,
+        ErrorKind::Http => match error.outcome() {
+            Outcome::MaybeApplied => Class::Ambiguous,
+            Outcome::NotApplied | Outcome::Applied => Class::Permanent,
+        },
+        ErrorKind::Config
+        | ErrorKind::InvalidCommand
+        | ErrorKind::Unauthorized
+        | ErrorKind::ReplyTooLarge
+        | ErrorKind::Redis
+        | ErrorKind::Discarded
+        | ErrorKind::Conversion
+        | ErrorKind::Unsupported
+        | ErrorKind::Closed => Class::Permanent,
+    }
+}
+
+fn class_of_redis_error(error: &Error, code: &str, text: &str) -> Class {
+    if error.server_error().is_some_and(crate::ServerError::may_have_run) {
+        return match text.starts_with("ERR caller gone") || is_transient(code, text) {
+            true => Class::Ambiguous,
+            false => Class::Permanent,
+        };
+    }
+    if is_transient(code, text) {
+        return Class::Refused;
+    }
+    let quota = ["ERR max daily", "ERR max requests", "ERR DB capacity", "ERR max request size", "ERR max key size", "ERR max single"];
+    if quota.iter().any(|start| text.starts_with(start)) {
+        return Class::Permanent;
+    }
+    match (error.kind(), error.outcome()) {
+        (ErrorKind::RateLimited, _) => Class::Refused,
+        // A Redis error with a 5xx status.
+        (ErrorKind::Redis, Outcome::MaybeApplied) => Class::Ambiguous,
+        _ => Class::Permanent,
+    }
+}
+
+fn is_transient(code: &str, text: &str) -> bool {
+    match code {
+        "LOADING" | "TRYAGAIN" | "MASTERDOWN" | "CLUSTERDOWN" | "BUSY" => true,
+        "READONLY" => text.contains("upgrade"),
+        _ => text.contains("DB connection refused"),
+    }
+}
+
+/// One call's attempts.
+#[derive(Debug)]
+pub(crate) struct Attempts<'a> {
+    policy: &'a RetryPolicy,
+    connect_timeout: Duration,
+    started: Instant,
+    deadline: Instant,
+    made: u32,
+    no_retry: bool,
+    /// An attempt may have run the command.
+    ambiguous: bool,
+}
+
+/// True for a refusal that says the command did not run and may work later.
+pub(crate) fn is_refused(error: &Error) -> bool {
+    class_of(error) == Class::Refused
+}
+
+impl<'a> Attempts<'a> {
+    pub(crate) fn start(policy: &'a RetryPolicy, connect_timeout: Duration, deadline: Instant, no_retry: bool) -> Self {
+        policy.budget.earn();
+        Self { policy, connect_timeout, started: clock::now(), deadline, made: 0, no_retry, ambiguous: false }
+    }
+
+    /// Counts an attempt and answers how long it may take; `None` when the deadline has passed.
+    pub(crate) fn begin(&mut self, timeout: Duration) -> Option<Duration> {
+        let left = self.deadline.checked_duration_since(clock::now()).filter(|left| !left.is_zero())?;
+        self.made += 1;
+        Some(left.min(timeout))
+    }
+
+    /// Takes notice of a failed attempt.
+    pub(crate) fn note(&mut self, error: &Error) {
+        self.ambiguous |= class_of(error) == Class::Ambiguous;
+    }
+
+    /// True when one of the attempts may have run the command.
+    pub(crate) fn may_have_run(&self) -> bool {
+        self.ambiguous
+    }
+
+    /// Whether a command of this safety may be sent again after `error` (already [noted](Self::note)).
+    pub(crate) fn allows(&self, error: &Error, safety: ReplaySafety) -> bool {
+        let replay = self.policy.allows_replay(safety);
+        let allowed = match class_of(error) {
+            // A refused connection costs nothing to try again, but a dead address must not hold a caller for long.
+            Class::NeverSent => self.started.elapsed() < self.connect_timeout,
+            Class::Refused => true,
+            Class::Ambiguous => replay,
+            Class::Permanent => false,
+        };
+        // An earlier attempt may have run: from then on only what may run twice goes again.
+        allowed && (!self.ambiguous || replay)
+    }
+
+    /// How long to wait before the next attempt; `None` when attempts, deadline or budget are spent.
+    pub(crate) fn wait(&mut self, error: &Error) -> Option<Duration> {
+        if self.no_retry || self.made >= self.policy.max_attempts {
+            return None;
+        }
+        let wait = error.retry_after().unwrap_or_else(|| self.backoff());
+        let in_time = clock::now().checked_add(wait).is_some_and(|at| at < self.deadline);
+        (in_time && self.policy.budget.spend()).then_some(wait)
+    }
+
+    fn backoff(&self) -> Duration {
+        let doublings = self.made.saturating_sub(1).min(31);
+        let most = self.policy.min_backoff.saturating_mul(1 << doublings).min(self.policy.max_backoff);
+        most.mul_f64(fastrand::f64())
+    }
+
+    /// The error for the caller: with the number of attempts, and with the outcome of all of them, not only the last.
+    pub(crate) fn finish(&self, error: Error, safety: ReplaySafety) -> Error {
+        let outcome = match error.outcome() {
+            _ if safety == ReplaySafety::ReadOnly => Outcome::NotApplied,
+            Outcome::NotApplied if self.ambiguous => Outcome::MaybeApplied,
+            outcome => outcome,
+        };
+        error.with_attempts(self.made).with_outcome(outcome)
+    }
+
+    /// The error when the deadline passed before another attempt could begin.
+    #[allow(clippy::unused_self, reason = "belongs to the call")]
+    pub(crate) fn expired(&self) -> Error {
+        Error::new(ErrorKind::Timeout, "the deadline passed").with_outcome(Outcome::NotApplied)
+    }
+}

@@ -1,0 +1,134 @@
+//! Lua scripts: sent by their SHA-1, and as text where the server does not know them yet.
+
+use crate::command::{Command, ReplaySafety, ToArg, ToArgs, Typed, cmd};
+use std::fmt;
+use std::sync::Arc;
+
+/// A Lua script. Cheap to clone; make it once.
+///
+/// Running it sends `EVALSHA`; a server that answers `NOSCRIPT` gets the whole text by `EVAL` (one more request, after
+/// which it knows the script). Every key that the script uses belongs into [`Call::key`]: servers route and lock by it.
+///
+/// ```
+/// # async fn run(client: redis_rest::Client) -> redis_rest::Result<()> {
+/// use redis_rest::Script;
+/// let add = Script::new("return redis.call('INCRBY', KEYS[1], ARGV[1])");
+/// let sum: i64 = add.key("visits").arg(3).call().on(&client).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Script(Arc<Inner>);
+
+struct Inner {
+    text: String,
+    sha1: String,
+    safety: ReplaySafety,
+}
+
+impl Script {
+    /// A script that may not be sent twice.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self::with_safety(text.into(), ReplaySafety::Unsafe)
+    }
+
+    fn with_safety(text: String, safety: ReplaySafety) -> Self {
+        let sha1 = sha1_smol::Sha1::from(&text).digest().to_string();
+        Self(Arc::new(Inner { text, sha1, safety }))
+    }
+
+    /// States what running the script twice would do; decides whether it is sent again when a reply was lost.
+    #[must_use]
+    pub fn replay_safety(self, safety: ReplaySafety) -> Self {
+        Self::with_safety(self.0.text.clone(), safety)
+    }
+
+    /// The SHA-1 of the text, in lower-case hex, by which the server knows it.
+    pub fn sha1(&self) -> &str {
+        &self.0.sha1
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.0.text
+    }
+
+    /// Starts a call with its first key.
+    pub fn key(&self, key: impl ToArg) -> Call {
+        self.prepare().key(key)
+    }
+
+    /// Starts a call without keys.
+    pub fn prepare(&self) -> Call {
+        Call { script: self.clone(), keys: cmd("keys"), args: cmd("args") }
+    }
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Script({})", self.0.sha1)
+    }
+}
+
+/// A call of a [`Script`]: its keys and arguments.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Call {
+    script: Script,
+    keys: Command,
+    args: Command,
+}
+
+impl Call {
+    /// Adds a key.
+    pub fn key(mut self, key: impl ToArg) -> Self {
+        self.keys.push(key);
+        self
+    }
+
+    /// Adds an argument.
+    pub fn arg(mut self, arg: impl ToArg) -> Self {
+        self.args.push(arg);
+        self
+    }
+
+    /// Adds zero or more arguments.
+    pub fn args(mut self, args: impl ToArgs) -> Self {
+        self.args.push_all(args);
+        self
+    }
+
+    /// The command, for a client (`.call().on(&client).await`) or a pipeline. In a transaction it travels as `EVAL`, since
+    /// a `NOSCRIPT` there would leave the rest of the transaction applied. In a pipeline a script that the server does not
+    /// know runs after the other entries: do not let them depend on it.
+    pub fn call<R>(self) -> Typed<R> {
+        let mut command = cmd("EVALSHA").arg(&self.script.0.sha1).arg(self.keys.arguments().len());
+        self.keys.arguments().chain(self.args.arguments()).for_each(|part| command.push(part));
+        Typed::new(command.with_safety(self.script.0.safety).with_script(self.script))
+    }
+}
+
+/// The `EVAL` that does what this `EVALSHA` of a [`Script`] asks for; `None` for any other command.
+pub(crate) fn as_eval(command: &Command) -> Option<Command> {
+    let script = command.script()?;
+    let mut eval = cmd("EVAL").arg(script.text());
+    command.arguments().skip(1).for_each(|part| eval.push(part));
+    Some(eval.with_safety(command.replay_safety()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evalsha_and_its_eval() {
+        let script = Script::new("return ARGV[1]").replay_safety(ReplaySafety::ReadOnly);
+        let command = script.key("k").arg("a").call::<String>().into_command();
+        let parts: Vec<_> = command.parts().collect();
+        assert_eq!(parts, [&b"EVALSHA"[..], script.sha1().as_bytes(), b"1", b"k", b"a"]);
+        // Known from `redis-cli script load "return ARGV[1]"`.
+        assert_eq!(script.sha1(), "098e0f0d1448c0a81dafe820f66d460eb09263da");
+        let eval = as_eval(&command).unwrap();
+        assert_eq!(eval.parts().collect::<Vec<_>>(), [&b"EVAL"[..], b"return ARGV[1]", b"1", b"k", b"a"]);
+        assert_eq!(eval.replay_safety(), ReplaySafety::ReadOnly);
+    }
+}

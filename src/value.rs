@@ -1,0 +1,60 @@
+//! Replies: RESP values, and their conversion to Rust types.
+
+mod convert;
+
+pub use convert::{ConvertError, FromValue, Json};
+
+use crate::error::ServerError;
+use bytes::Bytes;
+use std::fmt;
+
+/// A reply as Redis gives it (RESP2: maps come as flat arrays, floats as text). Every backend gives the same values.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Value {
+    /// No value.
+    Nil,
+    /// An integer, exact over the whole range.
+    Int(i64),
+    /// A string of any bytes. Status texts other than `OK` come as bytes too, since JSON cannot tell them apart.
+    Bytes(Bytes),
+    /// The status `OK`.
+    Okay,
+    /// A list.
+    Array(Vec<Value>),
+    /// An error inside a list (a script can answer so). An error as a whole reply is an [`Error`](crate::Error) instead.
+    Error(ServerError),
+}
+
+impl Value {
+    /// A string value.
+    pub fn bytes(bytes: impl Into<Bytes>) -> Self {
+        Self::Bytes(bytes.into())
+    }
+
+    /// The kind of value, for error texts.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Nil => "nil",
+            Self::Int(_) => "an integer",
+            Self::Bytes(_) => "a string",
+            Self::Okay => "OK",
+            Self::Array(_) => "an array",
+            Self::Error(_) => "an error",
+        }
+    }
+}
+
+/// Shows the shape only: values may be secret.
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nil => f.write_str("Nil"),
+            Self::Int(_) => f.write_str("Int(…)"),
+            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+            Self::Okay => f.write_str("Okay"),
+            Self::Array(items) => f.debug_list().entries(items).finish(),
+            Self::Error(error) => error.fmt(f),
+        }
+    }
+}

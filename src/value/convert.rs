@@ -1,0 +1,340 @@
+//! [`FromValue`]: replies to Rust types, without guessing.
+
+use super::Value;
+use crate::error::{Error, ErrorKind, Outcome, ServerError};
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
+
+/// Why a reply is not of the wanted type. Names types, never values.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the reply is {found}, not {wanted}")]
+pub struct ConvertError {
+    wanted: &'static str,
+    found: &'static str,
+    nested: Option<ServerError>,
+}
+
+impl ConvertError {
+    /// `wanted` and `found` name types: they are shown to users and must not hold data.
+    pub const fn new(wanted: &'static str, found: &'static str) -> Self {
+        Self { wanted, found, nested: None }
+    }
+
+    fn of(wanted: &'static str, value: &Value) -> Self {
+        let nested = if let Value::Error(error) = value { Some(error.clone()) } else { None };
+        Self { wanted, found: value.kind(), nested }
+    }
+}
+
+impl From<ConvertError> for Error {
+    /// The command ran: [`Outcome::Applied`].
+    fn from(error: ConvertError) -> Self {
+        match error.nested {
+            Some(server) => Error::redis(server).with_outcome(Outcome::Applied),
+            None => Error::new(ErrorKind::Conversion, "the reply has another type than asked for").with_source(error),
+        }
+    }
+}
+
+/// A type that a reply can be read as.
+///
+/// Nothing guesses: the text `007` is the string `"007"`, and asking for it as a number is an error, as `INCR` on it
+/// would be. A nil is only accepted by `Option`, `bool` (as false) and [`Value`].
+///
+/// ```
+/// use redis_rest::{FromValue, Value};
+/// assert_eq!(i64::from_value(Value::Int(i64::MIN)).unwrap(), i64::MIN);
+/// assert_eq!(String::from_value(Value::bytes("007")).unwrap(), "007");
+/// assert!(i64::from_value(Value::bytes("007")).is_err());
+/// ```
+pub trait FromValue: Sized {
+    /// Reads `value` as this type.
+    fn from_value(value: Value) -> Result<Self, ConvertError>;
+
+    /// Reads an array as a list of this type. Tuples take their elements from a flat array too, which is how Redis sends
+    /// pairs; bytes read a string.
+    #[doc(hidden)]
+    fn list_from_value(value: Value) -> Result<Vec<Self>, ConvertError> {
+        array(value)?.into_iter().map(Self::from_value).collect()
+    }
+}
+
+fn array(value: Value) -> Result<Vec<Value>, ConvertError> {
+    match value {
+        Value::Array(items) => Ok(items),
+        other => Err(ConvertError::of("an array", &other)),
+    }
+}
+
+impl FromValue for Value {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        Ok(value)
+    }
+}
+
+/// Only `OK`: a reply that says more is not thrown away.
+impl FromValue for () {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        match value {
+            Value::Okay => Ok(()),
+            other => Err(ConvertError::of("OK", &other)),
+        }
+    }
+}
+
+impl FromValue for Bytes {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        match value {
+            Value::Bytes(bytes) => Ok(bytes),
+            Value::Okay => Ok(Bytes::from_static(b"OK")),
+            Value::Int(n) => Ok(Bytes::copy_from_slice(itoa::Buffer::new().format(n).as_bytes())),
+            other => Err(ConvertError::of("a string", &other)),
+        }
+    }
+}
+
+impl FromValue for String {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        let bytes = Bytes::from_value(value)?;
+        String::from_utf8(Vec::from(bytes)).map_err(|_| ConvertError::new("UTF-8 text", "a string of other bytes"))
+    }
+}
+
+impl FromValue for Box<str> {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        String::from_value(value).map(Into::into)
+    }
+}
+
+impl FromValue for Arc<str> {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        String::from_value(value).map(Into::into)
+    }
+}
+
+/// An integer as Redis itself accepts one: an optional minus, no leading zeros, no plus, no spaces.
+fn canonical_integer(bytes: &[u8]) -> bool {
+    let digits = bytes.strip_prefix(b"-").unwrap_or(bytes);
+    match digits {
+        [b'0'] => digits.len() == bytes.len(),
+        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
+}
+
+macro_rules! integers {
+    ($($int:ty)*) => {$(
+        impl FromValue for $int {
+            fn from_value(value: Value) -> Result<Self, ConvertError> {
+                const WANTED: &str = concat!("an integer that fits ", stringify!($int));
+                match value {
+                    Value::Int(n) => n.try_into().map_err(|_| ConvertError::new(WANTED, "an integer out of range")),
+                    Value::Bytes(bytes) if canonical_integer(&bytes) => std::str::from_utf8(&bytes)
+                        .ok()
+                        .and_then(|text| text.parse().ok())
+                        .ok_or(ConvertError::new(WANTED, "an integer out of range")),
+                    other => Err(ConvertError::of(WANTED, &other)),
+                }
+            }
+        }
+    )*};
+}
+integers!(i8 i16 i32 i64 i128 isize u16 u32 u64 u128 usize);
+
+impl FromValue for u8 {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        u64::from_value(value)?.try_into().map_err(|_| ConvertError::new("an integer that fits u8", "an integer out of range"))
+    }
+
+    /// `Vec<u8>` is the bytes of a string.
+    fn list_from_value(value: Value) -> Result<Vec<Self>, ConvertError> {
+        Bytes::from_value(value).map(Vec::from)
+    }
+}
+
+impl FromValue for f64 {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        match value {
+            // An i64 beyond 2^53 has no exact f64: an error, not a near miss.
+            Value::Int(n) if n.unsigned_abs() <= 1 << 53 => Ok(n as f64),
+            Value::Int(_) => Err(ConvertError::new("a float", "an integer too large for one")),
+            Value::Bytes(bytes) => std::str::from_utf8(&bytes)
+                .ok()
+                .and_then(|text| text.parse().ok())
+                .ok_or(ConvertError::new("a float", "a string that is none")),
+            other => Err(ConvertError::of("a float", &other)),
+        }
+    }
+}
+
+impl FromValue for f32 {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        f64::from_value(value).map(|float| float as f32)
+    }
+}
+
+/// 1 and `OK` are true, 0 and nil are false; anything else is an error.
+impl FromValue for bool {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        match value {
+            Value::Int(1) | Value::Okay => Ok(true),
+            Value::Int(0) | Value::Nil => Ok(false),
+            other => Err(ConvertError::of("true or false", &other)),
+        }
+    }
+}
+
+impl<T: FromValue> FromValue for Option<T> {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        match value {
+            Value::Nil => Ok(None),
+            other => T::from_value(other).map(Some),
+        }
+    }
+}
+
+/// An error inside an array, kept beside its neighbours.
+impl<T: FromValue> FromValue for Result<T, Error> {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        match value {
+            Value::Error(error) => Ok(Err(Error::redis(error))),
+            other => T::from_value(other).map(Ok),
+        }
+    }
+}
+
+impl<T: FromValue> FromValue for Vec<T> {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        T::list_from_value(value)
+    }
+}
+
+impl<T: FromValue> FromValue for VecDeque<T> {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        T::list_from_value(value).map(Into::into)
+    }
+}
+
+impl<T: FromValue + Eq + Hash, S: BuildHasher + Default> FromValue for HashSet<T, S> {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        Ok(T::list_from_value(value)?.into_iter().collect())
+    }
+}
+
+impl<T: FromValue + Ord> FromValue for BTreeSet<T> {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        Ok(T::list_from_value(value)?.into_iter().collect())
+    }
+}
+
+impl<K: FromValue + Eq + Hash, V: FromValue, S: BuildHasher + Default> FromValue for HashMap<K, V, S> {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        Ok(<(K, V)>::list_from_value(value)?.into_iter().collect())
+    }
+}
+
+impl<K: FromValue + Ord, V: FromValue> FromValue for BTreeMap<K, V> {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        Ok(<(K, V)>::list_from_value(value)?.into_iter().collect())
+    }
+}
+
+macro_rules! tuples {
+    ($($arity:literal: $($t:ident)*;)*) => {$(
+        impl<$($t: FromValue),*> FromValue for ($($t,)*) {
+            fn from_value(value: Value) -> Result<Self, ConvertError> {
+                let items = array(value)?;
+                if items.len() != $arity {
+                    return Err(ConvertError::new(concat!("an array of ", $arity), "an array of another length"));
+                }
+                let mut items = items.into_iter();
+                Ok(($($t::from_value(items.next().unwrap_or(Value::Nil))?,)*))
+            }
+
+            /// Nested (each element an array of the tuple's length) or flat, which is how RESP2 sends pairs.
+            fn list_from_value(value: Value) -> Result<Vec<Self>, ConvertError> {
+                let items = array(value)?;
+                let nested = |item: &Value| matches!(item, Value::Array(inner) if inner.len() == $arity);
+                if items.iter().all(nested) {
+                    return items.into_iter().map(Self::from_value).collect();
+                }
+                if !items.len().is_multiple_of($arity) {
+                    return Err(ConvertError::new(concat!("an array of groups of ", $arity), "an array of another length"));
+                }
+                let mut list = Vec::with_capacity(items.len() / $arity);
+                let mut items = items.into_iter();
+                while items.len() > 0 {
+                    list.push(($($t::from_value(items.next().unwrap_or(Value::Nil))?,)*));
+                }
+                Ok(list)
+            }
+        }
+    )*};
+}
+tuples! { 1: A; 2: A B; 3: A B C; 4: A B C D; 5: A B C D E; 6: A B C D E F; }
+
+/// A value kept in Redis as JSON text, by serde. As an argument it is written, as a reply it is read.
+///
+/// ```
+/// use redis_rest::{FromValue, Json, Value};
+/// let Json(point) = Json::<(i32, i32)>::from_value(Value::bytes("[1,2]")).unwrap();
+/// assert_eq!(point, (1, 2));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned> FromValue for Json<T> {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        match value {
+            Value::Bytes(bytes) => {
+                serde_json::from_slice(&bytes).map(Json).map_err(|_| ConvertError::new("JSON of the wanted type", "another string"))
+            }
+            other => Err(ConvertError::of("JSON text", &other)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_are_exact_and_strict() {
+        assert_eq!(i64::from_value(Value::bytes("-9223372036854775808")), Ok(i64::MIN));
+        assert_eq!(u64::from_value(Value::bytes("18446744073709551615")), Ok(u64::MAX));
+        for text in ["007", "+1", " 1", "1 ", "-0", "", "-", "1e3", "9223372036854775808"] {
+            assert!(i64::from_value(Value::bytes(text)).is_err(), "{text}");
+        }
+        assert!(u8::from_value(Value::Int(256)).is_err());
+        assert!(f64::from_value(Value::Int(i64::MAX)).is_err());
+    }
+
+    #[test]
+    fn pairs_come_flat_or_nested() {
+        let flat = Value::Array(vec![Value::bytes("a"), Value::Int(1), Value::bytes("b"), Value::Int(2)]);
+        let wanted = vec![("a".to_owned(), 1), ("b".to_owned(), 2)];
+        assert_eq!(Vec::<(String, i64)>::from_value(flat.clone()), Ok(wanted.clone()));
+        let pair = |k: &'static str, n| Value::Array(vec![Value::bytes(k), Value::Int(n)]);
+        assert_eq!(Vec::from_value(Value::Array(vec![pair("a", 1), pair("b", 2)])), Ok(wanted));
+        assert_eq!(BTreeMap::<String, i64>::from_value(flat).map(|map| map["b"]), Ok(2));
+        assert!(Vec::<(String, i64)>::from_value(Value::Array(vec![Value::Int(1)])).is_err());
+    }
+
+    #[test]
+    fn bytes_and_lists_of_numbers_are_told_apart() {
+        assert_eq!(Vec::<u8>::from_value(Value::bytes(&b"\xff\0"[..])), Ok(vec![0xff, 0]));
+        assert_eq!(Vec::<u16>::from_value(Value::Array(vec![Value::Int(7)])), Ok(vec![7]));
+        assert!(String::from_value(Value::bytes(&b"\xff"[..])).is_err());
+    }
+
+    #[test]
+    fn nil_is_an_answer_only_where_it_can_be() {
+        assert_eq!(Option::<i64>::from_value(Value::Nil), Ok(None));
+        assert!(i64::from_value(Value::Nil).is_err());
+        assert!(<()>::from_value(Value::Nil).is_err());
+        assert!(Vec::<String>::from_value(Value::Nil).is_err());
+    }
+}
