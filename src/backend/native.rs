@@ -1,1 +1,342 @@
-//! Redis over TCP.
+//! Redis over TCP, through the `redis` crate: the only file that names it.
+//!
+//! One connection carries the calls of all clones at once. A pipeline or transaction is written in one piece, so nothing
+//! comes between its commands. Nothing is ever sent twice: a call whose connection breaks gets an error, and the next call
+//! makes a new connection.
+
+mod lines;
+
+use crate::backend::{Backend, Reply};
+use crate::clock::{self, Instant};
+use crate::command::{CallOptions, Command};
+use crate::error::{Error, ErrorKind, Outcome, Result, ServerError};
+use crate::platform::{self, BoxFuture};
+use crate::value::Value;
+use lines::Utf8Lines;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, ConnectionAddr, ProtocolVersion, RedisConnectionInfo};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::task::AbortHandle;
+
+/// Longest time for a call whose options say nothing.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest time for making a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Commands that change the state of a connection, which others share: they would break the calls of everyone.
+const NOT_SHARED: &[&str] = &[
+    "AUTH",
+    "CLIENT",
+    "DISCARD",
+    "EXEC",
+    "HELLO",
+    "MONITOR",
+    "MULTI",
+    "PSUBSCRIBE",
+    "PSYNC",
+    "PUNSUBSCRIBE",
+    "QUIT",
+    "REPLCONF",
+    "RESET",
+    "SELECT",
+    "SSUBSCRIBE",
+    "SUBSCRIBE",
+    "SUNSUBSCRIBE",
+    "SYNC",
+    "UNSUBSCRIBE",
+    "UNWATCH",
+    "WATCH",
+];
+
+/// Executes commands on a Redis server over TCP or a Unix socket. Cheap to clone: clones share the connection.
+///
+/// A call has 5 s unless its options say otherwise ([`CallOptions::timeout`] and [`CallOptions::deadline`], whichever is
+/// shorter), and is one attempt. Commands that change the shared connection (`SELECT`, `MULTI`, `SUBSCRIBE` …) are refused;
+/// blocking commands are not, but hold up every other call. There is no TLS.
+///
+/// ```
+/// # async fn run() -> redis_rest::Result<()> {
+/// use redis_rest::{Client, backend::native::NativeBackend};
+/// let client = Client::from_backend(NativeBackend::connect("redis://127.0.0.1:6379/0").await?);
+/// client.set("greeting", "hello").await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct NativeBackend(Arc<Shared>);
+
+struct Shared {
+    address: ConnectionAddr,
+    login: RedisConnectionInfo,
+    /// Held while connecting, so that many calls at once make one connection.
+    link: Mutex<Option<Link>>,
+}
+
+/// One connection, and the task that moves its bytes.
+#[derive(Clone)]
+struct Link {
+    connection: MultiplexedConnection,
+    driver: AbortHandle,
+}
+
+/// Shows no address.
+impl fmt::Debug for NativeBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NativeBackend")
+    }
+}
+
+impl NativeBackend {
+    /// Connects to `redis://[user][:password@]host[:port][/database]` or `unix:///path`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for an address that cannot work, [`ErrorKind::Connect`] when no connection can be made,
+    /// [`ErrorKind::Unauthorized`] when Redis refuses the password.
+    pub async fn connect(url: &str) -> Result<Self> {
+        let backend = Self::lazy(url)?;
+        backend.link(clock::after(CONNECT_TIMEOUT)).await?;
+        Ok(backend)
+    }
+
+    /// As [`NativeBackend::connect`], but the first call connects. Does no I/O.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`].
+    pub fn lazy(url: &str) -> Result<Self> {
+        // The crate's own text may quote the address, and with it a password.
+        let wrong = || Error::new(ErrorKind::Config, "the address is none such as redis://127.0.0.1:6379/0");
+        if url.starts_with("rediss:") || url.starts_with("valkeys:") {
+            return Err(Error::new(ErrorKind::Config, "the native backend has no TLS: use redis://, or the REST client with https://"));
+        }
+        let client = redis::Client::open(url).map_err(|_| wrong())?;
+        let info = client.get_connection_info();
+        let login = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
+        Ok(Self(Arc::new(Shared { address: info.addr().clone(), login, link: Mutex::new(None) })))
+    }
+
+    /// The connection, made now if there is none that works. Errors here mean that nothing was sent.
+    async fn link(&self, deadline: Instant) -> Result<Link> {
+        let connecting = async {
+            let mut link = self.0.link.lock().await;
+            if let Some(link) = link.as_ref().filter(|link| !link.driver.is_finished()) {
+                return Ok(link.clone());
+            }
+            let fresh = self.0.connect().await?;
+            *link = Some(fresh.clone());
+            Ok(fresh)
+        };
+        let limit = deadline.saturating_duration_since(clock::now()).min(CONNECT_TIMEOUT);
+        platform::timeout(limit, connecting)
+            .await
+            .unwrap_or_else(|| Err(Error::new(ErrorKind::Connect, "no connection to Redis within the time allowed")))
+    }
+
+    /// Gives up a connection that broke or owes a reply for too long, unless another call has replaced it already.
+    fn drop_link(&self, broken: &Link) {
+        // Whoever holds the lock is about to look at the connection anyway: no reason to wait after a timeout.
+        let Ok(mut link) = self.0.link.try_lock() else { return };
+        if link.as_ref().is_some_and(|current| current.driver.id() == broken.driver.id()) {
+            *link = None;
+        }
+    }
+
+    /// Sends `commands` in one piece and waits for as many replies.
+    async fn exchange(&self, commands: &[redis::Cmd], options: &CallOptions) -> Result<Vec<redis::Value>> {
+        let limit = options.timeout.unwrap_or(TIMEOUT).min(options.deadline.unwrap_or(Duration::MAX));
+        let deadline = clock::after(limit);
+        let link = self.link(deadline).await.map_err(|error| error.with_attempts(1))?;
+        let mut pipeline = redis::Pipeline::with_capacity(commands.len());
+        for command in commands {
+            pipeline.add_command(command.clone());
+        }
+        let mut connection = link.connection.clone();
+        let sending = connection.send_packed_commands(&pipeline, 0, commands.len());
+        let error = match platform::timeout(deadline.saturating_duration_since(clock::now()), sending).await {
+            Some(Ok(replies)) if replies.len() == commands.len() => return Ok(replies),
+            Some(Ok(_)) => Error::new(ErrorKind::Decode, "Redis answered with another number of replies"),
+            Some(Err(error)) if error.kind() == redis::ErrorKind::Parse => Error::new(ErrorKind::Decode, "the reply cannot be read"),
+            Some(Err(_)) => Error::new(ErrorKind::Io, "the connection to Redis broke"),
+            None => Error::new(ErrorKind::Timeout, "no reply from Redis within the time allowed"),
+        };
+        self.drop_link(&link);
+        Err(error.with_outcome(Outcome::MaybeApplied).with_attempts(1))
+    }
+}
+
+impl Shared {
+    async fn connect(&self) -> Result<Link> {
+        let failed = |error: std::io::Error| Error::new(ErrorKind::Connect, "no connection to Redis").with_source(error);
+        match &self.address {
+            ConnectionAddr::Tcp(host, port) => {
+                let stream = tokio::net::TcpStream::connect((host.as_str(), *port)).await.map_err(failed)?;
+                // Small requests must not wait for the acknowledgement of the ones before.
+                stream.set_nodelay(true).map_err(failed)?;
+                self.log_in(stream).await
+            }
+            #[cfg(unix)]
+            ConnectionAddr::Unix(path) => self.log_in(tokio::net::UnixStream::connect(path).await.map_err(failed)?).await,
+            _ => Err(Error::new(ErrorKind::Config, "the native backend cannot use this kind of address")),
+        }
+    }
+
+    async fn log_in<S>(&self, stream: S) -> Result<Link>
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        // Timeouts are those of each call.
+        let config = AsyncConnectionConfig::new().set_response_timeout(None);
+        let made = MultiplexedConnection::new_with_config(&self.login, Utf8Lines::new(stream), config).await;
+        let (connection, driver) = made.map_err(|error| match error.code() {
+            Some("WRONGPASS" | "NOAUTH" | "NOPERM") => Error::new(ErrorKind::Unauthorized, "Redis does not accept the password"),
+            _ if error.kind() == redis::ErrorKind::AuthenticationFailed => {
+                Error::new(ErrorKind::Unauthorized, "Redis does not accept the password")
+            }
+            _ => Error::new(ErrorKind::Connect, "Redis does not accept the connection"),
+        })?;
+        Ok(Link { connection, driver: tokio::spawn(driver).abort_handle() })
+    }
+}
+
+impl Backend for NativeBackend {
+    fn execute<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> BoxFuture<'a, Reply> {
+        Box::pin(async move {
+            let packed = pack(command)?;
+            self.exchange(&[packed], options).await?.pop().map_or_else(|| Err(short()), reply)
+        })
+    }
+
+    fn pipeline<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Vec<Reply>> {
+        Box::pin(async move {
+            let mut replies: Vec<Reply> = Vec::with_capacity(commands.len());
+            let mut packed = Vec::with_capacity(commands.len());
+            for command in commands {
+                // A place for the reply, or why there is none.
+                replies.push(pack(command).map(|command| {
+                    packed.push(command);
+                    Value::Nil
+                }));
+            }
+            if packed.is_empty() {
+                return replies;
+            }
+            let answers = self.exchange(&packed, options).await;
+            let places = replies.iter_mut().filter(|reply| reply.is_ok());
+            match answers {
+                Ok(answers) => places.zip(answers).for_each(|(place, answer)| *place = reply(answer)),
+                Err(error) => places.for_each(|place| *place = Err(error.clone())),
+            }
+            replies
+        })
+    }
+
+    fn transaction<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Result<Vec<Reply>>> {
+        Box::pin(async move {
+            let mut packed = Vec::with_capacity(commands.len() + 2);
+            packed.push(redis::cmd("MULTI"));
+            for command in commands {
+                packed.push(pack(command)?);
+            }
+            packed.push(redis::cmd("EXEC"));
+            let mut answers = self.exchange(&packed, options).await?;
+            let exec = answers.pop().map_or_else(|| Err(short()), reply);
+            if let Some(redis::Value::ServerError(error)) = answers.first() {
+                // Without MULTI the others ran one by one, if they ran.
+                return Err(Error::redis(server_error(error)).with_outcome(Outcome::MaybeApplied));
+            }
+            match exec {
+                Ok(Value::Array(items)) if items.len() == commands.len() => Ok(items.into_iter().map(entry).collect()),
+                Ok(_) => Err(short()),
+                Err(error) if error.kind() == ErrorKind::Redis => Err(error.with_kind(ErrorKind::Discarded)),
+                Err(error) => Err(error),
+            }
+        })
+    }
+}
+
+/// Redis answered, but not what belongs to the request.
+fn short() -> Error {
+    Error::new(ErrorKind::Decode, "Redis did not answer every command")
+}
+
+fn pack(command: &Command) -> Result<redis::Cmd> {
+    command.check()?;
+    if NOT_SHARED.iter().any(|name| command.is(name)) {
+        return Err(Error::new(ErrorKind::Unsupported, "this command would change the connection that all calls share"));
+    }
+    let mut packed = redis::Cmd::new();
+    command.parts().for_each(|part| {
+        packed.arg(part);
+    });
+    Ok(packed)
+}
+
+fn server_error(error: &redis::ServerError) -> ServerError {
+    // The crate parts the text at its first space.
+    match error.details() {
+        Some(details) => ServerError::new(format!("{} {details}", error.code())),
+        None => ServerError::new(error.code()),
+    }
+}
+
+/// A whole reply: an error in it is an `Err`.
+fn reply(value: redis::Value) -> Reply {
+    convert(value).and_then(entry)
+}
+
+fn entry(value: Value) -> Reply {
+    match value {
+        Value::Error(error) => Err(Error::redis(error)),
+        value => Ok(value),
+    }
+}
+
+fn convert(value: redis::Value) -> Reply {
+    Ok(match value {
+        redis::Value::Nil => Value::Nil,
+        redis::Value::Int(n) => Value::Int(n),
+        redis::Value::BulkString(bytes) => Value::Bytes(bytes.into()),
+        redis::Value::SimpleString(text) => Value::Bytes(text.into()),
+        redis::Value::Okay => Value::Okay,
+        redis::Value::Array(items) => Value::Array(items.into_iter().map(convert).collect::<Result<_>>()?),
+        redis::Value::ServerError(error) => Value::Error(server_error(&error)),
+        // RESP2 has no other types, and nothing here asks for RESP3.
+        _ => return Err(Error::new(ErrorKind::Decode, "Redis answered in another protocol than RESP2")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cmd;
+
+    #[test]
+    fn addresses_that_cannot_work_are_refused_without_quoting_them() {
+        for url in ["", "s3cret", "http://s3cret", "rediss://:s3cret@host", "redis://:s3cret@host:99999"] {
+            let error = NativeBackend::lazy(url).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(!format!("{error} {error:?}").contains("s3cret"));
+        }
+        let backend = NativeBackend::lazy("redis://:s3cret@h0st/3").unwrap();
+        assert_eq!(format!("{backend:?}"), "NativeBackend");
+    }
+
+    #[test]
+    fn what_would_change_the_connection_is_refused() {
+        for name in ["select", "MULTI", "Client"] {
+            assert_eq!(pack(&cmd(name).arg("1")).unwrap_err().kind(), ErrorKind::Unsupported);
+        }
+        assert!(pack(&cmd("GET").arg("MULTI")).is_ok());
+    }
+
+    #[test]
+    fn errors_keep_their_whole_text() {
+        for text in ["WRONGTYPE Operation against", "ERR  two spaces", "NOSCRIPT", "MYCODE x y"] {
+            let (code, details) = text.split_once(' ').map_or((text, None), |(code, details)| (code, Some(details.to_owned())));
+            let error = redis::make_extension_error(code.to_owned(), details);
+            let server = error.into_server_errors().unwrap()[0].1.clone();
+            assert_eq!(server_error(&server).message(), text);
+        }
+    }
+}
