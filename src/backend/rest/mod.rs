@@ -5,6 +5,7 @@ mod reqwest;
 mod transport;
 mod wire;
 
+pub use reqwest::HttpTransport;
 pub use transport::{HttpRequest, HttpResponse, Transport};
 
 use crate::clock::{self, Instant};
@@ -87,7 +88,7 @@ impl RestBackend {
         }
         let transport = match config.transport {
             Some(transport) => transport,
-            None => Arc::new(reqwest::Reqwest::new(config.connect_timeout)?),
+            None => Arc::new(HttpTransport::new(config.connect_timeout)?),
         };
         Ok(Self {
             transport,

@@ -11,13 +11,47 @@ use std::time::Duration;
 /// at once costs an attempt.
 const IDLE: Duration = Duration::from_secs(50);
 
+/// The built-in [`Transport`]: pooled connections, HTTP/1.1 or HTTP/2, no proxies, no redirects. Cheap to clone; clones share
+/// their connections.
+///
+/// A client makes its own. Make one to wrap it in a transport that counts, logs or delays:
+///
+/// ```
+/// use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpTransport, Transport};
+/// use redis_rest::{BoxFuture, Client};
+/// use std::time::Duration;
+///
+/// struct Counting(HttpTransport, std::sync::atomic::AtomicU64);
+///
+/// impl Transport for Counting {
+///     fn send(&self, request: HttpRequest) -> BoxFuture<'_, redis_rest::Result<HttpResponse>> {
+///         self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+///         self.0.send(request)
+///     }
+/// }
+///
+/// # fn main() -> redis_rest::Result<()> {
+/// let transport = Counting(HttpTransport::new(Duration::from_secs(3))?, Default::default());
+/// let client = Client::builder().url("http://127.0.0.1:8079").token("local-token").transport(transport).build()?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
-pub(super) struct Reqwest {
+pub struct HttpTransport {
     client: ::reqwest::Client,
 }
 
-impl Reqwest {
-    pub(super) fn new(connect_timeout: Duration) -> Result<Self> {
+impl fmt::Debug for HttpTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HttpTransport")
+    }
+}
+
+impl HttpTransport {
+    /// A transport that gives up connecting after `connect_timeout`. Does no I/O.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when TLS cannot be set up.
+    pub fn new(connect_timeout: Duration) -> Result<Self> {
         let builder = ::reqwest::Client::builder()
             .connect_timeout(connect_timeout)
             .redirect(::reqwest::redirect::Policy::none())
@@ -70,7 +104,7 @@ impl Reqwest {
     }
 }
 
-impl Transport for Reqwest {
+impl Transport for HttpTransport {
     fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
         Box::pin(self.exchange(request))
     }

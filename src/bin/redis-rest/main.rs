@@ -1,2 +1,33 @@
-//! The command line tool.
-fn main() {}
+//! `redis-rest`: a REST server to develop against, one command from the shell, and sessions.
+//!
+//! Exit codes: 0 success, 1 an error of Redis (a session that is not found included), 2 usage or connection.
+
+mod args;
+mod exec;
+mod output;
+mod serve;
+mod sessions;
+
+use args::{Action, Args};
+use clap::Parser as _;
+use output::Failure;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::usage(format!("the runtime cannot start: {error}")).report(),
+    };
+    let result = runtime.block_on(async {
+        match args.action {
+            Action::Serve(serve) => serve::run(serve, &args.connection).await,
+            Action::Exec(exec) => exec::run(exec, &args.connection).await,
+            Action::Sessions(sessions) => sessions::run(sessions, &args.connection).await,
+        }
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

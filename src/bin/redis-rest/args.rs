@@ -1,0 +1,187 @@
+//! The command line.
+
+use crate::output::Failure;
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use redis_rest::{Client, Config};
+use serde_json::value::{RawValue, to_raw_value};
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::num::{NonZeroU64, NonZeroUsize};
+
+/// Redis over HTTP: a server to develop against, and a client for the shell.
+#[derive(Parser)]
+#[command(name = "redis-rest", version, after_help = EXIT_CODES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(subcommand)]
+    pub(crate) action: Action,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 success · 1 an error of Redis, or a session that is not found · 2 usage or connection";
+
+/// Where the server is. Without these flags the environment decides: REDIS_REST_URL with REDIS_REST_TOKEN or REDIS_TOKEN,
+/// UPSTASH_REDIS_REST_URL with UPSTASH_REDIS_REST_TOKEN, or KV_REST_API_URL with KV_REST_API_TOKEN.
+#[derive(ClapArgs)]
+pub(crate) struct Connection {
+    /// Address of the REST server, instead of the environment's
+    #[arg(long, global = true)]
+    url: Option<String>,
+    /// Token for the REST server, instead of the environment's. For `serve`: the token to accept
+    #[arg(long, global = true)]
+    pub(crate) token: Option<String>,
+    /// Send the token over http:// to other machines too
+    #[arg(long, global = true)]
+    allow_http: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Action {
+    /// Serve the REST protocol in front of an embedded engine or a real Redis
+    Serve(Serve),
+    /// Execute one command, as redis-cli does
+    Exec(Exec),
+    /// Look at sessions and change them
+    #[command(subcommand)]
+    Sessions(Sessions),
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Serve {
+    /// Serve this Redis, such as redis://127.0.0.1:6379
+    #[arg(long, value_name = "URL", conflicts_with = "memory")]
+    pub(crate) redis: Option<String>,
+    /// Serve an embedded engine that starts empty and keeps nothing (the default)
+    #[arg(long)]
+    pub(crate) memory: bool,
+    /// Address to listen on; port 0 picks a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8079")]
+    pub(crate) listen: SocketAddr,
+    /// A second token, which may only read
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) read_only_token: Option<String>,
+    /// Largest request body
+    #[arg(long, value_name = "N", default_value = "10000000")]
+    pub(crate) max_request_bytes: NonZeroUsize,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Exec {
+    /// Print the reply as JSON; bytes that are not UTF-8 as {"base64": "…"}
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Execute the command N times and print one line of JSON: how many were ok, how many failed (surely not applied), how
+    /// many maybe applied – together N – and how fast it went
+    #[arg(long, value_name = "N", conflicts_with = "json")]
+    pub(crate) repeat: Option<NonZeroU64>,
+    /// How many of the N are under way at once
+    #[arg(long, value_name = "C", default_value = "1", requires = "repeat")]
+    pub(crate) concurrency: NonZeroUsize,
+    /// The command and its arguments, taken as they are
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND ARG")]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Sessions {
+    /// List the sessions of a user
+    List {
+        /// The user's id
+        user: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a session
+    Show {
+        /// The session's id
+        id: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change a session's metadata; its time to live stays as it is
+    Update {
+        /// The session's id
+        id: String,
+        /// An entry to set. VALUE is JSON if it can be read as JSON, else text
+        #[arg(long, value_name = "KEY=VALUE", required = true, value_parser = metadata)]
+        metadata: Vec<(String, Box<RawValue>)>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Delete a session
+    Delete {
+        /// The session's id
+        id: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// The value stays JSON text: as a number in this process a large one would be rounded.
+fn metadata(text: &str) -> Result<(String, Box<RawValue>), String> {
+    let (key, value) = text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or("write KEY=VALUE")?;
+    let value = serde_json::from_str(value).or_else(|_| to_raw_value(value)).map_err(|error| error.to_string())?;
+    Ok((key.to_owned(), value))
+}
+
+impl Connection {
+    /// A client by flags and environment. Flags win; both flags together need no environment.
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        let config = match (&self.url, &self.token) {
+            (Some(url), Some(token)) => Config::new().url(url).token(token),
+            (None, None) => Config::from_env()?,
+            // An address is never combined with the token of another server, nor the other way round.
+            (Some(_), None) => return Err(Failure::usage("--url needs --token: the environment's token is for the environment's server")),
+            (None, Some(token)) => Config::from_env()?.token(token),
+        };
+        let config = if self.allow_http { config.allow_insecure_http() } else { config };
+        Ok(config.build()?)
+    }
+
+    /// `serve` listens: an address to connect to means that another command was meant.
+    pub(crate) fn refuse_for_server(&self) -> Result<(), Failure> {
+        match self.url.is_some() || self.allow_http {
+            true => Err(Failure::usage("serve takes --listen and --redis, not --url or --allow-http")),
+            false => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_holds() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn what_follows_the_command_is_verbatim() {
+        let args = Args::parse_from(["redis-rest", "exec", "--json", "--url", "u", "SET", "--json", "-5", "--", "--token"]);
+        assert!(args.connection.token.is_none());
+        let Action::Exec(exec) = args.action else { panic!("not exec") };
+        assert!(exec.json);
+        assert_eq!(exec.command, ["SET", "--json", "-5", "--", "--token"]);
+    }
+
+    #[test]
+    fn metadata_is_json_or_text() {
+        for (text, value) in [
+            ("a=1", "1"),
+            ("a=123456789012345678901234567890", "123456789012345678901234567890"),
+            ("a={\"b\": [null]}", "{\"b\": [null]}"),
+            ("a=b=c", "\"b=c\""),
+            ("a=", "\"\""),
+        ] {
+            let (key, raw) = metadata(text).unwrap();
+            assert_eq!((key.as_str(), raw.get()), ("a", value));
+        }
+        assert!(metadata("a").is_err() && metadata("=1").is_err());
+    }
+}

@@ -1,0 +1,119 @@
+//! `exec`: one command from the shell, or the same one many times.
+
+use crate::args::{Connection, Exec};
+use crate::output::{Failure, as_json, human, print_json, print_line};
+use redis_rest::{Client, Command, Error, Value, cmd};
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+pub(crate) async fn run(args: Exec, connection: &Connection) -> Result<(), Failure> {
+    let command = command(&args)?;
+    let client = connection.client()?;
+    if let Some(count) = args.repeat {
+        return repeat(client, command, count.get(), args.concurrency.get()).await;
+    }
+    let reply: Value = client.run(command).await?;
+    match args.json {
+        true => print_json(&as_json(&reply)),
+        false => print_line(&human(&reply)),
+    }
+}
+
+fn command(args: &Exec) -> Result<Command, Failure> {
+    let mut words = args.command.iter();
+    let name = words.next().and_then(|name| name.to_str()).ok_or_else(|| Failure::usage("the name of the command is not UTF-8"))?;
+    // On Unix these are the bytes as the shell passed them.
+    Ok(words.fold(cmd(name), |command, word| command.arg(word.as_encoded_bytes())))
+}
+
+/// What one worker saw.
+#[derive(Default)]
+struct Tally {
+    /// Of replies and errors alike, in microseconds.
+    latencies: Vec<u64>,
+    ok: u64,
+    failed: u64,
+    maybe_applied: u64,
+    first_error: Option<Error>,
+}
+
+impl Tally {
+    fn count(&mut self, reply: Result<Value, Error>, took: Duration) {
+        self.latencies.push(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        match reply {
+            Ok(_) => self.ok += 1,
+            Err(error) => {
+                match error.maybe_applied() {
+                    true => self.maybe_applied += 1,
+                    false => self.failed += 1,
+                }
+                self.first_error.get_or_insert(error);
+            }
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.latencies.extend(other.latencies);
+        self.ok += other.ok;
+        self.failed += other.failed;
+        self.maybe_applied += other.maybe_applied;
+        self.first_error = self.first_error.take().or(other.first_error);
+    }
+
+    /// The latency that this many per cent of the calls did not exceed. The latencies are sorted.
+    fn percentile(&self, percent: usize) -> u64 {
+        let rank = (self.latencies.len() * percent).div_ceil(100).max(1);
+        self.latencies.get(rank - 1).copied().unwrap_or_default()
+    }
+}
+
+async fn repeat(client: Client, command: Command, count: u64, concurrency: usize) -> Result<(), Failure> {
+    let started = Instant::now();
+    let next = Arc::new(AtomicU64::new(0));
+    let mut workers = JoinSet::new();
+    for _ in 0..concurrency.min(usize::try_from(count).unwrap_or(usize::MAX)) {
+        let (client, command, next) = (client.clone(), command.clone(), Arc::clone(&next));
+        workers.spawn(async move {
+            let mut tally = Tally::default();
+            while next.fetch_add(1, Ordering::Relaxed) < count {
+                let begun = Instant::now();
+                let reply = client.run(command.clone()).await;
+                tally.count(reply, begun.elapsed());
+            }
+            tally
+        });
+    }
+    let mut total = Tally::default();
+    while let Some(worker) = workers.join_next().await {
+        total.add(worker.map_err(|error| Failure::usage(format!("a worker ended early: {error}")))?);
+    }
+    let seconds = started.elapsed().as_secs_f64().max(f64::EPSILON);
+    total.latencies.sort_unstable();
+    print_json(&json!({
+        "ok": total.ok,
+        "failed": total.failed,
+        "maybe_applied": total.maybe_applied,
+        "ops_per_second": (count as f64 / seconds).round(),
+        "p50_us": total.percentile(50),
+        "p99_us": total.percentile(99),
+    }))?;
+    // The counts say how many; the first error says what.
+    total.first_error.map_or(Ok(()), |error| Err(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_values_that_were_seen() {
+        let tally = |latencies: Vec<u64>| Tally { latencies, ..Tally::default() };
+        assert_eq!(tally((1..=100).collect()).percentile(50), 50);
+        assert_eq!(tally((1..=100).collect()).percentile(99), 99);
+        assert_eq!(tally(vec![7]).percentile(99), 7);
+        assert_eq!(tally(vec![]).percentile(50), 0);
+    }
+}

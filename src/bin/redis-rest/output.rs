@@ -1,0 +1,208 @@
+//! What the tool prints: values as redis-cli shows them or as JSON, and failures with what to do next.
+
+use redis_rest::{Error, ErrorKind, Value};
+use serde_json::json;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+/// Why the tool ends without success.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: u8,
+    message: String,
+    hint: Option<&'static str>,
+}
+
+impl Failure {
+    /// Wrong use, or nothing could be reached: exit code 2.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { code: 2, message: message.into(), hint: None }
+    }
+
+    /// Redis was asked and said no: exit code 1.
+    pub(crate) fn redis(message: impl Into<String>) -> Self {
+        Self { code: 1, message: message.into(), hint: None }
+    }
+
+    pub(crate) fn hint(mut self, hint: &'static str) -> Self {
+        self.hint = Some(hint);
+        self
+    }
+
+    /// Prints the failure to standard error.
+    pub(crate) fn report(&self) -> ExitCode {
+        let mut stderr = io::stderr().lock();
+        // Nobody is left to be told when standard error is closed.
+        let _ = writeln!(stderr, "error: {}", self.message);
+        if let Some(hint) = self.hint {
+            let _ = writeln!(stderr, "  {hint}");
+        }
+        ExitCode::from(self.code)
+    }
+}
+
+/// Shows the server's own text: whoever reads it typed the command that it may quote.
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let (code, hint) = advice(&error);
+        let mut message = match error.server_message() {
+            Some(text) => one_line(text),
+            None => error.to_string(),
+        };
+        if error.server_message().is_some() && error.maybe_applied() {
+            message.push_str("\n  the command may have been applied");
+        }
+        let mut cause = std::error::Error::source(&error);
+        while let Some(error) = cause {
+            message.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        Self { code, message, hint }
+    }
+}
+
+/// The exit code and what to do next.
+fn advice(error: &Error) -> (u8, Option<&'static str>) {
+    match error.kind() {
+        ErrorKind::Config => (2, Some("give --url and --token, or set REDIS_REST_URL and REDIS_REST_TOKEN")),
+        ErrorKind::Connect => (2, Some("is it running? start one: redis-rest serve")),
+        ErrorKind::Unauthorized if error.redis_code() == Some("NOPERM") => (1, Some("this token may not do that: use another one")),
+        ErrorKind::Unauthorized => (2, Some("check --token, or the token in the environment")),
+        ErrorKind::Redis | ErrorKind::Discarded | ErrorKind::Conversion if error.status() != Some(404) => (1, None),
+        ErrorKind::RateLimited => (2, Some("wait a little, then try again")),
+        ErrorKind::Timeout | ErrorKind::Io => match error.maybe_applied() {
+            true => (2, Some("look at the data before you send it again")),
+            false => (2, Some("nothing was applied: it can be sent again")),
+        },
+        ErrorKind::Http | ErrorKind::Decode | ErrorKind::Redis => (2, Some("is --url the address of a REST server, with the right path?")),
+        _ => (2, None),
+    }
+}
+
+/// Prints to standard output. A reader that has seen enough (`| head`) is no failure.
+pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::usage(format!("standard output: {error}"))),
+        _ => Ok(()),
+    }
+}
+
+/// Prints a line to standard output.
+pub(crate) fn print_line(text: &str) -> Result<(), Failure> {
+    print(format!("{text}\n").as_bytes())
+}
+
+/// Prints JSON on one line.
+pub(crate) fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
+    print_line(&value.to_string())
+}
+
+/// A hint on standard error, beside the result.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// As redis-cli shows it on a terminal. Statuses other than `OK` are quoted: over REST they cannot be told from strings.
+pub(crate) fn human(value: &Value) -> String {
+    let mut text = String::new();
+    write_human(&mut text, value, 0);
+    text
+}
+
+fn write_human(out: &mut String, value: &Value, indent: usize) {
+    match value {
+        Value::Nil => out.push_str("(nil)"),
+        Value::Int(n) => out.push_str(&format!("(integer) {n}")),
+        Value::Okay => out.push_str("OK"),
+        Value::Bytes(bytes) => quote(out, bytes),
+        Value::Error(error) => {
+            out.push_str("(error) ");
+            out.push_str(&one_line(error.message()));
+        }
+        Value::Array(items) if items.is_empty() => out.push_str("(empty array)"),
+        Value::Array(items) => {
+            let width = items.len().to_string().len();
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push('\n');
+                    out.extend(std::iter::repeat_n(' ', indent));
+                }
+                out.push_str(&format!("{:>width$}) ", index + 1));
+                write_human(out, item, indent + width + 2);
+            }
+        }
+        _ => out.push_str("(a reply of a newer kind)"),
+    }
+}
+
+/// Text of unknown origin, with its line breaks and terminal controls made visible.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() {
+            true => line.extend(c.escape_default()),
+            false => line.push(c),
+        }
+    }
+    line
+}
+
+fn quote(out: &mut String, bytes: &[u8]) {
+    out.push('"');
+    for &byte in bytes {
+        match byte {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            0x07 => out.push_str("\\a"),
+            0x08 => out.push_str("\\b"),
+            b' '..=b'~' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("\\x{byte:02x}")),
+        }
+    }
+    out.push('"');
+}
+
+/// As JSON. Bytes that are not UTF-8 become `{"base64": …}`, an error inside an array `{"error": …}`.
+pub(crate) fn as_json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Int(n) => (*n).into(),
+        Value::Okay => "OK".into(),
+        Value::Bytes(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => text.into(),
+            Err(_) => json!({ "base64": base64_simd::STANDARD.encode_to_string(bytes) }),
+        },
+        Value::Array(items) => items.iter().map(as_json).collect(),
+        Value::Error(error) => json!({ "error": error.message() }),
+        _ => serde_json::Value::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The texts are those of redis-cli 7.
+    #[test]
+    fn values_as_redis_cli_shows_them() {
+        let nested = Value::Array(vec![
+            Value::Int(-1),
+            Value::Array(vec![Value::bytes("a\"\\\n\x07"), Value::Nil, Value::Array(vec![])]),
+            Value::bytes(&b"\xc3\xa4\0~"[..]),
+        ]);
+        let want = "1) (integer) -1\n2) 1) \"a\\\"\\\\\\n\\a\"\n   2) (nil)\n   3) (empty array)\n3) \"\\xc3\\xa4\\x00~\"";
+        assert_eq!(human(&nested), want);
+        let ten = human(&Value::Array((0..10).map(Value::Int).collect()));
+        assert!(ten.starts_with(" 1) (integer) 0\n 2)") && ten.ends_with("\n10) (integer) 9"));
+        assert_eq!(human(&Value::Okay), "OK");
+    }
+
+    #[test]
+    fn json_keeps_bytes_and_large_integers() {
+        let value = Value::Array(vec![Value::Int(i64::MAX), Value::bytes(&b"\xff"[..]), Value::bytes("ä"), Value::Nil, Value::Okay]);
+        assert_eq!(as_json(&value).to_string(), r#"[9223372036854775807,{"base64":"/w=="},"ä",null,"OK"]"#);
+    }
+}

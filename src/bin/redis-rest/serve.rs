@@ -1,0 +1,83 @@
+//! `serve`: the REST protocol in front of an embedded engine or a real Redis, until a signal ends it.
+
+use crate::args::{Connection, Serve};
+use crate::output::{Failure, note, print_line};
+use redis_rest::backend::Backend;
+use redis_rest::backend::memory::MemoryBackend;
+use redis_rest::backend::native::NativeBackend;
+use redis_rest::server::{DEFAULT_TOKEN, Server, ServerConfig};
+use std::sync::Arc;
+
+pub(crate) async fn run(args: Serve, connection: &Connection) -> Result<(), Failure> {
+    connection.refuse_for_server()?;
+    // Before the line that says the server is ready: whoever waits for it may send the signal at once.
+    let stop = Signals::listen()?;
+    let backend: Arc<dyn Backend> = match &args.redis {
+        Some(url) => Arc::new(NativeBackend::connect(url).await.map_err(|error| {
+            let failure = Failure::from(error);
+            failure.hint("is that Redis running, and is its address like redis://127.0.0.1:6379?")
+        })?),
+        None => Arc::new(MemoryBackend::new()),
+    };
+    let mut config = ServerConfig::new().listen(args.listen).max_request_bytes(args.max_request_bytes.get());
+    if let Some(token) = &connection.token {
+        config = config.token(token);
+    }
+    if let Some(token) = &args.read_only_token {
+        config = config.read_only_token(token);
+    }
+    let server = Server::bind(backend, config).await?;
+    print_line(&format!("listening on http://{}", server.local_addr()))?;
+    note(match &args.redis {
+        Some(_) => "serving that Redis",
+        None => "serving an embedded engine: it starts empty and forgets everything at the end",
+    });
+    match &connection.token {
+        Some(_) => note("clients need the token given by --token"),
+        // Known to everyone who reads the documentation, so it may be shown.
+        None => note(&format!("clients need the token {DEFAULT_TOKEN} (choose another by --token)")),
+    }
+    server.run_until(stop.first()).await;
+    Ok(())
+}
+
+/// The signals that end the server: an interrupt, and on Unix also SIGTERM.
+struct Signals {
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let failed = |error| Failure::usage(format!("signals cannot be received: {error}"));
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+            terminate: signal(SignalKind::terminate()).map_err(failed)?,
+        })
+    }
+
+    async fn first(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        Ok(Self {})
+    }
+
+    async fn first(self) {
+        // Without a handler the system ends the process itself.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! `sessions`: list, show, update, delete.
+
+use crate::args::{Connection, Sessions};
+use crate::output::{Failure, note, one_line, print_line};
+use redis_rest::session::{RedisSessionStore, Session, SessionError, SessionStore as _};
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// The store needs a time to live for what it stores; nothing here stores a new session, and an update keeps what is there.
+const UNUSED_TTL: Duration = Duration::from_secs(24 * 3600);
+
+pub(crate) async fn run(action: Sessions, connection: &Connection) -> Result<(), Failure> {
+    let store = RedisSessionStore::new(connection.client()?, UNUSED_TTL);
+    match action {
+        Sessions::List { user, json } => {
+            let list = store.list_sessions(&user).await?;
+            if list.corrupt > 0 {
+                note(&format!("{} records in the index of this user cannot be read; they are left as they are", list.corrupt));
+            }
+            match json {
+                true => print_as_json(&list.sessions),
+                false if list.sessions.is_empty() => print_line("no sessions"),
+                false => print_line(list.sessions.iter().map(summary).collect::<Vec<_>>().join("\n").as_str()),
+            }
+        }
+        Sessions::Show { id, json } => show(&store.retrieve_session(&id).await?, json),
+        Sessions::Update { id, metadata, json } => {
+            let mut session = store.retrieve_session(&id).await?;
+            for (key, value) in metadata {
+                session.metadata.insert(key, value).map_err(|error| Failure::usage(error.to_string()))?;
+            }
+            // Not over what somebody else wrote between the two requests.
+            store.compare_and_update(&session).await?;
+            show(&session, json)
+        }
+        Sessions::Delete { id, json } => {
+            if !store.delete_session(&id).await? {
+                return Err(SessionError::NotFound.into());
+            }
+            match json {
+                true => print_as_json(&serde_json::json!({ "deleted": true })),
+                false => print_line("deleted"),
+            }
+        }
+    }
+}
+
+/// By serde's writer and not by way of `serde_json::Value`, which would round large numbers.
+fn print_as_json(value: &impl Serialize) -> Result<(), Failure> {
+    print_line(&serde_json::to_string(value).map_err(|error| Failure::usage(error.to_string()))?)
+}
+
+fn summary(session: &Session) -> String {
+    format!("{}  last active {}  created {}", one_line(&session.id), time(session.last_active_at), time(session.created_at))
+}
+
+fn show(session: &Session, json: bool) -> Result<(), Failure> {
+    if json {
+        return print_as_json(session);
+    }
+    let mut text = format!("session      {}", one_line(&session.id));
+    for (name, value) in [
+        ("user", &session.user_id),
+        ("organisation", &session.org_id),
+        ("workspace", &session.workspace_path),
+        ("mcp clients", &session.mcp_client_ids.join(", ")),
+        ("prompt", &session.system_prompt),
+        ("created", &time(session.created_at)),
+        ("last active", &time(session.last_active_at)),
+    ] {
+        let _ = write!(text, "\n{name:<12} {}", one_line(value));
+    }
+    for (name, value) in session.metadata.iter() {
+        let _ = write!(text, "\nmetadata     {} = {}", one_line(name), one_line(value));
+    }
+    print_line(&text)
+}
+
+fn time(at: chrono::DateTime<chrono::Utc>) -> String {
+    at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}
+
+impl From<SessionError> for Failure {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Unavailable(error) | SessionError::MaybeApplied(error) | SessionError::Refused(error) => error.into(),
+            SessionError::NotFound => {
+                Failure::redis("session not found").hint("it may have expired; a user's sessions: redis-rest sessions list USER")
+            }
+            SessionError::Conflict(_) => Failure::redis(error.to_string()).hint("look at it again, then run this again"),
+            SessionError::InvalidId => Failure::usage(error.to_string()),
+            _ => Failure::redis(error.to_string()),
+        }
+    }
+}
