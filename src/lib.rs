@@ -11,6 +11,8 @@ mod platform;
 mod retry;
 mod script;
 pub mod session;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod value;
 
 pub use client::Client;

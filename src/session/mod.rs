@@ -5,6 +5,8 @@ mod duration;
 mod error;
 mod id;
 mod index;
+mod lru;
+mod memory;
 mod metadata;
 mod record;
 mod redis;
@@ -13,6 +15,7 @@ mod store;
 
 pub use error::{Conflict, SessionError};
 pub use index::IndexLayout;
+pub use memory::InMemorySessionStore;
 pub use metadata::Metadata;
 pub use record::Session;
 pub use redis::{DEFAULT_TTL, RedisSessionStore};

@@ -46,6 +46,8 @@ pub struct Session {
     pub metadata: Metadata,
     /// What it was read from.
     original: Option<Arc<Original>>,
+    /// Which write it was read from, in a store that counts them.
+    revision: Option<u64>,
 }
 
 /// The JSON text of a record, and its members in their order.
@@ -78,6 +80,7 @@ impl Session {
             last_active_at: now,
             metadata: Metadata::default(),
             original: None,
+            revision: None,
         }
     }
 
@@ -111,6 +114,7 @@ impl Session {
             last_active_at: required::<Time>(known("last_active_at")?, "last_active_at")?.0,
             metadata: optional(known("metadata")?, "metadata")?,
             original: Some(Arc::new(original)),
+            revision: None,
         })
     }
 
@@ -132,6 +136,14 @@ impl Session {
     /// The text it was read from.
     pub(crate) fn original_text(&self) -> Option<&str> {
         self.original.as_ref().map(|original| original.text.as_str())
+    }
+
+    pub(super) fn revision(&self) -> Option<u64> {
+        self.revision
+    }
+
+    pub(super) fn with_revision(&self, revision: u64) -> Self {
+        Self { revision: Some(revision), ..self.clone() }
     }
 
     /// What it was read from is now this text, which holds the same values.

@@ -1,0 +1,488 @@
+//! [`InMemorySessionStore`]: sessions in this process.
+
+use super::error::{Conflict, SessionError};
+use super::id;
+use super::lru::Lru;
+use super::record::Session;
+use super::store::{BatchOutcome, SessionList, SessionStore, StoreFuture, Touched};
+use crate::clock::{self, Instant};
+use crate::platform::BoxFuture;
+use chrono::{DateTime, Utc};
+use std::collections::hash_map::RandomState;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt;
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long a delete is remembered, as in Redis.
+const GONE_FOR: Duration = Duration::from_secs(60);
+
+/// The longest time to live: 500 years, which a clock that counts nanoseconds in 64 bits can still hold.
+const LONGEST: Duration = Duration::from_secs(500 * 366 * 24 * 3600);
+
+/// Sessions in memory, with the same behaviour as in Redis. Cheap to clone: clones share everything.
+///
+/// Bounded by number and by size; when full, the session that was used least recently makes room. Times to live need no
+/// background task: what has expired is not found, and is removed when its place is passed by. Sharded by id, so that threads
+/// do not queue; small stores have one shard and evict in exact order, larger ones per shard.
+///
+/// ```
+/// # async fn run() -> Result<(), redis_rest::session::SessionError> {
+/// use redis_rest::session::{InMemorySessionStore, Session, SessionStore};
+/// use std::time::Duration;
+/// let store = InMemorySessionStore::new(Duration::from_secs(3600));
+/// let session = Session::new("user-123", "org-456");
+/// store.store_session(&session).await?;
+/// assert!(store.exists(&session.id).await?);
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct InMemorySessionStore {
+    inner: Arc<Inner>,
+    /// In nanoseconds; shared by clones.
+    default_ttl: Arc<AtomicU64>,
+}
+
+struct Inner {
+    shards: Vec<Mutex<Shard>>,
+    /// Ids by user. Locked after a shard is released, never together with one, so that no order of locks has to be kept: an
+    /// entry has a number of its own, and whoever removes the session removes that number.
+    users: Vec<Mutex<HashMap<String, BTreeMap<u64, String>>>>,
+    hasher: RandomState,
+    next: AtomicU64,
+    max_lifetime: Option<Duration>,
+    max_entries: usize,
+    max_bytes: usize,
+    evicted: AtomicU64,
+    closed: AtomicBool,
+    /// Nanoseconds by which tests moved the clock.
+    moved: AtomicU64,
+}
+
+#[derive(Default)]
+struct Shard {
+    entries: Lru<Entry>,
+    bytes: usize,
+    /// Ids deleted within the last minute, and the order in which they are forgotten.
+    gone: HashMap<String, Instant>,
+    forget: VecDeque<(Instant, String)>,
+}
+
+struct Entry {
+    session: Arc<Session>,
+    deadline: Instant,
+    pinned: bool,
+    /// The number of its place in the index.
+    number: u64,
+    /// Changes with every write.
+    revision: u64,
+    bytes: usize,
+}
+
+/// A place in the index that has to be taken out.
+type Unlisted = (String, u64);
+
+impl InMemorySessionStore {
+    /// A store for up to 100 000 sessions and 256 MiB, which live for `ttl` after they were stored or touched.
+    pub fn new(ttl: Duration) -> Self {
+        Self::with_limits(ttl, 100_000, 256 << 20)
+    }
+
+    /// A store with limits of its own, each at least 1.
+    pub fn with_limits(ttl: Duration, max_entries: usize, max_bytes: usize) -> Self {
+        let shards = (max_entries / 64).clamp(1, 32);
+        let inner = Inner {
+            shards: (0..shards).map(|_| Mutex::default()).collect(),
+            users: (0..shards).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+            next: AtomicU64::new(0),
+            max_lifetime: None,
+            max_entries: max_entries.div_ceil(shards).max(1),
+            max_bytes: max_bytes.div_ceil(shards).max(1),
+            evicted: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+            moved: AtomicU64::new(0),
+        };
+        Self { inner: Arc::new(inner), default_ttl: Arc::new(AtomicU64::new(nanos(ttl))) }
+    }
+
+    /// Another handle on the same sessions, with a default time to live of its own.
+    #[must_use]
+    pub fn with_default_ttl(&self, ttl: Duration) -> Self {
+        Self { inner: Arc::clone(&self.inner), default_ttl: Arc::new(AtomicU64::new(nanos(ttl))) }
+    }
+
+    fn ttl(&self) -> Duration {
+        Duration::from_nanos(self.default_ttl.load(Ordering::Relaxed))
+    }
+
+    /// How many sessions are held, those included that have expired and were not passed by yet.
+    pub fn len(&self) -> usize {
+        self.inner.shards.iter().map(|shard| lock(shard).entries.len()).sum()
+    }
+
+    /// True when no session is held.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// About how many bytes the sessions take.
+    pub fn bytes(&self) -> usize {
+        self.inner.shards.iter().map(|shard| lock(shard).bytes).sum()
+    }
+
+    /// How many sessions had to make room so far.
+    pub fn evicted(&self) -> u64 {
+        self.inner.evicted.load(Ordering::Relaxed)
+    }
+
+    /// Moves the store's clock ahead, for tests of expiry that do not wait.
+    pub fn advance(&self, time: Duration) {
+        self.inner.moved.fetch_add(nanos(time), Ordering::Relaxed);
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A poisoned lock guards whole values only, so what it holds is still true.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Inner {
+    fn now(&self) -> Instant {
+        clock::now() + Duration::from_nanos(self.moved.load(Ordering::Relaxed))
+    }
+
+    fn check(&self, id: &str) -> Result<(), SessionError> {
+        self.check_open()?;
+        id::check(id)
+    }
+
+    fn check_open(&self) -> Result<(), SessionError> {
+        if self.closed.load(Ordering::Acquire) { Err(SessionError::Closed) } else { Ok(()) }
+    }
+
+    fn place(&self, name: &str) -> usize {
+        // The remainder is below the number of shards, which fits.
+        (self.hasher.hash_one(name) % self.shards.len() as u64) as usize
+    }
+
+    fn shard(&self, id: &str) -> MutexGuard<'_, Shard> {
+        lock(&self.shards[self.place(id)])
+    }
+
+    fn user(&self, user_id: &str) -> MutexGuard<'_, HashMap<String, BTreeMap<u64, String>>> {
+        lock(&self.users[self.place(user_id)])
+    }
+
+    fn deadline(&self, ttl: Duration, created_at: DateTime<Utc>) -> Instant {
+        let left = self.max_lifetime.map(|most| most.saturating_sub((clock::utc_now() - created_at).to_std().unwrap_or_default()));
+        let ttl = left.map_or(ttl, |left| left.min(ttl)).min(LONGEST);
+        let now = self.now();
+        now.checked_add(ttl).unwrap_or(now)
+    }
+
+    fn unlist(&self, unlisted: Vec<Unlisted>) {
+        for (user_id, number) in unlisted {
+            let mut users = self.user(&user_id);
+            if let Some(ids) = users.get_mut(&user_id) {
+                ids.remove(&number);
+                if ids.is_empty() {
+                    users.remove(&user_id);
+                }
+            }
+        }
+    }
+
+    fn write(&self, session: &Session, replace: bool, ttl: Duration) -> Result<(), SessionError> {
+        self.check(&session.id)?;
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        // Listed first: who finds the id before the record is there leaves it out.
+        self.user(&session.user_id).entry(session.user_id.clone()).or_default().insert(number, session.id.clone());
+        let (result, unlisted) = self.insert(session, replace, ttl, number);
+        self.unlist(unlisted);
+        result
+    }
+
+    fn insert(&self, session: &Session, replace: bool, ttl: Duration, number: u64) -> (Result<(), SessionError>, Vec<Unlisted>) {
+        let now = self.now();
+        let mut shard = self.shard(&session.id);
+        let mut unlisted = shard.sweep(now);
+        let own = (session.user_id.clone(), number);
+        let gone = shard.gone.contains_key(&session.id);
+        let conflict = match shard.live(&session.id, now) {
+            _ if gone => Some(Conflict::Deleted),
+            Some(_) if !replace => Some(Conflict::Exists),
+            Some(old) if old.session.user_id != session.user_id => Some(Conflict::UserChanged),
+            _ => None,
+        };
+        if let Some(conflict) = conflict {
+            unlisted.push(own);
+            return (Err(SessionError::Conflict(conflict)), unlisted);
+        }
+        let deadline = self.deadline(ttl, session.created_at);
+        let revision = self.next.fetch_add(1, Ordering::Relaxed);
+        let stored = Arc::new(session.with_revision(revision));
+        let entry = Entry { bytes: size(&stored), session: stored, deadline, pinned: false, number, revision };
+        if let Some(old) = shard.put(&session.id, entry) {
+            unlisted.push((old.session.user_id.clone(), old.number));
+        }
+        while shard.entries.len() > 1 && (shard.entries.len() > self.max_entries || shard.bytes > self.max_bytes) {
+            let Some(entry) = shard.take_oldest() else { break };
+            unlisted.push((entry.session.user_id.clone(), entry.number));
+            self.evicted.fetch_add(1, Ordering::Relaxed);
+        }
+        (Ok(()), unlisted)
+    }
+
+    /// Runs `act` on a session that is there. One that has expired is left to the writers: reading changes nothing.
+    fn with<T>(&self, id: &str, act: impl FnOnce(&mut Entry) -> Result<T, SessionError>) -> Result<T, SessionError> {
+        self.check(id)?;
+        let now = self.now();
+        let mut shard = self.shard(id);
+        let entry = shard.live(id, now).ok_or(SessionError::NotFound)?;
+        let before = entry.bytes;
+        let result = act(entry);
+        let after = entry.bytes;
+        shard.bytes = (shard.bytes + after).saturating_sub(before);
+        result
+    }
+
+    fn read(&self, id: &str) -> Result<Arc<Session>, SessionError> {
+        self.with(id, |entry| Ok(Arc::clone(&entry.session)))
+    }
+
+    fn update(&self, session: &Session, compare: bool) -> Result<(), SessionError> {
+        let revision = self.next.fetch_add(1, Ordering::Relaxed);
+        let new = Arc::new(session.with_revision(revision));
+        self.with(&session.id, |entry| {
+            if compare && session.revision() != Some(entry.revision) {
+                return Err(SessionError::Conflict(Conflict::Changed));
+            }
+            if entry.session.user_id != session.user_id {
+                return Err(SessionError::Conflict(Conflict::UserChanged));
+            }
+            entry.bytes = size(&new);
+            (entry.session, entry.revision) = (new, revision);
+            Ok(())
+        })
+    }
+
+    fn delete(&self, id: &str) -> Result<bool, SessionError> {
+        self.check(id)?;
+        let now = self.now();
+        let mut shard = self.shard(id);
+        let mut unlisted = shard.sweep(now);
+        let existed = shard.live(id, now).is_some();
+        if let Some(entry) = shard.take(id) {
+            unlisted.push((entry.session.user_id.clone(), entry.number));
+        }
+        let until = now + GONE_FOR;
+        shard.gone.insert(id.to_owned(), until);
+        shard.forget.push_back((until, id.to_owned()));
+        drop(shard);
+        self.unlist(unlisted);
+        Ok(existed)
+    }
+
+    /// Takes a session out that has expired; true when it had.
+    fn remove_expired(&self, id: &str) -> bool {
+        let now = self.now();
+        let mut shard = self.shard(id);
+        let expired = shard.entries.peek(id).is_some_and(|entry| entry.deadline <= now);
+        let unlisted = if expired { shard.take(id).map(|entry| (entry.session.user_id.clone(), entry.number)) } else { None };
+        drop(shard);
+        self.unlist(unlisted.into_iter().collect());
+        expired
+    }
+
+    fn expire(&self, session: &Session, ttl: Duration, mode: Mode) -> Result<Touched, SessionError> {
+        let deadline = self.deadline(ttl, session.created_at);
+        self.with(&session.id, |entry| {
+            if mode == Mode::Automatic && entry.pinned {
+                return Ok(Touched::Pinned);
+            }
+            if mode != Mode::Set && entry.deadline >= deadline {
+                return Ok(Touched::AlreadyLonger);
+            }
+            entry.deadline = deadline;
+            entry.pinned |= mode == Mode::Set;
+            Ok(Touched::Extended)
+        })
+    }
+
+    /// The ids of a user, in the order in which they were stored.
+    fn ids(&self, user_id: &str) -> Result<Vec<String>, SessionError> {
+        self.check_open()?;
+        Ok(self.user(user_id).get(user_id).map(|ids| ids.values().cloned().collect()).unwrap_or_default())
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Set,
+    ByHand,
+    Automatic,
+}
+
+impl Shard {
+    /// The entry, unless it has expired.
+    fn live(&mut self, id: &str, now: Instant) -> Option<&mut Entry> {
+        if self.entries.peek(id)?.deadline <= now { None } else { self.entries.get_mut(id) }
+    }
+
+    fn put(&mut self, id: &str, entry: Entry) -> Option<Entry> {
+        self.bytes += entry.bytes;
+        let old = self.entries.insert(id, entry)?;
+        self.bytes -= old.bytes;
+        Some(old)
+    }
+
+    fn take(&mut self, id: &str) -> Option<Entry> {
+        let entry = self.entries.remove(id)?;
+        self.bytes -= entry.bytes;
+        Some(entry)
+    }
+
+    fn take_oldest(&mut self) -> Option<Entry> {
+        let (_, entry) = self.entries.pop_oldest()?;
+        self.bytes -= entry.bytes;
+        Some(entry)
+    }
+
+    /// Removes some of what has expired: a few places at each write keep up with what writes add.
+    fn sweep(&mut self, now: Instant) -> Vec<Unlisted> {
+        while self.forget.front().is_some_and(|(until, _)| *until <= now) {
+            if let Some((until, id)) = self.forget.pop_front() {
+                // Deleted again meanwhile: then a later place in the queue forgets it.
+                if self.gone.get(&id) == Some(&until) {
+                    self.gone.remove(&id);
+                }
+            }
+        }
+        let dead = self.entries.sweep(4, |entry| entry.deadline <= now);
+        self.bytes -= dead.iter().map(|entry| entry.bytes).sum::<usize>();
+        dead.into_iter().map(|entry| (entry.session.user_id.clone(), entry.number)).collect()
+    }
+}
+
+/// About what a session takes in memory.
+fn size(session: &Session) -> usize {
+    /// The record, its entry, its places in two maps.
+    const FIXED: usize = size_of::<Session>() + size_of::<Entry>() + 200;
+    let lists = session.mcp_client_ids.iter().map(|id| id.len() + size_of::<String>()).sum::<usize>();
+    let metadata = session.metadata.iter().map(|(name, raw)| name.len() + raw.len() + 64).sum::<usize>();
+    let texts =
+        session.id.len() * 3 + session.user_id.len() + session.org_id.len() + session.workspace_path.len() + session.system_prompt.len();
+    FIXED + lists + metadata + texts + session.original_text().map_or(0, |text| 2 * text.len())
+}
+
+fn ready<'a, T: crate::MaybeSend + 'a>(result: Result<T, SessionError>) -> StoreFuture<'a, T> {
+    Box::pin(std::future::ready(result))
+}
+
+impl SessionStore for InMemorySessionStore {
+    fn store_session<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
+        ready(self.inner.write(session, true, self.ttl()))
+    }
+
+    fn create_session<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
+        ready(self.inner.write(session, false, self.ttl()))
+    }
+
+    fn retrieve_session<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Session> {
+        ready(self.inner.read(id).map(Arc::unwrap_or_clone))
+    }
+
+    fn update_session<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
+        ready(self.inner.update(session, false))
+    }
+
+    fn compare_and_update<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
+        ready(self.inner.update(session, true))
+    }
+
+    fn delete_session<'a>(&'a self, id: &'a str) -> StoreFuture<'a, bool> {
+        ready(self.inner.delete(id))
+    }
+
+    fn list_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, SessionList> {
+        ready(self.inner.ids(user_id).map(|ids| {
+            let found = ids.iter().filter_map(|id| self.inner.read(id).ok());
+            let sessions = found.filter(|session| session.user_id == user_id).map(Arc::unwrap_or_clone).collect();
+            SessionList { sessions, corrupt: 0 }
+        }))
+    }
+
+    fn exists<'a>(&'a self, id: &'a str) -> StoreFuture<'a, bool> {
+        ready(match self.inner.with(id, |_| Ok(())) {
+            Ok(()) => Ok(true),
+            Err(SessionError::NotFound) => Ok(false),
+            Err(error) => Err(error),
+        })
+    }
+
+    fn set_ttl<'a>(&'a self, id: &'a str, ttl: Duration) -> StoreFuture<'a, ()> {
+        ready(self.inner.read(id).and_then(|session| self.inner.expire(&session, ttl, Mode::Set)).map(drop))
+    }
+
+    fn set_ttl_loaded<'a>(&'a self, session: &'a Session, ttl: Duration) -> StoreFuture<'a, ()> {
+        ready(self.inner.expire(session, ttl, Mode::Set).map(drop))
+    }
+
+    fn touch<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Touched> {
+        ready(self.inner.read(id).and_then(|session| self.inner.expire(&session, self.ttl(), Mode::ByHand)))
+    }
+
+    fn touch_loaded<'a>(&'a self, session: &'a Session, automatic: bool) -> StoreFuture<'a, Touched> {
+        let mode = if automatic { Mode::Automatic } else { Mode::ByHand };
+        ready(self.inner.expire(session, self.ttl(), mode))
+    }
+
+    fn batch_store_sessions<'a>(&'a self, sessions: &'a [Session]) -> BoxFuture<'a, BatchOutcome> {
+        let results = sessions.iter().map(|session| (session.id.clone(), self.inner.write(session, true, self.ttl())));
+        Box::pin(std::future::ready(BatchOutcome::new(results.collect())))
+    }
+
+    fn batch_delete_sessions<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, BatchOutcome> {
+        let results = ids.iter().map(|id| (id.clone(), self.inner.delete(id).map(drop)));
+        Box::pin(std::future::ready(BatchOutcome::new(results.collect())))
+    }
+
+    fn cleanup_expired_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, usize> {
+        ready(self.inner.ids(user_id).map(|ids| ids.iter().filter(|id| self.inner.remove_expired(id)).count()))
+    }
+
+    fn delete_user_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, usize> {
+        ready(self.inner.ids(user_id).map(|ids| ids.iter().filter(|id| self.inner.delete(id).unwrap_or(false)).count()))
+    }
+
+    fn health(&self) -> StoreFuture<'_, ()> {
+        ready(self.inner.check_open())
+    }
+
+    fn close(&self) -> StoreFuture<'_, ()> {
+        self.inner.closed.store(true, Ordering::Release);
+        ready(Ok(()))
+    }
+
+    fn default_ttl(&self) -> Duration {
+        self.ttl()
+    }
+
+    fn set_default_ttl(&self, ttl: Duration) {
+        self.default_ttl.store(nanos(ttl), Ordering::Relaxed);
+    }
+}
+
+/// Shows counts only.
+impl fmt::Debug for InMemorySessionStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "InMemorySessionStore({} sessions)", self.len())
+    }
+}

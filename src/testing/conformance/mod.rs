@@ -1,0 +1,2 @@
+//! Conformance cases.
+pub mod sessions;
