@@ -273,12 +273,19 @@ impl Inner {
         })
     }
 
-    fn delete(&self, id: &str) -> Result<bool, SessionError> {
+    /// Deletes a session; with `revision` only if that is the stored one. True when there was one.
+    fn delete(&self, id: &str, revision: Option<Option<u64>>) -> Result<bool, SessionError> {
         self.check(id)?;
         let now = self.now();
         let mut shard = self.shard(id);
         let mut unlisted = shard.sweep(now);
-        let existed = shard.live(id, now).is_some();
+        let stored = shard.live(id, now).map(|entry| entry.revision);
+        let existed = stored.is_some();
+        if existed && revision.is_some_and(|revision| revision != stored) {
+            drop(shard);
+            self.unlist(unlisted);
+            return Err(SessionError::Conflict(Conflict::Changed));
+        }
         if let Some(entry) = shard.take(id) {
             unlisted.push((entry.session.user_id.clone(), entry.number));
         }
@@ -408,14 +415,19 @@ impl SessionStore for InMemorySessionStore {
     }
 
     fn delete_session<'a>(&'a self, id: &'a str) -> StoreFuture<'a, bool> {
-        ready(self.inner.delete(id))
+        ready(self.inner.delete(id, None))
+    }
+
+    fn compare_and_delete<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
+        let deleted = self.inner.delete(&session.id, Some(session.revision()));
+        ready(deleted.and_then(|existed| if existed { Ok(()) } else { Err(SessionError::NotFound) }))
     }
 
     fn list_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, SessionList> {
         ready(self.inner.ids(user_id).map(|ids| {
             let found = ids.iter().filter_map(|id| self.inner.read(id).ok());
             let sessions = found.filter(|session| session.user_id == user_id).map(Arc::unwrap_or_clone).collect();
-            SessionList { sessions, corrupt: 0 }
+            SessionList { sessions, ..SessionList::default() }
         }))
     }
 
@@ -450,7 +462,7 @@ impl SessionStore for InMemorySessionStore {
     }
 
     fn batch_delete_sessions<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, BatchOutcome> {
-        let results = ids.iter().map(|id| (id.clone(), self.inner.delete(id).map(drop)));
+        let results = ids.iter().map(|id| (id.clone(), self.inner.delete(id, None).map(drop)));
         Box::pin(std::future::ready(BatchOutcome::new(results.collect())))
     }
 
@@ -459,7 +471,7 @@ impl SessionStore for InMemorySessionStore {
     }
 
     fn delete_user_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, usize> {
-        ready(self.inner.ids(user_id).map(|ids| ids.iter().filter(|id| self.inner.delete(id).unwrap_or(false)).count()))
+        ready(self.inner.ids(user_id).map(|ids| ids.iter().filter(|id| self.inner.delete(id, None).unwrap_or(false)).count()))
     }
 
     fn health(&self) -> StoreFuture<'_, ()> {

@@ -3,18 +3,23 @@
 mod batch;
 mod duration;
 mod error;
+mod events;
 mod id;
 mod index;
 mod lru;
+mod manager;
 mod memory;
 mod metadata;
 mod record;
 mod redis;
 mod scripts;
 mod store;
+mod workspace;
 
 pub use error::{Conflict, SessionError};
+pub use events::{Event, EventKind, Events};
 pub use index::IndexLayout;
+pub use manager::{Flushed, ManagerOptions, NewSession, SessionManager, SyncMode};
 pub use memory::InMemorySessionStore;
 pub use metadata::Metadata;
 pub use record::Session;

@@ -363,6 +363,16 @@ impl SessionStore for RedisSessionStore {
         })
     }
 
+    fn compare_and_delete<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            self.check(&session.id)?;
+            let read = sha1_smol::Sha1::from(session.original_text().unwrap_or_default()).digest().to_string();
+            let call = self.index(&SCRIPTS.compare_and_delete, &session.user_id).arg(millis(GONE_FOR)).arg(&session.id).arg(read);
+            let call = call.key(id::record_key(&session.id)).key(id::gone_key(&session.id)).key(id::pinned_key(&session.id));
+            self.run_one(call).await.map(drop)
+        })
+    }
+
     fn list_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, SessionList> {
         Box::pin(async move {
             let ids = self.index_ids(user_id).await?;

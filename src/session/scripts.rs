@@ -139,6 +139,13 @@ save()
 return codes
 "#;
 
+/// Before [`DELETE`] of one session, whose arguments are followed by the SHA-1 of the record that may be deleted.
+const IF_UNCHANGED: &str = r#"
+local stored = redis.call('GET', KEYS[2])
+if not stored then return {-6} end
+if redis.sha1hex(stored) ~= ARGV[4] then return {-8} end
+"#;
+
 /// `KEYS`: index, then the records. `ARGV`: layout, ids.
 const PRUNE: &str = r#"
 local codes, ids = {}, {}
@@ -232,6 +239,7 @@ pub(super) struct Scripts {
     pub(super) store: Script,
     pub(super) create: Script,
     pub(super) delete: Script,
+    pub(super) compare_and_delete: Script,
     pub(super) prune: Script,
     pub(super) expire: Script,
     pub(super) update: Script,
@@ -251,6 +259,8 @@ pub(super) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| {
         // A second run finds the session that the first one made, and would call it somebody else's.
         create: with_index(STORE),
         delete: again(with_index(DELETE)),
+        // A second run finds nothing, and would call it deleted by somebody else.
+        compare_and_delete: with_index(&format!("{IF_UNCHANGED}{DELETE}")),
         prune: again(with_index(PRUNE)),
         expire: again(with_index(EXPIRE)),
         update: again(alone(UPDATE)),

@@ -58,6 +58,12 @@ pub trait SessionStore: MaybeSend + 'static {
         self.delete_session(&session.id)
     }
 
+    /// Deletes a session only if the stored record is still what `session` was read from.
+    ///
+    /// # Errors
+    /// [`SessionError::NotFound`] when it is gone; [`SessionError::Conflict`] when somebody else wrote meanwhile.
+    fn compare_and_delete<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()>;
+
     /// All sessions of a user, in the order of the index. What is gone is left out; what cannot be read is counted.
     fn list_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, SessionList>;
 
@@ -128,6 +134,8 @@ pub struct SessionList {
     pub sessions: Vec<Session>,
     /// How many records could not be read, or belong to another user. They are left as they are.
     pub corrupt: usize,
+    /// True when a store that should have been asked could not be: there may be more sessions.
+    pub partial: bool,
 }
 
 impl std::ops::Deref for SessionList {

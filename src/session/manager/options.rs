@@ -1,0 +1,100 @@
+//! What a manager and a new session can be told.
+
+use crate::session::error::SessionError;
+use crate::session::metadata::Metadata;
+use crate::session::record::Session;
+use std::time::Duration;
+
+/// When reads ask the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SyncMode {
+    /// Never: the store is a backup. Fastest, for a single instance.
+    Off,
+    /// When a session is not in memory, or its copy is older than [`ManagerOptions::max_staleness`]. For several instances on one
+    /// Redis.
+    OnAccess,
+}
+
+/// `true` is [`SyncMode::OnAccess`].
+impl From<bool> for SyncMode {
+    fn from(on_access: bool) -> Self {
+        if on_access { Self::OnAccess } else { Self::Off }
+    }
+}
+
+/// Options of a manager, with their defaults.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ManagerOptions {
+    pub(super) max_staleness: Duration,
+    pub(super) touch_interval: Duration,
+}
+
+impl Default for ManagerOptions {
+    fn default() -> Self {
+        Self { max_staleness: Duration::from_secs(5), touch_interval: Duration::from_secs(60) }
+    }
+}
+
+impl ManagerOptions {
+    /// How old a copy may be before the store is asked again (default 5 s), with [`SyncMode::OnAccess`].
+    pub fn max_staleness(mut self, age: Duration) -> Self {
+        self.max_staleness = age;
+        self
+    }
+
+    /// How often at most a session that is asked for moves its `last_active_at` and slides its time to live (default 60 s).
+    pub fn touch_interval(mut self, interval: Duration) -> Self {
+        self.touch_interval = interval;
+        self
+    }
+}
+
+/// What a session is created with.
+///
+/// ```
+/// use redis_rest::session::NewSession;
+/// let new = NewSession::new("user-123", "org-456").system_prompt("Be brief").mcp_clients(["client-1"]);
+/// # let _ = new;
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct NewSession(Session);
+
+impl NewSession {
+    /// A session of this user and organisation.
+    pub fn new(user_id: impl Into<String>, org_id: impl Into<String>) -> Self {
+        Self(Session::new(user_id, org_id))
+    }
+
+    /// Sets the system prompt.
+    pub fn system_prompt(mut self, prompt: impl Into<String>) -> Self {
+        self.0.system_prompt = prompt.into();
+        self
+    }
+
+    /// Sets the MCP clients.
+    pub fn mcp_clients(mut self, ids: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.0.mcp_client_ids = ids.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets the metadata.
+    pub fn metadata(mut self, metadata: Metadata) -> Self {
+        self.0.metadata = metadata;
+        self
+    }
+
+    pub(super) fn into_session(self) -> Session {
+        self.0
+    }
+
+    /// Sets one value of the metadata.
+    ///
+    /// # Errors
+    /// [`SessionError::Corrupt`] when `value` cannot be written as JSON.
+    pub fn with(mut self, name: impl Into<String>, value: impl serde::Serialize) -> Result<Self, SessionError> {
+        self.0.metadata.insert(name, value).map_err(|_| SessionError::Corrupt { field: "metadata" })?;
+        Ok(self)
+    }
+}

@@ -1,0 +1,158 @@
+//! Where a session's files are: `root/<user>/<session>`. Without a file system the path is kept as data only.
+
+use super::error::SessionError;
+use super::id;
+use std::path::{Path, PathBuf};
+
+/// The directories of sessions.
+#[derive(Clone)]
+pub(super) struct Workspaces {
+    /// `None`: no directories.
+    root: Option<PathBuf>,
+}
+
+impl Workspaces {
+    pub(super) fn new(root: PathBuf) -> Self {
+        Self { root: Some(root).filter(|root| !root.as_os_str().is_empty()) }
+    }
+
+    /// The directory of a session; `None` without a root, and for an id that is no valid one.
+    pub(super) fn path(&self, user_id: &str, session_id: &str) -> Option<PathBuf> {
+        id::check(session_id).ok()?;
+        Some(self.root.as_ref()?.join(component(user_id)).join(session_id))
+    }
+
+    /// Makes the directory of a session, readable by its owner only. Blocks for a few microseconds.
+    pub(super) fn create(&self, user_id: &str, session_id: &str) -> Result<(), SessionError> {
+        self.path(user_id, session_id).map_or(Ok(()), |path| fs::create(&path)).map_err(|error| SessionError::Workspace(error.kind()))
+    }
+
+    /// Removes the directory of a session with all that is in it, following no links. The path is made from the root, the user
+    /// and the id; what a record says it is does not count.
+    pub(super) fn remove(&self, user_id: &str, session_id: &str) -> Result<(), SessionError> {
+        self.path(user_id, session_id).map_or(Ok(()), |path| fs::remove(&path)).map_err(|error| SessionError::Workspace(error.kind()))
+    }
+}
+
+/// One safe path component for any user id: itself where it is plain, else a hash. Capitals count as not plain, so that users
+/// whose names differ in case only are kept apart on every file system.
+fn component(user_id: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+    if (1..=64).contains(&user_id.len()) && user_id.bytes().all(plain) {
+        return user_id.to_owned();
+    }
+    format!("~{}", sha1_smol::Sha1::from(user_id).digest())
+}
+
+#[cfg(not(target_family = "wasm"))]
+mod fs {
+    use super::Path;
+    use std::io::{Error, ErrorKind, Result};
+
+    pub(super) fn create(path: &Path) -> Result<()> {
+        refuse_link(path)?;
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(path)
+    }
+
+    pub(super) fn remove(path: &Path) -> Result<()> {
+        refuse_link(path)?;
+        match std::fs::remove_dir_all(path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // The user's directory goes with the last session; while it holds another one this fails, as it should.
+        if let Some(user) = path.parent() {
+            let _ = std::fs::remove_dir(user);
+        }
+        Ok(())
+    }
+
+    /// The user's directory must not lead elsewhere. (A session's own, if it is a link, is removed as a link.)
+    fn refuse_link(path: &Path) -> Result<()> {
+        let is_link = |path: &Path| std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_symlink());
+        if path.parent().is_some_and(is_link) { Err(Error::from(ErrorKind::NotADirectory)) } else { Ok(()) }
+    }
+}
+
+#[cfg(target_family = "wasm")]
+mod fs {
+    use super::Path;
+    use std::io::Result;
+
+    pub(super) fn create(_: &Path) -> Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn remove(_: &Path) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root() -> PathBuf {
+        std::env::temp_dir().join(format!("redis-rest-{}", uuid::Uuid::new_v4()))
+    }
+
+    #[test]
+    fn every_user_is_one_component_and_no_two_are_the_same() {
+        let long = "x".repeat(300);
+        let names = ["", ".", "..", "../../escape", "/etc", "a\0b", "User", "user", "USER", "ü", "a/b", "~user", &long];
+        let components: std::collections::HashSet<_> = names.iter().map(|name| component(name)).collect();
+        assert_eq!(components.len(), names.len());
+        for part in &components {
+            let safe = part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_~".contains(&byte));
+            assert!(safe && (1..=64).contains(&part.len()), "{part}");
+        }
+        assert_eq!(component("user-123"), "user-123");
+    }
+
+    #[test]
+    fn directories_are_private_and_stay_inside_the_root() {
+        let root = root();
+        let workspaces = Workspaces::new(root.clone());
+        workspaces.create("../../escape", "session-1").unwrap();
+        workspaces.create("../../escape", "session-2").unwrap();
+        let path = workspaces.path("../../escape", "session-1").unwrap();
+        assert!(path.canonicalize().unwrap().starts_with(root.canonicalize().unwrap()));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        }
+        assert!(workspaces.path("user", "../x").is_none());
+        workspaces.remove("../../escape", "session-1").unwrap();
+        workspaces.remove("../../escape", "session-1").unwrap();
+        assert!(!path.exists() && path.parent().unwrap().exists());
+        workspaces.remove("../../escape", "session-2").unwrap();
+        assert!(!path.parent().unwrap().exists());
+        std::fs::remove_dir_all(root).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_not_followed() {
+        let root = root();
+        let outside = root.join("outside");
+        std::fs::create_dir_all(outside.join("session")).unwrap();
+        std::fs::write(outside.join("session/kept"), "").unwrap();
+        let workspaces = Workspaces::new(root.join("root"));
+        workspaces.create("user", "linked").unwrap();
+        let linked = workspaces.path("user", "linked").unwrap();
+        std::fs::remove_dir(&linked).unwrap();
+        std::os::unix::fs::symlink(outside.join("session"), &linked).unwrap();
+        workspaces.remove("user", "linked").unwrap();
+        assert!(!linked.exists());
+        std::os::unix::fs::symlink(&outside, root.join("root/other")).unwrap();
+        assert!(workspaces.remove("other", "session").is_err());
+        assert!(workspaces.create("other", "new").is_err());
+        assert!(outside.join("session/kept").exists());
+        std::fs::remove_dir_all(root).unwrap();
+    }
+}
