@@ -10,6 +10,8 @@ mod pipeline;
 mod platform;
 mod retry;
 mod script;
+#[cfg(feature = "server")]
+pub mod server;
 mod value;
 
 pub use client::Client;
