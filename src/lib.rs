@@ -12,6 +12,8 @@ mod retry;
 mod script;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod value;
 
 pub use client::Client;
