@@ -181,6 +181,12 @@ async fn large_keys_and_bytes_that_are_no_text() {
     assert_eq!(plain.get::<Bytes>("raw").await.unwrap(), "a\u{fffd}b");
     plain.set("raw", &b"\xfe"[..]).await.unwrap();
     assert_eq!(client.get::<Bytes>("raw").await.unwrap(), &b"\xfe"[..]);
+    // The path form would lose it: there it is the token.
+    let lossy = cmd("HSET").arg("hash").arg("field").arg(&b"\xff"[..]).arg("_token").arg("v");
+    assert_eq!(client.run::<i64>(lossy).await.unwrap_err().kind(), ErrorKind::InvalidCommand);
+    let pairs = cmd("HSET").arg("hash").arg("field").arg(&b"\xff"[..]).arg("a&b=c +").arg("d%=&");
+    assert_eq!(client.run::<i64>(pairs).await.unwrap(), 2);
+    assert_eq!(client.hget::<String>("hash", "a&b=c +").await.unwrap(), "d%=&");
     let mut pipe = client.pipeline();
     let _ = pipe.add(cmd::set("raw", &b"\xff"[..]));
     assert_eq!(pipe.send().await.unwrap_err().kind(), ErrorKind::InvalidCommand);
