@@ -10,6 +10,8 @@ mod pipeline;
 mod platform;
 mod retry;
 mod script;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod session;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -88,6 +88,10 @@ impl RestBackend {
         if !rest.len().is_multiple_of(2) {
             return refuse("REST carries bytes that are not UTF-8 only as the last argument, or before name-value pairs");
         }
+        // Servers read this name as the token and drop it from the command.
+        if rest.chunks_exact(2).any(|pair| pair[0] == "_token") {
+            return refuse("REST cannot carry bytes that are not UTF-8 before an argument named _token");
+        }
         let query: Vec<_> = rest
             .chunks_exact(2)
             .map(|pair| format!("{}={}", utf8_percent_encode(pair[0], KEPT), utf8_percent_encode(pair[1], KEPT)))

@@ -1,0 +1,12 @@
+//! The integration tests: one binary, since each one more links everything again.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic here is a red test, which is what it should be")]
+
+/// Servers and clients that meet what they should not: wrong tokens, pages of HTML, cut replies, floods, odd addresses.
+mod bad_input;
+/// The conformance cases on every backend.
+mod conformance;
+/// The server as a program: stopping, access, encodings, refused commands.
+mod server;
+/// Private Redis servers, REST servers in this process, raw sockets.
+mod support;
