@@ -10,6 +10,7 @@ mod pipeline;
 mod platform;
 mod retry;
 mod script;
+pub mod session;
 mod value;
 
 pub use client::Client;

@@ -1,0 +1,136 @@
+//! Batches of [`RedisSessionStore`]: many sessions in few requests, one script for each user.
+
+use super::error::SessionError;
+use super::record::Session;
+use super::redis::{RedisSessionStore, codes, owner};
+use super::scripts::SCRIPTS;
+use super::store::BatchOutcome;
+use crate::error::Error;
+use crate::script::Call;
+use crate::value::Value;
+
+/// Most sessions in one request.
+pub(super) const CHUNK: usize = 100;
+
+/// Most bytes of records in one request, unless a single record has more: the limit of small plans is 1 MB for the whole.
+const CHUNK_BYTES: usize = 500_000;
+
+type Outcome = Option<Result<(), SessionError>>;
+
+impl RedisSessionStore {
+    pub(super) async fn store_batch(&self, sessions: &[Session]) -> BatchOutcome {
+        let mut results: Vec<Outcome> = vec![None; sessions.len()];
+        let mut records = Vec::with_capacity(sessions.len());
+        for (place, session) in sessions.iter().enumerate() {
+            match self.check(&session.id).and_then(|()| session.to_json()) {
+                Ok(record) => records.push((place, record)),
+                Err(error) => results[place] = Some(Err(error)),
+            }
+        }
+        for chunk in chunks(&records, |(_, record)| record.len()) {
+            let work = Work::new(by_user(chunk, |(place, _)| sessions[*place].user_id.as_str()), |_, group| {
+                let group: Vec<_> = group.iter().map(|(place, record)| (&sessions[*place], record.as_str())).collect();
+                self.store_call(&SCRIPTS.store, "store", &group)
+            });
+            self.run(work, &mut results).await;
+        }
+        outcome(sessions.iter().map(|session| session.id.clone()), results)
+    }
+
+    /// One request finds the users, then each chunk is one.
+    pub(super) async fn delete_batch(&self, ids: &[String]) -> BatchOutcome {
+        let mut results: Vec<Outcome> = vec![None; ids.len()];
+        let mut valid = Vec::with_capacity(ids.len());
+        for (place, id) in ids.iter().enumerate() {
+            match self.check(id) {
+                Ok(()) => valid.push(place),
+                Err(error) => results[place] = Some(Err(error)),
+            }
+        }
+        let names: Vec<String> = valid.iter().map(|&place| ids[place].clone()).collect();
+        let users: Vec<String> = match self.records(&names).await {
+            Ok(records) => records.iter().map(|record| record.as_deref().map(owner).unwrap_or_default()).collect(),
+            Err(error) => {
+                valid.into_iter().for_each(|place| results[place] = Some(Err(error.clone())));
+                return outcome(ids.iter().cloned(), results);
+            }
+        };
+        let found: Vec<(usize, String)> = valid.into_iter().zip(users).collect();
+        for chunk in found.chunks(CHUNK) {
+            let work = Work::new(by_user(chunk, |(_, user)| user.as_str()), |user, group| {
+                self.delete_call(user, group.iter().map(|(place, _)| ids[*place].as_str()))
+            });
+            self.run(work, &mut results).await;
+        }
+        outcome(ids.iter().cloned(), results)
+    }
+
+    /// Runs the calls in one request, and gives each session its result.
+    async fn run(&self, work: Work, results: &mut [Outcome]) {
+        let mut pipe = self.client().pipeline();
+        for call in work.calls {
+            let _ = pipe.add(call.call::<Value>());
+        }
+        let replies: Vec<Result<Value, Error>> = match pipe.send().await {
+            Ok(replies) => replies.into_values().collect(),
+            Err(error) => work.places.iter().map(|_| Err(error.clone())).collect(),
+        };
+        for (reply, places) in replies.into_iter().zip(work.places) {
+            match reply.map_err(SessionError::from).and_then(|value| codes(value, places.len())) {
+                Ok(codes) => places.into_iter().zip(codes).for_each(|(place, code)| results[place] = Some(code.map(drop))),
+                Err(error) => places.into_iter().for_each(|place| results[place] = Some(Err(error.clone()))),
+            }
+        }
+    }
+}
+
+/// One request of a batch: a call for each user, and whose results its codes are.
+struct Work {
+    calls: Vec<Call>,
+    places: Vec<Vec<usize>>,
+}
+
+impl Work {
+    /// Items are a session's place in the batch and something that `call` needs.
+    fn new<T>(groups: Vec<(&str, Vec<&(usize, T)>)>, call: impl Fn(&str, &[&(usize, T)]) -> Call) -> Self {
+        let calls = groups.iter().map(|(user, group)| call(user, group)).collect();
+        let places = groups.iter().map(|(_, group)| group.iter().map(|(place, _)| *place).collect()).collect();
+        Self { calls, places }
+    }
+}
+
+/// Parts `items` so that no part has too many or too many bytes.
+fn chunks<T>(items: &[T], bytes: impl Fn(&T) -> usize) -> Vec<&[T]> {
+    let (mut parts, mut start, mut size) = (Vec::new(), 0, 0);
+    for (index, item) in items.iter().enumerate() {
+        let more = bytes(item);
+        if index > start && (index - start == CHUNK || size + more > CHUNK_BYTES) {
+            parts.push(&items[start..index]);
+            (start, size) = (index, 0);
+        }
+        size += more;
+    }
+    if start < items.len() {
+        parts.push(&items[start..]);
+    }
+    parts
+}
+
+/// Items by their user, users in the order of their first item.
+fn by_user<'a, T>(items: &'a [T], user: impl Fn(&'a T) -> &'a str) -> Vec<(&'a str, Vec<&'a T>)> {
+    let mut groups: Vec<(&str, Vec<&T>)> = Vec::new();
+    let mut places = std::collections::HashMap::new();
+    for item in items {
+        let name = user(item);
+        let place = *places.entry(name).or_insert_with(|| {
+            groups.push((name, Vec::new()));
+            groups.len() - 1
+        });
+        groups[place].1.push(item);
+    }
+    groups
+}
+
+fn outcome(ids: impl Iterator<Item = String>, results: Vec<Outcome>) -> BatchOutcome {
+    BatchOutcome::new(ids.zip(results.into_iter().map(|result| result.unwrap_or(Err(SessionError::NotFound)))).collect())
+}

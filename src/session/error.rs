@@ -1,0 +1,111 @@
+//! What can go wrong with sessions.
+
+use crate::error::{Error, ErrorKind, Outcome};
+
+/// Why a session operation failed. A session that is not there and a Redis that is not there are never confused.
+///
+/// No text holds a session id, a user id or anything of a record.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// There is no such session. It did not happen.
+    #[error("session not found")]
+    NotFound,
+    /// Something else stands in the way. It did not happen.
+    #[error("{0}")]
+    Conflict(Conflict),
+    /// The manager holds as many sessions as it may. It did not happen.
+    #[error("the limit of {limit} sessions is reached")]
+    LimitReached {
+        /// The limit.
+        limit: usize,
+    },
+    /// A session id is 1 to 128 of `A-Z a-z 0-9 _ . -`, and neither `.` nor `..`. Nothing was sent.
+    #[error("invalid session id: 1 to 128 of A-Z a-z 0-9 _ . - are allowed")]
+    InvalidId,
+    /// What is stored cannot be read as a session. It is left as it is.
+    #[error("the stored record is corrupt: {field}")]
+    Corrupt {
+        /// The field that cannot be read, or `record` or `index` for the whole.
+        field: &'static str,
+    },
+    /// Redis could not be reached, or cannot work at the moment. It did not happen.
+    #[error("Redis is unavailable: {0}")]
+    Unavailable(#[source] Error),
+    /// The request left, and no usable answer came back: it may have happened.
+    #[error("the operation may have been applied: {0}")]
+    MaybeApplied(#[source] Error),
+    /// Redis refused. It did not happen.
+    #[error("Redis refused: {0}")]
+    Refused(#[source] Error),
+    /// The user's index has the other layout; [`migrate_index`](crate::session::RedisSessionStore::migrate_index) moves
+    /// it. It did not happen.
+    #[error("the user's index has another layout: migrate it, or configure the store for it")]
+    IndexLayout,
+    /// The store was closed. It did not happen.
+    #[error("the session store is closed")]
+    Closed,
+    /// A directory of a workspace could not be made or removed.
+    #[error("workspace: {0}")]
+    Workspace(std::io::ErrorKind),
+}
+
+/// What a session operation collided with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Conflict {
+    /// The session was deleted within the last minute, and a delete wins over late copies of a store.
+    #[error("the session was deleted a moment ago: its id cannot be stored again yet")]
+    Deleted,
+    /// The stored session belongs to another user.
+    #[error("the session belongs to another user: the user of a session cannot be changed")]
+    UserChanged,
+    /// Somebody else wrote the session meanwhile.
+    #[error("the session was changed by somebody else meanwhile")]
+    Changed,
+    /// There is a session with this id already.
+    #[error("there is a session with this id already")]
+    Exists,
+}
+
+impl SessionError {
+    /// Whether the operation took effect.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::MaybeApplied(_) => Outcome::MaybeApplied,
+            _ => Outcome::NotApplied,
+        }
+    }
+
+    /// True when the operation may have taken effect.
+    pub fn maybe_applied(&self) -> bool {
+        matches!(self, Self::MaybeApplied(_))
+    }
+
+    /// True when there is no such session.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound)
+    }
+
+    /// True when Redis could not be reached or could not work, so that trying later makes sense.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::MaybeApplied(_))
+    }
+}
+
+impl From<Error> for SessionError {
+    fn from(error: Error) -> Self {
+        if error.maybe_applied() {
+            return Self::MaybeApplied(error);
+        }
+        match error.kind() {
+            ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Io | ErrorKind::RateLimited | ErrorKind::Http | ErrorKind::Decode => {
+                Self::Unavailable(error)
+            }
+            ErrorKind::Redis if crate::retry::is_refused(&error) => Self::Unavailable(error),
+            ErrorKind::Conversion => Self::Corrupt { field: "record" },
+            ErrorKind::Closed => Self::Closed,
+            _ => Self::Refused(error),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Which session ids are valid, and the names of keys.
+
+use super::error::SessionError;
+
+/// 1 to 128 of `A-Z a-z 0-9 _ . -`, and neither `.` nor `..`: safe in a key, a path, a cookie, a URL and, quoted, in JSON.
+pub(crate) fn check(id: &str) -> Result<(), SessionError> {
+    let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    let valid = (1..=128).contains(&id.len()) && id.bytes().all(safe) && id != "." && id != "..";
+    if valid { Ok(()) } else { Err(SessionError::InvalidId) }
+}
+
+/// Where a session's record is.
+pub(crate) fn record_key(id: &str) -> String {
+    format!("session:{id}")
+}
+
+/// What a delete leaves behind for a minute, so that a late copy of an earlier store finds it.
+pub(crate) fn gone_key(id: &str) -> String {
+    format!("session_gone:{id}")
+}
+
+/// There as long as the session's time to live is an explicit one, which automatic touches leave alone.
+pub(crate) fn pinned_key(id: &str) -> String {
+    format!("session_pinned:{id}")
+}
+
+/// Where a user's index is.
+pub(crate) fn index_key(user_id: &str) -> String {
+    format!("user_sessions:{user_id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+
+    #[test]
+    fn ids() {
+        for id in ["a", "0c7a2f4e-8f9b-4a52-9d0e-3a5f1c6b7d88", "A_b.c-9", "...", &"x".repeat(128)] {
+            assert!(check(id).is_ok(), "{id}");
+        }
+        for id in ["", ".", "..", "a/b", "a\0", "../x", "ä", "a b", "a\"", "a\n", &"x".repeat(129)] {
+            assert!(check(id).is_err(), "{id}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! How a user's session ids are kept.
+
+use super::error::SessionError;
+use crate::command::{Typed, cmd};
+use crate::error::Error;
+use crate::value::Value;
+
+/// The layout of the index of a user's sessions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum IndexLayout {
+    /// A JSON array of ids under `user_sessions:{user}`, shared with other services. Every change reads and writes the whole
+    /// array. The default.
+    #[default]
+    JsonArray,
+    /// A sorted set of ids, scored by deadline in Unix milliseconds. A change costs the same for ten sessions and for a hundred
+    /// thousand, and expired ids leave by themselves. For users with very many sessions, where no other service reads the index.
+    SortedSet,
+}
+
+/// The command that reads the index at `key`.
+pub(super) fn read(layout: IndexLayout, key: &str) -> Typed<Value> {
+    Typed::new(match layout {
+        IndexLayout::JsonArray => cmd("GET").arg(key),
+        IndexLayout::SortedSet => cmd("ZRANGE").arg(key).arg(0).arg(-1),
+    })
+}
+
+/// The ids in the reply to [`read`], each once, in their order.
+pub(super) fn ids(reply: Result<Value, Error>) -> Result<Vec<String>, SessionError> {
+    let corrupt = || SessionError::Corrupt { field: "index" };
+    let value = reply.map_err(|error| match error.redis_code() {
+        Some("WRONGTYPE") => SessionError::IndexLayout,
+        _ => error.into(),
+    })?;
+    let mut ids: Vec<String> = match value {
+        Value::Nil => Vec::new(),
+        Value::Bytes(text) if text.iter().all(u8::is_ascii_whitespace) => Vec::new(),
+        Value::Bytes(text) => serde_json::from_slice::<Option<_>>(&text).map_err(|_| corrupt())?.unwrap_or_default(),
+        Value::Array(_) => crate::FromValue::from_value(value).map_err(|_| corrupt())?,
+        _ => return Err(corrupt()),
+    };
+    let mut seen = std::collections::HashSet::with_capacity(ids.len());
+    ids.retain(|id| seen.insert(id.clone()));
+    Ok(ids)
+}

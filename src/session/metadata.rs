@@ -1,0 +1,82 @@
+//! A session's metadata: names and JSON values, each kept as it was written until it is changed.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Free data of a session. Values are JSON, kept to the letter: a number of any size survives.
+///
+/// ```
+/// use redis_rest::session::Metadata;
+/// let mut metadata = Metadata::default();
+/// metadata.insert("plan", "pro").unwrap();
+/// metadata.insert("seats", 12).unwrap();
+/// assert_eq!(metadata.get::<String>("plan").unwrap().as_deref(), Some("pro"));
+/// assert_eq!(metadata.get::<u32>("seats").unwrap(), Some(12));
+/// assert_eq!(metadata.get::<u32>("other").unwrap(), None);
+/// ```
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Metadata(BTreeMap<String, Box<RawValue>>);
+
+impl Metadata {
+    /// Sets a value.
+    ///
+    /// # Errors
+    /// When `value` cannot be written as JSON (a map with keys that are no strings, for example).
+    pub fn insert(&mut self, name: impl Into<String>, value: impl Serialize) -> Result<(), serde_json::Error> {
+        self.0.insert(name.into(), to_raw_value(&value)?);
+        Ok(())
+    }
+
+    /// The value of `name` as a type of yours; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the value is of another type.
+    pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, serde_json::Error> {
+        self.0.get(name).map(|raw| serde_json::from_str(raw.get())).transpose()
+    }
+
+    /// The JSON text of the value of `name`.
+    pub fn get_raw(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|raw| raw.get())
+    }
+
+    /// Removes a value; true when there was one.
+    pub fn remove(&mut self, name: &str) -> bool {
+        self.0.remove(name).is_some()
+    }
+
+    /// Names and JSON texts, in the order of the names.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, raw)| (name.as_str(), raw.get()))
+    }
+
+    /// How many values there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// True when there are no values.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Equal when names and JSON texts are.
+impl PartialEq for Metadata {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Metadata {}
+
+/// Shows the number of values only.
+impl fmt::Debug for Metadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Metadata({} values)", self.len())
+    }
+}

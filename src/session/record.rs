@@ -1,0 +1,409 @@
+//! [`Session`], the record, in the JSON form that it shares with other services.
+
+use super::error::SessionError;
+use super::metadata::Metadata;
+use crate::clock;
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::de::{MapAccess, Visitor};
+use serde::ser::{Error as _, SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
+use std::fmt;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// A session.
+///
+/// In Redis it is one JSON object. What nobody changed goes back as it came: fields this crate does not know, numbers of any
+/// size and the spelling of times are kept to the letter when a session that was read is written again.
+///
+/// ```
+/// use redis_rest::session::Session;
+/// let mut session = Session::new("user-123", "org-456");
+/// session.system_prompt = "You are a helpful assistant".into();
+/// let json = session.to_json().unwrap();
+/// assert_eq!(Session::from_json(&json).unwrap(), session);
+/// ```
+#[derive(Clone)]
+pub struct Session {
+    /// The session's id: a random UUID unless you chose another.
+    pub id: String,
+    /// The user it belongs to. It cannot be changed once the session is stored.
+    pub user_id: String,
+    /// The organisation it belongs to.
+    pub org_id: String,
+    /// Where the session's files are.
+    pub workspace_path: String,
+    /// The MCP clients in use.
+    pub mcp_client_ids: Vec<String>,
+    /// The system prompt.
+    pub system_prompt: String,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// When it was last used.
+    pub last_active_at: DateTime<Utc>,
+    /// Free data.
+    pub metadata: Metadata,
+    /// What it was read from.
+    original: Option<Arc<Original>>,
+}
+
+/// The JSON text of a record, and its members in their order.
+struct Original {
+    text: String,
+    members: Vec<(String, Box<RawValue>)>,
+}
+
+/// The members that this crate knows, in the order in which a new record has them.
+const KNOWN: [&str; 9] =
+    ["id", "user_id", "org_id", "workspace_path", "mcp_client_ids", "system_prompt", "created_at", "last_active_at", "metadata"];
+
+impl Session {
+    /// A new session with a random id, created now.
+    pub fn new(user_id: impl Into<String>, org_id: impl Into<String>) -> Self {
+        Self::with_id(Uuid::new_v4().to_string(), user_id, org_id)
+    }
+
+    /// A new session with an id of yours. Ids are not meant to be used twice.
+    pub fn with_id(id: impl Into<String>, user_id: impl Into<String>, org_id: impl Into<String>) -> Self {
+        let now = clock::utc_now();
+        Self {
+            id: id.into(),
+            user_id: user_id.into(),
+            org_id: org_id.into(),
+            workspace_path: String::new(),
+            mcp_client_ids: Vec::new(),
+            system_prompt: String::new(),
+            created_at: now,
+            last_active_at: now,
+            metadata: Metadata::default(),
+            original: None,
+        }
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// [`SessionError::Corrupt`], naming the field that cannot be read.
+    pub fn from_json(text: impl AsRef<[u8]>) -> Result<Self, SessionError> {
+        let text = std::str::from_utf8(text.as_ref()).map_err(|_| corrupt("record"))?;
+        let Members(members) = serde_json::from_str(text).map_err(|_| corrupt("record"))?;
+        Self::from_members(Original { text: text.to_owned(), members })
+    }
+
+    fn from_members(original: Original) -> Result<Self, SessionError> {
+        let known = |name: &'static str| -> Result<Option<&RawValue>, SessionError> {
+            let mut found = original.members.iter().filter(|(member, _)| member == name);
+            match (found.next(), found.next()) {
+                (first, None) => Ok(first.map(|(_, raw)| raw.as_ref())),
+                // Which of two would count depends on the reader, so neither does.
+                (_, Some(_)) => Err(corrupt(name)),
+            }
+        };
+        Ok(Self {
+            id: required(known("id")?, "id")?,
+            user_id: required(known("user_id")?, "user_id")?,
+            org_id: optional(known("org_id")?, "org_id")?,
+            workspace_path: optional(known("workspace_path")?, "workspace_path")?,
+            mcp_client_ids: optional(known("mcp_client_ids")?, "mcp_client_ids")?,
+            system_prompt: optional(known("system_prompt")?, "system_prompt")?,
+            created_at: required::<Time>(known("created_at")?, "created_at")?.0,
+            last_active_at: required::<Time>(known("last_active_at")?, "last_active_at")?.0,
+            metadata: optional(known("metadata")?, "metadata")?,
+            original: Some(Arc::new(original)),
+        })
+    }
+
+    /// The record as JSON. One that was read and not changed comes out to the letter.
+    ///
+    /// # Errors
+    /// Only for what JSON cannot hold; no session made by this crate is such.
+    pub fn to_json(&self) -> Result<String, SessionError> {
+        let members = self.members().map_err(|_| corrupt("record"))?;
+        if let Some(original) = &self.original {
+            let same = |(new, old): (&Member<'_>, &(String, Box<RawValue>))| new.0 == old.0 && new.1.get() == old.1.get();
+            if members.len() == original.members.len() && members.iter().zip(&original.members).all(same) {
+                return Ok(original.text.clone());
+            }
+        }
+        serde_json::to_string(&Ordered(&members)).map_err(|_| corrupt("record"))
+    }
+
+    /// The text it was read from.
+    pub(crate) fn original_text(&self) -> Option<&str> {
+        self.original.as_ref().map(|original| original.text.as_str())
+    }
+
+    /// What it was read from is now this text, which holds the same values.
+    pub(crate) fn written_as(&mut self, text: &str) {
+        if let Ok(read) = Self::from_json(text) {
+            self.original = read.original;
+        }
+    }
+
+    /// The members to write: those that were read in their order, each as it was unless it was changed, then what is new.
+    fn members(&self) -> serde_json::Result<Vec<Member<'_>>> {
+        let old = self.original.as_deref().map(|original| original.members.as_slice()).unwrap_or_default();
+        let mut members = Vec::with_capacity(old.len().max(KNOWN.len()));
+        for (name, raw) in old {
+            let raw = match self.changed(name, raw)? {
+                None => Raw::Old(raw),
+                Some(new) => Raw::New(new),
+            };
+            members.push(Member(name, raw));
+        }
+        for name in KNOWN {
+            let missing = !old.iter().any(|(member, _)| member == name);
+            if missing && (self.original.is_none() || !self.is_empty(name)) {
+                members.push(Member(name, Raw::New(self.value(name)?)));
+            }
+        }
+        Ok(members)
+    }
+
+    /// The new value of a known member, if it is no longer what `raw` says.
+    fn changed(&self, name: &str, raw: &RawValue) -> serde_json::Result<Option<Box<RawValue>>> {
+        let same = match name {
+            "id" => reads_as(raw, &self.id),
+            "user_id" => reads_as(raw, &self.user_id),
+            "org_id" => reads_as(raw, &self.org_id),
+            "workspace_path" => reads_as(raw, &self.workspace_path),
+            "mcp_client_ids" => reads_as(raw, &self.mcp_client_ids),
+            "system_prompt" => reads_as(raw, &self.system_prompt),
+            "created_at" => reads_as(raw, &Time(self.created_at)),
+            "last_active_at" => reads_as(raw, &Time(self.last_active_at)),
+            "metadata" => reads_as(raw, &self.metadata),
+            _ => true,
+        };
+        if same { Ok(None) } else { self.value(name).map(Some) }
+    }
+
+    /// The value of a known member as JSON.
+    fn value(&self, name: &str) -> serde_json::Result<Box<RawValue>> {
+        match name {
+            "id" => to_raw_value(&self.id),
+            "user_id" => to_raw_value(&self.user_id),
+            "org_id" => to_raw_value(&self.org_id),
+            "workspace_path" => to_raw_value(&self.workspace_path),
+            "mcp_client_ids" => to_raw_value(&self.mcp_client_ids),
+            "system_prompt" => to_raw_value(&self.system_prompt),
+            "created_at" => to_raw_value(&Time(self.created_at)),
+            "last_active_at" => to_raw_value(&Time(self.last_active_at)),
+            _ => to_raw_value(&self.metadata),
+        }
+    }
+
+    /// True for a member that is as good as absent.
+    fn is_empty(&self, name: &str) -> bool {
+        match name {
+            "org_id" => self.org_id.is_empty(),
+            "workspace_path" => self.workspace_path.is_empty(),
+            "mcp_client_ids" => self.mcp_client_ids.is_empty(),
+            "system_prompt" => self.system_prompt.is_empty(),
+            "metadata" => self.metadata.is_empty(),
+            _ => false,
+        }
+    }
+}
+
+fn corrupt(field: &'static str) -> SessionError {
+    SessionError::Corrupt { field }
+}
+
+fn required<T: for<'de> Deserialize<'de>>(raw: Option<&RawValue>, name: &'static str) -> Result<T, SessionError> {
+    raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).ok_or(corrupt(name))
+}
+
+/// A member that may be missing or null.
+fn optional<T: for<'de> Deserialize<'de> + Default>(raw: Option<&RawValue>, name: &'static str) -> Result<T, SessionError> {
+    let Some(raw) = raw else { return Ok(T::default()) };
+    serde_json::from_str::<Option<T>>(raw.get()).map(Option::unwrap_or_default).map_err(|_| corrupt(name))
+}
+
+/// True when `raw` already says `value`; null says the empty value.
+fn reads_as<T: for<'de> Deserialize<'de> + PartialEq + Default>(raw: &RawValue, value: &T) -> bool {
+    serde_json::from_str::<Option<T>>(raw.get()).is_ok_and(|read| read.unwrap_or_default() == *value)
+}
+
+/// A time in RFC 3339, with as many digits as it needs.
+#[derive(PartialEq, Default)]
+struct Time(DateTime<Utc>);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        DateTime::parse_from_rfc3339(&text).map(|time| Self(time.to_utc())).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A member as it is written.
+struct Member<'a>(&'a str, Raw<'a>);
+
+enum Raw<'a> {
+    Old(&'a RawValue),
+    New(Box<RawValue>),
+}
+
+impl Raw<'_> {
+    fn get(&self) -> &str {
+        match self {
+            Self::Old(raw) => raw.get(),
+            Self::New(raw) => raw.get(),
+        }
+    }
+}
+
+impl Serialize for Raw<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Old(raw) => raw.serialize(serializer),
+            Self::New(raw) => raw.serialize(serializer),
+        }
+    }
+}
+
+struct Ordered<'a>(&'a [Member<'a>]);
+
+impl Serialize for Ordered<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for Member(name, raw) in self.0 {
+            map.serialize_entry(name, raw)?;
+        }
+        map.end()
+    }
+}
+
+/// The members of a JSON object in their order.
+struct Members(Vec<(String, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// As the JSON of [`Session::to_json`]; only for serializers of serde_json.
+impl Serialize for Session {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let members = self.members().map_err(S::Error::custom)?;
+        Ordered(&members).serialize(serializer)
+    }
+}
+
+/// As [`Session::from_json`]; only for deserializers of serde_json.
+impl<'de> Deserialize<'de> for Session {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Self::from_json(raw.get()).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Equal when all fields are that this crate knows; what it was read from does not count.
+impl PartialEq for Session {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+            && self.user_id == other.user_id
+            && self.org_id == other.org_id
+            && self.workspace_path == other.workspace_path
+            && self.mcp_client_ids == other.mcp_client_ids
+            && self.system_prompt == other.system_prompt
+            && self.created_at == other.created_at
+            && self.last_active_at == other.last_active_at
+            && self.metadata == other.metadata
+    }
+}
+
+impl Eq for Session {}
+
+/// Shows nothing of the session: ids are credentials.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Session(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECORDS: &str = include_str!("../../tests/fixtures/go-sessions.jsonl");
+
+    #[test]
+    fn records_of_another_service_go_back_to_the_letter() {
+        for line in RECORDS.lines() {
+            assert_eq!(Session::from_json(line).unwrap().to_json().unwrap(), line);
+        }
+    }
+
+    #[test]
+    fn a_change_touches_only_what_was_changed() {
+        for line in RECORDS.lines() {
+            let mut session = Session::from_json(line).unwrap();
+            session.system_prompt = "new".into();
+            let old = serde_json::from_str::<Members>(line).unwrap().0;
+            let new = serde_json::from_str::<Members>(&session.to_json().unwrap()).unwrap().0;
+            assert_eq!(old.len(), new.len());
+            for ((old_name, old), (name, raw)) in old.iter().zip(&new) {
+                assert_eq!(old_name, name);
+                if name != "system_prompt" {
+                    assert_eq!(old.get(), raw.get());
+                }
+            }
+        }
+        let mut session = Session::from_json(RECORDS.lines().nth(1).unwrap()).unwrap();
+        session.metadata.insert("seen", true).unwrap();
+        assert!(session.to_json().unwrap().contains(r#"{"n":9007199254740993,"plan":"pro","seen":true}"#));
+        assert!(session.to_json().unwrap().contains(r#""added_later":{"by":"a newer service"}"#));
+    }
+
+    #[test]
+    fn a_new_record_has_every_field_of_the_format() {
+        let json: serde_json::Value = serde_json::from_str(&Session::new("u", "o").to_json().unwrap()).unwrap();
+        let names: Vec<_> = KNOWN.iter().filter(|name| json.get(name).is_some()).collect();
+        assert_eq!(names.len(), KNOWN.len());
+        assert_eq!(json["mcp_client_ids"], serde_json::json!([]));
+        assert_eq!(json["metadata"], serde_json::json!({}));
+        assert!(json["created_at"].as_str().unwrap().ends_with('Z'));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_by_its_field() {
+        let good = Session::with_id("i", "u", "o").to_json().unwrap();
+        for (broken, wanted) in [
+            ("s3cret".to_owned(), "record"),
+            ("[]".to_owned(), "record"),
+            (good.replace(r#""id":"i""#, r#""id":7"#), "id"),
+            (good.replace(r#""id":"i","#, ""), "id"),
+            (good.replace(r#""id":"i""#, r#""id":"i","id":"j""#), "id"),
+            (good.replace(r#""mcp_client_ids":[]"#, r#""mcp_client_ids":[1]"#), "mcp_client_ids"),
+            (good.replace(r#""created_at":""#, r#""created_at":"s3cret"#), "created_at"),
+            (good.replace(r#""metadata":{}"#, r#""metadata":[]"#), "metadata"),
+        ] {
+            match Session::from_json(&broken) {
+                Err(SessionError::Corrupt { field }) => assert_eq!(field, wanted),
+                other => panic!("{wanted}: {other:?}"),
+            }
+        }
+    }
+}

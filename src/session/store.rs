@@ -1,0 +1,188 @@
+//! [`SessionStore`]: what a place for sessions can do.
+
+use super::error::SessionError;
+use super::record::Session;
+use crate::platform::{BoxFuture, MaybeSend};
+use std::fmt;
+use std::time::Duration;
+
+/// The future of a store's method.
+pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, SessionError>>;
+
+/// A place where sessions are kept.
+///
+/// The contract, held by every store of this crate and checked by the conformance cases of feature `testing`:
+/// * Record and index change together: a session that is stored is listed, one that is deleted is not.
+/// * No read writes, not even a time to live.
+/// * An update never brings a session back and never changes its time to live.
+/// * A delete is idempotent and wins: for a minute its id cannot be stored again.
+/// * A touch never shortens a time to live.
+///
+/// Methods that end in `_loaded` do the same with a session in hand, which saves the request that would look up its user.
+pub trait SessionStore: MaybeSend + 'static {
+    /// Writes a session and its index entry. It lives for the default time to live, also if it was there before.
+    ///
+    /// # Errors
+    /// [`SessionError::Conflict`] when it was deleted within the last minute, or belongs to another user.
+    fn store_session<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()>;
+
+    /// As [`store_session`](Self::store_session), but never over a session that is there.
+    ///
+    /// # Errors
+    /// [`SessionError::Conflict`] when it is.
+    fn create_session<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()>;
+
+    /// Reads a session.
+    ///
+    /// # Errors
+    /// [`SessionError::NotFound`]; [`SessionError::Corrupt`] for a record that cannot be read.
+    fn retrieve_session<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Session>;
+
+    /// Replaces the record of a session that exists. Its time to live stays.
+    ///
+    /// # Errors
+    /// [`SessionError::NotFound`] when it is gone; [`SessionError::Conflict`] when the stored one belongs to another user.
+    fn update_session<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()>;
+
+    /// As [`update_session`](Self::update_session), but only if the stored record is still what `session` was read from.
+    ///
+    /// # Errors
+    /// [`SessionError::Conflict`] when somebody else wrote meanwhile.
+    fn compare_and_update<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()>;
+
+    /// Deletes a session and its index entry; true when it was there. Deleting twice is no error.
+    fn delete_session<'a>(&'a self, id: &'a str) -> StoreFuture<'a, bool>;
+
+    /// Deletes a session in hand.
+    fn delete_loaded<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, bool> {
+        self.delete_session(&session.id)
+    }
+
+    /// All sessions of a user, in the order of the index. What is gone is left out; what cannot be read is counted.
+    fn list_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, SessionList>;
+
+    /// True when there is such a session.
+    fn exists<'a>(&'a self, id: &'a str) -> StoreFuture<'a, bool>;
+
+    /// Sets the time to live, longer or shorter. Automatic touches leave the session alone from then on.
+    ///
+    /// # Errors
+    /// [`SessionError::NotFound`].
+    fn set_ttl<'a>(&'a self, id: &'a str, ttl: Duration) -> StoreFuture<'a, ()>;
+
+    /// Sets the time to live of a session in hand.
+    fn set_ttl_loaded<'a>(&'a self, session: &'a Session, ttl: Duration) -> StoreFuture<'a, ()> {
+        self.set_ttl(&session.id, ttl)
+    }
+
+    /// Slides the time to live to the default one, if that is longer than what is left.
+    ///
+    /// # Errors
+    /// [`SessionError::NotFound`].
+    fn touch<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Touched>;
+
+    /// Slides the time to live of a session in hand. An automatic touch leaves an explicit time to live alone.
+    fn touch_loaded<'a>(&'a self, session: &'a Session, automatic: bool) -> StoreFuture<'a, Touched>;
+
+    /// Stores many sessions in few requests. Each has its own result.
+    fn batch_store_sessions<'a>(&'a self, sessions: &'a [Session]) -> BoxFuture<'a, BatchOutcome>;
+
+    /// Deletes many sessions in few requests. Each has its own result.
+    fn batch_delete_sessions<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, BatchOutcome>;
+
+    /// Takes ids out of a user's index whose sessions are gone; answers how many.
+    fn cleanup_expired_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, usize>;
+
+    /// Deletes all sessions of a user ("log out everywhere"); answers how many there were.
+    fn delete_user_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, usize>;
+
+    /// Checks that the store works.
+    fn health(&self) -> StoreFuture<'_, ()>;
+
+    /// Makes every later call on this store and its clones fail with [`SessionError::Closed`].
+    fn close(&self) -> StoreFuture<'_, ()>;
+
+    /// How long a session lives that is stored or touched.
+    fn default_ttl(&self) -> Duration;
+
+    /// Changes the default time to live for this store and its clones, from the next call on.
+    fn set_default_ttl(&self, ttl: Duration);
+}
+
+/// What a touch did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Touched {
+    /// The session lives longer now.
+    Extended,
+    /// It already lived as long or longer.
+    AlreadyLonger,
+    /// Its time to live is an explicit one, and the touch was automatic.
+    Pinned,
+}
+
+/// The sessions of a user.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct SessionList {
+    /// The sessions, in the order of the index.
+    pub sessions: Vec<Session>,
+    /// How many records could not be read, or belong to another user. They are left as they are.
+    pub corrupt: usize,
+}
+
+impl std::ops::Deref for SessionList {
+    type Target = [Session];
+    fn deref(&self) -> &[Session] {
+        &self.sessions
+    }
+}
+
+impl IntoIterator for SessionList {
+    type Item = Session;
+    type IntoIter = std::vec::IntoIter<Session>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.sessions.into_iter()
+    }
+}
+
+/// The results of a batch, one for each session, in its order.
+#[derive(Clone)]
+#[must_use = "a session of the batch may have failed"]
+pub struct BatchOutcome(Vec<(String, Result<(), SessionError>)>);
+
+impl BatchOutcome {
+    /// From ids and their results.
+    pub fn new(results: Vec<(String, Result<(), SessionError>)>) -> Self {
+        Self(results)
+    }
+
+    /// Ids and results.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Result<(), SessionError>)> {
+        self.0.iter().map(|(id, result)| (id.as_str(), result))
+    }
+
+    /// The ids that failed, and why. The others stand.
+    pub fn failed(&self) -> impl Iterator<Item = (&str, &SessionError)> {
+        self.iter().filter_map(|(id, result)| result.as_ref().err().map(|error| (id, error)))
+    }
+
+    /// True when all succeeded.
+    pub fn is_ok(&self) -> bool {
+        self.failed().next().is_none()
+    }
+
+    /// The first failure, where one is enough to know.
+    ///
+    /// # Errors
+    /// The error of the first session that failed.
+    pub fn ok(self) -> Result<(), SessionError> {
+        self.0.into_iter().try_for_each(|(_, result)| result)
+    }
+}
+
+/// Shows counts only: ids are credentials.
+impl fmt::Debug for BatchOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BatchOutcome({} sessions, {} failed)", self.0.len(), self.failed().count())
+    }
+}
