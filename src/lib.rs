@@ -42,6 +42,8 @@ mod pipeline;
 mod platform;
 mod retry;
 mod script;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod session;
 mod value;
 

@@ -59,6 +59,18 @@ impl Command {
         command
     }
 
+    /// A command of exactly these parts, the name first: nothing is split at spaces.
+    #[cfg(feature = "server")]
+    pub(crate) fn from_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut command = Self { buf: Vec::new(), ends: Vec::new(), safety: None, invalid: None, script: None };
+        parts.into_iter().for_each(|part| command.push(part));
+        if command.ends.first().is_none_or(|&end| end == 0) {
+            command.ends.resize(command.ends.len().max(1), 0);
+            command.invalid = Some("the command has no name");
+        }
+        command
+    }
+
     /// Adds exactly one argument.
     #[must_use]
     pub fn arg(mut self, arg: impl ToArg) -> Self {

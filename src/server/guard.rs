@@ -1,0 +1,266 @@
+//! Which commands are served.
+//!
+//! Refused are commands that block, change or take over the connection that all requests share, or harm the server behind
+//! it: by a list, and for commands that nobody here has heard of by the flags that the backend's `COMMAND INFO` gives. Inside
+//! scripts Redis itself refuses them.
+
+use crate::backend::Backend;
+use crate::command::{CallOptions, Command, ReplaySafety, cmd};
+use crate::error::{Error, Result, ServerError};
+use crate::value::Value;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a token allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    Full,
+    ReadOnly,
+}
+
+const BLOCKING: &[&str] = &["BLMOVE", "BLMPOP", "BLPOP", "BRPOP", "BRPOPLPUSH", "BZMPOP", "BZPOPMAX", "BZPOPMIN", "WAIT", "WAITAOF"];
+
+const CONNECTION: &[&str] = &[
+    "ASKING",
+    "AUTH",
+    "CLIENT",
+    "DISCARD",
+    "EXEC",
+    "HELLO",
+    "MONITOR",
+    "MULTI",
+    "PSUBSCRIBE",
+    "PSYNC",
+    "PUNSUBSCRIBE",
+    "QUIT",
+    "READONLY",
+    "READWRITE",
+    "REPLCONF",
+    "RESET",
+    "SELECT",
+    "SSUBSCRIBE",
+    "SUBSCRIBE",
+    "SUNSUBSCRIBE",
+    "SYNC",
+    "UNSUBSCRIBE",
+    "UNWATCH",
+    "WATCH",
+];
+
+const HARMFUL: &[&str] = &[
+    "ACL",
+    "BGREWRITEAOF",
+    "BGSAVE",
+    "CLUSTER",
+    "CONFIG",
+    "DEBUG",
+    "FAILOVER",
+    "MIGRATE",
+    "MODULE",
+    "PFDEBUG",
+    "PFSELFTEST",
+    "REPLICAOF",
+    "RESTORE-ASKING",
+    "SAVE",
+    "SHUTDOWN",
+    "SLAVEOF",
+];
+
+/// Subcommands of commands that are fine otherwise.
+const HARMFUL_SUBCOMMANDS: &[(&str, &str)] = &[("SCRIPT", "KILL"), ("SCRIPT", "DEBUG"), ("FUNCTION", "KILL")];
+
+/// Commands whose flags say more than they do: these publish and look but do not subscribe, and those block only when told to.
+const HARMLESS: &[&str] = &["PUBLISH", "SPUBLISH", "PUBSUB", "XREAD", "XREADGROUP"];
+
+/// Allowed with a read-only token although not flagged so, since they touch no key.
+const READS_NO_KEY: &[&str] = &["ECHO", "PING", "TIME"];
+
+/// The flags of a command or subcommand that matter here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Flags {
+    refused: bool,
+    read_only: bool,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Info {
+    flags: Flags,
+    subcommands: HashMap<String, Flags>,
+}
+
+/// Decides what is served, and remembers what the backend said about its commands.
+#[derive(Default)]
+pub(super) struct Guard {
+    /// Only commands that exist, so it cannot grow beyond their number.
+    known: Mutex<HashMap<String, Arc<Info>>>,
+}
+
+impl Guard {
+    /// `Ok` when `command` may be sent to the backend.
+    ///
+    /// # Errors
+    /// The refusal, worded as Redis words errors; or that the backend could not be asked: nothing was sent then.
+    pub(super) async fn check(&self, backend: &dyn Backend, command: &Command, access: Access) -> Result<()> {
+        if let Some(reason) = refusal(command) {
+            return Err(refused(reason));
+        }
+        let listed = |list: &[&str]| list.iter().any(|name| command.is(name));
+        if access == Access::ReadOnly && listed(READS_NO_KEY) {
+            return Ok(());
+        }
+        let flags = self.info(backend, command).await?.map(|info| info.of(command));
+        if flags.is_some_and(|flags| flags.refused) && !listed(HARMLESS) {
+            return Err(refused("it blocks, subscribes or administers"));
+        }
+        let allowed = match (access, flags) {
+            // A command that the backend does not know: it says so best itself.
+            (Access::Full, _) => true,
+            (Access::ReadOnly, Some(flags)) => flags.read_only,
+            // A backend without `COMMAND INFO`.
+            (Access::ReadOnly, None) => command.replay_safety() == ReplaySafety::ReadOnly,
+        };
+        if allowed { Ok(()) } else { Err(no_permission(command)) }
+    }
+
+    async fn info(&self, backend: &dyn Backend, command: &Command) -> Result<Option<Arc<Info>>> {
+        let name = String::from_utf8_lossy(command.name()).to_ascii_lowercase();
+        if let Some(info) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
+            return Ok(Some(Arc::clone(info)));
+        }
+        let info = match backend.execute(&cmd("COMMAND INFO").arg(&name), &CallOptions::default()).await {
+            Ok(Value::Array(mut items)) => items.pop().and_then(|item| Info::read(&item)),
+            Ok(_) => None,
+            Err(error) if error.server_error().is_some() => None,
+            Err(error) => return Err(error.with_outcome(crate::error::Outcome::NotApplied)),
+        };
+        let info = info.map(Arc::new);
+        if let Some(info) = &info {
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::clone(info));
+        }
+        Ok(info)
+    }
+}
+
+impl Info {
+    /// From one entry of `COMMAND INFO`: the flags are the third element, and since Redis 7 the subcommands the tenth.
+    fn read(entry: &Value) -> Option<Self> {
+        let Value::Array(fields) = entry else { return None };
+        let flags = Flags::read(fields.get(2)?)?;
+        let mut subcommands = HashMap::new();
+        if let Some(Value::Array(entries)) = fields.get(9) {
+            for entry in entries {
+                if let Value::Array(fields) = entry
+                    && let (Some(Value::Bytes(name)), Some(flags)) = (fields.first(), fields.get(2).and_then(Flags::read))
+                {
+                    // `script|load`
+                    let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+                    subcommands.insert(name.rsplit('|').next().unwrap_or_default().to_owned(), flags);
+                }
+            }
+        }
+        Some(Self { flags, subcommands })
+    }
+
+    /// The flags of the subcommand that `command` names, else of the command.
+    fn of(&self, command: &Command) -> Flags {
+        let subcommand = command.get(0).map(|name| String::from_utf8_lossy(name).to_ascii_lowercase());
+        subcommand.and_then(|name| self.subcommands.get(&name)).copied().unwrap_or(self.flags)
+    }
+}
+
+impl Flags {
+    fn read(list: &Value) -> Option<Self> {
+        let Value::Array(items) = list else { return None };
+        let has = |flag: &str| items.iter().any(|item| matches!(item, Value::Bytes(name) if name.as_ref() == flag.as_bytes()));
+        Some(Self { refused: has("blocking") || has("pubsub") || has("admin"), read_only: has("readonly") })
+    }
+}
+
+/// Why a command is refused by its name and arguments alone.
+fn refusal(command: &Command) -> Option<&'static str> {
+    let listed = |list: &[&str]| list.iter().any(|name| command.is(name));
+    let subcommand = |name: &str| command.get(0).is_some_and(|arg| arg.eq_ignore_ascii_case(name.as_bytes()));
+    if listed(BLOCKING) || (listed(&["XREAD", "XREADGROUP"]) && asks_to_block(command)) {
+        Some("it would block the connection that all requests share")
+    } else if listed(CONNECTION) {
+        Some("it would change or take over the connection that all requests share")
+    } else if listed(HARMFUL) || HARMFUL_SUBCOMMANDS.iter().any(|(name, sub)| command.is(name) && subcommand(sub)) {
+        Some("it could harm the server")
+    } else {
+        None
+    }
+}
+
+/// Looks for `BLOCK` among the options of `XREAD` and `XREADGROUP`, where groups and streams may have any name.
+fn asks_to_block(command: &Command) -> bool {
+    let mut arguments = command.arguments();
+    while let Some(option) = arguments.next() {
+        let is = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
+        if is("BLOCK") {
+            return true;
+        } else if is("STREAMS") {
+            return false;
+        } else if is("COUNT") {
+            arguments.next();
+        } else if is("GROUP") {
+            arguments.next();
+            arguments.next();
+        } else if !is("NOACK") {
+            // An option of the future, with who knows how many values.
+            return arguments.any(|argument| argument.eq_ignore_ascii_case(b"BLOCK"));
+        }
+    }
+    false
+}
+
+fn refused(reason: &str) -> Error {
+    Error::redis(ServerError::new(format!("ERR this command is not available over REST: {reason}")))
+}
+
+fn no_permission(command: &Command) -> Error {
+    let name: String = String::from_utf8_lossy(command.name()).to_ascii_lowercase().chars().take(64).collect();
+    Error::redis(ServerError::new(format!("NOPERM this user has no permissions to run the '{name}' command")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blocks(arguments: &str) -> bool {
+        asks_to_block(&cmd("XREADGROUP").args(arguments.split(' ').collect::<Vec<_>>()))
+    }
+
+    #[test]
+    fn block_is_found_among_options_only() {
+        assert!(blocks("block 0 STREAMS s $"));
+        assert!(blocks("COUNT 1 GROUP streams c NOACK BLOCK 0 STREAMS s >"));
+        assert!(blocks("GROUP g streams BLOCK 0 STREAMS s >"));
+        assert!(blocks("NEW streams BLOCK 0 STREAMS s >"));
+        assert!(!blocks("GROUP block block COUNT 1 STREAMS block >"));
+    }
+
+    #[test]
+    fn names_count_in_any_case() {
+        assert!(refusal(&cmd("blpop").arg("k").arg(0)).is_some());
+        assert!(refusal(&cmd("script").arg("kill")).is_some());
+        assert!(refusal(&cmd("SCRIPT LOAD").arg("return 1")).is_none());
+        assert!(refusal(&cmd("FLUSHALL")).is_none());
+    }
+
+    #[test]
+    fn flags_of_subcommands() {
+        let flags = |names: &[&'static str]| Value::Array(names.iter().map(|name| Value::bytes(*name)).collect());
+        let entry = |name: &'static str, list: Value, subcommands: Vec<Value>| {
+            let mut fields = vec![Value::bytes(name), Value::Int(2), list];
+            fields.resize(9, Value::Int(0));
+            fields.push(Value::Array(subcommands));
+            Value::Array(fields)
+        };
+        let subcommands = vec![entry("x|look", flags(&["readonly"]), vec![]), entry("x|stop", flags(&["admin"]), vec![])];
+        let info = Info::read(&entry("x", flags(&["write"]), subcommands)).unwrap();
+        assert_eq!(info.of(&cmd("X LOOK")), Flags { refused: false, read_only: true });
+        assert_eq!(info.of(&cmd("X STOP")), Flags { refused: true, read_only: false });
+        assert_eq!(info.of(&cmd("X other")), Flags::default());
+        assert!(Info::read(&Value::Nil).is_none());
+    }
+}

@@ -1,0 +1,122 @@
+//! Values to JSON.
+
+use crate::backend::Reply;
+use crate::error::{Error, ErrorKind, Outcome};
+use crate::value::Value;
+
+/// How strings in a reply are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encoding {
+    /// As text: bytes that are not UTF-8 become U+FFFD.
+    Plain,
+    /// In base64, at any depth, except the status `OK`.
+    Base64,
+}
+
+/// The reply to one command: `{"result": …}` or `{"error": "…"}`.
+pub(super) fn write_reply(reply: &Reply, encoding: Encoding, out: &mut Vec<u8>) {
+    match reply {
+        Ok(value) => {
+            out.extend_from_slice(b"{\"result\":");
+            write_value(value, encoding, out);
+            out.push(b'}');
+        }
+        Err(error) => write_error(&error_text(error), out),
+    }
+}
+
+/// The replies to many commands.
+pub(super) fn write_replies(replies: &[Reply], encoding: Encoding, out: &mut Vec<u8>) {
+    write_list(replies, out, |reply, out| write_reply(reply, encoding, out));
+}
+
+pub(super) fn write_error(text: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"error\":");
+    write_string(text, out);
+    out.push(b'}');
+}
+
+/// What clients are told: Redis's own text, or one of the protocol's for a backend that cannot be asked.
+pub(super) fn error_text(error: &Error) -> String {
+    match (error.server_message(), error.kind(), error.outcome()) {
+        (Some(text), ..) => text.to_owned(),
+        (None, ErrorKind::Connect, Outcome::NotApplied) => "DB connection refused".to_owned(),
+        (None, ErrorKind::InvalidCommand | ErrorKind::Unsupported, _) => format!("ERR {error}"),
+        // The text that says "it may have been applied" to clients of the protocol.
+        (None, ..) => "ERR caller gone".to_owned(),
+    }
+}
+
+fn write_list<T>(items: &[T], out: &mut Vec<u8>, write: impl Fn(&T, &mut Vec<u8>)) {
+    out.push(b'[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write(item, out);
+    }
+    out.push(b']');
+}
+
+fn write_value(value: &Value, encoding: Encoding, out: &mut Vec<u8>) {
+    match value {
+        Value::Nil => out.extend_from_slice(b"null"),
+        Value::Int(n) => out.extend_from_slice(itoa::Buffer::new().format(*n).as_bytes()),
+        Value::Okay => out.extend_from_slice(b"\"OK\""),
+        Value::Bytes(bytes) if encoding == Encoding::Base64 => {
+            out.push(b'"');
+            base64_simd::STANDARD.encode_append(bytes, out);
+            out.push(b'"');
+        }
+        Value::Bytes(bytes) => write_string(&String::from_utf8_lossy(bytes), out),
+        Value::Array(items) => write_list(items, out, |item, out| write_value(item, encoding, out)),
+        Value::Error(error) => write_error(error.message(), out),
+    }
+}
+
+fn write_string(text: &str, out: &mut Vec<u8>) {
+    // Writing a string to memory cannot fail.
+    let _ = serde_json::to_writer(out, text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ServerError;
+
+    fn json(reply: Reply, encoding: Encoding) -> String {
+        let mut out = Vec::new();
+        write_reply(&reply, encoding, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn every_string_is_base64_except_the_status() {
+        let items = vec![
+            Value::Okay,
+            Value::bytes("OK"),
+            Value::bytes(""),
+            Value::bytes(&b"\xff"[..]),
+            Value::Nil,
+            Value::Int(i64::MIN),
+            Value::Error(ServerError::new("ERR \"x\"")),
+        ];
+        let value = Value::Array(vec![Value::Array(items)]);
+        assert_eq!(
+            json(Ok(value.clone()), Encoding::Base64),
+            r#"{"result":[["OK","T0s=","","/w==",null,-9223372036854775808,{"error":"ERR \"x\""}]]}"#
+        );
+        assert_eq!(
+            json(Ok(value), Encoding::Plain),
+            "{\"result\":[[\"OK\",\"OK\",\"\",\"\u{fffd}\",null,-9223372036854775808,{\"error\":\"ERR \\\"x\\\"\"}]]}"
+        );
+    }
+
+    #[test]
+    fn errors_say_whether_the_command_may_have_run() {
+        let error = |kind| Err(Error::new(kind, "text"));
+        assert_eq!(json(error(ErrorKind::Connect), Encoding::Base64), r#"{"error":"DB connection refused"}"#);
+        assert_eq!(json(error(ErrorKind::Timeout), Encoding::Base64), r#"{"error":"ERR caller gone"}"#);
+        assert_eq!(json(error(ErrorKind::Unsupported), Encoding::Base64), r#"{"error":"ERR text"}"#);
+    }
+}
