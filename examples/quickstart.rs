@@ -66,7 +66,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// The server of the environment, or one of our own.
 async fn address() -> Result<(Config, Option<RunningServer>), redis_rest::Error> {
-    if ["REDIS_REST_URL", "UPSTASH_REDIS_REST_URL", "KV_REST_API_URL"].iter().any(|name| std::env::var(name).is_ok_and(|url| !url.is_empty()))
+    if ["REDIS_REST_URL", "UPSTASH_REDIS_REST_URL", "KV_REST_API_URL"]
+        .iter()
+        .any(|name| std::env::var(name).is_ok_and(|url| !url.is_empty()))
     {
         println!("using the server of the environment");
         return Ok((Config::from_env()?, None));
@@ -91,20 +93,24 @@ impl Transport for Shown {
     }
 }
 
-/// JSON on one line, with long strings cut.
+/// JSON on one line, with long strings and long lines cut.
 fn readable(body: &[u8]) -> String {
-    serde_json::from_slice(body).map_or_else(|_| format!("({} bytes that are not JSON)", body.len()), |json: Value| cut(json).to_string())
+    match serde_json::from_slice(body) {
+        Ok(json) => start(&cut(json).to_string(), 150),
+        Err(_) => format!("({} bytes that are not JSON)", body.len()),
+    }
 }
 
 fn cut(json: Value) -> Value {
-    const MOST: usize = 44;
     match json {
-        Value::String(text) if text.chars().count() > MOST => {
-            let start: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MOST).collect();
-            format!("{start}…").into()
-        }
+        Value::String(text) => start(&text.split_whitespace().collect::<Vec<_>>().join(" "), 28).into(),
         Value::Array(items) => items.into_iter().map(cut).collect(),
         Value::Object(members) => members.into_iter().map(|(name, member)| (name, cut(member))).collect(),
         other => other,
     }
+}
+
+fn start(text: &str, most: usize) -> String {
+    let start: String = text.chars().take(most).collect();
+    if start.len() < text.len() { start + "…" } else { start }
 }
