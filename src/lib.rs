@@ -45,6 +45,8 @@ mod script;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod session;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod value;
 
 pub use client::Client;

@@ -1,0 +1,76 @@
+//! What every [`Backend`](crate::backend::Backend) does, whatever stands behind it.
+//!
+//! ```
+//! # async fn check(client: redis_rest::Client) {
+//! redis_rest::testing::conformance::backend::run(&client).await;
+//! # }
+//! ```
+//!
+//! [`each_backend_case!`](crate::each_backend_case) makes a test of its own from each case.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests: a panic is their way to report")]
+
+mod batches;
+mod data;
+
+pub use batches::{pipelines, scripts, scripts_in_batches, transactions};
+pub use data::{errors, hashes, integers, keys, large_values, lists, scanning, sets, sorted_sets, strings, ttls};
+
+use crate::client::Client;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Calls the macro whose name is given with the names of all cases of
+/// [`testing::conformance::backend`](crate::testing::conformance::backend).
+///
+/// ```
+/// macro_rules! count {
+///     ($($case:ident)*) => { [$(stringify!($case)),*].len() };
+/// }
+/// assert!(redis_rest::each_backend_case!(count) > 10);
+/// ```
+#[macro_export]
+macro_rules! each_backend_case {
+    ($callback:ident) => {
+        $callback! {
+            strings integers keys ttls hashes lists sets sorted_sets scanning large_values errors
+            pipelines transactions scripts scripts_in_batches
+        }
+    };
+}
+
+/// All cases, one after another.
+pub async fn run(client: &Client) {
+    macro_rules! run_each {
+        ($($case:ident)*) => {{ $($case(client).await;)* }};
+    }
+    each_backend_case!(run_each);
+}
+
+/// Keys that nobody else uses.
+struct Keys(uuid::Uuid);
+
+impl Keys {
+    fn new() -> Self {
+        Self(uuid::Uuid::new_v4())
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("conformance:{}:{name}", self.0)
+    }
+}
+
+/// The error that must have come, checked for its code.
+#[track_caller]
+fn refused<T>(result: Result<T>, code: &str) -> Error {
+    let error = result.err().expect("this must be an error");
+    assert_eq!(error.redis_code(), Some(code), "{error}");
+    assert!(!error.maybe_applied(), "{error}");
+    error
+}
+
+/// The conversion error that must have come.
+#[track_caller]
+fn unfit<T>(result: Result<T>) {
+    let error = result.err().expect("this must be an error");
+    assert_eq!(error.kind(), ErrorKind::Conversion, "{error}");
+}

@@ -1,0 +1,60 @@
+//! Every case on every backend, each a test of its own.
+
+use crate::support::redis::Redis;
+use crate::support::rest;
+use redis_rest::Client;
+use redis_rest::testing::conformance::backend;
+
+macro_rules! native {
+    ($($case:ident)*) => {
+        mod native {
+            use super::*;
+            $(#[tokio::test]
+            async fn $case() {
+                let Some(redis) = Redis::start() else { return };
+                backend::$case(&Client::from_backend(redis.backend().await)).await;
+            })*
+        }
+    };
+}
+redis_rest::each_backend_case!(native);
+
+macro_rules! rest_over_redis {
+    ($($case:ident)*) => {
+        mod rest_over_redis {
+            use super::*;
+            $(#[tokio::test]
+            async fn $case() {
+                let Some(redis) = Redis::start() else { return };
+                let server = rest::serve(redis.backend().await).await;
+                backend::$case(&rest::client(&server)).await;
+            })*
+        }
+    };
+}
+redis_rest::each_backend_case!(rest_over_redis);
+
+#[allow(unused_macros, reason = "see below")]
+macro_rules! memory {
+    ($($case:ident)*) => {
+        mod memory {
+            use super::*;
+            use redis_rest::backend::memory::MemoryBackend;
+            $(#[tokio::test]
+            async fn $case() {
+                backend::$case(&Client::from_backend(MemoryBackend::new())).await;
+            })*
+        }
+        mod rest_over_memory {
+            use super::*;
+            use redis_rest::backend::memory::MemoryBackend;
+            $(#[tokio::test]
+            async fn $case() {
+                let server = rest::serve(MemoryBackend::new()).await;
+                backend::$case(&rest::client(&server)).await;
+            })*
+        }
+    };
+}
+// The embedded engine is built elsewhere; it joins by this line.
+// redis_rest::each_backend_case!(memory);

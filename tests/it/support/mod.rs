@@ -1,0 +1,5 @@
+//! What several test modules need.
+
+pub mod raw;
+pub mod redis;
+pub mod rest;

@@ -1,0 +1,52 @@
+//! HTTP by hand, for what no HTTP client would send or answer.
+
+use std::net::SocketAddr;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Sends `request` as it is, and reads until the server has closed the connection.
+pub async fn exchange(addr: SocketAddr, request: impl AsRef<[u8]>) -> String {
+    let mut stream = TcpStream::connect(addr).await.expect("the server listens");
+    stream.write_all(request.as_ref()).await.expect("the server reads");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.expect("the server answers");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// One request with the default token; the answer is its status and its body.
+pub async fn request(addr: SocketAddr, method: &str, target: &str, body: impl AsRef<[u8]>) -> (u16, String) {
+    request_with(addr, method, target, "Authorization: Bearer local-token\r\n", body).await
+}
+
+/// One request with these header lines.
+pub async fn request_with(addr: SocketAddr, method: &str, target: &str, headers: &str, body: impl AsRef<[u8]>) -> (u16, String) {
+    let body = body.as_ref();
+    let head = format!("{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n", body.len());
+    let answer = exchange(addr, [head.as_bytes(), body].concat()).await;
+    parse(&answer)
+}
+
+/// Status and body of an answer.
+pub fn parse(answer: &str) -> (u16, String) {
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("no HTTP: {answer:?}"));
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
+    (status, body.to_owned())
+}
+
+/// A server that reads a little of one request after another, answers each by `answer` as it is, and closes.
+pub async fn answering(answer: impl Into<Vec<u8>>) -> SocketAddr {
+    let answer = answer.into();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+    let addr = listener.local_addr().expect("it is bound");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).await.is_ok() {
+                head.push(byte[0]);
+            }
+            let _ = stream.write_all(&answer).await;
+        }
+    });
+    addr
+}
