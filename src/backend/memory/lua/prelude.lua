@@ -1,0 +1,139 @@
+-- Builds what a script sees. Runs once for each Lua state, with the functions that Rust provides.
+-- Scripts get an empty table as their globals, in front of `visible`: so nothing they assign can last.
+local native = ...
+local lua_pcall, lua_xpcall, lua_error = pcall, xpcall, error
+local lua_setmetatable, lua_getmetatable, lua_rawset = setmetatable, getmetatable, rawset
+local lua_loadstring, lua_setfenv, lua_next, lua_type = loadstring, setfenv, next, type
+local string_sub, table_concat = string.sub, table.concat
+
+local READONLY = 'Attempt to modify a readonly table'
+local real = {} -- read-only table -> the table behind it
+
+local function refuse()
+  lua_error(READONLY, 2)
+end
+
+local function readonly(behind, missing)
+  local front = {}
+  if missing then
+    lua_setmetatable(behind, { __index = missing })
+  end
+  real[front] = behind
+  return lua_setmetatable(front, { __index = behind, __newindex = refuse, __metatable = false })
+end
+
+local function guarded(change)
+  return function(target, ...)
+    if real[target] then
+      lua_error(READONLY, 0)
+    end
+    return change(target, ...)
+  end
+end
+
+local function caught(ok, ...)
+  if ok then
+    return true, ...
+  end
+  return false, native.message((...))
+end
+
+local function pick(from, names)
+  local picked = {}
+  for name in names:gmatch('%S+') do
+    picked[name] = from[name]
+  end
+  return picked
+end
+
+local globals = _G
+local visible = pick(globals, 'assert error gcinfo getmetatable ipairs rawequal rawget select tonumber tostring type unpack _VERSION')
+local environment = readonly(visible, function(_, name)
+  lua_error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
+end)
+visible._G = environment
+
+function visible.pcall(...)
+  return caught(lua_pcall(...))
+end
+
+function visible.xpcall(run, handler)
+  return lua_xpcall(run, function(problem)
+    return handler(native.message(problem))
+  end)
+end
+
+-- Only text: precompiled chunks are not checked by Lua and could do anything to this process.
+local function compile(source, name)
+  if string_sub(source, 1, 1) == '\27' then
+    return nil, 'truncated precompiled chunk'
+  end
+  local chunk, problem = lua_loadstring(source, name)
+  if chunk then
+    lua_setfenv(chunk, environment)
+  end
+  return chunk, problem
+end
+
+function visible.loadstring(source, name)
+  if lua_type(source) ~= 'string' then
+    lua_error('bad argument #1 to \'loadstring\' (string expected, got ' .. lua_type(source) .. ')', 2)
+  end
+  return compile(source, name)
+end
+
+function visible.load(reader, name)
+  local pieces = {}
+  while true do
+    local piece = reader()
+    if piece == nil or piece == '' then
+      break
+    end
+    pieces[#pieces + 1] = piece
+  end
+  return compile(table_concat(pieces), name or '=(load)')
+end
+
+function visible.collectgarbage(option)
+  if option == nil or option == 'collect' or option == 'count' then
+    return collectgarbage(option)
+  end
+  return 0
+end
+
+function visible.next(target, key)
+  return lua_next(real[target] or target, key)
+end
+
+function visible.pairs(target)
+  local behind = real[target]
+  if behind then
+    return function(_, key)
+      return lua_next(behind, key)
+    end, target, nil
+  end
+  return lua_next, target, nil
+end
+
+visible.rawset = guarded(lua_rawset)
+visible.setmetatable = guarded(lua_setmetatable)
+
+local names = 'byte char find format gfind gmatch gsub len lower match rep reverse sub upper'
+visible.string = readonly(pick(globals.string, names))
+lua_getmetatable('').__metatable = readonly({ __index = visible.string })
+visible.math = readonly(globals.math)
+local table_functions = pick(globals.table, 'concat foreach foreachi getn insert maxn remove setn sort')
+for _, name in ipairs({ 'insert', 'remove', 'setn', 'sort' }) do
+  table_functions[name] = guarded(table_functions[name])
+end
+visible.table = readonly(table_functions)
+for _, name in ipairs({ 'redis', 'cjson', 'cmsgpack', 'bit' }) do
+  visible[name] = readonly(native[name])
+end
+
+local function start(script, keys, arguments)
+  visible.KEYS, visible.ARGV = keys, arguments
+  return lua_xpcall(script, native.locate)
+end
+
+return environment, start
