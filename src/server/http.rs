@@ -221,7 +221,7 @@ impl Shared {
 fn status_of(error: &Error) -> StatusCode {
     match (error.server_error(), error.kind(), error.outcome()) {
         (Some(_), ..) | (None, ErrorKind::InvalidCommand | ErrorKind::Unsupported, _) => StatusCode::BAD_REQUEST,
-        (None, ErrorKind::Connect, Outcome::NotApplied) => StatusCode::SERVICE_UNAVAILABLE,
+        (None, _, Outcome::NotApplied) => StatusCode::SERVICE_UNAVAILABLE,
         (None, ..) => StatusCode::BAD_GATEWAY,
     }
 }

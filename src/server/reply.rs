@@ -40,8 +40,8 @@ pub(super) fn write_error(text: &str, out: &mut Vec<u8>) {
 pub(super) fn error_text(error: &Error) -> String {
     match (error.server_message(), error.kind(), error.outcome()) {
         (Some(text), ..) => text.to_owned(),
-        (None, ErrorKind::Connect, Outcome::NotApplied) => "DB connection refused".to_owned(),
         (None, ErrorKind::InvalidCommand | ErrorKind::Unsupported, _) => format!("ERR {error}"),
+        (None, _, Outcome::NotApplied) => "DB connection refused".to_owned(),
         // The text that says "it may have been applied" to clients of the protocol.
         (None, ..) => "ERR caller gone".to_owned(),
     }

@@ -1,6 +1,6 @@
 //! The integration tests: one binary, since each one more links everything again.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is a red test, in its helpers too")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic here is a red test, which is what it should be")]
 
 /// Servers and clients that meet what they should not: wrong tokens, pages of HTML, cut replies, floods, odd addresses.
 mod bad_input;

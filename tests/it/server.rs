@@ -1,1 +1,160 @@
+//! The server as a whole: stopping, and a Redis that comes and goes behind it.
 
+use crate::support::raw;
+use crate::support::redis::Redis;
+use crate::support::rest;
+use redis_rest::backend::native::NativeBackend;
+use redis_rest::backend::{Backend, Reply};
+use redis_rest::server::{Server, ServerConfig};
+use redis_rest::{BoxFuture, CallOptions, Client, Command, ErrorKind, Outcome, Result, Value, cmd};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Answers when it is told to.
+#[derive(Clone, Default)]
+struct Slow {
+    asked: Arc<Notify>,
+    go: Arc<Notify>,
+}
+
+impl Backend for Slow {
+    fn execute<'a>(&'a self, command: &'a Command, _: &'a CallOptions) -> BoxFuture<'a, Reply> {
+        Box::pin(async move {
+            if command.is("COMMAND") {
+                return Ok(Value::Nil);
+            }
+            self.asked.notify_one();
+            self.go.notified().await;
+            Ok(Value::Okay)
+        })
+    }
+
+    fn pipeline<'a>(&'a self, commands: &'a [Command], _: &'a CallOptions) -> BoxFuture<'a, Vec<Reply>> {
+        Box::pin(async move { commands.iter().map(|_| Ok(Value::Okay)).collect() })
+    }
+
+    fn transaction<'a>(&'a self, commands: &'a [Command], _: &'a CallOptions) -> BoxFuture<'a, Result<Vec<Reply>>> {
+        Box::pin(async move { Ok(commands.iter().map(|_| Ok(Value::Okay)).collect()) })
+    }
+}
+
+#[tokio::test]
+async fn stopping_lets_requests_finish_and_ends_idle_connections() {
+    let backend = Slow::default();
+    let server = rest::serve(backend.clone()).await;
+    let addr = server.addr();
+    let client = rest::config(&server).no_retry().build().unwrap();
+    // One connection stays idle in the client's pool, one has said nothing yet, one waits for its reply.
+    let mut pipe = client.pipeline();
+    let _ = pipe.add(cmd::set("k", "v"));
+    pipe.send().await.unwrap();
+    let _silent = tokio::net::TcpStream::connect(addr).await.unwrap();
+    let call = tokio::spawn({
+        let client = client.clone();
+        async move { client.set("k", "v").await }
+    });
+    backend.asked.notified().await;
+    let stopping = tokio::spawn(server.shutdown());
+    // It does not listen any more, but the request is still under way.
+    while tokio::net::TcpStream::connect(addr).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!call.is_finished() && !stopping.is_finished());
+    backend.go.notify_one();
+    call.await.unwrap().unwrap();
+    stopping.await.unwrap();
+    let error = client.set("k", "v").await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Connect, Outcome::NotApplied));
+}
+
+#[tokio::test]
+async fn dropping_the_handle_stops_at_once() {
+    let server = rest::serve(Slow::default()).await;
+    let addr = server.addr();
+    drop(server);
+    while tokio::net::TcpStream::connect(addr).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn addresses_that_cannot_be_listened_on() {
+    let server = rest::serve(Slow::default()).await;
+    let taken = Server::bind(Arc::new(Slow::default()), ServerConfig::new().listen(server.addr())).await.unwrap_err();
+    assert_eq!(taken.kind(), ErrorKind::Config);
+    let everyone = ServerConfig::new().listen(([0, 0, 0, 0], 0).into());
+    let error = Server::bind(Arc::new(Slow::default()), everyone.clone()).await.unwrap_err();
+    assert!(error.to_string().contains("default token"), "{error}");
+    assert!(Server::bind(Arc::new(Slow::default()), everyone.token("another")).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_redis_that_goes_and_comes_back() {
+    let Some(mut redis) = Redis::start() else { return };
+    let native = redis.backend().await;
+    let server = rest::serve(native.clone()).await;
+    let (direct, client) = (Client::from_backend(native), rest::config(&server).no_retry().build().unwrap());
+    client.set("k", "v").await.unwrap();
+
+    redis.stop();
+    // The first call may still find the old connection; then none can be made.
+    let _ = direct.get::<Value>("k").await;
+    let error = direct.incr("n").await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Connect, Outcome::NotApplied));
+    assert_eq!(
+        raw::request(server.addr(), "POST", "/", "[\"GET\",\"k\"]").await,
+        (503, "{\"error\":\"DB connection refused\"}".to_owned())
+    );
+    assert_eq!(raw::request(server.addr(), "POST", "/pipeline", "[[\"GET\",\"k\"],[\"INCR\",\"n\"]]").await.0, 503);
+    assert_eq!(raw::request(server.addr(), "POST", "/multi-exec", "[[\"GET\",\"k\"]]").await.0, 503);
+
+    redis.restart();
+    assert_eq!(client.incr("n").await.unwrap(), 1);
+    assert_eq!(direct.incr("n").await.unwrap(), 2);
+    // An idle connection that broke is noticed before the next call, which then does not fail.
+    redis.restart();
+    let mut replies = 0;
+    while replies == 0 {
+        match direct.incr("n").await {
+            Ok(n) => replies = n,
+            Err(error) => assert!(error.maybe_applied(), "{error:?}"),
+        }
+    }
+    assert_eq!(replies, 1);
+}
+
+#[tokio::test]
+async fn a_redis_that_does_not_answer() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://127.0.0.1:{}", silent.local_addr().unwrap().port());
+    let client = Client::from_backend(NativeBackend::lazy(&url).unwrap());
+    let error = client.incr("k").timeout(Duration::from_millis(50)).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout), "{error:?}");
+    assert!(NativeBackend::connect("redis://127.0.0.1:1").await.unwrap_err().is_connect());
+}
+
+#[tokio::test]
+async fn a_call_that_timed_out_may_have_run_and_the_next_works() {
+    let Some(redis) = Redis::start() else { return };
+    let client = Client::from_backend(redis.backend().await);
+    let slow = "local t = redis.call('TIME') repeat local u = redis.call('TIME') until (u[1] - t[1]) * 1000000 + u[2] - t[2] > 300000";
+    let error = client.eval::<Value>(slow, 0, [""; 0]).timeout(Duration::from_millis(50)).await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Timeout, Outcome::MaybeApplied));
+    client.set("k", "v").await.unwrap();
+    assert_eq!(client.get::<String>("k").await.unwrap(), "v");
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_told_apart() {
+    let Some(redis) = Redis::start() else { return };
+    let client = Client::from_backend(redis.backend().await);
+    // Straight to Redis: nothing here refuses CONFIG.
+    client.run::<Value>(cmd("CONFIG SET requirepass s3cret")).await.unwrap();
+    let url = redis.url();
+    let error = NativeBackend::connect(&url.replace("//", "//:wrong-s3cret@")).await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Unauthorized, Outcome::NotApplied));
+    assert!(!format!("{error} {error:?}").contains("s3cret"));
+    let inside = NativeBackend::connect(&url.replace("//", "//:s3cret@")).await.unwrap();
+    assert_eq!(Client::from_backend(inside).ping().await.unwrap(), "PONG");
+}

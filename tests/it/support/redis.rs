@@ -3,7 +3,7 @@
 use redis_rest::backend::native::NativeBackend;
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// A running redis-server.
@@ -40,23 +40,16 @@ impl Redis {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let dir = std::env::temp_dir().join(format!("redis-rest-test-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&dir)?;
-        let mut command = Command::new("redis-server");
-        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"]).arg(&dir);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-        let mut redis = match child {
-            Ok(child) => Self { child, port, dir },
+        match launch(port, &dir) {
+            Ok((child, ready)) => {
+                let redis = Self { child, port, dir };
+                Ok(ready.then_some(redis))
+            }
             Err(error) => {
                 let _ = std::fs::remove_dir_all(&dir);
-                return Err(error);
+                Err(error)
             }
-        };
-        // It says when it is ready; an end of its output means that it has given up.
-        let output = redis.child.stdout.take().expect("standard output is a pipe");
-        let mut lines = BufReader::new(output).lines();
-        let ready = lines.by_ref().map_while(Result::ok).any(|line| line.contains("Ready to accept connections"));
-        // Reads on, so that a full pipe does not stop it.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Ok(ready.then_some(redis))
+        }
     }
 
     pub fn url(&self) -> String {
@@ -67,17 +60,12 @@ impl Redis {
         NativeBackend::connect(&self.url()).await.expect("the private redis-server answers")
     }
 
-    /// Kills the server and starts another at the same port.
+    /// Kills the server and starts an empty one at the same port.
     pub fn restart(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let mut command = Command::new("redis-server");
-        command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"]).arg(&self.dir);
-        self.child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it started before");
-        let output = self.child.stdout.take().expect("standard output is a pipe");
-        let mut lines = BufReader::new(output).lines();
-        assert!(lines.by_ref().map_while(Result::ok).any(|line| line.contains("Ready to accept connections")));
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        self.stop();
+        let (child, ready) = launch(self.port, &self.dir).expect("it started before");
+        self.child = child;
+        assert!(ready, "the port is taken");
     }
 
     pub fn stop(&mut self) {
@@ -91,4 +79,17 @@ impl Drop for Redis {
         self.stop();
         let _ = std::fs::remove_dir_all(&self.dir);
     }
+}
+
+/// Starts a server, and waits until it says that it is ready. The end of its output means that it has given up.
+fn launch(port: u16, dir: &Path) -> std::io::Result<(Child, bool)> {
+    let mut command = Command::new("redis-server");
+    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"]).arg(dir);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let output = child.stdout.take().expect("standard output is a pipe");
+    let mut lines = BufReader::new(output).lines();
+    let ready = lines.by_ref().map_while(Result::ok).any(|line| line.contains("Ready to accept connections"));
+    // Reads on, so that a full pipe does not stop it.
+    std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+    Ok((child, ready))
 }

@@ -1,0 +1,4 @@
+//! What should not come, from either side.
+
+mod client;
+mod server;
