@@ -1,4 +1,36 @@
-//! Redis over HTTP.
+//! Redis over HTTP: a client for Upstash-style REST servers, a session store on top of it, and the parts around them.
+//!
+//! ```
+//! # async fn run() -> redis_rest::Result<()> {
+//! use redis_rest::Client;
+//! let client = Client::from_env()?;
+//! client.set("name", "Ada").await?;
+//! let name: Option<String> = client.get("name").await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # The parts
+//!
+//! * [`Client`]: typed calls, [pipelines](Client::pipeline), [transactions](Client::transaction), [scripts](Script). Its
+//!   settings and their defaults are in [`Config`].
+//! * [`Command`] and [`mod@cmd`]: commands as data. [`Value`] and [`FromValue`]: replies, and how they become your types.
+//! * [`session`]: sessions as JSON records, with an index for each user.
+//! * [`Error`]: what went wrong, and by [`Error::outcome`] whether the command ran. [`RetryPolicy`]: when it is tried again.
+//! * [`backend`]: what executes commands. Over HTTP by default; over TCP and in this process behind features.
+//!
+//! # Features
+//!
+//! Every feature only adds.
+//!
+//! | feature | what it adds | default |
+//! |---|---|---|
+//! | `rustls` | TLS for `https://` | yes |
+//! | `native` | `backend::native`: Redis over TCP, by the `redis` crate | |
+//! | `memory` | `backend::memory`: an embedded engine for tests and offline work, with real Lua 5.1 | |
+//! | `server` | `server`: the REST protocol in front of any backend | |
+//! | `testing` | conformance cases, helpers for `wiremock` | |
+//! | `cli` | the tool `redis-rest`: `serve`, `exec`, `sessions` | |
+//! | `backoff` | accepts a `backoff::ExponentialBackoff` as the retry policy (that crate is unmaintained) | |
 
 pub mod backend;
 mod client;
@@ -31,3 +63,8 @@ pub use value::{ConvertError, FromValue, Json, Value};
 pub mod cmd {
     pub use crate::command::groups::*;
 }
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

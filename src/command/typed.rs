@@ -32,7 +32,7 @@ pub struct CallOptions {
 
 /// A command, the type `R` of its reply and its options.
 ///
-/// `K` says which options it has. `X` is [`Detached`] for the functions in [`crate::cmd`](mod@crate::cmd), and [`Client`] for the
+/// `K` says which options it has. `X` is [`Detached`] for the functions in [`mod@crate::cmd`], and [`Client`] for the
 /// client's methods: those can be awaited.
 #[must_use = "a command does nothing until it is awaited or added to a pipeline"]
 pub struct Typed<R, K = Plain, X = Detached> {

@@ -4,8 +4,12 @@
 
 /// Servers and clients that meet what they should not: wrong tokens, pages of HTML, cut replies, floods, odd addresses.
 mod bad_input;
+/// The tool `redis-rest`, run as its users run it.
+mod cli;
 /// The conformance cases on every backend.
 mod conformance;
+/// The examples, run as a newcomer runs them.
+mod examples;
 /// The server as a program: stopping, access, encodings, refused commands.
 mod server;
 /// Private Redis servers, REST servers in this process, raw sockets.

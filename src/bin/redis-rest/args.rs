@@ -128,15 +128,21 @@ fn metadata(text: &str) -> Result<(String, Box<RawValue>), String> {
     Ok((key.to_owned(), value))
 }
 
+fn environment() -> Result<Config, Failure> {
+    Config::from_env().map_err(|error| {
+        Failure::from(error).hint("give --url and --token; for `redis-rest serve`: --url http://127.0.0.1:8079 --token local-token")
+    })
+}
+
 impl Connection {
     /// A client by flags and environment. Flags win; both flags together need no environment.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         let config = match (&self.url, &self.token) {
             (Some(url), Some(token)) => Config::new().url(url).token(token),
-            (None, None) => Config::from_env()?,
+            (None, None) => environment()?,
             // An address is never combined with the token of another server, nor the other way round.
             (Some(_), None) => return Err(Failure::usage("--url needs --token: the environment's token is for the environment's server")),
-            (None, Some(token)) => Config::from_env()?.token(token),
+            (None, Some(token)) => environment()?.token(token),
         };
         let config = if self.allow_http { config.allow_insecure_http() } else { config };
         Ok(config.build()?)

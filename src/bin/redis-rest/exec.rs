@@ -3,7 +3,7 @@
 use crate::args::{Connection, Exec};
 use crate::output::{Failure, as_json, human, print_json, print_line};
 use redis_rest::{Client, Command, Error, Value, cmd};
-use serde_json::json;
+use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -70,6 +70,17 @@ impl Tally {
     }
 }
 
+/// The line of JSON. The first three add up to the number of calls.
+#[derive(Serialize)]
+struct Summary {
+    ok: u64,
+    failed: u64,
+    maybe_applied: u64,
+    ops_per_second: f64,
+    p50_us: u64,
+    p99_us: u64,
+}
+
 async fn repeat(client: Client, command: Command, count: u64, concurrency: usize) -> Result<(), Failure> {
     let started = Instant::now();
     let next = Arc::new(AtomicU64::new(0));
@@ -92,14 +103,15 @@ async fn repeat(client: Client, command: Command, count: u64, concurrency: usize
     }
     let seconds = started.elapsed().as_secs_f64().max(f64::EPSILON);
     total.latencies.sort_unstable();
-    print_json(&json!({
-        "ok": total.ok,
-        "failed": total.failed,
-        "maybe_applied": total.maybe_applied,
-        "ops_per_second": (count as f64 / seconds).round(),
-        "p50_us": total.percentile(50),
-        "p99_us": total.percentile(99),
-    }))?;
+    let summary = Summary {
+        ok: total.ok,
+        failed: total.failed,
+        maybe_applied: total.maybe_applied,
+        ops_per_second: (count as f64 / seconds).round(),
+        p50_us: total.percentile(50),
+        p99_us: total.percentile(99),
+    };
+    print_line(&serde_json::to_string(&summary).map_err(|error| Failure::usage(error.to_string()))?)?;
     // The counts say how many; the first error says what.
     total.first_error.map_or(Ok(()), |error| Err(error.into()))
 }

@@ -64,7 +64,6 @@ impl From<Error> for Failure {
 /// The exit code and what to do next.
 fn advice(error: &Error) -> (u8, Option<&'static str>) {
     match error.kind() {
-        ErrorKind::Config => (2, Some("give --url and --token, or set REDIS_REST_URL and REDIS_REST_TOKEN")),
         ErrorKind::Connect => (2, Some("is it running? start one: redis-rest serve")),
         ErrorKind::Unauthorized if error.redis_code() == Some("NOPERM") => (1, Some("this token may not do that: use another one")),
         ErrorKind::Unauthorized => (2, Some("check --token, or the token in the environment")),

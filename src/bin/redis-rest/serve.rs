@@ -26,7 +26,12 @@ pub(crate) async fn run(args: Serve, connection: &Connection) -> Result<(), Fail
     if let Some(token) = &args.read_only_token {
         config = config.read_only_token(token);
     }
-    let server = Server::bind(backend, config).await?;
+    let server = Server::bind(backend, config).await.map_err(|error| {
+        // Only listening has a cause of the system's behind it; wrong settings say themselves what to change.
+        let in_use = std::error::Error::source(&error).is_some();
+        let failure = Failure::from(error);
+        if in_use { failure.hint("choose another address by --listen; port 0 picks a free one") } else { failure }
+    })?;
     print_line(&format!("listening on http://{}", server.local_addr()))?;
     note(match &args.redis {
         Some(_) => "serving that Redis",

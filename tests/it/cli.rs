@@ -1,0 +1,274 @@
+//! The tool `redis-rest`, run as its users run it.
+
+use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+const TOKEN: &str = "cli-token";
+
+fn tool() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_redis-rest"));
+    // The environment of whoever runs the tests must not lead to a real server.
+    for name in ["REDIS_REST_URL", "REDIS_REST_TOKEN", "REDIS_TOKEN", "UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"] {
+        command.env_remove(name);
+    }
+    for name in ["KV_REST_API_URL", "KV_REST_API_TOKEN", "REDIS_REST_ALLOW_HTTP"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs what may hang on a thread of its own, so that a hang is a red test.
+fn soon<T: Send + 'static>(what: &str, run: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, result) = mpsc::channel();
+    std::thread::spawn(move || done.send(run()));
+    result.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|_| panic!("{what} takes too long"))
+}
+
+/// A running `redis-rest serve`, killed when dropped.
+struct Serve {
+    child: Child,
+    stdout: Option<BufReader<ChildStdout>>,
+    url: String,
+}
+
+impl Serve {
+    fn start(more: &[&str]) -> Self {
+        let args = ["serve", "--listen", "127.0.0.1:0", "--token", TOKEN];
+        let mut child = tool().args(args).args(more).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let (line, stdout) = soon("the start of the server", move || {
+            let mut line = String::new();
+            stdout.read_line(&mut line).unwrap();
+            (line, stdout)
+        });
+        let url = line.strip_prefix("listening on ").and_then(|rest| rest.strip_suffix('\n')).unwrap_or_default().to_owned();
+        assert!(url.starts_with("http://127.0.0.1:") && !url.ends_with(":0"), "the first line is {line:?}");
+        Self { child, stdout: Some(stdout), url }
+    }
+
+    /// The tool with this server in its environment.
+    fn tool(&self, args: &[&str]) -> Ran {
+        run(tool().env("REDIS_REST_URL", &self.url).env("REDIS_REST_TOKEN", TOKEN).args(args))
+    }
+
+    #[cfg(unix)]
+    fn signal(&mut self, name: &str) -> (ExitStatus, String) {
+        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        let mut stdout = self.stdout.take().unwrap();
+        // The pipe ends with the process, so the wait that follows is short.
+        let rest = soon("the end of the server", move || {
+            let mut rest = String::new();
+            stdout.read_to_string(&mut rest).unwrap();
+            rest
+        });
+        (self.child.wait().unwrap(), rest)
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a run of the tool left behind.
+#[derive(Debug)]
+struct Ran {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+fn run(command: &mut Command) -> Ran {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let Output { status, stdout, stderr } = soon("the tool", move || child.wait_with_output().unwrap());
+    Ran { code: status.code(), stdout: String::from_utf8(stdout).unwrap(), stderr: String::from_utf8(stderr).unwrap() }
+}
+
+impl Ran {
+    #[track_caller]
+    fn prints(&self, stdout: &str) {
+        assert_eq!((self.code, self.stdout.as_str()), (Some(0), stdout), "{self:?}");
+    }
+
+    #[track_caller]
+    fn fails(&self, code: i32, texts: &[&str]) {
+        assert_eq!((self.code, self.stdout.as_str()), (Some(code), ""), "{self:?}");
+        for text in texts {
+            assert!(self.stderr.contains(text), "{text:?} is missing: {self:?}");
+        }
+        assert!(!self.stderr.contains("panicked"), "{self:?}");
+    }
+
+    #[track_caller]
+    fn json(&self) -> Value {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        assert_eq!(self.stdout.lines().count(), 1, "{self:?}");
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn serve_says_one_line_and_stops_on_signals() {
+    for signal in ["-TERM", "-INT"] {
+        let mut server = Serve::start(&[]);
+        server.tool(&["exec", "SET", "k", "v"]).prints("OK\n");
+        let (status, rest) = server.signal(signal);
+        assert_eq!((status.code(), rest.as_str()), (Some(0), ""), "{signal}");
+    }
+}
+
+#[test]
+fn serve_with_two_tokens_and_a_limit() {
+    let server = Serve::start(&["--memory", "--read-only-token", "reader", "--max-request-bytes", "200"]);
+    server.tool(&["exec", "SET", "k", "v"]).prints("OK\n");
+    let reader = ["--token", "reader", "exec"];
+    server.tool(&[&reader[..], &["GET", "k"]].concat()).prints("\"v\"\n");
+    server.tool(&[&reader[..], &["SET", "k", "w"]].concat()).fails(1, &["NOPERM", "another"]);
+    server.tool(&["--token", "wrong", "exec", "GET", "k"]).fails(2, &["WRONGPASS", "--token"]);
+    server.tool(&["exec", "SET", "k", &"x".repeat(300)]).fails(1, &["max request size exceeded"]);
+    server.tool(&["exec", "GET", "k"]).prints("\"v\"\n");
+}
+
+#[test]
+fn serve_refuses_what_cannot_work() {
+    let server = Serve::start(&[]);
+    let taken = server.url.trim_start_matches("http://");
+    run(tool().args(["serve", "--listen", taken])).fails(2, &["listen", "--listen"]);
+    run(tool().args(["serve", "--listen", "127.0.0.1:0", "--token", "a b"])).fails(2, &["token"]);
+    run(tool().args(["serve", "--redis", "redis://127.0.0.1:1"])).fails(2, &["is that Redis running"]);
+    run(tool().args(["serve", "--redis", "redis://127.0.0.1:1", "--memory"])).fails(2, &["cannot be used with"]);
+    run(tool().args(["serve", "--url", "http://127.0.0.1:1"])).fails(2, &["--listen"]);
+}
+
+#[test]
+fn exec_prints_as_redis_cli_does() {
+    let server = Serve::start(&[]);
+    for (args, printed) in [
+        (&["SET", "name", "Ada \"L\"\n"][..], "OK\n"),
+        (&["get", "name"], "\"Ada \\\"L\\\"\\n\"\n"),
+        (&["GET", "missing"], "(nil)\n"),
+        (&["INCRBY", "n", "-5"], "(integer) -5\n"),
+        (&["ECHO", "--json"], "\"--json\"\n"),
+        (&["LRANGE", "none", "0", "-1"], "(empty array)\n"),
+        (&["EVAL", "return {1, {'a', {}}}", "0"], "1) (integer) 1\n2) 1) \"a\"\n   2) (empty array)\n"),
+    ] {
+        server.tool(&[&["exec"], args].concat()).prints(printed);
+    }
+}
+
+#[test]
+fn exec_as_json() {
+    let server = Serve::start(&[]);
+    server.tool(&["exec", "HSET", "h", "f", "ä", "n", "1"]).prints("(integer) 2\n");
+    assert_eq!(server.tool(&["exec", "--json", "HGET", "h", "f"]).json(), json!("ä"));
+    assert_eq!(server.tool(&["exec", "--json", "HMGET", "h", "n", "x"]).json(), json!(["1", null]));
+    assert_eq!(server.tool(&["exec", "--json", "HLEN", "h"]).json(), json!(2));
+    assert_eq!(server.tool(&["exec", "--json", "SET", "k", "v"]).json(), json!("OK"));
+}
+
+#[cfg(unix)]
+#[test]
+fn exec_carries_any_bytes() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let server = Serve::start(&[]);
+    let mut set = tool();
+    set.env("REDIS_REST_URL", &server.url).env("REDIS_REST_TOKEN", TOKEN);
+    run(set.args(["exec", "SET", "bin"]).arg(std::ffi::OsStr::from_bytes(b"\xff\x01"))).prints("OK\n");
+    server.tool(&["exec", "GET", "bin"]).prints("\"\\xff\\x01\"\n");
+    assert_eq!(server.tool(&["exec", "--json", "GET", "bin"]).json(), json!({ "base64": "/wE=" }));
+}
+
+#[test]
+fn errors_have_a_code_and_say_what_to_do_next() {
+    let server = Serve::start(&[]);
+    server.tool(&["exec", "SET", "k", "v"]).prints("OK\n");
+    // The text of the server, which quotes what the user typed.
+    server.tool(&["exec", "LPUSH", "k", "x"]).fails(1, &["WRONGTYPE Operation against a key"]);
+    server.tool(&["exec", "NOSUCH", "typed"]).fails(1, &["unknown command 'NOSUCH'", "'typed'"]);
+    server.tool(&["exec", "BLPOP", "k", "0"]).fails(1, &["ERR"]);
+    let url = |url| run(tool().args(["--url", url, "--token", "secret-of-ours", "exec", "GET", "k"]));
+    for (ran, texts) in [
+        (url("http://127.0.0.1:1"), ["no connection", "redis-rest serve"]),
+        (url("redis://127.0.0.1:1"), ["native protocol", "https://"]),
+        (url("http://example.com"), ["in the clear", "https://"]),
+        (url("nonsense"), ["no URL", "https://"]),
+        (run(tool().args(["exec", "GET", "k"])), ["REDIS_REST_URL", "--url"]),
+        (run(tool().args(["--url", &server.url, "exec", "GET", "k"])), ["--token", "environment"]),
+        (run(tool().args(["exec"])), ["required", "--help"]),
+        (run(tool().args(["exec", "--nonsense", "GET"])), ["--nonsense", "--help"]),
+        (run(tool().args(["exec", "--repeat", "0", "GET"])), ["--repeat", "--help"]),
+    ] {
+        ran.fails(2, &texts);
+        assert!(!ran.stderr.contains("secret-of-ours"), "{ran:?}");
+    }
+}
+
+#[test]
+fn repeat_counts() {
+    let server = Serve::start(&[]);
+    let summary = server.tool(&["exec", "--repeat", "300", "--concurrency", "8", "INCR", "n"]).json();
+    assert_eq!((&summary["ok"], &summary["failed"], &summary["maybe_applied"]), (&json!(300), &json!(0), &json!(0)));
+    for name in ["ops_per_second", "p50_us", "p99_us"] {
+        assert!(summary[name].as_f64().is_some_and(|n| n > 0.0), "{summary}");
+    }
+    server.tool(&["exec", "GET", "n"]).prints("\"300\"\n");
+
+    let failing = server.tool(&["exec", "--repeat", "3", "LPUSH", "n", "x"]);
+    let summary: Value = serde_json::from_str(&failing.stdout).unwrap();
+    assert_eq!((&summary["ok"], &summary["failed"]), (&json!(0), &json!(3)));
+    assert_eq!(failing.code, Some(1));
+    assert!(failing.stderr.contains("WRONGTYPE"), "{failing:?}");
+}
+
+#[test]
+fn sessions_from_the_shell() {
+    let server = Serve::start(&[]);
+    // As another service writes it, with a field and a number that this crate does not know.
+    let record = r#"{"id":"s1","user_id":"u","org_id":"o","workspace_path":"/w","mcp_client_ids":[],"system_prompt":"a\nb","created_at":"2025-01-15T10:30:00Z","last_active_at":"2025-01-15T11:45:00Z","metadata":{},"extra":1.0}"#;
+    server.tool(&["exec", "SET", "session:s1", record]).prints("OK\n");
+    server.tool(&["exec", "SET", "user_sessions:u", r#"["s1"]"#]).prints("OK\n");
+
+    let list = "s1  last active 2025-01-15T11:45:00Z  created 2025-01-15T10:30:00Z\n";
+    server.tool(&["sessions", "list", "u"]).prints(list);
+    server.tool(&["sessions", "list", "nobody"]).prints("no sessions\n");
+    assert_eq!(server.tool(&["sessions", "list", "nobody", "--json"]).json(), json!([]));
+    let shown = server.tool(&["sessions", "show", "s1"]);
+    assert!(shown.stdout.contains("prompt       a\\nb\n"), "{shown:?}");
+    server.tool(&["sessions", "show", "s1", "--json"]).prints(&format!("{record}\n"));
+
+    let update = ["sessions", "update", "s1", "--metadata", "plan=pro", "--metadata", "n=12345678901234567890", "--json"];
+    let changed = record.replace(r#""metadata":{}"#, r#""metadata":{"n":12345678901234567890,"plan":"pro"}"#);
+    server.tool(&update).prints(&format!("{changed}\n"));
+    server.tool(&["sessions", "show", "s1", "--json"]).prints(&format!("{changed}\n"));
+
+    server.tool(&["sessions", "delete", "s1"]).prints("deleted\n");
+    server.tool(&["sessions", "delete", "s1"]).fails(1, &["not found", "sessions list"]);
+    server.tool(&["sessions", "show", "s1"]).fails(1, &["not found"]);
+    server.tool(&["sessions", "update", "s1", "--metadata", "a=1"]).fails(1, &["not found"]);
+    server.tool(&["sessions", "update", "s1", "--metadata", "a"]).fails(2, &["KEY=VALUE"]);
+    for id in ["a/b", "..", ""] {
+        server.tool(&["sessions", "show", id]).fails(2, &["invalid session id"]);
+    }
+    server.tool(&["sessions", "list", "u"]).prints("no sessions\n");
+}
+
+/// `redis-rest … | head` is no error.
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let server = Serve::start(&[]);
+    server.tool(&["exec", "SET", "k", &"x".repeat(100_000)]).prints("OK\n");
+    let mut get = tool();
+    get.env("REDIS_REST_URL", &server.url).env("REDIS_REST_TOKEN", TOKEN).args(["exec", "GET", "k"]);
+    let mut child = get.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = soon("the tool", move || child.wait_with_output().unwrap());
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stderr.is_empty());
+}

@@ -1,0 +1,38 @@
+//! The examples, run as a newcomer runs them.
+
+use std::process::Command;
+
+/// Where cargo put the example that it built beside this test.
+fn example(name: &str) -> Command {
+    let test = std::env::current_exe().unwrap();
+    let built = test.parent().and_then(std::path::Path::parent).unwrap().join("examples").join(name);
+    let path = built.with_extension(std::env::consts::EXE_EXTENSION);
+    // `cargo test` builds the examples; `cargo test --test it` alone does not.
+    if !path.exists() {
+        let cargo = Command::new(env!("CARGO")).args(["build", "--quiet", "--example", name]).status().unwrap();
+        assert!(cargo.success(), "example {name} does not build");
+    }
+    let mut command = Command::new(path);
+    for name in ["REDIS_REST_URL", "UPSTASH_REDIS_REST_URL", "KV_REST_API_URL"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+#[test]
+fn quickstart_shows_the_wire_and_no_token() {
+    let output = example("quickstart").output().unwrap();
+    let (text, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success(), "{text}\n{errors}");
+    for part in [
+        "started a server with an embedded engine",
+        "→ POST /  [\"SET\",\"quickstart:greeting\",\"hello\",\"EX\",\"60\"]",
+        "← 200  {\"result\":\"OK\"}",
+        "read back: \"You are a helpful assistant\"",
+        "the user has 2 sessions",
+        "gone, and an update would not bring it back",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing in:\n{text}");
+    }
+    assert!(!text.contains("local-token") && !text.contains("Bearer"), "{text}");
+}
