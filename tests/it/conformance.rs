@@ -34,7 +34,6 @@ macro_rules! rest_over_redis {
 }
 redis_rest::each_backend_case!(rest_over_redis);
 
-#[allow(unused_macros, reason = "see below")]
 macro_rules! memory {
     ($($case:ident)*) => {
         mod memory {
@@ -56,5 +55,4 @@ macro_rules! memory {
         }
     };
 }
-// The embedded engine is built elsewhere; it joins by this line.
-// redis_rest::each_backend_case!(memory);
+redis_rest::each_backend_case!(memory);

@@ -12,5 +12,7 @@ mod conformance;
 mod examples;
 /// The server as a program: stopping, access, encodings, refused commands.
 mod server;
+/// The session stores and the manager, over every backend.
+mod sessions;
 /// Private Redis servers, REST servers in this process, raw sockets.
 mod support;

@@ -1,6 +1,8 @@
 //! What every [`SessionStore`] must do. One function for each case; all of them use users of their own, so they can run at
 //! once on one server.
 
+#![allow(clippy::expect_used, reason = "a panic is how a case fails")]
+
 use crate::platform::{BoxFuture, MaybeSend};
 use crate::session::{Conflict, Session, SessionError, SessionStore, Touched};
 use std::collections::BTreeSet;
@@ -314,7 +316,7 @@ pub async fn close(harness: &impl Harness) {
 /// Calls `$run!` with the name of every case.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! for_each_session_case {
+macro_rules! each_session_case {
     ($run:ident) => {
         $run! {
             life_of_a_session updates_never_resurrect deletes_win create_is_not_save sessions_expire times_to_live

@@ -1,0 +1,94 @@
+use crate::support::redis::Redis;
+use crate::support::rest;
+use redis_rest::backend::memory::MemoryBackend;
+use redis_rest::server::RunningServer;
+use redis_rest::session::{InMemorySessionStore, IndexLayout, RedisSessionStore, SessionStore};
+use redis_rest::testing::conformance::sessions::{self, Harness};
+use redis_rest::{BoxFuture, Client};
+use std::sync::Arc;
+use std::time::Duration;
+
+struct InMemory(InMemorySessionStore);
+
+impl Harness for InMemory {
+    fn store(&self, ttl: Duration) -> Arc<dyn SessionStore> {
+        Arc::new(self.0.with_default_ttl(ttl))
+    }
+
+    fn pass(&self, time: Duration) -> BoxFuture<'_, ()> {
+        self.0.advance(time);
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// Stores over a client, with what has to stay alive behind it.
+struct OverClient {
+    client: Client,
+    layout: IndexLayout,
+    /// An engine whose clock can be moved; a real Redis takes its time.
+    engine: Option<MemoryBackend>,
+    _redis: Option<Redis>,
+    _server: Option<RunningServer>,
+}
+
+impl Harness for OverClient {
+    fn store(&self, ttl: Duration) -> Arc<dyn SessionStore> {
+        Arc::new(RedisSessionStore::new(self.client.clone(), ttl).index_layout(self.layout))
+    }
+
+    fn pass(&self, time: Duration) -> BoxFuture<'_, ()> {
+        match &self.engine {
+            Some(engine) => {
+                engine.advance(time);
+                Box::pin(std::future::ready(()))
+            }
+            // A time to live on a real server takes that time.
+            None => Box::pin(tokio::time::sleep(time)),
+        }
+    }
+}
+
+async fn native(layout: IndexLayout) -> Option<OverClient> {
+    let redis = Redis::start()?;
+    let client = Client::from_backend(redis.backend().await);
+    Some(OverClient { client, layout, engine: None, _redis: Some(redis), _server: None })
+}
+
+async fn rest_over_redis(layout: IndexLayout) -> Option<OverClient> {
+    let redis = Redis::start()?;
+    let server = rest::serve(redis.backend().await).await;
+    Some(OverClient { client: rest::client(&server), layout, engine: None, _redis: Some(redis), _server: Some(server) })
+}
+
+async fn rest_over_memory(layout: IndexLayout) -> Option<OverClient> {
+    let engine = MemoryBackend::new();
+    let server = rest::serve(engine.clone()).await;
+    Some(OverClient { client: rest::client(&server), layout, engine: Some(engine), _redis: None, _server: Some(server) })
+}
+
+async fn in_memory() -> Option<InMemory> {
+    Some(InMemory(InMemorySessionStore::new(Duration::from_secs(1))))
+}
+
+macro_rules! every_store {
+    ($($case:ident)*) => {
+        every_store!(@store in_memory, in_memory(), $($case)*);
+        every_store!(@store native_json, native(IndexLayout::JsonArray), $($case)*);
+        every_store!(@store native_sorted_set, native(IndexLayout::SortedSet), $($case)*);
+        every_store!(@store rest_over_redis_json, rest_over_redis(IndexLayout::JsonArray), $($case)*);
+        every_store!(@store rest_over_redis_sorted_set, rest_over_redis(IndexLayout::SortedSet), $($case)*);
+        every_store!(@store rest_over_memory_json, rest_over_memory(IndexLayout::JsonArray), $($case)*);
+        every_store!(@store rest_over_memory_sorted_set, rest_over_memory(IndexLayout::SortedSet), $($case)*);
+    };
+    (@store $name:ident, $make:expr, $($case:ident)*) => {
+        mod $name {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let Some(harness) = $make.await else { return };
+                sessions::$case(&harness).await;
+            })*
+        }
+    };
+}
+redis_rest::each_session_case!(every_store);
