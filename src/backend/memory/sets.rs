@@ -92,7 +92,7 @@ enum Combine {
 }
 
 fn combined(db: &Db, keys: Argv, how: Combine) -> Result<Set, Fault> {
-    let mut sets = keys.iter().map(|key| Ok(db.read::<Set>(key)?)).collect::<Result<Vec<_>, Fault>>()?.into_iter();
+    let mut sets = keys.iter().map(|key| db.read::<Set>(key)).collect::<Result<Vec<_>, Fault>>()?.into_iter();
     let mut result = sets.next().flatten().cloned().unwrap_or_default();
     for set in sets {
         match (how, set) {

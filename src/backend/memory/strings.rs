@@ -121,6 +121,10 @@ pub(super) fn getex(db: &mut Db, argv: Argv) -> Outcome {
         [word] if is(word, "PERSIST") => Expiry::Clear,
         [word, amount] => {
             let unit = Unit::of_option(word).ok_or(SYNTAX)?;
+            // Redis looks at the amount only where there is a value.
+            if db.read::<Bytes>(argv[1])?.is_none() {
+                return Ok(Value::Nil);
+            }
             Expiry::At(due_at(db, unit, is_positive(int(amount)?, "getex")?, "getex")?)
         }
         _ => return Err(SYNTAX),

@@ -194,7 +194,7 @@ fn from_lua(value: &Value, depth: usize, budget: &mut usize) -> Result<Reply, St
     *budget = budget.checked_sub(size).ok_or("ERR the reply of the script is too large")?;
     Ok(match value {
         Value::String(text) => Reply::bytes(text.as_bytes().to_vec()),
-        Value::Integer(number) => Reply::Int(i64::from(*number)),
+        Value::Integer(number) => Reply::Int(*number),
         Value::Number(number) => Reply::Int(truncate(*number)),
         Value::Boolean(true) => Reply::Int(1),
         Value::Table(table) => from_table(table, depth, budget)?,

@@ -52,7 +52,7 @@ fn write(value: &Value, depth: usize, limit: usize, out: &mut Vec<u8>) -> Result
     }
     match value {
         Value::Boolean(boolean) => out.push(if *boolean { 0xc3 } else { 0xc2 }),
-        Value::Integer(number) => write_int((*number).into(), out),
+        Value::Integer(number) => write_int(*number, out),
         Value::Number(number) => write_number(*number, out),
         Value::String(text) => {
             let text = text.as_bytes();

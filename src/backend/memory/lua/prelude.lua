@@ -57,10 +57,17 @@ function visible.pcall(...)
   return caught(lua_pcall(...))
 end
 
+-- Not by Lua's own xpcall: it would run the handler inside the hook that enforces the time limit, where no hook runs, and
+-- a handler could then loop for ever. Without `debug` a script cannot see that the stack is already unwound.
+local function handled(handler, ok, ...)
+  if ok then
+    return true, ...
+  end
+  return false, handler(native.message((...)))
+end
+
 function visible.xpcall(run, handler)
-  return lua_xpcall(run, function(problem)
-    return handler(native.message(problem))
-  end)
+  return handled(handler, lua_pcall(run))
 end
 
 -- Only text: precompiled chunks are not checked by Lua and could do anything to this process.

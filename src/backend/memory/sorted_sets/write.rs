@@ -1,7 +1,7 @@
 //! Adding, counting up, removing, popping and looking up.
 
 use super::SortedSet;
-use crate::backend::memory::args::{Argv, Fault, Outcome, SYNTAX, float, is, len, positive, score, wrong_arity};
+use crate::backend::memory::args::{Argv, Fault, Outcome, SYNTAX, float, is, len, positive, score};
 use crate::backend::memory::db::Db;
 use crate::value::Value;
 
@@ -140,11 +140,11 @@ pub(in crate::backend::memory) fn zrevrank(db: &mut Db, argv: Argv) -> Outcome {
     Ok(rank.map_or(Value::Nil, len))
 }
 
-fn pop(db: &mut Db, argv: Argv, highest: bool, name: &str) -> Outcome {
+fn pop(db: &mut Db, argv: Argv, highest: bool) -> Outcome {
     let count = match argv[2..] {
         [] => 1,
         [count] => positive(count)?,
-        _ => return Err(wrong_arity(name)),
+        _ => return Err(SYNTAX),
     };
     let Some(set) = db.write::<SortedSet>(argv[1])? else { return Ok(Value::Array(Vec::new())) };
     let mut reply = Vec::new();
@@ -158,9 +158,9 @@ fn pop(db: &mut Db, argv: Argv, highest: bool, name: &str) -> Outcome {
 }
 
 pub(in crate::backend::memory) fn zpopmin(db: &mut Db, argv: Argv) -> Outcome {
-    pop(db, argv, false, "zpopmin")
+    pop(db, argv, false)
 }
 
 pub(in crate::backend::memory) fn zpopmax(db: &mut Db, argv: Argv) -> Outcome {
-    pop(db, argv, true, "zpopmax")
+    pop(db, argv, true)
 }
