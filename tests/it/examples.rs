@@ -7,11 +7,9 @@ fn example(name: &str) -> Command {
     let test = std::env::current_exe().unwrap();
     let built = test.parent().and_then(std::path::Path::parent).unwrap().join("examples").join(name);
     let path = built.with_extension(std::env::consts::EXE_EXTENSION);
-    // `cargo test` builds the examples; `cargo test --test it` alone does not.
-    if !path.exists() {
-        let cargo = Command::new(env!("CARGO")).args(["build", "--quiet", "--example", name]).status().unwrap();
-        assert!(cargo.success(), "example {name} does not build");
-    }
+    // `cargo test` built it; `cargo test --test it` did not, and must not run an old one.
+    let cargo = Command::new(env!("CARGO")).args(["build", "--quiet", "--example", name]).status().unwrap();
+    assert!(cargo.success(), "example {name} does not build");
     let mut command = Command::new(path);
     for name in ["REDIS_REST_URL", "UPSTASH_REDIS_REST_URL", "KV_REST_API_URL"] {
         command.env_remove(name);

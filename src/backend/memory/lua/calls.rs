@@ -12,9 +12,9 @@ const DEPTH: usize = 1000;
 
 pub(super) fn library(lua: &Lua) -> mlua::Result<Table> {
     let library = lua.create_table()?;
-    let raising = |lua: &Lua, args: MultiValue| call(lua, args)?.map_err(raise).and_then(|reply| to_lua(lua, reply));
+    let raising = |lua: &Lua, args: MultiValue| call(lua, args)?.map_err(raise).and_then(|reply| answer(lua, reply));
     let returning = |lua: &Lua, args: MultiValue| match call(lua, args)? {
-        Ok(reply) => to_lua(lua, reply),
+        Ok(reply) => answer(lua, reply),
         Err(text) => error_table(lua, &text),
     };
     library.raw_set("call", lua.create_function(raising)?)?;
@@ -37,8 +37,8 @@ pub(super) fn library(lua: &Lua) -> mlua::Result<Table> {
     Ok(library)
 }
 
-/// An error reply as a text, or the reply.
-type Called = Result<Reply, String>;
+/// An error reply as a text, or the reply, and whether that is a status: values know no status but `OK`, scripts do.
+type Called = Result<(Reply, bool), String>;
 
 /// Runs one command of a script.
 fn call(lua: &Lua, args: MultiValue) -> mlua::Result<Called> {
@@ -75,7 +75,10 @@ fn execute(run: &mut Run, argv: &[&[u8]]) -> Called {
         return Err("ERR Write commands are not allowed from read-only scripts.".to_owned());
     }
     match spec.run {
-        Where::Here(function) => function(&mut run.db, argv).map_err(|fault| fault.0.into_owned()),
+        Where::Here(function) => {
+            let status = spec.name == "type" || (spec.name == "ping" && argv.len() == 1);
+            function(&mut run.db, argv).map(|reply| (reply, status)).map_err(|fault| fault.0.into_owned())
+        }
         Where::Lua => Err(refused.to_owned()),
     }
 }
@@ -91,6 +94,13 @@ fn argument(value: &Value) -> Option<Vec<u8>> {
 
 fn number_text(number: f64) -> String {
     format_g(number, 17)
+}
+
+fn answer(lua: &Lua, reply: (Reply, bool)) -> mlua::Result<Value> {
+    match reply {
+        (Reply::Bytes(text), true) => status_table(lua, &text),
+        (reply, _) => to_lua(lua, reply),
+    }
 }
 
 /// A reply for Lua: nil is false, a status and an error are tables.
