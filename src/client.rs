@@ -101,6 +101,7 @@ impl Client {
                 },
                 reply => reply,
             }
+            .map_err(|error| error.of_command(command))
         }
         .instrument(span)
         .await

@@ -160,6 +160,25 @@ impl Error {
         self
     }
 
+    /// The error of a script or function may come from anywhere within it, also after it wrote. Only texts that Redis says
+    /// before it starts one are sure.
+    pub(crate) fn of_command(self, command: &crate::Command) -> Self {
+        const BEFORE: [&str; 10] =
+            ["NOSCRIPT", "NOPERM", "NOAUTH", "WRONGPASS", "LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "CROSSSLOT", "MOVED"];
+        let scripts = ["EVAL", "EVALSHA", "FCALL"].iter().any(|name| command.is(name));
+        let before = |server: &ServerError| {
+            let text = server.sentence();
+            BEFORE.contains(&server.code())
+                || ["Error compiling", "wrong number of arguments", "Number of keys", "unknown command", "Function not found"]
+                    .iter()
+                    .any(|start| text.starts_with(start))
+        };
+        match &self.0.server {
+            Some(server) if scripts && self.0.outcome == Outcome::NotApplied && !before(server) => self.with_outcome(Outcome::MaybeApplied),
+            _ => self,
+        }
+    }
+
     /// `detail` must hold nothing from the network or from arguments.
     pub(crate) fn with_detail(mut self, detail: impl Into<Arc<str>>) -> Self {
         self.0.detail = Some(detail.into());
@@ -390,10 +409,10 @@ impl ServerError {
     /// True for an error after which the command, or a part of it, may have taken effect: raised inside a script that had
     /// already started, or told by a proxy whose caller went away.
     pub(crate) fn may_have_run(&self) -> bool {
-        if self.code() == "NOSCRIPT" {
+        let text = self.0.as_ref();
+        if self.code() == "NOSCRIPT" || text.starts_with("ERR Error compiling script") {
             return false;
         }
-        let text = self.0.as_ref();
         // Redis 7 appends `script: <sha>, on @user_script:<line>.`; Redis 6 and Upstash start with the call that failed.
         text.contains("user_script")
             || text.starts_with("ERR Error running script")

@@ -100,7 +100,8 @@ impl Batch {
     }
 
     fn replies(self, items: Vec<Reply>) -> Replies {
-        Replies { batch: self.id, items: items.into_iter().map(Some).collect() }
+        let truthful = |(reply, command): (Reply, &Command)| Some(reply.map_err(|error| error.of_command(command)));
+        Replies { batch: self.id, items: items.into_iter().zip(&self.commands).map(truthful).collect() }
     }
 }
 

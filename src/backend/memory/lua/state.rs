@@ -118,8 +118,13 @@ impl Engine {
         }
         match result {
             Ok((true, value)) => {
-                let reply = calls::reply_of(&value, self.limits.memory);
-                (reply.map_err(|text| suffixed(&text, sha, None)), true)
+                let reply = match calls::reply_of(&value, self.limits.memory) {
+                    // An error as the whole reply is the script's answer, as it worded it.
+                    Ok(crate::Value::Error(error)) => Err(Fault::owned(error.message().to_owned())),
+                    Ok(reply) => Ok(reply),
+                    Err(text) => Err(suffixed(&text, sha, None)),
+                };
+                (reply, true)
             }
             Ok((false, problem)) => {
                 let (text, line, memory) = located(&problem);

@@ -123,6 +123,9 @@ pub async fn scripts(client: &Client) {
     assert_eq!(error.unwrap_err().redis_code(), Some("ERR"), "an error among the elements keeps the others");
     let error = client.eval::<Value>("return redis.error_reply('MYCODE of mine')", 0, [""; 0]).await.unwrap_err();
     assert_eq!(error.redis_code(), Some("MYCODE"));
+    assert!(error.maybe_applied(), "a script can write before it answers with an error");
+    let error = client.eval::<Value>("not Lua", 0, [""; 0]).await.unwrap_err();
+    assert!(!error.maybe_applied(), "a script that does not compile did not run");
     // Bytes in an error that are not UTF-8 must not hurt the connection.
     assert!(client.eval::<Value>("return redis.error_reply('ERR \\255')", 0, [""; 0]).await.is_err());
     let error = client.eval::<Value>("redis.call('SET', KEYS[1], '1') return redis.call('LPUSH', KEYS[1], 'x')", 1, [&key]).await;
