@@ -32,6 +32,8 @@
 //! | `cli` | the tool `redis-rest`: `serve`, `exec`, `sessions` | |
 //! | `backoff` | accepts a `backoff::ExponentialBackoff` as the retry policy (that crate is unmaintained) | |
 
+#![forbid(unsafe_code)]
+
 pub mod backend;
 mod client;
 mod clock;
