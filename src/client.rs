@@ -2,13 +2,15 @@
 
 use crate::backend::rest::RestBackend;
 use crate::backend::{Backend, Reply};
-use crate::command::{CallOptions, Command, Typed};
+use crate::command::{CallOptions, Command, ToArg, Typed};
 use crate::config::Config;
 use crate::error::Result;
+use crate::exactly_once;
 use crate::pipeline::{Pipeline, Transaction};
 use crate::script::as_eval;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 use tracing::Instrument;
 
 /// A Redis client over HTTP. Cheap to clone: clones share connections and settings.
@@ -79,6 +81,46 @@ impl Client {
         Typed::new(command).on(self)
     }
 
+    /// A command that the server runs once, however often it is sent; see [`Typed::exactly_once`].
+    pub fn exactly_once<R, K>(&self, command: Typed<R, K>) -> Typed<R, K, Client> {
+        command.on(self).exactly_once()
+    }
+
+    /// Sets `key` to `value` for `ttl` if it does not exist; true when `value` is what it holds now. For locks: `value` must be
+    /// one that nobody else uses, such as a UUID.
+    ///
+    /// `SET … NX` alone would answer false when it worked, its reply was lost and it was sent again; this reads back instead of
+    /// guessing. It costs a second request whenever the key exists.
+    ///
+    /// # Errors
+    /// What `SET` or the `GET` after it answers.
+    pub async fn set_if_absent(&self, key: impl ToArg, value: impl ToArg, ttl: Duration) -> Result<bool> {
+        let set = self.set(&key, &value).ex(ttl).nx();
+        let wanted = set.command().get(1).map(<[u8]>::to_vec);
+        match set.await {
+            Ok(true) => return Ok(true),
+            Err(error) if !error.maybe_applied() => return Err(error),
+            Ok(false) | Err(_) => {}
+        }
+        let held: Option<bytes::Bytes> = self.get(&key).await?;
+        Ok(held.as_deref() == wanted.as_deref())
+    }
+
+    /// The read-your-writes token of the newest reply. A server with replicas answers a request that carries it only from one
+    /// that has caught up. Clones share it; take it along (in a cookie, say) to another instance and
+    /// [set](Self::set_sync_token) it there.
+    pub fn sync_token(&self) -> Option<String> {
+        self.backend.sync_token()
+    }
+
+    /// Sets the read-your-writes token that the next request carries.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a text that cannot be a token.
+    pub fn set_sync_token(&self, token: &str) -> Result<()> {
+        self.backend.set_sync_token(token)
+    }
+
     /// Commands to send together, not atomically.
     pub fn pipeline(&self) -> Pipeline {
         Pipeline::new(self.clone())
@@ -91,6 +133,16 @@ impl Client {
 
     /// Executes one command; a script the server does not know is sent again as text.
     pub(crate) async fn execute(&self, command: &Command, options: &CallOptions) -> Reply {
+        if !options.exactly_once {
+            return self.send(command, options).await;
+        }
+        exactly_once::check_deadline(options)?;
+        let once = exactly_once::wrap(std::slice::from_ref(command))?;
+        let mut replies = exactly_once::unwrap(self.send(&once, options).await, 1)?;
+        replies.pop().unwrap_or_else(|| Ok(crate::Value::Nil))
+    }
+
+    async fn send(&self, command: &Command, options: &CallOptions) -> Reply {
         let span = tracing::debug_span!("redis", db.system.name = "redis", db.operation.name = command.label());
         async {
             command.check()?;

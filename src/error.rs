@@ -72,6 +72,8 @@ pub enum ErrorKind {
     Discarded,
     /// The reply is not of the type that was asked for.
     Conversion,
+    /// The command ran, but its reply is an integer that the way of asking cannot hold exactly.
+    Inexact,
     /// The backend cannot do this.
     Unsupported,
     /// The handle was closed.
@@ -80,7 +82,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, for tables and exhaustive tests.
-    pub const ALL: [ErrorKind; 15] = [
+    pub const ALL: [ErrorKind; 16] = [
         ErrorKind::Config,
         ErrorKind::InvalidCommand,
         ErrorKind::Connect,
@@ -94,6 +96,7 @@ impl ErrorKind {
         ErrorKind::Redis,
         ErrorKind::Discarded,
         ErrorKind::Conversion,
+        ErrorKind::Inexact,
         ErrorKind::Unsupported,
         ErrorKind::Closed,
     ];
@@ -110,7 +113,7 @@ impl ErrorKind {
             | Self::Discarded
             | Self::Unsupported
             | Self::Closed => Outcome::NotApplied,
-            Self::Conversion => Outcome::Applied,
+            Self::Conversion | Self::Inexact => Outcome::Applied,
             Self::Timeout | Self::Io | Self::Http | Self::Decode | Self::ReplyTooLarge => Outcome::MaybeApplied,
         }
     }

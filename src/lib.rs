@@ -40,6 +40,7 @@ mod clock;
 mod command;
 mod config;
 mod error;
+mod exactly_once;
 mod pipeline;
 mod platform;
 mod retry;

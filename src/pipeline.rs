@@ -4,6 +4,7 @@ use crate::backend::Reply;
 use crate::client::Client;
 use crate::command::{CallOptions, Command, Typed};
 use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::exactly_once;
 use crate::script::as_eval;
 use crate::value::{FromValue, Value};
 use std::fmt;
@@ -146,6 +147,14 @@ macro_rules! batch_api {
                 self
             }
 
+            /// Has the server run each command once, however often it is sent; see
+            /// [`Typed::exactly_once`](crate::Typed::exactly_once).
+            #[must_use]
+            pub fn exactly_once(mut self) -> Self {
+                self.0.options.exactly_once = true;
+                self
+            }
+
             /// Sends everything once, whatever happens.
             #[must_use]
             pub fn no_retry(mut self) -> Self {
@@ -191,8 +200,10 @@ impl Pipeline {
             return Ok(self.0.replies(Vec::new()));
         }
         let Batch { client, commands, options, .. } = &self.0;
-        let mut replies = client.backend().pipeline(commands, options).await;
-        resend_unknown_scripts(client, commands, options, &mut replies).await;
+        let replies = match options.exactly_once {
+            true => exactly_once_each(client, commands, options).await?,
+            false => send(client, commands, options).await,
+        };
         match replies.as_slice() {
             // One failure of the way there is shared by all entries.
             [Err(first), rest @ ..] if first.server_error().is_none() && rest.iter().all(|reply| is_err_of(reply, first)) => {
@@ -201,6 +212,31 @@ impl Pipeline {
             _ => Ok(self.0.replies(replies)),
         }
     }
+}
+
+/// Sends commands, and after them as text the scripts that the server did not know.
+async fn send(client: &Client, commands: &[Command], options: &CallOptions) -> Vec<Reply> {
+    let mut replies = client.backend().pipeline(commands, options).await;
+    resend_unknown_scripts(client, commands, options, &mut replies).await;
+    replies
+}
+
+/// Each command in a script and with an id of its own. One that the server does not know yet is made known first, so that the
+/// order of the commands stays.
+async fn exactly_once_each(client: &Client, commands: &[Command], options: &CallOptions) -> Result<Vec<Reply>> {
+    exactly_once::check_deadline(options)?;
+    let calls = commands.iter().enumerate().map(|(index, command)| {
+        exactly_once::wrap(std::slice::from_ref(command)).map_err(|error| error.with_detail(format!("entry {index}")))
+    });
+    let mut calls = calls.collect::<Result<Vec<_>>>()?;
+    if let Some(first) = calls.first_mut()
+        && let Some(eval) = as_eval(first)
+    {
+        *first = eval;
+    }
+    let replies = send(client, &calls, options).await;
+    let single = |reply| exactly_once::unwrap(reply, 1).and_then(|mut replies| replies.pop().unwrap_or(Ok(Value::Nil)));
+    Ok(replies.into_iter().map(single).collect())
 }
 
 fn is_err_of(reply: &Reply, first: &Error) -> bool {
@@ -260,7 +296,17 @@ impl Transaction {
             }
         }
         let Batch { client, commands, options, .. } = &self.0;
-        let replies = client.backend().transaction(commands, options).await?;
+        let replies = match options.exactly_once {
+            true => {
+                exactly_once::check_deadline(options)?;
+                let mut once = exactly_once::wrap(commands)?;
+                if let Some(eval) = as_eval(&once) {
+                    once = eval;
+                }
+                exactly_once::unwrap(client.backend().execute(&once, options).await, commands.len())?
+            }
+            false => client.backend().transaction(commands, options).await?,
+        };
         Ok(self.0.replies(replies))
     }
 }

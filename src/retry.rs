@@ -18,6 +18,11 @@ pub struct RetryPolicy {
     max_attempts: u32,
     min_backoff: Duration,
     max_backoff: Duration,
+    multiplier: f64,
+    /// How far a wait may be from the backoff, as a part of it. `None`: evenly from zero to it.
+    spread: Option<f64>,
+    /// No retry begins later than this after the call began.
+    max_elapsed: Option<Duration>,
     replay_effect_idempotent: bool,
     budget: Budget,
 }
@@ -28,6 +33,9 @@ impl Default for RetryPolicy {
             max_attempts: 10,
             min_backoff: Duration::from_millis(50),
             max_backoff: Duration::from_secs(2),
+            multiplier: 2.0,
+            spread: None,
+            max_elapsed: None,
             replay_effect_idempotent: true,
             budget: Budget::default(),
         }
@@ -35,6 +43,11 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// One retry's worth, for a second copy of a slow read; false when the budget is spent.
+    pub(crate) fn spend(&self) -> bool {
+        self.budget.spend()
+    }
+
     /// Most attempts of one call, the first included (default 10).
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = attempts.max(1);
@@ -59,6 +72,28 @@ impl RetryPolicy {
             ReplaySafety::ReadOnly | ReplaySafety::Idempotent => true,
             ReplaySafety::EffectIdempotent => self.replay_effect_idempotent,
             ReplaySafety::Unsafe => false,
+        }
+    }
+}
+
+/// The schedule of a `backoff::ExponentialBackoff`: its first interval, multiplier, longest interval, spread and longest
+/// elapsed time. What may be sent again stays this crate's decision, and attempts and budget keep their limits.
+///
+/// ```
+/// let policy = redis_rest::RetryPolicy::from(backoff::ExponentialBackoff::default()).max_attempts(5);
+/// # let _ = policy;
+/// ```
+#[cfg(feature = "backoff")]
+impl From<backoff::ExponentialBackoff> for RetryPolicy {
+    fn from(backoff: backoff::ExponentialBackoff) -> Self {
+        let sound = |number: f64, else_: f64| if number.is_finite() { number } else { else_ };
+        Self {
+            min_backoff: backoff.initial_interval,
+            max_backoff: backoff.max_interval.max(backoff.initial_interval),
+            multiplier: sound(backoff.multiplier, 2.0).max(1.0),
+            spread: Some(sound(backoff.randomization_factor, 0.5).clamp(0.0, 1.0)),
+            max_elapsed: backoff.max_elapsed_time,
+            ..Self::default()
         }
     }
 }
@@ -123,6 +158,7 @@ fn class_of(error: &Error) -> Class {
         | ErrorKind::Redis
         | ErrorKind::Discarded
         | ErrorKind::Conversion
+        | ErrorKind::Inexact
         | ErrorKind::Unsupported
         | ErrorKind::Closed => Class::Permanent,
     }
@@ -219,14 +255,21 @@ impl<'a> Attempts<'a> {
             return None;
         }
         let wait = error.retry_after().unwrap_or_else(|| self.backoff());
-        let in_time = clock::now().checked_add(wait).is_some_and(|at| at < self.deadline);
+        let in_time = clock::now()
+            .checked_add(wait)
+            .is_some_and(|at| at < self.deadline && self.policy.max_elapsed.is_none_or(|most| at.duration_since(self.started) <= most));
         (in_time && self.policy.budget.spend()).then_some(wait)
     }
 
     fn backoff(&self) -> Duration {
-        let doublings = self.made.saturating_sub(1).min(31);
-        let most = self.policy.min_backoff.saturating_mul(1 << doublings).min(self.policy.max_backoff);
-        most.mul_f64(fastrand::f64())
+        let policy = self.policy;
+        // Both are finite and not negative, and the exponent is small: the product may be infinite, which `min` makes finite.
+        let grown = policy.min_backoff.as_secs_f64() * policy.multiplier.powi(self.made.saturating_sub(1).min(64) as i32);
+        let backoff = Duration::from_secs_f64(grown.min(policy.max_backoff.as_secs_f64()));
+        match policy.spread {
+            None => backoff.mul_f64(fastrand::f64()),
+            Some(spread) => backoff.mul_f64(1.0 + spread * (2.0 * fastrand::f64() - 1.0)),
+        }
     }
 
     /// The error for the caller: with the number of attempts, and with the outcome of all of them, not only the last.

@@ -31,6 +31,21 @@ pub trait Backend: MaybeSend + 'static {
     /// Executes one command.
     fn execute<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> BoxFuture<'a, Reply>;
 
+    /// The read-your-writes token of the last reply, where the backend has such. See
+    /// [`Client::sync_token`](crate::Client::sync_token).
+    fn sync_token(&self) -> Option<String> {
+        None
+    }
+
+    /// Sets the read-your-writes token that the next request carries; nothing where the backend has none.
+    ///
+    /// # Errors
+    /// When it cannot be a token.
+    fn set_sync_token(&self, token: &str) -> Result<()> {
+        let _ = token;
+        Ok(())
+    }
+
     /// Executes commands in order, not atomically: exactly one result for each, where one bad entry does not lose the
     /// others.
     fn pipeline<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Vec<Reply>>;

@@ -28,6 +28,10 @@ pub struct CallOptions {
     pub deadline: Option<Duration>,
     /// One attempt only.
     pub no_retry: bool,
+    /// Run by the server once, however often it is sent. See [`Typed::exactly_once`].
+    pub exactly_once: bool,
+    /// When to send a second copy of a read-only command whose reply has not come.
+    pub hedge_after: Option<Duration>,
 }
 
 /// A command, the type `R` of its reply and its options.
@@ -96,6 +100,30 @@ impl<R, K> Typed<R, K, Client> {
     /// Longest time for the call with all its attempts, instead of the client's.
     pub fn deadline(mut self, limit: Duration) -> Self {
         self.options.deadline = Some(limit);
+        self
+    }
+
+    /// Has the server run the command once, however often it is sent: the first reply is kept for 10 minutes and answers
+    /// replays. So a command such as `INCR` can be sent again when a reply was lost.
+    ///
+    /// The command travels in a script, which costs a key and about twice the work; not for what Redis refuses in scripts
+    /// (`EVAL`, `CONFIG` …), for more than 7000 arguments, or on a cluster. An integer reply of 2⁵³ or more is
+    /// [`ErrorKind::Inexact`](crate::ErrorKind::Inexact).
+    ///
+    /// ```
+    /// # async fn run(client: redis_rest::Client) -> redis_rest::Result<()> {
+    /// let visits: i64 = client.incr("visits").exactly_once().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn exactly_once(mut self) -> Self {
+        self.options.exactly_once = true;
+        self
+    }
+
+    /// Sends a second copy of a read-only command when the first has not answered after `delay`; the first answer wins and the
+    /// other is given up. A second copy is paid from the budget of retries. Over REST only.
+    pub fn hedge_after(mut self, delay: Duration) -> Self {
+        self.options.hedge_after = Some(delay);
         self
     }
 

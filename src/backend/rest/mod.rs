@@ -1,7 +1,9 @@
 //! Redis over HTTP: encode → attempts → decode.
 
+mod hedge;
 mod requests;
 mod reqwest;
+mod sync;
 mod transport;
 mod wire;
 
@@ -19,6 +21,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AF
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use sync::SyncToken;
 use url::Url;
 use wire::Encoding;
 
@@ -28,6 +31,7 @@ pub struct RestBackend {
     endpoints: Endpoints,
     headers: HeaderMap,
     encoding: Encoding,
+    sync: SyncToken,
     retry: RetryPolicy,
     connect_timeout: Duration,
     timeout: Duration,
@@ -95,6 +99,7 @@ impl RestBackend {
             endpoints,
             headers,
             encoding,
+            sync: SyncToken::default(),
             retry: config.retry,
             connect_timeout: config.connect_timeout,
             timeout: config.timeout,
@@ -121,10 +126,13 @@ impl RestBackend {
         limit: Duration,
         read: impl Fn(&[u8]) -> Result<Result<T>, wire::Unreadable>,
     ) -> Result<T> {
-        let request = HttpRequest::new(outgoing.url.clone(), self.headers.clone(), outgoing.body.clone(), self.max_reply_bytes);
+        let mut headers = self.headers.clone();
+        let number = self.sync.stamp(&mut headers);
+        let request = HttpRequest::new(outgoing.url.clone(), headers, outgoing.body.clone(), self.max_reply_bytes);
         let response = platform::timeout(limit, self.transport.send(request))
             .await
             .ok_or_else(|| Error::new(ErrorKind::Timeout, "no reply within the attempt's timeout"))??;
+        self.sync.take(&response.headers, number);
         interpret(&response, read)
     }
 

@@ -1,6 +1,6 @@
 //! The [`Backend`] of [`RestBackend`]: which requests commands become, and which of them go again.
 
-use super::{Outgoing, RestBackend, wire};
+use super::{Outgoing, RestBackend, hedge, wire};
 use crate::backend::{Backend, Reply};
 use crate::command::{CallOptions, Command, ReplaySafety};
 use crate::error::{Error, ErrorKind, Result};
@@ -18,8 +18,22 @@ impl Backend for RestBackend {
     fn execute<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
             let outgoing = self.single(command)?;
-            self.call(&outgoing, command.replay_safety(), options, |body| wire::decode_one(body, self.encoding)).await
+            let call = || self.call(&outgoing, command.replay_safety(), options, |body| wire::decode_one(body, self.encoding));
+            match options.hedge_after {
+                None => call().await,
+                Some(after) if command.replay_safety() == ReplaySafety::ReadOnly => hedge::race(call, after, || self.retry.spend()).await,
+                Some(_) => Err(Error::new(ErrorKind::InvalidCommand, "only a command that is read-only can be hedged")),
+            }
         })
+    }
+
+    fn sync_token(&self) -> Option<String> {
+        self.sync.get()
+    }
+
+    fn set_sync_token(&self, token: &str) -> Result<()> {
+        let set = self.sync.set(token);
+        set.then_some(()).ok_or_else(|| Error::new(ErrorKind::Config, "this cannot be a sync token: a header cannot hold it"))
     }
 
     fn pipeline<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Vec<Reply>> {

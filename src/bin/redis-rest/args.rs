@@ -74,6 +74,9 @@ pub(crate) struct Exec {
     /// many maybe applied – together N – and how fast it went
     #[arg(long, value_name = "N", conflicts_with = "json")]
     pub(crate) repeat: Option<NonZeroU64>,
+    /// Have the server run the command once, however often it is sent
+    #[arg(long)]
+    pub(crate) exactly_once: bool,
     /// How many of the N are under way at once
     #[arg(long, value_name = "C", default_value = "1", requires = "repeat")]
     pub(crate) concurrency: NonZeroUsize,

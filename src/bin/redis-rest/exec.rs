@@ -13,13 +13,18 @@ pub(crate) async fn run(args: Exec, connection: &Connection) -> Result<(), Failu
     let command = command(&args)?;
     let client = connection.client()?;
     if let Some(count) = args.repeat {
-        return repeat(client, command, count.get(), args.concurrency.get()).await;
+        return repeat(client, command, args.exactly_once, count.get(), args.concurrency.get()).await;
     }
-    let reply: Value = client.run(command).await?;
+    let reply: Value = call(&client, command, args.exactly_once).await?;
     match args.json {
         true => print_json(&as_json(&reply)),
         false => print_line(&human(&reply)),
     }
+}
+
+async fn call(client: &Client, command: Command, exactly_once: bool) -> Result<Value, Error> {
+    let call = client.run(command);
+    if exactly_once { call.exactly_once().await } else { call.await }
 }
 
 fn command(args: &Exec) -> Result<Command, Failure> {
@@ -81,7 +86,7 @@ struct Summary {
     p99_us: u64,
 }
 
-async fn repeat(client: Client, command: Command, count: u64, concurrency: usize) -> Result<(), Failure> {
+async fn repeat(client: Client, command: Command, exactly_once: bool, count: u64, concurrency: usize) -> Result<(), Failure> {
     let started = Instant::now();
     let next = Arc::new(AtomicU64::new(0));
     let mut workers = JoinSet::new();
@@ -91,7 +96,7 @@ async fn repeat(client: Client, command: Command, count: u64, concurrency: usize
             let mut tally = Tally::default();
             while next.fetch_add(1, Ordering::Relaxed) < count {
                 let begun = Instant::now();
-                let reply = client.run(command.clone()).await;
+                let reply = call(&client, command.clone(), exactly_once).await;
                 tally.count(reply, begun.elapsed());
             }
             tally

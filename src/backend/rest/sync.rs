@@ -1,0 +1,86 @@
+//! The read-your-writes token: what a reply brings goes out with the very next request.
+
+use http::{HeaderMap, HeaderValue};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The header, in requests and replies.
+pub(super) const HEADER: &str = "upstash-sync-token";
+
+/// The newest token of a client and its clones.
+///
+/// Tokens are opaque, so which of two is newer is known only by the order in which their requests were sent: a reply that was
+/// overtaken by that of a later request changes nothing. A reply without a token changes nothing either.
+#[derive(Default)]
+pub(super) struct SyncToken(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    token: Option<HeaderValue>,
+    /// The number of the request whose reply brought it.
+    from: u64,
+    sent: u64,
+}
+
+impl SyncToken {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Whole values only are changed under it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts the newest token into the headers of an attempt, and numbers the attempt.
+    pub(super) fn stamp(&self, headers: &mut HeaderMap) -> u64 {
+        let mut state = self.lock();
+        if let Some(token) = &state.token {
+            headers.insert(HEADER, token.clone());
+        }
+        state.sent += 1;
+        state.sent
+    }
+
+    /// Takes the token of a reply, whatever its status.
+    pub(super) fn take(&self, headers: &HeaderMap, number: u64) {
+        let Some(token) = headers.get(HEADER).filter(|token| !token.is_empty()) else { return };
+        let mut state = self.lock();
+        if number > state.from {
+            (state.token, state.from) = (Some(token.clone()), number);
+        }
+    }
+
+    pub(super) fn get(&self) -> Option<String> {
+        self.lock().token.as_ref().and_then(|token| token.to_str().ok()).map(str::to_owned)
+    }
+
+    /// Sets a token from elsewhere; replies to requests sent before do not replace it. False when it cannot be a header.
+    pub(super) fn set(&self, token: &str) -> bool {
+        let Ok(token) = HeaderValue::from_str(token) else { return false };
+        let mut state = self.lock();
+        (state.token, state.from) = (Some(token), state.sent);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(token: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(http::HeaderName::from_static(HEADER), HeaderValue::from_static(token))])
+    }
+
+    #[test]
+    fn overtaken_and_bare_replies_change_nothing() {
+        let sync = SyncToken::default();
+        let mut headers = HeaderMap::new();
+        let (first, second) = (sync.stamp(&mut headers), sync.stamp(&mut headers));
+        assert!(headers.is_empty());
+        sync.take(&reply("two"), second);
+        sync.take(&reply("one"), first);
+        sync.take(&HeaderMap::new(), sync.stamp(&mut headers));
+        assert_eq!(sync.get().as_deref(), Some("two"));
+        assert_eq!(headers.get(HEADER).map(HeaderValue::as_bytes), Some(&b"two"[..]));
+        let late = sync.stamp(&mut headers);
+        assert!(sync.set("imported") && !sync.set("bad\n"));
+        sync.take(&reply("late"), late);
+        assert_eq!(sync.get().as_deref(), Some("imported"));
+    }
+}

@@ -1,0 +1,218 @@
+//! Exactly once: a command travels inside a script with an id of its own. The server runs it the first time, keeps the reply,
+//! and answers a replay with what it kept.
+//!
+//! It costs a key that lives ten minutes, and about twice the work of the command. What Lua cannot hold exactly, an integer
+//! reply of 2⁵³ or more, is an error instead of a wrong number.
+
+use crate::backend::Reply;
+use crate::command::{CallOptions, Command, ReplaySafety};
+use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::script::Script;
+use crate::value::Value;
+use std::sync::LazyLock;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// How long a reply is kept: longer than any deadline that makes sense, so that every replay finds it.
+const KEPT_FOR: Duration = Duration::from_secs(600);
+
+/// Lua's stack holds 8000 values; some are the script's own.
+const MOST_ARGUMENTS: usize = 7000;
+
+/// Where replies are kept.
+const PREFIX: &str = "redis_rest:once:";
+
+/// What Redis does not allow in scripts, as names.
+const NOT_IN_SCRIPTS: &[&str] = &[
+    "ACL",
+    "AUTH",
+    "BGREWRITEAOF",
+    "BGSAVE",
+    "CLIENT",
+    "CLUSTER",
+    "CONFIG",
+    "DEBUG",
+    "DISCARD",
+    "EVAL",
+    "EVALSHA",
+    "EVALSHA_RO",
+    "EVAL_RO",
+    "EXEC",
+    "FAILOVER",
+    "FCALL",
+    "FCALL_RO",
+    "FUNCTION",
+    "HELLO",
+    "LATENCY",
+    "MODULE",
+    "MONITOR",
+    "MULTI",
+    "PSUBSCRIBE",
+    "PSYNC",
+    "PUNSUBSCRIBE",
+    "QUIT",
+    "REPLICAOF",
+    "RESET",
+    "SAVE",
+    "SCRIPT",
+    "SHUTDOWN",
+    "SLAVEOF",
+    "SLOWLOG",
+    "SUBSCRIBE",
+    "SWAPDB",
+    "SYNC",
+    "UNSUBSCRIBE",
+    "UNWATCH",
+    "WAIT",
+    "WATCH",
+];
+
+/// Commands whose arguments are all keys.
+const ALL_KEYS: &[&str] = &[
+    "COPY",
+    "DEL",
+    "EXISTS",
+    "LMOVE",
+    "MGET",
+    "PFCOUNT",
+    "PFMERGE",
+    "RENAME",
+    "RENAMENX",
+    "RPOPLPUSH",
+    "SDIFF",
+    "SDIFFSTORE",
+    "SINTER",
+    "SINTERSTORE",
+    "SMOVE",
+    "SUNION",
+    "SUNIONSTORE",
+    "TOUCH",
+    "UNLINK",
+];
+
+/// Commands whose arguments are keys and values in turn.
+const PAIRS: &[&str] = &["MSET", "MSETNX"];
+
+/// `KEYS[1]` keeps the replies; the others are named for servers that lock by key. `ARGV`: how long to keep them, how many
+/// commands, then of each the number of its words and the words.
+const ONCE: &str = r#"
+local kept = redis.call('GET', KEYS[1])
+if not kept then
+  local function exact(reply)
+    if type(reply) == 'number' then return math.abs(reply) < 9007199254740992 end
+    if type(reply) == 'table' then
+      for _, item in ipairs(reply) do
+        if not exact(item) then return false end
+      end
+    end
+    return true
+  end
+  local replies, at = {}, 3
+  for n = 1, tonumber(ARGV[2]) do
+    local words = {}
+    for word = 1, tonumber(ARGV[at]) do words[word] = ARGV[at + word] end
+    at = at + #words + 1
+    local reply = redis.pcall(unpack(words))
+    if type(reply) == 'table' and reply.err then reply = {err = reply.err} end
+    if not exact(reply) then reply = {err = 'INEXACT an integer reply that a script cannot hold'} end
+    replies[n] = reply
+  end
+  kept = cmsgpack.pack(replies)
+  redis.call('SET', KEYS[1], kept, 'PX', ARGV[1])
+end
+return cmsgpack.unpack(kept)
+"#;
+
+static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(ONCE.trim_start()).replay_safety(ReplaySafety::Idempotent));
+
+/// One command that runs `commands` once, however often it is sent. Checked here, before anything is sent.
+pub(crate) fn wrap(commands: &[Command]) -> Result<Command> {
+    let refuse =
+        |index: usize, reason: &'static str| Err(Error::new(ErrorKind::InvalidCommand, reason).with_detail(format!("entry {index}")));
+    let mut call = SCRIPT.key(format!("{PREFIX}{}", Uuid::new_v4()));
+    let mut words = 0;
+    for (index, command) in commands.iter().enumerate() {
+        command.check()?;
+        if NOT_IN_SCRIPTS.iter().any(|name| command.is(name)) {
+            return refuse(index, "exactly once: Redis does not allow this command in scripts");
+        }
+        words += command.parts().len() + 1;
+        if words > MOST_ARGUMENTS {
+            return refuse(index, "exactly once: more than 7000 arguments do not fit into a script call");
+        }
+        call = keys(command).fold(call, crate::ScriptCall::key);
+    }
+    call = call.arg(crate::command::groups::millis(KEPT_FOR)).arg(commands.len());
+    for command in commands {
+        call = command.parts().fold(call.arg(command.parts().len()), crate::ScriptCall::arg);
+    }
+    Ok(call.call::<Value>().into_command())
+}
+
+/// The keys of a command, as far as its name tells: of most, the first argument.
+fn keys(command: &Command) -> impl Iterator<Item = &[u8]> {
+    let named = |names: &[&str]| names.iter().any(|name| command.is(name));
+    let (step, most) = match (named(ALL_KEYS), named(PAIRS)) {
+        (true, _) => (1, usize::MAX),
+        (_, true) => (2, usize::MAX),
+        _ => (1, 1),
+    };
+    command.arguments().step_by(step).take(most)
+}
+
+/// Reads the reply to [`wrap`] of `count` commands.
+pub(crate) fn unwrap(reply: Reply, count: usize) -> Result<Vec<Reply>> {
+    let replies = match reply? {
+        Value::Array(replies) if replies.len() == count => replies,
+        _ => return Err(Error::new(ErrorKind::Conversion, "exactly once: the script answered something else")),
+    };
+    Ok(replies
+        .into_iter()
+        .map(|reply| match reply {
+            Value::Error(server) if server.code() == "INEXACT" => {
+                Err(Error::new(ErrorKind::Inexact, "the reply is an integer of 2^53 or more, which a script cannot hold exactly")
+                    .with_outcome(Outcome::Applied))
+            }
+            Value::Error(server) => Err(Error::redis(server).with_outcome(Outcome::NotApplied)),
+            reply => Ok(reply),
+        })
+        .collect())
+}
+
+/// Refuses a deadline beyond which a replay would find no reply any more.
+pub(crate) fn check_deadline(options: &CallOptions) -> Result<()> {
+    match options.deadline {
+        Some(deadline) if deadline >= KEPT_FOR => Err(Error::new(
+            ErrorKind::InvalidCommand,
+            "exactly once: the deadline must be shorter than the 10 minutes for which replies are kept",
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cmd;
+
+    #[test]
+    fn what_cannot_travel_in_a_script_is_refused_before_it_is_sent() {
+        for name in ["EVAL", "fcall", "CONFIG", "SCRIPT LOAD"] {
+            assert_eq!(wrap(&[cmd(name)]).unwrap_err().kind(), ErrorKind::InvalidCommand);
+        }
+        assert!(wrap(&[cmd("DEL").args(vec!["k"; 6998])]).is_ok());
+        assert!(wrap(&[cmd("DEL").args(vec!["k"; 7000])]).is_err());
+    }
+
+    #[test]
+    fn the_keys_are_named() {
+        let named = |command: Command| {
+            let keys: Vec<Vec<u8>> = keys(&command).map(<[u8]>::to_vec).collect();
+            keys
+        };
+        assert_eq!(named(cmd("INCRBY").arg("k").arg(1)), [b"k"]);
+        assert_eq!(named(cmd("mset").arg("a").arg(1).arg("b").arg(2)), [b"a", b"b"]);
+        assert_eq!(named(cmd("DEL").args(["a", "b"])), [b"a", b"b"]);
+        assert!(named(cmd("PING")).is_empty());
+    }
+}

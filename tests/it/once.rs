@@ -1,0 +1,206 @@
+//! Exactly once, hedged reads, read your writes, and a lock that does not guess: what the wire shows.
+
+use crate::support::redis::Redis;
+use crate::support::rest;
+use redis_rest::backend::memory::MemoryBackend;
+use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpTransport, Transport};
+use redis_rest::{BoxFuture, Client, Error, ErrorKind, Outcome, RetryPolicy, Value, cmd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Executes every request, and loses the reply of each one that `lose` picks by its number.
+struct Losing<F> {
+    inner: HttpTransport,
+    sent: Arc<AtomicUsize>,
+    lose: F,
+}
+
+impl<F: Fn(usize) -> bool + Send + Sync + 'static> Transport for Losing<F> {
+    fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse, Error>> {
+        Box::pin(async move {
+            let number = self.sent.fetch_add(1, Ordering::Relaxed);
+            let response = self.inner.send(request).await?;
+            match (self.lose)(number) {
+                true => Err(Error::custom(ErrorKind::Io, Outcome::MaybeApplied, "the reply was lost")),
+                false => Ok(response),
+            }
+        })
+    }
+}
+
+fn losing(url: &str, lose: impl Fn(usize) -> bool + Send + Sync + 'static) -> (Client, Arc<AtomicUsize>) {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let transport = Losing { inner: HttpTransport::new(Duration::from_secs(3)).unwrap(), sent: Arc::clone(&sent), lose };
+    let retry = RetryPolicy::default().backoff(Duration::ZERO, Duration::ZERO);
+    let client = Client::builder().url(url).token(redis_rest::server::DEFAULT_TOKEN).retry(retry).transport(transport).build().unwrap();
+    (client, sent)
+}
+
+/// A schedule without pattern: about a fifth of all numbers.
+fn a_fifth(number: usize) -> bool {
+    number.wrapping_mul(2_654_435_761) % 1000 < 200
+}
+
+async fn counts_exactly(url: &str) {
+    let (client, sent) = losing(url, a_fifth);
+    let tasks: Vec<_> = (0..20)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                for _ in 0..20 {
+                    client.incr("single").exactly_once().await.unwrap();
+                    let mut pipe = client.pipeline().exactly_once();
+                    let (one, two) = (pipe.add(cmd::incr("piped")), pipe.add(cmd::incrby("piped", 2)));
+                    let mut replies = pipe.send().await.unwrap();
+                    assert!(replies.take(one).unwrap() < replies.take(two).unwrap());
+                    let mut tx = client.transaction().exactly_once();
+                    let (one, two) = (tx.add(cmd::incr("moved")), tx.add(cmd::incr("moved")));
+                    let mut replies = tx.send().await.unwrap();
+                    assert_eq!(replies.take(one).unwrap() + 1, replies.take(two).unwrap(), "nothing comes between");
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let counters: Vec<Option<i64>> = client.mget(["single", "piped", "moved"]).await.unwrap();
+    assert_eq!(counters, [Some(400), Some(1200), Some(800)]);
+    assert!(sent.load(Ordering::Relaxed) > 1300, "replies were lost and requests repeated");
+}
+
+#[tokio::test]
+async fn with_lost_replies_every_increment_counts_once_on_redis() {
+    let Some(redis) = Redis::start() else { return };
+    let server = rest::serve(redis.backend().await).await;
+    counts_exactly(&server.url()).await;
+}
+
+#[tokio::test]
+async fn with_lost_replies_every_increment_counts_once_on_the_engine() {
+    let server = rest::serve(MemoryBackend::new()).await;
+    counts_exactly(&server.url()).await;
+}
+
+#[tokio::test]
+async fn kept_replies_are_what_the_command_said() {
+    let Some(redis) = Redis::start() else { return };
+    let server = rest::serve(redis.backend().await).await;
+    // Every first reply is lost, so each answer below is a kept one.
+    let (client, _) = losing(&server.url(), |number| number.is_multiple_of(2));
+    let once = |command| client.run::<Value>(command).exactly_once();
+    client.script_flush().replay_safe().await.unwrap();
+    let raw = &b"\xff\0"[..];
+    assert!(once(cmd("SET").arg("raw").arg(raw)).await.unwrap() == Value::Okay);
+    assert!(once(cmd("GET").arg("raw")).await.unwrap() == Value::bytes(raw));
+    assert!(once(cmd("SET").arg("k").arg("1234567890123456")).await.unwrap() == Value::Okay);
+    assert!(once(cmd("GET").arg("k")).await.unwrap() == Value::bytes("1234567890123456"));
+    assert!(once(cmd("GET").arg("none")).await.unwrap() == Value::Nil);
+    assert!(once(cmd("RPUSH").args(["l", "a", "b"])).await.unwrap() == Value::Int(2));
+    let wanted = Value::Array(vec![Value::bytes("a"), Value::Nil, Value::Int(7)]);
+    let error = once(cmd("INCR").arg("l")).await.unwrap_err();
+    assert_eq!((error.redis_code(), error.outcome()), (Some("WRONGTYPE"), Outcome::NotApplied));
+    assert!(once(cmd("LRANGE").args(["none", "0", "-1"])).await.unwrap() == Value::Array(Vec::new()));
+    let mut tx = client.transaction().exactly_once();
+    let (head, missing, length) = (tx.add(cmd::lpop::<Value>("l")), tx.add(cmd::get::<Value>("none")), tx.add(cmd::append("k", "x")));
+    let mut replies = tx.send().await.unwrap();
+    let got = Value::Array(vec![replies.take(head).unwrap(), replies.take(missing).unwrap(), Value::Int(7)]);
+    assert_eq!(replies.take(length).unwrap(), 17);
+    assert!(got == wanted);
+    // Beyond what Lua can hold: told, not rounded.
+    once(cmd("SET").arg("n").arg(i64::from(1_u32 << 31) << 22)).await.unwrap();
+    let error = once(cmd("INCR").arg("n")).await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Inexact, Outcome::Applied));
+    assert_eq!(client.get::<i64>("n").await.unwrap(), (1 << 53) + 1, "it ran once all the same");
+    let kept: Vec<String> = client.keys("redis_rest:once:*").await.unwrap();
+    for key in kept {
+        assert!(matches!(client.ttl(key).await.unwrap(), cmd::Ttl::Expires(left) if left <= Duration::from_secs(600)));
+    }
+}
+
+#[tokio::test]
+async fn a_lock_reads_back_instead_of_guessing() {
+    let server = rest::serve(MemoryBackend::new()).await;
+    let (client, _) = losing(&server.url(), |number| number == 0);
+    let lock = |value: &'static str| client.set_if_absent("lock", value, Duration::from_secs(9));
+    assert!(lock("mine").await.unwrap(), "the reply of the SET that worked was lost");
+    assert!(!lock("yours").await.unwrap());
+}
+
+/// Answers by a script: what to say to request number n, and after how long.
+struct Scripted<F>(F, Arc<AtomicUsize>);
+
+impl<F: Fn(usize, &HttpRequest) -> (Duration, HttpResponse) + Send + Sync + 'static> Transport for Scripted<F> {
+    fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse, Error>> {
+        let (delay, response) = (self.0)(self.1.fetch_add(1, Ordering::Relaxed), &request);
+        Box::pin(async move {
+            tokio::time::sleep(delay).await;
+            Ok(response)
+        })
+    }
+}
+
+fn scripted(answer: impl Fn(usize, &HttpRequest) -> (Duration, HttpResponse) + Send + Sync + 'static) -> (Client, Arc<AtomicUsize>) {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let transport = Scripted(answer, Arc::clone(&sent));
+    (Client::builder().url("http://127.0.0.1:1").token("t").transport(transport).build().unwrap(), sent)
+}
+
+fn reply(body: &'static str, token: Option<&str>) -> HttpResponse {
+    let mut response = HttpResponse { status: 200, headers: Default::default(), body: body.into() };
+    if let Some(token) = token {
+        response.headers.insert("upstash-sync-token", token.parse().unwrap());
+    }
+    response
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_read_gets_a_second_copy() {
+    let slow_first = |number, _: &HttpRequest| (Duration::from_secs(if number == 0 { 4 } else { 1 }), reply(r#"{"result":7}"#, None));
+    let (client, sent) = scripted(slow_first);
+    let began = tokio::time::Instant::now();
+    let answer: i64 = client.get("k").hedge_after(Duration::from_millis(500)).await.unwrap();
+    assert_eq!((answer, began.elapsed(), sent.load(Ordering::Relaxed)), (7, Duration::from_millis(1500), 2));
+    let _: i64 = client.get("k").hedge_after(Duration::from_secs(2)).await.unwrap();
+    assert_eq!(sent.load(Ordering::Relaxed), 3, "one that answers in time stays alone");
+    let error = client.incr("k").hedge_after(Duration::ZERO).await.unwrap_err();
+    assert_eq!((error.kind(), sent.load(Ordering::Relaxed)), (ErrorKind::InvalidCommand, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_sync_token_goes_out_with_the_very_next_request() {
+    let token_of = |request: &HttpRequest| request.headers.get("upstash-sync-token").map(|token| token.to_str().unwrap().to_owned());
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let log = Arc::clone(&seen);
+    let (client, _) = scripted(move |number, request| {
+        log.lock().unwrap().push(token_of(request));
+        match number {
+            0 => (Duration::ZERO, reply(r#"{"result":1}"#, Some("one"))),
+            // Failed commands bring one too.
+            1 => (Duration::ZERO, HttpResponse { status: 400, ..reply(r#"{"error":"ERR no"}"#, Some("two")) }),
+            // Overtaken by the next, and so older.
+            2 => (Duration::from_secs(2), reply(r#"{"result":1}"#, Some("old"))),
+            3 => (Duration::from_secs(1), reply(r#"{"result":1}"#, Some("new"))),
+            // A failed attempt, then the retry: with the token of the attempt before.
+            4 => (Duration::ZERO, HttpResponse { status: 500, ..reply("", Some("late")) }),
+            _ => (Duration::ZERO, reply(r#"{"result":1}"#, None)),
+        }
+    });
+    let clone = client.clone();
+    client.incr("k").await.unwrap();
+    assert!(clone.incr("k").await.is_err());
+    let (first, second) = tokio::join!(client.incr("k").into_future(), clone.incr("k").into_future());
+    first.and(second).unwrap();
+    client.get::<i64>("k").await.unwrap();
+    client.get::<i64>("k").await.unwrap();
+    let text = |token: &str| Some(token.to_owned());
+    let wanted = [None, text("one"), text("two"), text("two"), text("new"), text("late"), text("late")];
+    assert_eq!(*seen.lock().unwrap(), wanted);
+    let (other, _) = scripted(move |_, request| (Duration::ZERO, reply(r#"{"result":1}"#, token_of(request).as_deref())));
+    assert_eq!(other.sync_token(), None);
+    other.set_sync_token(&client.sync_token().unwrap()).unwrap();
+    other.get::<i64>("k").await.unwrap();
+    assert_eq!(other.sync_token(), text("late"));
+    assert!(other.set_sync_token("a\nb").is_err());
+}
