@@ -45,6 +45,7 @@ pub struct Config {
     pub(crate) max_reply_bytes: usize,
     pub(crate) max_pipeline_commands: usize,
     pub(crate) allow_insecure_http: bool,
+    pub(crate) telemetry: bool,
     pub(crate) transport: Option<Arc<dyn Transport>>,
 }
 
@@ -62,6 +63,7 @@ impl Default for Config {
             max_reply_bytes: 64 << 20,
             max_pipeline_commands: 1000,
             allow_insecure_http: false,
+            telemetry: false,
             transport: None,
         }
     }
@@ -177,6 +179,12 @@ impl Config {
     /// Allows `http://` to hosts other than this machine: the token then travels in the clear.
     pub fn allow_insecure_http(mut self) -> Self {
         self.allow_insecure_http = true;
+        self
+    }
+
+    /// Tells the server with each retry which one it is (`Upstash-Telemetry-Retry`). Off by default: nothing is told.
+    pub fn telemetry(mut self) -> Self {
+        self.telemetry = true;
         self
     }
 

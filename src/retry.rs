@@ -218,11 +218,11 @@ impl<'a> Attempts<'a> {
         Self { policy, connect_timeout, started: clock::now(), deadline, made: 0, no_retry, ambiguous: false }
     }
 
-    /// Counts an attempt and answers how long it may take; `None` when the deadline has passed.
-    pub(crate) fn begin(&mut self, timeout: Duration) -> Option<Duration> {
+    /// Counts an attempt and answers its number and how long it may take; `None` when the deadline has passed.
+    pub(crate) fn begin(&mut self, timeout: Duration) -> Option<(u32, Duration)> {
         let left = self.deadline.checked_duration_since(clock::now()).filter(|left| !left.is_zero())?;
         self.made += 1;
-        Some(left.min(timeout))
+        Some((self.made, left.min(timeout)))
     }
 
     /// Takes notice of a failed attempt.

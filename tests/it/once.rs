@@ -169,6 +169,28 @@ async fn a_slow_read_gets_a_second_copy() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn retries_are_counted_for_the_server_only_when_asked() {
+    for telemetry in [false, true] {
+        let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let log = Arc::clone(&seen);
+        let transport = Scripted(
+            move |number, request: &HttpRequest| {
+                let count = request.headers.get("upstash-telemetry-retry").map(|count| count.to_str().unwrap().to_owned());
+                log.lock().unwrap().push(count);
+                let status = if number < 2 { 500 } else { 200 };
+                (Duration::ZERO, HttpResponse { status, ..reply(if number < 2 { "" } else { r#"{"result":1}"# }, None) })
+            },
+            Arc::default(),
+        );
+        let config = Client::builder().url("http://127.0.0.1:1").token("t").transport(transport);
+        let client = if telemetry { config.telemetry() } else { config }.build().unwrap();
+        client.get::<i64>("k").await.unwrap();
+        let counts = |number: &str| telemetry.then(|| number.to_owned());
+        assert_eq!(*seen.lock().unwrap(), [None, counts("1"), counts("2")]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_sync_token_goes_out_with_the_very_next_request() {
     let token_of = |request: &HttpRequest| request.headers.get("upstash-sync-token").map(|token| token.to_str().unwrap().to_owned());
     let seen = Arc::new(std::sync::Mutex::new(Vec::new()));

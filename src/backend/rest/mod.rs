@@ -39,6 +39,7 @@ pub struct RestBackend {
     max_request_bytes: usize,
     max_reply_bytes: usize,
     max_pipeline_commands: usize,
+    telemetry: bool,
 }
 
 /// The addresses of the three `POST` forms, made once. The path form extends `command`.
@@ -107,6 +108,7 @@ impl RestBackend {
             max_request_bytes: config.max_request_bytes,
             max_reply_bytes: config.max_reply_bytes,
             max_pipeline_commands: config.max_pipeline_commands,
+            telemetry: config.telemetry,
         })
     }
 
@@ -119,20 +121,23 @@ impl RestBackend {
         Attempts::start(&self.retry, self.connect_timeout, deadline, options.no_retry)
     }
 
-    /// One attempt: sends, and reads the reply by `read`.
+    /// One attempt: sends, and reads the reply by `read`. `number` counts from 1.
     async fn attempt<T>(
         &self,
         outgoing: &Outgoing,
-        limit: Duration,
+        (number, limit): (u32, Duration),
         read: impl Fn(&[u8]) -> Result<Result<T>, wire::Unreadable>,
     ) -> Result<T> {
         let mut headers = self.headers.clone();
-        let number = self.sync.stamp(&mut headers);
+        if self.telemetry && number > 1 {
+            headers.insert("upstash-telemetry-retry", HeaderValue::from(number - 1));
+        }
+        let place = self.sync.stamp(&mut headers);
         let request = HttpRequest::new(outgoing.url.clone(), headers, outgoing.body.clone(), self.max_reply_bytes);
         let response = platform::timeout(limit, self.transport.send(request))
             .await
             .ok_or_else(|| Error::new(ErrorKind::Timeout, "no reply within the attempt's timeout"))??;
-        self.sync.take(&response.headers, number);
+        self.sync.take(&response.headers, place);
         interpret(&response, read)
     }
 
