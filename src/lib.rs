@@ -35,6 +35,7 @@
 #![forbid(unsafe_code)]
 
 pub mod backend;
+mod breaker;
 mod client;
 mod clock;
 mod command;
@@ -52,6 +53,7 @@ pub mod session;
 pub mod testing;
 mod value;
 
+pub use breaker::{BreakerPolicy, BreakerState};
 pub use client::Client;
 pub use command::{ArgWriter, CallOptions, Command, Detached, Plain, ReplaySafety, Row, ToArg, ToArgs, Typed, cmd};
 pub use config::Config;

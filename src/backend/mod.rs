@@ -3,12 +3,15 @@
 //! Every backend takes the same [`Command`]s and answers the same [`Value`]s: [`rest`] over HTTP, and behind features
 //! `native` over TCP and `memory` in this process. The conformance cases of feature `testing` hold for all of them.
 
+mod failover;
 pub mod rest;
 
 #[cfg(feature = "memory")]
 pub mod memory;
 #[cfg(feature = "native")]
 pub mod native;
+
+pub use failover::Failover;
 
 use crate::command::{CallOptions, Command};
 use crate::error::Result;

@@ -1,0 +1,228 @@
+//! [`Failover`]: two ways to the same Redis, of which the second is used while the first is down.
+
+use crate::backend::{Backend, Reply};
+use crate::breaker::{Admission, Breaker, BreakerPolicy, BreakerState, Signal};
+use crate::command::{CallOptions, Command, ReplaySafety};
+use crate::error::{Error, Outcome, Result};
+use crate::platform::BoxFuture;
+use std::fmt;
+use std::sync::Arc;
+
+/// Two backends in front of the **same** data: native first and REST as its fallback, or the other way round.
+///
+/// Not sticky: the first comes back as soon as a call of it succeeds, which is tried by one call at a time while its breaker is
+/// half-open. Only unreachability switches, never a command's own error. A command that may have run on one side is not sent to
+/// the other unless it may run twice ([`ReplaySafety`]).
+///
+/// ```
+/// # fn run(rest: redis_rest::Client, native: redis_rest::Client) {
+/// use redis_rest::{Client, backend::Failover};
+/// let client = Client::from_backend(Failover::new(native.backend().clone(), rest.backend().clone()));
+/// # }
+/// ```
+pub struct Failover {
+    first: Arc<dyn Backend>,
+    second: Arc<dyn Backend>,
+    breaker: Breaker,
+}
+
+/// A probe that is dropped before its call ended lets another call probe.
+struct Probe<'a>(Option<&'a Breaker>);
+
+impl Probe<'_> {
+    fn ended(mut self, signal: Signal) {
+        if let Some(breaker) = self.0.take() {
+            breaker.probed(signal);
+        }
+    }
+}
+
+impl Drop for Probe<'_> {
+    fn drop(&mut self) {
+        if let Some(breaker) = self.0 {
+            breaker.abandon();
+        }
+    }
+}
+
+impl Failover {
+    /// `second` is used while `first` is down.
+    pub fn new(first: Arc<dyn Backend>, second: Arc<dyn Backend>) -> Self {
+        Self::with_policy(first, second, BreakerPolicy::default())
+    }
+
+    /// As [`Failover::new`], with another idea of when the first is down.
+    pub fn with_policy(first: Arc<dyn Backend>, second: Arc<dyn Backend>, policy: BreakerPolicy) -> Self {
+        Self { first, second, breaker: Breaker::new(policy) }
+    }
+
+    /// Whether the first backend is in use.
+    pub fn state(&self) -> BreakerState {
+        self.breaker.state().0
+    }
+
+    /// Runs a call on the first backend, if that is not known to be down; answers `None` where the second should run it.
+    async fn on_first<T>(&self, safety: ReplaySafety, call: impl Future<Output = Result<T>>) -> Option<Result<T>> {
+        let probe = match self.breaker.admit() {
+            Admission::Reject => return None,
+            Admission::Probe => Some(Probe(Some(&self.breaker))),
+            Admission::Pass => None,
+        };
+        let result = call.await;
+        let signal = result.as_ref().err().map_or(Signal::Works, Signal::of);
+        match probe {
+            Some(probe) => probe.ended(signal),
+            None => self.breaker.record(signal),
+        }
+        match &result {
+            Err(error) if may_switch(error, safety) => None,
+            _ => Some(result),
+        }
+    }
+}
+
+/// Unreachable, and safe to run on the other side.
+fn may_switch(error: &Error, safety: ReplaySafety) -> bool {
+    let unreachable = Signal::of(error) == Signal::Down && error.redis_code().is_none();
+    unreachable && (error.outcome() == Outcome::NotApplied || safety != ReplaySafety::Unsafe)
+}
+
+fn worst(commands: &[Command]) -> ReplaySafety {
+    commands.iter().map(Command::replay_safety).max().unwrap_or(ReplaySafety::ReadOnly)
+}
+
+impl Backend for Failover {
+    fn execute<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> BoxFuture<'a, Reply> {
+        Box::pin(async move {
+            match self.on_first(command.replay_safety(), async { self.first.execute(command, options).await }).await {
+                Some(reply) => reply,
+                None => self.second.execute(command, options).await,
+            }
+        })
+    }
+
+    fn pipeline<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Vec<Reply>> {
+        Box::pin(async move {
+            // One failure for all entries is the way's; anything else is an answer.
+            let call = async {
+                let replies = self.first.pipeline(commands, options).await;
+                match replies.iter().find_map(|reply| reply.as_ref().err().filter(|error| error.redis_code().is_none())) {
+                    Some(error) if replies.iter().all(Result::is_err) => Err((error.clone(), replies)),
+                    _ => Ok(replies),
+                }
+            };
+            let mut kept = None;
+            let call = async { call.await.map_err(|(error, replies)| (kept = Some(replies), error).1) };
+            match self.on_first(worst(commands), call).await {
+                Some(Ok(replies)) => replies,
+                Some(Err(_)) => kept.unwrap_or_default(),
+                None => self.second.pipeline(commands, options).await,
+            }
+        })
+    }
+
+    fn transaction<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Result<Vec<Reply>>> {
+        Box::pin(async move {
+            match self.on_first(worst(commands), async { self.first.transaction(commands, options).await }).await {
+                Some(replies) => replies,
+                None => self.second.transaction(commands, options).await,
+            }
+        })
+    }
+
+    fn sync_token(&self) -> Option<String> {
+        self.first.sync_token().or_else(|| self.second.sync_token())
+    }
+
+    fn set_sync_token(&self, token: &str) -> Result<()> {
+        self.first.set_sync_token(token)?;
+        self.second.set_sync_token(token)
+    }
+}
+
+impl fmt::Debug for Failover {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Failover(first is {:?})", self.state())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Client, ErrorKind, Value, cmd};
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    /// Answers its name, or the error that it was told; counts its calls.
+    #[derive(Default)]
+    struct Side {
+        name: &'static str,
+        error: Mutex<Option<Error>>,
+        calls: Mutex<usize>,
+    }
+
+    impl Side {
+        fn new(name: &'static str) -> Arc<Self> {
+            Arc::new(Self { name, ..Self::default() })
+        }
+
+        fn fails(&self, error: Option<Error>) {
+            *self.error.lock().unwrap() = error;
+        }
+
+        fn answer(&self) -> Reply {
+            *self.calls.lock().unwrap() += 1;
+            self.error.lock().unwrap().clone().map_or(Ok(Value::bytes(self.name)), Err)
+        }
+    }
+
+    impl Backend for Side {
+        fn execute<'a>(&'a self, _: &'a Command, _: &'a CallOptions) -> BoxFuture<'a, Reply> {
+            Box::pin(std::future::ready(self.answer()))
+        }
+        fn pipeline<'a>(&'a self, commands: &'a [Command], _: &'a CallOptions) -> BoxFuture<'a, Vec<Reply>> {
+            Box::pin(std::future::ready(commands.iter().map(|_| self.answer()).collect()))
+        }
+        fn transaction<'a>(&'a self, commands: &'a [Command], _: &'a CallOptions) -> BoxFuture<'a, Result<Vec<Reply>>> {
+            Box::pin(std::future::ready(commands.iter().map(|_| self.answer().map(Ok)).collect()))
+        }
+    }
+
+    async fn who(client: &Client) -> Result<String> {
+        client.get("k").await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_second_serves_while_the_first_is_down_and_the_first_comes_back() {
+        let (first, second) = (Side::new("first"), Side::new("second"));
+        let policy = BreakerPolicy::default().min_calls(2).open_for(Duration::from_secs(1), Duration::from_secs(1));
+        let client = Client::from_backend(Failover::with_policy(first.clone(), second.clone(), policy));
+        assert_eq!(who(&client).await.unwrap(), "first");
+        first.fails(Some(Error::new(ErrorKind::Connect, "")));
+        for _ in 0..5 {
+            assert_eq!(who(&client).await.unwrap(), "second");
+            let mut pipe = client.pipeline();
+            let slot = pipe.add(cmd::get::<String>("k"));
+            assert_eq!(pipe.send().await.unwrap().take(slot).unwrap(), "second");
+        }
+        assert!(*first.calls.lock().unwrap() < 5, "it is not asked while its breaker is open");
+        first.fails(None);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(who(&client).await.unwrap(), "first");
+    }
+
+    #[tokio::test]
+    async fn what_may_have_run_is_not_run_on_the_other_side() {
+        let (first, second) = (Side::new("first"), Side::new("second"));
+        let client = Client::from_backend(Failover::new(first.clone(), second.clone()));
+        first.fails(Some(Error::new(ErrorKind::Timeout, "")));
+        assert!(client.incr("n").await.unwrap_err().maybe_applied());
+        assert_eq!(*second.calls.lock().unwrap(), 0);
+        client.set("k", "v").reading::<Value>().await.unwrap();
+        assert_eq!(*second.calls.lock().unwrap(), 1);
+        // A command's own error is its answer.
+        first.fails(Some(Error::redis(crate::ServerError::new("WRONGTYPE x"))));
+        assert!(client.get::<Value>("k").await.is_err());
+        assert_eq!(*second.calls.lock().unwrap(), 1);
+    }
+}
