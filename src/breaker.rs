@@ -223,14 +223,6 @@ impl Breaker {
         }
     }
 
-    /// Closes it: the other side was seen to work.
-    pub(crate) fn close(&self) {
-        let mut state = self.lock();
-        if matches!(state.phase, Phase::Open { .. }) {
-            *state = State { phase: Phase::Closed(VecDeque::new()), since: clock::now() };
-        }
-    }
-
     /// The state, and for how long it has been up or down.
     pub(crate) fn state(&self) -> (BreakerState, Duration) {
         let now = clock::now();
