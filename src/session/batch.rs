@@ -1,10 +1,13 @@
 //! Batches of [`RedisSessionStore`]: many sessions in few requests, one script for each user.
 
-use super::error::SessionError;
+use super::error::{Conflict, SessionError};
+use super::id;
+use super::reconcile::{Decision, PendingPut, Reconciled, decide, rule};
 use super::record::Session;
 use super::redis::{RedisSessionStore, codes, owner};
 use super::scripts::SCRIPTS;
 use super::store::BatchOutcome;
+use crate::clock;
 use crate::error::Error;
 use crate::script::Call;
 use crate::value::Value;
@@ -63,6 +66,72 @@ impl RedisSessionStore {
             self.run(work, &mut results).await;
         }
         outcome(ids.iter().cloned(), results)
+    }
+
+    /// Writes what was written elsewhere during an outage: reads what is stored now, decides, and writes on the condition that it
+    /// is still so; what was overtaken is looked at again, at most 5 times.
+    pub(super) async fn reconcile_batch(&self, puts: &[PendingPut]) -> Vec<Result<Reconciled, SessionError>> {
+        const TRIES: usize = 5;
+        let mut settled: Vec<Option<Result<Reconciled, SessionError>>> =
+            puts.iter().map(|put| self.check(&put.session.id).err().map(Err)).collect();
+        for _ in 0..TRIES {
+            let open: Vec<usize> = (0..puts.len()).filter(|&place| settled[place].is_none()).collect();
+            for chunk in open.chunks(CHUNK) {
+                self.reconcile_chunk(puts, chunk, &mut settled).await;
+            }
+        }
+        settled.into_iter().map(|result| result.unwrap_or(Err(SessionError::Conflict(Conflict::Changed)))).collect()
+    }
+
+    async fn reconcile_chunk(&self, puts: &[PendingPut], chunk: &[usize], settled: &mut [Option<Result<Reconciled, SessionError>>]) {
+        let ids: Vec<String> = chunk.iter().map(|&place| puts[place].session.id.clone()).collect();
+        let records = match self.records(&ids).await {
+            Ok(records) => records,
+            Err(error) => return chunk.iter().for_each(|&place| settled[place] = Some(Err(error.clone()))),
+        };
+        let now = clock::utc_now();
+        let mut writes = Vec::new();
+        for (&place, stored) in chunk.iter().zip(records) {
+            let write = decide(&puts[place], stored.as_deref(), now).and_then(|decision| {
+                let replaces = match decision {
+                    Decision::Settled(result) => return Ok(Err(result)),
+                    Decision::Create => String::new(),
+                    Decision::Replace => sha1_smol::Sha1::from(stored.as_deref().unwrap_or_default()).digest().to_string(),
+                };
+                Ok(Ok((puts[place].session.to_json()?, replaces)))
+            });
+            match write {
+                Ok(Ok(write)) => writes.push((place, write)),
+                Ok(Err(result)) => settled[place] = Some(Ok(result)),
+                Err(error) => settled[place] = Some(Err(error)),
+            }
+        }
+        let work = Work::new(by_user(&writes, |(place, _)| puts[*place].session.user_id.as_str()), |user, group| {
+            group.iter().fold(self.index(&SCRIPTS.reconcile, user), |call, (place, (record, replaces))| {
+                let session = &puts[*place].session;
+                let (rule, ttl) = rule(puts[*place].ttl, now);
+                call.key(id::record_key(&session.id))
+                    .key(id::gone_key(&session.id))
+                    .key(id::pinned_key(&session.id))
+                    .arg(&session.id)
+                    .arg(user)
+                    .arg(record)
+                    .arg(replaces)
+                    .arg(rule)
+                    .arg(ttl)
+            })
+        });
+        let mut results: Vec<Outcome> = vec![None; puts.len()];
+        self.run(work, &mut results).await;
+        for (place, _) in writes {
+            settled[place] = match results[place].take() {
+                Some(Ok(())) => Some(Ok(Reconciled::Written)),
+                Some(Err(SessionError::Conflict(Conflict::Deleted) | SessionError::NotFound)) => Some(Ok(Reconciled::Gone)),
+                // Somebody was faster: look again.
+                None | Some(Err(SessionError::Conflict(_))) => None,
+                Some(Err(error)) => Some(Err(error)),
+            };
+        }
     }
 
     /// Runs the calls in one request, and gives each session its result.

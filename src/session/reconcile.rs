@@ -79,14 +79,15 @@ pub(super) fn decide(put: &PendingPut, stored: Option<&[u8]>, now: DateTime<Utc>
     let base = put.session.original_text();
     let over = deadline.is_some_and(|at| at <= now);
     let Some(stored) = stored else {
-        return Ok(match base {
-            Some(_) => Decision::Settled(Reconciled::Gone),
-            None if over || deadline.is_none() => Decision::Settled(Reconciled::Expired),
-            None => Decision::Create,
+        return Ok(match put.session.was_read() {
+            true => Decision::Settled(Reconciled::Gone),
+            false if over || deadline.is_none() => Decision::Settled(Reconciled::Expired),
+            false => Decision::Create,
         });
     };
-    if stored == put.session.to_json()?.as_bytes() && put.ttl == TtlRule::Keep {
-        return Ok(Decision::Settled(Reconciled::Written));
+    if stored == put.session.to_json()?.as_bytes() {
+        // Ours got through; its time to live perhaps did not.
+        return Ok(if put.ttl == TtlRule::Keep { Decision::Settled(Reconciled::Written) } else { Decision::Replace });
     }
     let sha1 = sha1_smol::Sha1::from(stored).digest().to_string();
     if base.is_some_and(|base| base.as_bytes() == stored) || put.sent.contains(&sha1) {

@@ -142,6 +142,11 @@ impl Session {
         self.revision
     }
 
+    /// True for a session that came out of a store.
+    pub(super) fn was_read(&self) -> bool {
+        self.original.is_some() || self.revision.is_some()
+    }
+
     pub(super) fn with_revision(&self, revision: u64) -> Self {
         Self { revision: Some(revision), ..self.clone() }
     }

@@ -3,6 +3,7 @@
 use super::batch::CHUNK;
 use super::error::SessionError;
 use super::index::{self, IndexLayout};
+use super::reconcile::{PendingPut, Reconciled};
 use super::record::Session;
 use super::scripts::{self, SCRIPTS};
 use super::store::{BatchOutcome, SessionList, SessionStore, StoreFuture, Touched};
@@ -11,7 +12,7 @@ use crate::client::Client;
 use crate::clock;
 use crate::command::cmd;
 use crate::command::groups::millis;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Outcome};
 use crate::platform::BoxFuture;
 use crate::script::Call;
 use crate::value::{FromValue, Value};
@@ -27,6 +28,9 @@ pub const DEFAULT_TTL: Duration = Duration::from_secs(24 * 3600);
 
 /// How long a delete is remembered, so that a late copy of an earlier store cannot bring the session back.
 const GONE_FOR: Duration = Duration::from_secs(60);
+
+/// How long a probe waits for each of its two requests: a caller may be waiting for it.
+const PROBE_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Sessions in Redis. Cheap to clone: clones share the default time to live and [`close`](SessionStore::close).
 ///
@@ -192,7 +196,7 @@ impl RedisSessionStore {
         millis(ttl.min(most.saturating_sub(age)))
     }
 
-    fn index(&self, script: &crate::Script, user_id: &str) -> Call {
+    pub(super) fn index(&self, script: &crate::Script, user_id: &str) -> Call {
         script.key(id::index_key(user_id)).arg(scripts::name(self.layout))
     }
 
@@ -424,6 +428,24 @@ impl SessionStore for RedisSessionStore {
 
     fn batch_delete_sessions<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, BatchOutcome> {
         Box::pin(self.delete_batch(ids))
+    }
+
+    fn reconcile<'a>(&'a self, puts: &'a [PendingPut]) -> BoxFuture<'a, Vec<Result<Reconciled, SessionError>>> {
+        Box::pin(self.reconcile_batch(puts))
+    }
+
+    /// A write and a read: a server that is read-only or full answers `PING` all the same.
+    fn probe(&self) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            self.check_open()?;
+            let key = format!("session_probe:{}", uuid::Uuid::new_v4());
+            self.client.set(&key, "1").ex(Duration::from_secs(10)).no_retry().deadline(PROBE_DEADLINE).await?;
+            let read: Option<String> = self.client.get(&key).no_retry().deadline(PROBE_DEADLINE).await?;
+            match read.as_deref() {
+                Some("1") => Ok(()),
+                _ => Err(Error::custom(ErrorKind::Io, Outcome::NotApplied, "what was written cannot be read").into()),
+            }
+        })
     }
 
     fn cleanup_expired_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, usize> {

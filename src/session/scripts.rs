@@ -224,6 +224,47 @@ redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
 return {1}
 "#;
 
+/// `KEYS`: index, then record, gone mark and pin of each session. `ARGV`: layout, then id, user id, record, SHA-1 of the record it
+/// replaces (nothing: it must be absent), `keep`, `slide` or `set`, and time to live of each.
+const RECONCILE: &str = r#"
+local codes, ready, longest = {}, {}, '0'
+for i = 2, #KEYS, 3 do
+  local at = 2 + (i - 2) / 3 * 6
+  local old, wanted, code = redis.call('GET', KEYS[i]), ARGV[at + 3], 1
+  if redis.call('EXISTS', KEYS[i + 1]) == 1 then
+    code = -3
+  elseif wanted == '' then
+    if old then code = -8 end
+  elseif not old then
+    code = -6
+  elseif redis.sha1hex(old) ~= wanted then
+    code = -8
+  end
+  codes[#codes + 1] = code
+end
+for n, code in ipairs(codes) do
+  if code == 1 then
+    local i, at = 2 + (n - 1) * 3, 2 + (n - 1) * 6
+    local rule, ttl = ARGV[at + 4], ARGV[at + 5]
+    local lives = redis.call('PTTL', KEYS[i])
+    local pinned = redis.call('EXISTS', KEYS[i + 2]) == 1
+    local stays = rule == 'keep' or (rule == 'slide' and (lives == -1 or pinned or lives >= tonumber(ttl)))
+    if lives ~= -2 and stays then
+      redis.call('SET', KEYS[i], ARGV[at + 2], 'KEEPTTL')
+      if lives > 0 then add(ARGV[at], lives) end
+    else
+      redis.call('SET', KEYS[i], ARGV[at + 2], 'PX', ttl)
+      if rule == 'set' then redis.call('SET', KEYS[i + 2], '1', 'PX', ttl) end
+      add(ARGV[at], tonumber(ttl))
+      if tonumber(ttl) > tonumber(longest) then longest = ttl end
+    end
+  end
+end
+save()
+if longest ~= '0' then extend(longest) end
+return codes
+"#;
+
 /// `KEYS`: record, gone mark, pin. `ARGV`: time to live of the mark. For a session that was not there a moment ago: answers
 /// the record instead if it is there now.
 const MARK_GONE: &str = r#"
@@ -245,6 +286,7 @@ pub(super) struct Scripts {
     pub(super) update: Script,
     pub(super) compare_and_update: Script,
     pub(super) mark_gone: Script,
+    pub(super) reconcile: Script,
     pub(super) to_json: Script,
     pub(super) to_sorted_set: Script,
 }
@@ -267,6 +309,8 @@ pub(super) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| {
         // A second run finds the record that the first one wrote, and would call it somebody else's.
         compare_and_update: alone(UPDATE),
         mark_gone: again(alone(MARK_GONE)),
+        // A second run finds what the first one wrote; the caller then looks again.
+        reconcile: with_index(RECONCILE),
         to_json: again(alone(TO_JSON)),
         to_sorted_set: again(alone(TO_SORTED_SET)),
     }

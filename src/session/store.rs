@@ -1,6 +1,7 @@
 //! [`SessionStore`]: what a place for sessions can do.
 
-use super::error::SessionError;
+use super::error::{Conflict, SessionError};
+use super::reconcile::{Decision, PendingPut, Reconciled, TtlRule, decide};
 use super::record::Session;
 use crate::platform::{BoxFuture, MaybeSend};
 use std::fmt;
@@ -96,6 +97,25 @@ pub trait SessionStore: MaybeSend + 'static {
     /// Deletes many sessions in few requests. Each has its own result.
     fn batch_delete_sessions<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, BatchOutcome>;
 
+    /// Writes sessions that were created or changed while the store could not be reached, where what is stored now allows it; see
+    /// [`Reconciled`]. Deletions win, what others wrote meanwhile stands, and deadlines stay as they were.
+    ///
+    /// This default does it one by one and looks before it writes; a store with conditional writes does better.
+    fn reconcile<'a>(&'a self, puts: &'a [PendingPut]) -> BoxFuture<'a, Vec<Result<Reconciled, SessionError>>> {
+        Box::pin(async move {
+            let mut results = Vec::with_capacity(puts.len());
+            for put in puts {
+                results.push(reconcile_one(self, put).await);
+            }
+            results
+        })
+    }
+
+    /// Checks that the store can be written and read. The default is [`health`](Self::health).
+    fn probe(&self) -> StoreFuture<'_, ()> {
+        self.health()
+    }
+
     /// Takes ids out of a user's index whose sessions are gone; answers how many.
     fn cleanup_expired_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, usize>;
 
@@ -113,6 +133,31 @@ pub trait SessionStore: MaybeSend + 'static {
 
     /// Changes the default time to live for this store and its clones, from the next call on.
     fn set_default_ttl(&self, ttl: Duration);
+}
+
+async fn reconcile_one<S: SessionStore + ?Sized>(store: &S, put: &PendingPut) -> Result<Reconciled, SessionError> {
+    let stored = match store.retrieve_session(&put.session.id).await {
+        Ok(stored) => Some(stored.to_json()?),
+        Err(SessionError::NotFound) => None,
+        Err(error) => return Err(error),
+    };
+    let now = crate::clock::utc_now();
+    let written = match decide(put, stored.as_deref().map(str::as_bytes), now)? {
+        Decision::Settled(result) => return Ok(result),
+        Decision::Create => store.create_session(&put.session).await,
+        Decision::Replace => store.update_session(&put.session).await,
+    };
+    match written {
+        Ok(()) => {}
+        Err(SessionError::NotFound | SessionError::Conflict(Conflict::Deleted)) => return Ok(Reconciled::Gone),
+        Err(error) => return Err(error),
+    }
+    match put.ttl {
+        TtlRule::Set(at) => store.set_ttl_loaded(&put.session, (at - now).to_std().unwrap_or_default()).await?,
+        TtlRule::Slide(_) => drop(store.touch_loaded(&put.session, true).await?),
+        TtlRule::Keep => {}
+    }
+    Ok(Reconciled::Written)
 }
 
 /// What a touch did.

@@ -4,7 +4,7 @@
 #![allow(clippy::expect_used, reason = "a panic is how a case fails")]
 
 use crate::platform::{BoxFuture, MaybeSend};
-use crate::session::{Conflict, Session, SessionError, SessionStore, Touched};
+use crate::session::{Conflict, PendingPut, Reconciled, Session, SessionError, SessionStore, Touched, TtlRule};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -267,6 +267,47 @@ pub async fn compare_and_update(harness: &impl Harness) {
     assert!(matches!(store.compare_and_update(&one).await, Err(SessionError::NotFound)));
 }
 
+/// After an outage: new sessions are written with the deadline they had, deletions win, and what others wrote meanwhile stands.
+pub async fn after_an_outage(harness: &impl Harness) {
+    let (store, user) = (harness.store(HOUR), user());
+    let soon = chrono::Utc::now() + SHORT;
+    let later = |session: &Session, seconds| session.last_active_at + Duration::from_secs(seconds);
+    let (new, brief, expired) = (session(&user), session(&user), session(&user));
+    let (deleted, mine, both) = (session(&user), session(&user), session(&user));
+    for one in [&deleted, &mine, &both] {
+        store.store_session(one).await.expect("stored");
+    }
+    let mut puts = vec![
+        PendingPut::new(new.clone(), TtlRule::Slide(chrono::Utc::now() + HOUR)),
+        PendingPut::new(brief.clone(), TtlRule::Set(soon)),
+        PendingPut::new(expired.clone(), TtlRule::Slide(chrono::Utc::now() - HOUR)),
+    ];
+    for one in [&deleted, &mine, &both] {
+        let mut changed = store.retrieve_session(&one.id).await.expect("found");
+        (changed.system_prompt, changed.last_active_at) = ("ours".into(), later(one, 5));
+        puts.push(PendingPut::new(changed, TtlRule::Keep));
+    }
+    store.delete_session(&deleted.id).await.expect("deleted elsewhere");
+    let mut theirs = store.retrieve_session(&both.id).await.expect("found");
+    (theirs.system_prompt, theirs.last_active_at) = ("theirs".into(), later(&both, 9));
+    store.update_session(&theirs).await.expect("changed elsewhere");
+
+    let wanted =
+        [Reconciled::Written, Reconciled::Written, Reconciled::Expired, Reconciled::Gone, Reconciled::Written, Reconciled::Superseded];
+    let results: Vec<_> = store.reconcile(&puts).await.into_iter().map(|result| result.expect("an answer")).collect();
+    assert_eq!(results, wanted);
+    assert_eq!(listed(&*store, &user).await, ids(&[&new, &brief, &mine, &both]));
+    assert_eq!(store.retrieve_session(&mine.id).await.expect("found").system_prompt, "ours");
+    assert_eq!(store.retrieve_session(&both.id).await.expect("found").system_prompt, "theirs");
+    // Once more changes nothing.
+    let again: Vec<_> = store.reconcile(&puts[3..]).await.into_iter().map(|result| result.expect("an answer")).collect();
+    assert_eq!((again[0], again[2]), (wanted[3], wanted[5]));
+    assert_eq!(store.touch_loaded(&brief, true).await.expect("left alone"), Touched::Pinned);
+    harness.pass(SHORT + SHORT / 2).await;
+    assert_eq!(listed(&*store, &user).await, ids(&[&new, &mine, &both]));
+    store.probe().await.expect("it can be written and read");
+}
+
 /// The default time to live is live, and the one that is set.
 pub async fn default_ttl(harness: &impl Harness) {
     let store = harness.store(HOUR);
@@ -320,7 +361,7 @@ macro_rules! each_session_case {
     ($run:ident) => {
         $run! {
             life_of_a_session updates_never_resurrect deletes_win create_is_not_save sessions_expire times_to_live
-            storing_again_starts_over batches log_out_everywhere invalid_ids odd_users compare_and_update default_ttl
+            after_an_outage storing_again_starts_over batches log_out_everywhere invalid_ids odd_users compare_and_update default_ttl
             concurrent_changes close
         }
     };
