@@ -176,18 +176,18 @@ impl Breaker {
         }
     }
 
-    /// How a call ended that was admitted by [`Admission::Pass`].
-    pub(crate) fn record(&self, signal: Signal) {
+    /// How a call ended that was admitted by [`Admission::Pass`]; true when that opened it.
+    pub(crate) fn record(&self, signal: Signal) -> bool {
         let now = clock::now();
         let state = &mut *self.lock();
-        let Phase::Closed(calls) = &mut state.phase else { return };
+        let Phase::Closed(calls) = &mut state.phase else { return false };
         let failed = match signal {
             Signal::Works => false,
             Signal::Down => true,
-            Signal::Caller => return,
+            Signal::Caller => return false,
             Signal::Quota => {
                 *state = Self::open(self.policy.quota_open, 0);
-                return;
+                return true;
             }
         };
         calls.push_back((now, failed));
@@ -197,7 +197,9 @@ impl Breaker {
         let failures = calls.iter().filter(|(_, failed)| *failed).count();
         if failed && calls.len() >= self.policy.min_calls && failures as f64 >= self.policy.failure_ratio * calls.len() as f64 {
             *state = Self::open(jittered(self.policy.open_for), 0);
+            return true;
         }
+        false
     }
 
     /// How a probe ended.
@@ -223,6 +225,14 @@ impl Breaker {
         }
     }
 
+    /// Closes it: the other side was seen to work.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        if matches!(state.phase, Phase::Open { .. }) {
+            *state = State { phase: Phase::Closed(VecDeque::new()), since: clock::now() };
+        }
+    }
+
     /// The state, and for how long it has been up or down.
     pub(crate) fn state(&self) -> (BreakerState, Duration) {
         let now = clock::now();
@@ -237,6 +247,29 @@ impl Breaker {
 
     fn open(time: Duration, failed_probes: u32) -> State {
         State { phase: Phase::Open { until: clock::after(time), failed_probes, probing: false }, since: clock::now() }
+    }
+}
+
+/// The right to probe. Dropped before [`Probe::ended`], another call may probe.
+pub(crate) struct Probe<'a>(Option<&'a Breaker>);
+
+impl<'a> Probe<'a> {
+    pub(crate) fn new(breaker: &'a Breaker) -> Self {
+        Self(Some(breaker))
+    }
+
+    pub(crate) fn ended(mut self, signal: Signal) {
+        if let Some(breaker) = self.0.take() {
+            breaker.probed(signal);
+        }
+    }
+}
+
+impl Drop for Probe<'_> {
+    fn drop(&mut self) {
+        if let Some(breaker) = self.0 {
+            breaker.abandon();
+        }
     }
 }
 

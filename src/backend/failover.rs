@@ -1,7 +1,7 @@
 //! [`Failover`]: two ways to the same Redis, of which the second is used while the first is down.
 
 use crate::backend::{Backend, Reply};
-use crate::breaker::{Admission, Breaker, BreakerPolicy, BreakerState, Signal};
+use crate::breaker::{Admission, Breaker, BreakerPolicy, BreakerState, Probe, Signal};
 use crate::command::{CallOptions, Command, ReplaySafety};
 use crate::error::{Error, Outcome, Result};
 use crate::platform::BoxFuture;
@@ -26,25 +26,6 @@ pub struct Failover {
     breaker: Breaker,
 }
 
-/// A probe that is dropped before its call ended lets another call probe.
-struct Probe<'a>(Option<&'a Breaker>);
-
-impl Probe<'_> {
-    fn ended(mut self, signal: Signal) {
-        if let Some(breaker) = self.0.take() {
-            breaker.probed(signal);
-        }
-    }
-}
-
-impl Drop for Probe<'_> {
-    fn drop(&mut self) {
-        if let Some(breaker) = self.0 {
-            breaker.abandon();
-        }
-    }
-}
-
 impl Failover {
     /// `second` is used while `first` is down.
     pub fn new(first: Arc<dyn Backend>, second: Arc<dyn Backend>) -> Self {
@@ -65,14 +46,14 @@ impl Failover {
     async fn on_first<T>(&self, safety: ReplaySafety, call: impl Future<Output = Result<T>>) -> Option<Result<T>> {
         let probe = match self.breaker.admit() {
             Admission::Reject => return None,
-            Admission::Probe => Some(Probe(Some(&self.breaker))),
+            Admission::Probe => Some(Probe::new(&self.breaker)),
             Admission::Pass => None,
         };
         let result = call.await;
         let signal = result.as_ref().err().map_or(Signal::Works, Signal::of);
         match probe {
             Some(probe) => probe.ended(signal),
-            None => self.breaker.record(signal),
+            None => drop(self.breaker.record(signal)),
         }
         match &result {
             Err(error) if may_switch(error, safety) => None,

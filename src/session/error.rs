@@ -1,5 +1,6 @@
 //! What can go wrong with sessions.
 
+use crate::breaker::Signal;
 use crate::error::{Error, ErrorKind, Outcome};
 
 /// Why a session operation failed. A session that is not there and a Redis that is not there are never confused.
@@ -89,7 +90,21 @@ impl SessionError {
 
     /// True when Redis could not be reached or could not work, so that trying later makes sense.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::MaybeApplied(_))
+        match self {
+            Self::Unavailable(_) => true,
+            // A script that failed by itself says nothing about the server.
+            Self::MaybeApplied(error) => Signal::of(error) == Signal::Down,
+            _ => false,
+        }
+    }
+
+    /// What the end of a call says about the store.
+    pub(crate) fn signal(&self) -> Signal {
+        match self {
+            Self::Unavailable(error) | Self::MaybeApplied(error) | Self::Refused(error) => Signal::of(error),
+            Self::Closed | Self::InvalidId | Self::LimitReached { .. } | Self::Workspace(_) => Signal::Caller,
+            _ => Signal::Works,
+        }
     }
 }
 
@@ -99,10 +114,11 @@ impl From<Error> for SessionError {
             return Self::MaybeApplied(error);
         }
         match error.kind() {
+            // Read-only, full, loading, over its quota.
+            ErrorKind::Redis if matches!(Signal::of(&error), Signal::Down | Signal::Quota) => Self::Unavailable(error),
             ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Io | ErrorKind::RateLimited | ErrorKind::Http | ErrorKind::Decode => {
                 Self::Unavailable(error)
             }
-            ErrorKind::Redis if crate::retry::is_refused(&error) => Self::Unavailable(error),
             ErrorKind::Conversion => Self::Corrupt { field: "record" },
             ErrorKind::Closed => Self::Closed,
             _ => Self::Refused(error),

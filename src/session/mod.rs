@@ -20,7 +20,7 @@ mod workspace;
 pub use error::{Conflict, SessionError};
 pub use events::{Event, EventKind, Events};
 pub use index::IndexLayout;
-pub use manager::{Flushed, ManagerOptions, NewSession, SessionManager, SyncMode};
+pub use manager::{Flushed, ManagerOptions, NewSession, Pending, Recovery, SessionManager, SyncMode};
 pub use memory::InMemorySessionStore;
 pub use metadata::Metadata;
 pub use reconcile::{PendingPut, Reconciled, TtlRule};

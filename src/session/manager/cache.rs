@@ -3,6 +3,7 @@
 use crate::clock::{self, Instant};
 use crate::session::error::SessionError;
 use crate::session::record::Session;
+use chrono::{DateTime, Utc};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -29,8 +30,19 @@ pub(super) struct Cached {
     pub(super) touched: Option<Instant>,
     /// Counts towards the limit: created or used here.
     counted: bool,
+    /// What an outage left to be made up for.
+    pub(super) offline: Option<Offline>,
     /// Changes with every write, so that a slow reply does not overwrite what came after its request.
     pub(super) version: u64,
+}
+
+/// What is owed to the store since it could not be reached.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Offline {
+    /// Until when the session was to live, by what happened here.
+    pub(super) until: Option<DateTime<Utc>>,
+    /// SHA-1 of versions that were sent and may have arrived.
+    pub(super) sent: Vec<String>,
 }
 
 #[derive(Default)]
@@ -79,7 +91,8 @@ impl Cache {
         let mut state = self.lock();
         let version = state.version();
         let now = clock::now();
-        let cached = Cached { session: Arc::new(session), sync: Sync::New, checked: now, touched: Some(now), counted: true, version };
+        let cached =
+            Cached { session: Arc::new(session), sync: Sync::New, checked: now, touched: Some(now), counted: true, offline: None, version };
         state.sessions.insert(cached.session.id.clone(), cached.clone());
         cached
     }
@@ -107,7 +120,7 @@ impl Cache {
         let version = state.version();
         let now = clock::now();
         match state.sessions.get_mut(&session.id) {
-            Some(cached) if cached.sync != Sync::Clean || seen != Some(cached.version) => {
+            Some(cached) if cached.sync != Sync::Clean || cached.offline.is_some() || seen != Some(cached.version) => {
                 if cached.sync == Sync::Clean {
                     cached.checked = now;
                 }
@@ -121,8 +134,15 @@ impl Cache {
             None if seen.is_some() => None,
             None => {
                 let session = Arc::new(session);
-                let cached =
-                    Cached { session: Arc::clone(&session), sync: Sync::Clean, checked: now, touched: None, counted: false, version };
+                let cached = Cached {
+                    session: Arc::clone(&session),
+                    sync: Sync::Clean,
+                    checked: now,
+                    touched: None,
+                    counted: false,
+                    offline: None,
+                    version,
+                };
                 state.sessions.insert(session.id.clone(), cached);
                 Some(session)
             }
@@ -145,11 +165,21 @@ impl Cache {
         let mut state = self.lock();
         let Some(cached) = state.sessions.get_mut(&session.id) else { return };
         cached.checked = clock::now();
+        cached.offline = None;
         if cached.version == version {
             cached.sync = Sync::Clean;
             cached.session = Arc::new(session);
         } else if cached.sync == Sync::New {
             cached.sync = Sync::Changed;
+        }
+    }
+
+    /// The store could not be told of this session: `until` is its deadline if that moved, `sent` a version that may have arrived.
+    pub(super) fn owe(&self, id: &str, until: Option<DateTime<Utc>>, sent: Option<String>) {
+        if let Some(cached) = self.lock().sessions.get_mut(id) {
+            let offline = cached.offline.get_or_insert_default();
+            offline.until = offline.until.max(until);
+            offline.sent.extend(sent);
         }
     }
 

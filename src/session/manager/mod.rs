@@ -5,8 +5,8 @@ mod options;
 mod sync;
 mod upkeep;
 
-pub use options::{ManagerOptions, NewSession, SyncMode};
-pub use upkeep::Flushed;
+pub use options::{ManagerOptions, NewSession, Recovery, SyncMode};
+pub use upkeep::{Flushed, Pending};
 
 use super::error::{Conflict, SessionError};
 use super::events::{EventKind, Events, Sender};
@@ -14,22 +14,23 @@ use super::id;
 use super::record::Session;
 use super::store::{SessionList, SessionStore};
 use super::workspace::Workspaces;
+use crate::breaker::{Admission, Breaker, BreakerState, Probe, Signal};
 use crate::clock;
 use cache::{Cache, Cached, Sync};
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 use tokio::sync::OnceCell;
 
 /// Manages sessions: creates them, keeps them in memory, and persists them to a [`SessionStore`] where one is set. Cheap to
 /// clone: clones are the same manager.
 ///
 /// Without a store everything works in memory. With one, a failure of the store never takes a session away that the manager
-/// holds: it goes on in memory, [`is_using_redis`](Self::is_using_redis) becomes false, and [`flush`](Self::flush) (or
-/// [`set_session_store`](Self::set_session_store), or the [`maintenance`](Self::maintenance) task) takes up the store again and
-/// writes what it missed.
+/// holds: it goes on in memory, [`is_using_redis`](Self::is_using_redis) becomes false, and no call waits for the store. After a
+/// while ([`Recovery`]) one call probes it; when it works again, what it missed is written first, on conditions: deletions win, and
+/// what others wrote meanwhile stands.
 ///
 /// ```
 /// # async fn run(client: redis_rest::Client) -> Result<(), redis_rest::session::SessionError> {
@@ -65,7 +66,8 @@ type Flight = OnceCell<Result<Session, SessionError>>;
 struct Attached {
     store: Arc<dyn SessionStore>,
     mode: SyncMode,
-    available: Arc<AtomicBool>,
+    /// Closed while the store works.
+    breaker: Arc<Breaker>,
 }
 
 impl SessionManager {
@@ -96,7 +98,8 @@ impl SessionManager {
     /// When the store is not healthy. No store is set then, and the manager goes on in memory.
     pub async fn set_session_store(&self, store: Arc<dyn SessionStore>, sync: impl Into<SyncMode>) -> Result<(), SessionError> {
         let healthy = store.health().await;
-        let attached = Attached { store, mode: sync.into(), available: Arc::new(AtomicBool::new(true)) };
+        let breaker = Arc::new(Breaker::new(self.0.options.recovery.policy()));
+        let attached = Attached { store, mode: sync.into(), breaker };
         *self.0.attached.write().unwrap_or_else(PoisonError::into_inner) = healthy.is_ok().then_some(attached);
         if let Err(error) = &healthy {
             tracing::warn!(%error, "session store is not healthy: sessions stay in memory");
@@ -112,6 +115,11 @@ impl SessionManager {
     /// True when a store is set and works: what is created is persisted.
     pub fn is_using_redis(&self) -> bool {
         self.0.active().is_some()
+    }
+
+    /// Whether the store works, and for how long it has or has not; `None` without one.
+    pub fn store_state(&self) -> Option<(BreakerState, Duration)> {
+        self.0.attached().map(|attached| attached.breaker.state())
     }
 
     /// What happens to sessions, from now on.
@@ -145,6 +153,7 @@ impl SessionManager {
             session.workspace_path = path.to_string_lossy().into_owned();
         }
         inner.workspaces.create(&session.user_id, &session.id)?;
+        inner.ready().await;
         let cached = inner.cache.add_created(session, place);
         if let Err(error) = inner.persist(&cached).await {
             inner.cache.remove(&cached.session.id);
@@ -210,7 +219,30 @@ impl Inner {
 
     /// The store, while it works.
     fn active(&self) -> Option<Attached> {
-        self.attached().filter(|attached| attached.available.load(Ordering::Acquire))
+        self.attached().filter(Attached::works)
+    }
+
+    /// The store, while it works; if it is time to look whether it does again, this call does, and makes up for what it missed.
+    async fn ready(&self) -> Option<Attached> {
+        let attached = self.attached()?;
+        match attached.breaker.admit() {
+            Admission::Pass => Some(attached),
+            Admission::Reject => None,
+            Admission::Probe => {
+                let probe = Probe::new(&attached.breaker);
+                match attached.store.probe().await {
+                    Ok(()) => {
+                        probe.ended(Signal::Works);
+                        self.take_up(&attached).await;
+                        self.active()
+                    }
+                    Err(error) => {
+                        probe.ended(if error.signal() == Signal::Quota { Signal::Quota } else { Signal::Down });
+                        None
+                    }
+                }
+            }
+        }
     }
 
     async fn get(&self, id: &str, user_id: Option<&str>) -> Result<Session, SessionError> {
@@ -229,10 +261,11 @@ impl Inner {
         let began = clock::now();
         let mut list = SessionList::default();
         let mut asked = false;
-        let on_access = self.attached().filter(|attached| attached.mode == SyncMode::OnAccess);
-        list.partial = on_access.is_some();
-        if let Some(attached) = on_access.filter(|attached| attached.available.load(Ordering::Acquire)) {
-            match attached.store.list_sessions(user_id).await {
+        let on_access = |attached: &Attached| attached.mode == SyncMode::OnAccess;
+        let ready = self.ready().await.filter(on_access);
+        list.partial = self.attached().is_some_and(|attached| on_access(&attached));
+        if let Some(attached) = ready {
+            match attached.ask(attached.store.list_sessions(user_id)).await {
                 Ok(found) => {
                     (list.corrupt, list.partial, asked) = (found.corrupt, false, true);
                     for session in found {
@@ -242,7 +275,7 @@ impl Inner {
                         list.sessions.extend(known.map(|session| session.as_ref().clone()));
                     }
                 }
-                Err(error) => self.tolerate(&attached, error)?,
+                Err(error) => tolerate(error)?,
             }
         }
         for cached in self.cache.filter(|cached| cached.session.user_id == user_id) {
@@ -266,6 +299,7 @@ impl Inner {
             return Err(SessionError::NotFound);
         }
         if let Some(cached) = self.cache.get(&session.id) {
+            self.ready().await;
             if cached.session.user_id != session.user_id {
                 return Err(SessionError::Conflict(Conflict::UserChanged));
             }
@@ -276,14 +310,8 @@ impl Inner {
                 self.cache.remove_if(&session.id, new.version);
             });
         }
-        let attached = self.active().ok_or_else(|| self.unknown())?;
-        match attached.store.update_session(session).await {
-            Err(error) if error.is_unavailable() => {
-                self.disable(&attached, &error);
-                Err(error)
-            }
-            result => result,
-        }
+        let attached = self.ready().await.ok_or_else(|| self.unknown())?;
+        attached.ask(attached.store.update_session(session)).await
     }
 
     async fn cleanup(&self, id: &str) -> Result<bool, SessionError> {
@@ -293,17 +321,18 @@ impl Inner {
         let cached = self.cache.remove(id);
         let mut user_id = cached.as_ref().map(|cached| cached.session.user_id.clone());
         let mut existed = cached.is_some();
-        if let Some(attached) = self.attached() {
-            let deleted = match attached.available.load(Ordering::Acquire) {
-                true => self.delete_stored(&attached, id, cached.as_ref(), &mut user_id).await,
-                false => Err(unavailable()),
+        let ready = self.ready().await;
+        if self.attached().is_some() {
+            let deleted = match ready {
+                Some(attached) => attached.ask(self.delete_stored(&attached, id, cached.as_ref(), &mut user_id)).await,
+                None => Err(unavailable()),
             };
             match deleted {
                 Ok(deleted) => {
                     existed |= deleted;
                     self.cache.unbury(id);
                 }
-                Err(error) => self.tolerate(&attached, error)?,
+                Err(error) => tolerate(error)?,
             }
         } else {
             self.cache.unbury(id);
@@ -343,6 +372,31 @@ impl Inner {
             tracing::warn!(%error, "a session's directory could not be removed");
         }
     }
+}
+
+impl Attached {
+    fn works(&self) -> bool {
+        self.breaker.state().0 == BreakerState::Closed
+    }
+
+    /// Runs a call of the store and takes notice of how it ended.
+    async fn ask<T>(&self, call: impl Future<Output = Result<T, SessionError>>) -> Result<T, SessionError> {
+        let result = call.await;
+        self.note(result.as_ref().err());
+        result
+    }
+
+    fn note(&self, error: Option<&SessionError>) {
+        let opened = self.breaker.record(error.map_or(Signal::Works, SessionError::signal));
+        if let (true, Some(error)) = (opened, error) {
+            tracing::warn!(%error, "session store is unavailable: sessions stay in memory and unwritten until it is taken up again");
+        }
+    }
+}
+
+/// That the store is unavailable is no error where memory will do.
+fn tolerate(error: SessionError) -> Result<(), SessionError> {
+    if error.is_unavailable() { Ok(()) } else { Err(error) }
 }
 
 /// The store is set but does not work.

@@ -1,5 +1,6 @@
 //! What a manager and a new session can be told.
 
+use crate::breaker::BreakerPolicy;
 use crate::session::error::SessionError;
 use crate::session::metadata::Metadata;
 use crate::session::record::Session;
@@ -22,17 +23,45 @@ impl From<bool> for SyncMode {
     }
 }
 
+/// How a store that failed is taken up again.
+#[derive(Clone, Debug)]
+pub enum Recovery {
+    /// By itself: after a while one call probes the store, and when it works again, what it missed is written and it is used
+    /// again. The default opens at the first failure, since sessions go on in memory at no cost.
+    Automatic(BreakerPolicy),
+    /// Not before [`set_session_store`](crate::session::SessionManager::set_session_store) or
+    /// [`flush`](crate::session::SessionManager::flush) is called.
+    Manual,
+}
+
+impl Default for Recovery {
+    fn default() -> Self {
+        Self::Automatic(BreakerPolicy::default().min_calls(1).failure_ratio(0.0))
+    }
+}
+
+impl Recovery {
+    pub(super) fn policy(&self) -> BreakerPolicy {
+        const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+        match self {
+            Self::Automatic(policy) => policy.clone(),
+            Self::Manual => BreakerPolicy::default().min_calls(1).failure_ratio(0.0).open_for(NEVER, NEVER).quota_open(NEVER),
+        }
+    }
+}
+
 /// Options of a manager, with their defaults.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ManagerOptions {
     pub(super) max_staleness: Duration,
     pub(super) touch_interval: Duration,
+    pub(super) recovery: Recovery,
 }
 
 impl Default for ManagerOptions {
     fn default() -> Self {
-        Self { max_staleness: Duration::from_secs(5), touch_interval: Duration::from_secs(60) }
+        Self { max_staleness: Duration::from_secs(5), touch_interval: Duration::from_secs(60), recovery: Recovery::default() }
     }
 }
 
@@ -46,6 +75,12 @@ impl ManagerOptions {
     /// How often at most a session that is asked for moves its `last_active_at` and slides its time to live (default 60 s).
     pub fn touch_interval(mut self, interval: Duration) -> Self {
         self.touch_interval = interval;
+        self
+    }
+
+    /// How a store that failed is taken up again (default: by itself).
+    pub fn recovery(mut self, recovery: Recovery) -> Self {
+        self.recovery = recovery;
         self
     }
 }

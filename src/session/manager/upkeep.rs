@@ -1,13 +1,13 @@
 //! What is done from time to time: writing what is unwritten, dropping what is idle.
 
-use super::cache::Sync;
+use super::cache::{Cached, Sync};
 use super::{Attached, Inner, SessionManager};
 use crate::platform;
 use crate::session::error::{Conflict, SessionError};
 use crate::session::events::EventKind;
+use crate::session::reconcile::Reconciled;
 use crate::session::record::Session;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// What a [`flush`](SessionManager::flush) did.
@@ -18,10 +18,24 @@ pub struct Flushed {
     pub written: usize,
     /// Deletions made up for.
     pub deleted: usize,
-    /// Copies dropped because the session was deleted or expired in the store meanwhile.
+    /// Copies dropped because the session was deleted or expired meanwhile, or somebody else's newer version stands.
     pub dropped: usize,
     /// Sessions that the store refused; they stay unwritten.
     pub failed: usize,
+}
+
+/// What the store has not been told yet, by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pending {
+    /// Sessions it has never seen.
+    pub new: usize,
+    /// Sessions that were changed.
+    pub changed: usize,
+    /// Sessions that were only used.
+    pub touched: usize,
+    /// Sessions that were deleted.
+    pub deleted: usize,
 }
 
 impl SessionManager {
@@ -32,11 +46,24 @@ impl SessionManager {
     /// [`SessionError::Unavailable`] or [`SessionError::MaybeApplied`] when the store cannot be reached; what is unwritten stays so.
     pub async fn flush(&self) -> Result<Flushed, SessionError> {
         let Some(attached) = self.0.attached() else { return Ok(Flushed::default()) };
-        if !attached.available.load(Ordering::Acquire) {
-            attached.store.health().await?;
-            attached.available.store(true, Ordering::Release);
+        if !attached.works() {
+            attached.store.probe().await?;
+            attached.breaker.close();
         }
-        self.0.flush(&attached).await.inspect_err(|error| self.0.note(&attached, error))
+        attached.ask(self.0.flush(&attached)).await
+    }
+
+    /// What the store has not been told yet.
+    pub fn pending(&self) -> Pending {
+        let mut pending = Pending { deleted: self.0.cache.buried().len(), ..Pending::default() };
+        for cached in self.0.cache.filter(|cached| cached.sync != Sync::Clean || cached.offline.is_some()) {
+            match cached.sync {
+                Sync::New => pending.new += 1,
+                Sync::Changed => pending.changed += 1,
+                Sync::Clean => pending.touched += 1,
+            }
+        }
+        pending
     }
 
     /// Flushes within `deadline` and drops the manager's hold on the store.
@@ -74,7 +101,7 @@ impl SessionManager {
             match self.0.delete_idle(&attached, &cached.session, max_idle).await {
                 Ok(deleted) => ended += usize::from(deleted),
                 Err(error) => {
-                    self.0.note(&attached, &error);
+                    attached.note(Some(&error));
                     return Err(error);
                 }
             }
@@ -132,25 +159,44 @@ impl Inner {
                 Err(_) => flushed.failed += 1,
             }
         }
-        let new = self.cache.filter(|cached| cached.sync == Sync::New);
+        // What an outage left is written on conditions, with the deadlines it had.
+        let owed = self.cache.filter(|cached| cached.offline.is_some());
+        let puts: Vec<_> = owed.iter().map(|cached| self.pending_put(attached, cached)).collect();
+        for (cached, result) in owed.iter().zip(attached.store.reconcile(&puts).await) {
+            let result = match result {
+                Ok(result) => self.settle(attached, cached, result).await.map(|()| result == Reconciled::Written),
+                Err(error) => Err(error),
+            };
+            self.tally(cached, result, &mut flushed)?;
+        }
+        let new = self.cache.filter(|cached| cached.sync == Sync::New && cached.offline.is_none());
         let sessions: Vec<Session> = new.iter().map(|cached| cached.session.as_ref().clone()).collect();
         let stored = attached.store.batch_store_sessions(&sessions).await;
         for (cached, (_, result)) in new.iter().zip(stored.iter()) {
-            self.settle(cached, result.clone(), &mut flushed)?;
+            let result = result.clone().and_then(|()| self.note_written(cached)).map(|()| true);
+            self.tally(cached, result, &mut flushed)?;
         }
-        for cached in self.cache.filter(|cached| cached.sync == Sync::Changed) {
+        for cached in self.cache.filter(|cached| cached.sync == Sync::Changed && cached.offline.is_none()) {
             let result = attached.store.update_session(&cached.session).await;
-            self.settle(&cached, result, &mut flushed)?;
+            let result = result.and_then(|()| self.note_written(&cached)).map(|()| true);
+            self.tally(&cached, result, &mut flushed)?;
         }
         Ok(flushed)
     }
 
-    fn settle(&self, cached: &super::Cached, result: Result<(), SessionError>, flushed: &mut Flushed) -> Result<(), SessionError> {
+    /// Writes what the store missed, when it was seen to work again.
+    pub(super) async fn take_up(&self, attached: &Attached) {
+        match attached.ask(self.flush(attached)).await {
+            Ok(flushed) => tracing::info!(?flushed, "session store works again"),
+            Err(error) => tracing::warn!(%error, "session store failed again while it was told what it had missed"),
+        }
+    }
+
+    /// Counts what became of a session; `Ok(false)` is one that was dropped.
+    fn tally(&self, cached: &Cached, result: Result<bool, SessionError>, flushed: &mut Flushed) -> Result<(), SessionError> {
         match result {
-            Ok(()) => {
-                self.note_written(cached)?;
-                flushed.written += 1;
-            }
+            Ok(true) => flushed.written += 1,
+            Ok(false) => flushed.dropped += 1,
             Err(error) if error.is_unavailable() => return Err(error),
             Err(SessionError::NotFound | SessionError::Conflict(Conflict::Deleted)) => {
                 if self.cache.remove_if(&cached.session.id, cached.version) {
