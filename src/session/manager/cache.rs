@@ -50,6 +50,8 @@ struct State {
     sessions: HashMap<String, Cached>,
     /// Deleted here, and the store does not know yet.
     deleted: HashSet<String>,
+    /// Users all of whose sessions up to this time are ended, which the store does not know yet.
+    revoked: HashMap<String, DateTime<Utc>>,
     counted: usize,
     next_version: u64,
 }
@@ -114,7 +116,7 @@ impl Cache {
     /// the request began (`seen` is the version at that time).
     pub(super) fn put_synced(&self, session: Session, seen: Option<u64>) -> Option<Arc<Session>> {
         let mut state = self.lock();
-        if state.deleted.contains(&session.id) {
+        if state.deleted.contains(&session.id) || state.is_revoked(&session) {
             return None;
         }
         let version = state.version();
@@ -217,6 +219,25 @@ impl Cache {
         self.lock().deleted.iter().cloned().collect()
     }
 
+    /// Remembers that all sessions of a user up to now are ended, until the store knows.
+    pub(super) fn revoke(&self, user_id: &str) -> DateTime<Utc> {
+        let now = clock::utc_now();
+        self.lock().revoked.insert(user_id.to_owned(), now);
+        now
+    }
+
+    /// The store knows; unless the user was revoked once more since.
+    pub(super) fn forget_revoked(&self, user_id: &str, at: DateTime<Utc>) {
+        let mut state = self.lock();
+        if state.revoked.get(user_id) == Some(&at) {
+            state.revoked.remove(user_id);
+        }
+    }
+
+    pub(super) fn revoked(&self) -> Vec<(String, DateTime<Utc>)> {
+        self.lock().revoked.iter().map(|(user_id, at)| (user_id.clone(), *at)).collect()
+    }
+
     /// The copies that `wanted` picks.
     pub(super) fn filter(&self, wanted: impl Fn(&Cached) -> bool) -> Vec<Cached> {
         self.lock().sessions.values().filter(|cached| wanted(cached)).cloned().collect()
@@ -231,6 +252,10 @@ impl State {
     fn version(&mut self) -> u64 {
         self.next_version += 1;
         self.next_version
+    }
+
+    fn is_revoked(&self, session: &Session) -> bool {
+        self.revoked.get(&session.user_id).is_some_and(|at| session.created_at <= *at)
     }
 
     fn remove(&mut self, id: &str) -> Option<Cached> {

@@ -17,6 +17,7 @@ use super::workspace::Workspaces;
 use crate::breaker::{Admission, Breaker, BreakerState, Probe, Signal};
 use crate::clock;
 use cache::{Cache, Cached, Sync};
+use chrono::{DateTime, Utc};
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -210,6 +211,16 @@ impl SessionManager {
     pub async fn cleanup_session(&self, id: &str) -> Result<bool, SessionError> {
         self.0.cleanup(id).await
     }
+
+    /// Ends all sessions that a user has now, here and in the store ("log out everywhere"); answers how many are known to have been
+    /// ended. While the store is unavailable it is remembered: sessions from before this call do not come back, and those created
+    /// after it stay.
+    ///
+    /// # Errors
+    /// What the store answers, except that it is unavailable.
+    pub async fn delete_user_sessions(&self, user_id: &str) -> Result<usize, SessionError> {
+        self.0.delete_user(user_id).await
+    }
 }
 
 impl Inner {
@@ -344,6 +355,37 @@ impl Inner {
             Some(user_id) => self.workspaces.remove(&user_id, id).map(|()| existed),
             None => Ok(existed),
         }
+    }
+
+    async fn delete_user(&self, user_id: &str) -> Result<usize, SessionError> {
+        let at = self.cache.revoke(user_id);
+        let mut ended = 0;
+        for cached in self.cache.filter(|cached| cached.session.user_id == user_id && cached.session.created_at <= at) {
+            ended += usize::from(self.cleanup(&cached.session.id).await?);
+        }
+        match (self.ready().await, self.attached()) {
+            (Some(attached), _) => match attached.ask(self.delete_revoked(&attached, user_id, at)).await {
+                Ok(deleted) => ended += deleted,
+                Err(error) => tolerate(error)?,
+            },
+            (None, Some(_)) => {}
+            (None, None) => self.cache.forget_revoked(user_id, at),
+        }
+        Ok(ended)
+    }
+
+    /// Deletes in the store what a user had at that time.
+    async fn delete_revoked(&self, attached: &Attached, user_id: &str, at: DateTime<Utc>) -> Result<usize, SessionError> {
+        let mut deleted = 0;
+        for session in attached.store.list_sessions(user_id).await?.iter().filter(|session| session.created_at <= at) {
+            if attached.store.delete_loaded(session).await? {
+                self.remove_workspace(user_id, &session.id);
+                self.events.send(EventKind::Deleted, &session.id);
+                deleted += 1;
+            }
+        }
+        self.cache.forget_revoked(user_id, at);
+        Ok(deleted)
     }
 
     /// Deletes in the store; finds out whose session it was.

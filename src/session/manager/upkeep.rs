@@ -36,6 +36,8 @@ pub struct Pending {
     pub touched: usize,
     /// Sessions that were deleted.
     pub deleted: usize,
+    /// Users all of whose sessions were ended.
+    pub revoked: usize,
 }
 
 impl SessionManager {
@@ -55,7 +57,8 @@ impl SessionManager {
 
     /// What the store has not been told yet.
     pub fn pending(&self) -> Pending {
-        let mut pending = Pending { deleted: self.0.cache.buried().len(), ..Pending::default() };
+        let (deleted, revoked) = (self.0.cache.buried().len(), self.0.cache.revoked().len());
+        let mut pending = Pending { deleted, revoked, ..Pending::default() };
         for cached in self.0.cache.filter(|cached| cached.sync != Sync::Clean || cached.offline.is_some()) {
             match cached.sync {
                 Sync::New => pending.new += 1,
@@ -81,7 +84,7 @@ impl SessionManager {
     /// Drops copies of sessions that were not used for `max_idle` from memory; answers how many. Redis keeps them, and what it does
     /// not have yet stays.
     pub fn cleanup_inactive_sessions(&self, max_idle: Duration) -> usize {
-        let idle = self.0.cache.filter(|cached| cached.sync == Sync::Clean && cached.idle() >= max_idle);
+        let idle = self.0.cache.filter(|cached| cached.sync == Sync::Clean && cached.offline.is_none() && cached.idle() >= max_idle);
         let dropped = idle.iter().filter(|cached| self.0.cache.remove_if(&cached.session.id, cached.version));
         dropped.inspect(|cached| self.0.events.send(EventKind::Evicted, &cached.session.id)).count()
     }
@@ -148,6 +151,9 @@ impl SessionManager {
 impl Inner {
     async fn flush(&self, attached: &Attached) -> Result<Flushed, SessionError> {
         let mut flushed = Flushed::default();
+        for (user_id, at) in self.cache.revoked() {
+            flushed.deleted += self.delete_revoked(attached, &user_id, at).await?;
+        }
         let buried = self.cache.buried();
         for (id, result) in attached.store.batch_delete_sessions(&buried).await.iter() {
             match result {

@@ -177,6 +177,24 @@ async fn what_was_changed_or_deleted_elsewhere_meanwhile_stands() {
 }
 
 #[tokio::test]
+async fn logged_out_everywhere_in_an_outage_is_logged_out_after_it() {
+    let node = node(at_once()).await;
+    let held = create(&node).await;
+    let unknown = Session::new("user", "org");
+    node.elsewhere.store_session(&unknown).await.unwrap();
+    node.gate.set(Way::Cut);
+    assert_eq!(node.manager.delete_user_sessions("user").await.unwrap(), 1, "the one it knows of");
+    let new = create(&node).await;
+    assert!(matches!(node.manager.get_session(&held.id).await, Err(SessionError::NotFound)));
+    node.gate.set(Way::Open);
+    assert!(matches!(node.manager.get_session(&unknown.id).await, Err(SessionError::NotFound)));
+    assert_eq!(ids(&node).await, [new.id.clone()]);
+    assert_eq!(node.manager.pending(), Pending::default());
+    assert_eq!(node.manager.delete_user_sessions("user").await.unwrap(), 1);
+    assert!(ids(&node).await.is_empty());
+}
+
+#[tokio::test]
 async fn deadlines_stay_where_they_were() {
     let node = node(at_once()).await;
     node.gate.set(Way::Cut);
