@@ -34,3 +34,22 @@ fn quickstart_shows_the_wire_and_no_token() {
     }
     assert!(!text.contains("local-token") && !text.contains("Bearer"), "{text}");
 }
+
+#[test]
+fn an_outage_loses_nothing() {
+    let output = example("outage").output().unwrap();
+    let (text, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success(), "{text}\n{errors}");
+    for part in [
+        "the store works: false",
+        "a list of 2 took",
+        "unavailable, not \"not found\"",
+        "new: 1, changed: 1, touched: 0, deleted: 1",
+        "new: 0, changed: 0, touched: 0, deleted: 0",
+        "Redis has 2 sessions",
+        "the update arrived: true",
+        "the ended one came back: false",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing in:\n{text}");
+    }
+}
