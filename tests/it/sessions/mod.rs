@@ -4,3 +4,7 @@
 mod conformance;
 /// The manager through outages: what is written after them, and what is not.
 mod outage;
+/// What is in Redis: records and indexes shared with other services.
+mod stored;
+/// Requests per operation, and reads that write nothing.
+mod wire;

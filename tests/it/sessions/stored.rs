@@ -1,0 +1,273 @@
+use crate::support::redis::Redis;
+use crate::support::rest;
+use redis_rest::cmd::Ttl;
+use redis_rest::server::RunningServer;
+use redis_rest::session::{Conflict, IndexLayout, RedisSessionStore, Session, SessionError, SessionStore};
+use redis_rest::{Client, cmd};
+use std::time::Duration;
+
+const RECORDS: &str = include_str!("../../fixtures/go-sessions.jsonl");
+const HOUR: Duration = Duration::from_secs(3600);
+const INDEX: &str = "user_sessions:user-123";
+
+/// A real Redis behind a REST server, and what has to stay alive for it.
+struct Setup {
+    client: Client,
+    store: RedisSessionStore,
+    _redis: Redis,
+    _server: RunningServer,
+}
+
+async fn setup() -> Option<Setup> {
+    let redis = Redis::start()?;
+    let server = rest::serve(redis.backend().await).await;
+    let client = rest::client(&server);
+    let store = RedisSessionStore::new(client.clone(), HOUR);
+    Some(Setup { client, store, _redis: redis, _server: server })
+}
+
+fn records() -> Vec<(String, &'static str)> {
+    RECORDS.lines().map(|line| (Session::from_json(line).unwrap().id, line)).collect()
+}
+
+impl Setup {
+    /// Records and index as the other service writes them.
+    async fn put_records(&self) {
+        let ids: Vec<_> = records().into_iter().map(|(id, _)| id).collect();
+        for (id, line) in records() {
+            self.client.set(format!("session:{id}"), line).ex(HOUR).await.unwrap();
+        }
+        self.client.set(INDEX, serde_json::to_string(&ids).unwrap()).await.unwrap();
+    }
+
+    async fn text(&self, key: &str) -> Option<String> {
+        self.client.get(key).await.unwrap()
+    }
+
+    fn session(&self) -> Session {
+        Session::new("user-123", "org-456")
+    }
+}
+
+#[tokio::test]
+async fn records_of_another_service_survive_retrieve_update_retrieve() {
+    let Some(setup) = setup().await else { return };
+    setup.put_records().await;
+    assert_eq!(setup.store.list_sessions("user-123").await.unwrap().len(), 2);
+    for (id, line) in records() {
+        let key = format!("session:{id}");
+        let session = setup.store.retrieve_session(&id).await.unwrap();
+        setup.store.update_session(&session).await.unwrap();
+        assert_eq!(setup.text(&key).await.as_deref(), Some(line), "unchanged to the letter");
+        let mut changed = setup.store.retrieve_session(&id).await.unwrap();
+        changed.org_id = "org-789".into();
+        setup.store.update_session(&changed).await.unwrap();
+        assert_eq!(setup.text(&key).await, Some(line.replace("org-456", "org-789")), "nothing but the change");
+        assert_eq!(setup.store.retrieve_session(&id).await.unwrap(), changed);
+    }
+}
+
+#[tokio::test]
+async fn indexes_of_others_are_edited_as_text() {
+    let Some(setup) = setup().await else { return };
+    let session = setup.session();
+    for (before, stored, deleted) in [
+        ("[]", r#"["ID"]"#, None),
+        ("null", r#"["ID"]"#, None),
+        ("", r#"["ID"]"#, None),
+        (r#"["a"]"#, r#"["a","ID"]"#, Some(r#"["a"]"#)),
+        ("[ \"a\" ,\n \"b\" ]\n", "[ \"a\" ,\n \"b\" ,\"ID\"]", Some("[ \"a\" ,\n \"b\" ]")),
+        (r#"["q\"uote","ID","b"]"#, r#"["q\"uote","ID","b"]"#, Some(r#"["q\"uote","b"]"#)),
+        (r#"["ID","ID","b"]"#, r#"["ID","ID","b"]"#, Some(r#"["b"]"#)),
+    ] {
+        let with_id = |text: &str| text.replace("ID", &session.id);
+        setup.client.set(INDEX, with_id(before)).await.unwrap();
+        setup.store.store_session(&session).await.unwrap();
+        assert_eq!(setup.text(INDEX).await, Some(with_id(stored)), "{before:?}");
+        setup.store.delete_loaded(&session).await.unwrap();
+        let after = setup.text(INDEX).await.map(|text| text.replace(' ', "").replace('\n', ""));
+        assert_eq!(after, deleted.map(|text| text.replace(' ', "").replace('\n', "")), "{before:?}");
+        setup.client.del([format!("session_gone:{}", session.id)]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_index_that_is_none_is_left_alone_and_nothing_is_written() {
+    let Some(setup) = setup().await else { return };
+    let session = setup.session();
+    setup.client.set(INDEX, "{\"no\":\"array\"}").await.unwrap();
+    assert!(matches!(setup.store.store_session(&session).await, Err(SessionError::Corrupt { field: "index" })));
+    assert!(matches!(setup.store.list_sessions("user-123").await, Err(SessionError::Corrupt { field: "index" })));
+    assert_eq!(setup.text(INDEX).await.as_deref(), Some("{\"no\":\"array\"}"));
+    let other = setup.store.clone().index_layout(IndexLayout::SortedSet);
+    assert!(matches!(other.store_session(&session).await, Err(SessionError::IndexLayout)));
+    assert!(matches!(other.list_sessions("user-123").await, Err(SessionError::IndexLayout)));
+    assert!(!setup.store.exists(&session.id).await.unwrap(), "record and index, or neither");
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_told_counted_and_never_cleaned_up() {
+    let Some(setup) = setup().await else { return };
+    setup.put_records().await;
+    let [(broken, line), (foreign, _)] = records().try_into().unwrap();
+    let key = format!("session:{broken}");
+    let text = line.replace("\"system_prompt\":\"", "\"system_prompt\":7,\"x\":\"");
+    setup.client.set(&key, &text).await.unwrap();
+    let other = setup.text(&format!("session:{foreign}")).await.unwrap().replace("user-123", "somebody");
+    setup.client.set(format!("session:{foreign}"), other).await.unwrap();
+    assert!(matches!(setup.store.retrieve_session(&broken).await, Err(SessionError::Corrupt { field: "system_prompt" })));
+    let list = setup.store.list_sessions("user-123").await.unwrap();
+    assert_eq!((list.len(), list.corrupt), (0, 2), "one cannot be read, one is another user's");
+    assert_eq!(setup.store.cleanup_expired_sessions("user-123").await.unwrap(), 0);
+    assert_eq!(setup.text(&key).await, Some(text));
+    assert!(setup.store.delete_session(&broken).await.unwrap(), "deleted when asked for");
+    assert_eq!(setup.text(&key).await, None);
+}
+
+#[tokio::test]
+async fn the_index_lives_as_long_as_its_longest_session() {
+    let Some(setup) = setup().await else { return };
+    let left = async || match setup.client.ttl(INDEX).await.unwrap() {
+        Ttl::Expires(left) => left,
+        other => panic!("{other:?}"),
+    };
+    let short = RedisSessionStore::new(setup.client.clone(), HOUR / 2);
+    short.store_session(&setup.session()).await.unwrap();
+    assert!(left().await <= HOUR / 2);
+    let long = setup.session();
+    setup.store.store_session(&long).await.unwrap();
+    assert!(left().await > HOUR / 2, "extended");
+    short.store_session(&setup.session()).await.unwrap();
+    assert!(left().await > HOUR / 2, "never shortened");
+    setup.store.set_ttl_loaded(&long, 2 * HOUR).await.unwrap();
+    assert!(left().await > HOUR);
+    setup.client.persist(INDEX).await.unwrap();
+    setup.store.store_session(&setup.session()).await.unwrap();
+    assert_eq!(setup.client.ttl(INDEX).await.unwrap(), Ttl::Persistent, "one without a deadline is left so");
+}
+
+#[tokio::test]
+async fn no_script_rewrites_session_json() {
+    let Some(setup) = setup().await else { return };
+    let line = r#"{"id":"odd","user_id":"user-123","created_at":"2025-01-15T10:30:00Z","last_active_at":"2025-01-15T10:30:00Z","n":9007199254740993,"e":[],"o":{},"z":null,"f":1.0}"#;
+    setup.client.set("session:odd", line).ex(HOUR).await.unwrap();
+    setup.client.set(INDEX, "[\"odd\"]").await.unwrap();
+    let session = setup.store.retrieve_session("odd").await.unwrap();
+    setup.store.update_session(&session).await.unwrap();
+    setup.store.compare_and_update(&session).await.unwrap();
+    setup.store.touch_loaded(&session, true).await.unwrap();
+    setup.store.set_ttl_loaded(&session, HOUR).await.unwrap();
+    setup.store.store_session(&session).await.unwrap();
+    setup.store.cleanup_expired_sessions("user-123").await.unwrap();
+    assert_eq!(setup.text("session:odd").await.as_deref(), Some(line));
+}
+
+#[tokio::test]
+async fn a_deleted_id_is_kept_back_for_a_minute() {
+    let Some(setup) = setup().await else { return };
+    let session = setup.session();
+    setup.store.store_session(&session).await.unwrap();
+    setup.store.delete_session(&session.id).await.unwrap();
+    let mark = format!("session_gone:{}", session.id);
+    assert!(matches!(setup.client.ttl(&mark).await.unwrap(), Ttl::Expires(left) if left <= Duration::from_secs(60)));
+    assert!(matches!(setup.store.store_session(&session).await, Err(SessionError::Conflict(Conflict::Deleted))));
+    setup.client.del([mark]).await.unwrap();
+    setup.store.store_session(&session).await.unwrap();
+}
+
+#[tokio::test]
+async fn many_writers_of_one_session_lose_nothing() {
+    let Some(setup) = setup().await else { return };
+    let session = setup.session();
+    setup.store.store_session(&session).await.unwrap();
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let (store, id) = (RedisSessionStore::new(setup.client.clone(), HOUR), session.id.clone());
+            tokio::spawn(async move {
+                let mut done = 0;
+                while done < 5 {
+                    let change = |session: &mut Session| {
+                        let count = session.metadata.get::<u32>("count").unwrap().unwrap_or_default();
+                        session.metadata.insert("count", count + 1).unwrap();
+                    };
+                    match store.modify(&id, change).await {
+                        Ok(_) => done += 1,
+                        // Others kept writing: it did not happen, so it is tried again.
+                        Err(SessionError::Conflict(Conflict::Changed)) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let counted = setup.store.retrieve_session(&session.id).await.unwrap();
+    assert_eq!(counted.metadata.get::<u32>("count").unwrap(), Some(40));
+    assert!(matches!(setup.store.modify("none", |_| {}).await, Err(SessionError::NotFound)));
+}
+
+#[tokio::test]
+async fn nothing_passes_the_absolute_lifetime() {
+    let Some(setup) = setup().await else { return };
+    let store = setup.store.clone().max_lifetime(2 * HOUR);
+    let mut session = setup.session();
+    session.created_at -= HOUR + HOUR / 2;
+    store.store_session(&session).await.unwrap();
+    let left = async || match setup.client.ttl(format!("session:{}", session.id)).await.unwrap() {
+        Ttl::Expires(left) => left,
+        other => panic!("{other:?}"),
+    };
+    assert!(left().await <= HOUR / 2);
+    store.touch(&session.id).await.unwrap();
+    store.set_ttl(&session.id, 5 * HOUR).await.unwrap();
+    assert!(left().await <= HOUR / 2);
+    let mut over = setup.session();
+    over.created_at -= 3 * HOUR;
+    store.store_session(&over).await.unwrap();
+    let key = format!("session:{}", over.id);
+    while setup.client.exists([&key]).await.unwrap() > 0 {
+        assert!(matches!(setup.client.ttl(&key).await.unwrap(), Ttl::Missing | Ttl::Expires(_)));
+    }
+}
+
+#[tokio::test]
+async fn an_index_moves_between_its_layouts() {
+    let Some(setup) = setup().await else { return };
+    let json = setup.store.clone();
+    let sorted = setup.store.clone().index_layout(IndexLayout::SortedSet);
+    let sessions: Vec<_> = (0..5).map(|_| setup.session()).collect();
+    json.batch_store_sessions(&sessions).await.ok().unwrap();
+    json.set_ttl_loaded(&sessions[4], 2 * HOUR).await.unwrap();
+    setup.client.del([format!("session:{}", sessions[0].id)]).await.unwrap();
+    assert!(!json.migrate_index("user-123").await.unwrap(), "it is a JSON array already");
+    assert!(sorted.migrate_index("user-123").await.unwrap());
+    assert!(!sorted.migrate_index("user-123").await.unwrap());
+    let scores: Vec<(String, f64)> = setup.client.zrange(INDEX, 0, -1).with_scores().await.unwrap();
+    assert_eq!(scores.len(), 4, "the one that is gone is left behind");
+    assert_eq!(scores[3].0, sessions[4].id, "by deadline");
+    let now: (u64, u64) = setup.client.time().await.unwrap();
+    let wanted = now.0 as f64 * 1000.0 + 2.0 * HOUR.as_millis() as f64;
+    assert!((scores[3].1 - wanted).abs() < 60_000.0);
+    assert!(matches!(setup.client.ttl(INDEX).await.unwrap(), Ttl::Expires(left) if left > HOUR));
+    assert_eq!(sorted.list_sessions("user-123").await.unwrap().len(), 4);
+    assert!(json.migrate_index("user-123").await.unwrap());
+    assert_eq!(json.list_sessions("user-123").await.unwrap().len(), 4);
+    assert!(matches!(setup.client.ttl(INDEX).await.unwrap(), Ttl::Expires(left) if left > HOUR));
+    assert!(!sorted.migrate_index("nobody").await.unwrap());
+}
+
+#[tokio::test]
+async fn a_read_that_fails_during_a_list_drops_nothing() {
+    let Some(setup) = setup().await else { return };
+    setup.put_records().await;
+    let before = setup.text(INDEX).await;
+    // A key of another type makes the read of that record fail.
+    let (id, _) = &records()[0];
+    setup.client.del([format!("session:{id}")]).await.unwrap();
+    setup.client.run::<i64>(cmd("LPUSH").arg(format!("session:{id}")).arg("x")).await.unwrap();
+    let list = setup.store.list_sessions("user-123").await;
+    assert!(list.is_err() || list.is_ok_and(|list| list.len() == 1));
+    assert_eq!(setup.text(INDEX).await, before);
+}
