@@ -2,6 +2,8 @@
 
 /// The conformance cases on every store and both index layouts.
 mod conformance;
+/// Random histories against a model, and many tasks at once.
+mod model;
 /// The manager through outages: what is written after them, and what is not.
 mod outage;
 /// What is in Redis: records and indexes shared with other services.

@@ -1,0 +1,361 @@
+use crate::support::redis::Redis;
+use proptest::prelude::*;
+use redis_rest::Client;
+use redis_rest::backend::memory::MemoryBackend;
+use redis_rest::session::{Conflict, InMemorySessionStore, IndexLayout, RedisSessionStore, Session, SessionError, SessionStore, Touched};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Sessions 0, 2, 4 are of one user, the others of another.
+const IDS: usize = 6;
+/// Time passes in sevens, and no time to live (nor the minute for which deletes are remembered) is a multiple of seven: so the
+/// model never has to say what happens within the milliseconds that a test takes.
+const STEP: u64 = 7;
+const TTLS: [u64; 3] = [10, 31, 101];
+const GONE_FOR: u64 = 60;
+
+#[derive(Clone, Debug)]
+enum Op {
+    Store {
+        id: usize,
+        by: usize,
+    },
+    Create {
+        id: usize,
+        by: usize,
+    },
+    BatchStore {
+        ids: BTreeSet<usize>,
+        by: usize,
+    },
+    Update {
+        id: usize,
+        by: usize,
+    },
+    /// `stale`: somebody else writes between read and write.
+    CompareAndUpdate {
+        id: usize,
+        by: usize,
+        stale: bool,
+    },
+    Delete {
+        id: usize,
+        by: usize,
+        loaded: bool,
+    },
+    BatchDelete {
+        ids: BTreeSet<usize>,
+        by: usize,
+    },
+    DeleteUser {
+        user: usize,
+        by: usize,
+    },
+    SetTtl {
+        id: usize,
+        by: usize,
+        ttl: usize,
+    },
+    Touch {
+        id: usize,
+        by: usize,
+        automatic: bool,
+    },
+    Cleanup {
+        user: usize,
+        by: usize,
+    },
+    Pass {
+        steps: u64,
+    },
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let (id, by, user) = (0..IDS, 0..TTLS.len(), 0..2_usize);
+    let ids = proptest::collection::btree_set(0..IDS, 0..IDS);
+    prop_oneof![
+        3 => (id.clone(), by.clone()).prop_map(|(id, by)| Op::Store { id, by }),
+        1 => (id.clone(), by.clone()).prop_map(|(id, by)| Op::Create { id, by }),
+        1 => (ids.clone(), by.clone()).prop_map(|(ids, by)| Op::BatchStore { ids, by }),
+        2 => (id.clone(), by.clone()).prop_map(|(id, by)| Op::Update { id, by }),
+        1 => (id.clone(), by.clone(), any::<bool>()).prop_map(|(id, by, stale)| Op::CompareAndUpdate { id, by, stale }),
+        2 => (id.clone(), by.clone(), any::<bool>()).prop_map(|(id, by, loaded)| Op::Delete { id, by, loaded }),
+        1 => (ids, by.clone()).prop_map(|(ids, by)| Op::BatchDelete { ids, by }),
+        1 => (user.clone(), by.clone()).prop_map(|(user, by)| Op::DeleteUser { user, by }),
+        2 => (id.clone(), by.clone(), 0..TTLS.len()).prop_map(|(id, by, ttl)| Op::SetTtl { id, by, ttl }),
+        2 => (id, by.clone(), any::<bool>()).prop_map(|(id, by, automatic)| Op::Touch { id, by, automatic }),
+        1 => (user, by).prop_map(|(user, by)| Op::Cleanup { user, by }),
+        3 => (1..9_u64).prop_map(|steps| Op::Pass { steps }),
+    ]
+}
+
+#[derive(Clone, Debug)]
+struct Live {
+    prompt: String,
+    deadline: u64,
+    pinned: bool,
+}
+
+/// What should be, in seconds since the start.
+#[derive(Default)]
+struct Model {
+    now: u64,
+    live: BTreeMap<usize, Live>,
+    gone: BTreeMap<usize, u64>,
+    writes: u64,
+}
+
+impl Model {
+    fn prompt(&mut self) -> String {
+        self.writes += 1;
+        format!("write {}", self.writes)
+    }
+
+    fn pass(&mut self, seconds: u64) {
+        self.now += seconds;
+        let now = self.now;
+        self.live.retain(|_, live| live.deadline > now);
+        self.gone.retain(|_, until| *until > now);
+    }
+
+    fn store(&mut self, id: usize, by: usize, prompt: String, create: bool) -> Result<(), Conflict> {
+        if self.gone.contains_key(&id) {
+            return Err(Conflict::Deleted);
+        }
+        if create && self.live.contains_key(&id) {
+            return Err(Conflict::Exists);
+        }
+        self.live.insert(id, Live { prompt, deadline: self.now + TTLS[by], pinned: false });
+        Ok(())
+    }
+
+    fn delete(&mut self, id: usize) -> bool {
+        self.gone.insert(id, self.now + GONE_FOR);
+        self.live.remove(&id).is_some()
+    }
+
+    fn of(&self, user: usize) -> Vec<usize> {
+        self.live.keys().copied().filter(|id| id % 2 == user).collect()
+    }
+}
+
+/// Stores with different default times to live on the same data, and how to move their clock.
+struct World {
+    stores: Vec<Arc<dyn SessionStore>>,
+    advance: Box<dyn Fn(Duration)>,
+}
+
+fn session(id: usize, prompt: &str) -> Session {
+    let mut session = Session::with_id(format!("session-{id}"), format!("user-{}", id % 2), "org");
+    session.system_prompt = prompt.into();
+    session
+}
+
+fn conflict<T>(result: Result<T, SessionError>) -> Result<T, Conflict> {
+    result.map_err(|error| match error {
+        SessionError::Conflict(conflict) => conflict,
+        other => panic!("{other}"),
+    })
+}
+
+async fn run(world: &World, ops: &[Op]) {
+    let mut model = Model::default();
+    for op in ops {
+        step(world, &mut model, op).await;
+        check(world, &model, op).await;
+    }
+}
+
+async fn step(world: &World, model: &mut Model, op: &Op) {
+    let store = |by: &usize| &world.stores[*by];
+    match op {
+        Op::Store { id, by } | Op::Create { id, by } => {
+            let (prompt, create) = (model.prompt(), matches!(op, Op::Create { .. }));
+            let new = session(*id, &prompt);
+            let result = if create { store(by).create_session(&new).await } else { store(by).store_session(&new).await };
+            assert_eq!(conflict(result), model.store(*id, *by, prompt, create), "{op:?}");
+        }
+        Op::BatchStore { ids, by } => {
+            let prompt = model.prompt();
+            let sessions: Vec<_> = ids.iter().map(|id| session(*id, &prompt)).collect();
+            let outcome = store(by).batch_store_sessions(&sessions).await;
+            for (id, (_, result)) in ids.iter().zip(outcome.iter()) {
+                assert_eq!(conflict(result.clone()), model.store(*id, *by, prompt.clone(), false), "{op:?}");
+            }
+        }
+        Op::Update { id, by } => {
+            let prompt = model.prompt();
+            let result = store(by).update_session(&session(*id, &prompt)).await;
+            assert_eq!(result.is_ok(), model.live.contains_key(id), "{op:?}");
+            model.live.entry(*id).and_modify(|live| live.prompt = prompt);
+        }
+        Op::CompareAndUpdate { id, by, stale } => {
+            let Ok(mut read) = store(by).retrieve_session(&format!("session-{id}")).await else { return };
+            if *stale {
+                let prompt = model.prompt();
+                store(&0).update_session(&session(*id, &prompt)).await.unwrap();
+                model.live.entry(*id).and_modify(|live| live.prompt = prompt);
+            }
+            let prompt = model.prompt();
+            read.system_prompt = prompt.clone();
+            let wanted = if *stale { Err(Conflict::Changed) } else { Ok(()) };
+            assert_eq!(conflict(store(by).compare_and_update(&read).await), wanted, "{op:?}");
+            if !stale {
+                model.live.entry(*id).and_modify(|live| live.prompt = prompt);
+            }
+        }
+        Op::Delete { id, by, loaded } => {
+            let known = session(*id, "");
+            let existed = if *loaded { store(by).delete_loaded(&known).await } else { store(by).delete_session(&known.id).await };
+            assert_eq!(existed.unwrap(), model.delete(*id), "{op:?}");
+        }
+        Op::BatchDelete { ids, by } => {
+            let names: Vec<_> = ids.iter().map(|id| format!("session-{id}")).collect();
+            store(by).batch_delete_sessions(&names).await.ok().unwrap();
+            ids.iter().for_each(|id| drop(model.delete(*id)));
+        }
+        Op::DeleteUser { user, by } => {
+            let ended = store(by).delete_user_sessions(&format!("user-{user}")).await.unwrap();
+            let ids = model.of(*user);
+            assert_eq!(ended, ids.len(), "{op:?}");
+            // Whether expired ids that were still listed got a mark too is nobody's business: now all have one.
+            for id in (0..IDS).filter(|id| id % 2 == *user) {
+                model.delete(id);
+                assert!(!store(by).delete_session(&format!("session-{id}")).await.unwrap(), "{op:?}");
+            }
+        }
+        Op::SetTtl { id, by, ttl } => {
+            let result = store(by).set_ttl(&format!("session-{id}"), Duration::from_secs(TTLS[*ttl])).await;
+            assert_eq!(result.is_ok(), model.live.contains_key(id), "{op:?}");
+            let deadline = model.now + TTLS[*ttl];
+            model.live.entry(*id).and_modify(|live| (live.deadline, live.pinned) = (deadline, true));
+        }
+        Op::Touch { id, by, automatic } => {
+            let result = store(by).touch_loaded(&session(*id, ""), *automatic).await;
+            let deadline = model.now + TTLS[*by];
+            match model.live.get_mut(id) {
+                None => assert!(matches!(result, Err(SessionError::NotFound)), "{op:?}"),
+                Some(live) if live.pinned && *automatic => assert_eq!(result.unwrap(), Touched::Pinned, "{op:?}"),
+                Some(live) if live.deadline > deadline => assert_eq!(result.unwrap(), Touched::AlreadyLonger, "{op:?}"),
+                // At the same second, milliseconds decide.
+                Some(live) if live.deadline == deadline => drop(result.unwrap()),
+                Some(live) => {
+                    assert_eq!(result.unwrap(), Touched::Extended, "{op:?}");
+                    live.deadline = deadline;
+                }
+            }
+        }
+        Op::Cleanup { user, by } => {
+            store(by).cleanup_expired_sessions(&format!("user-{user}")).await.unwrap();
+            assert_eq!(store(by).cleanup_expired_sessions(&format!("user-{user}")).await.unwrap(), 0, "{op:?}");
+        }
+        Op::Pass { steps } => {
+            (world.advance)(Duration::from_secs(steps * STEP));
+            model.pass(steps * STEP);
+        }
+    }
+}
+
+/// Every session that should be is there and listed, and no other.
+async fn check(world: &World, model: &Model, op: &Op) {
+    for user in 0..2 {
+        let list = world.stores[1].list_sessions(&format!("user-{user}")).await.unwrap();
+        assert_eq!(list.corrupt, 0);
+        let found: BTreeMap<_, _> = list.into_iter().map(|session| (session.id, session.system_prompt)).collect();
+        let wanted: BTreeMap<_, _> =
+            model.of(user).into_iter().map(|id| (format!("session-{id}"), model.live[&id].prompt.clone())).collect();
+        assert_eq!(found, wanted, "after {op:?}");
+    }
+    for id in 0..IDS {
+        assert_eq!(world.stores[2].exists(&format!("session-{id}")).await.unwrap(), model.live.contains_key(&id), "after {op:?}");
+    }
+}
+
+fn over_engine(layout: IndexLayout) -> World {
+    let engine = MemoryBackend::new();
+    let client = Client::from_backend(engine.clone());
+    let store = |ttl: &u64| -> Arc<dyn SessionStore> {
+        Arc::new(RedisSessionStore::new(client.clone(), Duration::from_secs(*ttl)).index_layout(layout))
+    };
+    World { stores: TTLS.iter().map(store).collect(), advance: Box::new(move |time| engine.advance(time)) }
+}
+
+fn in_memory() -> World {
+    let store = InMemorySessionStore::new(Duration::from_secs(1));
+    let handle = |ttl: &u64| -> Arc<dyn SessionStore> { Arc::new(store.with_default_ttl(Duration::from_secs(*ttl))) };
+    World { stores: TTLS.iter().map(handle).collect(), advance: Box::new(move |time| store.advance(time)) }
+}
+
+/// Runs random histories; a failing one is made short and printed, with the seed that finds it again.
+fn check_histories(cases: u32, world: impl Fn() -> World) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    proptest!(config, |(ops in proptest::collection::vec(op(), 1..40))| {
+        runtime.block_on(run(&world(), &ops));
+    });
+}
+
+#[test]
+fn random_histories_on_the_engine_with_a_json_index() {
+    check_histories(40, || over_engine(IndexLayout::JsonArray));
+}
+
+#[test]
+fn random_histories_on_the_engine_with_a_sorted_set() {
+    check_histories(40, || over_engine(IndexLayout::SortedSet));
+}
+
+#[test]
+fn random_histories_in_memory() {
+    check_histories(100, in_memory);
+}
+
+/// Many tasks at once on a real Redis: whatever their order was, every session is listed, and none that is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn concurrent_histories_on_redis() {
+    let Some(redis) = Redis::start() else { return };
+    let client = Client::from_backend(redis.backend().await);
+    for layout in [IndexLayout::JsonArray, IndexLayout::SortedSet] {
+        let prefix = format!("{layout:?}");
+        let seed = seed();
+        println!("seed {seed}");
+        let tasks: Vec<_> = (0..8_u64)
+            .map(|task| {
+                let store = RedisSessionStore::new(client.clone(), Duration::from_secs(3600)).index_layout(layout);
+                let prefix = prefix.clone();
+                tokio::spawn(async move {
+                    let mut random = seed.wrapping_add(task.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+                    for _ in 0..150 {
+                        // xorshift: a sequence of its own for each task, and the same for the same seed.
+                        random ^= random << 13;
+                        random ^= random >> 7;
+                        random ^= random << 17;
+                        let session = Session::with_id(format!("{prefix}-{}", random % 40), &prefix, "org");
+                        match random >> 32 & 7 {
+                            0..=2 => drop(store.store_session(&session).await),
+                            3 => drop(store.update_session(&session).await),
+                            4 => drop(store.touch_loaded(&session, true).await),
+                            5 => drop(store.delete_session(&session.id).await),
+                            6 => drop(store.set_ttl(&session.id, Duration::from_millis(random % 3)).await),
+                            _ => drop(store.cleanup_expired_sessions(&prefix).await),
+                        }
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let store = RedisSessionStore::new(client.clone(), Duration::from_secs(3600)).index_layout(layout);
+        store.cleanup_expired_sessions(&prefix).await.unwrap();
+        let listed: BTreeSet<String> = store.list_sessions(&prefix).await.unwrap().into_iter().map(|session| session.id).collect();
+        let keys: Vec<String> = client.keys(format!("session:{prefix}-*")).await.unwrap();
+        let stored: BTreeSet<String> = keys.iter().map(|key| key.trim_start_matches("session:").to_owned()).collect();
+        assert_eq!(listed, stored, "{layout:?}, seed {seed}");
+    }
+}
+
+fn seed() -> u64 {
+    u64::from(std::process::id()) << 32 | 0x5EED
+}
