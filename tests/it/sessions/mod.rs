@@ -2,10 +2,14 @@
 
 /// The conformance cases on every store and both index layouts.
 mod conformance;
+/// The manager: cache, limits, sync modes, touches, workspaces, events.
+mod manager;
 /// Random histories against a model, and many tasks at once.
 mod model;
 /// The manager through outages: what is written after them, and what is not.
 mod outage;
+/// A store that counts, fails and waits when told to.
+mod scripted;
 /// What is in Redis: records and indexes shared with other services.
 mod stored;
 /// Requests per operation, and reads that write nothing.
