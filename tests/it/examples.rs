@@ -53,3 +53,25 @@ fn an_outage_loses_nothing() {
         assert!(text.contains(part), "{part:?} is missing in:\n{text}");
     }
 }
+
+#[test]
+fn sessions_shows_every_part_of_the_store() {
+    let output = example("sessions").output().unwrap();
+    let (text, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success(), "{text}\n{errors}");
+    for part in [
+        "basic set-up: created, persisted: true",
+        "direct use: 1 listed; exists after the delete: false",
+        "batches: three stored and deleted, all well: true",
+        "migration: in Redis before it was asked for: false, after: true",
+        "times to live: default 43200s, and a touch finds it AlreadyLonger",
+        "sync Off: a session of another instance is found: false",
+        "sync OnAccess: a session of another instance is found: true",
+        "errors: session not found",
+        "errors: created in memory; persisted: false",
+        "monitoring: healthy: true",
+        "several instances: created here, found there: true",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing in:\n{text}");
+    }
+}

@@ -1,5 +1,7 @@
 //! Sessions.
 
+/// The table of what the original promises names tests that exist.
+mod checklist;
 /// The conformance cases on every store and both index layouts.
 mod conformance;
 /// The manager: cache, limits, sync modes, touches, workspaces, events.

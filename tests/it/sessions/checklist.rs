@@ -1,0 +1,35 @@
+use std::path::Path;
+
+/// Every test that the table names exists.
+#[test]
+fn every_test_that_the_table_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let table = std::fs::read_to_string(root.join("docs/sessions.md")).unwrap();
+    let mut code = String::new();
+    for dir in ["tests", "src"] {
+        collect(&root.join(dir), &mut code);
+    }
+    let rows: Vec<_> = table.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() > 40, "the table is there");
+    let named: Vec<&str> = rows.iter().map(|row| row.rsplit('|').nth(1).unwrap()).flat_map(ticked).collect();
+    assert!(named.len() >= rows.len(), "every row names a test");
+    let prose = table.rsplit("\n\n").next().unwrap();
+    for name in named.into_iter().chain(ticked(prose)) {
+        assert!(code.contains(&format!("fn {name}(")), "{name} does not exist");
+    }
+}
+
+fn ticked(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+fn collect(dir: &Path, code: &mut String) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, code);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            code.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+}
