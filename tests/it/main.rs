@@ -12,6 +12,8 @@ mod conformance;
 mod examples;
 /// Exactly once, hedged reads, read your writes.
 mod once;
+/// Retries: what goes again, what does not, and what that adds up to.
+mod retries;
 /// The server as a program: stopping, access, encodings, refused commands.
 mod server;
 /// The session stores and the manager, over every backend.

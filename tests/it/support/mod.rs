@@ -1,5 +1,6 @@
 //! What several test modules need.
 
+pub mod proxy;
 pub mod raw;
 pub mod redis;
 pub mod rest;
