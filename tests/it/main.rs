@@ -10,6 +10,8 @@ mod cli;
 mod conformance;
 /// The examples, run as a newcomer runs them.
 mod examples;
+/// Retries: the decision, and what becomes of data when replies are lost.
+mod retries;
 /// The server as a program: stopping, access, encodings, refused commands.
 mod server;
 /// The session stores and the manager, over every backend.

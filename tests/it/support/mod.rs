@@ -3,3 +3,4 @@
 pub mod raw;
 pub mod redis;
 pub mod rest;
+pub mod scripted;
