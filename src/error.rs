@@ -176,8 +176,11 @@ impl Error {
                     .iter()
                     .any(|start| text.starts_with(start))
         };
+        let writes = command.replay_safety() != crate::ReplaySafety::ReadOnly;
         match &self.0.server {
-            Some(server) if scripts && self.0.outcome == Outcome::NotApplied && !before(server) => self.with_outcome(Outcome::MaybeApplied),
+            Some(server) if writes && scripts && self.0.outcome == Outcome::NotApplied && !before(server) => {
+                self.with_outcome(Outcome::MaybeApplied)
+            }
             _ => self,
         }
     }

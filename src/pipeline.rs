@@ -207,7 +207,9 @@ impl Pipeline {
         match replies.as_slice() {
             // One failure of the way there is shared by all entries.
             [Err(first), rest @ ..] if first.server_error().is_none() && rest.iter().all(|reply| is_err_of(reply, first)) => {
-                Err(first.clone())
+                // It says of the whole what it says of the entry that is least sure.
+                let worst = replies.iter().filter_map(|reply| reply.as_ref().err()).find(|error| error.maybe_applied());
+                Err(worst.unwrap_or(first).clone())
             }
             _ => Ok(self.0.replies(replies)),
         }

@@ -255,9 +255,14 @@ impl<'a> Attempts<'a> {
             return None;
         }
         let wait = error.retry_after().unwrap_or_else(|| self.backoff());
+        // Until when the next attempt must have begun.
+        let latest = match class_of(error) {
+            Class::NeverSent => self.started.checked_add(self.connect_timeout).map_or(self.deadline, |limit| limit.min(self.deadline)),
+            _ => self.deadline,
+        };
         let in_time = clock::now()
             .checked_add(wait)
-            .is_some_and(|at| at < self.deadline && self.policy.max_elapsed.is_none_or(|most| at.duration_since(self.started) <= most));
+            .is_some_and(|at| at < latest && self.policy.max_elapsed.is_none_or(|most| at.duration_since(self.started) <= most));
         (in_time && self.policy.budget.spend()).then_some(wait)
     }
 

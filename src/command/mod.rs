@@ -6,7 +6,8 @@
 mod arg;
 mod declare;
 pub(crate) mod groups;
-mod safety;
+pub(crate) mod refuse;
+pub(crate) mod safety;
 mod typed;
 
 pub use arg::{ArgWriter, ToArg, ToArgs};

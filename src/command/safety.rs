@@ -1,6 +1,7 @@
 //! What sending a command twice would do. Decides whether a request whose reply was lost may be sent again.
 
 use super::Command;
+use std::collections::HashSet;
 
 /// What happens when a command that ran is sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,8 +77,10 @@ const READ_ONLY: &[&str] = &[
     "LRANGE",
     "MGET",
     "PEXPIRETIME",
+    "PFCOUNT",
     "PING",
     "PTTL",
+    "PUBSUB",
     "RANDOMKEY",
     "SCAN",
     "SCARD",
@@ -94,6 +97,7 @@ const READ_ONLY: &[&str] = &[
     "SUBSTR",
     "SUNION",
     "TIME",
+    "TOUCH",
     "TTL",
     "TYPE",
     "XINFO",
@@ -148,6 +152,10 @@ const IDEMPOTENT: &[&str] = &[
     "EXPIREAT",
 ];
 
+/// Writes whose source is another key. The destination is the first argument, for `BITOP` and no other the second.
+const STORING: &[&str] =
+    &["BITOP", "GEOSEARCHSTORE", "SDIFFSTORE", "SINTERSTORE", "SUNIONSTORE", "ZDIFFSTORE", "ZINTERSTORE", "ZRANGESTORE", "ZUNIONSTORE"];
+
 /// Writes with the same effect each time, whose second reply may differ.
 const EFFECT_IDEMPOTENT: &[&str] = &[
     "COPY",
@@ -170,10 +178,8 @@ const EFFECT_IDEMPOTENT: &[&str] = &[
     "PEXPIRE",
     "PFADD",
     "SADD",
-    "SETBIT",
     "SETNX",
     "SREM",
-    "TOUCH",
     "UNLINK",
     "XACK",
     "XDEL",
@@ -194,7 +200,7 @@ pub(super) fn classify(command: &Command) -> ReplaySafety {
     let has = |option: &str, from: usize| command.arguments().skip(from).any(|arg| arg.eq_ignore_ascii_case(option.as_bytes()));
     match name {
         "SET" if has("GET", 2) => ReplaySafety::Unsafe,
-        "SET" if has("NX", 2) || has("XX", 2) || has("IFEQ", 2) || has("IFNE", 2) => ReplaySafety::EffectIdempotent,
+        "SET" if ["NX", "XX", "IFEQ", "IFNE", "IFDEQ", "IFDNE"].iter().any(|option| has(option, 2)) => ReplaySafety::EffectIdempotent,
         "SET" => ReplaySafety::Idempotent,
         "ZADD" if has("INCR", 1) => ReplaySafety::Unsafe,
         "ZADD" => ReplaySafety::EffectIdempotent,
@@ -203,13 +209,99 @@ pub(super) fn classify(command: &Command) -> ReplaySafety {
             Some(b"LOAD" | b"FLUSH") => ReplaySafety::Idempotent,
             _ => ReplaySafety::Unsafe,
         },
+        "MEMORY" if command.get(0).is_some_and(|sub| sub.eq_ignore_ascii_case(b"PURGE")) => ReplaySafety::Idempotent,
         "OBJECT" | "MEMORY" => ReplaySafety::ReadOnly,
+        "FUNCTION" => match command.get(0).map(<[u8]>::to_ascii_uppercase).as_deref() {
+            Some(b"LIST" | b"STATS" | b"DUMP" | b"HELP") => ReplaySafety::ReadOnly,
+            _ => ReplaySafety::Unsafe,
+        },
+        "XGROUP" => match command.get(0).map(<[u8]>::to_ascii_uppercase).as_deref() {
+            // The group that is there stays as it is: a second `CREATE` answers BUSYGROUP.
+            Some(b"CREATE" | b"CREATECONSUMER" | b"DELCONSUMER" | b"DESTROY") => ReplaySafety::EffectIdempotent,
+            // `SETID key group $` means another entry each time.
+            Some(b"SETID") if command.get(3) != Some(b"$") => ReplaySafety::Idempotent,
+            _ => ReplaySafety::Unsafe,
+        },
+        // `SET` and `INCRBY` answer what was there, or add.
+        "BITFIELD" if only_gets(command) => ReplaySafety::ReadOnly,
+        "SORT" | "GEORADIUS" | "GEORADIUSBYMEMBER" if !has("STORE", 1) && !has("STOREDIST", 1) => ReplaySafety::ReadOnly,
+        "SORT" | "GEORADIUS" | "GEORADIUSBYMEMBER" if command.arguments().skip(1).any(|arg| Some(arg) == command.get(0)) => {
+            ReplaySafety::Unsafe
+        }
+        "SORT" | "GEORADIUS" | "GEORADIUSBYMEMBER" => ReplaySafety::Idempotent,
+        // A time that has passed deletes the value that the reply holds.
+        "GETEX" if has("EXAT", 1) || has("PXAT", 1) => ReplaySafety::Unsafe,
+        // Another element has the index then.
+        "JSON.DEL" | "JSON.FORGET" if command.get(1).is_some_and(|path| path.contains(&b'[')) => ReplaySafety::Unsafe,
+        // The second run would start from the result of the first: `BITOP NOT k k`, `ZUNIONSTORE k 2 k other`.
+        _ if STORING.contains(&name) && stores_into_a_source(command) => ReplaySafety::Unsafe,
         // With a condition the second reply may differ, as does that of a relative time.
         "EXPIREAT" | "PEXPIREAT" if command.get(2).is_some() => ReplaySafety::EffectIdempotent,
         _ if READ_ONLY.contains(&name) => ReplaySafety::ReadOnly,
         _ if IDEMPOTENT.contains(&name) => ReplaySafety::Idempotent,
         _ if EFFECT_IDEMPOTENT.contains(&name) => ReplaySafety::EffectIdempotent,
         _ => ReplaySafety::Unsafe,
+    }
+}
+
+fn only_gets(command: &Command) -> bool {
+    let arguments: Vec<_> = command.arguments().skip(1).collect();
+    arguments.chunks(3).all(|operation| operation[0].eq_ignore_ascii_case(b"GET"))
+}
+
+fn stores_into_a_source(command: &Command) -> bool {
+    let place = usize::from(command.is("BITOP"));
+    let destination = command.get(place);
+    command.arguments().skip(place + 1).any(|source| Some(source) == destination)
+}
+
+/// True for a command that answers or copies what keys hold without changing those keys.
+pub(crate) fn reads(command: &Command) -> bool {
+    const ALSO: [&str; 5] = ["COPY", "PFMERGE", "SORT", "GEORADIUS", "GEORADIUSBYMEMBER"];
+    command.replay_safety() == ReplaySafety::ReadOnly || STORING.iter().chain(&ALSO).any(|name| command.is(name))
+}
+
+/// What sending all of these again, in this order, would do. A read and a write after it that has to do with it are together
+/// what `GETDEL` is: the second read would find what the write left.
+pub(crate) fn of_all(commands: &[Command]) -> ReplaySafety {
+    let mut read = Touched::default();
+    let mut all = ReplaySafety::ReadOnly;
+    for command in commands {
+        let safety = command.replay_safety();
+        if safety != ReplaySafety::ReadOnly && read.concerns(command) {
+            return ReplaySafety::Unsafe;
+        }
+        if reads(command) {
+            read.add(command);
+        }
+        all = all.max(safety);
+    }
+    all
+}
+
+/// What some commands name, to tell whether another has to do with it. Which arguments are keys is not known here, so all
+/// of them count: that errs towards yes.
+#[derive(Default)]
+pub(crate) struct Touched<'a> {
+    arguments: HashSet<&'a [u8]>,
+    /// One of them names nothing that it touches, and so all.
+    everything: bool,
+}
+
+impl<'a> Touched<'a> {
+    fn is_everything(command: &Command) -> bool {
+        command.is("FLUSHALL") || command.is("FLUSHDB") || command.is("SWAPDB")
+    }
+
+    pub(crate) fn add(&mut self, command: &'a Command) {
+        self.everything |= Self::is_everything(command);
+        self.arguments.extend(command.arguments());
+    }
+
+    /// True when `command` may have to do with what was added.
+    pub(crate) fn concerns(&self, command: &Command) -> bool {
+        let anything = self.everything || !self.arguments.is_empty();
+        (Self::is_everything(command) && anything) || self.everything || command.arguments().any(|arg| self.arguments.contains(arg))
     }
 }
 
@@ -228,5 +320,53 @@ mod tests {
         assert_eq!(safety(cmd("INCR").arg("k")), ReplaySafety::Unsafe);
         assert_eq!(safety(cmd("INCR").arg("k").replay_safe()), ReplaySafety::Idempotent);
         assert_eq!(safety(cmd("NEVER.HEARD.OF.THIS.COMMAND.AT.ALL")), ReplaySafety::Unsafe);
+    }
+    fn of(line: &str) -> ReplaySafety {
+        line.split(' ').skip(1).fold(cmd(line.split(' ').next().unwrap()), Command::arg).replay_safety()
+    }
+
+    #[test]
+    fn a_result_that_is_its_own_source_is_unsafe() {
+        for line in ["BITOP NOT k k", "SDIFFSTORE d s d", "ZUNIONSTORE d 2 d s", "ZRANGESTORE d d 1 2", "SORT k LIMIT 1 2 STORE k"] {
+            assert_eq!(of(line), ReplaySafety::Unsafe, "{line}");
+        }
+        for line in ["BITOP NOT d k", "SDIFFSTORE d s t", "ZUNIONSTORE d 2 s t", "ZRANGESTORE d s 1 2", "SORT k LIMIT 1 2 STORE d"] {
+            assert_eq!(of(line), ReplaySafety::Idempotent, "{line}");
+        }
+    }
+
+    #[test]
+    fn replies_that_hold_what_was_destroyed() {
+        let lines = "GETDEL k|GETSET k v|LPOP k|RPOP k|LMPOP 1 k LEFT|SPOP k|ZPOPMIN k|ZPOPMAX k|ZMPOP 1 k MIN|SETBIT k 0 1|HGETDEL k FIELDS 1 f\
+                     |GETEX k PXAT 1|XREADGROUP GROUP g c STREAMS s >|XAUTOCLAIM s g c 0 0|BITFIELD k SET u8 0 1|BITFIELD k GET u8 0 INCRBY u8 0 1\
+                     |LMOVE a b LEFT LEFT|RPOPLPUSH a b|JSON.DEL k $.list[0]|XADD s * f v|XADD s 1-1 f v|XGROUP SETID s g $|EVAL x 0";
+        for line in lines.split('|') {
+            assert_eq!(of(line), ReplaySafety::Unsafe, "{line}");
+        }
+    }
+
+    #[test]
+    fn options_that_make_a_write_a_read() {
+        for line in ["BITFIELD k GET u8 0 get u8 8", "SORT k DESC", "GEORADIUS k 1 2 3 km", "XREAD STREAMS s 0", "MEMORY USAGE k"] {
+            assert_eq!(of(line), ReplaySafety::ReadOnly, "{line}");
+        }
+        assert_eq!(of("MEMORY PURGE"), ReplaySafety::Idempotent);
+        assert_eq!(of("XGROUP CREATE s g $"), ReplaySafety::EffectIdempotent);
+    }
+
+    #[test]
+    fn a_read_and_its_write_together_are_unsafe() {
+        let all = |lines: &[&str]| {
+            let commands: Vec<Command> =
+                lines.iter().map(|line| line.split(' ').skip(1).fold(cmd(line.split(' ').next().unwrap()), Command::arg)).collect();
+            of_all(&commands)
+        };
+        assert_eq!(all(&["GET k", "DEL k"]), ReplaySafety::Unsafe);
+        assert_eq!(all(&["GET k", "FLUSHALL ASYNC"]), ReplaySafety::Unsafe);
+        assert_eq!(all(&["SDIFFSTORE d s t", "SADD t x"]), ReplaySafety::Unsafe);
+        assert_eq!(all(&["SET k v", "GET k"]), ReplaySafety::Idempotent);
+        assert_eq!(all(&["HSET k f v", "EXPIRE k 1"]), ReplaySafety::EffectIdempotent);
+        assert_eq!(all(&["GET k", "MGET k"]), ReplaySafety::ReadOnly);
+        assert_eq!(all(&[]), ReplaySafety::ReadOnly);
     }
 }

@@ -5,7 +5,7 @@
 //! scripts Redis itself refuses them.
 
 use crate::backend::Backend;
-use crate::command::{CallOptions, Command, ReplaySafety, cmd};
+use crate::command::{CallOptions, Command, ReplaySafety, cmd, refuse};
 use crate::error::{Error, Result, ServerError};
 use crate::value::Value;
 use std::collections::HashMap;
@@ -17,35 +17,6 @@ pub(super) enum Access {
     Full,
     ReadOnly,
 }
-
-const BLOCKING: &[&str] = &["BLMOVE", "BLMPOP", "BLPOP", "BRPOP", "BRPOPLPUSH", "BZMPOP", "BZPOPMAX", "BZPOPMIN", "WAIT", "WAITAOF"];
-
-const CONNECTION: &[&str] = &[
-    "ASKING",
-    "AUTH",
-    "CLIENT",
-    "DISCARD",
-    "EXEC",
-    "HELLO",
-    "MONITOR",
-    "MULTI",
-    "PSUBSCRIBE",
-    "PSYNC",
-    "PUNSUBSCRIBE",
-    "QUIT",
-    "READONLY",
-    "READWRITE",
-    "REPLCONF",
-    "RESET",
-    "SELECT",
-    "SSUBSCRIBE",
-    "SUBSCRIBE",
-    "SUNSUBSCRIBE",
-    "SYNC",
-    "UNSUBSCRIBE",
-    "UNWATCH",
-    "WATCH",
-];
 
 const HARMFUL: &[&str] = &[
     "ACL",
@@ -180,37 +151,16 @@ impl Flags {
 fn refusal(command: &Command) -> Option<&'static str> {
     let listed = |list: &[&str]| list.iter().any(|name| command.is(name));
     let subcommand = |name: &str| command.get(0).is_some_and(|arg| arg.eq_ignore_ascii_case(name.as_bytes()));
-    if listed(BLOCKING) || (listed(&["XREAD", "XREADGROUP"]) && asks_to_block(command)) {
-        Some("it would block the connection that all requests share")
-    } else if listed(CONNECTION) {
-        Some("it would change or take over the connection that all requests share")
+    if let Some(reason) = refuse::over_rest(command) {
+        Some(reason)
+    } else if command.is("SELECT") {
+        // Also `SELECT 0`: the backend's connection may be on another database.
+        Some("it would change the connection that all requests share")
     } else if listed(HARMFUL) || HARMFUL_SUBCOMMANDS.iter().any(|(name, sub)| command.is(name) && subcommand(sub)) {
         Some("it could harm the server")
     } else {
         None
     }
-}
-
-/// Looks for `BLOCK` among the options of `XREAD` and `XREADGROUP`, where groups and streams may have any name.
-fn asks_to_block(command: &Command) -> bool {
-    let mut arguments = command.arguments();
-    while let Some(option) = arguments.next() {
-        let is = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
-        if is("BLOCK") {
-            return true;
-        } else if is("STREAMS") {
-            return false;
-        } else if is("COUNT") {
-            arguments.next();
-        } else if is("GROUP") {
-            arguments.next();
-            arguments.next();
-        } else if !is("NOACK") {
-            // An option of the future, with who knows how many values.
-            return arguments.any(|argument| argument.eq_ignore_ascii_case(b"BLOCK"));
-        }
-    }
-    false
 }
 
 fn refused(reason: &str) -> Error {
@@ -226,22 +176,10 @@ fn no_permission(command: &Command) -> Error {
 mod tests {
     use super::*;
 
-    fn blocks(arguments: &str) -> bool {
-        asks_to_block(&cmd("XREADGROUP").args(arguments.split(' ').collect::<Vec<_>>()))
-    }
-
-    #[test]
-    fn block_is_found_among_options_only() {
-        assert!(blocks("block 0 STREAMS s $"));
-        assert!(blocks("COUNT 1 GROUP streams c NOACK BLOCK 0 STREAMS s >"));
-        assert!(blocks("GROUP g streams BLOCK 0 STREAMS s >"));
-        assert!(blocks("NEW streams BLOCK 0 STREAMS s >"));
-        assert!(!blocks("GROUP block block COUNT 1 STREAMS block >"));
-    }
-
     #[test]
     fn names_count_in_any_case() {
         assert!(refusal(&cmd("blpop").arg("k").arg(0)).is_some());
+        assert!(refusal(&cmd("select").arg(0)).is_some());
         assert!(refusal(&cmd("script").arg("kill")).is_some());
         assert!(refusal(&cmd("SCRIPT LOAD").arg("return 1")).is_none());
         assert!(refusal(&cmd("FLUSHALL")).is_none());

@@ -192,7 +192,7 @@ fn errors_have_a_code_and_say_what_to_do_next() {
     // The text of the server, which quotes what the user typed.
     server.tool(&["exec", "LPUSH", "k", "x"]).fails(1, &["WRONGTYPE Operation against a key"]);
     server.tool(&["exec", "NOSUCH", "typed"]).fails(1, &["unknown command 'NOSUCH'", "'typed'"]);
-    server.tool(&["exec", "BLPOP", "k", "0"]).fails(1, &["ERR"]);
+    server.tool(&["exec", "BLPOP", "k", "0"]).fails(2, &["would block"]);
     let url = |url| run(tool().args(["--url", url, "--token", "secret-of-ours", "exec", "GET", "k"]));
     for (ran, texts) in [
         (url("http://127.0.0.1:1"), ["no connection", "redis-rest serve"]),

@@ -15,7 +15,7 @@ use crate::command::{CallOptions, ReplaySafety};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::platform;
-use crate::retry::{Attempts, RetryPolicy};
+use crate::retry::{Attempts, RetryPolicy, is_refused};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use std::fmt;
@@ -180,7 +180,7 @@ fn interpret<T>(response: &HttpResponse, read: impl Fn(&[u8]) -> Result<Result<T
             let kind = status_kind(status);
             match kind {
                 // A proxy's 5xx may carry the error of a server behind it that had started.
-                ErrorKind::Http if status >= 500 => error.with_outcome(Outcome::MaybeApplied),
+                ErrorKind::Http if status >= 500 && !is_refused(&error) => error.with_outcome(Outcome::MaybeApplied),
                 ErrorKind::RateLimited | ErrorKind::Unauthorized => error.with_kind(kind),
                 _ => error,
             }

@@ -2,12 +2,12 @@
 
 use super::{Outgoing, RestBackend, hedge, wire};
 use crate::backend::{Backend, Reply};
-use crate::command::{CallOptions, Command, ReplaySafety};
+use crate::command::{CallOptions, Command, ReplaySafety, refuse, safety};
 use crate::error::{Error, ErrorKind, Result};
 use crate::platform::{self, BoxFuture};
 use crate::retry::{Attempts, is_refused};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use std::collections::HashSet;
+use safety::Touched;
 use std::ops::Range;
 use wire::NotUtf8;
 
@@ -17,6 +17,7 @@ const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.')
 impl Backend for RestBackend {
     fn execute<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
+            carried(command)?;
             let outgoing = self.single(command)?;
             let call = || self.call(&outgoing, command.replay_safety(), options, |body| wire::decode_one(body, self.encoding));
             match options.hedge_after {
@@ -59,7 +60,7 @@ impl Backend for RestBackend {
                 return Err(too_large(self.max_request_bytes).with_detail("a transaction is never split"));
             };
             let outgoing = Outgoing { url: self.endpoints.transaction.clone(), body: body.into() };
-            let safety = commands.iter().map(Command::replay_safety).max().unwrap_or(ReplaySafety::ReadOnly);
+            let safety = safety::of_all(commands);
             let read = |body: &[u8]| wire::decode_many(body, commands.len(), self.encoding);
             self.call(&outgoing, safety, options, read).await.map_err(|error| match error.kind() {
                 ErrorKind::Redis => error.with_kind(ErrorKind::Discarded),
@@ -121,6 +122,7 @@ impl RestBackend {
         let mut chunks = Vec::new();
         let (mut start, mut body) = (0, vec![b'[']);
         for (index, command) in commands.iter().enumerate() {
+            carried(command).map_err(|error| error.with_detail(format!("entry {index}")))?;
             let before = body.len();
             if index > start {
                 body.push(b',');
@@ -201,6 +203,11 @@ impl RestBackend {
     }
 }
 
+/// An error for a command that no REST server can carry. Nothing is sent then.
+fn carried(command: &Command) -> Result<()> {
+    refuse::over_rest(command).map_or(Ok(()), |reason| Err(Error::new(ErrorKind::Unsupported, reason)))
+}
+
 fn too_large(limit: usize) -> Error {
     Error::new(ErrorKind::InvalidCommand, "the request is larger than allowed").with_detail(format!("the limit is {limit} bytes"))
 }
@@ -220,22 +227,40 @@ fn refused_tail(pending: &[usize], replies: &[Option<Reply>]) -> Option<(Vec<usi
 
 /// Parts the pending entries into those that may go again after `error` and those that may not.
 ///
-/// A write that may run twice by itself must not when an entry after it may not: `SET n 1` sent again after `INCR n` would
-/// undo the increment. So it stays behind when such an entry shares an argument with it.
+/// When they may have run, order matters too:
+/// * A write that may run twice by itself must not when an entry after it may not: `SET n 1` sent again after `INCR n` would
+///   undo the increment. So it stays behind when such an entry has to do with it.
+/// * A read and a write after it that has to do with it both stay behind: together they are what `GETDEL` is, and a second
+///   read would find what the write left.
 fn split(entries: &[Command], pending: &[usize], attempts: &Attempts<'_>, error: &Error) -> (Vec<usize>, Vec<usize>) {
+    let mut bound = vec![false; pending.len()];
+    if attempts.may_have_run() {
+        let (mut read, mut written) = (Touched::default(), Touched::default());
+        for (bound, &index) in bound.iter_mut().zip(pending) {
+            match safety::reads(&entries[index]) {
+                true => read.add(&entries[index]),
+                false => *bound = read.concerns(&entries[index]),
+            }
+        }
+        for (bound, &index) in bound.iter_mut().zip(pending).rev() {
+            *bound |= safety::reads(&entries[index]) && written.concerns(&entries[index]);
+            if entries[index].replay_safety() != ReplaySafety::ReadOnly {
+                written.add(&entries[index]);
+            }
+        }
+    }
     let (mut again, mut given_up) = (Vec::new(), Vec::new());
-    let mut touched: HashSet<&[u8]> = HashSet::new();
-    for &index in pending.iter().rev() {
+    let mut left = Touched::default();
+    for (&bound, &index) in bound.iter().zip(pending).rev() {
         let entry = &entries[index];
         let safety = entry.replay_safety();
-        let undoes = || match entry.arguments().len() {
-            0 => !touched.is_empty(),
-            _ => entry.arguments().any(|arg| touched.contains(arg)),
-        };
-        if attempts.allows(error, safety) && (!attempts.may_have_run() || safety == ReplaySafety::ReadOnly || !undoes()) {
+        let undoes = || attempts.may_have_run() && safety != ReplaySafety::ReadOnly && left.concerns(entry);
+        if !bound && attempts.allows(error, safety) && !undoes() {
             again.push(index);
         } else {
-            touched.extend(entry.arguments());
+            if safety != ReplaySafety::ReadOnly {
+                left.add(entry);
+            }
             given_up.push(index);
         }
     }

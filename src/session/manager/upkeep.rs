@@ -12,7 +12,6 @@ use std::time::Duration;
 
 /// What a [`flush`](SessionManager::flush) did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[must_use]
 pub struct Flushed {
     /// Sessions written.
     pub written: usize,

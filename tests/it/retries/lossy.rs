@@ -47,12 +47,9 @@ impl Tally {
 }
 
 /// Runs `CALLS` increments on `TASKS` tasks, `each` at a time.
-async fn increments<F: Future<Output = Vec<Result<i64, Error>>> + Send>(
-    each: usize,
-    call: impl Fn(usize) -> F + Clone + Send + 'static,
-) -> Tally
+async fn increments<F>(each: usize, call: impl Fn(usize) -> F + Clone + Send + 'static) -> Tally
 where
-    F: 'static,
+    F: Future<Output = Vec<Result<i64, Error>>> + Send + 'static,
 {
     let next = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let tasks: Vec<_> = (0..TASKS)

@@ -1,4 +1,12 @@
 //! Retries: what goes again, what does not, and what that adds up to when replies are lost.
 
+/// Every failure with every replay safety.
+mod decision;
+/// Deadline, attempts, budget, connect timeout, cancellation.
+mod limits;
 /// A thousand increments and a thousand sessions through proxies that lose replies.
 mod lossy;
+/// Which entries of a pipeline go again.
+mod pipelines;
+/// The table of replay safety against a real server.
+mod safety;

@@ -213,7 +213,9 @@ async fn step(world: &World, model: &mut Model, op: &Op) {
         Op::BatchDelete { ids, by } => {
             let names: Vec<_> = ids.iter().map(|id| format!("session-{id}")).collect();
             store(by).batch_delete_sessions(&names).await.ok().unwrap();
-            ids.iter().for_each(|id| drop(model.delete(*id)));
+            for id in ids {
+                model.delete(*id);
+            }
         }
         Op::DeleteUser { user, by } => {
             let ended = store(by).delete_user_sessions(&format!("user-{user}")).await.unwrap();

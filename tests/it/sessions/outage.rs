@@ -188,7 +188,7 @@ async fn logged_out_everywhere_in_an_outage_is_logged_out_after_it() {
     assert!(matches!(node.manager.get_session(&held.id).await, Err(SessionError::NotFound)));
     node.gate.set(Way::Open);
     assert!(matches!(node.manager.get_session(&unknown.id).await, Err(SessionError::NotFound)));
-    assert_eq!(ids(&node).await, [new.id.clone()]);
+    assert_eq!(ids(&node).await, std::slice::from_ref(&new.id));
     assert_eq!(node.manager.pending(), Pending::default());
     assert_eq!(node.manager.delete_user_sessions("user").await.unwrap(), 1);
     assert!(ids(&node).await.is_empty());

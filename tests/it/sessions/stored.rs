@@ -85,8 +85,8 @@ async fn indexes_of_others_are_edited_as_text() {
         setup.store.store_session(&session).await.unwrap();
         assert_eq!(setup.text(INDEX).await, Some(with_id(stored)), "{before:?}");
         setup.store.delete_loaded(&session).await.unwrap();
-        let after = setup.text(INDEX).await.map(|text| text.replace(' ', "").replace('\n', ""));
-        assert_eq!(after, deleted.map(|text| text.replace(' ', "").replace('\n', "")), "{before:?}");
+        let after = setup.text(INDEX).await.map(|text| text.replace([' ', '\n'], ""));
+        assert_eq!(after, deleted.map(|text| text.replace([' ', '\n'], "")), "{before:?}");
         setup.client.del([format!("session_gone:{}", session.id)]).await.unwrap();
     }
 }

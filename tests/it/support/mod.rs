@@ -4,3 +4,4 @@ pub mod proxy;
 pub mod raw;
 pub mod redis;
 pub mod rest;
+pub mod scripted;

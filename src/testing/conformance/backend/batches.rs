@@ -53,7 +53,7 @@ pub async fn transactions(client: &Client) {
     assert_eq!(replies.take(incr).unwrap(), 1);
     assert_eq!(replies.take(get).unwrap(), None);
 
-    for bad in [cmd("NOSUCHCOMMAND"), cmd("GET"), cmd("BLPOP")] {
+    for bad in [cmd("NOSUCHCOMMAND"), cmd("GET")] {
         let mut tx = client.transaction();
         let _ = tx.add(cmd::incr(&n));
         let _ = tx.add_raw::<Value>(bad);

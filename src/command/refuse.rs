@@ -1,0 +1,93 @@
+//! Commands that no REST server can carry: they block, or change or take over a connection that requests do not have to
+//! themselves. The client refuses them before sending, the server before executing.
+
+use super::Command;
+
+const BLOCKING: &[&str] = &["BLMOVE", "BLMPOP", "BLPOP", "BRPOP", "BRPOPLPUSH", "BZMPOP", "BZPOPMAX", "BZPOPMIN", "WAIT", "WAITAOF"];
+
+const CONNECTION: &[&str] = &[
+    "ASKING",
+    "AUTH",
+    "CLIENT",
+    "DISCARD",
+    "EXEC",
+    "HELLO",
+    "MONITOR",
+    "MULTI",
+    "PSUBSCRIBE",
+    "PSYNC",
+    "PUNSUBSCRIBE",
+    "QUIT",
+    "READONLY",
+    "READWRITE",
+    "REPLCONF",
+    "RESET",
+    "SSUBSCRIBE",
+    "SUBSCRIBE",
+    "SUNSUBSCRIBE",
+    "SYNC",
+    "UNSUBSCRIBE",
+    "UNWATCH",
+    "WATCH",
+];
+
+/// Why REST cannot carry `command`; `None` when it can. `SELECT 0` is carried: some servers answer it.
+pub(crate) fn over_rest(command: &Command) -> Option<&'static str> {
+    let listed = |list: &[&str]| list.iter().any(|name| command.is(name));
+    if listed(BLOCKING) || (listed(&["XREAD", "XREADGROUP"]) && asks_to_block(command)) {
+        Some("it would block the connection that all requests share")
+    } else if listed(CONNECTION) || (command.is("SELECT") && command.get(0) != Some(b"0")) {
+        Some("it would change or take over the connection that all requests share")
+    } else {
+        None
+    }
+}
+
+/// Looks for `BLOCK` among the options of `XREAD` and `XREADGROUP`, where groups and streams may have any name.
+fn asks_to_block(command: &Command) -> bool {
+    let mut arguments = command.arguments();
+    while let Some(option) = arguments.next() {
+        let is = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
+        if is("BLOCK") {
+            return true;
+        } else if is("STREAMS") {
+            return false;
+        } else if is("COUNT") {
+            arguments.next();
+        } else if is("GROUP") {
+            arguments.next();
+            arguments.next();
+        } else if !is("NOACK") {
+            // An option of the future, with who knows how many values.
+            return arguments.any(|argument| argument.eq_ignore_ascii_case(b"BLOCK"));
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::cmd;
+
+    fn blocks(arguments: &str) -> bool {
+        over_rest(&cmd("XREADGROUP").args(arguments.split(' ').collect::<Vec<_>>())).is_some()
+    }
+
+    #[test]
+    fn block_is_found_among_options_only() {
+        assert!(blocks("block 0 STREAMS s $"));
+        assert!(blocks("COUNT 1 GROUP streams c NOACK BLOCK 0 STREAMS s >"));
+        assert!(blocks("GROUP g streams BLOCK 0 STREAMS s >"));
+        assert!(blocks("NEW streams BLOCK 0 STREAMS s >"));
+        assert!(!blocks("GROUP block block COUNT 1 STREAMS block >"));
+    }
+
+    #[test]
+    fn names_count_in_any_case() {
+        assert!(over_rest(&cmd("blpop").arg("k").arg(0)).is_some());
+        assert!(over_rest(&cmd("SELECT").arg(1)).is_some());
+        assert!(over_rest(&cmd("SELECT").arg(0)).is_none());
+        assert!(over_rest(&cmd("PUBLISH").arg("c").arg("m")).is_none());
+    }
+}

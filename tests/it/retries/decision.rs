@@ -1,0 +1,173 @@
+//! The whole table: every failure × every replay safety. `docs/retries.md` holds the same table, and is compared.
+
+use crate::support::scripted::{Answer, Scripted, redis_error, says, says_wait};
+use redis_rest::{Command, Error, ErrorKind, Outcome, ReplaySafety, RetryPolicy, Value, cmd};
+use std::time::Duration;
+
+/// Which commands go again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Again {
+    Any,
+    /// Those that may run twice.
+    Safe,
+    None,
+}
+
+use Again::{Any, Safe};
+use ErrorKind as Kind;
+use Outcome::{Applied, MaybeApplied, NotApplied};
+
+struct Row {
+    what: &'static str,
+    answer: Answer,
+    again: Again,
+    kind: ErrorKind,
+    /// What the error says when it is over. Of a read-only command always that it was not applied.
+    outcome: Outcome,
+}
+
+fn fails(kind: ErrorKind, outcome: Outcome) -> Answer {
+    Answer::Fails(Error::custom(kind, outcome, "scripted"))
+}
+
+const IN_SCRIPT: &str = "script: 1a2b, on @user_script:1.";
+
+#[rustfmt::skip]
+fn table() -> Vec<Row> {
+    let row = |what, answer, again, kind, outcome| Row { what, answer, again, kind, outcome };
+    vec![
+        row("no connection", fails(Kind::Connect, NotApplied), Any, Kind::Connect, NotApplied),
+        row("no reply in time", Answer::Never, Safe, Kind::Timeout, MaybeApplied),
+        row("the connection broke", fails(Kind::Io, MaybeApplied), Safe, Kind::Io, MaybeApplied),
+        row("429", says(429, ""), Any, Kind::RateLimited, NotApplied),
+        row("429 with `Retry-After`", says_wait(429, "1", "<html>"), Any, Kind::RateLimited, NotApplied),
+        row("429 with a Redis error", redis_error(429, "ERR slow down"), Any, Kind::RateLimited, NotApplied),
+        row("429 with a quota error", redis_error(429, "ERR max requests limit exceeded. Limit: 1"), Again::None, Kind::RateLimited, NotApplied),
+        row("503", says(503, ""), Safe, Kind::Http, MaybeApplied),
+        row("503 with `Retry-After`", says_wait(503, "1", ""), Safe, Kind::Http, MaybeApplied),
+        row("500 without a body", says(500, ""), Safe, Kind::Http, MaybeApplied),
+        row("502 with a page of HTML", says(502, "<html>"), Safe, Kind::Http, MaybeApplied),
+        row("500 with a result", says(500, r#"{"result":1}"#), Safe, Kind::Http, MaybeApplied),
+        row("500 with a Redis error", redis_error(500, "ERR internal"), Safe, Kind::Redis, MaybeApplied),
+        row("500 with a quota error", redis_error(500, "ERR DB capacity quota exceeded"), Again::None, Kind::Redis, MaybeApplied),
+        row("503 with `LOADING`", redis_error(503, "LOADING Redis is loading"), Any, Kind::Redis, NotApplied),
+        row("200 without a body", says(200, ""), Safe, Kind::Decode, MaybeApplied),
+        row("200 with half a reply", says(200, r#"{"result":"#), Safe, Kind::Decode, MaybeApplied),
+        row("200 with a page of HTML", says(200, "<html>"), Safe, Kind::Decode, MaybeApplied),
+        row("a reply that is too large", fails(Kind::ReplyTooLarge, MaybeApplied), Again::None, Kind::ReplyTooLarge, MaybeApplied),
+        row("`LOADING`", redis_error(200, "LOADING Redis is loading the dataset in memory"), Any, Kind::Redis, NotApplied),
+        row("`TRYAGAIN`", redis_error(200, "TRYAGAIN Multiple keys request during rehashing of slot"), Any, Kind::Redis, NotApplied),
+        row("`MASTERDOWN`", redis_error(200, "MASTERDOWN Link with MASTER is down"), Any, Kind::Redis, NotApplied),
+        row("`CLUSTERDOWN`", redis_error(400, "CLUSTERDOWN Hash slot not served"), Any, Kind::Redis, NotApplied),
+        row("`BUSY`", redis_error(400, "BUSY Redis is busy running a script."), Any, Kind::Redis, NotApplied),
+        row("`READONLY` during an upgrade", redis_error(400, "READONLY Writes are temporarily rejected due to server upgrade"), Any, Kind::Redis, NotApplied),
+        row("`DB connection refused`", redis_error(400, "ERR DB connection refused"), Any, Kind::Redis, NotApplied),
+        row("one of these from within a script", redis_error(200, &format!("MASTERDOWN Link with MASTER is down {IN_SCRIPT}")), Safe, Kind::Redis, MaybeApplied),
+        row("`ERR caller gone`", redis_error(400, "ERR caller gone"), Safe, Kind::Redis, MaybeApplied),
+        row("another error from within a script", redis_error(200, &format!("WRONGTYPE Operation {IN_SCRIPT}")), Again::None, Kind::Redis, MaybeApplied),
+        row("`NOSCRIPT`", redis_error(400, "NOSCRIPT No matching script. Please use EVAL."), Again::None, Kind::Redis, NotApplied),
+        row("`NOSCRIPT` from within a script", redis_error(400, &format!("NOSCRIPT No matching script. {IN_SCRIPT}")), Again::None, Kind::Redis, NotApplied),
+        row("`READONLY` for good", redis_error(400, "READONLY You can't write against a read only replica."), Again::None, Kind::Redis, NotApplied),
+        row("another Redis error", redis_error(400, "WRONGTYPE Operation against a key"), Again::None, Kind::Redis, NotApplied),
+        row("a quota: requests of a day", redis_error(400, "ERR max daily request limit exceeded. Limit: 1"), Again::None, Kind::Redis, NotApplied),
+        row("a quota: requests", redis_error(400, "ERR max requests limit exceeded. Limit: 1"), Again::None, Kind::Redis, NotApplied),
+        row("a quota: size of the database", redis_error(400, "ERR DB capacity quota exceeded"), Again::None, Kind::Redis, NotApplied),
+        row("a quota: size of the request", redis_error(413, "ERR max request size exceeded. Limit: 1 bytes, Actual: 2 bytes"), Again::None, Kind::Redis, NotApplied),
+        row("a quota: size of the key", redis_error(400, "ERR max key size exceeded. Limit: 1"), Again::None, Kind::Redis, NotApplied),
+        row("a quota: size of the record", redis_error(400, "ERR max single record size exceeded"), Again::None, Kind::Redis, NotApplied),
+        row("`EXECABORT`", redis_error(400, "EXECABORT Transaction discarded"), Again::None, Kind::Discarded, NotApplied),
+        row("`WRONGPASS`", redis_error(401, "WRONGPASS invalid or missing auth token"), Again::None, Kind::Unauthorized, NotApplied),
+        row("`NOPERM`", redis_error(400, "NOPERM this user has no permissions"), Again::None, Kind::Unauthorized, NotApplied),
+        row("401 or 403", says(403, ""), Again::None, Kind::Unauthorized, NotApplied),
+        row("a redirect", says(307, ""), Again::None, Kind::Http, NotApplied),
+        row("another 4xx", says(404, "<html>"), Again::None, Kind::Http, NotApplied),
+        row("413 without a Redis error", says(413, ""), Again::None, Kind::Http, NotApplied),
+        row("refused before sending: the settings", fails(Kind::Config, NotApplied), Again::None, Kind::Config, NotApplied),
+        row("refused before sending: the command", fails(Kind::InvalidCommand, NotApplied), Again::None, Kind::InvalidCommand, NotApplied),
+        row("refused before sending: not for REST", fails(Kind::Unsupported, NotApplied), Again::None, Kind::Unsupported, NotApplied),
+        row("closed", fails(Kind::Closed, NotApplied), Again::None, Kind::Closed, NotApplied),
+        row("a reply of another type", fails(Kind::Conversion, Applied), Again::None, Kind::Conversion, Applied),
+        row("an integer that a script cannot hold", fails(Kind::Inexact, Applied), Again::None, Kind::Inexact, Applied),
+    ]
+}
+
+fn command(safety: ReplaySafety) -> Command {
+    let command = match safety {
+        ReplaySafety::ReadOnly => cmd("GET").arg("k"),
+        ReplaySafety::Idempotent => cmd("SET").arg("k").arg("v"),
+        ReplaySafety::EffectIdempotent => cmd("DEL").arg("k"),
+        ReplaySafety::Unsafe => cmd("INCR").arg("k"),
+    };
+    assert_eq!(command.replay_safety(), safety);
+    command
+}
+
+fn goes_again(again: Again, safety: ReplaySafety, replay_effect_idempotent: bool) -> bool {
+    match again {
+        Any => true,
+        Again::None => false,
+        Safe => match safety {
+            ReplaySafety::ReadOnly | ReplaySafety::Idempotent => true,
+            ReplaySafety::EffectIdempotent => replay_effect_idempotent,
+            ReplaySafety::Unsafe => false,
+        },
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_failure_with_every_replay_safety() {
+    const ATTEMPTS: u32 = 3;
+    let policy = || RetryPolicy::default().max_attempts(ATTEMPTS).backoff(Duration::from_millis(10), Duration::from_millis(20));
+    for row in table() {
+        for safety in ReplaySafety::ALL {
+            for replay in [true, false] {
+                let policy = if replay { policy() } else { policy().no_effect_idempotent_replays() };
+                let transport = Scripted::answers([row.answer.clone()]);
+                let client = transport.config().timeout(Duration::from_secs(1)).retry(policy).build().unwrap();
+                let error = client.run::<Value>(command(safety)).await.unwrap_err();
+                let case = format!("{} × {safety:?}, effect-idempotent replays {replay}: {error:?}", row.what);
+                let attempts = if goes_again(row.again, safety, replay) { ATTEMPTS } else { 1 };
+                assert_eq!(error.attempts(), attempts, "{case}");
+                assert_eq!(transport.count(), attempts as usize, "{case}");
+                assert_eq!(error.kind(), row.kind, "{case}");
+                let outcome = if safety == ReplaySafety::ReadOnly { NotApplied } else { row.outcome };
+                assert_eq!(error.outcome(), outcome, "{case}");
+                let (status, wait) = match row.answer {
+                    Answer::Says { status, retry_after, .. } => (Some(status), retry_after.map(|_| Duration::from_secs(1))),
+                    Answer::Fails(_) | Answer::Never => (None, None),
+                };
+                assert_eq!((error.status(), error.retry_after()), (status, wait), "{case}");
+                // Told to send once, everything is sent once.
+                let once = client.run::<Value>(command(safety)).no_retry().await.unwrap_err();
+                assert_eq!((once.attempts(), once.outcome()), (1, outcome), "{case}");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_kind_of_error_is_forgotten() {
+    let table = table();
+    for kind in ErrorKind::ALL {
+        assert!(table.iter().any(|row| row.kind == kind), "{kind:?}");
+    }
+}
+
+#[test]
+fn the_documentation_holds_this_table() {
+    let mut lines = vec![
+        "| what failed | `Error::kind` | read-only | idempotent | effect-idempotent | not replay-safe | `Error::outcome` of a write |"
+            .to_owned(),
+        "|---|---|---|---|---|---|---|".to_owned(),
+    ];
+    for row in table() {
+        let cell = |safety| if goes_again(row.again, safety, true) { "again" } else { "–" };
+        let cells = ReplaySafety::ALL.map(cell).join(" | ");
+        lines.push(format!("| {} | `{:?}` | {cells} | `{:?}` |", row.what, row.kind, row.outcome));
+    }
+    let expected = lines.join("\n");
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/retries.md")).unwrap();
+    let found: Vec<_> =
+        text.lines().skip_while(|line| !line.starts_with("| what failed")).take_while(|line| line.starts_with('|')).collect();
+    assert!(found.join("\n") == expected, "docs/retries.md should hold this table:\n{expected}\n");
+}

@@ -1,0 +1,106 @@
+//! A [`Transport`] in this process that answers as it is told: for paused clocks, and for what no server does on demand.
+
+use bytes::Bytes;
+use redis_rest::backend::rest::{HttpRequest, HttpResponse, Transport};
+use redis_rest::{BoxFuture, Client, Config, Error, Result};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// What becomes of one request.
+#[derive(Clone)]
+pub enum Answer {
+    Fails(Error),
+    Says { status: u16, retry_after: Option<&'static str>, body: Bytes },
+    Never,
+}
+
+/// An answer with this status and body.
+pub fn says(status: u16, body: impl Into<Bytes>) -> Answer {
+    Answer::Says { status, retry_after: None, body: body.into() }
+}
+
+/// The same with a `Retry-After`.
+pub fn says_wait(status: u16, retry_after: &'static str, body: impl Into<Bytes>) -> Answer {
+    Answer::Says { status, retry_after: Some(retry_after), body: body.into() }
+}
+
+/// The answer of a server to a Redis error.
+pub fn redis_error(status: u16, text: &str) -> Answer {
+    says(status, serde_json::json!({ "error": text }).to_string())
+}
+
+type Script = dyn Fn(usize, &[u8]) -> Answer + Send + Sync;
+
+/// Answers request `n`, counted from 0, by a function of `n` and the body.
+#[derive(Clone)]
+pub struct Scripted {
+    script: Arc<Script>,
+    seen: Arc<Mutex<Vec<Bytes>>>,
+    dropped: Arc<AtomicUsize>,
+}
+
+impl Scripted {
+    pub fn new(script: impl Fn(usize, &[u8]) -> Answer + Send + Sync + 'static) -> Self {
+        Self { script: Arc::new(script), seen: Arc::default(), dropped: Arc::default() }
+    }
+
+    /// These answers one after another, and then the last one for ever.
+    pub fn answers(answers: impl Into<Vec<Answer>>) -> Self {
+        let answers = answers.into();
+        Self::new(move |n, _| answers[n.min(answers.len() - 1)].clone())
+    }
+
+    /// Settings of a client over it.
+    pub fn config(&self) -> Config {
+        Client::builder().url("http://localhost:1").token("t").no_base64().transport(self.clone())
+    }
+
+    /// How many requests came.
+    pub fn count(&self) -> usize {
+        self.seen.lock().unwrap().len()
+    }
+
+    /// The commands of each request to a pipeline or transaction, as text.
+    pub fn batches(&self) -> Vec<Vec<String>> {
+        let read = |body: &Bytes| -> Vec<Vec<String>> { serde_json::from_slice(body).expect("a batch") };
+        self.seen.lock().unwrap().iter().map(|body| read(body).iter().map(|entry| entry.join(" ")).collect()).collect()
+    }
+
+    /// How many requests were abandoned before an answer.
+    pub fn dropped(&self) -> usize {
+        self.dropped.load(Ordering::SeqCst)
+    }
+}
+
+/// Counts a future that is dropped before it is done.
+struct Unfinished(Arc<AtomicUsize>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Transport for Scripted {
+    fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
+        Box::pin(async move {
+            let n = {
+                let mut seen = self.seen.lock().unwrap();
+                seen.push(request.body.clone());
+                seen.len() - 1
+            };
+            match (self.script)(n, &request.body) {
+                Answer::Fails(error) => Err(error),
+                Answer::Says { status, retry_after, body } => {
+                    let mut headers = http::HeaderMap::new();
+                    headers.extend(retry_after.map(|value| (http::header::RETRY_AFTER, http::HeaderValue::from_static(value))));
+                    Ok(HttpResponse { status, headers, body })
+                }
+                Answer::Never => {
+                    let _unfinished = Unfinished(Arc::clone(&self.dropped));
+                    std::future::pending().await
+                }
+            }
+        })
+    }
+}
