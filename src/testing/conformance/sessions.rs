@@ -3,6 +3,7 @@
 
 #![allow(clippy::expect_used, reason = "a panic is how a case fails")]
 
+use crate::clock;
 use crate::platform::{BoxFuture, MaybeSend};
 use crate::session::{Conflict, PendingPut, Reconciled, Session, SessionError, SessionStore, Touched, TtlRule};
 use std::collections::BTreeSet;
@@ -270,7 +271,7 @@ pub async fn compare_and_update(harness: &impl Harness) {
 /// After an outage: new sessions are written with the deadline they had, deletions win, and what others wrote meanwhile stands.
 pub async fn after_an_outage(harness: &impl Harness) {
     let (store, user) = (harness.store(HOUR), user());
-    let soon = chrono::Utc::now() + SHORT;
+    let soon = clock::utc_now() + SHORT;
     let later = |session: &Session, seconds| session.last_active_at + Duration::from_secs(seconds);
     let (new, brief, expired) = (session(&user), session(&user), session(&user));
     let (deleted, mine, both) = (session(&user), session(&user), session(&user));
@@ -278,9 +279,9 @@ pub async fn after_an_outage(harness: &impl Harness) {
         store.store_session(one).await.expect("stored");
     }
     let mut puts = vec![
-        PendingPut::new(new.clone(), TtlRule::Slide(chrono::Utc::now() + HOUR)),
+        PendingPut::new(new.clone(), TtlRule::Slide(clock::utc_now() + HOUR)),
         PendingPut::new(brief.clone(), TtlRule::Set(soon)),
-        PendingPut::new(expired.clone(), TtlRule::Slide(chrono::Utc::now() - HOUR)),
+        PendingPut::new(expired.clone(), TtlRule::Slide(clock::utc_now() - HOUR)),
     ];
     for one in [&deleted, &mine, &both] {
         let mut changed = store.retrieve_session(&one.id).await.expect("found");
