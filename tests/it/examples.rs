@@ -17,61 +17,66 @@ fn example(name: &str) -> Command {
     command
 }
 
-#[test]
-fn quickstart_shows_the_wire_and_no_token() {
-    let output = example("quickstart").output().unwrap();
+/// Runs an example to its end; its output must hold all of `parts`.
+fn shows(name: &str, parts: &[&str]) -> String {
+    let output = example(name).output().unwrap();
     let (text, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert!(output.status.success(), "{text}\n{errors}");
-    for part in [
-        "started a server with an embedded engine",
-        "→ POST /  [\"SET\",\"quickstart:greeting\",\"hello\",\"EX\",\"60\"]",
-        "← 200  {\"result\":\"OK\"}",
-        "read back: \"You are a helpful assistant\"",
-        "the user has 2 sessions",
-        "gone, and an update would not bring it back",
-    ] {
+    for part in parts {
         assert!(text.contains(part), "{part:?} is missing in:\n{text}");
     }
+    text
+}
+
+#[test]
+fn quickstart_shows_the_wire_and_no_token() {
+    let text = shows(
+        "quickstart",
+        &[
+            "started a server with an embedded engine",
+            "→ POST /  [\"SET\",\"quickstart:greeting\",\"hello\",\"EX\",\"60\"]",
+            "← 200  {\"result\":\"OK\"}",
+            "read back: \"You are a helpful assistant\"",
+            "the user has 2 sessions",
+            "gone, and an update would not bring it back",
+        ],
+    );
     assert!(!text.contains("local-token") && !text.contains("Bearer"), "{text}");
 }
 
 #[test]
 fn an_outage_loses_nothing() {
-    let output = example("outage").output().unwrap();
-    let (text, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
-    assert!(output.status.success(), "{text}\n{errors}");
-    for part in [
-        "the store works: false",
-        "a list of 2 took",
-        "unavailable, not \"not found\"",
-        "new: 1, changed: 1, touched: 0, deleted: 1",
-        "new: 0, changed: 0, touched: 0, deleted: 0",
-        "Redis has 2 sessions",
-        "the update arrived: true",
-        "the ended one came back: false",
-    ] {
-        assert!(text.contains(part), "{part:?} is missing in:\n{text}");
-    }
+    shows(
+        "outage",
+        &[
+            "the store works: false",
+            "a list of 2 took",
+            "unavailable, not \"not found\"",
+            "new: 1, changed: 1, touched: 0, deleted: 1",
+            "new: 0, changed: 0, touched: 0, deleted: 0",
+            "Redis has 2 sessions",
+            "the update arrived: true",
+            "the ended one came back: false",
+        ],
+    );
 }
 
 #[test]
 fn sessions_shows_every_part_of_the_store() {
-    let output = example("sessions").output().unwrap();
-    let (text, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
-    assert!(output.status.success(), "{text}\n{errors}");
-    for part in [
-        "basic set-up: created, persisted: true",
-        "direct use: 1 listed; exists after the delete: false",
-        "batches: three stored and deleted, all well: true",
-        "migration: in Redis before it was asked for: false, after: true",
-        "times to live: default 43200s, and a touch finds it AlreadyLonger",
-        "sync Off: a session of another instance is found: false",
-        "sync OnAccess: a session of another instance is found: true",
-        "errors: session not found",
-        "errors: created in memory; persisted: false",
-        "monitoring: healthy: true",
-        "several instances: created here, found there: true",
-    ] {
-        assert!(text.contains(part), "{part:?} is missing in:\n{text}");
-    }
+    shows(
+        "sessions",
+        &[
+            "basic set-up: created, persisted: true",
+            "direct use: 1 listed; exists after the delete: false",
+            "batches: three stored and deleted, all well: true",
+            "migration: in Redis before it was asked for: false, after: true",
+            "times to live: default 43200s, and a touch finds it AlreadyLonger",
+            "sync Off: a session of another instance is found: false",
+            "sync OnAccess: a session of another instance is found: true",
+            "errors: session not found",
+            "errors: created in memory; persisted: false",
+            "monitoring: healthy: true",
+            "several instances: created here, found there: true",
+        ],
+    );
 }
