@@ -139,7 +139,7 @@ async fn several_instances(store: &RedisSessionStore) -> Result<(), SessionError
     }
     let session = here.create_session("user-123", "org-456").await?;
     println!("several instances: created here, found there: {}", there.get_session(&session.id).await.is_ok());
-    println!("several instances: logged out everywhere: {} sessions ended", there.delete_user_sessions("user-123").await?);
+    println!("several instances: logged out everywhere: {} sessions ended", *there.delete_user_sessions("user-123").await?);
     Ok(())
 }
 

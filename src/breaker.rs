@@ -225,6 +225,11 @@ impl Breaker {
         }
     }
 
+    /// Opens it: the other side was seen not to work.
+    pub(crate) fn open_now(&self) {
+        *self.lock() = Self::open(jittered(self.policy.open_for), 0);
+    }
+
     /// Closes it: the other side was seen to work.
     pub(crate) fn close(&self) {
         let mut state = self.lock();

@@ -2,15 +2,16 @@
 
 use super::error::{Conflict, SessionError};
 use super::id;
-use super::reconcile::{Decision, PendingPut, Reconciled, decide, rule};
+use super::reconcile::{Decision, PendingPut, Reconciled, decide, decide_unseen, rule};
 use super::record::Session;
-use super::redis::{RedisSessionStore, codes, owner};
+use super::redis::{RedisSessionStore, codes, owner, read};
 use super::scripts::SCRIPTS;
 use super::store::BatchOutcome;
 use crate::clock;
 use crate::error::Error;
 use crate::script::Call;
 use crate::value::Value;
+use bytes::Bytes;
 
 /// Most sessions in one request.
 pub(super) const CHUNK: usize = 100;
@@ -68,64 +69,80 @@ impl RedisSessionStore {
         outcome(ids.iter().cloned(), results)
     }
 
-    /// Writes what was written elsewhere during an outage: reads what is stored now, decides, and writes on the condition that it
-    /// is still so; what was overtaken is looked at again, at most 5 times.
+    /// Writes each put on the condition that the store still has what it is based on: one request where that is so. What was
+    /// overtaken is read, decided and written on the condition that it is still as it was read, at most 5 times.
     pub(super) async fn reconcile_batch(&self, puts: &[PendingPut]) -> Vec<Result<Reconciled, SessionError>> {
         const TRIES: usize = 5;
         let mut settled: Vec<Option<Result<Reconciled, SessionError>>> =
             puts.iter().map(|put| self.check(&put.session.id).err().map(Err)).collect();
-        for _ in 0..TRIES {
+        for attempt in 0..=TRIES {
             let open: Vec<usize> = (0..puts.len()).filter(|&place| settled[place].is_none()).collect();
             for chunk in open.chunks(CHUNK) {
-                self.reconcile_chunk(puts, chunk, &mut settled).await;
+                let stored = match attempt {
+                    0 => None,
+                    _ => Some(self.stored(puts, chunk).await),
+                };
+                self.reconcile_chunk(puts, chunk, stored, &mut settled).await;
             }
         }
         settled.into_iter().map(|result| result.unwrap_or(Err(SessionError::Conflict(Conflict::Changed)))).collect()
     }
 
-    async fn reconcile_chunk(&self, puts: &[PendingPut], chunk: &[usize], settled: &mut [Option<Result<Reconciled, SessionError>>]) {
+    /// What the store has of a chunk now.
+    async fn stored(&self, puts: &[PendingPut], chunk: &[usize]) -> Result<Vec<Option<Bytes>>, SessionError> {
         let ids: Vec<String> = chunk.iter().map(|&place| puts[place].session.id.clone()).collect();
-        let records = match self.records(&ids).await {
-            Ok(records) => records,
+        self.records(&ids).await
+    }
+
+    /// Decides by what is stored, or as if that were what the puts are based on, and writes on that condition.
+    async fn reconcile_chunk(
+        &self,
+        puts: &[PendingPut],
+        chunk: &[usize],
+        stored: Option<Result<Vec<Option<Bytes>>, SessionError>>,
+        settled: &mut [Option<Result<Reconciled, SessionError>>],
+    ) {
+        let mut records = match stored.transpose() {
+            Ok(records) => records.map(Vec::into_iter),
             Err(error) => return chunk.iter().for_each(|&place| settled[place] = Some(Err(error.clone()))),
         };
         let now = clock::utc_now();
         let mut writes = Vec::new();
-        for (&place, stored) in chunk.iter().zip(records) {
-            let write = decide(&puts[place], stored.as_deref(), now).and_then(|decision| {
-                let replaces = match decision {
-                    Decision::Settled(result) => return Ok(Err(result)),
-                    Decision::Create => String::new(),
-                    Decision::Replace => sha1_smol::Sha1::from(stored.as_deref().unwrap_or_default()).digest().to_string(),
-                };
-                Ok(Ok((puts[place].session.to_json()?, replaces)))
-            });
-            match write {
-                Ok(Ok(write)) => writes.push((place, write)),
-                Ok(Err(result)) => settled[place] = Some(Ok(result)),
+        for &place in chunk {
+            let put = &puts[place];
+            let decision = match records.as_mut().map(Iterator::next) {
+                None => decide_unseen(put, now),
+                Some(record) => match record.flatten().map(|record| read(&put.session.id, &record)).transpose() {
+                    Ok(stored) => decide(put, stored.as_ref(), now),
+                    Err(error) => Err(error),
+                },
+            };
+            match decision.and_then(|decision| Ok((decision.text()?, decision))) {
+                Ok((_, Decision::Settled(result))) => settled[place] = Some(Ok(result)),
+                Ok((text, decision)) => writes.push((place, (text, decision))),
                 Err(error) => settled[place] = Some(Err(error)),
             }
         }
         let work = Work::new(by_user(&writes, |(place, _)| puts[*place].session.user_id.as_str()), |user, group| {
-            group.iter().fold(self.index(&SCRIPTS.reconcile, user), |call, (place, (record, replaces))| {
+            group.iter().fold(self.index(&SCRIPTS.reconcile, user), |call, (place, (record, decision))| {
                 let session = &puts[*place].session;
-                let (rule, ttl) = rule(puts[*place].ttl, now);
+                let (rule, left) = rule(puts[*place].ttl, now);
                 call.key(id::record_key(&session.id))
                     .key(id::gone_key(&session.id))
                     .key(id::pinned_key(&session.id))
                     .arg(&session.id)
-                    .arg(user)
                     .arg(record)
-                    .arg(replaces)
+                    .arg(decision.replaces().map(|text| sha1_smol::Sha1::from(text).digest().to_string()).unwrap_or_default())
                     .arg(rule)
-                    .arg(ttl)
+                    .arg(self.ttl_millis(left, session.created_at))
+                    .arg(self.stamp())
             })
         });
         let mut results: Vec<Outcome> = vec![None; puts.len()];
         self.run(work, &mut results).await;
-        for (place, _) in writes {
+        for (place, (text, decision)) in writes {
             settled[place] = match results[place].take() {
-                Some(Ok(())) => Some(Ok(Reconciled::Written)),
+                Some(Ok(())) => Some(Ok(decision.written(&text))),
                 Some(Err(SessionError::Conflict(Conflict::Deleted) | SessionError::NotFound)) => Some(Ok(Reconciled::Gone)),
                 // Somebody was faster: look again.
                 None | Some(Err(SessionError::Conflict(_))) => None,

@@ -46,6 +46,16 @@ pub enum SessionError {
     /// The store was closed. It did not happen.
     #[error("the session store is closed")]
     Closed,
+    /// The store is unavailable, and as much is pending already as the journal may hold. It did not happen.
+    #[error("the store is unavailable, and the journal is full: {limit} sessions are pending")]
+    JournalFull {
+        /// The limit.
+        limit: usize,
+    },
+    /// The journal file cannot be opened, read or written. A change that fails with this is pending in memory only: it is made up
+    /// for, unless the process ends before.
+    #[error("the journal file: {0}")]
+    Journal(std::io::ErrorKind),
     /// A directory of a workspace could not be made or removed.
     #[error("workspace: {0}")]
     Workspace(std::io::ErrorKind),
@@ -102,7 +112,12 @@ impl SessionError {
     pub(crate) fn signal(&self) -> Signal {
         match self {
             Self::Unavailable(error) | Self::MaybeApplied(error) | Self::Refused(error) => Signal::of(error),
-            Self::Closed | Self::InvalidId | Self::LimitReached { .. } | Self::Workspace(_) => Signal::Caller,
+            Self::Closed
+            | Self::InvalidId
+            | Self::LimitReached { .. }
+            | Self::Workspace(_)
+            | Self::JournalFull { .. }
+            | Self::Journal(_) => Signal::Caller,
             _ => Signal::Works,
         }
     }

@@ -3,6 +3,7 @@
 use super::error::{Conflict, SessionError};
 use super::id;
 use super::lru::Lru;
+use super::reconcile::TtlRule;
 use super::record::Session;
 use super::store::{BatchOutcome, SessionList, SessionStore, StoreFuture, Touched};
 use crate::clock::{self, Instant};
@@ -464,6 +465,19 @@ impl SessionStore for InMemorySessionStore {
     fn batch_delete_sessions<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, BatchOutcome> {
         let results = ids.iter().map(|id| (id.clone(), self.inner.delete(id, None).map(drop)));
         Box::pin(std::future::ready(BatchOutcome::new(results.collect())))
+    }
+
+    fn follow<'a>(&'a self, session: &'a Session, rule: TtlRule) -> StoreFuture<'a, ()> {
+        let left = |at: DateTime<Utc>| (at - clock::utc_now()).to_std().unwrap_or_default();
+        ready(match rule {
+            TtlRule::Keep => Ok(()),
+            TtlRule::Slide(at) => self.inner.expire(session, left(at), Mode::Automatic).map(drop),
+            TtlRule::Set(at) => self.inner.expire(session, left(at), Mode::Set).map(drop),
+        })
+    }
+
+    fn memory_used(&self) -> StoreFuture<'_, Option<u64>> {
+        ready(Ok(Some(self.bytes() as u64)))
     }
 
     fn cleanup_expired_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, usize> {

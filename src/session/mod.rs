@@ -38,6 +38,7 @@ mod error;
 mod events;
 mod id;
 mod index;
+mod journal;
 mod lru;
 mod manager;
 mod memory;
@@ -52,7 +53,9 @@ mod workspace;
 pub use error::{Conflict, SessionError};
 pub use events::{Event, EventKind, Events};
 pub use index::IndexLayout;
-pub use manager::{Flushed, ManagerOptions, NewSession, Pending, Recovery, SessionManager, SyncMode};
+pub use manager::{
+    Durability, Flushed, Health, ManagerOptions, NewSession, Pending, ReadPolicy, Recovery, Saved, SessionManager, SyncMode, WritePolicy,
+};
 pub use memory::InMemorySessionStore;
 pub use metadata::Metadata;
 pub use reconcile::{PendingPut, Reconciled, TtlRule};

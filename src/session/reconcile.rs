@@ -1,12 +1,14 @@
-//! After an outage: which of two versions of a session stands, the one written here meanwhile or the stored one.
+//! Which of two versions of a session stands: the one written here, or the stored one.
 //!
-//! Pure decisions; the writes that follow are made on a condition, so that a decision that was overtaken writes nothing.
+//! Pure decisions; the writes that follow are made on a condition, so that a decision that was overtaken writes nothing. For the
+//! same reason a request that was held up on its way and arrives late changes nothing.
 
-use super::error::SessionError;
+use super::error::{Conflict, SessionError};
 use super::record::Session;
 use chrono::{DateTime, Utc};
+use std::time::Duration;
 
-/// What a session's time to live becomes when it is written after an outage.
+/// What a session's time to live becomes when it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TtlRule {
     /// It stays as it is.
@@ -17,7 +19,26 @@ pub enum TtlRule {
     Set(DateTime<Utc>),
 }
 
-/// A session that was written here while the store could not be reached.
+impl TtlRule {
+    /// Both, `later` after this one: an explicit time to live beats the touches before it and is left alone by those after it; of
+    /// two touches the later deadline counts.
+    pub(super) fn and(self, later: Self) -> Self {
+        match (self, later) {
+            (_, Self::Set(at)) | (Self::Set(at), _) => Self::Set(at),
+            (Self::Slide(one), Self::Slide(other)) => Self::Slide(one.max(other)),
+            (Self::Keep, rule) | (rule, Self::Keep) => rule,
+        }
+    }
+
+    pub(super) fn deadline(self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Keep => None,
+            Self::Slide(at) | Self::Set(at) => Some(at),
+        }
+    }
+}
+
+/// A session that is to be written on conditions, perhaps after an outage in which it was created, changed or used.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PendingPut {
@@ -25,14 +46,23 @@ pub struct PendingPut {
     pub session: Session,
     /// Its time to live. For a new session it must not be [`TtlRule::Keep`].
     pub ttl: TtlRule,
+    /// It replaces whatever version is stored: the last writer wins. Otherwise only what it is based on, or older.
+    pub overwrites: bool,
     /// SHA-1 of versions that were sent and may have been stored.
     pub(crate) sent: Vec<String>,
 }
 
 impl PendingPut {
-    /// A session to be written.
+    /// A session to be written over what it is based on.
     pub fn new(session: Session, ttl: TtlRule) -> Self {
-        Self { session, ttl, sent: Vec::new() }
+        Self { session, ttl, overwrites: false, sent: Vec::new() }
+    }
+
+    /// Over whatever version is stored.
+    #[must_use]
+    pub fn overwriting(mut self, overwrites: bool) -> Self {
+        self.overwrites = overwrites;
+        self
     }
 
     pub(crate) fn with_sent(mut self, sent: Vec<String>) -> Self {
@@ -42,15 +72,16 @@ impl PendingPut {
 }
 
 /// What became of a [`PendingPut`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reconciled {
-    /// It was written, or was stored already.
-    Written,
+    /// It is stored, as this.
+    Written(Box<Session>),
+    /// Somebody else's newer version stands, which is this. Its time to live and its last use are the later ones of both.
+    Superseded(Box<Session>),
     /// It was deleted or expired meanwhile, and stays so.
     Gone,
-    /// Somebody else's newer version stands.
-    Superseded,
-    /// Its own time passed during the outage.
+    /// Its own time passed before it could be written.
     Expired,
 }
 
@@ -58,54 +89,107 @@ pub enum Reconciled {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     /// Write it where nothing is.
-    Create,
-    /// Write it over exactly what was seen.
-    Replace,
+    Create(Box<Session>),
+    /// Write this version over the one that it says it is based on; `ours` is false where it is in substance somebody else's.
+    Replace { version: Box<Session>, ours: bool },
     /// Nothing to write.
     Settled(Reconciled),
+}
+
+impl Decision {
+    /// The record to write.
+    pub(super) fn text(&self) -> Result<String, SessionError> {
+        match self {
+            Self::Create(version) | Self::Replace { version, .. } => version.to_json(),
+            Self::Settled(_) => Ok(String::new()),
+        }
+    }
+
+    /// The record that must be there for it, if one must.
+    pub(super) fn replaces(&self) -> Option<&str> {
+        match self {
+            Self::Replace { version, .. } => version.original_text(),
+            _ => None,
+        }
+    }
+
+    /// What became of the put, once this record was written.
+    pub(super) fn written(self, text: &str) -> Reconciled {
+        let (mut version, ours) = match self {
+            Self::Create(version) => (version, true),
+            Self::Replace { version, ours } => (version, ours),
+            Self::Settled(result) => return result,
+        };
+        version.written_as(text);
+        if ours { Reconciled::Written(version) } else { Reconciled::Superseded(version) }
+    }
+}
+
+/// Decides as if what is stored were what the put is based on, to be written on that condition.
+pub(super) fn decide_unseen(put: &PendingPut, now: DateTime<Utc>) -> Result<Decision, SessionError> {
+    if put.session.was_read() {
+        return Ok(Decision::Replace { version: Box::new(put.session.clone()), ours: true });
+    }
+    decide(put, None, now)
 }
 
 /// Decides from what is stored now.
 ///
 /// * A new session is written where nothing is. A session that existed and is gone stays gone: delete beats update.
-/// * What is stored is replaced if it is what ours is based on, a version of ours that got through, or older than that.
+/// * What is stored is replaced if it is what ours is based on (whoever used it since), a version of ours that got through, or
+///   older than that.
 /// * Otherwise somebody else wrote meanwhile, and theirs stands. Of two versions of a new session, which only a lost reply can
 ///   make, the later `last_active_at` stands.
-pub(super) fn decide(put: &PendingPut, stored: Option<&[u8]>, now: DateTime<Utc>) -> Result<Decision, SessionError> {
-    let deadline = match put.ttl {
-        TtlRule::Keep => None,
-        TtlRule::Slide(at) | TtlRule::Set(at) => Some(at),
-    };
-    let base = put.session.original_text();
-    let over = deadline.is_some_and(|at| at <= now);
+/// * Of both the later `last_active_at` is kept.
+pub(super) fn decide(put: &PendingPut, stored: Option<&Session>, now: DateTime<Utc>) -> Result<Decision, SessionError> {
     let Some(stored) = stored else {
+        let over = put.ttl.deadline().is_none_or(|at| at <= now);
         return Ok(match put.session.was_read() {
             true => Decision::Settled(Reconciled::Gone),
-            false if over || deadline.is_none() => Decision::Settled(Reconciled::Expired),
-            false => Decision::Create,
+            false if over => Decision::Settled(Reconciled::Expired),
+            false => Decision::Create(Box::new(put.session.clone())),
         });
     };
-    if stored == put.session.to_json()?.as_bytes() {
-        // Ours got through; its time to live perhaps did not.
-        return Ok(if put.ttl == TtlRule::Keep { Decision::Settled(Reconciled::Written) } else { Decision::Replace });
+    if stored.user_id != put.session.user_id {
+        return Err(SessionError::Conflict(Conflict::UserChanged));
     }
-    let sha1 = sha1_smol::Sha1::from(stored).digest().to_string();
-    if base.is_some_and(|base| base.as_bytes() == stored) || put.sent.contains(&sha1) {
-        return Ok(Decision::Replace);
-    }
-    let theirs = Session::from_json(stored)?;
-    let ours_is_newer = match base {
-        Some(base) => theirs.last_active_at < Session::from_json(base)?.last_active_at,
-        None => theirs.last_active_at <= put.session.last_active_at,
+    let text = stored.to_json()?;
+    let is_base = match put.session.original_text() {
+        Some(base) => base == text,
+        None => put.session.was_read() && put.session.revision() == stored.revision(),
     };
-    Ok(if ours_is_newer { Decision::Replace } else { Decision::Settled(Reconciled::Superseded) })
+    let ours = put.overwrites || is_base || ours_is_newer(put, stored, &text)?;
+    let mut version = if ours { put.session.clone() } else { stored.clone() };
+    if !put.overwrites && !is_base {
+        version.last_active_at = stored.last_active_at.max(put.session.last_active_at);
+    }
+    let version = Box::new(version.based_on(stored));
+    if put.ttl == TtlRule::Keep && version.to_json()? == text {
+        let stored = Box::new(stored.clone());
+        return Ok(Decision::Settled(if ours { Reconciled::Written(stored) } else { Reconciled::Superseded(stored) }));
+    }
+    Ok(Decision::Replace { version, ours })
 }
 
-/// The rule and the time to live in milliseconds, as the script takes them.
-pub(super) fn rule(ttl: TtlRule, now: DateTime<Utc>) -> (&'static str, u64) {
-    let left = |at: DateTime<Utc>| crate::command::groups::millis((at - now).to_std().unwrap_or_default());
+/// True when nobody else wrote what is stored after what ours is based on.
+fn ours_is_newer(put: &PendingPut, stored: &Session, text: &str) -> Result<bool, SessionError> {
+    if text == put.session.to_json()? || put.sent.contains(&sha1_smol::Sha1::from(text).digest().to_string()) {
+        return Ok(true);
+    }
+    Ok(match put.session.original_text() {
+        Some(base) => {
+            let base = Session::from_json(base)?;
+            stored.last_active_at < base.last_active_at || stored.same_but_for_use(&base)
+        }
+        None => !put.session.was_read() && stored.last_active_at <= put.session.last_active_at,
+    })
+}
+
+/// The rule and the time that is left, as the script takes them.
+pub(super) fn rule(ttl: TtlRule, now: DateTime<Utc>) -> (&'static str, Duration) {
+    let left = |at: DateTime<Utc>| (at - now).to_std().unwrap_or_default();
     match ttl {
-        TtlRule::Keep => ("keep", 0),
+        TtlRule::Keep => ("keep", Duration::ZERO),
         TtlRule::Slide(at) => ("slide", left(at)),
         TtlRule::Set(at) => ("set", left(at)),
     }
@@ -125,46 +209,76 @@ mod tests {
         session
     }
 
+    fn read(session: &Session) -> Session {
+        Session::from_json(session.to_json().unwrap()).unwrap()
+    }
+
     fn changed(base: &Session, active: i64) -> Session {
-        let mut session = Session::from_json(base.to_json().unwrap()).unwrap();
+        let mut session = read(base);
         (session.last_active_at, session.system_prompt) = (at(active), "ours".into());
         session
     }
 
-    fn decision(put: PendingPut, stored: Option<&Session>) -> Decision {
-        let stored = stored.map(|session| session.to_json().unwrap());
-        decide(&put, stored.as_deref().map(str::as_bytes), at(100)).unwrap()
+    /// What would stand in the end, by its prompt and its last use; or why nothing is written.
+    fn outcome(put: &PendingPut, stored: Option<&Session>) -> Result<(String, i64), Reconciled> {
+        match decide(put, stored.map(read).as_ref(), at(100)).unwrap() {
+            Decision::Create(version) | Decision::Replace { version, .. } => {
+                Ok((version.system_prompt.clone(), (version.last_active_at - at(0)).num_seconds()))
+            }
+            Decision::Settled(result) => Err(result),
+        }
+    }
+
+    fn ours(active: i64) -> Result<(String, i64), Reconciled> {
+        Ok(("ours".to_owned(), active))
     }
 
     #[test]
     fn new_sessions() {
-        let put = || PendingPut::new(version(50, "ours"), TtlRule::Slide(at(200)));
-        assert_eq!(decision(put(), None), Decision::Create);
-        assert_eq!(decision(put(), Some(&version(40, "an earlier store of ours"))), Decision::Replace);
-        assert_eq!(decision(put(), Some(&version(60, "used elsewhere since"))), Decision::Settled(Reconciled::Superseded));
+        let put = PendingPut::new(version(50, "ours"), TtlRule::Slide(at(200)));
+        assert_eq!(outcome(&put, None), ours(50));
+        assert_eq!(outcome(&put, Some(&version(40, "an earlier store of ours"))), ours(50));
+        assert_eq!(outcome(&put, Some(&version(60, "used elsewhere since"))), Ok(("used elsewhere since".into(), 60)));
         let late = PendingPut::new(version(50, "ours"), TtlRule::Slide(at(100)));
-        assert_eq!(decision(late, None), Decision::Settled(Reconciled::Expired));
+        assert_eq!(outcome(&late, None), Err(Reconciled::Expired));
     }
 
     #[test]
     fn updates() {
         let base = version(10, "base");
-        let put = || PendingPut::new(changed(&base, 50), TtlRule::Keep);
-        assert_eq!(decision(put(), Some(&base)), Decision::Replace);
-        assert_eq!(decision(put(), None), Decision::Settled(Reconciled::Gone), "delete beats update");
-        assert_eq!(decision(put(), Some(&version(20, "theirs"))), Decision::Settled(Reconciled::Superseded));
-        assert_eq!(decision(put(), Some(&version(5, "older than the base"))), Decision::Replace);
-        assert_eq!(decision(put(), Some(&changed(&base, 50))), Decision::Settled(Reconciled::Written));
+        let put = PendingPut::new(changed(&base, 50), TtlRule::Keep);
+        assert_eq!(outcome(&put, Some(&base)), ours(50));
+        assert_eq!(outcome(&put, None), Err(Reconciled::Gone), "delete beats update");
+        assert_eq!(outcome(&put, Some(&version(60, "base"))), ours(60), "only used elsewhere: the later use is kept");
+        assert_eq!(outcome(&put, Some(&version(5, "older than the base"))), ours(50));
+        assert_eq!(outcome(&put, Some(&version(20, "theirs"))), Ok(("theirs".into(), 50)), "the later use is kept");
+        assert_eq!(outcome(&put, Some(&version(60, "theirs"))), Err(Reconciled::Superseded(Box::new(version(60, "theirs")))));
+        assert_eq!(outcome(&put.clone().overwriting(true), Some(&version(60, "theirs"))), ours(50));
+        assert_eq!(outcome(&put, Some(&changed(&base, 50))), Err(Reconciled::Written(Box::new(changed(&base, 50)))));
         let between = changed(&base, 30);
         let sha1 = sha1_smol::Sha1::from(between.to_json().unwrap()).digest().to_string();
-        assert_eq!(decision(put().with_sent(vec![sha1]), Some(&between)), Decision::Replace, "ours, whose reply was lost");
-        assert_eq!(decision(put(), Some(&between)), Decision::Settled(Reconciled::Superseded));
+        assert_eq!(outcome(&put.clone().with_sent(vec![sha1]), Some(&between)), ours(50), "ours, whose reply was lost");
+        let mut other = base;
+        other.user_id = "somebody else".into();
+        assert!(matches!(decide(&put, Some(&other), at(100)), Err(SessionError::Conflict(Conflict::UserChanged))));
     }
 
     #[test]
     fn deadlines_stay_absolute() {
-        assert_eq!(rule(TtlRule::Set(at(160)), at(100)), ("set", 60_000));
-        assert_eq!(rule(TtlRule::Slide(at(0)), at(100)), ("slide", 1));
+        assert_eq!(rule(TtlRule::Set(at(160)), at(100)), ("set", Duration::from_secs(60)));
+        assert_eq!(rule(TtlRule::Slide(at(0)), at(100)), ("slide", Duration::ZERO));
         assert_eq!(rule(TtlRule::Keep, at(0)).0, "keep");
+        let (slide, set) = (|seconds| TtlRule::Slide(at(seconds)), |seconds| TtlRule::Set(at(seconds)));
+        for (earlier, later, both) in [
+            (slide(1), slide(2), slide(2)),
+            (slide(2), slide(1), slide(2)),
+            (slide(9), set(1), set(1)),
+            (set(1), slide(9), set(1)),
+            (set(1), set(2), set(2)),
+            (TtlRule::Keep, slide(1), slide(1)),
+            (set(1), TtlRule::Keep, set(1)),
+        ] {
+            assert_eq!(earlier.and(later), both, "{earlier:?}, then {later:?}");
+        }
     }
 }

@@ -46,6 +46,10 @@ pub struct Session {
     pub metadata: Metadata,
     /// What it was read from.
     original: Option<Arc<Original>>,
+    /// The stored version that it is to replace, where that is another than the one it was read from.
+    replaces: Option<Arc<Original>>,
+    /// It is to replace nothing, though it was read from somewhere.
+    is_new: bool,
     /// Which write it was read from, in a store that counts them.
     revision: Option<u64>,
 }
@@ -80,6 +84,8 @@ impl Session {
             last_active_at: now,
             metadata: Metadata::default(),
             original: None,
+            replaces: None,
+            is_new: false,
             revision: None,
         }
     }
@@ -114,6 +120,8 @@ impl Session {
             last_active_at: required::<Time>(known("last_active_at")?, "last_active_at")?.0,
             metadata: optional(known("metadata")?, "metadata")?,
             original: Some(Arc::new(original)),
+            replaces: None,
+            is_new: false,
             revision: None,
         })
     }
@@ -133,9 +141,32 @@ impl Session {
         serde_json::to_string(&Ordered(&members)).map_err(|_| corrupt("record"))
     }
 
-    /// The text it was read from.
+    /// The text of the stored version that it is to replace: the one it was read from, unless
+    /// [`based_on`](Self::based_on) says another.
     pub(crate) fn original_text(&self) -> Option<&str> {
-        self.original.as_ref().map(|original| original.text.as_str())
+        let original = self.replaces.as_ref().or(self.original.as_ref()).filter(|_| !self.is_new);
+        original.map(|original| original.text.as_str())
+    }
+
+    /// This version, to replace `stored` in the store.
+    pub(super) fn based_on(&self, stored: &Self) -> Self {
+        Self { replaces: stored.original.clone(), revision: stored.revision, is_new: false, ..self.clone() }
+    }
+
+    /// This version, to be written where nothing is.
+    pub(super) fn as_new(&self) -> Self {
+        Self { is_new: true, ..self.clone() }
+    }
+
+    /// True when the two differ in nothing but when they were last used, members unknown to this crate included.
+    pub(super) fn same_but_for_use(&self, other: &Self) -> bool {
+        let unknown = |session: &Self| -> Vec<(String, String)> {
+            let members = session.original.iter().flat_map(|original| &original.members);
+            let unknown = members.filter(|(name, _)| !KNOWN.contains(&name.as_str()));
+            unknown.map(|(name, raw)| (name.clone(), raw.get().to_owned())).collect()
+        };
+        let used = Self { last_active_at: other.last_active_at, ..self.clone() };
+        used == *other && unknown(self) == unknown(other)
     }
 
     pub(super) fn revision(&self) -> Option<u64> {
@@ -144,7 +175,7 @@ impl Session {
 
     /// True for a session that came out of a store.
     pub(super) fn was_read(&self) -> bool {
-        self.original.is_some() || self.revision.is_some()
+        !self.is_new && (self.replaces.is_some() || self.original.is_some() || self.revision.is_some())
     }
 
     pub(super) fn with_revision(&self, revision: u64) -> Self {
@@ -154,7 +185,7 @@ impl Session {
     /// What it was read from is now this text, which holds the same values.
     pub(crate) fn written_as(&mut self, text: &str) {
         if let Ok(read) = Self::from_json(text) {
-            self.original = read.original;
+            (self.original, self.replaces, self.is_new) = (read.original, None, false);
         }
     }
 

@@ -61,12 +61,20 @@ struct Shared {
     /// In milliseconds.
     default_ttl: AtomicU64,
     closed: AtomicBool,
+    /// Who sets times to live, and how often so far.
+    origin: uuid::Uuid,
+    stamps: AtomicU64,
 }
 
 impl RedisSessionStore {
     /// A store whose sessions live for `ttl` after they were stored or touched.
     pub fn new(client: Client, ttl: Duration) -> Self {
-        let shared = Shared { default_ttl: AtomicU64::new(millis(ttl)), closed: AtomicBool::new(false) };
+        let shared = Shared {
+            default_ttl: AtomicU64::new(millis(ttl)),
+            closed: AtomicBool::new(false),
+            origin: uuid::Uuid::new_v4(),
+            stamps: AtomicU64::new(0),
+        };
         Self { client, layout: IndexLayout::default(), max_lifetime: None, shared: Arc::new(shared) }
     }
 
@@ -190,10 +198,15 @@ impl RedisSessionStore {
     }
 
     /// `ttl` in milliseconds, cut to what the absolute lifetime leaves.
-    fn ttl_millis(&self, ttl: Duration, created_at: DateTime<Utc>) -> u64 {
+    pub(super) fn ttl_millis(&self, ttl: Duration, created_at: DateTime<Utc>) -> u64 {
         let Some(most) = self.max_lifetime else { return millis(ttl) };
         let age = (clock::utc_now() - created_at).to_std().unwrap_or_default();
         millis(ttl.min(most.saturating_sub(age)))
+    }
+
+    /// Marks a time to live that is set now as later than those set before by this store and its clones.
+    pub(super) fn stamp(&self) -> String {
+        format!("{}:{}", self.shared.origin.simple(), self.shared.stamps.fetch_add(1, Ordering::Relaxed))
     }
 
     pub(super) fn index(&self, script: &crate::Script, user_id: &str) -> Call {
@@ -228,8 +241,8 @@ impl RedisSessionStore {
     async fn expire(&self, session: &Session, ttl: Duration, mode: &str) -> Result<i64, SessionError> {
         self.check(&session.id)?;
         let ttl = self.ttl_millis(ttl, session.created_at);
-        let call = self.index(&SCRIPTS.expire, &session.user_id);
-        self.run_one(call.key(id::record_key(&session.id)).key(id::pinned_key(&session.id)).arg(&session.id).arg(ttl).arg(mode)).await
+        let call = self.index(&SCRIPTS.expire, &session.user_id).key(id::record_key(&session.id)).key(id::pinned_key(&session.id));
+        self.run_one(call.arg(&session.id).arg(ttl).arg(mode).arg(self.stamp())).await
     }
 
     async fn update(&self, session: &Session, replaces: Option<&str>) -> Result<(), SessionError> {
@@ -291,7 +304,7 @@ impl fmt::Debug for RedisSessionStore {
 }
 
 /// Reads a record, which must be the one that was asked for.
-fn read(id: &str, record: &[u8]) -> Result<Session, SessionError> {
+pub(super) fn read(id: &str, record: &[u8]) -> Result<Session, SessionError> {
     let session = Session::from_json(record)?;
     if session.id == id { Ok(session) } else { Err(SessionError::Corrupt { field: "id" }) }
 }
@@ -432,6 +445,16 @@ impl SessionStore for RedisSessionStore {
 
     fn reconcile<'a>(&'a self, puts: &'a [PendingPut]) -> BoxFuture<'a, Vec<Result<Reconciled, SessionError>>> {
         Box::pin(self.reconcile_batch(puts))
+    }
+
+    /// `used_memory` of `INFO`; `None` where the server does not say.
+    fn memory_used(&self) -> StoreFuture<'_, Option<u64>> {
+        Box::pin(async move {
+            self.check_open()?;
+            let info: String = self.client.run(cmd("INFO").arg("memory")).await?;
+            let used = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
+            Ok(used.and_then(|bytes| bytes.trim().parse().ok()))
+        })
     }
 
     /// A write and a read: a server that is read-only or full answers `PING` all the same.

@@ -16,17 +16,19 @@ use std::sync::LazyLock;
 const INDEX: &str = r#"
 local index, layout = KEYS[1], ARGV[1]
 local json = layout == 'json'
-local kind = redis.call('TYPE', index).ok
-if kind ~= 'none' and kind ~= (json and 'string' or 'zset') then return -1 end
-local left = redis.call('PTTL', index)
+local left, text
 
-local text
-if json then
-  text = redis.call('GET', index) or '[]'
-  if string.sub(text, 1, 1) ~= '[' or string.sub(text, -1) ~= ']' then
-    text = string.match(text, '^%s*(.-)%s*$')
-    if text == '' or text == 'null' then text = '[]' end
-    if string.sub(text, 1, 1) ~= '[' or string.sub(text, -1) ~= ']' then return -2 end
+local function open()
+  local kind = redis.call('TYPE', index).ok
+  if kind ~= 'none' and kind ~= (json and 'string' or 'zset') then return -1 end
+  left = redis.call('PTTL', index)
+  if json then
+    text = redis.call('GET', index) or '[]'
+    if string.sub(text, 1, 1) ~= '[' or string.sub(text, -1) ~= ']' then
+      text = string.match(text, '^%s*(.-)%s*$')
+      if text == '' or text == 'null' then text = '[]' end
+      if string.sub(text, 1, 1) ~= '[' or string.sub(text, -1) ~= ']' then return -2 end
+    end
   end
 end
 
@@ -85,6 +87,22 @@ end
 
 local function extend(ttl)
   if left == -2 or (left >= 0 and left < tonumber(ttl)) then redis.call('PEXPIRE', index, ttl) end
+end
+"#;
+
+/// Opens the index before anything is written.
+const OPEN: &str = r#"
+local bad = open()
+if bad then return bad end
+"#;
+
+/// A pin holds who set the time to live and their count, so that a request of theirs that was held up on its way does not undo
+/// what they asked for later. No clock is compared.
+const OVERTAKEN: &str = r#"
+local function overtaken(pin, stamp)
+  local who, count = string.match(redis.call('GET', pin) or '', '^(.*):(%d+)$')
+  local by, own = string.match(stamp, '^(.*):(%d+)$')
+  return who and who == by and tonumber(count) > tonumber(own)
 end
 "#;
 
@@ -161,16 +179,17 @@ end
 return codes
 "#;
 
-/// `KEYS`: index, record, pin. `ARGV`: layout, id, time to live, `set`, `touch` or `auto`.
+/// `KEYS`: index, record, pin. `ARGV`: layout, id, time to live, `set`, `touch` or `auto`, stamp.
 const EXPIRE: &str = r#"
 local ttl, mode = ARGV[3], ARGV[4]
 local lives = redis.call('PTTL', KEYS[2])
 if lives == -2 then return {-6} end
+if mode == 'set' and overtaken(KEYS[3], ARGV[5]) then return {1} end
 if mode == 'auto' and redis.call('EXISTS', KEYS[3]) == 1 then return {2} end
 if mode ~= 'set' and (lives == -1 or lives >= tonumber(ttl)) then return {3} end
 redis.call('PEXPIRE', KEYS[2], ttl)
 if mode == 'set' then
-  redis.call('SET', KEYS[3], '1', 'PX', ttl)
+  redis.call('SET', KEYS[3], ARGV[5], 'PX', ttl)
 else
   redis.call('PEXPIRE', KEYS[3], ttl)
 end
@@ -224,13 +243,14 @@ redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
 return {1}
 "#;
 
-/// `KEYS`: index, then record, gone mark and pin of each session. `ARGV`: layout, then id, user id, record, SHA-1 of the record it
-/// replaces (nothing: it must be absent), `keep`, `slide` or `set`, and time to live of each.
+/// `KEYS`: index, then record, gone mark and pin of each session. `ARGV`: layout, then id, record, SHA-1 of the record it
+/// replaces (nothing: it must be absent), `keep`, `slide` or `set`, time to live and stamp of each. The index is looked at only
+/// where a deadline moves.
 const RECONCILE: &str = r#"
-local codes, ready, longest = {}, {}, '0'
+local codes, longest, moves = {}, '0', false
 for i = 2, #KEYS, 3 do
   local at = 2 + (i - 2) / 3 * 6
-  local old, wanted, code = redis.call('GET', KEYS[i]), ARGV[at + 3], 1
+  local old, wanted, code = redis.call('GET', KEYS[i]), ARGV[at + 2], 1
   if redis.call('EXISTS', KEYS[i + 1]) == 1 then
     code = -3
   elseif wanted == '' then
@@ -241,27 +261,34 @@ for i = 2, #KEYS, 3 do
     code = -8
   end
   codes[#codes + 1] = code
+  if code == 1 and ARGV[at + 3] ~= 'keep' then moves = true end
+end
+if moves then
+  local bad = open()
+  if bad then return bad end
 end
 for n, code in ipairs(codes) do
   if code == 1 then
     local i, at = 2 + (n - 1) * 3, 2 + (n - 1) * 6
-    local rule, ttl = ARGV[at + 4], ARGV[at + 5]
+    local rule, ttl = ARGV[at + 3], ARGV[at + 4]
     local lives = redis.call('PTTL', KEYS[i])
     local pinned = redis.call('EXISTS', KEYS[i + 2]) == 1
     local stays = rule == 'keep' or (rule == 'slide' and (lives == -1 or pinned or lives >= tonumber(ttl)))
+      or (rule == 'set' and overtaken(KEYS[i + 2], ARGV[at + 5]))
     if lives ~= -2 and stays then
-      redis.call('SET', KEYS[i], ARGV[at + 2], 'KEEPTTL')
-      if lives > 0 then add(ARGV[at], lives) end
+      redis.call('SET', KEYS[i], ARGV[at + 1], 'KEEPTTL')
     else
-      redis.call('SET', KEYS[i], ARGV[at + 2], 'PX', ttl)
-      if rule == 'set' then redis.call('SET', KEYS[i + 2], '1', 'PX', ttl) end
+      redis.call('SET', KEYS[i], ARGV[at + 1], 'PX', ttl)
+      if rule == 'set' then redis.call('SET', KEYS[i + 2], ARGV[at + 5], 'PX', ttl) end
       add(ARGV[at], tonumber(ttl))
       if tonumber(ttl) > tonumber(longest) then longest = ttl end
     end
   end
 end
-save()
-if longest ~= '0' then extend(longest) end
+if longest ~= '0' then
+  save()
+  extend(longest)
+end
 return codes
 "#;
 
@@ -292,7 +319,8 @@ pub(super) struct Scripts {
 }
 
 pub(super) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| {
-    let with_index = |body: &str| Script::new(format!("{}{}", INDEX.trim_start(), body));
+    let with_index = |body: &str| Script::new(format!("{}{OPEN}{body}", INDEX.trim_start()));
+    let with_pins = |open: &str, body: &str| Script::new(format!("{}{OVERTAKEN}{open}{body}", INDEX.trim_start()));
     let alone = |body: &str| Script::new(body.trim_start());
     // A second run of these ends in the same state; at most its codes differ (a deleted session is then not there).
     let again = |script: Script| script.replay_safety(ReplaySafety::EffectIdempotent);
@@ -304,13 +332,13 @@ pub(super) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| {
         // A second run finds nothing, and would call it deleted by somebody else.
         compare_and_delete: with_index(&format!("{IF_UNCHANGED}{DELETE}")),
         prune: again(with_index(PRUNE)),
-        expire: again(with_index(EXPIRE)),
+        expire: again(with_pins(OPEN, EXPIRE)),
         update: again(alone(UPDATE)),
         // A second run finds the record that the first one wrote, and would call it somebody else's.
         compare_and_update: alone(UPDATE),
         mark_gone: again(alone(MARK_GONE)),
-        // A second run finds what the first one wrote; the caller then looks again.
-        reconcile: with_index(RECONCILE),
+        // A second run finds what the first one wrote, and writes nothing; the caller then looks again.
+        reconcile: again(with_pins("", RECONCILE)),
         to_json: again(alone(TO_JSON)),
         to_sorted_set: again(alone(TO_SORTED_SET)),
     }

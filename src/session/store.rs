@@ -97,8 +97,8 @@ pub trait SessionStore: MaybeSend + 'static {
     /// Deletes many sessions in few requests. Each has its own result.
     fn batch_delete_sessions<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, BatchOutcome>;
 
-    /// Writes sessions that were created or changed while the store could not be reached, where what is stored now allows it; see
-    /// [`Reconciled`]. Deletions win, what others wrote meanwhile stands, and deadlines stay as they were.
+    /// Writes sessions where what is stored now allows it; see [`Reconciled`]. Deletions win, what others wrote meanwhile stands,
+    /// and deadlines stay as they were. The manager writes by this alone, in an outage and out of it.
     ///
     /// This default does it one by one and looks before it writes; a store with conditional writes does better.
     fn reconcile<'a>(&'a self, puts: &'a [PendingPut]) -> BoxFuture<'a, Vec<Result<Reconciled, SessionError>>> {
@@ -109,6 +109,23 @@ pub trait SessionStore: MaybeSend + 'static {
             }
             results
         })
+    }
+
+    /// Moves the deadline of a session in hand as `rule` says. This default slides to the default time to live, not to the
+    /// rule's deadline; [`reconcile`](Self::reconcile) uses it where it is not implemented.
+    fn follow<'a>(&'a self, session: &'a Session, rule: TtlRule) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            match rule {
+                TtlRule::Keep => Ok(()),
+                TtlRule::Slide(_) => self.touch_loaded(session, true).await.map(drop),
+                TtlRule::Set(at) => self.set_ttl_loaded(session, (at - crate::clock::utc_now()).to_std().unwrap_or_default()).await,
+            }
+        })
+    }
+
+    /// How many bytes the store takes, where it can say so.
+    fn memory_used(&self) -> StoreFuture<'_, Option<u64>> {
+        Box::pin(async { Ok(None) })
     }
 
     /// Checks that the store can be written and read. The default is [`health`](Self::health).
@@ -135,29 +152,37 @@ pub trait SessionStore: MaybeSend + 'static {
     fn set_default_ttl(&self, ttl: Duration);
 }
 
+/// Looks, decides, and writes only over what was seen; what was overtaken is looked at again, at most 5 times. The time to live
+/// follows in a step of its own.
 async fn reconcile_one<S: SessionStore + ?Sized>(store: &S, put: &PendingPut) -> Result<Reconciled, SessionError> {
-    let stored = match store.retrieve_session(&put.session.id).await {
-        Ok(stored) => Some(stored.to_json()?),
-        Err(SessionError::NotFound) => None,
-        Err(error) => return Err(error),
-    };
-    let now = crate::clock::utc_now();
-    let written = match decide(put, stored.as_deref().map(str::as_bytes), now)? {
-        Decision::Settled(result) => return Ok(result),
-        Decision::Create => store.create_session(&put.session).await,
-        Decision::Replace => store.update_session(&put.session).await,
-    };
-    match written {
-        Ok(()) => {}
-        Err(SessionError::NotFound | SessionError::Conflict(Conflict::Deleted)) => return Ok(Reconciled::Gone),
-        Err(error) => return Err(error),
+    const TRIES: usize = 5;
+    for _ in 0..TRIES {
+        let stored = match store.retrieve_session(&put.session.id).await {
+            Ok(stored) => Some(stored),
+            Err(SessionError::NotFound) => None,
+            Err(error) => return Err(error),
+        };
+        let now = crate::clock::utc_now();
+        let decision = decide(put, stored.as_ref(), now)?;
+        let written = match &decision {
+            Decision::Settled(_) => Ok(()),
+            Decision::Create(version) => store.create_session(version).await,
+            Decision::Replace { version, .. } => store.compare_and_update(version).await,
+        };
+        match written {
+            Ok(()) => {}
+            Err(SessionError::NotFound | SessionError::Conflict(Conflict::Deleted)) => return Ok(Reconciled::Gone),
+            Err(SessionError::Conflict(Conflict::Changed | Conflict::Exists)) => continue,
+            Err(error) => return Err(error),
+        }
+        if let Decision::Settled(result) = decision {
+            return Ok(result);
+        }
+        store.follow(&put.session, put.ttl).await?;
+        let text = decision.text()?;
+        return Ok(decision.written(&text));
     }
-    match put.ttl {
-        TtlRule::Set(at) => store.set_ttl_loaded(&put.session, (at - now).to_std().unwrap_or_default()).await?,
-        TtlRule::Slide(_) => drop(store.touch_loaded(&put.session, true).await?),
-        TtlRule::Keep => {}
-    }
-    Ok(Reconciled::Written)
+    Err(SessionError::Conflict(Conflict::Changed))
 }
 
 /// What a touch did.

@@ -1,29 +1,38 @@
 //! [`SessionManager`]: sessions in memory, persisted to a store where there is one.
 
-mod cache;
+mod debts;
+mod end;
+mod health;
 mod options;
-mod sync;
+mod read;
+mod recover;
+mod state;
+mod turns;
 mod upkeep;
+mod write;
 
-pub use options::{ManagerOptions, NewSession, Recovery, SyncMode};
-pub use upkeep::{Flushed, Pending};
+pub use health::{Durability, Health, Pending, Saved};
+pub use options::{ManagerOptions, NewSession, ReadPolicy, Recovery, SyncMode, WritePolicy};
+pub use recover::Flushed;
 
-use super::error::{Conflict, SessionError};
-use super::events::{EventKind, Events, Sender};
-use super::id;
+use super::error::SessionError;
+use super::events::{Events, Sender};
 use super::record::Session;
 use super::store::{SessionList, SessionStore};
 use super::workspace::Workspaces;
-use crate::breaker::{Admission, Breaker, BreakerState, Probe, Signal};
+use crate::breaker::{Breaker, BreakerState, Signal};
 use crate::clock;
-use cache::{Cache, Cached, Sync};
+use crate::error::ErrorKind;
 use chrono::{DateTime, Utc};
+use state::Sessions;
 use std::collections::HashMap;
 use std::fmt;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::OnceCell;
+use turns::Turns;
 
 /// Manages sessions: creates them, keeps them in memory, and persists them to a [`SessionStore`] where one is set. Cheap to
 /// clone: clones are the same manager.
@@ -50,7 +59,10 @@ use tokio::sync::OnceCell;
 pub struct SessionManager(Arc<Inner>);
 
 struct Inner {
-    cache: Cache,
+    sessions: Sessions,
+    turns: Turns,
+    /// Something is pending though the store works.
+    leftover: AtomicBool,
     workspaces: Workspaces,
     max_sessions: usize,
     options: ManagerOptions,
@@ -69,6 +81,14 @@ struct Attached {
     mode: SyncMode,
     /// Closed while the store works.
     breaker: Arc<Breaker>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// What was last seen of a store.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    failed: Option<(ErrorKind, DateTime<Utc>)>,
+    memory: Option<u64>,
 }
 
 impl SessionManager {
@@ -81,7 +101,9 @@ impl SessionManager {
     /// As [`SessionManager::new`], with other options than the default.
     pub fn with_options(workspace_root: impl Into<PathBuf>, max_sessions: usize, options: ManagerOptions) -> Self {
         Self(Arc::new(Inner {
-            cache: Cache::default(),
+            sessions: Sessions::default(),
+            turns: Turns::default(),
+            leftover: AtomicBool::new(false),
             workspaces: Workspaces::new(workspace_root.into()),
             max_sessions,
             options,
@@ -91,21 +113,53 @@ impl SessionManager {
         }))
     }
 
+    /// As [`SessionManager::with_options`], with a journal file: what is pending is written to it too, before a change is
+    /// answered as pending, so that it survives the end of the process. What an earlier process left in it is pending here from
+    /// the start, and written when a store is set. It holds records as they are: keep it where only this process can read it.
+    ///
+    /// In an outage a change then costs a write to the disk; while the store works the file is not touched. A line that a crash
+    /// cut off, or that was damaged, is passed over.
+    ///
+    /// # Errors
+    /// [`SessionError::Journal`]: the file cannot be opened, or another process has it (`WouldBlock`).
+    pub fn with_journal(
+        workspace_root: impl Into<PathBuf>,
+        max_sessions: usize,
+        options: ManagerOptions,
+        file: impl AsRef<Path>,
+    ) -> Result<Self, SessionError> {
+        let manager = Self::with_options(workspace_root, max_sessions, options);
+        manager.0.open_journal(file.as_ref())?;
+        Ok(manager)
+    }
+
     /// Persists sessions to `store` from now on. `sync` says whether reads ask it too: [`SyncMode::OnAccess`] (`true`) for
     /// several instances on one Redis, [`SyncMode::Off`] (`false`) where Redis is a backup only. Sessions that exist already stay,
     /// and are written on access or by [`flush`](Self::flush).
     ///
     /// # Errors
-    /// When the store is not healthy. No store is set then, and the manager goes on in memory.
+    /// When the store is not healthy. The manager goes on in memory then; with [`Recovery::Automatic`], a store that is only
+    /// unavailable is taken up when it works.
     pub async fn set_session_store(&self, store: Arc<dyn SessionStore>, sync: impl Into<SyncMode>) -> Result<(), SessionError> {
         let healthy = store.health().await;
         let breaker = Arc::new(Breaker::new(self.0.options.recovery.policy()));
-        let attached = Attached { store, mode: sync.into(), breaker };
-        *self.0.attached.write().unwrap_or_else(PoisonError::into_inner) = healthy.is_ok().then_some(attached);
-        if let Err(error) = &healthy {
-            tracing::warn!(%error, "session store is not healthy: sessions stay in memory");
+        let attached = Attached { store, mode: sync.into(), breaker, seen: Arc::default() };
+        let kept = match &healthy {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(%error, "session store is not healthy: sessions stay in memory");
+                attached.remember(error);
+                attached.breaker.open_now();
+                error.is_unavailable() && matches!(self.0.options.recovery, Recovery::Automatic(_))
+            }
+        };
+        *self.0.attached.write().unwrap_or_else(PoisonError::into_inner) = kept.then(|| attached.clone());
+        healthy?;
+        attached.measure().await;
+        if self.0.leftover.swap(false, Ordering::Relaxed) {
+            self.0.take_up(&attached).await;
         }
-        healthy
+        Ok(())
     }
 
     /// The store that was set.
@@ -130,39 +184,25 @@ impl SessionManager {
 
     /// How many sessions are held in memory.
     pub fn cached(&self) -> usize {
-        self.0.cache.len()
+        self.0.sessions.len()
     }
 
     /// Creates a session of a user.
     ///
     /// # Errors
     /// As [`create_session_with`](Self::create_session_with).
-    pub async fn create_session(&self, user_id: &str, org_id: &str) -> Result<Session, SessionError> {
+    pub async fn create_session(&self, user_id: &str, org_id: &str) -> Result<Saved<Session>, SessionError> {
         self.create_session_with(NewSession::new(user_id, org_id)).await
     }
 
     /// Creates a session with a prompt, clients or metadata. When the store is unavailable the session is created in memory, and
-    /// that is logged.
+    /// [`Saved::durability`] says so. A caller that gives up before the answer leaves no session behind.
     ///
     /// # Errors
-    /// [`SessionError::LimitReached`]; [`SessionError::Workspace`] when its directory cannot be made; what the store refuses.
-    pub async fn create_session_with(&self, new: NewSession) -> Result<Session, SessionError> {
-        let inner = &*self.0;
-        let place = inner.cache.reserve(inner.max_sessions)?;
-        let mut session = new.into_session();
-        if let Some(path) = inner.workspaces.path(&session.user_id, &session.id) {
-            session.workspace_path = path.to_string_lossy().into_owned();
-        }
-        inner.workspaces.create(&session.user_id, &session.id)?;
-        inner.ready().await;
-        let cached = inner.cache.add_created(session, place);
-        if let Err(error) = inner.persist(&cached).await {
-            inner.cache.remove(&cached.session.id);
-            inner.remove_workspace(&cached.session.user_id, &cached.session.id);
-            return Err(error);
-        }
-        inner.events.send(EventKind::Created, &cached.session.id);
-        Ok(cached.session.as_ref().clone())
+    /// [`SessionError::LimitReached`]; [`SessionError::JournalFull`]; [`SessionError::Workspace`] when its directory cannot be
+    /// made; what the store refuses. With [`WritePolicy::FailClosed`] also that the store is unavailable.
+    pub async fn create_session_with(&self, new: NewSession) -> Result<Saved<Session>, SessionError> {
+        self.0.create(new).await
     }
 
     /// A session by its id: from memory, or with [`SyncMode::OnAccess`] from the store. A copy older than
@@ -197,9 +237,18 @@ impl SessionManager {
     /// Replaces a session's record, here and in the store.
     ///
     /// # Errors
-    /// [`SessionError::NotFound`]; [`SessionError::Conflict`] for another user than the stored one.
-    pub async fn update_session(&self, session: &Session) -> Result<(), SessionError> {
+    /// [`SessionError::NotFound`]; [`SessionError::Conflict`] for another user than the stored one;
+    /// [`SessionError::JournalFull`]. With [`WritePolicy::FailClosed`] also that the store is unavailable.
+    pub async fn update_session(&self, session: &Session) -> Result<Durability, SessionError> {
         self.0.update(session).await
+    }
+
+    /// Sets a session's time to live, longer or shorter. Being used does not move it any more.
+    ///
+    /// # Errors
+    /// As [`update_session`](Self::update_session).
+    pub async fn set_ttl(&self, id: &str, ttl: Duration) -> Result<Durability, SessionError> {
+        self.0.set_ttl(id, ttl).await
     }
 
     /// Ends a session: here, in the store, and its directory. True when there was one. Works for a session that only the store
@@ -207,8 +256,8 @@ impl SessionManager {
     ///
     /// # Errors
     /// [`SessionError::Workspace`] when the directory cannot be removed (the session is ended all the same); what the store
-    /// answers, except that it is unavailable.
-    pub async fn cleanup_session(&self, id: &str) -> Result<bool, SessionError> {
+    /// refuses. With [`WritePolicy::FailClosed`] also that the store is unavailable.
+    pub async fn cleanup_session(&self, id: &str) -> Result<Saved<bool>, SessionError> {
         self.0.cleanup(id).await
     }
 
@@ -217,8 +266,8 @@ impl SessionManager {
     /// after it stay.
     ///
     /// # Errors
-    /// What the store answers, except that it is unavailable.
-    pub async fn delete_user_sessions(&self, user_id: &str) -> Result<usize, SessionError> {
+    /// What the store refuses. With [`WritePolicy::FailClosed`] also that the store is unavailable.
+    pub async fn delete_user_sessions(&self, user_id: &str) -> Result<Saved<usize>, SessionError> {
         self.0.delete_user(user_id).await
     }
 }
@@ -231,188 +280,6 @@ impl Inner {
     /// The store, while it works.
     fn active(&self) -> Option<Attached> {
         self.attached().filter(Attached::works)
-    }
-
-    /// The store, while it works; if it is time to look whether it does again, this call does, and makes up for what it missed.
-    async fn ready(&self) -> Option<Attached> {
-        let attached = self.attached()?;
-        match attached.breaker.admit() {
-            Admission::Pass => Some(attached),
-            Admission::Reject => None,
-            Admission::Probe => {
-                let probe = Probe::new(&attached.breaker);
-                match attached.store.probe().await {
-                    Ok(()) => {
-                        probe.ended(Signal::Works);
-                        self.take_up(&attached).await;
-                        self.active()
-                    }
-                    Err(error) => {
-                        probe.ended(if error.signal() == Signal::Quota { Signal::Quota } else { Signal::Down });
-                        None
-                    }
-                }
-            }
-        }
-    }
-
-    async fn get(&self, id: &str, user_id: Option<&str>) -> Result<Session, SessionError> {
-        id::check(id)?;
-        let session = self.find(id).await?;
-        if user_id.is_some_and(|user_id| user_id != session.user_id) {
-            return Err(SessionError::NotFound);
-        }
-        self.cache.count(id);
-        let session = self.touch(session).await?;
-        self.events.send(EventKind::Retrieved, id);
-        Ok(session)
-    }
-
-    async fn list(&self, user_id: &str) -> Result<SessionList, SessionError> {
-        let began = clock::now();
-        let mut list = SessionList::default();
-        let mut asked = false;
-        let on_access = |attached: &Attached| attached.mode == SyncMode::OnAccess;
-        let ready = self.ready().await.filter(on_access);
-        list.partial = self.attached().is_some_and(|attached| on_access(&attached));
-        if let Some(attached) = ready {
-            match attached.ask(attached.store.list_sessions(user_id)).await {
-                Ok(found) => {
-                    (list.corrupt, list.partial, asked) = (found.corrupt, false, true);
-                    for session in found {
-                        // Ours where it was not written yet; none where it was deleted here.
-                        let seen = self.cache.get(&session.id).map(|cached| cached.version);
-                        let known = self.cache.put_synced(session, seen);
-                        list.sessions.extend(known.map(|session| session.as_ref().clone()));
-                    }
-                }
-                Err(error) => tolerate(error)?,
-            }
-        }
-        for cached in self.cache.filter(|cached| cached.session.user_id == user_id) {
-            if list.iter().any(|session| session.id == cached.session.id) {
-                continue;
-            }
-            // The store was asked and does not have it, nor was it written while the answer was on its way.
-            let gone = asked && cached.sync == Sync::Clean && cached.checked < began;
-            if !gone {
-                list.sessions.push(cached.session.as_ref().clone());
-            } else if self.cache.remove_if(&cached.session.id, cached.version) {
-                self.events.send(EventKind::Expired, &cached.session.id);
-            }
-        }
-        Ok(list)
-    }
-
-    async fn update(&self, session: &Session) -> Result<(), SessionError> {
-        id::check(&session.id)?;
-        if self.cache.is_buried(&session.id) {
-            return Err(SessionError::NotFound);
-        }
-        if let Some(cached) = self.cache.get(&session.id) {
-            self.ready().await;
-            if cached.session.user_id != session.user_id {
-                return Err(SessionError::Conflict(Conflict::UserChanged));
-            }
-            let changed = |sync| if sync == Sync::New { Sync::New } else { Sync::Changed };
-            let Some(new) = self.cache.replace(session.clone(), changed) else { return Err(SessionError::NotFound) };
-            return self.persist(&new).await.inspect_err(|_| {
-                // The copy is not what the store has, and must not be served as if it were.
-                self.cache.remove_if(&session.id, new.version);
-            });
-        }
-        let attached = self.ready().await.ok_or_else(|| self.unknown())?;
-        attached.ask(attached.store.update_session(session)).await
-    }
-
-    async fn cleanup(&self, id: &str) -> Result<bool, SessionError> {
-        id::check(id)?;
-        // From here on it is not found, whatever a slow reply brings.
-        self.cache.bury(id);
-        let cached = self.cache.remove(id);
-        let mut user_id = cached.as_ref().map(|cached| cached.session.user_id.clone());
-        let mut existed = cached.is_some();
-        let ready = self.ready().await;
-        if self.attached().is_some() {
-            let deleted = match ready {
-                Some(attached) => attached.ask(self.delete_stored(&attached, id, cached.as_ref(), &mut user_id)).await,
-                None => Err(unavailable()),
-            };
-            match deleted {
-                Ok(deleted) => {
-                    existed |= deleted;
-                    self.cache.unbury(id);
-                }
-                Err(error) => tolerate(error)?,
-            }
-        } else {
-            self.cache.unbury(id);
-        }
-        if existed {
-            self.events.send(EventKind::Deleted, id);
-        }
-        match user_id {
-            Some(user_id) => self.workspaces.remove(&user_id, id).map(|()| existed),
-            None => Ok(existed),
-        }
-    }
-
-    async fn delete_user(&self, user_id: &str) -> Result<usize, SessionError> {
-        let at = self.cache.revoke(user_id);
-        let mut ended = 0;
-        for cached in self.cache.filter(|cached| cached.session.user_id == user_id && cached.session.created_at <= at) {
-            ended += usize::from(self.cleanup(&cached.session.id).await?);
-        }
-        match (self.ready().await, self.attached()) {
-            (Some(attached), _) => match attached.ask(self.delete_revoked(&attached, user_id, at)).await {
-                Ok(deleted) => ended += deleted,
-                Err(error) => tolerate(error)?,
-            },
-            (None, Some(_)) => {}
-            (None, None) => self.cache.forget_revoked(user_id, at),
-        }
-        Ok(ended)
-    }
-
-    /// Deletes in the store what a user had at that time.
-    async fn delete_revoked(&self, attached: &Attached, user_id: &str, at: DateTime<Utc>) -> Result<usize, SessionError> {
-        let mut deleted = 0;
-        for session in attached.store.list_sessions(user_id).await?.iter().filter(|session| session.created_at <= at) {
-            if attached.store.delete_loaded(session).await? {
-                self.remove_workspace(user_id, &session.id);
-                self.events.send(EventKind::Deleted, &session.id);
-                deleted += 1;
-            }
-        }
-        self.cache.forget_revoked(user_id, at);
-        Ok(deleted)
-    }
-
-    /// Deletes in the store; finds out whose session it was.
-    async fn delete_stored(
-        &self,
-        attached: &Attached,
-        id: &str,
-        cached: Option<&Cached>,
-        user_id: &mut Option<String>,
-    ) -> Result<bool, SessionError> {
-        if let Some(cached) = cached {
-            return attached.store.delete_loaded(&cached.session).await;
-        }
-        match attached.store.retrieve_session(id).await {
-            Ok(session) => {
-                *user_id = Some(session.user_id.clone());
-                attached.store.delete_loaded(&session).await
-            }
-            Err(SessionError::NotFound | SessionError::Corrupt { .. }) => attached.store.delete_session(id).await,
-            Err(error) => Err(error),
-        }
-    }
-
-    fn remove_workspace(&self, user_id: &str, id: &str) {
-        if let Err(error) = self.workspaces.remove(user_id, id) {
-            tracing::warn!(%error, "a session's directory could not be removed");
-        }
     }
 }
 
@@ -429,9 +296,40 @@ impl Attached {
     }
 
     fn note(&self, error: Option<&SessionError>) {
-        let opened = self.breaker.record(error.map_or(Signal::Works, SessionError::signal));
+        let signal = error.map_or(Signal::Works, SessionError::signal);
+        let opened = self.breaker.record(signal);
+        if let (Signal::Down | Signal::Quota, Some(error)) = (signal, error) {
+            self.remember(error);
+        }
         if let (true, Some(error)) = (opened, error) {
             tracing::warn!(%error, "session store is unavailable: sessions stay in memory and unwritten until it is taken up again");
+        }
+    }
+
+    /// Reads ask the store.
+    fn is_asked(&self) -> bool {
+        self.mode == SyncMode::OnAccess
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn seen(&self) -> Seen {
+        *self.lock()
+    }
+
+    /// Remembers why the store was found not to work.
+    fn remember(&self, error: &SessionError) {
+        if let SessionError::Unavailable(error) | SessionError::MaybeApplied(error) | SessionError::Refused(error) = error {
+            self.lock().failed = Some((error.kind(), clock::utc_now()));
+        }
+    }
+
+    /// Asks how much memory the store takes. That it does not say is no failure.
+    async fn measure(&self) {
+        if let Ok(memory) = self.store.memory_used().await {
+            self.lock().memory = memory;
         }
     }
 }

@@ -50,6 +50,25 @@ impl Recovery {
     }
 }
 
+/// What a manager answers from memory while the store cannot be asked. With [`SyncMode::Off`] memory is asked anyway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadPolicy {
+    /// Sessions that the store was last seen to have at most so long ago, and those that are pending. Others are
+    /// [`Unavailable`](SessionError::Unavailable).
+    ServeStale(Duration),
+    /// Nothing: every session is unavailable.
+    FailClosed,
+}
+
+/// What becomes of changes while the store cannot be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WritePolicy {
+    /// They succeed as pending, and are made up for.
+    Journal,
+    /// They fail, and are not made.
+    FailClosed,
+}
+
 /// Options of a manager, with their defaults.
 #[derive(Clone, Debug)]
 #[must_use]
@@ -57,11 +76,21 @@ pub struct ManagerOptions {
     pub(super) max_staleness: Duration,
     pub(super) touch_interval: Duration,
     pub(super) recovery: Recovery,
+    pub(super) reads: ReadPolicy,
+    pub(super) writes: WritePolicy,
+    pub(super) max_pending: usize,
 }
 
 impl Default for ManagerOptions {
     fn default() -> Self {
-        Self { max_staleness: Duration::from_secs(5), touch_interval: Duration::from_secs(60), recovery: Recovery::default() }
+        Self {
+            max_staleness: Duration::from_secs(5),
+            touch_interval: Duration::from_secs(60),
+            recovery: Recovery::default(),
+            reads: ReadPolicy::ServeStale(Duration::from_secs(24 * 3600)),
+            writes: WritePolicy::Journal,
+            max_pending: 100_000,
+        }
     }
 }
 
@@ -75,6 +104,25 @@ impl ManagerOptions {
     /// How often at most a session that is asked for moves its `last_active_at` and slides its time to live (default 60 s).
     pub fn touch_interval(mut self, interval: Duration) -> Self {
         self.touch_interval = interval;
+        self
+    }
+
+    /// What is answered from memory while the store cannot be asked (default: copies of up to 24 hours).
+    pub fn reads(mut self, policy: ReadPolicy) -> Self {
+        self.reads = policy;
+        self
+    }
+
+    /// What becomes of changes while the store cannot be told (default: they are journalled).
+    pub fn writes(mut self, policy: WritePolicy) -> Self {
+        self.writes = policy;
+        self
+    }
+
+    /// How many sessions may be pending (default 100 000). Beyond that, creating or changing one more fails with
+    /// [`SessionError::JournalFull`]; ends of sessions are always accepted.
+    pub fn max_pending(mut self, sessions: usize) -> Self {
+        self.max_pending = sessions;
         self
     }
 

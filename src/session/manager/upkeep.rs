@@ -1,43 +1,14 @@
 //! What is done from time to time: writing what is unwritten, dropping what is idle.
 
-use super::cache::{Cached, Sync};
+use super::health::{Health, Pending};
+use super::recover::Flushed;
 use super::{Attached, Inner, SessionManager};
-use crate::platform;
-use crate::session::error::{Conflict, SessionError};
+use crate::session::error::SessionError;
 use crate::session::events::EventKind;
-use crate::session::reconcile::Reconciled;
 use crate::session::record::Session;
+use crate::{clock, platform};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What a [`flush`](SessionManager::flush) did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flushed {
-    /// Sessions written.
-    pub written: usize,
-    /// Deletions made up for.
-    pub deleted: usize,
-    /// Copies dropped because the session was deleted or expired meanwhile, or somebody else's newer version stands.
-    pub dropped: usize,
-    /// Sessions that the store refused; they stay unwritten.
-    pub failed: usize,
-}
-
-/// What the store has not been told yet, by kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Pending {
-    /// Sessions it has never seen.
-    pub new: usize,
-    /// Sessions that were changed.
-    pub changed: usize,
-    /// Sessions that were only used.
-    pub touched: usize,
-    /// Sessions that were deleted.
-    pub deleted: usize,
-    /// Users all of whose sessions were ended.
-    pub revoked: usize,
-}
 
 impl SessionManager {
     /// Writes to the store what it does not have yet: sessions created before it was set or while it was unavailable, updates,
@@ -56,16 +27,18 @@ impl SessionManager {
 
     /// What the store has not been told yet.
     pub fn pending(&self) -> Pending {
-        let (deleted, revoked) = (self.0.cache.buried().len(), self.0.cache.revoked().len());
-        let mut pending = Pending { deleted, revoked, ..Pending::default() };
-        for cached in self.0.cache.filter(|cached| cached.sync != Sync::Clean || cached.offline.is_some()) {
-            match cached.sync {
-                Sync::New => pending.new += 1,
-                Sync::Changed => pending.changed += 1,
-                Sync::Clean => pending.touched += 1,
-            }
-        }
-        pending
+        self.0.pending()
+    }
+
+    /// The state of the manager and of its store, as known here. It asks nobody, so it can be read at any time.
+    pub fn health(&self) -> Health {
+        let attached = self.0.attached();
+        let (state, since) = match attached.as_ref().map(|attached| attached.breaker.state()) {
+            Some((state, time)) => (Some(state), chrono::TimeDelta::from_std(time).ok().map(|time| clock::utc_now() - time)),
+            None => (None, None),
+        };
+        let seen = attached.map(|attached| attached.seen()).unwrap_or_default();
+        Health { state, since, pending: self.pending(), last_error: seen.failed, redis_memory: seen.memory, held: self.cached() }
     }
 
     /// Flushes within `deadline` and drops the manager's hold on the store.
@@ -83,9 +56,9 @@ impl SessionManager {
     /// Drops copies of sessions that were not used for `max_idle` from memory; answers how many. Redis keeps them, and what it does
     /// not have yet stays.
     pub fn cleanup_inactive_sessions(&self, max_idle: Duration) -> usize {
-        let idle = self.0.cache.filter(|cached| cached.sync == Sync::Clean && cached.offline.is_none() && cached.idle() >= max_idle);
-        let dropped = idle.iter().filter(|cached| self.0.cache.remove_if(&cached.session.id, cached.version));
-        dropped.inspect(|cached| self.0.events.send(EventKind::Evicted, &cached.session.id)).count()
+        let idle = self.0.sessions.filter(|held| held.debt.is_none() && held.idle() >= max_idle);
+        let dropped = idle.iter().filter(|held| self.0.sessions.remove_if(&held.session.id, held.version));
+        dropped.inspect(|held| self.0.events.send(EventKind::Evicted, &held.session.id)).count()
     }
 
     /// Ends sessions held here that were not used for `max_idle`; answers how many. The store is asked again before, and deletes
@@ -95,12 +68,12 @@ impl SessionManager {
     /// What the store answers. Sessions ended before the error stay ended.
     pub async fn delete_inactive_sessions(&self, max_idle: Duration) -> Result<usize, SessionError> {
         let mut ended = 0;
-        for cached in self.0.cache.filter(|cached| cached.idle() >= max_idle) {
+        for held in self.0.sessions.filter(|held| held.idle() >= max_idle) {
             let Some(attached) = self.0.attached() else {
-                ended += usize::from(self.cleanup_session(&cached.session.id).await?);
+                ended += usize::from(*self.cleanup_session(&held.session.id).await?);
                 continue;
             };
-            match self.0.delete_idle(&attached, &cached.session, max_idle).await {
+            match self.0.delete_idle(&attached, &held.session, max_idle).await {
                 Ok(deleted) => ended += usize::from(deleted),
                 Err(error) => {
                     attached.note(Some(&error));
@@ -119,6 +92,9 @@ impl SessionManager {
     pub async fn maintain(&self, max_idle: Duration) -> Result<Flushed, SessionError> {
         let flushed = self.flush().await;
         self.cleanup_inactive_sessions(max_idle);
+        if let (Ok(_), Some(attached)) = (&flushed, self.0.active()) {
+            attached.measure().await;
+        }
         flushed
     }
 
@@ -148,82 +124,13 @@ impl SessionManager {
 }
 
 impl Inner {
-    async fn flush(&self, attached: &Attached) -> Result<Flushed, SessionError> {
-        let mut flushed = Flushed::default();
-        for (user_id, at) in self.cache.revoked() {
-            flushed.deleted += self.delete_revoked(attached, &user_id, at).await?;
-        }
-        let buried = self.cache.buried();
-        for (id, result) in attached.store.batch_delete_sessions(&buried).await.iter() {
-            match result {
-                Ok(()) => {
-                    self.cache.unbury(id);
-                    flushed.deleted += 1;
-                }
-                Err(error) if error.is_unavailable() => return Err(error.clone()),
-                Err(_) => flushed.failed += 1,
-            }
-        }
-        // What an outage left is written on conditions, with the deadlines it had.
-        let owed = self.cache.filter(|cached| cached.offline.is_some());
-        let puts: Vec<_> = owed.iter().map(|cached| self.pending_put(attached, cached)).collect();
-        for (cached, result) in owed.iter().zip(attached.store.reconcile(&puts).await) {
-            let result = match result {
-                Ok(result) => self.settle(attached, cached, result).await.map(|()| result == Reconciled::Written),
-                Err(error) => Err(error),
-            };
-            self.tally(cached, result, &mut flushed)?;
-        }
-        let new = self.cache.filter(|cached| cached.sync == Sync::New && cached.offline.is_none());
-        let sessions: Vec<Session> = new.iter().map(|cached| cached.session.as_ref().clone()).collect();
-        let stored = attached.store.batch_store_sessions(&sessions).await;
-        for (cached, (_, result)) in new.iter().zip(stored.iter()) {
-            let result = result.clone().and_then(|()| self.note_written(cached)).map(|()| true);
-            self.tally(cached, result, &mut flushed)?;
-        }
-        for cached in self.cache.filter(|cached| cached.sync == Sync::Changed && cached.offline.is_none()) {
-            let result = attached.store.update_session(&cached.session).await;
-            let result = result.and_then(|()| self.note_written(&cached)).map(|()| true);
-            self.tally(&cached, result, &mut flushed)?;
-        }
-        Ok(flushed)
-    }
-
-    /// Writes what the store missed, when it was seen to work again.
-    pub(super) async fn take_up(&self, attached: &Attached) {
-        match attached.ask(self.flush(attached)).await {
-            Ok(flushed) => tracing::info!(?flushed, "session store works again"),
-            Err(error) => tracing::warn!(%error, "session store failed again while it was told what it had missed"),
-        }
-    }
-
-    /// Counts what became of a session; `Ok(false)` is one that was dropped.
-    fn tally(&self, cached: &Cached, result: Result<bool, SessionError>, flushed: &mut Flushed) -> Result<(), SessionError> {
-        match result {
-            Ok(true) => flushed.written += 1,
-            Ok(false) => flushed.dropped += 1,
-            Err(error) if error.is_unavailable() => return Err(error),
-            Err(SessionError::NotFound | SessionError::Conflict(Conflict::Deleted)) => {
-                if self.cache.remove_if(&cached.session.id, cached.version) {
-                    self.events.send(EventKind::Expired, &cached.session.id);
-                }
-                flushed.dropped += 1;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a session could not be written");
-                flushed.failed += 1;
-            }
-        }
-        Ok(())
-    }
-
     async fn delete_idle(&self, attached: &Attached, session: &Session, max_idle: Duration) -> Result<bool, SessionError> {
         let fresh = match attached.store.retrieve_session(&session.id).await {
             Ok(fresh) => fresh,
             Err(SessionError::NotFound) => return Ok(false),
             Err(error) => return Err(error),
         };
-        let idle = (crate::clock::utc_now() - fresh.last_active_at).to_std().unwrap_or_default();
+        let idle = (clock::utc_now() - fresh.last_active_at).to_std().unwrap_or_default();
         if idle < max_idle {
             return Ok(false);
         }
@@ -232,7 +139,7 @@ impl Inner {
             Err(SessionError::NotFound | SessionError::Conflict(_)) => return Ok(false),
             Err(error) => return Err(error),
         }
-        self.cache.remove(&session.id);
+        self.sessions.remove(&session.id);
         self.remove_workspace(&session.user_id, &session.id);
         self.events.send(EventKind::Deleted, &session.id);
         Ok(true)

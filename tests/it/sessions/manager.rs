@@ -55,8 +55,8 @@ async fn without_a_store_everything_works_in_memory() {
     assert!(!manager.is_using_redis() && manager.session_store().is_none());
     assert!(matches!(manager.get_session("none").await, Err(SessionError::NotFound)));
     assert!(matches!(manager.get_session("../x").await, Err(SessionError::InvalidId)));
-    assert!(manager.cleanup_session(&session.id).await.unwrap());
-    assert!(!manager.cleanup_session(&session.id).await.unwrap());
+    assert!(*manager.cleanup_session(&session.id).await.unwrap());
+    assert!(!*manager.cleanup_session(&session.id).await.unwrap());
     assert!(matches!(manager.get_session(&session.id).await, Err(SessionError::NotFound)));
     assert_eq!(manager.cached(), 0);
 }
@@ -152,7 +152,7 @@ async fn created_here_visible_there_deleted_there_gone_here() {
     changed.system_prompt = "changed there".into();
     there.update_session(&changed).await.unwrap();
     assert_eq!(here.get_session(&session.id).await.unwrap().system_prompt, "changed there");
-    assert!(there.cleanup_session(&session.id).await.unwrap());
+    assert!(*there.cleanup_session(&session.id).await.unwrap());
     assert!(matches!(here.get_session(&session.id).await, Err(SessionError::NotFound)));
     assert!(listed(here).await.is_empty());
     assert!(matches!(here.update_session(&changed).await, Err(SessionError::NotFound)), "and an update does not bring it back");
@@ -244,7 +244,7 @@ async fn a_delete_that_races_a_read_stays_deleted() {
         tokio::task::yield_now().await;
     }
     store.hold_reads(false);
-    assert!(ending.await.unwrap().unwrap());
+    assert!(*ending.await.unwrap().unwrap());
     let _ = reading.await.unwrap();
     assert!(matches!(manager.get_session(&foreign.id).await, Err(SessionError::NotFound)));
     assert!(!store.exists(&foreign.id).await.unwrap());
@@ -284,7 +284,7 @@ async fn workspaces_stay_inside_the_root() {
     assert!(path.is_dir() && path.starts_with(root.join("root")) && path.ends_with(&session.id));
     session.workspace_path = outside.to_string_lossy().into_owned();
     manager.update_session(&session).await.unwrap();
-    assert!(manager.cleanup_session(&session.id).await.unwrap());
+    assert!(*manager.cleanup_session(&session.id).await.unwrap());
     assert!(outside.is_dir() && !path.exists());
     std::fs::remove_dir_all(root).unwrap();
 }

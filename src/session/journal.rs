@@ -1,0 +1,298 @@
+//! The journal file: what a manager owes its store, so that it survives the end of the process.
+//!
+//! One line an entry: sixteen hexadecimal digits of the SHA-1 of the rest, a space, the entry as JSON. Lines are only added, each
+//! is on the disk (`fdatasync`) before its write is reported done, and a later line on the same session replaces an earlier one.
+//! A line that was cut off by a crash fails its checksum and is passed over. When most lines are outdated the file is written
+//! anew beside itself and renamed into place.
+//!
+//! A thread of its own writes, so that no caller's thread waits for a disk; lines that wait together share one `fdatasync`.
+
+use super::error::SessionError;
+use super::reconcile::TtlRule;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use tokio::sync::oneshot;
+
+/// What is owed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Entry {
+    /// A session to be written.
+    Put {
+        record: String,
+        /// The stored record that it is based on; none for a new session.
+        base: Option<String>,
+        /// It was only used, or its time to live was set.
+        touched: bool,
+        ttl: Ttl,
+        /// SHA-1 of versions that may have arrived.
+        sent: Vec<String>,
+    },
+    /// An end to be told.
+    Delete { id: String, user_id: Option<String> },
+    /// The end of all sessions of a user that were created until then, in milliseconds since 1970.
+    Revoke { user_id: String, until: i64 },
+    /// Nothing is owed for this session any more.
+    Settled { id: String },
+    /// Nor for all sessions of this user.
+    Forgiven { user_id: String },
+}
+
+/// A [`TtlRule`] in milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Ttl {
+    Keep,
+    Slide(i64),
+    Set(i64),
+}
+
+impl From<TtlRule> for Ttl {
+    fn from(rule: TtlRule) -> Self {
+        match rule {
+            TtlRule::Keep => Self::Keep,
+            TtlRule::Slide(at) => Self::Slide(at.timestamp_millis()),
+            TtlRule::Set(at) => Self::Set(at.timestamp_millis()),
+        }
+    }
+}
+
+impl From<Ttl> for TtlRule {
+    fn from(ttl: Ttl) -> Self {
+        match ttl {
+            Ttl::Keep => Self::Keep,
+            Ttl::Slide(at) => Self::Slide(time(at)),
+            Ttl::Set(at) => Self::Set(time(at)),
+        }
+    }
+}
+
+/// A time; the end of the calendar where it is beyond that.
+pub(super) fn time(millis: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(millis).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+/// Ready when an entry is on the disk.
+pub(super) type Written = oneshot::Receiver<Result<(), io::ErrorKind>>;
+
+enum Job {
+    Add(String, oneshot::Sender<Result<(), io::ErrorKind>>),
+    /// The whole file anew.
+    Replace(String),
+}
+
+/// An open journal file. Its thread ends when this is dropped and everything is written.
+pub(super) struct Journal {
+    jobs: mpsc::Sender<Job>,
+    /// Lines in the file, outdated ones included.
+    lines: usize,
+}
+
+impl Journal {
+    /// Opens a file or makes one, and answers what it holds, oldest first. Lines that cannot be read are passed over.
+    ///
+    /// # Errors
+    /// [`SessionError::Journal`]: the file cannot be read or written, or another process has it open (`WouldBlock`).
+    pub(super) fn open(path: &Path) -> Result<(Self, Vec<Entry>), SessionError> {
+        let failed = |error: io::Error| SessionError::Journal(error.kind());
+        // The lock is on a file of its own, since the journal is replaced by renaming.
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(beside(path, "lock")).map_err(failed)?;
+        lock.try_lock().map_err(|error| failed(error.into()))?;
+        let text = match std::fs::read(path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(failed(error)),
+        };
+        let (entries, damaged) = read(&text);
+        if damaged > 0 {
+            tracing::warn!(damaged, "lines of the journal file cannot be read, and are passed over");
+        }
+        let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
+        if !text.is_empty() && !text.ends_with('\n') {
+            // What comes next must not be glued to a line that was cut off.
+            file.write_all(b"\n").map_err(failed)?;
+        }
+        let (jobs, queue) = mpsc::channel();
+        let writer = Writer { file, path: path.to_owned(), _lock: lock };
+        std::thread::Builder::new().name("session-journal".into()).spawn(move || writer.run(&queue)).map_err(failed)?;
+        Ok((Self { jobs, lines: text.lines().count() }, entries))
+    }
+
+    /// Adds an entry.
+    pub(super) fn write(&mut self, entry: &Entry) -> Written {
+        let (done, written) = oneshot::channel();
+        self.lines += 1;
+        // A writer that is gone drops `done`, which the receiver sees.
+        let _ = self.jobs.send(Job::Add(line(entry), done));
+        written
+    }
+
+    pub(super) fn settled(&mut self, id: &str) {
+        drop(self.write(&Entry::Settled { id: id.to_owned() }));
+    }
+
+    pub(super) fn forgiven(&mut self, user_id: &str) {
+        drop(self.write(&Entry::Forgiven { user_id: user_id.to_owned() }));
+    }
+
+    /// True when most lines are outdated, with so many entries that are not.
+    pub(super) fn is_long(&self, live: usize) -> bool {
+        const SLACK: usize = 1000;
+        self.lines > 4 * live + SLACK
+    }
+
+    /// Nothing is owed any more.
+    pub(super) fn clear(&mut self) {
+        if self.lines > 0 {
+            self.replace(&[]);
+        }
+    }
+
+    /// Replaces all that is in the file.
+    pub(super) fn replace(&mut self, entries: &[Entry]) {
+        self.lines = entries.len();
+        let _ = self.jobs.send(Job::Replace(entries.iter().map(line).collect()));
+    }
+}
+
+/// The thread that writes.
+struct Writer {
+    file: File,
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Writer {
+    fn run(mut self, queue: &mpsc::Receiver<Job>) {
+        while let Ok(job) = queue.recv() {
+            let mut next = Some(job);
+            let (mut text, mut waiting) = (String::new(), Vec::new());
+            // All that waits is written together.
+            while let Some(Job::Add(line, done)) = next {
+                text.push_str(&line);
+                waiting.push(done);
+                next = queue.try_recv().ok();
+            }
+            if !text.is_empty() {
+                let result = self.add(&text).map_err(|error| error.kind());
+                if let Err(kind) = result {
+                    tracing::error!(%kind, "the journal file cannot be written");
+                }
+                // Who no longer waits does not want to know.
+                for done in waiting {
+                    let _ = done.send(result);
+                }
+            }
+            if let Some(Job::Replace(text)) = next
+                && let Err(error) = self.replace(&text)
+            {
+                tracing::error!(kind = %error.kind(), "the journal file cannot be written anew, and goes on as it is");
+            }
+        }
+    }
+
+    fn add(&mut self, text: &str) -> io::Result<()> {
+        self.file.write_all(text.as_bytes())?;
+        self.file.sync_data()
+    }
+
+    fn replace(&mut self, text: &str) -> io::Result<()> {
+        let new = beside(&self.path, "new");
+        let mut file = File::create(&new)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&new, &self.path)?;
+        self.file = OpenOptions::new().append(true).open(&self.path)?;
+        // The new name is on the disk when its directory is; where directories cannot be opened, that is the system's business.
+        if let Some(Ok(dir)) = self.path.parent().map(File::open) {
+            let _ = dir.sync_all();
+        }
+        Ok(())
+    }
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+fn checksum(text: &str) -> String {
+    let mut sum = sha1_smol::Sha1::from(text).digest().to_string();
+    sum.truncate(16);
+    sum
+}
+
+fn line(entry: &Entry) -> String {
+    // Strings and numbers only: there is nothing that JSON could not hold.
+    let text = serde_json::to_string(entry).unwrap_or_default();
+    format!("{} {text}\n", checksum(&text))
+}
+
+/// The entries of a file that still count, oldest first, and how many lines could not be read.
+fn read(text: &str) -> (Vec<Entry>, usize) {
+    let mut entries: Vec<Option<Entry>> = Vec::new();
+    let (mut sessions, mut users) = (std::collections::HashMap::new(), std::collections::HashMap::new());
+    let mut damaged = 0;
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        let good = line.split_once(' ').filter(|(sum, text)| checksum(text) == *sum);
+        let Some(entry) = good.and_then(|(_, text)| serde_json::from_str::<Entry>(text).ok()) else {
+            damaged += 1;
+            continue;
+        };
+        let (places, key, owed) = match &entry {
+            Entry::Put { record, .. } => match super::Session::from_json(record) {
+                Ok(session) => (&mut sessions, session.id, true),
+                Err(_) => {
+                    damaged += 1;
+                    continue;
+                }
+            },
+            Entry::Delete { id, .. } => (&mut sessions, id.clone(), true),
+            Entry::Settled { id } => (&mut sessions, id.clone(), false),
+            Entry::Revoke { user_id, .. } => (&mut users, user_id.clone(), true),
+            Entry::Forgiven { user_id } => (&mut users, user_id.clone(), false),
+        };
+        if let Some(place) = places.insert(key, entries.len()) {
+            entries[place] = None;
+        }
+        entries.push(owed.then_some(entry));
+    }
+    (entries.into_iter().flatten().collect(), damaged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(id: &str, prompt: &str) -> Entry {
+        let mut session = crate::session::Session::with_id(id, "user", "org");
+        session.system_prompt = prompt.into();
+        (session.created_at, session.last_active_at) = (time(0), time(0));
+        Entry::Put { record: session.to_json().unwrap(), base: None, touched: false, ttl: Ttl::Slide(1), sent: vec![] }
+    }
+
+    #[test]
+    fn the_last_word_on_a_session_counts_and_damaged_lines_do_not() {
+        let delete = Entry::Delete { id: "b".into(), user_id: None };
+        let revoke = Entry::Revoke { user_id: "u".into(), until: 5 };
+        let again = Entry::Revoke { user_id: "u".into(), until: 9 };
+        let lines = [put("a", "1"), put("b", "1"), revoke, put("a", "2"), delete.clone(), put("c", "1"), again.clone()];
+        let settled = Entry::Settled { id: "c".into() };
+        let mut text: String = lines.iter().chain([&settled]).map(line).collect();
+        assert_eq!(read(&text), (vec![put("a", "2"), delete.clone(), again.clone()], 0));
+        // Any one byte changed, and a last line cut off anywhere: that line is passed over, the others count.
+        let last = line(&put("a", "3"));
+        for cut in 1..last.len() - 1 {
+            let (entries, damaged) = read(&format!("{text}{}", &last[..cut]));
+            assert_eq!((entries.len(), damaged), (3, 1), "cut after {cut} bytes");
+        }
+        text = text.replacen("\\\"a\\\"", "\\\"z\\\"", 1);
+        assert_eq!(read(&text), (vec![put("a", "2"), delete, again], 1));
+    }
+}

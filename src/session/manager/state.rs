@@ -1,0 +1,417 @@
+//! What a manager holds: sessions in memory, and what the store is owed. No I/O; every method is short, under one lock.
+
+use super::debts::{Debt, Debts, Kind, entry, revoked};
+use crate::clock::{self, Instant};
+use crate::session::error::SessionError;
+use crate::session::journal::{Entry, Written};
+use crate::session::reconcile::TtlRule;
+use crate::session::record::Session;
+use chrono::{DateTime, Utc};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// A session held in memory.
+#[derive(Clone)]
+pub(super) struct Held {
+    /// What readers see.
+    pub(super) session: Arc<Session>,
+    /// The version that the store was last known to have; `None` for one that it has never seen.
+    pub(super) stored: Option<Arc<Session>>,
+    /// What the store is owed for it.
+    pub(super) debt: Option<Debt>,
+    /// When the store was last seen to have it.
+    pub(super) checked: Instant,
+    /// When `last_active_at` was last moved.
+    pub(super) touched: Option<Instant>,
+    /// Counts towards the limit: created or used here.
+    counted: bool,
+    /// Changes with every change, so that a slow reply does not overwrite what came after its request.
+    pub(super) version: u64,
+}
+
+impl Held {
+    /// What a journal file has to hold of it.
+    fn entry(&self) -> Option<Entry> {
+        entry(&self.session, self.stored.as_deref(), self.debt.as_ref()?)
+    }
+
+    /// How long ago the session was last used, by its record.
+    pub(super) fn idle(&self) -> Duration {
+        (clock::utc_now() - self.session.last_active_at).to_std().unwrap_or_default()
+    }
+
+    /// True when its deadline passed, as far as it is known here: what the store knows better is not owed.
+    pub(super) fn expired(&self) -> bool {
+        let deadline = self.debt.as_ref().and_then(|debt| debt.ttl.deadline());
+        deadline.is_some_and(|at| at <= clock::utc_now())
+    }
+}
+
+#[derive(Default)]
+struct State {
+    sessions: HashMap<String, Held>,
+    debts: Debts,
+    counted: usize,
+    next_version: u64,
+    /// Reads of the store under way, by the version at which they began: what was deleted since must not come back by them.
+    readings: BTreeMap<u64, usize>,
+    /// What was deleted, and told to the store, while reads were under way.
+    graves: HashMap<String, u64>,
+    /// The same for all sessions of a user up to a time.
+    user_graves: HashMap<String, (u64, DateTime<Utc>)>,
+}
+
+/// A place kept for a session that is being created; given back when dropped.
+pub(super) struct Reservation<'a>(Option<&'a Sessions>);
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        if let Some(sessions) = self.0 {
+            sessions.lock().counted -= 1;
+        }
+    }
+}
+
+/// A read of the store that is under way.
+pub(super) struct Reading<'a> {
+    sessions: &'a Sessions,
+    began: u64,
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        let state = &mut *self.sessions.lock();
+        if let Some(count) = state.readings.get_mut(&self.began) {
+            *count -= 1;
+            if *count == 0 {
+                state.readings.remove(&self.began);
+            }
+        }
+        let oldest = state.readings.keys().next().copied().unwrap_or(u64::MAX);
+        state.graves.retain(|_, version| *version > oldest);
+        state.user_graves.retain(|_, (version, _)| *version > oldest);
+    }
+}
+
+/// How a session was before a change, to go back to.
+pub(super) struct Before {
+    held: Option<Held>,
+    /// The version that the change made.
+    pub(super) version: u64,
+}
+
+/// The sessions. One lock: everything under it is a few map operations, and the limit has to be exact.
+#[derive(Default)]
+pub(super) struct Sessions(Mutex<State>);
+
+impl Sessions {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Whole values only are changed under it, so what a panicking holder left is true.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `act` on what the store is owed.
+    pub(super) fn debts<T>(&self, act: impl FnOnce(&mut Debts) -> T) -> T {
+        act(&mut self.lock().debts)
+    }
+
+    /// Keeps a place for a session to be created, unless there are `limit` of them (0: no limit).
+    pub(super) fn reserve(&self, limit: usize) -> Result<Reservation<'_>, SessionError> {
+        let mut state = self.lock();
+        if limit > 0 && state.counted >= limit {
+            return Err(SessionError::LimitReached { limit });
+        }
+        state.counted += 1;
+        Ok(Reservation(Some(self)))
+    }
+
+    /// Puts a session in the place kept for it.
+    pub(super) fn add_created(&self, session: Session, ttl: TtlRule, mut place: Reservation<'_>) -> Before {
+        place.0 = None;
+        let mut state = self.lock();
+        state.counted -= 1;
+        state.add(session, None, Some(Debt::new(Kind::New, ttl)), true)
+    }
+
+    /// Takes up what a journal file held.
+    pub(super) fn add_pending(&self, session: Session, stored: Option<Session>, debt: Debt) {
+        self.lock().add(session, stored.map(Arc::new), Some(debt), true);
+    }
+
+    pub(super) fn get(&self, id: &str) -> Option<Held> {
+        self.lock().sessions.get(id).cloned()
+    }
+
+    /// True for one that was ended here.
+    pub(super) fn is_ended(&self, id: &str) -> bool {
+        self.lock().debts.is_buried(id)
+    }
+
+    /// The session, which from now on counts towards the limit.
+    pub(super) fn count(&self, id: &str) {
+        let state = &mut *self.lock();
+        if let Some(held) = state.sessions.get_mut(id) {
+            state.counted += usize::from(!held.counted);
+            held.counted = true;
+        }
+    }
+
+    /// A read of the store begins.
+    pub(super) fn reading(&self) -> Reading<'_> {
+        let state = &mut *self.lock();
+        let began = state.next_version;
+        *state.readings.entry(began).or_default() += 1;
+        Reading { sessions: self, began }
+    }
+
+    /// A session that was read from the store. What the store does not have yet stays, as does what changed since the read began
+    /// (`seen` is the version at that time); what was ended here since then stays ended.
+    pub(super) fn put_read(&self, session: Session, seen: Option<u64>, reading: &Reading<'_>) -> Option<Arc<Session>> {
+        let state = &mut *self.lock();
+        if state.debts.is_buried(&session.id) || state.is_revoked(&session, reading.began) {
+            return None;
+        }
+        if state.graves.get(&session.id).is_some_and(|version| *version > reading.began) {
+            return None;
+        }
+        let version = state.version();
+        let now = clock::now();
+        match state.sessions.get_mut(&session.id) {
+            Some(held) if held.debt.is_some() || seen != Some(held.version) => {
+                if held.debt.is_none() {
+                    held.checked = now;
+                }
+                Some(Arc::clone(&held.session))
+            }
+            Some(held) => {
+                held.session = Arc::new(session);
+                held.stored = Some(Arc::clone(&held.session));
+                (held.checked, held.version) = (now, version);
+                Some(Arc::clone(&held.session))
+            }
+            None if seen.is_some() => None,
+            None => {
+                let stored = Arc::new(session.clone());
+                let id = session.id.clone();
+                state.add(session, Some(stored), None, false);
+                state.sessions.get(&id).map(|held| Arc::clone(&held.session))
+            }
+        }
+    }
+
+    /// Changes a session by `change`, and notes the debt: nothing is sent before that. `None` when it is not held.
+    pub(super) fn change(
+        &self,
+        id: &str,
+        kind: Kind,
+        ttl: TtlRule,
+        overwrites: bool,
+        change: impl FnOnce(&Session) -> Session,
+    ) -> Option<Before> {
+        let state = &mut *self.lock();
+        let version = state.version();
+        let held = state.sessions.get_mut(id)?;
+        let before = Before { held: Some(held.clone()), version };
+        held.session = Arc::new(change(&held.session));
+        held.version = version;
+        held.touched = Some(clock::now());
+        let debt = held.debt.get_or_insert_with(|| Debt::new(kind, TtlRule::Keep));
+        debt.add(kind, ttl, overwrites);
+        state.debts.owe(id);
+        Some(before)
+    }
+
+    /// Takes a change back that the store refused, unless the session changed again since.
+    pub(super) fn take_back(&self, id: &str, before: Before) {
+        let state = &mut *self.lock();
+        if state.sessions.get(id).is_some_and(|held| held.version == before.version) {
+            state.remove(id);
+            if let Some(held) = before.held {
+                state.restore(id, held);
+            }
+        }
+    }
+
+    /// What is about to be sent for a session, and as which version; `None` when nothing is owed any more. `sha1` is of the record:
+    /// from here on it may have arrived.
+    pub(super) fn sending(&self, id: &str, sha1: impl FnOnce(&Session) -> String) -> Option<Held> {
+        let state = &mut *self.lock();
+        let held = state.sessions.get_mut(id)?;
+        let mut as_it_was = held.clone();
+        let debt = held.debt.as_mut()?;
+        debt.sent(sha1(&held.session));
+        as_it_was.debt = Some(debt.clone());
+        Some(as_it_was)
+    }
+
+    /// The store has `stored` now. If nothing was changed since `version` was sent, nothing is owed any more.
+    pub(super) fn stored(&self, version: u64, stored: Session) -> bool {
+        let state = &mut *self.lock();
+        let id = stored.id.clone();
+        let Some(held) = state.sessions.get_mut(&id) else { return false };
+        held.checked = clock::now();
+        held.stored = Some(Arc::new(stored));
+        if held.version == version {
+            held.debt = None;
+            held.session = held.stored.clone().unwrap_or_else(|| Arc::clone(&held.session));
+            state.debts.settled(&id);
+            return true;
+        }
+        if let Some(debt) = &mut held.debt {
+            debt.seen();
+        }
+        false
+    }
+
+    /// Later changes than those sent while the store worked are no longer the last word.
+    pub(super) fn left_pending(&self, id: &str) {
+        if let Some(debt) = self.lock().sessions.get_mut(id).and_then(|held| held.debt.as_mut()) {
+            debt.overwrites = false;
+        }
+    }
+
+    pub(super) fn remove(&self, id: &str) -> Option<Held> {
+        self.lock().remove(id)
+    }
+
+    /// Drops the copy that was seen, unless it changed since.
+    pub(super) fn remove_if(&self, id: &str, version: u64) -> bool {
+        let mut state = self.lock();
+        let same = state.sessions.get(id).is_some_and(|held| held.version == version);
+        same && state.remove(id).is_some()
+    }
+
+    /// Ends a session here, and remembers it until the store knows.
+    pub(super) fn bury(&self, id: &str) -> Option<Held> {
+        let state = &mut *self.lock();
+        let held = state.remove(id);
+        state.debts.bury(id, held.as_ref().map(|held| held.session.user_id.clone()));
+        held
+    }
+
+    /// The store knows that it ended.
+    pub(super) fn buried(&self, id: &str) {
+        let state = &mut *self.lock();
+        state.debts.unbury(id);
+        if !state.readings.is_empty() {
+            let version = state.version();
+            state.graves.insert(id.to_owned(), version);
+        }
+    }
+
+    /// The store refused to end it: it is held again.
+    pub(super) fn dig_up(&self, id: &str, held: Option<Held>) {
+        let state = &mut *self.lock();
+        state.debts.unbury(id);
+        if let (Some(held), false) = (held, state.sessions.contains_key(id)) {
+            state.restore(id, held);
+        }
+    }
+
+    /// Ends all sessions that a user has up to now, and remembers it until the store knows; answers those that were held.
+    pub(super) fn revoke(&self, user_id: &str) -> (DateTime<Utc>, Vec<Held>) {
+        let now = clock::utc_now();
+        let state = &mut *self.lock();
+        let of_user = state.sessions.values().filter(|held| held.session.user_id == user_id && held.session.created_at <= now);
+        let ids: Vec<_> = of_user.map(|held| held.session.id.clone()).collect();
+        let ended: Vec<_> = ids.iter().filter_map(|id| state.remove(id)).collect();
+        for held in &ended {
+            state.debts.bury(&held.session.id, Some(user_id.to_owned()));
+        }
+        state.debts.revoke(user_id, now);
+        (now, ended)
+    }
+
+    /// The store knows; unless the user was revoked once more since.
+    pub(super) fn revoked(&self, user_id: &str, at: DateTime<Utc>) {
+        let state = &mut *self.lock();
+        state.debts.forget_revoked(user_id, at);
+        if !state.readings.is_empty() {
+            let version = state.version();
+            state.user_graves.insert(user_id.to_owned(), (version, at));
+        }
+    }
+
+    /// The copies that `wanted` picks.
+    pub(super) fn filter(&self, wanted: impl Fn(&Held) -> bool) -> Vec<Held> {
+        self.lock().sessions.values().filter(|held| wanted(held)).cloned().collect()
+    }
+
+    /// The sessions for which the store is owed something.
+    pub(super) fn owing(&self) -> Vec<Held> {
+        let state = self.lock();
+        state.debts.owing().filter_map(|id| state.sessions.get(id).cloned()).collect()
+    }
+
+    /// Writes what is owed for a session to the journal file, if there is one.
+    pub(super) fn keep(&self, id: &str) -> Option<Written> {
+        let state = &mut *self.lock();
+        let entry = state.sessions.get(id).and_then(Held::entry)?;
+        state.keep(&entry)
+    }
+
+    /// The same for its end.
+    pub(super) fn keep_end(&self, id: &str) -> Option<Written> {
+        let state = &mut *self.lock();
+        let user_id = state.debts.user_of_buried(id);
+        state.keep(&Entry::Delete { id: id.to_owned(), user_id })
+    }
+
+    /// The same for the end of all sessions of a user.
+    pub(super) fn keep_revoked(&self, user_id: &str, at: DateTime<Utc>) -> Option<Written> {
+        self.lock().keep(&revoked(user_id, at))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lock().sessions.len()
+    }
+}
+
+impl State {
+    fn keep(&mut self, entry: &Entry) -> Option<Written> {
+        if self.debts.file_is_long() {
+            let owing: Vec<Held> = self.debts.owing().filter_map(|id| self.sessions.get(id).cloned()).collect();
+            self.debts.rewrite(owing.iter().filter_map(Held::entry));
+        }
+        self.debts.write(entry)
+    }
+
+    fn version(&mut self) -> u64 {
+        self.next_version += 1;
+        self.next_version
+    }
+
+    fn add(&mut self, session: Session, stored: Option<Arc<Session>>, debt: Option<Debt>, counted: bool) -> Before {
+        let version = self.version();
+        let id = session.id.clone();
+        self.remove(&id);
+        let now = clock::now();
+        // One that was created was used just now; one that was read may be due.
+        let touched = stored.is_none().then_some(now);
+        let held = Held { session: Arc::new(session), stored, debt, checked: now, touched, counted, version };
+        self.restore(&id, held);
+        Before { held: None, version }
+    }
+
+    fn restore(&mut self, id: &str, held: Held) {
+        self.counted += usize::from(held.counted);
+        if held.debt.is_some() {
+            self.debts.owe(id);
+        }
+        self.sessions.insert(id.to_owned(), held);
+    }
+
+    fn is_revoked(&self, session: &Session, began: u64) -> bool {
+        let since = self.user_graves.get(&session.user_id).filter(|(version, _)| *version > began).map(|(_, at)| *at);
+        let until = self.debts.revoked_until(&session.user_id).max(since);
+        until.is_some_and(|at| session.created_at <= at)
+    }
+
+    fn remove(&mut self, id: &str) -> Option<Held> {
+        let held = self.sessions.remove(id)?;
+        self.counted -= usize::from(held.counted);
+        self.debts.settled(id);
+        Some(held)
+    }
+}
