@@ -10,7 +10,7 @@ use super::store::BatchOutcome;
 use crate::clock;
 use crate::error::Error;
 use crate::script::Call;
-use crate::value::Value;
+use crate::value::{FromValue as _, Value};
 use bytes::Bytes;
 
 /// Most sessions in one request.
@@ -41,32 +41,56 @@ impl RedisSessionStore {
         outcome(sessions.iter().map(|session| session.id.clone()), results)
     }
 
-    /// One request finds the users, then each chunk is one.
+    /// One request finds the users, then each chunk is one. A session that is not there is marked as gone on the condition that it
+    /// still is not, and is deleted like the others where it came meanwhile.
     pub(super) async fn delete_batch(&self, ids: &[String]) -> BatchOutcome {
-        let mut results: Vec<Outcome> = vec![None; ids.len()];
-        let mut valid = Vec::with_capacity(ids.len());
-        for (place, id) in ids.iter().enumerate() {
-            match self.check(id) {
-                Ok(()) => valid.push(place),
-                Err(error) => results[place] = Some(Err(error)),
-            }
-        }
-        let names: Vec<String> = valid.iter().map(|&place| ids[place].clone()).collect();
-        let users: Vec<String> = match self.records(&names).await {
-            Ok(records) => records.iter().map(|record| record.as_deref().map(owner).unwrap_or_default()).collect(),
+        let mut results: Vec<Outcome> = ids.iter().map(|id| self.check(id).err().map(Err)).collect();
+        let names: Vec<String> = ids.iter().zip(&results).filter(|(_, result)| result.is_none()).map(|(id, _)| id.clone()).collect();
+        let places = (0..ids.len()).filter(|&place| results[place].is_none());
+        let mut found: Vec<(usize, Option<Bytes>)> = match self.records(&names).await {
+            Ok(records) => places.zip(records).collect(),
             Err(error) => {
-                valid.into_iter().for_each(|place| results[place] = Some(Err(error.clone())));
+                let open: Vec<usize> = places.collect();
+                open.into_iter().for_each(|place| results[place] = Some(Err(error.clone())));
                 return outcome(ids.iter().cloned(), results);
             }
         };
-        let found: Vec<(usize, String)> = valid.into_iter().zip(users).collect();
-        for chunk in found.chunks(CHUNK) {
-            let work = Work::new(by_user(chunk, |(_, user)| user.as_str()), |user, group| {
-                self.delete_call(user, group.iter().map(|(place, _)| ids[*place].as_str()))
-            });
-            self.run(work, &mut results).await;
+        while !found.is_empty() {
+            let (there, missing): (Vec<_>, Vec<_>) = found.into_iter().partition(|(_, record)| record.is_some());
+            let there: Vec<(usize, String)> =
+                there.into_iter().map(|(place, record)| (place, record.as_deref().map(owner).unwrap_or_default())).collect();
+            for chunk in there.chunks(CHUNK) {
+                let work = Work::new(by_user(chunk, |(_, user)| user.as_str()), |user, group| {
+                    self.delete_call(user, group.iter().map(|(place, _)| ids[*place].as_str()))
+                });
+                self.run(work, &mut results).await;
+            }
+            found = self.mark_gone(ids, missing.into_iter().map(|(place, _)| place).collect(), &mut results).await;
         }
         outcome(ids.iter().cloned(), results)
+    }
+
+    /// Marks sessions as gone that are not there; answers those that are.
+    async fn mark_gone(&self, ids: &[String], places: Vec<usize>, results: &mut [Outcome]) -> Vec<(usize, Option<Bytes>)> {
+        let mut appeared = Vec::new();
+        for chunk in places.chunks(CHUNK) {
+            let mut pipe = self.client().pipeline();
+            for &place in chunk {
+                let _ = pipe.add(self.mark_call(&ids[place]).call::<Option<Bytes>>());
+            }
+            let replies: Vec<Result<Value, Error>> = match pipe.send().await {
+                Ok(replies) => replies.into_values().collect(),
+                Err(error) => chunk.iter().map(|_| Err(error.clone())).collect(),
+            };
+            for (&place, reply) in chunk.iter().zip(replies) {
+                match reply.and_then(|value| Ok(Option::<Bytes>::from_value(value)?)) {
+                    Ok(None) => results[place] = Some(Ok(())),
+                    Ok(record) => appeared.push((place, record)),
+                    Err(error) => results[place] = Some(Err(error.into())),
+                }
+            }
+        }
+        appeared
     }
 
     /// Writes each put on the condition that the store still has what it is based on: one request where that is so. What was

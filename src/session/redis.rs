@@ -232,6 +232,11 @@ impl RedisSessionStore {
         ids.into_iter().fold(call, |call, id| call.key(id::record_key(id)).key(id::gone_key(id)).key(id::pinned_key(id)).arg(id))
     }
 
+    /// The call that marks a session as gone, or answers its record.
+    pub(super) fn mark_call(&self, id: &str) -> Call {
+        SCRIPTS.mark_gone.key(id::record_key(id)).key(id::gone_key(id)).key(id::pinned_key(id)).arg(millis(GONE_FOR))
+    }
+
     /// Runs a script that answers one code.
     async fn run_one(&self, call: Call) -> Result<i64, SessionError> {
         let value = call.call::<Value>().on(&self.client).await?;
@@ -364,8 +369,7 @@ impl SessionStore for RedisSessionStore {
                     return Ok(self.run_one(self.delete_call(&owner(found), [id])).await? == scripts::DONE);
                 }
                 // Not there: leave the mark, unless it came meanwhile.
-                let mark = SCRIPTS.mark_gone.key(&key).key(id::gone_key(id)).key(id::pinned_key(id)).arg(millis(GONE_FOR));
-                record = mark.call().on(&self.client).await?;
+                record = self.mark_call(id).call().on(&self.client).await?;
                 if record.is_none() {
                     return Ok(false);
                 }

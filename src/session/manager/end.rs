@@ -9,6 +9,7 @@ use crate::session::events::EventKind;
 use crate::session::id;
 use chrono::{DateTime, Utc};
 use std::collections::HashSet;
+use std::sync::PoisonError;
 
 impl Inner {
     pub(super) async fn cleanup(&self, id: &str) -> Result<Saved<bool>, SessionError> {
@@ -20,7 +21,7 @@ impl Inner {
         let durability = match self.tell_end(id, held.as_ref(), &mut user_id).await {
             Ok(deleted) => {
                 existed |= deleted;
-                self.sessions.buried(id);
+                self.told_end(id);
                 Durability::Durable
             }
             Err(error) if !error.is_unavailable() && !error.maybe_applied() => {
@@ -66,6 +67,12 @@ impl Inner {
         attached.ask(self.delete_stored(&attached, id, held, user_id)).await
     }
 
+    /// The store knows of an end. Who reads from now on asks anew: a read that was sent before may still bring the session.
+    pub(super) fn told_end(&self, id: &str) {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.sessions.buried(id);
+    }
+
     /// Deletes in the store; finds out whose session it was.
     async fn delete_stored(
         &self,
@@ -92,7 +99,7 @@ impl Inner {
         let mut known: HashSet<String> = ended.iter().map(|held| held.session.id.clone()).collect();
         let told = match (self.attached(), self.ready().await) {
             (None, _) => {
-                known.iter().for_each(|id| self.sessions.buried(id));
+                known.iter().for_each(|id| self.told_end(id));
                 self.sessions.revoked(user_id, at);
                 Ok(Vec::new())
             }
@@ -141,7 +148,7 @@ impl Inner {
         for (_, result) in attached.store.batch_delete_sessions(&ids).await.iter() {
             result.clone()?;
         }
-        ids.iter().for_each(|id| self.sessions.buried(id));
+        ids.iter().for_each(|id| self.told_end(id));
         self.sessions.revoked(user_id, at);
         Ok(ids)
     }

@@ -40,7 +40,7 @@ impl Inner {
         if held.expired() {
             return self.gone(id);
         }
-        let Some(attached) = ready else { return self.from_memory(&held) };
+        let Some(attached) = ready else { return self.as_held(&held) };
         if held.debt.is_some() {
             return self.find_owing(&attached, &held).await;
         }
@@ -49,7 +49,7 @@ impl Inner {
         }
         match self.fetch(&attached, id, Some(held.version)).await {
             Ok(session) => Ok(session),
-            Err(error) if error.is_unavailable() => self.from_memory(&held),
+            Err(error) if error.is_unavailable() => self.as_held(&held),
             Err(SessionError::NotFound) if self.sessions.remove_if(id, held.version) => {
                 self.events.send(EventKind::Expired, id);
                 Err(SessionError::NotFound)
@@ -63,7 +63,7 @@ impl Inner {
         let id = &held.session.id;
         let Some(_turn) = self.turns.try_take(id) else { return Ok(Arc::clone(&held.session)) };
         match self.push_in_turn(attached, id).await {
-            Ok(Told::Pending(_)) => self.from_memory(held),
+            Ok(Told::Pending(_)) => self.as_held(held),
             Ok(_) => self.sessions.get(id).map(|held| held.session).ok_or(SessionError::NotFound),
             Err(SessionError::NotFound) => Err(SessionError::NotFound),
             // What the store refuses stays here as it is.
@@ -72,7 +72,7 @@ impl Inner {
     }
 
     /// A session while the store cannot be asked.
-    fn from_memory(&self, held: &Held) -> Result<Arc<Session>, SessionError> {
+    fn as_held(&self, held: &Held) -> Result<Arc<Session>, SessionError> {
         if !self.attached().is_some_and(|attached| attached.is_asked()) {
             return Ok(Arc::clone(&held.session));
         }
@@ -139,7 +139,7 @@ impl Inner {
                 if self.sessions.remove_if(&held.session.id, held.version) {
                     self.events.send(EventKind::Expired, &held.session.id);
                 }
-            } else if asked || self.from_memory(&held).is_ok() {
+            } else if asked || self.as_held(&held).is_ok() {
                 list.sessions.push(held.session.as_ref().clone());
             }
         }

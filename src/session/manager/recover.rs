@@ -101,7 +101,7 @@ impl Inner {
         for (id, result) in attached.store.batch_delete_sessions(&ids).await.iter() {
             match result {
                 Ok(()) => {
-                    self.sessions.buried(id);
+                    self.told_end(id);
                     flushed.deleted += 1;
                 }
                 Err(error) if error.is_unavailable() || error.maybe_applied() => failure = Some(error.clone()),

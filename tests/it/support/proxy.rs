@@ -1,10 +1,13 @@
-//! A proxy that executes requests and then loses the replies, in the ways that networks and proxies do.
+//! A proxy that loses, delays and mutilates what passes through, in the ways that networks and proxies do.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 /// What happens to a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,11 +28,15 @@ pub enum Fault {
     Limited429,
     /// The connection is closed before the request goes anywhere.
     Refuse,
+    /// A page of HTML instead of the execution.
+    Html502,
+    /// The request arrives so many milliseconds late, whether or not the client still waits.
+    Late(u64),
 }
 
 impl Fault {
     fn before_execution(self) -> bool {
-        matches!(self, Self::Limited429 | Self::Refuse)
+        matches!(self, Self::Limited429 | Self::Refuse | Self::Html502)
     }
 }
 
@@ -37,29 +44,67 @@ impl Fault {
 pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
+    /// Keeps the port while nobody listens there.
+    _place: TcpSocket,
+    listening: Mutex<Option<AbortHandle>>,
 }
 
 struct Shared {
     server: SocketAddr,
-    fault: Fault,
-    per_mille: u64,
+    /// What happens, and to how many of a thousand requests.
+    fault: Mutex<(Fault, u64)>,
     seen: AtomicU64,
     faults: AtomicU64,
+    /// Connections and requests under way.
+    busy: watch::Sender<usize>,
+    connections: Mutex<Vec<AbortHandle>>,
 }
 
 impl Proxy {
     /// A proxy in front of `server` that does `fault` to so many of a thousand requests, by a fixed schedule.
     pub async fn start(server: SocketAddr, fault: Fault, per_mille: u64) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared { server, fault, per_mille, seen: AtomicU64::new(0), faults: AtomicU64::new(0) });
-        let proxy = Self { address, shared: Arc::clone(&shared) };
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(serve(client, Arc::clone(&shared)));
-            }
+        let place = socket(([127, 0, 0, 1], 0).into());
+        let address = place.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            server,
+            fault: Mutex::new((fault, per_mille)),
+            seen: AtomicU64::new(0),
+            faults: AtomicU64::new(0),
+            busy: watch::Sender::new(0),
+            connections: Mutex::default(),
         });
+        let proxy = Self { address, shared, _place: place, listening: Mutex::default() };
+        proxy.listen(true);
         proxy
+    }
+
+    /// Does something else from now on.
+    pub fn set(&self, fault: Fault, per_mille: u64) {
+        *self.shared.fault.lock().unwrap() = (fault, per_mille);
+    }
+
+    /// Accepts connections, or refuses new ones and resets those there are.
+    pub fn listen(&self, listens: bool) {
+        let mut listening = self.listening.lock().unwrap();
+        if !listens {
+            listening.take().into_iter().for_each(|task| task.abort());
+            self.shared.connections.lock().unwrap().drain(..).for_each(|task| task.abort());
+        } else if listening.is_none() {
+            let listener = socket(self.address).listen(1024).unwrap();
+            let shared = Arc::clone(&self.shared);
+            let accept = async move {
+                while let Ok((client, _)) = listener.accept().await {
+                    let task = tokio::spawn(serve(client, Arc::clone(&shared)));
+                    shared.connections.lock().unwrap().push(task.abort_handle());
+                }
+            };
+            *listening = Some(tokio::spawn(accept).abort_handle());
+        }
+    }
+
+    /// Waits until nothing is on its way to the server.
+    pub async fn idle(&self) {
+        self.shared.busy.subscribe().wait_for(|busy| *busy == 0).await.unwrap();
     }
 
     pub fn url(&self) -> String {
@@ -74,22 +119,23 @@ impl Proxy {
 
 async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
     while let Some(request) = read_message(&mut client).await {
+        let (fault, per_mille) = *shared.fault.lock().unwrap();
         let number = shared.seen.fetch_add(1, Ordering::Relaxed);
         // Without a pattern, and the same in every run.
-        let unlucky = (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) % 1000 < shared.per_mille;
+        let unlucky = (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) % 1000 < per_mille;
         if unlucky {
             shared.faults.fetch_add(1, Ordering::Relaxed);
         }
-        let fault = unlucky.then_some(shared.fault);
+        let fault = unlucky.then_some(fault);
         let reply = match fault {
             Some(fault) if fault.before_execution() => Vec::new(),
-            _ => match forward(&request, shared.server).await {
+            _ => match deliver(request, fault, &shared).await {
                 Some(reply) => reply,
                 None => return,
             },
         };
         let answer: &[u8] = match fault {
-            None => &reply,
+            None | Some(Fault::Late(_)) => &reply,
             Some(Fault::Drop | Fault::Refuse) => return,
             Some(Fault::Reset) => {
                 let _ = client.set_zero_linger();
@@ -106,12 +152,38 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
             }
             Some(Fault::Empty500) => b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n",
             Some(Fault::Busy503) => b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n",
+            Some(Fault::Html502) => {
+                b"HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\ncontent-length: 20\r\n\r\n<h1>Bad Gateway</h1>"
+            }
             Some(Fault::Limited429) => b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n",
         };
         if client.write_all(answer).await.is_err() {
             return;
         }
     }
+}
+
+/// Executes a request on the server, in a task of its own: a request that is on its way arrives, though its client gave up.
+async fn deliver(request: Vec<u8>, fault: Option<Fault>, shared: &Arc<Shared>) -> Option<Vec<u8>> {
+    let shared = Arc::clone(shared);
+    shared.busy.send_modify(|busy| *busy += 1);
+    let delivery = tokio::spawn(async move {
+        if let Some(Fault::Late(millis)) = fault {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+        }
+        let reply = forward(&request, shared.server).await;
+        shared.busy.send_modify(|busy| *busy -= 1);
+        reply
+    });
+    delivery.await.ok().flatten()
+}
+
+/// A socket that shares its address.
+fn socket(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseport(true).unwrap();
+    socket.bind(address).unwrap();
+    socket
 }
 
 /// Executes a request on the server, over a connection of its own.

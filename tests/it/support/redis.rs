@@ -1,8 +1,8 @@
 //! A private redis-server for each test: it starts in milliseconds, and dies with the test that owns it.
 
 use redis_rest::backend::native::NativeBackend;
-use std::io::{BufRead as _, BufReader};
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -11,14 +11,24 @@ pub struct Redis {
     child: Child,
     port: u16,
     dir: PathBuf,
+    durable: bool,
 }
 
 impl Redis {
     /// Starts a server, or says that the test is skipped where there is no redis-server. With `REQUIRE_REDIS=1` that is a
     /// failure.
     pub fn start() -> Option<Self> {
+        Self::start_as(false)
+    }
+
+    /// The same, with every write on the disk before it is answered.
+    pub fn start_durable() -> Option<Self> {
+        Self::start_as(true)
+    }
+
+    fn start_as(durable: bool) -> Option<Self> {
         for _ in 0..10 {
-            match Self::start_once() {
+            match Self::start_once(durable) {
                 Ok(Some(redis)) => return Some(redis),
                 // Somebody else took the port in between.
                 Ok(None) => {}
@@ -36,13 +46,13 @@ impl Redis {
         panic!("redis-server found no free port");
     }
 
-    fn start_once() -> std::io::Result<Option<Self>> {
+    fn start_once(durable: bool) -> std::io::Result<Option<Self>> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let dir = std::env::temp_dir().join(format!("redis-rest-test-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&dir)?;
-        match launch(port, &dir) {
+        match launch(port, &dir, durable) {
             Ok((child, ready)) => {
-                let redis = Self { child, port, dir };
+                let redis = Self { child, port, dir, durable };
                 Ok(ready.then_some(redis))
             }
             Err(error) => {
@@ -60,12 +70,28 @@ impl Redis {
         NativeBackend::connect(&self.url()).await.expect("the private redis-server answers")
     }
 
-    /// Kills the server and starts an empty one at the same port.
+    /// Kills the server (with `SIGKILL`) and starts one at the same port: an empty one, or with what is on the disk.
     pub fn restart(&mut self) {
         self.stop();
-        let (child, ready) = launch(self.port, &self.dir).expect("it started before");
+        let (child, ready) = launch(self.port, &self.dir, self.durable).expect("it started before");
         self.child = child;
         assert!(ready, "the port is taken");
+    }
+
+    /// Holds the process (`SIGSTOP`), or lets it go on (`SIGCONT`). What was sent to it meanwhile is executed then.
+    pub fn hold(&self, held: bool) {
+        let signal = if held { "-STOP" } else { "-CONT" };
+        let status = Command::new("kill").arg(signal).arg(self.child.id().to_string()).status();
+        assert!(status.is_ok_and(|status| status.success()), "the process is ours");
+    }
+
+    /// Runs a command of an administrator, over a connection of its own.
+    pub fn control(&self, command: &str) {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("it runs");
+        stream.write_all(format!("{command}\r\n").as_bytes()).expect("it reads");
+        let mut reply = String::new();
+        BufReader::new(stream).read_line(&mut reply).expect("it answers");
+        assert!(!reply.starts_with('-'), "{command}: {reply}");
     }
 
     pub fn stop(&mut self) {
@@ -82,9 +108,11 @@ impl Drop for Redis {
 }
 
 /// Starts a server, and waits until it says that it is ready. The end of its output means that it has given up.
-fn launch(port: u16, dir: &Path) -> std::io::Result<(Child, bool)> {
+fn launch(port: u16, dir: &Path, durable: bool) -> std::io::Result<(Child, bool)> {
+    let append = if durable { "yes" } else { "no" };
     let mut command = Command::new("redis-server");
-    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"]).arg(dir);
+    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", append]);
+    command.args(["--appendfsync", "always", "--dir"]).arg(dir);
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let output = child.stdout.take().expect("standard output is a pipe");
     let mut lines = BufReader::new(output).lines();

@@ -1,0 +1,312 @@
+//! Four managers, two hundred users, and everything that can go wrong on the way to Redis and in it; then a comparison of what is
+//! stored with what was acknowledged.
+//!
+//! A seed decides the operations of each worker and the faults; the moments at which they meet are the machine's.
+
+mod faults;
+mod model;
+
+use crate::support::proxy::{Fault, Proxy};
+use crate::support::redis::Redis;
+use crate::support::rest;
+use chrono::{DateTime, TimeDelta, Utc};
+use model::{Deadline, Deadlines, Entry, Known, Wrong};
+use redis_rest::server::DEFAULT_TOKEN;
+use redis_rest::session::{
+    Durability, ManagerOptions, NewSession, Pending, Recovery, RedisSessionStore, Session, SessionError, SessionManager,
+};
+use redis_rest::{BreakerPolicy, Client};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+const MANAGERS: usize = 4;
+const WORKERS: usize = 16;
+const USERS: usize = 200;
+const TTL: Duration = Duration::from_secs(3600);
+
+/// One of those who use the managers at the same time. Its users are its own, its sessions are changed by it alone; others read them.
+struct Worker {
+    rng: fastrand::Rng,
+    managers: Arc<Vec<SessionManager>>,
+    users: Vec<String>,
+    entries: HashMap<String, Entry>,
+    /// In the order in which they were created, which a seed decides, as it does not decide their ids.
+    alive: Vec<String>,
+    deadlines: Deadlines,
+    /// Ids of all workers.
+    all: Arc<std::sync::Mutex<Vec<String>>>,
+    operations: Arc<AtomicU64>,
+    /// What a manager must never answer for a session that it holds.
+    refused: Vec<String>,
+    count: u64,
+}
+
+fn plus(at: DateTime<Utc>, ttl: Duration) -> DateTime<Utc> {
+    at + TimeDelta::from_std(ttl).unwrap()
+}
+
+impl Worker {
+    async fn run(mut self, end: tokio::time::Instant) -> Self {
+        while tokio::time::Instant::now() < end {
+            self.operations.fetch_add(1, Ordering::Relaxed);
+            self.count += 1;
+            self.alive.retain(|id| self.entries[id].ended == Known::No);
+            let id = (!self.alive.is_empty()).then(|| self.alive[self.rng.usize(..self.alive.len())].clone());
+            match (self.rng.u8(0..100), id) {
+                (0..25, _) | (_, None) => self.create().await,
+                (25..45, Some(id)) => self.update(&id).await,
+                (45..60, Some(id)) => self.get(&id).await,
+                (60..75, Some(_)) => self.get_another().await,
+                (75..80, Some(id)) => self.set_ttl(&id).await,
+                (80..95, Some(id)) => self.end(&id).await,
+                (_, Some(id)) => self.end_user(&id).await,
+            }
+            if self.rng.u8(0..4) == 0 {
+                tokio::time::sleep(Duration::from_millis(self.rng.u64(0..10))).await;
+            }
+        }
+        self
+    }
+
+    fn name(&mut self) -> String {
+        format!("{}-{}", self.users[0], self.count)
+    }
+
+    async fn create(&mut self) {
+        let user = self.users[self.rng.usize(..self.users.len())].clone();
+        let home = self.rng.usize(..MANAGERS);
+        let version = self.name();
+        let before = Utc::now();
+        match self.managers[home].create_session_with(NewSession::new(&user, "org").system_prompt(&version)).await {
+            Ok(session) => {
+                let durable = session.durability() == Durability::Durable;
+                let id = session.into_inner().id;
+                let deadline = Deadline { earliest: plus(before, TTL), latest: plus(Utc::now(), TTL), pinned: false };
+                self.deadlines.lock().unwrap().insert(id.clone(), deadline);
+                self.all.lock().unwrap().push(id.clone());
+                let entry = Entry { user, home, ended: Known::No, version, others: Vec::new(), durable };
+                self.alive.push(id.clone());
+                self.entries.insert(id, entry);
+            }
+            Err(error) => self.refused.push(format!("create: {error:?}")),
+        }
+    }
+
+    async fn update(&mut self, id: &str) {
+        let version = self.name();
+        let entry = self.entries[id].clone();
+        let manager = self.managers[entry.home].clone();
+        let Some(mut session) = self.read(id, entry.home).await else { return };
+        session.system_prompt.clone_from(&version);
+        let result = manager.update_session(&session).await;
+        let entry = self.entries.get_mut(id).unwrap();
+        match result {
+            Ok(durability) => {
+                entry.durable |= durability == Durability::Durable;
+                entry.version = version;
+                entry.others.clear();
+            }
+            Err(error) => {
+                entry.others.push(version);
+                self.refused.push(format!("update: {error:?}"));
+            }
+        }
+    }
+
+    /// Reads through the manager that holds it, which must succeed.
+    async fn read(&mut self, id: &str, home: usize) -> Option<Session> {
+        let before = Utc::now();
+        let result = self.managers[home].get_session(id).await;
+        self.used(id, before, result.is_ok());
+        match result {
+            Ok(session) => {
+                let entry = &self.entries[id];
+                if session.system_prompt != entry.version && !entry.others.contains(&session.system_prompt) {
+                    self.refused.push(format!("get: {:?} instead of {entry:?}", session.system_prompt));
+                }
+                Some(session)
+            }
+            Err(error) => {
+                self.refused.push(format!("get: {error:?} of {:?}", self.entries[id]));
+                None
+            }
+        }
+    }
+
+    async fn get(&mut self, id: &str) {
+        let home = self.entries[id].home;
+        self.read(id, home).await;
+    }
+
+    /// Somebody else's, through any manager: it may be gone, unreachable or old.
+    async fn get_another(&mut self) {
+        let id = {
+            let all = self.all.lock().unwrap();
+            all[self.rng.usize(..all.len())].clone()
+        };
+        let before = Utc::now();
+        let result = self.managers[self.rng.usize(..MANAGERS)].get_session(&id).await;
+        self.used(&id, before, result.is_ok());
+        if let Err(error) = result
+            && !matches!(error, SessionError::NotFound)
+            && !error.is_unavailable()
+            && !error.maybe_applied()
+        {
+            self.refused.push(format!("get of another's: {error:?}"));
+        }
+    }
+
+    /// A use slides the deadline; one that failed may have.
+    fn used(&self, id: &str, before: DateTime<Utc>, succeeded: bool) {
+        let mut deadlines = self.deadlines.lock().unwrap();
+        let deadline = deadlines.get_mut(id).unwrap();
+        if !deadline.pinned {
+            deadline.latest = deadline.latest.max(plus(Utc::now(), TTL));
+            if succeeded {
+                deadline.earliest = deadline.earliest.max(plus(before, TTL));
+            }
+        }
+    }
+
+    async fn set_ttl(&mut self, id: &str) {
+        let ttl = Duration::from_secs(self.rng.u64(600..7200));
+        let before = Utc::now();
+        let result = self.managers[self.entries[id].home].set_ttl(id, ttl).await;
+        match result {
+            Ok(_) => {
+                let set = Deadline { earliest: plus(before, ttl), latest: plus(Utc::now(), ttl), pinned: true };
+                self.deadlines.lock().unwrap().insert(id.to_owned(), set);
+            }
+            Err(error) => self.refused.push(format!("set_ttl: {error:?}")),
+        }
+    }
+
+    /// Through its own manager, or through another, which may know nothing of it yet.
+    async fn end(&mut self, id: &str) {
+        let home = self.entries[id].home;
+        let by = if self.rng.bool() { home } else { self.rng.usize(..MANAGERS) };
+        let result = self.managers[by].cleanup_session(id).await;
+        let entry = self.entries.get_mut(id).unwrap();
+        match result {
+            Ok(_) => {
+                entry.ended = Known::Yes;
+                if self.managers[by].get_session(id).await.is_ok() {
+                    self.refused.push("get: found after its end".into());
+                }
+            }
+            Err(error) => {
+                entry.ended = Known::Maybe;
+                self.refused.push(format!("end: {error:?}"));
+            }
+        }
+    }
+
+    /// Logs out everywhere. Another manager cannot know what is only pending in its own.
+    async fn end_user(&mut self, id: &str) {
+        let user = self.entries[id].user.clone();
+        let by = self.rng.usize(..MANAGERS);
+        let result = self.managers[by].delete_user_sessions(&user).await;
+        for entry in self.entries.values_mut().filter(|entry| entry.user == user && entry.ended != Known::Yes) {
+            entry.ended = if result.is_ok() && (entry.durable || entry.home == by) { Known::Yes } else { Known::Maybe };
+        }
+        if let Err(error) = result {
+            self.refused.push(format!("end of all: {error:?}"));
+        }
+    }
+}
+
+/// Runs with a seed for a time; answers what is wrong in the end.
+async fn chaos(seed: u64, time: Duration) -> Option<(Wrong, Vec<String>)> {
+    let mut redis = Redis::start_durable()?;
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let server = rest::serve(redis.backend().await).await;
+    let mut proxies = Vec::new();
+    let mut managers = Vec::new();
+    for _ in 0..MANAGERS {
+        let proxy = Proxy::start(server.addr(), Fault::Drop, 0).await;
+        let client = Client::builder().url(proxy.url()).token(DEFAULT_TOKEN);
+        let client = client.timeout(Duration::from_millis(200)).deadline(Duration::from_millis(500)).build().unwrap();
+        let soon = BreakerPolicy::default().min_calls(1).failure_ratio(0.0);
+        let soon = soon.open_for(Duration::from_millis(50), Duration::from_millis(200));
+        let options = ManagerOptions::default().max_staleness(Duration::ZERO).touch_interval(Duration::ZERO);
+        let manager = SessionManager::with_options("", 0, options.recovery(Recovery::Automatic(soon)));
+        manager.set_session_store(Arc::new(RedisSessionStore::new(client, TTL)), true).await.unwrap();
+        proxies.push(proxy);
+        managers.push(manager);
+    }
+    let managers = Arc::new(managers);
+    let (deadlines, all, operations) = (Deadlines::default(), Arc::default(), Arc::new(AtomicU64::new(0)));
+    let users: Vec<String> = (0..USERS).map(|user| format!("user-{user}")).collect();
+    let end = tokio::time::Instant::now() + time;
+    let workers: Vec<_> = (0..WORKERS)
+        .map(|number| {
+            let worker = Worker {
+                rng: rng.fork(),
+                managers: Arc::clone(&managers),
+                users: users.iter().skip(number).step_by(WORKERS).cloned().collect(),
+                entries: HashMap::new(),
+                alive: Vec::new(),
+                deadlines: Arc::clone(&deadlines),
+                all: Arc::clone(&all),
+                operations: Arc::clone(&operations),
+                refused: Vec::new(),
+                count: 0,
+            };
+            tokio::spawn(worker.run(end))
+        })
+        .collect();
+    let faults = faults::run(rng.fork(), &proxies, &mut redis, time).await;
+    let (mut entries, mut refused) = (HashMap::new(), Vec::new());
+    for worker in workers {
+        let worker = worker.await.unwrap();
+        entries.extend(worker.entries);
+        refused.extend(worker.refused);
+    }
+    for proxy in &proxies {
+        proxy.idle().await;
+    }
+    // What one makes up for can be in the way of another's, so twice.
+    for manager in managers.iter().chain(managers.iter()) {
+        manager.flush().await.unwrap();
+    }
+    let pending: Vec<Pending> = managers.iter().map(SessionManager::pending).collect();
+    assert!(pending.iter().all(|pending| *pending == Pending::default()), "{pending:?}");
+    let client = rest::client(&server);
+    let wrong = model::compare(&client, &entries, &deadlines, &users).await;
+    let met: u64 = proxies.iter().map(Proxy::faults).sum();
+    println!(
+        "seed {seed}: {} operations, {} sessions, {faults} faults, which {met} requests met",
+        operations.load(Ordering::Relaxed),
+        entries.len()
+    );
+    Some((wrong, refused))
+}
+
+async fn check(seed: u64, time: Duration) {
+    let Some((wrong, refused)) = chaos(seed, time).await else { return };
+    refused.iter().take(20).for_each(|error| println!("{error}"));
+    assert_eq!((wrong, refused.len()), (Wrong::default(), 0), "seed {seed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chaos_for_a_short_time() {
+    check(1, Duration::from_secs(6)).await;
+}
+
+/// `CHAOS_SEED` and `CHAOS_SECONDS` choose; without them it is ten seeds of half a minute.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes: run it by hand"]
+async fn chaos_for_long() {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let time = Duration::from_secs(number("CHAOS_SECONDS").unwrap_or(30));
+    match number("CHAOS_SEED") {
+        Some(seed) => check(seed, time).await,
+        None => {
+            for seed in 1..=10 {
+                check(seed, time).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What must be true in the end, by what the managers acknowledged.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use redis_rest::session::{Session, SessionStore as _};
+use redis_rest::{Client, cmd, session::RedisSessionStore};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+
+/// What is known of something that may have happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Known {
+    No,
+    Maybe,
+    Yes,
+}
+
+/// When a session may end, by what was done with it. Uses by others move it too, so it is shared.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    pub earliest: DateTime<Utc>,
+    pub latest: DateTime<Utc>,
+    /// It was set, and uses do not move it any more.
+    pub pinned: bool,
+}
+
+pub type Deadlines = Arc<Mutex<HashMap<String, Deadline>>>;
+
+/// One session.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub user: String,
+    /// The manager through which it is changed.
+    pub home: usize,
+    pub ended: Known,
+    /// The version that was acknowledged last, and those that were refused or whose fate is unknown since.
+    pub version: String,
+    pub others: Vec<String>,
+    /// The store was known to have it, the last time that anybody said so.
+    pub durable: bool,
+}
+
+/// What is wrong with what is stored.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Wrong {
+    pub lost: usize,
+    pub alive: usize,
+    pub versions: usize,
+    pub index: usize,
+    pub deadlines: usize,
+    pub details: Vec<String>,
+}
+
+impl Wrong {
+    fn add(&mut self, count: fn(&mut Self) -> &mut usize, detail: String) {
+        *count(self) += 1;
+        if self.details.len() < 20 {
+            self.details.push(detail);
+        }
+    }
+}
+
+/// Compares Redis with what must be there.
+pub async fn compare(client: &Client, entries: &HashMap<String, Entry>, deadlines: &Deadlines, users: &[String]) -> Wrong {
+    let store = RedisSessionStore::new(client.clone(), std::time::Duration::from_secs(1));
+    let mut wrong = Wrong::default();
+    let mut stored: HashMap<String, Session> = HashMap::new();
+    for user in users {
+        let ids: Vec<String> = match client.get::<Option<String>>(format!("user_sessions:{user}")).await.unwrap() {
+            Some(text) => serde_json::from_str(&text).unwrap(),
+            None => Vec::new(),
+        };
+        let distinct: HashSet<_> = ids.iter().collect();
+        if distinct.len() != ids.len() {
+            wrong.add(|wrong| &mut wrong.index, format!("twice in the index of {user}"));
+        }
+        let found = store.list_sessions(user).await.unwrap();
+        if found.len() != ids.len() {
+            wrong.add(|wrong| &mut wrong.index, format!("{} ids in the index of {user}, {} sessions", ids.len(), found.len()));
+        }
+        stored.extend(found.into_iter().map(|session| (session.id.clone(), session)));
+    }
+    let keys: Vec<String> = client.run(cmd("KEYS").arg("session:*")).await.unwrap();
+    for key in &keys {
+        if !stored.contains_key(&key["session:".len()..]) {
+            wrong.add(|wrong| &mut wrong.index, format!("{key} is in no index"));
+        }
+    }
+    for (id, entry) in entries {
+        match (stored.get(id), entry.ended) {
+            (Some(_), Known::Yes) => wrong.add(|wrong| &mut wrong.alive, format!("{id} is alive: {entry:?}")),
+            (None, Known::No) => wrong.add(|wrong| &mut wrong.lost, format!("{id} is lost: {entry:?}")),
+            (Some(session), Known::No | Known::Maybe) => {
+                if session.system_prompt != entry.version && !entry.others.contains(&session.system_prompt) {
+                    let detail = format!("{id} has {:?}: {entry:?}", session.system_prompt);
+                    wrong.add(|wrong| &mut wrong.versions, detail);
+                }
+                let at: i64 = client.run(cmd("PEXPIRETIME").arg(format!("session:{id}"))).await.unwrap();
+                let at = DateTime::from_timestamp_millis(at).unwrap();
+                let wanted = deadlines.lock().unwrap()[id];
+                let second = TimeDelta::seconds(1);
+                if at < wanted.earliest - second || at > wanted.latest + second {
+                    wrong.add(|wrong| &mut wrong.deadlines, format!("{id} ends at {at}: {wanted:?}"));
+                }
+            }
+            (None, Known::Yes | Known::Maybe) => {}
+        }
+    }
+    wrong
+}
