@@ -15,6 +15,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 /// What is owed.
@@ -85,9 +86,10 @@ enum Job {
     Replace(String),
 }
 
-/// An open journal file. Its thread ends when this is dropped and everything is written.
+/// An open journal file. Dropping it waits until everything is written, and gives the file free.
 pub(super) struct Journal {
     jobs: mpsc::Sender<Job>,
+    writer: Option<JoinHandle<()>>,
     /// Lines in the file, outdated ones included.
     lines: usize,
 }
@@ -100,7 +102,7 @@ impl Journal {
     pub(super) fn open(path: &Path) -> Result<(Self, Vec<Entry>), SessionError> {
         let failed = |error: io::Error| SessionError::Journal(error.kind());
         // The lock is on a file of its own, since the journal is replaced by renaming.
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(beside(path, "lock")).map_err(failed)?;
+        let lock = private().truncate(false).write(true).open(beside(path, "lock")).map_err(failed)?;
         lock.try_lock().map_err(|error| failed(error.into()))?;
         let text = match std::fs::read(path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
@@ -111,15 +113,16 @@ impl Journal {
         if damaged > 0 {
             tracing::warn!(damaged, "lines of the journal file cannot be read, and are passed over");
         }
-        let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
+        let mut file = private().append(true).open(path).map_err(failed)?;
         if !text.is_empty() && !text.ends_with('\n') {
             // What comes next must not be glued to a line that was cut off.
             file.write_all(b"\n").map_err(failed)?;
         }
         let (jobs, queue) = mpsc::channel();
         let writer = Writer { file, path: path.to_owned(), _lock: lock };
-        std::thread::Builder::new().name("session-journal".into()).spawn(move || writer.run(&queue)).map_err(failed)?;
-        Ok((Self { jobs, lines: text.lines().count() }, entries))
+        let thread = std::thread::Builder::new().name("session-journal".into());
+        let writer = Some(thread.spawn(move || writer.run(&queue)).map_err(failed)?);
+        Ok((Self { jobs, writer, lines: text.lines().count() }, entries))
     }
 
     /// Adds an entry.
@@ -156,6 +159,16 @@ impl Journal {
     pub(super) fn replace(&mut self, entries: &[Entry]) {
         self.lines = entries.len();
         let _ = self.jobs.send(Job::Replace(entries.iter().map(line).collect()));
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        // The thread ends when nobody can send it anything any more.
+        self.jobs = mpsc::channel().0;
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
     }
 }
 
@@ -202,7 +215,7 @@ impl Writer {
 
     fn replace(&mut self, text: &str) -> io::Result<()> {
         let new = beside(&self.path, "new");
-        let mut file = File::create(&new)?;
+        let mut file = private().truncate(true).write(true).open(&new)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         std::fs::rename(&new, &self.path)?;
@@ -213,6 +226,15 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// Makes files that only their owner can read, where the system knows that.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {

@@ -25,6 +25,10 @@
 //! and 1 with the session in hand (`…_loaded`); list is 2; batches are one for each 100 sessions or 500 kB, and a batch of deletes
 //! one more, which finds the users. A server that does not know a script yet costs one more, once.
 //!
+//! A manager's create, update and `set_ttl` are 1, a delete 1 for a session that it holds and 2 for others. A read is 1 when the
+//! copy is older than allowed and 0 otherwise; a touch is 1, at most once per `touch_interval`. After an outage what is pending
+//! goes out in batches of the same size.
+//!
 //! # Settings
 //!
 //! [`RedisSessionStore::from_env`] reads the REST address and token, and `SESSION_TTL`. `REDIS_URL`, an address of the native

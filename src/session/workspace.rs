@@ -96,10 +96,6 @@ mod fs {
 mod tests {
     use super::*;
 
-    fn root() -> PathBuf {
-        std::env::temp_dir().join(format!("redis-rest-{}", uuid::Uuid::new_v4()))
-    }
-
     #[test]
     fn every_user_is_one_component_and_no_two_are_the_same() {
         let long = "x".repeat(300);
@@ -115,8 +111,9 @@ mod tests {
 
     #[test]
     fn directories_are_private_and_stay_inside_the_root() {
-        let root = root();
-        let workspaces = Workspaces::new(root.clone());
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        let workspaces = Workspaces::new(root.to_path_buf());
         workspaces.create("../../escape", "session-1").unwrap();
         workspaces.create("../../escape", "session-2").unwrap();
         let path = workspaces.path("../../escape", "session-1").unwrap();
@@ -132,13 +129,13 @@ mod tests {
         assert!(!path.exists() && path.parent().unwrap().exists());
         workspaces.remove("../../escape", "session-2").unwrap();
         assert!(!path.parent().unwrap().exists());
-        std::fs::remove_dir_all(root).unwrap();
     }
 
     #[cfg(unix)]
     #[test]
     fn links_are_not_followed() {
-        let root = root();
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
         let outside = root.join("outside");
         std::fs::create_dir_all(outside.join("session")).unwrap();
         std::fs::write(outside.join("session/kept"), "").unwrap();
@@ -153,6 +150,5 @@ mod tests {
         assert!(workspaces.remove("other", "session").is_err());
         assert!(workspaces.create("other", "new").is_err());
         assert!(outside.join("session/kept").exists());
-        std::fs::remove_dir_all(root).unwrap();
     }
 }

@@ -115,7 +115,7 @@ impl SessionManager {
 
     /// As [`SessionManager::with_options`], with a journal file: what is pending is written to it too, before a change is
     /// answered as pending, so that it survives the end of the process. What an earlier process left in it is pending here from
-    /// the start, and written when a store is set. It holds records as they are: keep it where only this process can read it.
+    /// the start, and written when a store is set. It holds records as they are, and only its owner can read it.
     ///
     /// In an outage a change then costs a write to the disk; while the store works the file is not touched. A line that a crash
     /// cut off, or that was damaged, is passed over.

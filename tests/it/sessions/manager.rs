@@ -275,7 +275,8 @@ async fn idle_copies_are_dropped_and_idle_sessions_end_only_if_nobody_uses_them(
 /// The original removed whatever path the record named.
 #[tokio::test]
 async fn workspaces_stay_inside_the_root() {
-    let root: PathBuf = std::env::temp_dir().join(format!("redis-rest-{}", uuid::Uuid::new_v4()));
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
     let outside = root.join("outside");
     std::fs::create_dir_all(&outside).unwrap();
     let manager = SessionManager::new(root.join("root"), 0);
@@ -286,7 +287,6 @@ async fn workspaces_stay_inside_the_root() {
     manager.update_session(&session).await.unwrap();
     assert!(*manager.cleanup_session(&session.id).await.unwrap());
     assert!(outside.is_dir() && !path.exists());
-    std::fs::remove_dir_all(root).unwrap();
 }
 
 #[tokio::test]

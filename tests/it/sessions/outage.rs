@@ -1,106 +1,16 @@
+use super::gate::{HOUR, Node, Way, at_once};
 use crate::support::redis::Redis;
-use crate::support::rest;
-use redis_rest::backend::memory::MemoryBackend;
-use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpTransport, Transport};
-use redis_rest::server::{DEFAULT_TOKEN, RunningServer};
 use redis_rest::session::{ManagerOptions, Pending, Recovery, RedisSessionStore, Session, SessionError, SessionManager, SessionStore};
-use redis_rest::{BoxFuture, BreakerPolicy, BreakerState, Client, Error, ErrorKind, Outcome};
+use redis_rest::{BreakerState, Client};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
-
-const HOUR: Duration = Duration::from_secs(3600);
-
-/// What the way to the server does.
-#[derive(Clone, Copy)]
-#[repr(u8)]
-enum Way {
-    Open,
-    /// Nothing gets through.
-    Cut,
-    /// Everything gets through, no reply comes back.
-    Deaf,
-}
-
-#[derive(Clone)]
-struct Gate {
-    inner: HttpTransport,
-    way: Arc<AtomicU8>,
-    tried: Arc<AtomicUsize>,
-}
-
-impl Gate {
-    fn new() -> Self {
-        Self { inner: HttpTransport::new(Duration::from_secs(3)).unwrap(), way: Arc::default(), tried: Arc::default() }
-    }
-
-    fn set(&self, way: Way) {
-        self.way.store(way as u8, Ordering::Relaxed);
-    }
-
-    fn tried(&self) -> usize {
-        self.tried.load(Ordering::Relaxed)
-    }
-}
-
-impl Transport for Gate {
-    fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse, Error>> {
-        Box::pin(async move {
-            self.tried.fetch_add(1, Ordering::Relaxed);
-            let way = self.way.load(Ordering::Relaxed);
-            if way == Way::Cut as u8 {
-                return Err(Error::custom(ErrorKind::Connect, Outcome::NotApplied, "no way there"));
-            }
-            let response = self.inner.send(request).await?;
-            match way == Way::Deaf as u8 {
-                true => Err(Error::custom(ErrorKind::Io, Outcome::MaybeApplied, "no way back")),
-                false => Ok(response),
-            }
-        })
-    }
-}
-
-/// A manager behind a gate, and another way to the same Redis that stays open.
-struct Node {
-    manager: SessionManager,
-    gate: Gate,
-    engine: MemoryBackend,
-    elsewhere: RedisSessionStore,
-    _server: RunningServer,
-}
-
-/// Recovers at the first call after the way is open again.
-fn at_once() -> Recovery {
-    let policy = BreakerPolicy::default().min_calls(1).failure_ratio(0.0).open_for(Duration::ZERO, Duration::ZERO);
-    Recovery::Automatic(policy)
-}
-
-async fn node(recovery: Recovery) -> Node {
-    let engine = MemoryBackend::new();
-    let server = rest::serve(engine.clone()).await;
-    let gate = Gate::new();
-    let client = Client::builder().url(server.url()).token(DEFAULT_TOKEN).no_retry().transport(gate.clone()).build().unwrap();
-    let options = ManagerOptions::default().max_staleness(Duration::ZERO).touch_interval(HOUR).recovery(recovery);
-    let manager = SessionManager::with_options("", 0, options);
-    manager.set_session_store(Arc::new(RedisSessionStore::new(client, HOUR)), true).await.unwrap();
-    let elsewhere = RedisSessionStore::new(Client::from_backend(engine.clone()), HOUR);
-    Node { manager, gate, engine, elsewhere, _server: server }
-}
-
-async fn create(node: &Node) -> Session {
-    node.manager.create_session("user", "org").await.unwrap().into_inner()
-}
-
-async fn ids(node: &Node) -> Vec<String> {
-    node.elsewhere.list_sessions("user").await.unwrap().into_iter().map(|session| session.id).collect()
-}
 
 #[tokio::test]
 async fn while_the_store_is_down_no_call_goes_there_and_none_fails() {
-    let node = node(Recovery::default()).await;
-    let mut known = create(&node).await;
+    let node = Node::new(Recovery::default()).await;
+    let mut known = node.create().await;
     node.gate.set(Way::Cut);
-    let new = create(&node).await;
+    let new = node.create().await;
     assert_eq!(node.manager.store_state().unwrap().0, BreakerState::Open);
     let tried = node.gate.tried();
     known.system_prompt = "changed in the outage".into();
@@ -110,7 +20,7 @@ async fn while_the_store_is_down_no_call_goes_there_and_none_fails() {
     let list = node.manager.list_sessions("user").await.unwrap();
     assert!(list.len() == 2 && list.partial);
     assert!(matches!(node.manager.get_session("unknown").await, Err(SessionError::Unavailable(_))), "never NotFound");
-    let third = create(&node).await;
+    let third = node.create().await;
     assert!(*node.manager.cleanup_session(&third.id).await.unwrap());
     assert_eq!(node.gate.tried(), tried);
     let pending = node.manager.pending();
@@ -119,10 +29,10 @@ async fn while_the_store_is_down_no_call_goes_there_and_none_fails() {
 
 #[tokio::test]
 async fn the_first_call_after_an_outage_makes_up_for_it() {
-    let node = node(at_once()).await;
-    let (mut changed, deleted) = (create(&node).await, create(&node).await);
+    let node = Node::new(at_once()).await;
+    let (mut changed, deleted) = (node.create().await, node.create().await);
     node.gate.set(Way::Cut);
-    let new = create(&node).await;
+    let new = node.create().await;
     changed.system_prompt = "changed in the outage".into();
     node.manager.update_session(&changed).await.unwrap();
     assert!(*node.manager.cleanup_session(&deleted.id).await.unwrap());
@@ -131,15 +41,15 @@ async fn the_first_call_after_an_outage_makes_up_for_it() {
     node.manager.get_session(&new.id).await.unwrap();
     assert!(node.manager.is_using_redis());
     assert_eq!(node.manager.pending(), Pending::default());
-    assert_eq!(ids(&node).await, [changed.id.clone(), new.id.clone()]);
+    assert_eq!(node.ids().await, [changed.id.clone(), new.id.clone()]);
     assert_eq!(node.elsewhere.retrieve_session(&changed.id).await.unwrap().system_prompt, changed.system_prompt);
     assert!(matches!(node.manager.get_session(&deleted.id).await, Err(SessionError::NotFound)));
 }
 
 #[tokio::test]
 async fn a_second_outage_shows_nothing_of_the_first() {
-    let node = node(at_once()).await;
-    let (kept, deleted) = (create(&node).await, create(&node).await);
+    let node = Node::new(at_once()).await;
+    let (kept, deleted) = (node.create().await, node.create().await);
     node.gate.set(Way::Cut);
     node.manager.cleanup_session(&deleted.id).await.unwrap();
     let mut old = kept.clone();
@@ -159,8 +69,8 @@ async fn a_second_outage_shows_nothing_of_the_first() {
 
 #[tokio::test]
 async fn what_was_changed_or_deleted_elsewhere_meanwhile_stands() {
-    let node = node(at_once()).await;
-    let (mut ours, mut gone) = (create(&node).await, create(&node).await);
+    let node = Node::new(at_once()).await;
+    let (mut ours, mut gone) = (node.create().await, node.create().await);
     node.gate.set(Way::Cut);
     (ours.system_prompt, gone.system_prompt) = ("ours".into(), "ours".into());
     node.manager.update_session(&ours).await.unwrap();
@@ -173,32 +83,32 @@ async fn what_was_changed_or_deleted_elsewhere_meanwhile_stands() {
     assert_eq!(node.manager.flush().await.unwrap().dropped, 2);
     assert_eq!(node.manager.get_session(&ours.id).await.unwrap().system_prompt, "theirs");
     assert!(matches!(node.manager.get_session(&gone.id).await, Err(SessionError::NotFound)));
-    assert_eq!(ids(&node).await, [ours.id]);
+    assert_eq!(node.ids().await, [ours.id]);
 }
 
 #[tokio::test]
 async fn logged_out_everywhere_in_an_outage_is_logged_out_after_it() {
-    let node = node(at_once()).await;
-    let held = create(&node).await;
+    let node = Node::new(at_once()).await;
+    let held = node.create().await;
     let unknown = Session::new("user", "org");
     node.elsewhere.store_session(&unknown).await.unwrap();
     node.gate.set(Way::Cut);
     assert_eq!(*node.manager.delete_user_sessions("user").await.unwrap(), 1, "the one it knows of");
-    let new = create(&node).await;
+    let new = node.create().await;
     assert!(matches!(node.manager.get_session(&held.id).await, Err(SessionError::NotFound)));
     node.gate.set(Way::Open);
     assert!(matches!(node.manager.get_session(&unknown.id).await, Err(SessionError::NotFound)));
-    assert_eq!(ids(&node).await, std::slice::from_ref(&new.id));
+    assert_eq!(node.ids().await, std::slice::from_ref(&new.id));
     assert_eq!(node.manager.pending(), Pending::default());
     assert_eq!(*node.manager.delete_user_sessions("user").await.unwrap(), 1);
-    assert!(ids(&node).await.is_empty());
+    assert!(node.ids().await.is_empty());
 }
 
 #[tokio::test]
 async fn deadlines_stay_where_they_were() {
-    let node = node(at_once()).await;
+    let node = Node::new(at_once()).await;
     node.gate.set(Way::Cut);
-    let new = create(&node).await;
+    let new = node.create().await;
     // The server's clock goes on during the outage; what is written after it must not live longer for that.
     node.gate.set(Way::Open);
     node.manager.flush().await.unwrap();
@@ -210,31 +120,31 @@ async fn deadlines_stay_where_they_were() {
 
 #[tokio::test]
 async fn a_write_whose_reply_was_lost_is_not_taken_for_somebody_elses() {
-    let node = node(at_once()).await;
-    let mut session = create(&node).await;
+    let node = Node::new(at_once()).await;
+    let mut session = node.create().await;
     node.gate.set(Way::Deaf);
     session.system_prompt = "stored, but nobody told us".into();
     node.manager.update_session(&session).await.unwrap();
     session.system_prompt = "changed once more".into();
     node.manager.update_session(&session).await.unwrap();
-    let new = create(&node).await;
+    let new = node.create().await;
     node.gate.set(Way::Open);
     node.manager.flush().await.unwrap();
     assert_eq!(node.elsewhere.retrieve_session(&session.id).await.unwrap().system_prompt, "changed once more");
-    assert_eq!(ids(&node).await, [session.id, new.id]);
+    assert_eq!(node.ids().await, [session.id, new.id]);
 }
 
 #[tokio::test]
 async fn manual_recovery_waits_to_be_told() {
-    let node = node(Recovery::Manual).await;
+    let node = Node::new(Recovery::Manual).await;
     node.gate.set(Way::Cut);
-    let new = create(&node).await;
+    let new = node.create().await;
     node.gate.set(Way::Open);
     node.manager.get_session(&new.id).await.unwrap();
-    assert!(!node.manager.is_using_redis() && ids(&node).await.is_empty());
+    assert!(!node.manager.is_using_redis() && node.ids().await.is_empty());
     node.manager.flush().await.unwrap();
     assert!(node.manager.is_using_redis());
-    assert_eq!(ids(&node).await, [new.id]);
+    assert_eq!(node.ids().await, [new.id]);
 }
 
 #[tokio::test]

@@ -3,14 +3,15 @@
 use redis_rest::backend::native::NativeBackend;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
 
 /// A running redis-server.
 pub struct Redis {
     child: Child,
     port: u16,
-    dir: PathBuf,
+    dir: TempDir,
     durable: bool,
 }
 
@@ -48,18 +49,10 @@ impl Redis {
 
     fn start_once(durable: bool) -> std::io::Result<Option<Self>> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let dir = std::env::temp_dir().join(format!("redis-rest-test-{}-{port}", std::process::id()));
-        std::fs::create_dir_all(&dir)?;
-        match launch(port, &dir, durable) {
-            Ok((child, ready)) => {
-                let redis = Self { child, port, dir, durable };
-                Ok(ready.then_some(redis))
-            }
-            Err(error) => {
-                let _ = std::fs::remove_dir_all(&dir);
-                Err(error)
-            }
-        }
+        let dir = tempfile::Builder::new().prefix("redis-rest-test-").tempdir()?;
+        let (child, ready) = launch(port, dir.path(), durable)?;
+        let redis = Self { child, port, dir, durable };
+        Ok(ready.then_some(redis))
     }
 
     pub fn url(&self) -> String {
@@ -73,7 +66,7 @@ impl Redis {
     /// Kills the server (with `SIGKILL`) and starts one at the same port: an empty one, or with what is on the disk.
     pub fn restart(&mut self) {
         self.stop();
-        let (child, ready) = launch(self.port, &self.dir, self.durable).expect("it started before");
+        let (child, ready) = launch(self.port, self.dir.path(), self.durable).expect("it started before");
         self.child = child;
         assert!(ready, "the port is taken");
     }
@@ -103,7 +96,6 @@ impl Redis {
 impl Drop for Redis {
     fn drop(&mut self) {
         self.stop();
-        let _ = std::fs::remove_dir_all(&self.dir);
     }
 }
 

@@ -1,0 +1,214 @@
+use super::gate::{HOUR, Node, Way, at_once};
+use crate::support::proxy::{Fault, Proxy};
+use crate::support::rest;
+use redis_rest::backend::memory::MemoryBackend;
+use redis_rest::server::DEFAULT_TOKEN;
+use redis_rest::session::{
+    Durability, ManagerOptions, Pending, ReadPolicy, Recovery, RedisSessionStore, SessionError, SessionManager, SessionStore, WritePolicy,
+};
+use redis_rest::{BreakerState, Client, ErrorKind, cmd::Ttl};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+#[tokio::test]
+async fn each_change_says_how_far_it_has_come() {
+    let node = Node::new(at_once()).await;
+    let mut session = node.manager.create_session("user", "org").await.unwrap();
+    assert_eq!(session.durability(), Durability::Durable);
+    assert_eq!(node.manager.update_session(&session).await.unwrap(), Durability::Durable);
+    node.gate.set(Way::Deaf);
+    session.system_prompt = "stored, but nobody told us".into();
+    assert_eq!(node.manager.update_session(&session).await.unwrap(), Durability::MaybeApplied);
+    node.gate.set(Way::Cut);
+    assert_eq!(node.manager.create_session("user", "org").await.unwrap().durability(), Durability::Pending);
+    assert_eq!(node.manager.set_ttl(&session.id, HOUR).await.unwrap(), Durability::Pending);
+    assert_eq!(node.manager.cleanup_session(&session.id).await.unwrap().durability(), Durability::Pending);
+    assert_eq!(node.manager.delete_user_sessions("user").await.unwrap().durability(), Durability::Pending);
+}
+
+#[tokio::test]
+async fn a_report_says_what_is_wrong_since_when_and_what_is_pending() {
+    let node = Node::new(Recovery::default()).await;
+    assert_eq!(node.manager.health().state, Some(BreakerState::Closed));
+    node.create().await;
+    node.gate.set(Way::Cut);
+    let before = chrono::Utc::now();
+    node.create().await;
+    node.manager.delete_user_sessions("another").await.unwrap();
+    let health = node.manager.health();
+    assert_eq!((health.state, health.held), (Some(BreakerState::Open), 2));
+    assert_eq!((health.pending.new, health.pending.revoked), (1, 1));
+    let (kind, at) = health.last_error.unwrap();
+    assert_eq!(kind, ErrorKind::Connect);
+    // A tenth of a second for rounding: the state's beginning is kept on the monotonic clock.
+    let earliest = before - Duration::from_millis(100);
+    assert!(at >= before && health.since.unwrap() >= earliest && at <= chrono::Utc::now());
+    assert_eq!(SessionManager::new("", 0).health().state, None);
+}
+
+#[tokio::test]
+async fn a_full_journal_refuses_more_sessions_and_still_ends_them() {
+    let node = Node::of(ManagerOptions::default().max_pending(2).recovery(at_once())).await;
+    let (stored, mut other) = (node.create().await, node.create().await);
+    node.gate.set(Way::Cut);
+    let pending = [node.create().await, node.create().await];
+    for _ in 0..2 {
+        let refused = node.manager.create_session("user", "org").await;
+        assert!(matches!(refused, Err(SessionError::JournalFull { limit: 2 })));
+    }
+    other.system_prompt = "one more".into();
+    assert!(matches!(node.manager.update_session(&other).await, Err(SessionError::JournalFull { .. })));
+    // What is pending already may change, and what is there may end.
+    node.manager.update_session(&pending[0]).await.unwrap();
+    assert!(*node.manager.cleanup_session(&stored.id).await.unwrap());
+    assert!(matches!(node.manager.get_session(&stored.id).await, Err(SessionError::NotFound)));
+    assert_eq!(node.manager.get_session(&other.id).await.unwrap().system_prompt, "", "refused is not made");
+    assert_eq!(node.manager.pending().deleted, 1);
+    node.gate.set(Way::Open);
+    node.manager.flush().await.unwrap();
+    assert_eq!(node.ids().await, [other.id.clone(), pending[0].id.clone(), pending[1].id.clone()]);
+}
+
+#[tokio::test]
+async fn who_wants_no_pending_changes_gets_an_error_and_no_change() {
+    let node = Node::of(ManagerOptions::default().writes(WritePolicy::FailClosed).recovery(at_once())).await;
+    let mut session = node.create().await;
+    node.gate.set(Way::Cut);
+    session.system_prompt = "not made".into();
+    assert!(node.manager.create_session("user", "org").await.is_err_and(|error| error.is_unavailable()));
+    assert!(node.manager.update_session(&session).await.is_err_and(|error| error.is_unavailable()));
+    assert!(node.manager.cleanup_session(&session.id).await.is_err_and(|error| error.is_unavailable()));
+    assert!(node.manager.delete_user_sessions("user").await.is_err_and(|error| error.is_unavailable()));
+    assert_eq!(node.manager.pending(), Pending::default());
+    node.gate.set(Way::Open);
+    assert_eq!(node.manager.get_session(&session.id).await.unwrap().system_prompt, "");
+    assert_eq!(node.ids().await, [session.id]);
+}
+
+#[tokio::test]
+async fn copies_that_are_too_old_are_unavailable_and_what_is_pending_is_not() {
+    for policy in [ReadPolicy::ServeStale(Duration::ZERO), ReadPolicy::FailClosed] {
+        let node = Node::of(ManagerOptions::default().reads(policy).recovery(Recovery::default())).await;
+        let old = node.create().await;
+        node.gate.set(Way::Cut);
+        let new = node.create().await;
+        assert!(matches!(node.manager.get_session(&old.id).await, Err(SessionError::Unavailable(_))), "{policy:?}");
+        assert_eq!(node.manager.get_session(&new.id).await.is_ok(), policy != ReadPolicy::FailClosed, "{policy:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_time_to_live_set_in_an_outage_beats_the_touches_around_it() {
+    let options = ManagerOptions::default().touch_interval(Duration::ZERO).recovery(at_once());
+    let node = Node::with(SessionManager::with_options("", 0, options)).await;
+    let session = node.create().await;
+    node.gate.set(Way::Cut);
+    node.manager.get_session(&session.id).await.unwrap();
+    node.manager.set_ttl(&session.id, Duration::from_secs(600)).await.unwrap();
+    node.manager.get_session(&session.id).await.unwrap();
+    node.gate.set(Way::Open);
+    node.manager.flush().await.unwrap();
+    let ttl = Client::from_backend(node.engine.clone()).ttl(format!("session:{}", session.id)).await.unwrap();
+    assert!(matches!(ttl, Ttl::Expires(left) if left <= Duration::from_secs(600) && left > Duration::from_secs(590)), "{ttl:?}");
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_at_first_is_taken_up_when_it_works() {
+    let node = Node::new(at_once()).await;
+    let store = node.manager.session_store().unwrap();
+    let late = SessionManager::with_options("", 0, ManagerOptions::default().recovery(at_once()));
+    node.gate.set(Way::Cut);
+    assert!(late.set_session_store(store, true).await.is_err_and(|error| error.is_unavailable()));
+    let new = late.create_session("user", "org").await.unwrap();
+    assert_eq!(new.durability(), Durability::Pending);
+    node.gate.set(Way::Open);
+    late.get_session(&new.id).await.unwrap();
+    assert_eq!(node.ids().await, std::slice::from_ref(&new.id));
+}
+
+fn journalled(file: &std::path::Path) -> Result<SessionManager, SessionError> {
+    SessionManager::with_journal("", 0, ManagerOptions::default().max_staleness(Duration::ZERO).recovery(at_once()), file)
+}
+
+#[tokio::test]
+async fn a_journal_file_has_one_owner() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("journal");
+    let owner = journalled(&file).unwrap();
+    assert!(matches!(journalled(&file), Err(SessionError::Journal(std::io::ErrorKind::WouldBlock))));
+    drop(owner);
+    assert!(journalled(&file).is_ok(), "free when its owner is gone");
+    assert!(journalled(&dir.path().join("no such directory/journal")).is_err());
+}
+
+/// Kills a process in an outage, and looks what its successor writes.
+#[tokio::test]
+async fn what_was_pending_when_the_process_was_killed_is_written_by_the_next() {
+    let engine = MemoryBackend::new();
+    let server = rest::serve(engine.clone()).await;
+    let proxy = Proxy::start(server.addr(), Fault::Drop, 0).await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("journal");
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "sessions::durability::the_process_that_is_killed", "--ignored", "--nocapture"])
+        .envs([("KILLED_URL", proxy.url()), ("KILLED_JOURNAL", file.display().to_string())])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut told = tokio::task::spawn_blocking(move || (told(&mut output), output));
+    let (stored, mut output) = (&mut told).await.unwrap();
+    proxy.listen(false);
+    writeln!(child.stdin.as_mut().unwrap(), "go on").unwrap();
+    let pending = tokio::task::spawn_blocking(move || self::told(&mut output)).await.unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!((stored.len(), pending.len()), (3, 1), "the child did its part");
+
+    proxy.listen(true);
+    let manager = journalled(&file).unwrap();
+    assert_eq!(manager.get_session(&stored[0]).await.unwrap().system_prompt, "changed in the outage");
+    let client = Client::new(proxy.url(), DEFAULT_TOKEN).unwrap();
+    manager.set_session_store(Arc::new(RedisSessionStore::new(client, HOUR)), true).await.unwrap();
+    assert_eq!(manager.pending(), Pending::default());
+    let elsewhere = RedisSessionStore::new(Client::from_backend(engine), HOUR);
+    assert_eq!(elsewhere.retrieve_session(&stored[0]).await.unwrap().system_prompt, "changed in the outage");
+    assert!(!elsewhere.exists(&stored[1]).await.unwrap(), "ended");
+    assert!(!elsewhere.exists(&stored[2]).await.unwrap(), "its user was logged out everywhere");
+    assert!(elsewhere.exists(&pending[0]).await.unwrap());
+    drop(manager);
+    assert_eq!(journalled(&file).unwrap().pending(), Pending::default(), "nothing is owed twice");
+}
+
+/// The words that the child says next.
+fn told(output: &mut impl std::io::BufRead) -> Vec<String> {
+    let line = output.lines().map_while(Result::ok).find_map(|line| line.split_once("told: ").map(|(_, rest)| rest.to_owned()));
+    line.unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+}
+
+/// The other process of the test above, which starts it; by itself it has nothing to do.
+#[tokio::test]
+#[ignore = "started by what_was_pending_when_the_process_was_killed_is_written_by_the_next"]
+async fn the_process_that_is_killed() {
+    let (Ok(url), Ok(file)) = (std::env::var("KILLED_URL"), std::env::var("KILLED_JOURNAL")) else { return };
+    let manager = journalled(file.as_ref()).unwrap();
+    let client = Client::builder().url(url).token(DEFAULT_TOKEN).no_retry().build().unwrap();
+    manager.set_session_store(Arc::new(RedisSessionStore::new(client, HOUR)), true).await.unwrap();
+    let mut changed = manager.create_session("user", "org").await.unwrap();
+    let ended = manager.create_session("user", "org").await.unwrap();
+    let revoked = manager.create_session("another", "org").await.unwrap();
+    println!("\ntold: {} {} {}", changed.id, ended.id, revoked.id);
+    let mut input = std::io::stdin().lock();
+    input.read_line(&mut String::new()).unwrap();
+    changed.system_prompt = "changed in the outage".into();
+    assert_ne!(manager.update_session(&changed).await.unwrap(), Durability::Durable);
+    manager.cleanup_session(&ended.id).await.unwrap();
+    manager.delete_user_sessions("another").await.unwrap();
+    let new = manager.create_session("user", "org").await.unwrap();
+    println!("\ntold: {}", new.id);
+    // Until it is killed.
+    input.read_line(&mut String::new()).unwrap();
+}
