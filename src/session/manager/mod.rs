@@ -21,7 +21,7 @@ use super::record::Session;
 use super::store::{SessionList, SessionStore};
 use super::workspace::Workspaces;
 use crate::breaker::{Breaker, BreakerState, Signal};
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::error::ErrorKind;
 use chrono::{DateTime, Utc};
 use state::Sessions;
@@ -72,7 +72,12 @@ struct Inner {
     flights: Mutex<HashMap<String, Arc<Flight>>>,
 }
 
-type Flight = OnceCell<Result<Session, SessionError>>;
+struct Flight {
+    /// The version of the sessions before it was sent.
+    sent: u64,
+    at: Instant,
+    reply: OnceCell<Result<Session, SessionError>>,
+}
 
 /// A store that was set.
 #[derive(Clone)]

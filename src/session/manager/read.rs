@@ -3,7 +3,7 @@
 use super::options::ReadPolicy;
 use super::state::Held;
 use super::write::Told;
-use super::{Attached, Inner, tolerate, unavailable};
+use super::{Attached, Flight, Inner, tolerate, unavailable};
 use crate::clock;
 use crate::session::error::SessionError;
 use crate::session::events::EventKind;
@@ -11,6 +11,7 @@ use crate::session::id;
 use crate::session::record::Session;
 use crate::session::store::SessionList;
 use std::sync::{Arc, PoisonError};
+use tokio::sync::OnceCell;
 
 impl Inner {
     pub(super) async fn get(&self, id: &str, user_id: Option<&str>) -> Result<Session, SessionError> {
@@ -33,7 +34,7 @@ impl Inner {
         let ready = self.ready().await;
         let Some(held) = self.sessions.get(id) else {
             return match ready.filter(Attached::is_asked) {
-                Some(attached) => self.fetch(&attached, id, None).await,
+                Some(attached) => self.fetch(&attached, id, false).await,
                 None => Err(self.unknown()),
             };
         };
@@ -47,7 +48,7 @@ impl Inner {
         if !attached.is_asked() || held.checked.elapsed() <= self.options.max_staleness {
             return Ok(held.session);
         }
-        match self.fetch(&attached, id, Some(held.version)).await {
+        match self.fetch(&attached, id, true).await {
             Ok(session) => Ok(session),
             Err(error) if error.is_unavailable() => self.as_held(&held),
             Err(SessionError::NotFound) if self.sessions.remove_if(id, held.version) => {
@@ -91,19 +92,30 @@ impl Inner {
         }
     }
 
-    /// Reads from the store; callers of the same session at the same time share one request.
-    pub(super) async fn fetch(&self, attached: &Attached, id: &str, seen: Option<u64>) -> Result<Arc<Session>, SessionError> {
+    /// Reads from the store; callers of the same session share a request, unless it was sent too long ago for them. `held` says
+    /// that there is a copy here.
+    pub(super) async fn fetch(&self, attached: &Attached, id: &str, held: bool) -> Result<Arc<Session>, SessionError> {
         let reading = self.sessions.reading();
         let flights = || self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        let flight = Arc::clone(flights().entry(id.to_owned()).or_default());
-        let result = flight.get_or_init(|| attached.ask(attached.store.retrieve_session(id))).await.clone();
+        let flight = {
+            let mut flights = flights();
+            match flights.get(id).filter(|flight| flight.at.elapsed() <= self.options.max_staleness) {
+                Some(flight) => Arc::clone(flight),
+                None => {
+                    let flight = Arc::new(Flight { sent: reading.began, at: clock::now(), reply: OnceCell::new() });
+                    flights.insert(id.to_owned(), Arc::clone(&flight));
+                    flight
+                }
+            }
+        };
+        let result = flight.reply.get_or_init(|| attached.ask(attached.store.retrieve_session(id))).await.clone();
         {
             let mut flights = flights();
             if flights.get(id).is_some_and(|current| Arc::ptr_eq(current, &flight)) {
                 flights.remove(id);
             }
         }
-        let session = self.sessions.put_read(result?, seen, &reading).ok_or(SessionError::NotFound)?;
+        let session = self.sessions.put_read(result?, flight.sent, held, &reading).ok_or(SessionError::NotFound)?;
         self.events.send(EventKind::Synced, id);
         Ok(session)
     }
@@ -121,8 +133,7 @@ impl Inner {
                     (list.corrupt, list.partial, asked) = (found.corrupt, false, true);
                     for session in found {
                         // Ours where it was not written yet; none where it was ended here.
-                        let seen = self.sessions.get(&session.id).map(|held| held.version);
-                        let known = self.sessions.put_read(session, seen, &reading);
+                        let known = self.sessions.put_read(session, reading.began, false, &reading);
                         list.sessions.extend(known.map(|session| session.as_ref().clone()));
                     }
                 }

@@ -76,7 +76,8 @@ impl Drop for Reservation<'_> {
 /// A read of the store that is under way.
 pub(super) struct Reading<'a> {
     sessions: &'a Sessions,
-    began: u64,
+    /// The version at which it began.
+    pub(super) began: u64,
 }
 
 impl Drop for Reading<'_> {
@@ -165,9 +166,10 @@ impl Sessions {
         Reading { sessions: self, began }
     }
 
-    /// A session that was read from the store. What the store does not have yet stays, as does what changed since the read began
-    /// (`seen` is the version at that time); what was ended here since then stays ended.
-    pub(super) fn put_read(&self, session: Session, seen: Option<u64>, reading: &Reading<'_>) -> Option<Arc<Session>> {
+    /// A session that was read from the store by a request that was sent at the version `sent`. What the store does not have yet
+    /// stays, as does what changed since then; what was ended here while the caller waited (`reading`) stays ended. `held` says
+    /// that the caller had a copy: when that is gone it does not come back.
+    pub(super) fn put_read(&self, session: Session, sent: u64, held: bool, reading: &Reading<'_>) -> Option<Arc<Session>> {
         let state = &mut *self.lock();
         if state.debts.is_buried(&session.id) || state.is_revoked(&session, reading.began) {
             return None;
@@ -178,7 +180,7 @@ impl Sessions {
         let version = state.version();
         let now = clock::now();
         match state.sessions.get_mut(&session.id) {
-            Some(held) if held.debt.is_some() || seen != Some(held.version) => {
+            Some(held) if held.debt.is_some() || held.version > sent => {
                 if held.debt.is_none() {
                     held.checked = now;
                 }
@@ -190,7 +192,7 @@ impl Sessions {
                 (held.checked, held.version) = (now, version);
                 Some(Arc::clone(&held.session))
             }
-            None if seen.is_some() => None,
+            None if held => None,
             None => {
                 let stored = Arc::new(session.clone());
                 let id = session.id.clone();
@@ -249,10 +251,13 @@ impl Sessions {
     pub(super) fn stored(&self, version: u64, stored: Session) -> bool {
         let state = &mut *self.lock();
         let id = stored.id.clone();
+        let new_version = state.version();
         let Some(held) = state.sessions.get_mut(&id) else { return false };
         held.checked = clock::now();
         held.stored = Some(Arc::new(stored));
         if held.version == version {
+            // A read that was sent before may not have seen it.
+            held.version = new_version;
             held.debt = None;
             held.session = held.stored.clone().unwrap_or_else(|| Arc::clone(&held.session));
             state.debts.settled(&id);

@@ -93,7 +93,7 @@ impl Inner {
             Some(attached) => attached,
             None => return Err(self.unknown()),
         };
-        self.fetch(&attached, id, None).await?;
+        self.fetch(&attached, id, false).await?;
         self.sessions.get(id).ok_or(SessionError::NotFound)
     }
 

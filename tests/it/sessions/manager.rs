@@ -183,6 +183,37 @@ async fn a_fresh_copy_is_not_checked_again_and_many_callers_share_one_read() {
     assert_eq!(store.reads(), before + 1);
 }
 
+/// Found by chaos: a read shared the request of one that was sent before a change, and took its answer for newer.
+#[tokio::test]
+async fn a_read_that_was_sent_before_a_change_does_not_undo_it() {
+    for lists in [false, true] {
+        let (manager, store) = with_scripted(eager().touch_interval(HOUR), true).await;
+        let mut session = manager.create_session("user", "org").await.unwrap();
+        store.hold_reads(true);
+        let read = |manager: SessionManager, id: String| async move {
+            match lists {
+                true => drop(manager.list_sessions("user").await.unwrap()),
+                false => drop(manager.get_session(&id).await.unwrap()),
+            }
+        };
+        let before = store.reads();
+        let first = tokio::spawn(read(manager.clone(), session.id.clone()));
+        while store.reads() == before {
+            tokio::task::yield_now().await;
+        }
+        session.system_prompt = "changed meanwhile".into();
+        manager.update_session(&session).await.unwrap();
+        let mut second = Box::pin(read(manager.clone(), session.id.clone()));
+        let waits = std::future::poll_fn(|context| std::task::Poll::Ready(second.as_mut().poll(context).is_pending())).await;
+        assert!(waits);
+        store.hold_reads(false);
+        first.await.unwrap();
+        second.await;
+        store.fail(true);
+        assert_eq!(manager.get_session(&session.id).await.unwrap().system_prompt, session.system_prompt, "lists: {lists}");
+    }
+}
+
 #[tokio::test]
 async fn another_users_session_is_not_found_and_not_touched() {
     let (manager, store) = with_scripted(eager(), true).await;

@@ -45,7 +45,7 @@ impl Scripted {
         self.0.refuses.store(refuses, Ordering::SeqCst);
     }
 
-    /// Reads and probes wait until they are let go.
+    /// The answers of reads and probes wait until they are let go.
     pub fn hold_reads(&self, held: bool) {
         self.0.held.send_replace(held);
     }
@@ -65,21 +65,21 @@ impl Scripted {
         }
     }
 
-    async fn read(&self) -> Result<(), SessionError> {
+    /// Counts, reads, and waits with the answer.
+    async fn read<T>(&self, read: impl Future<Output = Result<T, SessionError>>) -> Result<T, SessionError> {
         self.0.reads.fetch_add(1, Ordering::SeqCst);
+        let answer = read.await;
         // The sender lives as long as the store.
         let _ = self.0.held.subscribe().wait_for(|held| !held).await;
-        self.check()
+        self.check()?;
+        answer
     }
 }
 
 macro_rules! reads {
     ($($name:ident($($arg:ident: $type:ty),*) -> $reply:ty;)*) => {$(
         fn $name<'a>(&'a self, $($arg: &'a $type),*) -> StoreFuture<'a, $reply> {
-            Box::pin(async move {
-                self.read().await?;
-                self.0.store.$name($($arg),*).await
-            })
+            Box::pin(self.read(self.0.store.$name($($arg),*)))
         }
     )*};
 }
