@@ -62,7 +62,7 @@ pub use pipeline::{Pipeline, Replies, Slot, Transaction};
 pub use platform::{BoxFuture, MaybeSend};
 pub use retry::RetryPolicy;
 pub use script::{Call as ScriptCall, Script};
-pub use value::{ConvertError, FromValue, Json, Value};
+pub use value::{ConvertError, Fields, FromValue, Json, Value};
 
 /// Typed commands to put into a pipeline or a transaction, and the markers of their options.
 pub mod cmd {

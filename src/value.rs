@@ -1,8 +1,11 @@
 //! Replies: RESP values, and their conversion to Rust types.
 
 mod convert;
+mod fields;
 
 pub use convert::{ConvertError, FromValue, Json};
+pub use fields::Fields;
+pub(crate) use fields::from_fields;
 
 use crate::error::ServerError;
 use bytes::Bytes;

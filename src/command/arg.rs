@@ -130,7 +130,7 @@ impl<T: ToArgs + ?Sized> ToArgs for &T {
     }
 }
 
-/// An element of a list of arguments: one value, or a pair.
+/// An element of a list of arguments: one value, a pair, or three.
 #[doc(hidden)]
 pub trait Element {
     fn write_element(&self, command: &mut Command);
@@ -147,6 +147,19 @@ impl<A: ToArg, B: ToArg> Element for (A, B) {
         command.push(&self.0);
         command.push(&self.1);
     }
+}
+
+impl<A: ToArg, B: ToArg, C: ToArg> Element for (A, B, C) {
+    fn write_element(&self, command: &mut Command) {
+        command.push(&self.0);
+        command.push(&self.1);
+        command.push(&self.2);
+    }
+}
+
+/// None.
+impl ToArgs for () {
+    fn write_args(&self, _: &mut Command) {}
 }
 
 impl<T: Element> ToArgs for [T] {

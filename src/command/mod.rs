@@ -101,15 +101,44 @@ impl Command {
         args.write_args(self);
     }
 
-    /// Adds one argument before the one at `index`, for options that stand in the middle.
-    pub(crate) fn insert_arg(mut self, index: usize, text: &str) -> Self {
-        let at = self.ends[index];
-        self.buf.splice(at..at, text.bytes());
-        self.ends.insert(index + 1, at);
-        for end in &mut self.ends[index + 1..] {
-            *end += text.len();
+    /// Adds how many arguments `args` are, divided by `per`, and then these.
+    pub(crate) fn push_counted(&mut self, args: impl ToArgs, per: usize) {
+        let before = self.ends.len();
+        self.push_all(args);
+        let count = (self.ends.len() - before) / per;
+        self.insert(before - 1, itoa::Buffer::new().format(count).as_bytes());
+    }
+
+    /// Adds arguments before the one at `index`, for options that stand in the middle.
+    pub(crate) fn insert_args<const N: usize>(mut self, index: usize, args: [&[u8]; N]) -> Self {
+        for (offset, arg) in args.into_iter().enumerate() {
+            self.insert(index + offset, arg);
         }
         self
+    }
+
+    fn insert(&mut self, index: usize, arg: &[u8]) {
+        let at = self.ends[index];
+        self.buf.splice(at..at, arg.iter().copied());
+        self.ends.insert(index + 1, at);
+        for end in &mut self.ends[index + 1..] {
+            *end += arg.len();
+        }
+    }
+
+    /// Puts another argument in the place of the one at `index`.
+    pub(crate) fn replace_arg(&mut self, index: usize, arg: &[u8]) {
+        let range = self.range(index + 1);
+        let (old, new) = (range.len(), arg.len());
+        self.buf.splice(range, arg.iter().copied());
+        for end in &mut self.ends[index + 1..] {
+            *end = *end + new - old;
+        }
+    }
+
+    /// True when one of the arguments from `index` on is `option`, in any case.
+    pub(crate) fn has(&self, option: &str, index: usize) -> bool {
+        self.arguments().skip(index).any(|arg| arg.eq_ignore_ascii_case(option.as_bytes()))
     }
 
     /// States that this command may be sent again after a reply was lost, whatever its name.

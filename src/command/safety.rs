@@ -1,7 +1,8 @@
 //! What sending a command twice would do. Decides whether a request whose reply was lost may be sent again.
 
-use super::Command;
-use std::collections::HashSet;
+use super::{Command, groups};
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
 
 /// What happens when a command that ran is sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,173 +22,36 @@ impl ReplaySafety {
     pub const ALL: [Self; 4] = [Self::ReadOnly, Self::Idempotent, Self::EffectIdempotent, Self::Unsafe];
 }
 
-/// Commands that write nothing, by the `readonly` flag of a Redis 7 `COMMAND`, reviewed.
+/// Commands without a declaration (other forms of declared ones, and deprecated ones) that write nothing.
 const READ_ONLY: &[&str] = &[
-    "BITCOUNT",
-    "BITFIELD_RO",
-    "BITPOS",
     "COMMAND",
-    "DBSIZE",
-    "DUMP",
-    "ECHO",
-    "EVALSHA_RO",
-    "EVAL_RO",
-    "EXISTS",
     "EXPIRETIME",
-    "FCALL_RO",
-    "GEODIST",
-    "GEOHASH",
-    "GEOPOS",
     "GEORADIUSBYMEMBER_RO",
     "GEORADIUS_RO",
-    "GEOSEARCH",
-    "GET",
-    "GETBIT",
-    "GETRANGE",
-    "HEXISTS",
     "HEXPIRETIME",
-    "HGET",
-    "HGETALL",
-    "HKEYS",
-    "HLEN",
-    "HMGET",
-    "HPEXPIRETIME",
-    "HPTTL",
-    "HRANDFIELD",
-    "HSCAN",
-    "HSTRLEN",
     "HTTL",
-    "HVALS",
-    "INFO",
-    "JSON.ARRINDEX",
-    "JSON.ARRLEN",
-    "JSON.GET",
-    "JSON.MGET",
-    "JSON.OBJKEYS",
-    "JSON.OBJLEN",
-    "JSON.RESP",
-    "JSON.STRLEN",
-    "JSON.TYPE",
-    "KEYS",
-    "LCS",
-    "LINDEX",
-    "LLEN",
-    "LOLWUT",
-    "LPOS",
-    "LRANGE",
-    "MGET",
-    "PEXPIRETIME",
-    "PFCOUNT",
-    "PING",
-    "PTTL",
-    "PUBSUB",
-    "RANDOMKEY",
-    "SCAN",
-    "SCARD",
-    "SDIFF",
-    "SINTER",
-    "SINTERCARD",
-    "SISMEMBER",
-    "SMEMBERS",
-    "SMISMEMBER",
-    "SORT_RO",
-    "SRANDMEMBER",
-    "SSCAN",
-    "STRLEN",
     "SUBSTR",
-    "SUNION",
-    "TIME",
-    "TOUCH",
     "TTL",
-    "TYPE",
-    "XINFO",
-    "XLEN",
-    "XPENDING",
-    "XRANGE",
-    "XREAD",
-    "XREVRANGE",
-    "ZCARD",
-    "ZCOUNT",
-    "ZDIFF",
-    "ZINTER",
-    "ZINTERCARD",
-    "ZLEXCOUNT",
-    "ZMSCORE",
-    "ZRANDMEMBER",
-    "ZRANGE",
     "ZRANGEBYLEX",
     "ZRANGEBYSCORE",
-    "ZRANK",
     "ZREVRANGE",
     "ZREVRANGEBYLEX",
     "ZREVRANGEBYSCORE",
-    "ZREVRANK",
-    "ZSCAN",
-    "ZSCORE",
-    "ZUNION",
 ];
 
-/// Writes with the same effect and the same reply each time.
-const IDEMPOTENT: &[&str] = &[
-    "BITOP",
-    "FLUSHALL",
-    "FLUSHDB",
-    "GEOSEARCHSTORE",
-    "HMSET",
-    "JSON.MSET",
-    "LSET",
-    "MSET",
-    "PEXPIREAT",
-    "PFMERGE",
-    "PSETEX",
-    "SDIFFSTORE",
-    "SETEX",
-    "SETRANGE",
-    "SINTERSTORE",
-    "SUNIONSTORE",
-    "ZDIFFSTORE",
-    "ZINTERSTORE",
-    "ZRANGESTORE",
-    "ZUNIONSTORE",
-    "EXPIREAT",
-];
+/// The same for writes with the same effect and the same reply each time.
+const IDEMPOTENT: &[&str] = &["EXPIREAT", "HMSET", "PEXPIREAT", "SETEX"];
+
+/// And for those whose second reply may differ.
+const EFFECT_IDEMPOTENT: &[&str] = &["EXPIRE", "GETEX", "HEXPIRE", "HEXPIREAT", "HGETEX", "JSON.DEL", "JSON.FORGET"];
+
+/// What is declared, by Redis's name.
+static DECLARED: LazyLock<HashMap<&'static str, ReplaySafety>> =
+    LazyLock::new(|| groups::table().filter_map(|row| Some((row.command, row.safety?))).collect());
 
 /// Writes whose source is another key. The destination is the first argument, for `BITOP` and no other the second.
 const STORING: &[&str] =
     &["BITOP", "GEOSEARCHSTORE", "SDIFFSTORE", "SINTERSTORE", "SUNIONSTORE", "ZDIFFSTORE", "ZINTERSTORE", "ZRANGESTORE", "ZUNIONSTORE"];
-
-/// Writes with the same effect each time, whose second reply may differ.
-const EFFECT_IDEMPOTENT: &[&str] = &[
-    "COPY",
-    "DEL",
-    "EXPIRE",
-    "GEOADD",
-    "GETEX",
-    "HDEL",
-    "HEXPIRE",
-    "HEXPIREAT",
-    "HPERSIST",
-    "HPEXPIRE",
-    "HPEXPIREAT",
-    "HSET",
-    "HSETNX",
-    "JSON.DEL",
-    "JSON.SET",
-    "MSETNX",
-    "PERSIST",
-    "PEXPIRE",
-    "PFADD",
-    "SADD",
-    "SETNX",
-    "SREM",
-    "UNLINK",
-    "XACK",
-    "XDEL",
-    "XTRIM",
-    "ZREM",
-    "ZREMRANGEBYLEX",
-    "ZREMRANGEBYSCORE",
-];
 
 /// The replay safety of a command nobody declared, by its name and, where they matter, its arguments.
 pub(super) fn classify(command: &Command) -> ReplaySafety {
@@ -204,23 +68,10 @@ pub(super) fn classify(command: &Command) -> ReplaySafety {
         "SET" => ReplaySafety::Idempotent,
         "ZADD" if has("INCR", 1) => ReplaySafety::Unsafe,
         "ZADD" => ReplaySafety::EffectIdempotent,
-        "SCRIPT" => match command.get(0).map(<[u8]>::to_ascii_uppercase).as_deref() {
-            Some(b"EXISTS") => ReplaySafety::ReadOnly,
-            Some(b"LOAD" | b"FLUSH") => ReplaySafety::Idempotent,
-            _ => ReplaySafety::Unsafe,
-        },
-        "MEMORY" if command.get(0).is_some_and(|sub| sub.eq_ignore_ascii_case(b"PURGE")) => ReplaySafety::Idempotent,
-        "OBJECT" | "MEMORY" => ReplaySafety::ReadOnly,
-        "FUNCTION" => match command.get(0).map(<[u8]>::to_ascii_uppercase).as_deref() {
-            Some(b"LIST" | b"STATS" | b"DUMP" | b"HELP") => ReplaySafety::ReadOnly,
-            _ => ReplaySafety::Unsafe,
-        },
-        "XGROUP" => match command.get(0).map(<[u8]>::to_ascii_uppercase).as_deref() {
-            // The group that is there stays as it is: a second `CREATE` answers BUSYGROUP.
-            Some(b"CREATE" | b"CREATECONSUMER" | b"DELCONSUMER" | b"DESTROY") => ReplaySafety::EffectIdempotent,
-            // `SETID key group $` means another entry each time.
-            Some(b"SETID") if command.get(3) != Some(b"$") => ReplaySafety::Idempotent,
-            _ => ReplaySafety::Unsafe,
+        // `SETID key group $` means another entry each time.
+        "XGROUP" if command.get(0).is_some_and(|sub| sub.eq_ignore_ascii_case(b"SETID")) => match command.get(3) {
+            Some(b"$") => ReplaySafety::Unsafe,
+            _ => ReplaySafety::Idempotent,
         },
         // `SET` and `INCRBY` answer what was there, or add.
         "BITFIELD" if only_gets(command) => ReplaySafety::ReadOnly,
@@ -230,18 +81,29 @@ pub(super) fn classify(command: &Command) -> ReplaySafety {
         }
         "SORT" | "GEORADIUS" | "GEORADIUSBYMEMBER" => ReplaySafety::Idempotent,
         // A time that has passed deletes the value that the reply holds.
-        "GETEX" if has("EXAT", 1) || has("PXAT", 1) => ReplaySafety::Unsafe,
+        "GETEX" | "HGETEX" if has("EXAT", 1) || has("PXAT", 1) => ReplaySafety::Unsafe,
         // Another element has the index then.
         "JSON.DEL" | "JSON.FORGET" if command.get(1).is_some_and(|path| path.contains(&b'[')) => ReplaySafety::Unsafe,
         // The second run would start from the result of the first: `BITOP NOT k k`, `ZUNIONSTORE k 2 k other`.
         _ if STORING.contains(&name) && stores_into_a_source(command) => ReplaySafety::Unsafe,
+        _ if STORING.contains(&name) => ReplaySafety::Idempotent,
         // With a condition the second reply may differ, as does that of a relative time.
         "EXPIREAT" | "PEXPIREAT" if command.get(2).is_some() => ReplaySafety::EffectIdempotent,
         _ if READ_ONLY.contains(&name) => ReplaySafety::ReadOnly,
         _ if IDEMPOTENT.contains(&name) => ReplaySafety::Idempotent,
         _ if EFFECT_IDEMPOTENT.contains(&name) => ReplaySafety::EffectIdempotent,
-        _ => ReplaySafety::Unsafe,
+        _ => declared(name, command.get(0)),
     }
+}
+
+/// What is declared for the name, or for it and the first argument.
+fn declared(name: &str, first: Option<&[u8]>) -> ReplaySafety {
+    if let Some(safety) = DECLARED.get(name) {
+        return *safety;
+    }
+    let sub = first.map(|first| String::from_utf8_lossy(first).to_ascii_uppercase());
+    let safety = sub.and_then(|sub| if sub.len() < 32 { DECLARED.get(format!("{name} {sub}").as_str()).copied() } else { None });
+    safety.unwrap_or(ReplaySafety::Unsafe)
 }
 
 fn only_gets(command: &Command) -> bool {

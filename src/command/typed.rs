@@ -58,8 +58,8 @@ impl<R, K> Typed<R, K> {
 }
 
 impl<R, K, X> Typed<R, K, X> {
-    /// Changes the command and, by the way, the type of its reply.
-    pub(crate) fn with<S>(self, change: impl FnOnce(Command) -> Command) -> Typed<S, K, X> {
+    /// Changes the command and, by the way, the type of its reply and its further options.
+    pub(crate) fn with<S, L>(self, change: impl FnOnce(Command) -> Command) -> Typed<S, L, X> {
         Typed { command: change(self.command), options: self.options, executor: self.executor, marker: PhantomData }
     }
 

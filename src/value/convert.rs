@@ -23,7 +23,7 @@ impl ConvertError {
         Self { wanted, found, nested: None }
     }
 
-    fn of(wanted: &'static str, value: &Value) -> Self {
+    pub(super) fn of(wanted: &'static str, value: &Value) -> Self {
         let nested = if let Value::Error(error) = value { Some(error.clone()) } else { None };
         Self { wanted, found: value.kind(), nested }
     }

@@ -8,6 +8,8 @@ mod bad_input;
 mod chaos;
 /// The tool `redis-rest`, run as its users run it.
 mod cli;
+/// Every declared command: on the wire, and on a real server.
+mod commands;
 /// The conformance cases on every backend.
 mod conformance;
 /// The examples, run as a newcomer runs them.

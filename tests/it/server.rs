@@ -139,7 +139,7 @@ async fn a_call_that_timed_out_may_have_run_and_the_next_works() {
     let Some(redis) = Redis::start() else { return };
     let client = Client::from_backend(redis.backend().await);
     let slow = "local t = redis.call('TIME') repeat local u = redis.call('TIME') until (u[1] - t[1]) * 1000000 + u[2] - t[2] > 300000";
-    let error = client.eval::<Value>(slow, 0, [""; 0]).timeout(Duration::from_millis(50)).await.unwrap_err();
+    let error = client.eval::<Value>(slow, (), ()).timeout(Duration::from_millis(50)).await.unwrap_err();
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::Timeout, Outcome::MaybeApplied));
     client.set("k", "v").await.unwrap();
     assert_eq!(client.get::<String>("k").await.unwrap(), "v");

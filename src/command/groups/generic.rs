@@ -1,27 +1,35 @@
 //! Keys, whatever they hold, and their times to live.
 
 use super::millis;
-use crate::command::declare::commands;
-use crate::command::{ToArg, ToArgs, Typed};
+use crate::command::declare::{commands, markers, options};
+use crate::command::{ToArg, ToArgs};
 use crate::value::{ConvertError, FromValue, Value};
 use std::time::Duration;
 
-/// The options of `EXPIRE` and its sisters: [`nx`](Typed::nx), [`xx`](Typed::xx), [`gt`](Typed::gt), [`lt`](Typed::lt).
-#[derive(Clone, Copy, Debug)]
-pub struct Expire;
+markers! {
+    /// The conditions of `EXPIRE` and its sisters: [`nx`](crate::Typed::nx), [`xx`](crate::Typed::xx), [`gt`](crate::Typed::gt), [`lt`](crate::Typed::lt).
+    Expire
+    /// The options of `SCAN`: [`pattern`](crate::Typed::pattern), [`count`](crate::Typed::count), [`of_type`](crate::Typed::of_type).
+    Scan
+    /// The option of `COPY`: [`replace`](crate::Typed::replace).
+    Copying
+    /// The options of `RESTORE`: [`replace`](crate::Typed::replace), [`idle`](crate::Typed::idle), [`frequency`](crate::Typed::frequency).
+    Restore
+    /// The options of `SORT`: [`by`](crate::Typed::by), [`limit`](crate::Typed::limit), [`get`](crate::Typed::get), [`descending`](crate::Typed::descending),
+    /// [`alphabetic`](crate::Typed::alphabetic), [`store`](crate::Typed::store).
+    Sort
+    /// The option of `MEMORY USAGE`: [`samples`](crate::Typed::samples).
+    MemoryUsage
+}
 
-/// The options of `SCAN`: [`pattern`](Typed::pattern), [`count`](Typed::count), [`of_type`](Typed::of_type).
-#[derive(Clone, Copy, Debug)]
-pub struct Scan;
-
-/// How long a key has left to live.
+/// How long something has left to live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ttl {
-    /// There is no such key.
+    /// There is no such key or field.
     Missing,
-    /// The key does not expire.
+    /// It does not expire.
     Persistent,
-    /// The key expires after this time.
+    /// It expires after this time.
     Expires(Duration),
 }
 
@@ -38,6 +46,27 @@ impl FromValue for Ttl {
     }
 }
 
+/// When something expires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ExpireTime {
+    /// There is no such key or field.
+    Missing,
+    /// It does not expire.
+    Persistent,
+    /// It expires at this Unix time in milliseconds.
+    At(i64),
+}
+
+impl FromValue for ExpireTime {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        Ok(match i64::from_value(value)? {
+            -2 => Self::Missing,
+            -1 => Self::Persistent,
+            millis => Self::At(millis),
+        })
+    }
+}
+
 commands! { "generic";
     /// Deletes keys; answers how many there were.
     fn del(keys: impl ToArgs) -> u64 = "DEL" [..keys], EffectIdempotent, "1.0.0";
@@ -45,10 +74,14 @@ commands! { "generic";
     fn unlink(keys: impl ToArgs) -> u64 = "UNLINK" [..keys], EffectIdempotent, "4.0.0";
     /// How many of `keys` exist; one named twice counts twice.
     fn exists(keys: impl ToArgs) -> u64 = "EXISTS" [..keys], ReadOnly, "1.0.0";
+    /// Counts as a use of `keys`; answers how many exist.
+    fn touch(keys: impl ToArgs) -> u64 = "TOUCH" [..keys], ReadOnly, "3.2.1";
     /// Sets the time to live, exact to the millisecond, rounded up; true when the key exists and the condition holds.
     fn expire(key: impl ToArg, after: Duration) -> bool as Expire = "PEXPIRE" [key, millis(after)], EffectIdempotent, "2.6.0";
     /// Sets the Unix time in milliseconds at which the key expires; true when the key exists and the condition holds.
-    fn expire_at(key: impl ToArg, unix_millis: i64) -> bool as Expire = "PEXPIREAT" [key, unix_millis], EffectIdempotent, "2.6.0";
+    fn expire_at(key: impl ToArg, unix_millis: i64) -> bool as Expire = "PEXPIREAT" [key, unix_millis], ByArguments, "2.6.0";
+    /// When the key expires.
+    fn expire_time(key: impl ToArg) -> ExpireTime = "PEXPIRETIME" [key], ReadOnly, "7.0.0";
     /// How long the key has left to live, in milliseconds.
     fn ttl(key: impl ToArg) -> Ttl = "PTTL" [key], ReadOnly, "2.6.0";
     /// Takes the time to live away; true when there was one.
@@ -57,49 +90,89 @@ commands! { "generic";
     fn keys<R>(pattern: impl ToArg) -> R = "KEYS" [pattern], ReadOnly, "1.0.0";
     /// One page of the keys: the cursor for the next page (0 after the last) and names.
     fn scan(cursor: u64) -> (u64, Vec<bytes::Bytes>) as Scan = "SCAN" [cursor], ReadOnly, "2.8.0";
+    /// The name of some key; nil when there is none.
+    fn randomkey<R>() -> Option<R> = "RANDOMKEY" [], ReadOnly, "1.0.0";
     /// The type of the value: `string`, `list`, `set`, `zset`, `hash`, `stream` or `none`.
     fn key_type(key: impl ToArg) -> String = "TYPE" [key], ReadOnly, "1.0.0";
     /// Gives the key another name, replacing what was there.
     fn rename(key: impl ToArg, new_key: impl ToArg) -> () = "RENAME" [key, new_key], Unsafe, "1.0.0";
     /// Gives the key another name if that is free; true when it was.
     fn renamenx(key: impl ToArg, new_key: impl ToArg) -> bool = "RENAMENX" [key, new_key], Unsafe, "1.0.0";
+    /// Copies a value to another key if that is free; true when it was.
+    fn copy(source: impl ToArg, destination: impl ToArg) -> bool as Copying = "COPY" [source, destination], EffectIdempotent, "6.2.0";
+    /// The value in a form that [`restore`] reads; nil when there is none.
+    fn dump(key: impl ToArg) -> Option<bytes::Bytes> = "DUMP" [key], ReadOnly, "2.6.0";
+    /// Makes a value from what [`dump`] answered, with a time to live (none: it does not expire).
+    ///
+    /// The value is binary: over REST it goes out alone, not in a pipeline.
+    fn restore(key: impl ToArg, ttl: Option<Duration>, dumped: impl ToArg) -> () as Restore
+        = "RESTORE" [key, ttl.map_or(0, millis), dumped], EffectIdempotent, "2.6.0";
+    /// The elements of a list, set or sorted set, in order of their numeric value. With [`store`](crate::Typed::store) into a key.
+    fn sort<R>(key: impl ToArg) -> Vec<Option<R>> as Sort = "SORT" [key], ByArguments, "1.0.0";
+    /// As [`sort`], and never writes.
+    fn sort_ro<R>(key: impl ToArg) -> Vec<Option<R>> as Sort = "SORT_RO" [key], ReadOnly, "7.0.0";
+    /// How the value is kept: `embstr`, `listpack`, `skiplist` …; nil when there is none.
+    fn object_encoding(key: impl ToArg) -> Option<String> = "OBJECT ENCODING" [key], ReadOnly, "2.2.3";
+    /// How often the key was used lately, on a logarithmic scale, where the server evicts by that.
+    fn object_freq(key: impl ToArg) -> Option<u64> = "OBJECT FREQ" [key], ReadOnly, "4.0.0";
+    /// For how many seconds the key was not used.
+    fn object_idletime(key: impl ToArg) -> Option<u64> = "OBJECT IDLETIME" [key], ReadOnly, "2.2.3";
+    /// How many references the value has.
+    fn object_refcount(key: impl ToArg) -> Option<u64> = "OBJECT REFCOUNT" [key], ReadOnly, "2.2.3";
+    /// How many bytes of memory the key takes; nil when there is none.
+    fn memory_usage(key: impl ToArg) -> Option<u64> as MemoryUsage = "MEMORY USAGE" [key], ReadOnly, "4.0.0";
 }
 
-impl<X> Typed<bool, Expire, X> {
-    /// Only if the key does not expire yet (Redis 7.0).
-    pub fn nx(self) -> Self {
-        self.with(|command| command.arg("NX"))
-    }
-
-    /// Only if the key expires already (Redis 7.0).
-    pub fn xx(self) -> Self {
-        self.with(|command| command.arg("XX"))
-    }
-
-    /// Only to a later time (Redis 7.0). A key that does not expire counts as expiring never.
-    pub fn gt(self) -> Self {
-        self.with(|command| command.arg("GT"))
-    }
-
+options! { Expire on bool;
+    /// Only if it does not expire yet (Redis 7.0).
+    fn nx() = "NX" [];
+    /// Only if it expires already (Redis 7.0).
+    fn xx() = "XX" [];
+    /// Only to a later time (Redis 7.0). What does not expire counts as expiring never.
+    fn gt() = "GT" [];
     /// Only to an earlier time (Redis 7.0).
-    pub fn lt(self) -> Self {
-        self.with(|command| command.arg("LT"))
-    }
+    fn lt() = "LT" [];
 }
 
-impl<R, X> Typed<R, Scan, X> {
-    /// Only names that match this glob pattern (`MATCH`).
-    pub fn pattern(self, pattern: impl ToArg) -> Self {
-        self.with(|command| command.arg("MATCH").arg(pattern))
-    }
-
+options! { Scan<R>;
+    /// Only names that match this glob pattern.
+    fn pattern(pattern: impl ToArg) = "MATCH" [pattern];
     /// About how many names a page holds; Redis's default is 10.
-    pub fn count(self, count: u64) -> Self {
-        self.with(|command| command.arg("COUNT").arg(count))
-    }
-
+    fn count(count: u64) = "COUNT" [count];
     /// Only keys of this type.
-    pub fn of_type(self, name: &str) -> Self {
-        self.with(|command| command.arg("TYPE").arg(name))
-    }
+    fn of_type(name: &str) = "TYPE" [name];
+}
+
+options! { Copying on bool;
+    /// Replaces what is there.
+    fn replace() = "REPLACE" [];
+}
+
+options! { Restore on ();
+    /// Replaces what is there.
+    fn replace() = "REPLACE" [];
+    /// Counts as not used for so many seconds.
+    fn idle(seconds: u64) = "IDLETIME" [seconds];
+    /// Counts as used so often, from 0 to 255.
+    fn frequency(frequency: u8) = "FREQ" [frequency];
+}
+
+options! { Sort<R> on Vec<Option<R>>;
+    /// Sorts by the values of these keys, `*` standing for the element.
+    fn by(pattern: impl ToArg) = "BY" [pattern];
+    /// Skips `offset` elements and answers at most `count`.
+    fn limit(offset: u64, count: i64) = "LIMIT" [offset, count];
+    /// Answers the values of these keys, `*` standing for the element and `#` for the element itself.
+    fn get(pattern: impl ToArg) = "GET" [pattern];
+    /// From the last to the first.
+    fn descending() = "DESC" [];
+    /// By bytes, not by number.
+    fn alphabetic() = "ALPHA" [];
+    /// Writes the result to a list; answers its length. Not with [`sort_ro`].
+    fn store(key: impl ToArg) -> u64 = "STORE" [key];
+}
+
+options! { MemoryUsage on Option<u64>;
+    /// Looks at so many elements (0: all) instead of 5.
+    fn samples(count: u64) = "SAMPLES" [count];
 }

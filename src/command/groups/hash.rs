@@ -1,17 +1,91 @@
-//! Hashes: fields and values under one key.
+//! Hashes: fields and values under one key, and times to live of fields.
 
-use crate::command::declare::commands;
-use crate::command::{ToArg, ToArgs};
+use super::generic::{ExpireTime, Ttl};
+use super::millis;
+use super::string::expiry_args;
+use crate::command::declare::{commands, markers, options};
+use crate::command::{ToArg, ToArgs, Typed};
+use crate::value::{ConvertError, FromValue, Value};
+use bytes::Bytes;
+use std::time::Duration;
+
+markers! {
+    /// The options of `HRANDFIELD`: [`count`](Typed::count), [`with_values`](Typed::with_values).
+    HRandField
+    /// The options of `HSCAN`: [`pattern`](Typed::pattern), [`count`](Typed::count), [`no_values`](Typed::no_values).
+    HScan
+    /// The conditions of `HEXPIRE` and its sisters: [`nx`](Typed::nx), [`xx`](Typed::xx), [`gt`](Typed::gt), [`lt`](Typed::lt).
+    HExpire
+    /// The options of `HGETEX`: [`ex`](Typed::ex), [`px_at`](Typed::px_at), [`persist`](Typed::persist).
+    HGetEx
+    /// The options of `HSETEX`: [`ex`](Typed::ex), [`px_at`](Typed::px_at), [`keep_ttl`](Typed::keep_ttl), [`fnx`](Typed::fnx),
+    /// [`fxx`](Typed::fxx).
+    HSetEx
+}
+
+/// What became of the time to live of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FieldExpiry {
+    /// There is no such field.
+    Missing,
+    /// The condition does not hold.
+    Unchanged,
+    /// It was set.
+    Set,
+    /// The time had passed, so the field was deleted.
+    Deleted,
+}
+
+impl FromValue for FieldExpiry {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        match i64::from_value(value)? {
+            -2 => Ok(Self::Missing),
+            0 => Ok(Self::Unchanged),
+            1 => Ok(Self::Set),
+            2 => Ok(Self::Deleted),
+            _ => Err(ConvertError::new("-2, 0, 1 or 2", "another integer")),
+        }
+    }
+}
+
+/// What became of a field that was to live on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FieldPersist {
+    /// There is no such field.
+    Missing,
+    /// It did not expire anyway.
+    Persistent,
+    /// Its time to live was taken away.
+    Removed,
+}
+
+impl FromValue for FieldPersist {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        match i64::from_value(value)? {
+            -2 => Ok(Self::Missing),
+            -1 => Ok(Self::Persistent),
+            1 => Ok(Self::Removed),
+            _ => Err(ConvertError::new("-2, -1 or 1", "another integer")),
+        }
+    }
+}
 
 commands! { "hash";
     /// Sets fields, given as pairs; answers how many are new.
     fn hset(key: impl ToArg, pairs: impl ToArgs) -> u64 = "HSET" [key, ..pairs], EffectIdempotent, "2.0.0";
     /// Sets a field if it does not exist; true when it did.
     fn hsetnx(key: impl ToArg, field: impl ToArg, value: impl ToArg) -> bool = "HSETNX" [key, field, value], EffectIdempotent, "2.0.0";
+    /// Sets fields, given as pairs, with a time to live or on a condition; true when it did.
+    fn hsetex(key: impl ToArg, pairs: impl ToArgs) -> bool as HSetEx = "HSETEX" [key, "FIELDS", (pairs pairs)], EffectIdempotent, "8.0.0";
     /// The value of a field; nil when there is none.
     fn hget<R>(key: impl ToArg, field: impl ToArg) -> R = "HGET" [key, field], ReadOnly, "2.0.0";
-    /// All fields and values.
+    /// All fields and values: as a map, as pairs, or as a struct with [`Fields`](crate::Fields).
     fn hgetall<R>(key: impl ToArg) -> R = "HGETALL" [key], ReadOnly, "2.0.0";
+    /// The values of fields, which are deleted; nil for each that is missing.
+    fn hgetdel<R>(key: impl ToArg, fields: impl ToArgs) -> Vec<Option<R>> = "HGETDEL" [key, "FIELDS", (count fields)], Unsafe, "8.0.0";
+    /// The values of fields, whose time to live can be changed; nil for each that is missing.
+    fn hgetex<R>(key: impl ToArg, fields: impl ToArgs) -> Vec<Option<R>> as HGetEx
+        = "HGETEX" [key, "FIELDS", (count fields)], ByArguments, "8.0.0";
     /// The values of several fields, nil for each that is missing.
     fn hmget<R>(key: impl ToArg, fields: impl ToArgs) -> Vec<Option<R>> = "HMGET" [key, ..fields], ReadOnly, "2.0.0";
     /// Deletes fields; answers how many there were.
@@ -30,4 +104,86 @@ commands! { "hash";
     fn hlen(key: impl ToArg) -> u64 = "HLEN" [key], ReadOnly, "2.0.0";
     /// The length of a field's value in bytes.
     fn hstrlen(key: impl ToArg, field: impl ToArg) -> u64 = "HSTRLEN" [key, field], ReadOnly, "3.2.0";
+    /// The name of some field; nil when there is none.
+    fn hrandfield<R>(key: impl ToArg) -> Option<R> as HRandField = "HRANDFIELD" [key], ReadOnly, "6.2.0";
+    /// One page of the fields: the cursor for the next page (0 after the last), fields and values.
+    fn hscan(key: impl ToArg, cursor: u64) -> (u64, Vec<(Bytes, Bytes)>) as HScan = "HSCAN" [key, cursor], ReadOnly, "2.8.0";
+    /// Sets the time to live of fields, exact to the millisecond, rounded up.
+    fn hexpire(key: impl ToArg, after: Duration, fields: impl ToArgs) -> Vec<FieldExpiry> as HExpire
+        = "HPEXPIRE" [key, millis(after), "FIELDS", (count fields)], EffectIdempotent, "7.4.0";
+    /// Sets the Unix time in milliseconds at which fields expire.
+    fn hexpire_at(key: impl ToArg, unix_millis: i64, fields: impl ToArgs) -> Vec<FieldExpiry> as HExpire
+        = "HPEXPIREAT" [key, unix_millis, "FIELDS", (count fields)], EffectIdempotent, "7.4.0";
+    /// When fields expire.
+    fn hexpire_time(key: impl ToArg, fields: impl ToArgs) -> Vec<ExpireTime>
+        = "HPEXPIRETIME" [key, "FIELDS", (count fields)], ReadOnly, "7.4.0";
+    /// How long fields have left to live.
+    fn httl(key: impl ToArg, fields: impl ToArgs) -> Vec<Ttl> = "HPTTL" [key, "FIELDS", (count fields)], ReadOnly, "7.4.0";
+    /// Takes the times to live of fields away.
+    fn hpersist(key: impl ToArg, fields: impl ToArgs) -> Vec<FieldPersist>
+        = "HPERSIST" [key, "FIELDS", (count fields)], EffectIdempotent, "7.4.0";
+}
+
+options! { HRandField<R> on Option<R>;
+    /// So many different fields, or if negative so many that may be the same.
+    fn count(count: i64) -> Vec<R> = [count];
+}
+
+options! { HRandField<R> on Vec<R>;
+    /// Each with its value.
+    fn with_values<V>() -> Vec<(R, V)> = "WITHVALUES" [];
+}
+
+options! { HScan on (u64, Vec<(Bytes, Bytes)>);
+    /// Only names that match this glob pattern.
+    fn pattern(pattern: impl ToArg) = "MATCH" [pattern];
+    /// About how many fields a page holds; Redis's default is 10.
+    fn count(count: u64) = "COUNT" [count];
+    /// Only names (Redis 7.4); the last of the options.
+    fn no_values() -> (u64, Vec<Bytes>) = "NOVALUES" [];
+}
+
+options! { HExpire on Vec<FieldExpiry>;
+    /// Only those that do not expire yet.
+    fn nx() = "NX" @ 2;
+    /// Only those that expire already.
+    fn xx() = "XX" @ 2;
+    /// Only to a later time.
+    fn gt() = "GT" @ 2;
+    /// Only to an earlier time.
+    fn lt() = "LT" @ 2;
+}
+
+impl<R, X> Typed<Vec<Option<R>>, HGetEx, X> {
+    /// They expire after this time, exact to the millisecond, rounded up.
+    pub fn ex(self, after: Duration) -> Self {
+        let [unit, amount] = expiry_args(after);
+        self.with(|command| command.insert_args(1, [unit.as_bytes(), amount.as_bytes()]))
+    }
+}
+
+options! { HGetEx<R> on Vec<Option<R>>;
+    /// They expire at this Unix time in milliseconds.
+    fn px_at(unix_millis: u64) = "PXAT" @ 1;
+    /// Takes their times to live away.
+    fn persist() = "PERSIST" @ 1;
+}
+
+impl<X> Typed<bool, HSetEx, X> {
+    /// They expire after this time, exact to the millisecond, rounded up.
+    pub fn ex(self, after: Duration) -> Self {
+        let [unit, amount] = expiry_args(after);
+        self.with(|command| command.insert_args(1, [unit.as_bytes(), amount.as_bytes()]))
+    }
+}
+
+options! { HSetEx on bool;
+    /// They expire at this Unix time in milliseconds.
+    fn px_at(unix_millis: u64) = "PXAT" @ 1;
+    /// Leaves their times to live as they are.
+    fn keep_ttl() = "KEEPTTL" @ 1;
+    /// Only if none of the fields exists.
+    fn fnx() = "FNX" @ 1;
+    /// Only if all of the fields exist.
+    fn fxx() = "FXX" @ 1;
 }

@@ -1,27 +1,101 @@
 //! Lists.
 
-use crate::command::declare::commands;
-use crate::command::{ToArg, ToArgs};
+use crate::command::declare::{commands, markers, options};
+use crate::command::{ArgWriter, ToArg, ToArgs, Typed};
+
+markers! {
+    /// The option of `LPOP` and `RPOP`: [`count`](Typed::count).
+    Pop
+    /// The options of `LPOS`: [`rank`](Typed::rank), [`max_len`](Typed::max_len), [`count`](Typed::count).
+    LPos
+    /// The option of `LMPOP`: [`count`](Typed::count).
+    LMPop
+}
+
+/// An end of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The head.
+    Left,
+    /// The tail.
+    Right,
+}
+
+impl ToArg for Side {
+    fn write_arg(&self, out: &mut ArgWriter<'_>) {
+        out.write(if *self == Self::Left { b"LEFT" } else { b"RIGHT" });
+    }
+}
+
+/// On which side of an element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Beside {
+    /// Nearer to the head.
+    Before,
+    /// Nearer to the tail.
+    After,
+}
+
+impl ToArg for Beside {
+    fn write_arg(&self, out: &mut ArgWriter<'_>) {
+        out.write(if *self == Self::Before { b"BEFORE" } else { b"AFTER" });
+    }
+}
 
 commands! { "list";
     /// Adds values at the head, one by one; answers the new length.
     fn lpush(key: impl ToArg, values: impl ToArgs) -> u64 = "LPUSH" [key, ..values], Unsafe, "1.0.0";
     /// Adds values at the tail; answers the new length.
     fn rpush(key: impl ToArg, values: impl ToArgs) -> u64 = "RPUSH" [key, ..values], Unsafe, "1.0.0";
+    /// Adds values at the head if there is a list; answers the new length, or 0.
+    fn lpushx(key: impl ToArg, values: impl ToArgs) -> u64 = "LPUSHX" [key, ..values], Unsafe, "2.2.0";
+    /// Adds values at the tail if there is a list; answers the new length, or 0.
+    fn rpushx(key: impl ToArg, values: impl ToArgs) -> u64 = "RPUSHX" [key, ..values], Unsafe, "2.2.0";
     /// Takes the first value off; nil when the list is empty.
-    fn lpop<R>(key: impl ToArg) -> R = "LPOP" [key], Unsafe, "1.0.0";
+    fn lpop<R>(key: impl ToArg) -> R as Pop = "LPOP" [key], Unsafe, "1.0.0";
     /// Takes the last value off; nil when the list is empty.
-    fn rpop<R>(key: impl ToArg) -> R = "RPOP" [key], Unsafe, "1.0.0";
+    fn rpop<R>(key: impl ToArg) -> R as Pop = "RPOP" [key], Unsafe, "1.0.0";
+    /// Takes a value off the first of several lists that has one; answers that list's key and the values, nil when all are empty.
+    fn lmpop<R>(keys: impl ToArgs, side: Side) -> Option<(String, Vec<R>)> as LMPop = "LMPOP" [(count keys), side], Unsafe, "7.0.0";
+    /// Takes a value off one end of a list and puts it at one end of another; nil when there is none.
+    fn lmove<R>(source: impl ToArg, destination: impl ToArg, from: Side, to: Side) -> R
+        = "LMOVE" [source, destination, from, to], Unsafe, "6.2.0";
     /// The values from `start` to `stop`, both included; negative counts from the end.
     fn lrange<R>(key: impl ToArg, start: i64, stop: i64) -> Vec<R> = "LRANGE" [key, start, stop], ReadOnly, "1.0.0";
     /// How many values there are.
     fn llen(key: impl ToArg) -> u64 = "LLEN" [key], ReadOnly, "1.0.0";
     /// The value at `index`; nil beyond the ends.
     fn lindex<R>(key: impl ToArg, index: i64) -> R = "LINDEX" [key, index], ReadOnly, "1.0.0";
+    /// The index of the first value that is equal; nil when there is none.
+    fn lpos(key: impl ToArg, value: impl ToArg) -> Option<u64> as LPos = "LPOS" [key, value], ReadOnly, "6.0.6";
+    /// Adds a value beside the first that is equal to `pivot`; answers the new length, -1 when there is no such value.
+    fn linsert(key: impl ToArg, side: Beside, pivot: impl ToArg, value: impl ToArg) -> i64
+        = "LINSERT" [key, side, pivot, value], Unsafe, "2.2.0";
     /// Replaces the value at `index`.
     fn lset(key: impl ToArg, index: i64, value: impl ToArg) -> () = "LSET" [key, index, value], Idempotent, "1.0.0";
     /// Removes `count` equal values from the head (from the tail if negative, all if 0); answers how many there were.
     fn lrem(key: impl ToArg, count: i64, value: impl ToArg) -> u64 = "LREM" [key, count, value], Unsafe, "1.0.0";
     /// Keeps only the values from `start` to `stop`.
     fn ltrim(key: impl ToArg, start: i64, stop: i64) -> () = "LTRIM" [key, start, stop], Unsafe, "1.0.0";
+}
+
+impl<R, X> Typed<R, Pop, X> {
+    /// Takes up to `count` values off (Redis 6.2); nil when there is no list.
+    pub fn count<T>(self, count: u64) -> Typed<Option<Vec<T>>, Pop, X> {
+        self.with(|command| command.arg(count))
+    }
+}
+
+options! { LMPop<R> on Option<(String, Vec<R>)>;
+    /// Up to so many values.
+    fn count(count: u64) = "COUNT" [count];
+}
+
+options! { LPos<R>;
+    /// Begins with the so-manieth that is equal; from the end if negative.
+    fn rank(rank: i64) = "RANK" [rank];
+    /// Looks at so many values only.
+    fn max_len(count: u64) = "MAXLEN" [count];
+    /// The indexes of up to so many (0: of all).
+    fn count(count: u64) -> Vec<u64> = "COUNT" [count];
 }

@@ -1,21 +1,49 @@
 //! The declared commands, one file for each group of Redis's documentation.
 
-mod generic;
-mod hash;
-mod list;
-mod scripting;
-mod server;
-mod set;
-mod sorted_set;
-mod string;
+pub mod acl;
+pub mod bitmap;
+pub mod generic;
+pub mod geo;
+pub mod hash;
+pub mod hyperloglog;
+pub mod json;
+pub mod list;
+pub mod pubsub;
+mod range;
+pub mod scripting;
+pub mod server;
+pub mod set;
+pub mod sorted_set;
+pub mod stream;
+pub mod string;
 
-pub use self::{generic::*, hash::*, list::*, scripting::*, server::*, set::*, sorted_set::*, string::*};
+pub use self::{
+    acl::*, bitmap::*, generic::*, geo::*, hash::*, hyperloglog::*, json::*, list::*, pubsub::*, scripting::*, server::*, set::*,
+    sorted_set::*, stream::*, string::*,
+};
 
 use super::declare::Row;
 
 /// Every declared command, in the order of the groups.
 pub fn table() -> impl Iterator<Item = &'static Row> {
-    [string::ROWS, generic::ROWS, hash::ROWS, list::ROWS, set::ROWS, sorted_set::ROWS, scripting::ROWS, server::ROWS].into_iter().flatten()
+    let groups = [
+        string::ROWS,
+        bitmap::ROWS,
+        generic::ROWS,
+        hash::ROWS,
+        list::ROWS,
+        set::ROWS,
+        sorted_set::ROWS,
+        geo::ROWS,
+        hyperloglog::ROWS,
+        stream::ROWS,
+        json::ROWS,
+        pubsub::ROWS,
+        scripting::ROWS,
+        server::ROWS,
+        acl::ROWS,
+    ];
+    groups.into_iter().flatten()
 }
 
 /// Milliseconds, rounded up so that a time to live is never shortened, at least 1 and at most 1000 years (Redis refuses

@@ -1,17 +1,105 @@
-//! Lua scripts. [`Script`](crate::Script) is the comfortable way to run one.
+//! Lua scripts and libraries of functions. [`Script`](crate::Script) is the comfortable way to run a script.
 
-use crate::command::declare::commands;
+use crate::command::declare::{commands, markers, options};
 use crate::command::{ToArg, ToArgs};
+use crate::value::{Value, from_fields};
+use bytes::Bytes;
+use serde::Deserialize;
+
+markers! {
+    /// The option of `FUNCTION LOAD`: [`replace`](crate::Typed::replace).
+    FunctionLoad
+    /// The options of `FUNCTION LIST`: [`library`](crate::Typed::library), [`with_code`](crate::Typed::with_code).
+    FunctionList
+    /// The options of `FUNCTION RESTORE`: [`flush`](crate::Typed::flush), [`replace`](crate::Typed::replace).
+    FunctionRestore
+}
+
+/// A library of functions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Library {
+    /// Its name.
+    #[serde(rename = "library_name")]
+    pub name: String,
+    /// What it is written in, such as `LUA`.
+    pub engine: String,
+    /// Its functions.
+    pub functions: Vec<Function>,
+    /// Its code, if asked for.
+    #[serde(rename = "library_code")]
+    pub code: Option<String>,
+}
+from_fields!(Library);
+
+/// A function of a library.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Function {
+    /// Its name.
+    pub name: String,
+    /// What it says of itself.
+    pub description: Option<String>,
+    /// Its flags, such as `no-writes`.
+    pub flags: Vec<String>,
+}
 
 commands! { "scripting";
-    /// Runs a script; its number of keys is `keys`, and `keys_and_args` are the keys followed by the arguments.
-    fn eval<R>(script: impl ToArg, keys: u64, keys_and_args: impl ToArgs) -> R = "EVAL" [script, keys, ..keys_and_args], Unsafe, "2.6.0";
+    /// Runs a script with keys and arguments (`()` for none).
+    fn eval<R>(script: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R = "EVAL" [script, (count keys), ..args], Unsafe, "2.6.0";
+    /// As [`eval`], for a script that writes nothing.
+    fn eval_ro<R>(script: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R = "EVAL_RO" [script, (count keys), ..args], ReadOnly, "7.0.0";
     /// As [`eval`], for a script the server knows by its SHA-1.
-    fn evalsha<R>(sha1: impl ToArg, keys: u64, keys_and_args: impl ToArgs) -> R = "EVALSHA" [sha1, keys, ..keys_and_args], Unsafe, "2.6.0";
+    fn evalsha<R>(sha1: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R = "EVALSHA" [sha1, (count keys), ..args], Unsafe, "2.6.0";
+    /// As [`evalsha`], for a script that writes nothing.
+    fn evalsha_ro<R>(sha1: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R
+        = "EVALSHA_RO" [sha1, (count keys), ..args], ReadOnly, "7.0.0";
     /// Makes a script known; answers its SHA-1.
     fn script_load(script: impl ToArg) -> String = "SCRIPT LOAD" [script], Idempotent, "2.6.0";
     /// For each SHA-1, whether the server knows the script.
     fn script_exists(sha1s: impl ToArgs) -> Vec<bool> = "SCRIPT EXISTS" [..sha1s], ReadOnly, "2.6.0";
     /// Forgets all scripts.
     fn script_flush() -> () = "SCRIPT FLUSH" [], Idempotent, "2.6.0";
+    /// Stops the script that runs, if it has not written yet.
+    fn script_kill() -> () = "SCRIPT KILL" [], Unsafe, "2.6.0";
+    /// Runs a function of a library.
+    fn fcall<R>(function: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R = "FCALL" [function, (count keys), ..args], Unsafe, "7.0.0";
+    /// As [`fcall`], for a function that writes nothing.
+    fn fcall_ro<R>(function: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R
+        = "FCALL_RO" [function, (count keys), ..args], ReadOnly, "7.0.0";
+    /// Makes a library; answers its name.
+    fn function_load(code: impl ToArg) -> String as FunctionLoad = "FUNCTION LOAD" [code], EffectIdempotent, "7.0.0";
+    /// Removes a library.
+    fn function_delete(library: impl ToArg) -> () = "FUNCTION DELETE" [library], EffectIdempotent, "7.0.0";
+    /// Removes all libraries.
+    fn function_flush() -> () = "FUNCTION FLUSH" [], Idempotent, "7.0.0";
+    /// The libraries.
+    fn function_list() -> Vec<Library> as FunctionList = "FUNCTION LIST" [], ReadOnly, "7.0.0";
+    /// What runs, and what engines there are, as Redis answers it.
+    fn function_stats() -> Value = "FUNCTION STATS" [], ReadOnly, "7.0.0";
+    /// All libraries in a form that [`function_restore`] reads.
+    fn function_dump() -> Bytes = "FUNCTION DUMP" [], ReadOnly, "7.0.0";
+    /// Makes libraries from what [`function_dump`] answered.
+    fn function_restore(dumped: impl ToArg) -> () as FunctionRestore = "FUNCTION RESTORE" [dumped], Unsafe, "7.0.0";
+    /// Stops the function that runs, if it has not written yet.
+    fn function_kill() -> () = "FUNCTION KILL" [], Unsafe, "7.0.0";
+}
+
+options! { FunctionLoad on String;
+    /// Replaces a library of the same name.
+    fn replace() = "REPLACE" @ 1;
+}
+
+options! { FunctionList on Vec<Library>;
+    /// Only those whose name matches this glob pattern.
+    fn library(pattern: impl ToArg) = "LIBRARYNAME" [pattern];
+    /// With their code.
+    fn with_code() = "WITHCODE" [];
+}
+
+options! { FunctionRestore on ();
+    /// Removes all others first.
+    fn flush() = "FLUSH" [];
+    /// Replaces libraries of the same name.
+    fn replace() = "REPLACE" [];
 }

@@ -1,13 +1,26 @@
 //! Sets.
 
-use crate::command::declare::commands;
-use crate::command::{ToArg, ToArgs};
+use crate::command::declare::{commands, markers, options};
+use crate::command::{ToArg, ToArgs, Typed};
+use bytes::Bytes;
+
+markers! {
+    /// The option of `SPOP` and `SRANDMEMBER`: [`count`](Typed::count).
+    Random
+    /// The option of `SINTERCARD`: [`limit`](Typed::limit).
+    SInterCard
+    /// The options of `SSCAN`: [`pattern`](Typed::pattern), [`count`](Typed::count).
+    SScan
+}
 
 commands! { "set";
     /// Adds members; answers how many are new.
     fn sadd(key: impl ToArg, members: impl ToArgs) -> u64 = "SADD" [key, ..members], EffectIdempotent, "1.0.0";
     /// Removes members; answers how many there were.
     fn srem(key: impl ToArg, members: impl ToArgs) -> u64 = "SREM" [key, ..members], EffectIdempotent, "1.0.0";
+    /// Moves a member to another set; true when it was there.
+    fn smove(source: impl ToArg, destination: impl ToArg, member: impl ToArg) -> bool
+        = "SMOVE" [source, destination, member], EffectIdempotent, "1.0.0";
     /// All members.
     fn smembers<R>(key: impl ToArg) -> R = "SMEMBERS" [key], ReadOnly, "1.0.0";
     /// True when it is a member.
@@ -17,11 +30,42 @@ commands! { "set";
     /// How many members there are.
     fn scard(key: impl ToArg) -> u64 = "SCARD" [key], ReadOnly, "1.0.0";
     /// Takes a random member out; nil when the set is empty.
-    fn spop<R>(key: impl ToArg) -> R = "SPOP" [key], Unsafe, "1.0.0";
+    fn spop<R>(key: impl ToArg) -> R as Random = "SPOP" [key], Unsafe, "1.0.0";
+    /// Some member; nil when the set is empty.
+    fn srandmember<R>(key: impl ToArg) -> R as Random = "SRANDMEMBER" [key], ReadOnly, "1.0.0";
     /// The members that are in all of the sets.
     fn sinter<R>(keys: impl ToArgs) -> R = "SINTER" [..keys], ReadOnly, "1.0.0";
+    /// How many members are in all of the sets.
+    fn sintercard(keys: impl ToArgs) -> u64 as SInterCard = "SINTERCARD" [(count keys)], ReadOnly, "7.0.0";
+    /// Makes a set of the members that are in all of the others; answers how many.
+    fn sinterstore(destination: impl ToArg, keys: impl ToArgs) -> u64 = "SINTERSTORE" [destination, ..keys], ByArguments, "1.0.0";
     /// The members that are in any of the sets.
     fn sunion<R>(keys: impl ToArgs) -> R = "SUNION" [..keys], ReadOnly, "1.0.0";
+    /// Makes a set of the members that are in any of the others; answers how many.
+    fn sunionstore(destination: impl ToArg, keys: impl ToArgs) -> u64 = "SUNIONSTORE" [destination, ..keys], ByArguments, "1.0.0";
     /// The members of the first set that are in none of the others.
     fn sdiff<R>(keys: impl ToArgs) -> R = "SDIFF" [..keys], ReadOnly, "1.0.0";
+    /// Makes a set of the members of the first that are in none of the others; answers how many.
+    fn sdiffstore(destination: impl ToArg, keys: impl ToArgs) -> u64 = "SDIFFSTORE" [destination, ..keys], ByArguments, "1.0.0";
+    /// One page of the members: the cursor for the next page (0 after the last) and members.
+    fn sscan(key: impl ToArg, cursor: u64) -> (u64, Vec<Bytes>) as SScan = "SSCAN" [key, cursor], ReadOnly, "2.8.0";
+}
+
+impl<R, X> Typed<R, Random, X> {
+    /// Up to so many different members; of `SRANDMEMBER`, if negative, so many that may be the same.
+    pub fn count<T>(self, count: i64) -> Typed<Vec<T>, Random, X> {
+        self.with(|command| command.arg(count))
+    }
+}
+
+options! { SInterCard on u64;
+    /// Counts no further than this.
+    fn limit(limit: u64) = "LIMIT" [limit];
+}
+
+options! { SScan on (u64, Vec<Bytes>);
+    /// Only members that match this glob pattern.
+    fn pattern(pattern: impl ToArg) = "MATCH" [pattern];
+    /// About how many members a page holds; Redis's default is 10.
+    fn count(count: u64) = "COUNT" [count];
 }

@@ -1,77 +1,290 @@
 //! Sorted sets: members with a score each.
 
-use crate::command::declare::commands;
-use crate::command::{ToArg, ToArgs, Typed};
+use super::range::{members, ranks, scores};
+use crate::command::declare::{commands, markers, options};
+use crate::command::{ArgWriter, Command, ReplaySafety, ToArg, ToArgs, Typed};
+use bytes::Bytes;
+use std::ops::RangeBounds;
 
-/// The options of `ZADD` stand before its members, so they are chosen here: [`nx`](Typed::nx), [`xx`](Typed::xx).
-#[derive(Clone, Copy, Debug)]
-pub struct ZAdd;
+markers! {
+    /// The options of `ZADD`: more members with [`and`](Typed::and), and [`nx`](Typed::nx), [`xx`](Typed::xx), [`gt`](Typed::gt),
+    /// [`lt`](Typed::lt), [`changed`](Typed::changed), [`incr`](Typed::incr).
+    ZAdd
+    /// The options of `ZRANGE`: which members, by [`by_rank`](Typed::by_rank), [`by_score`](Typed::by_score) or
+    /// [`by_lex`](Typed::by_lex) (else all), and [`rev`](Typed::rev), [`limit`](Typed::limit), [`with_scores`](Typed::with_scores).
+    ZRange
+    /// The options of `ZRANGESTORE`: as those of `ZRANGE`.
+    ZRangeStore
+    /// The option of `ZRANK` and `ZREVRANK`: [`with_score`](Typed::with_score).
+    ZRank
+    /// The option of `ZPOPMIN` and `ZPOPMAX`: [`count`](Typed::count).
+    ZPop
+    /// The option of `ZMPOP`: [`count`](Typed::count).
+    ZMPop
+    /// The options of `ZRANDMEMBER`: [`count`](Typed::count), [`with_scores`](Typed::with_scores).
+    ZRandMember
+    /// The option of `ZDIFF`: [`with_scores`](Typed::with_scores).
+    ZDiff
+    /// The options of `ZUNION` and `ZINTER`: [`weights`](Typed::weights), [`aggregate`](Typed::aggregate),
+    /// [`with_scores`](Typed::with_scores); of those that store all but the last.
+    ZCombine
+    /// The option of `ZINTERCARD`: [`limit`](Typed::limit).
+    ZInterCard
+    /// The options of `ZSCAN`: [`pattern`](Typed::pattern), [`count`](Typed::count).
+    ZScan
+}
 
-/// The options of `ZRANGE`: [`rev`](Typed::rev), [`by_score`](Typed::by_score), [`limit`](Typed::limit),
-/// [`with_scores`](Typed::with_scores).
-#[derive(Clone, Copy, Debug)]
-pub struct ZRange;
+/// The end of a sorted set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Extreme {
+    /// The lowest scores.
+    Min,
+    /// The highest scores.
+    Max,
+}
+
+impl ToArg for Extreme {
+    fn write_arg(&self, out: &mut ArgWriter<'_>) {
+        out.write(if *self == Self::Min { b"MIN" } else { b"MAX" });
+    }
+}
+
+/// How the scores of a member in several sets become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Aggregate {
+    /// Their sum, which is what happens by itself.
+    Sum,
+    /// The lowest.
+    Min,
+    /// The highest.
+    Max,
+}
+
+impl ToArg for Aggregate {
+    fn write_arg(&self, out: &mut ArgWriter<'_>) {
+        out.write(match self {
+            Self::Sum => b"SUM",
+            Self::Min => b"MIN",
+            Self::Max => b"MAX",
+        });
+    }
+}
 
 commands! { "sorted-set";
     /// Adds a member with its score, or moves it; answers how many are new.
-    fn zadd(key: impl ToArg, score: f64, member: impl ToArg) -> u64 as ZAdd = "ZADD" [key, score, member], EffectIdempotent, "1.2.0";
+    fn zadd(key: impl ToArg, score: f64, member: impl ToArg) -> u64 as ZAdd = "ZADD" [key, score, member], ByArguments, "1.2.0";
     /// Adds to a member's score; answers the new score.
     fn zincrby(key: impl ToArg, by: f64, member: impl ToArg) -> f64 = "ZINCRBY" [key, by, member], Unsafe, "1.2.0";
     /// Removes members; answers how many there were.
     fn zrem(key: impl ToArg, members: impl ToArgs) -> u64 = "ZREM" [key, ..members], EffectIdempotent, "1.2.0";
     /// The score of a member; nil when it is none.
     fn zscore(key: impl ToArg, member: impl ToArg) -> Option<f64> = "ZSCORE" [key, member], ReadOnly, "1.2.0";
+    /// The scores of members, nil for each that is none.
+    fn zmscore(key: impl ToArg, members: impl ToArgs) -> Vec<Option<f64>> = "ZMSCORE" [key, ..members], ReadOnly, "6.2.0";
     /// How many members there are.
     fn zcard(key: impl ToArg) -> u64 = "ZCARD" [key], ReadOnly, "1.2.0";
-    /// How many members have a score from `min` to `max` (`-inf`, `(5`, `7.5` …).
-    fn zcount(key: impl ToArg, min: impl ToArg, max: impl ToArg) -> u64 = "ZCOUNT" [key, min, max], ReadOnly, "2.0.0";
+    /// How many members have a score in the range.
+    fn zcount(key: impl ToArg, range: impl RangeBounds<f64>) -> u64 = "ZCOUNT" [key, ..scores(&range)], ReadOnly, "2.0.0";
+    /// How many members are in the range, in the order of their bytes, where all scores are the same.
+    fn zlexcount<'a>(key: impl ToArg, range: impl RangeBounds<&'a str>) -> u64 = "ZLEXCOUNT" [key, ..members(&range)], ReadOnly, "2.8.9";
     /// The rank of a member, 0 for the lowest score; nil when it is none.
-    fn zrank(key: impl ToArg, member: impl ToArg) -> Option<u64> = "ZRANK" [key, member], ReadOnly, "2.0.0";
-    /// The members from `start` to `stop`, by rank unless an option says otherwise.
-    fn zrange<R>(key: impl ToArg, start: impl ToArg, stop: impl ToArg) -> Vec<R> as ZRange = "ZRANGE" [key, start, stop], ReadOnly, "1.2.0";
-    /// Removes the members with a score from `min` to `max`; answers how many there were.
-    fn zremrangebyscore(key: impl ToArg, min: impl ToArg, max: impl ToArg) -> u64 = "ZREMRANGEBYSCORE" [key, min, max], EffectIdempotent, "1.2.0";
-    /// Removes the members with a rank from `start` to `stop`; answers how many there were.
-    fn zremrangebyrank(key: impl ToArg, start: i64, stop: i64) -> u64 = "ZREMRANGEBYRANK" [key, start, stop], Unsafe, "2.0.0";
+    fn zrank(key: impl ToArg, member: impl ToArg) -> Option<u64> as ZRank = "ZRANK" [key, member], ReadOnly, "2.0.0";
+    /// The rank of a member, 0 for the highest score; nil when it is none.
+    fn zrevrank(key: impl ToArg, member: impl ToArg) -> Option<u64> as ZRank = "ZREVRANK" [key, member], ReadOnly, "2.0.0";
+    /// The members, all of them unless an option says which.
+    ///
+    /// ```
+    /// use redis_rest::cmd::zrange;
+    /// let best = zrange::<String>("board").by_score(1.0..).rev().limit(0, 10).with_scores();
+    /// # let _ = best;
+    /// ```
+    fn zrange<R>(key: impl ToArg) -> Vec<R> as ZRange = "ZRANGE" [key, 0, -1], ReadOnly, "1.2.0";
+    /// Makes a sorted set of the members of another, all of them unless an option says which; answers how many.
+    fn zrangestore(destination: impl ToArg, source: impl ToArg) -> u64 as ZRangeStore
+        = "ZRANGESTORE" [destination, source, 0, -1], ByArguments, "6.2.0";
+    /// Removes the members with a score in the range; answers how many there were.
+    fn zremrangebyscore(key: impl ToArg, range: impl RangeBounds<f64>) -> u64
+        = "ZREMRANGEBYSCORE" [key, ..scores(&range)], EffectIdempotent, "1.2.0";
+    /// Removes the members in the range, in the order of their bytes; answers how many there were.
+    fn zremrangebylex<'a>(key: impl ToArg, range: impl RangeBounds<&'a str>) -> u64
+        = "ZREMRANGEBYLEX" [key, ..members(&range)], EffectIdempotent, "2.8.9";
+    /// Removes the members with these ranks; answers how many there were.
+    fn zremrangebyrank(key: impl ToArg, range: impl RangeBounds<i64>) -> u64
+        = "ZREMRANGEBYRANK" [key, ..ranks(&range)], Unsafe, "2.0.0";
     /// Takes the member with the lowest score out; empty when there is none.
-    fn zpopmin<R>(key: impl ToArg) -> Vec<(R, f64)> = "ZPOPMIN" [key], Unsafe, "5.0.0";
+    fn zpopmin<R>(key: impl ToArg) -> Vec<(R, f64)> as ZPop = "ZPOPMIN" [key], Unsafe, "5.0.0";
+    /// Takes the member with the highest score out; empty when there is none.
+    fn zpopmax<R>(key: impl ToArg) -> Vec<(R, f64)> as ZPop = "ZPOPMAX" [key], Unsafe, "5.0.0";
+    /// Takes a member out of the first of several sets that has one; answers that set's key and the members, nil when all are empty.
+    fn zmpop<R>(keys: impl ToArgs, end: Extreme) -> Option<(String, Vec<(R, f64)>)> as ZMPop
+        = "ZMPOP" [(count keys), end], Unsafe, "7.0.0";
+    /// Some member; nil when there is none.
+    fn zrandmember<R>(key: impl ToArg) -> Option<R> as ZRandMember = "ZRANDMEMBER" [key], ReadOnly, "6.2.0";
+    /// The members of the first set that are in none of the others.
+    fn zdiff<R>(keys: impl ToArgs) -> Vec<R> as ZDiff = "ZDIFF" [(count keys)], ReadOnly, "6.2.0";
+    /// Makes a sorted set of the members of the first that are in none of the others; answers how many.
+    fn zdiffstore(destination: impl ToArg, keys: impl ToArgs) -> u64 = "ZDIFFSTORE" [destination, (count keys)], ByArguments, "6.2.0";
+    /// The members that are in all of the sets.
+    fn zinter<R>(keys: impl ToArgs) -> Vec<R> as ZCombine = "ZINTER" [(count keys)], ReadOnly, "6.2.0";
+    /// How many members are in all of the sets.
+    fn zintercard(keys: impl ToArgs) -> u64 as ZInterCard = "ZINTERCARD" [(count keys)], ReadOnly, "7.0.0";
+    /// Makes a sorted set of the members that are in all of the others; answers how many.
+    fn zinterstore(destination: impl ToArg, keys: impl ToArgs) -> u64 as ZCombine
+        = "ZINTERSTORE" [destination, (count keys)], ByArguments, "2.0.0";
+    /// The members that are in any of the sets.
+    fn zunion<R>(keys: impl ToArgs) -> Vec<R> as ZCombine = "ZUNION" [(count keys)], ReadOnly, "6.2.0";
+    /// Makes a sorted set of the members that are in any of the others; answers how many.
+    fn zunionstore(destination: impl ToArg, keys: impl ToArgs) -> u64 as ZCombine
+        = "ZUNIONSTORE" [destination, (count keys)], ByArguments, "2.0.0";
+    /// One page of the members: the cursor for the next page (0 after the last), members and scores.
+    fn zscan(key: impl ToArg, cursor: u64) -> (u64, Vec<(Bytes, f64)>) as ZScan = "ZSCAN" [key, cursor], ReadOnly, "2.8.0";
+}
+
+options! { ZAdd on u64;
+    /// Only adds, never moves.
+    fn nx() = "NX" @ 1;
+    /// Only moves, never adds.
+    fn xx() = "XX" @ 1;
+    /// Moves only to a higher score (Redis 6.2).
+    fn gt() = "GT" @ 1;
+    /// Moves only to a lower score (Redis 6.2).
+    fn lt() = "LT" @ 1;
+    /// Answers how many are new or were moved.
+    fn changed() = "CH" @ 1;
+    /// One more member.
+    fn and(score: f64, member: impl ToArg) -> u64 = [score, member];
 }
 
 impl<X> Typed<u64, ZAdd, X> {
-    /// Adds one more member with its score.
-    pub fn and(self, score: f64, member: impl ToArg) -> Self {
-        self.with(|command| command.arg(score).arg(member))
-    }
-
-    /// Only adds, never moves.
-    pub fn nx(self) -> Self {
-        self.with(|command| command.insert_arg(1, "NX"))
-    }
-
-    /// Only moves, never adds.
-    pub fn xx(self) -> Self {
-        self.with(|command| command.insert_arg(1, "XX"))
+    /// Adds to the score of the only member; answers the new score, nil when a condition does not hold.
+    ///
+    /// `INCR`.
+    pub fn incr(self) -> Typed<Option<f64>, ZAdd, X> {
+        self.with(|command| command.insert_args(1, [b"INCR"]).with_safety(ReplaySafety::Unsafe))
     }
 }
 
-impl<R, X> Typed<Vec<R>, ZRange, X> {
-    /// From the highest to the lowest (Redis 6.2).
-    pub fn rev(self) -> Self {
-        self.with(|command| command.arg("REV"))
+/// Puts a range in its place, at arguments `first` and after, from the end if that was said already.
+fn choose(mut command: Command, first: usize, mut range: [String; 2], kind: &str) -> Command {
+    if command.has("REV", first + 2) {
+        range.reverse();
     }
+    command.replace_arg(first, range[0].as_bytes());
+    command.replace_arg(first + 1, range[1].as_bytes());
+    command.arg(kind)
+}
 
-    /// `start` and `stop` are scores (Redis 6.2).
-    pub fn by_score(self) -> Self {
-        self.with(|command| command.arg("BYSCORE"))
+/// From the highest to the lowest: where the range is of scores or members, the highest comes first.
+fn reverse(mut command: Command, first: usize) -> Command {
+    if command.has("BYSCORE", first + 2) || command.has("BYLEX", first + 2) {
+        let ends = [first, first + 1].map(|index| command.get(index).unwrap_or_default().to_vec());
+        command.replace_arg(first, &ends[1]);
+        command.replace_arg(first + 1, &ends[0]);
     }
+    command.arg("REV")
+}
 
-    /// Skips `offset` members and answers at most `count` (Redis 6.2, with [`by_score`](Self::by_score)).
-    pub fn limit(self, offset: u64, count: i64) -> Self {
-        self.with(|command| command.arg("LIMIT").arg(offset).arg(count))
-    }
+macro_rules! zrange_options {
+    ($reply:ty, $kind:ident, $first:literal $(, $generic:ident)?) => {
+        impl<$($generic,)? X> Typed<$reply, $kind, X> {
+            /// Those with these ranks, 0 for the lowest score (for the highest with [`rev`](Self::rev)); negative counts from the end.
+            pub fn by_rank(self, range: impl RangeBounds<i64>) -> Self {
+                let [first, last] = ranks(&range).map(|rank| rank.to_string());
+                self.with(|mut command| {
+                    command.replace_arg($first, first.as_bytes());
+                    command.replace_arg($first + 1, last.as_bytes());
+                    command
+                })
+            }
 
+            /// Those with a score in this range (Redis 6.2).
+            ///
+            /// `BYSCORE`.
+            pub fn by_score(self, range: impl RangeBounds<f64>) -> Self {
+                self.with(|command| choose(command, $first, scores(&range), "BYSCORE"))
+            }
+
+            /// Those in this range, in the order of their bytes, where all scores are the same (Redis 6.2).
+            ///
+            /// `BYLEX`.
+            pub fn by_lex<'a>(self, range: impl RangeBounds<&'a str>) -> Self {
+                self.with(|command| choose(command, $first, members(&range), "BYLEX"))
+            }
+
+            /// From the highest to the lowest (Redis 6.2).
+            ///
+            /// `REV`.
+            pub fn rev(self) -> Self {
+                self.with(|command| reverse(command, $first))
+            }
+
+            /// Skips `offset` members and takes at most `count` (Redis 6.2); not by rank.
+            ///
+            /// `LIMIT`.
+            pub fn limit(self, offset: u64, count: i64) -> Self {
+                self.with(|command| command.arg("LIMIT").arg(offset).arg(count))
+            }
+        }
+    };
+}
+zrange_options!(Vec<R>, ZRange, 1, R);
+zrange_options!(u64, ZRangeStore, 2);
+
+options! { ZRange<R> on Vec<R>;
+    /// Each member with its score; the last of the options.
+    fn with_scores() -> Vec<(R, f64)> = "WITHSCORES" [];
+}
+
+options! { ZRank on Option<u64>;
+    /// With the score (Redis 7.2).
+    fn with_score() -> Option<(u64, f64)> = "WITHSCORE" [];
+}
+
+options! { ZPop<R> on Vec<(R, f64)>;
+    /// Up to so many.
+    fn count(count: u64) -> Vec<(R, f64)> = [count];
+}
+
+options! { ZMPop<R> on Option<(String, Vec<(R, f64)>)>;
+    /// Up to so many.
+    fn count(count: u64) = "COUNT" [count];
+}
+
+options! { ZRandMember<R> on Option<R>;
+    /// So many different members, or if negative so many that may be the same.
+    fn count(count: i64) -> Vec<R> = [count];
+}
+
+options! { ZRandMember<R> on Vec<R>;
+    /// Each with its score.
+    fn with_scores() -> Vec<(R, f64)> = "WITHSCORES" [];
+}
+
+options! { ZDiff<R> on Vec<R>;
     /// Each member with its score.
-    pub fn with_scores(self) -> Typed<Vec<(R, f64)>, ZRange, X> {
-        self.with(|command| command.arg("WITHSCORES"))
-    }
+    fn with_scores() -> Vec<(R, f64)> = "WITHSCORES" [];
+}
+
+options! { ZCombine<R>;
+    /// Multiplies the scores of each set by one of these.
+    fn weights(weights: impl ToArgs) = "WEIGHTS" [..weights];
+    /// What becomes of the scores of a member in several sets.
+    fn aggregate(how: Aggregate) = "AGGREGATE" [how];
+}
+
+options! { ZCombine<R> on Vec<R>;
+    /// Each member with its score; the last of the options.
+    fn with_scores() -> Vec<(R, f64)> = "WITHSCORES" [];
+}
+
+options! { ZInterCard on u64;
+    /// Counts no further than this.
+    fn limit(limit: u64) = "LIMIT" [limit];
+}
+
+options! { ZScan on (u64, Vec<(Bytes, f64)>);
+    /// Only members that match this glob pattern.
+    fn pattern(pattern: impl ToArg) = "MATCH" [pattern];
+    /// About how many members a page holds; Redis's default is 10.
+    fn count(count: u64) = "COUNT" [count];
 }

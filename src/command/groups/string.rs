@@ -1,28 +1,40 @@
 //! Strings and counters.
 
 use super::millis;
-use crate::command::declare::commands;
+use crate::command::declare::{commands, markers, options};
 use crate::command::{ToArg, ToArgs, Typed};
+use crate::value::{ConvertError, FromValue, Value};
 use std::time::Duration;
 
-/// The options of `SET`: [`ex`](Typed::ex), [`keep_ttl`](Typed::keep_ttl), [`nx`](Typed::nx), [`xx`](Typed::xx),
-/// [`get`](Typed::get).
-#[derive(Clone, Copy, Debug)]
-pub struct Set;
-
-/// The options of `GETEX`: [`ex`](Typed::ex), [`persist`](Typed::persist).
-#[derive(Clone, Copy, Debug)]
-pub struct GetEx;
+markers! {
+    /// The options of `SET`: when it expires ([`ex`](Typed::ex), [`px_at`](Typed::px_at), [`keep_ttl`](Typed::keep_ttl)), on which
+    /// condition ([`nx`](Typed::nx), [`xx`](Typed::xx), [`if_eq`](Typed::if_eq) …), and whether it answers what was there
+    /// ([`get`](Typed::get), after the condition).
+    Set
+    /// The options of `GETEX`: [`ex`](Typed::ex), [`px_at`](Typed::px_at), [`persist`](Typed::persist).
+    GetEx
+    /// The conditions of `DELEX`: [`if_eq`](Typed::if_eq) and its sisters. Without one it is `DEL`.
+    DelEx
+    /// The options of `MSETEX`: [`ex`](Typed::ex), [`px_at`](Typed::px_at), [`keep_ttl`](Typed::keep_ttl), [`nx`](Typed::nx),
+    /// [`xx`](Typed::xx).
+    MSetEx
+    /// The options of `LCS`: [`length`](Typed::length), [`matches`](Typed::matches).
+    Lcs
+    /// The options of `LCS … IDX`: [`min_length`](Typed::min_length).
+    LcsIdx
+}
 
 commands! { "string";
     /// The value of `key`; nil when there is none.
     fn get<R>(key: impl ToArg) -> R = "GET" [key], ReadOnly, "1.0.0";
     /// Sets `key` to `value`, and takes away its time to live unless an option says otherwise.
     fn set(key: impl ToArg, value: impl ToArg) -> () as Set = "SET" [key, value], ByArguments, "1.0.0";
+    /// Sets `key` with a time to live, exact to the millisecond, rounded up.
+    fn setex(key: impl ToArg, after: Duration, value: impl ToArg) -> () = "PSETEX" [key, millis(after), value], Idempotent, "2.6.0";
     /// The value of `key`, which is deleted.
     fn getdel<R>(key: impl ToArg) -> R = "GETDEL" [key], Unsafe, "6.2.0";
     /// The value of `key`, whose time to live can be changed.
-    fn getex<R>(key: impl ToArg) -> R as GetEx = "GETEX" [key], EffectIdempotent, "6.2.0";
+    fn getex<R>(key: impl ToArg) -> R as GetEx = "GETEX" [key], ByArguments, "6.2.0";
     /// Sets `key` and answers what was there before.
     fn getset<R>(key: impl ToArg, value: impl ToArg) -> R = "GETSET" [key, value], Unsafe, "1.0.0";
     /// The bytes of the value from `start` to `end`, both included; negative counts from the end.
@@ -37,6 +49,8 @@ commands! { "string";
     fn mset(pairs: impl ToArgs) -> () = "MSET" [..pairs], Idempotent, "1.0.1";
     /// Sets several keys if none of them exists; true when it did.
     fn msetnx(pairs: impl ToArgs) -> bool = "MSETNX" [..pairs], EffectIdempotent, "1.0.1";
+    /// Sets several keys at once, given as pairs, with a time to live or on a condition; true when it did.
+    fn msetex(pairs: impl ToArgs) -> bool as MSetEx = "MSETEX" [(pairs pairs)], EffectIdempotent, "8.4.0";
     /// Appends to the value; answers its length.
     fn append(key: impl ToArg, value: impl ToArg) -> u64 = "APPEND" [key, value], Unsafe, "2.0.0";
     /// The length of the value in bytes; 0 when there is none.
@@ -51,15 +65,28 @@ commands! { "string";
     fn decr(key: impl ToArg) -> i64 = "DECR" [key], Unsafe, "1.0.0";
     /// Subtracts `by`; answers the new value.
     fn decrby(key: impl ToArg, by: i64) -> i64 = "DECRBY" [key, by], Unsafe, "1.0.0";
+    /// Deletes `key` if its value is what a condition says; true when it was deleted.
+    fn delex(key: impl ToArg) -> bool as DelEx = "DELEX" [key], EffectIdempotent, "8.4.0";
+    /// The hash of the value, for the conditions on digests; nil when there is none.
+    fn digest(key: impl ToArg) -> Option<String> = "DIGEST" [key], ReadOnly, "8.4.0";
+    /// The longest common subsequence of two values.
+    fn lcs<R>(key: impl ToArg, other: impl ToArg) -> R as Lcs = "LCS" [key, other], ReadOnly, "7.0.0";
 }
 
 /// `EX` where whole seconds say it all, else `PX`.
 fn expiry<R, K, X>(call: Typed<R, K, X>, after: Duration) -> Typed<R, K, X> {
-    let millis = millis(after);
-    call.with(|command| match millis.is_multiple_of(1000) {
-        true => command.arg("EX").arg(millis / 1000),
-        false => command.arg("PX").arg(millis),
+    call.with(|command| {
+        let [unit, amount] = expiry_args(after);
+        command.arg(unit).arg(amount)
     })
+}
+
+pub(super) fn expiry_args(after: Duration) -> [String; 2] {
+    let millis = millis(after);
+    match millis.is_multiple_of(1000) {
+        true => ["EX".into(), (millis / 1000).to_string()],
+        false => ["PX".into(), millis.to_string()],
+    }
 }
 
 impl<R, X> Typed<R, Set, X> {
@@ -67,33 +94,35 @@ impl<R, X> Typed<R, Set, X> {
     pub fn ex(self, after: Duration) -> Self {
         expiry(self, after)
     }
-
-    /// Expires at this Unix time in milliseconds.
-    pub fn px_at(self, unix_millis: u64) -> Self {
-        self.with(|command| command.arg("PXAT").arg(unix_millis))
-    }
-
-    /// Leaves the time to live as it is.
-    pub fn keep_ttl(self) -> Self {
-        self.with(|command| command.arg("KEEPTTL"))
-    }
 }
 
-impl<X> Typed<(), Set, X> {
+options! { Set<R>;
+    /// Expires at this Unix time in milliseconds.
+    fn px_at(unix_millis: u64) = "PXAT" [unix_millis];
+    /// Leaves the time to live as it is.
+    fn keep_ttl() = "KEEPTTL" [];
+}
+
+options! { Set on ();
     /// Only if the key does not exist; true when it was set.
-    pub fn nx(self) -> Typed<bool, Set, X> {
-        self.with(|command| command.arg("NX"))
-    }
-
+    fn nx() -> bool = "NX" [];
     /// Only if the key exists; true when it was set.
-    pub fn xx(self) -> Typed<bool, Set, X> {
-        self.with(|command| command.arg("XX"))
-    }
-
+    fn xx() -> bool = "XX" [];
+    /// Only if this is the value; true when it was set (Redis 8.4).
+    fn if_eq(value: impl ToArg) -> bool = "IFEQ" [value];
+    /// Only if there is another value or none; true when it was set (Redis 8.4).
+    fn if_ne(value: impl ToArg) -> bool = "IFNE" [value];
+    /// Only if the value has this [`digest`]; true when it was set (Redis 8.4).
+    fn if_digest_eq(digest: impl ToArg) -> bool = "IFDEQ" [digest];
+    /// Only if the value has another [`digest`]; true when it was set (Redis 8.4).
+    fn if_digest_ne(digest: impl ToArg) -> bool = "IFDNE" [digest];
     /// Answers the value that was there before.
-    pub fn get<R>(self) -> Typed<Option<R>, Set, X> {
-        self.with(|command| command.arg("GET"))
-    }
+    fn get<R>() -> Option<R> = "GET" [];
+}
+
+options! { Set on bool;
+    /// Answers the value that was there before, whether or not it was set.
+    fn get<R>() -> Option<R> = "GET" [];
 }
 
 impl<R, X> Typed<R, GetEx, X> {
@@ -101,9 +130,85 @@ impl<R, X> Typed<R, GetEx, X> {
     pub fn ex(self, after: Duration) -> Self {
         expiry(self, after)
     }
+}
 
+options! { GetEx<R>;
+    /// Expires at this Unix time in milliseconds.
+    fn px_at(unix_millis: u64) = "PXAT" [unix_millis];
     /// Takes the time to live away.
-    pub fn persist(self) -> Self {
-        self.with(|command| command.arg("PERSIST"))
+    fn persist() = "PERSIST" [];
+}
+
+options! { DelEx on bool;
+    /// Only if this is the value.
+    fn if_eq(value: impl ToArg) = "IFEQ" [value];
+    /// Only if there is another value.
+    fn if_ne(value: impl ToArg) = "IFNE" [value];
+    /// Only if the value has this [`digest`].
+    fn if_digest_eq(digest: impl ToArg) = "IFDEQ" [digest];
+    /// Only if the value has another [`digest`].
+    fn if_digest_ne(digest: impl ToArg) = "IFDNE" [digest];
+}
+
+impl<X> Typed<bool, MSetEx, X> {
+    /// They expire after this time, exact to the millisecond, rounded up.
+    pub fn ex(self, after: Duration) -> Self {
+        expiry(self, after)
+    }
+}
+
+options! { MSetEx on bool;
+    /// They expire at this Unix time in milliseconds.
+    fn px_at(unix_millis: u64) = "PXAT" [unix_millis];
+    /// Leaves their times to live as they are.
+    fn keep_ttl() = "KEEPTTL" [];
+    /// Only if none of them exists.
+    fn nx() = "NX" [];
+    /// Only if all of them exist.
+    fn xx() = "XX" [];
+}
+
+options! { Lcs<R>;
+    /// Only how long it is.
+    fn length() -> u64 = "LEN" [];
+}
+
+impl<R, X> Typed<R, Lcs, X> {
+    /// Where it is in both values.
+    ///
+    /// `IDX WITHMATCHLEN`.
+    pub fn matches(self) -> Typed<LcsMatches, LcsIdx, X> {
+        self.with(|command| command.arg("IDX").arg("WITHMATCHLEN"))
+    }
+}
+
+options! { LcsIdx on LcsMatches;
+    /// Only runs of at least so many bytes.
+    fn min_length(bytes: u64) = "MINMATCHLEN" [bytes];
+}
+
+/// Where the longest common subsequence of two values is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LcsMatches {
+    /// Runs of equal bytes, from the end: first and last byte in the one and in the other value.
+    pub runs: Vec<((u64, u64), (u64, u64))>,
+    /// The length of the subsequence.
+    pub length: u64,
+}
+
+impl FromValue for LcsMatches {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        let mut matches = Self::default();
+        for (name, value) in Vec::<(String, Value)>::from_value(value)? {
+            match name.as_str() {
+                "matches" => {
+                    let runs = Vec::<((u64, u64), (u64, u64), u64)>::from_value(value)?;
+                    matches.runs = runs.into_iter().map(|(one, other, _)| (one, other)).collect();
+                }
+                "len" => matches.length = u64::from_value(value)?,
+                _ => {}
+            }
+        }
+        Ok(matches)
     }
 }

@@ -244,7 +244,7 @@ async fn an_index_moves_between_its_layouts() {
     assert!(!json.migrate_index("user-123").await.unwrap(), "it is a JSON array already");
     assert!(sorted.migrate_index("user-123").await.unwrap());
     assert!(!sorted.migrate_index("user-123").await.unwrap());
-    let scores: Vec<(String, f64)> = setup.client.zrange(INDEX, 0, -1).with_scores().await.unwrap();
+    let scores: Vec<(String, f64)> = setup.client.zrange(INDEX).with_scores().await.unwrap();
     assert_eq!(scores.len(), 4, "the one that is gone is left behind");
     assert_eq!(scores[3].0, sessions[4].id, "by deadline");
     let now: (u64, u64) = setup.client.time().await.unwrap();

@@ -7,6 +7,7 @@ use crate::command::groups::Ttl;
 use crate::value::{Json, Value};
 use bytes::Bytes;
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 use std::time::Duration;
 
 /// Values of any bytes come back as they went.
@@ -187,16 +188,16 @@ pub async fn sorted_sets(client: &Client) {
     assert_eq!(client.zadd(&key, 9.0, "a").nx().await.unwrap(), 0);
     assert_eq!(client.zscore(&key, "a").await.unwrap(), Some(1.5));
     assert_eq!(client.zscore(&key, "none").await.unwrap(), None);
-    assert_eq!(client.zrange::<String>(&key, 0, -1).await.unwrap(), ["low", "a", "top"]);
-    assert_eq!(client.zrange::<String>(&key, 0, 0).rev().await.unwrap(), ["top"]);
-    assert_eq!(client.zrange::<String>(&key, "(-1", "2").by_score().limit(1, 5).await.unwrap(), ["a"]);
-    let scored = client.zrange::<String>(&key, 0, -1).with_scores().await.unwrap();
+    assert_eq!(client.zrange::<String>(&key).await.unwrap(), ["low", "a", "top"]);
+    assert_eq!(client.zrange::<String>(&key).by_rank(0..1).rev().await.unwrap(), ["top"]);
+    assert_eq!(client.zrange::<String>(&key).by_score((Bound::Excluded(-1.0), Bound::Included(2.0))).limit(1, 5).await.unwrap(), ["a"]);
+    let scored = client.zrange::<String>(&key).with_scores().await.unwrap();
     assert_eq!(scored, [("low".to_owned(), -0.1), ("a".to_owned(), 1.5), ("top".to_owned(), f64::INFINITY)]);
     assert_eq!(client.zrank(&key, "top").await.unwrap(), Some(2));
-    assert_eq!(client.zcount(&key, "-inf", "(1.5").await.unwrap(), 1);
+    assert_eq!(client.zcount(&key, ..1.5).await.unwrap(), 1);
     assert_eq!(client.zincrby(&key, 0.5, "a").await.unwrap(), 2.0);
     refused(client.run::<Value>(cmd("ZADD").arg(&key).arg("nan").arg("m")).await, "ERR");
-    assert_eq!(client.zremrangebyscore(&key, "-inf", 0).await.unwrap(), 1);
+    assert_eq!(client.zremrangebyscore(&key, ..=0.0).await.unwrap(), 1);
     assert_eq!(client.zpopmin::<String>(&key).await.unwrap(), [("a".to_owned(), 2.0)]);
     assert_eq!(client.zrem(&key, ["top", "none"]).await.unwrap(), 1);
     assert_eq!(client.zcard(&key).await.unwrap(), 0);

@@ -1,0 +1,178 @@
+//! Bits of strings, and integers of any width in them.
+
+use crate::command::declare::{commands, markers, options};
+use crate::command::{ArgWriter, ToArg, ToArgs};
+use std::fmt::Write as _;
+
+markers! {
+    /// The options of `BITCOUNT`: [`within`](crate::Typed::within), [`within_bits`](crate::Typed::within_bits).
+    BitCount
+    /// The options of `BITPOS`: [`within`](crate::Typed::within), [`within_bits`](crate::Typed::within_bits).
+    BitPos
+    /// The operations of `BITFIELD`: [`get`](crate::Typed::get), [`set`](crate::Typed::set), [`incrby`](crate::Typed::incrby), and
+    /// [`overflow`](crate::Typed::overflow) for those after it.
+    BitField
+    /// The operation of `BITFIELD_RO`: [`get`](crate::Typed::get).
+    BitFieldRo
+}
+
+/// How `BITOP` combines values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BitOp {
+    /// Set in all.
+    And,
+    /// Set in any.
+    Or,
+    /// Set in an odd number.
+    Xor,
+    /// Not set in the only one.
+    Not,
+    /// Set in the first and in none of the others (Redis 8.2).
+    Diff,
+    /// Set in any of the others and not in the first (Redis 8.2).
+    Diff1,
+    /// Set in the first and in any of the others (Redis 8.2).
+    AndOr,
+    /// Set in exactly one (Redis 8.2).
+    One,
+}
+
+impl ToArg for BitOp {
+    fn write_arg(&self, out: &mut ArgWriter<'_>) {
+        out.write(match self {
+            Self::And => b"AND",
+            Self::Or => b"OR",
+            Self::Xor => b"XOR",
+            Self::Not => b"NOT",
+            Self::Diff => b"DIFF",
+            Self::Diff1 => b"DIFF1",
+            Self::AndOr => b"ANDOR",
+            Self::One => b"ONE",
+        });
+    }
+}
+
+/// The kind of integer that an operation of `BITFIELD` reads or writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Bits {
+    /// With a sign, of up to 64 bits.
+    Signed(u8),
+    /// Without a sign, of up to 63 bits.
+    Unsigned(u8),
+}
+
+impl ToArg for Bits {
+    fn write_arg(&self, out: &mut ArgWriter<'_>) {
+        let (letter, width) = match self {
+            Self::Signed(width) => ('i', width),
+            Self::Unsigned(width) => ('u', width),
+        };
+        let mut text = String::new();
+        let _ = write!(text, "{letter}{width}");
+        out.write(text.as_bytes());
+    }
+}
+
+/// Where an integer of `BITFIELD` begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BitOffset {
+    /// At this bit.
+    Bit(u64),
+    /// At so many integers of the same width.
+    Item(u64),
+}
+
+impl From<u64> for BitOffset {
+    fn from(bit: u64) -> Self {
+        Self::Bit(bit)
+    }
+}
+
+impl ToArg for BitOffset {
+    fn write_arg(&self, out: &mut ArgWriter<'_>) {
+        let (Self::Bit(offset) | Self::Item(offset)) = self;
+        if matches!(self, Self::Item(_)) {
+            out.write(b"#");
+        }
+        offset.write_arg(out);
+    }
+}
+
+/// What `BITFIELD` does when an integer does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Overflow {
+    /// Starts again from the other end, which is what happens by itself.
+    Wrap,
+    /// Stays at the end.
+    Saturate,
+    /// Changes nothing and answers nil.
+    Fail,
+}
+
+impl ToArg for Overflow {
+    fn write_arg(&self, out: &mut ArgWriter<'_>) {
+        out.write(match self {
+            Self::Wrap => b"WRAP",
+            Self::Saturate => b"SAT",
+            Self::Fail => b"FAIL",
+        });
+    }
+}
+
+commands! { "bitmap";
+    /// How many bits are set.
+    fn bitcount(key: impl ToArg) -> u64 as BitCount = "BITCOUNT" [key], ReadOnly, "2.6.0";
+    /// Integers in a string, by the operations that are added; an answer for each, nil where it failed to fit.
+    ///
+    /// ```
+    /// use redis_rest::cmd::{Bits, Overflow, bitfield};
+    /// let count = bitfield("counters").overflow(Overflow::Saturate).incrby(Bits::Unsigned(8), 0, 1).get(Bits::Signed(4), 8);
+    /// # let _ = count;
+    /// ```
+    fn bitfield(key: impl ToArg) -> Vec<Option<i64>> as BitField = "BITFIELD" [key], ByArguments, "3.2.0";
+    /// As [`bitfield`], and never writes.
+    fn bitfield_ro(key: impl ToArg) -> Vec<i64> as BitFieldRo = "BITFIELD_RO" [key], ReadOnly, "6.0.0";
+    /// Combines values bit by bit into `destination`; answers its length in bytes.
+    fn bitop(how: BitOp, destination: impl ToArg, keys: impl ToArgs) -> u64 = "BITOP" [how, destination, ..keys], ByArguments, "2.6.0";
+    /// Where the first bit of this kind is; -1 when there is none.
+    fn bitpos(key: impl ToArg, bit: bool) -> i64 as BitPos = "BITPOS" [key, u8::from(bit)], ReadOnly, "2.8.7";
+    /// One bit.
+    fn getbit(key: impl ToArg, offset: u64) -> bool = "GETBIT" [key, offset], ReadOnly, "2.2.0";
+    /// Sets one bit; answers what it was.
+    fn setbit(key: impl ToArg, offset: u64, bit: bool) -> bool = "SETBIT" [key, offset, u8::from(bit)], Unsafe, "2.2.0";
+}
+
+macro_rules! within {
+    ($kind:ident, $reply:ty) => {
+        impl<X> crate::Typed<$reply, $kind, X> {
+            /// Only the bytes from `start` to `end`, both included; negative counts from the end.
+            pub fn within(self, start: i64, end: i64) -> Self {
+                self.with(|command| command.arg(start).arg(end))
+            }
+
+            /// Only the bits from `start` to `end`, both included (Redis 7.0).
+            pub fn within_bits(self, start: i64, end: i64) -> Self {
+                self.with(|command| command.arg(start).arg(end).arg("BIT"))
+            }
+        }
+    };
+}
+within!(BitCount, u64);
+within!(BitPos, i64);
+
+options! { BitField on Vec<Option<i64>>;
+    /// Answers an integer.
+    fn get(bits: Bits, offset: impl Into<BitOffset>) = "GET" [bits, offset.into()];
+    /// Sets an integer; answers what it was.
+    fn set(bits: Bits, offset: impl Into<BitOffset>, value: i64) = "SET" [bits, offset.into(), value];
+    /// Adds to an integer; answers what it is then.
+    fn incrby(bits: Bits, offset: impl Into<BitOffset>, by: i64) = "INCRBY" [bits, offset.into(), by];
+    /// What the operations after this do when an integer does not fit.
+    fn overflow(overflow: Overflow) = "OVERFLOW" [overflow];
+}
+
+options! { BitFieldRo on Vec<i64>;
+    /// Answers an integer.
+    fn get(bits: Bits, offset: impl Into<BitOffset>) = "GET" [bits, offset.into()];
+}

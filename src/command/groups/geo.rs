@@ -1,0 +1,204 @@
+//! Places: members of a sorted set with a longitude and a latitude.
+
+use crate::command::declare::{commands, markers, options};
+use crate::command::{ArgWriter, Command, ToArg, ToArgs};
+use crate::value::{ConvertError, FromValue, Value};
+
+markers! {
+    /// The options of `GEOADD`: more members with [`and`](crate::Typed::and), and [`nx`](crate::Typed::nx), [`xx`](crate::Typed::xx),
+    /// [`changed`](crate::Typed::changed).
+    GeoAdd
+    /// The options of `GEOSEARCH`: [`asc`](crate::Typed::asc), [`desc`](crate::Typed::desc), [`count`](crate::Typed::count), [`any`](crate::Typed::any),
+    /// [`with_coord`](crate::Typed::with_coord), [`with_dist`](crate::Typed::with_dist), [`with_hash`](crate::Typed::with_hash).
+    GeoSearch
+    /// The options of `GEOSEARCHSTORE`: [`asc`](crate::Typed::asc), [`desc`](crate::Typed::desc), [`count`](crate::Typed::count), [`any`](crate::Typed::any),
+    /// [`store_dist`](crate::Typed::store_dist).
+    GeoSearchStore
+}
+
+/// Units of length.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum GeoUnit {
+    /// Metres.
+    #[default]
+    Meters,
+    /// Kilometres.
+    Kilometers,
+    /// Miles.
+    Miles,
+    /// Feet.
+    Feet,
+}
+
+impl ToArg for GeoUnit {
+    fn write_arg(&self, out: &mut ArgWriter<'_>) {
+        out.write(match self {
+            Self::Meters => b"m",
+            Self::Kilometers => b"km",
+            Self::Miles => b"mi",
+            Self::Feet => b"ft",
+        });
+    }
+}
+
+/// A place.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GeoPoint {
+    /// From -180 to 180 degrees.
+    pub longitude: f64,
+    /// From about -85.05 to 85.05 degrees.
+    pub latitude: f64,
+}
+
+impl FromValue for GeoPoint {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        let (longitude, latitude) = FromValue::from_value(value)?;
+        Ok(Self { longitude, latitude })
+    }
+}
+
+/// Where a search begins.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GeoFrom {
+    /// At a member.
+    Member(String),
+    /// At a place.
+    Point(GeoPoint),
+}
+
+impl ToArgs for GeoFrom {
+    fn write_args(&self, command: &mut Command) {
+        match self {
+            Self::Member(member) => ["FROMMEMBER", member].write_args(command),
+            Self::Point(point) => {
+                command.push("FROMLONLAT");
+                [point.longitude, point.latitude].write_args(command);
+            }
+        }
+    }
+}
+
+/// How far a search goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum GeoBy {
+    /// So far in every direction.
+    Radius(f64, GeoUnit),
+    /// A box of this width and height around it.
+    Box(f64, f64, GeoUnit),
+}
+
+impl ToArgs for GeoBy {
+    fn write_args(&self, command: &mut Command) {
+        match self {
+            Self::Radius(radius, unit) => {
+                command.push("BYRADIUS");
+                command.push(radius);
+                command.push(unit);
+            }
+            Self::Box(width, height, unit) => {
+                command.push("BYBOX");
+                command.push(width);
+                command.push(height);
+                command.push(unit);
+            }
+        }
+    }
+}
+
+/// What a search found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GeoHit<R> {
+    /// The member.
+    pub member: R,
+    /// How far it is, in the unit of the search, if asked for.
+    pub distance: Option<f64>,
+    /// Its place as one number, if asked for.
+    pub hash: Option<i64>,
+    /// Its place, if asked for.
+    pub point: Option<GeoPoint>,
+}
+
+impl<R: FromValue> FromValue for GeoHit<R> {
+    /// What was asked for comes after the member, each of another type.
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        let (member, rest) = match value {
+            Value::Array(mut parts) if !parts.is_empty() => (parts.remove(0), parts),
+            member => (member, Vec::new()),
+        };
+        let mut hit = Self { member: R::from_value(member)?, distance: None, hash: None, point: None };
+        for part in rest {
+            match part {
+                Value::Int(hash) => hit.hash = Some(hash),
+                Value::Array(_) => hit.point = Some(GeoPoint::from_value(part)?),
+                other => hit.distance = Some(f64::from_value(other)?),
+            }
+        }
+        Ok(hit)
+    }
+}
+
+commands! { "geo";
+    /// Adds a member at a place, or moves it; answers how many are new.
+    fn geoadd(key: impl ToArg, longitude: f64, latitude: f64, member: impl ToArg) -> u64 as GeoAdd
+        = "GEOADD" [key, longitude, latitude, member], EffectIdempotent, "3.2.0";
+    /// How far two members are apart; nil when one of them is none.
+    fn geodist(key: impl ToArg, one: impl ToArg, other: impl ToArg, unit: GeoUnit) -> Option<f64>
+        = "GEODIST" [key, one, other, unit], ReadOnly, "3.2.0";
+    /// The places of members as Geohash texts, nil for each that is none.
+    fn geohash(key: impl ToArg, members: impl ToArgs) -> Vec<Option<String>> = "GEOHASH" [key, ..members], ReadOnly, "3.2.0";
+    /// The places of members, nil for each that is none.
+    fn geopos(key: impl ToArg, members: impl ToArgs) -> Vec<Option<GeoPoint>> = "GEOPOS" [key, ..members], ReadOnly, "3.2.0";
+    /// The members around a place.
+    ///
+    /// ```
+    /// use redis_rest::cmd::{GeoBy, GeoFrom, GeoUnit, geosearch};
+    /// let near = geosearch::<String>("cities", GeoFrom::Member("Palermo".into()), GeoBy::Radius(200.0, GeoUnit::Kilometers));
+    /// let nearest = near.asc().count(3).with_dist();
+    /// # let _ = nearest;
+    /// ```
+    fn geosearch<R>(key: impl ToArg, from: GeoFrom, by: GeoBy) -> Vec<GeoHit<R>> as GeoSearch = "GEOSEARCH" [key, ..from, ..by], ReadOnly, "6.2.0";
+    /// Makes a sorted set of the members around a place; answers how many.
+    fn geosearchstore(destination: impl ToArg, source: impl ToArg, from: GeoFrom, by: GeoBy) -> u64 as GeoSearchStore
+        = "GEOSEARCHSTORE" [destination, source, ..from, ..by], ByArguments, "6.2.0";
+}
+
+options! { GeoAdd on u64;
+    /// Only adds, never moves (Redis 6.2).
+    fn nx() = "NX" @ 1;
+    /// Only moves, never adds (Redis 6.2).
+    fn xx() = "XX" @ 1;
+    /// Answers how many are new or were moved (Redis 6.2).
+    fn changed() = "CH" @ 1;
+    /// One more member.
+    fn and(longitude: f64, latitude: f64, member: impl ToArg) -> u64 = [longitude, latitude, member];
+}
+
+options! { GeoSearch<R>;
+    /// The nearest first.
+    fn asc() = "ASC" [];
+    /// The farthest first.
+    fn desc() = "DESC" [];
+    /// At most so many.
+    fn count(count: u64) = "COUNT" [count];
+    /// Directly after [`count`](crate::Typed::count): any so many, not the nearest.
+    fn any() = "ANY" [];
+    /// With the place of each.
+    fn with_coord() = "WITHCOORD" [];
+    /// With the distance of each.
+    fn with_dist() = "WITHDIST" [];
+    /// With the place of each as one number.
+    fn with_hash() = "WITHHASH" [];
+}
+
+options! { GeoSearchStore on u64;
+    /// The nearest first.
+    fn asc() = "ASC" [];
+    /// The farthest first.
+    fn desc() = "DESC" [];
+    /// At most so many.
+    fn count(count: u64) = "COUNT" [count];
+    /// Directly after [`count`](crate::Typed::count): any so many, not the nearest.
+    fn any() = "ANY" [];
+    /// The distances are the scores.
+    fn store_dist() = "STOREDIST" [];
+}

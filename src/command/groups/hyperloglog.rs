@@ -1,0 +1,13 @@
+//! HyperLogLog: about how many different elements there were, in 12 kB.
+
+use crate::command::declare::commands;
+use crate::command::{ToArg, ToArgs};
+
+commands! { "hyperloglog";
+    /// Counts elements; true when the estimate changed.
+    fn pfadd(key: impl ToArg, elements: impl ToArgs) -> bool = "PFADD" [key, ..elements], EffectIdempotent, "2.8.9";
+    /// About how many different elements there were in all of `keys`; the standard error is 0.81 %.
+    fn pfcount(keys: impl ToArgs) -> u64 = "PFCOUNT" [..keys], ReadOnly, "2.8.9";
+    /// Adds the counts of `keys` to those of `destination`.
+    fn pfmerge(destination: impl ToArg, keys: impl ToArgs) -> () = "PFMERGE" [destination, ..keys], Idempotent, "2.8.9";
+}

@@ -1,0 +1,119 @@
+//! JSON documents (a module of Redis, and part of most REST servers).
+//!
+//! Values go out as JSON by serde. A path that begins with `$` may match many places: such replies are lists, one for each.
+//! Replies that are JSON texts are read with [`Json`]: `client.json_get::<Json<Vec<User>>>("user:1").path("$")`.
+
+use crate::command::declare::{commands, markers, options};
+use crate::command::{Command, ToArg, ToArgs, Typed};
+use crate::value::Json;
+use serde::Serialize;
+
+markers! {
+    /// The options of `JSON.GET`: [`path`](Typed::path), [`indent`](Typed::indent), [`newline`](Typed::newline),
+    /// [`space`](Typed::space).
+    JsonGet
+    /// The conditions of `JSON.SET`: [`nx`](Typed::nx), [`xx`](Typed::xx).
+    JsonSet
+    /// The option of `JSON.ARRINDEX`: [`between`](Typed::between).
+    JsonArrIndex
+}
+
+/// Several values as JSON.
+struct Jsons<'a, T>(&'a [T]);
+
+impl<T: Serialize> ToArgs for Jsons<'_, T> {
+    fn write_args(&self, command: &mut Command) {
+        self.0.iter().for_each(|value| command.push(Json(value)));
+    }
+}
+
+/// Keys, paths and values as JSON.
+struct Documents<'a, K, P, T>(&'a [(K, P, T)]);
+
+impl<K: ToArg, P: ToArg, T: Serialize> ToArgs for Documents<'_, K, P, T> {
+    fn write_args(&self, command: &mut Command) {
+        for (key, path, value) in self.0 {
+            command.push(key);
+            command.push(path);
+            command.push(Json(value));
+        }
+    }
+}
+
+commands! { "json";
+    /// Appends values to arrays; answers the new lengths.
+    fn json_arrappend<R>(key: impl ToArg, path: impl ToArg, values: &[impl Serialize]) -> R = "JSON.ARRAPPEND" [key, path, ..Jsons(values)], Unsafe, "JSON";
+    /// Where a value is in arrays; -1 where it is not.
+    fn json_arrindex<R>(key: impl ToArg, path: impl ToArg, value: impl Serialize) -> R as JsonArrIndex
+        = "JSON.ARRINDEX" [key, path, Json(value)], ReadOnly, "JSON";
+    /// Inserts values into arrays before `index`; answers the new lengths.
+    fn json_arrinsert<R>(key: impl ToArg, path: impl ToArg, index: i64, values: &[impl Serialize]) -> R
+        = "JSON.ARRINSERT" [key, path, index, ..Jsons(values)], Unsafe, "JSON";
+    /// The lengths of arrays.
+    fn json_arrlen<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.ARRLEN" [key, path], ReadOnly, "JSON";
+    /// Takes the element at `index` out of arrays (-1: the last); answers them.
+    fn json_arrpop<R>(key: impl ToArg, path: impl ToArg, index: i64) -> R = "JSON.ARRPOP" [key, path, index], Unsafe, "JSON";
+    /// Keeps the elements of arrays from `start` to `stop`; answers the new lengths.
+    fn json_arrtrim<R>(key: impl ToArg, path: impl ToArg, start: i64, stop: i64) -> R = "JSON.ARRTRIM" [key, path, start, stop], Unsafe, "JSON";
+    /// Empties arrays and objects and sets numbers to 0; answers how many.
+    fn json_clear(key: impl ToArg, path: impl ToArg) -> u64 = "JSON.CLEAR" [key, path], EffectIdempotent, "JSON";
+    /// How many bytes of memory values take.
+    fn json_debug_memory<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.DEBUG MEMORY" [key, path], ReadOnly, "JSON";
+    /// Deletes values; answers how many.
+    fn json_del(key: impl ToArg, path: impl ToArg) -> u64 = "JSON.DEL" [key, path], ByArguments, "JSON";
+    /// The same as [`json_del`].
+    fn json_forget(key: impl ToArg, path: impl ToArg) -> u64 = "JSON.FORGET" [key, path], ByArguments, "JSON";
+    /// A document, or with [`path`](Typed::path) parts of it, as JSON text; nil when there is none.
+    fn json_get<R>(key: impl ToArg) -> Option<R> as JsonGet = "JSON.GET" [key], ReadOnly, "JSON";
+    /// Merges a value into a document: objects by their names, `null` deletes.
+    fn json_merge(key: impl ToArg, path: impl ToArg, value: impl Serialize) -> () = "JSON.MERGE" [key, path, Json(value)], Idempotent, "JSON";
+    /// A part of several documents as JSON texts, nil for each that is missing.
+    fn json_mget<R>(keys: impl ToArgs, path: impl ToArg) -> Vec<Option<R>> = "JSON.MGET" [..keys, path], ReadOnly, "JSON";
+    /// Sets parts of several documents at once, given as keys, paths and values.
+    fn json_mset(documents: &[(impl ToArg, impl ToArg, impl Serialize)]) -> () = "JSON.MSET" [..Documents(documents)], Idempotent, "JSON";
+    /// Adds to numbers; answers them as JSON text.
+    fn json_numincrby<R>(key: impl ToArg, path: impl ToArg, by: f64) -> R = "JSON.NUMINCRBY" [key, path, by], Unsafe, "JSON";
+    /// Multiplies numbers; answers them as JSON text.
+    fn json_nummultby<R>(key: impl ToArg, path: impl ToArg, by: f64) -> R = "JSON.NUMMULTBY" [key, path, by], Unsafe, "JSON";
+    /// The names in objects.
+    fn json_objkeys<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.OBJKEYS" [key, path], ReadOnly, "JSON";
+    /// How many names objects have.
+    fn json_objlen<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.OBJLEN" [key, path], ReadOnly, "JSON";
+    /// Values as Redis values.
+    fn json_resp<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.RESP" [key, path], ReadOnly, "JSON";
+    /// Sets a part of a document (`$`: all of it).
+    fn json_set(key: impl ToArg, path: impl ToArg, value: impl Serialize) -> () as JsonSet = "JSON.SET" [key, path, Json(value)], EffectIdempotent, "JSON";
+    /// Appends to strings; answers the new lengths.
+    fn json_strappend<R>(key: impl ToArg, path: impl ToArg, text: &str) -> R = "JSON.STRAPPEND" [key, path, Json(text)], Unsafe, "JSON";
+    /// The lengths of strings.
+    fn json_strlen<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.STRLEN" [key, path], ReadOnly, "JSON";
+    /// Turns true to false and false to true; answers what they are then.
+    fn json_toggle<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.TOGGLE" [key, path], Unsafe, "JSON";
+    /// The types of values.
+    fn json_type<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.TYPE" [key, path], ReadOnly, "JSON";
+}
+
+options! { JsonGet<R> on Option<R>;
+    /// A part; of several, the reply is an object with a name for each.
+    fn path(path: impl ToArg) -> Option<R> = [path];
+    /// Indents by this text; before [`path`](Typed::path).
+    fn indent(text: &str) = "INDENT" [text];
+    /// Ends lines with this text; before [`path`](Typed::path).
+    fn newline(text: &str) = "NEWLINE" [text];
+    /// Puts this text after a name; before [`path`](Typed::path).
+    fn space(text: &str) = "SPACE" [text];
+}
+
+options! { JsonSet on ();
+    /// Only if there is nothing; true when it was set.
+    fn nx() -> bool = "NX" [];
+    /// Only if there is something; true when it was set.
+    fn xx() -> bool = "XX" [];
+}
+
+impl<R, X> Typed<R, JsonArrIndex, X> {
+    /// Looks from `start` on and before `stop` (0: to the end).
+    pub fn between(self, start: i64, stop: i64) -> Self {
+        self.with(|command| command.arg(start).arg(stop))
+    }
+}

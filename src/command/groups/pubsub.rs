@@ -1,0 +1,31 @@
+//! Channels. [`Client::subscribe`](crate::Client::subscribe) receives what is published.
+
+use crate::command::declare::{commands, markers, options};
+use crate::command::{ToArg, ToArgs};
+
+markers! {
+    /// The option of `PUBSUB CHANNELS`: [`pattern`](crate::Typed::pattern).
+    PubSubChannels
+}
+
+commands! { "pubsub";
+    /// Sends a message; answers how many receive it now.
+    fn publish(channel: impl ToArg, message: impl ToArg) -> u64 = "PUBLISH" [channel, message], Unsafe, "2.0.0";
+    /// Sends a message to a channel of a shard; answers how many receive it now.
+    fn spublish(channel: impl ToArg, message: impl ToArg) -> u64 = "SPUBLISH" [channel, message], Unsafe, "7.0.0";
+    /// The channels that somebody listens to, those by pattern aside.
+    fn pubsub_channels() -> Vec<String> as PubSubChannels = "PUBSUB CHANNELS" [], ReadOnly, "2.8.0";
+    /// How many listen to each channel, those by pattern aside.
+    fn pubsub_numsub(channels: impl ToArgs) -> Vec<(String, u64)> = "PUBSUB NUMSUB" [..channels], ReadOnly, "2.8.0";
+    /// How many patterns somebody listens to.
+    fn pubsub_numpat() -> u64 = "PUBSUB NUMPAT" [], ReadOnly, "2.8.0";
+    /// The channels of shards that somebody listens to.
+    fn pubsub_shardchannels() -> Vec<String> as PubSubChannels = "PUBSUB SHARDCHANNELS" [], ReadOnly, "7.0.0";
+    /// How many listen to each channel of a shard.
+    fn pubsub_shardnumsub(channels: impl ToArgs) -> Vec<(String, u64)> = "PUBSUB SHARDNUMSUB" [..channels], ReadOnly, "7.0.0";
+}
+
+options! { PubSubChannels on Vec<String>;
+    /// Only those that match this glob pattern.
+    fn pattern(pattern: impl ToArg) -> Vec<String> = [pattern];
+}

@@ -1,0 +1,303 @@
+//! Streams: entries with an id and fields, read by position or by groups of consumers.
+
+use crate::command::declare::{commands, markers, options};
+use crate::command::{ArgWriter, ToArg, ToArgs, Typed};
+use crate::value::{ConvertError, FromValue, Value};
+use std::time::Duration;
+
+mod replies;
+pub use replies::{AutoClaimed, ClaimedIds, ConsumerInfo, GroupInfo, PendingEntry, PendingSummary, StreamEntry, StreamInfo};
+
+markers! {
+    /// The options of `XADD`: [`no_mkstream`](Typed::no_mkstream), [`trim`](Typed::trim), [`references`](Typed::references).
+    XAdd
+    /// The options of `XTRIM`: [`references`](Typed::references).
+    XTrim
+    /// The option of `XRANGE` and `XREVRANGE`: [`count`](Typed::count).
+    XRange
+    /// The option of `XREAD`: [`count`](Typed::count).
+    XRead
+    /// The options of `XREADGROUP`: [`count`](Typed::count), [`no_ack`](Typed::no_ack).
+    XReadGroup
+    /// The options of `XCLAIM`: [`idle`](Typed::idle), [`retry_count`](Typed::retry_count), [`force`](Typed::force),
+    /// [`just_ids`](Typed::just_ids).
+    XClaim
+    /// The options of `XAUTOCLAIM`: [`count`](Typed::count), [`just_ids`](Typed::just_ids).
+    XAutoClaim
+    /// The option of `XPENDING` with a range: [`of_consumer`](Typed::of_consumer), [`idle`](Typed::idle).
+    XPending
+    /// The option of `XGROUP CREATE`: [`mkstream`](Typed::mkstream), [`entries_read`](Typed::entries_read).
+    XGroupCreate
+    /// The option of `XGROUP SETID`: [`entries_read`](Typed::entries_read).
+    XGroupSetId
+    /// The option of `XDELEX` and `XACKDEL`: [`references`](Typed::references).
+    XDelEx
+    /// The option of `XINFO STREAM`: [`full`](Typed::full).
+    XInfoStream
+}
+
+/// How much of a stream is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trim {
+    args: Vec<String>,
+}
+
+impl Trim {
+    /// The last `count` entries.
+    pub fn max_len(count: u64) -> Self {
+        Self { args: vec!["MAXLEN".into(), "=".into(), count.to_string()] }
+    }
+
+    /// Entries from this id on.
+    pub fn min_id(id: impl Into<String>) -> Self {
+        Self { args: vec!["MINID".into(), "=".into(), id.into()] }
+    }
+
+    /// A little more may be kept, where that is cheaper.
+    #[must_use]
+    pub fn roughly(mut self) -> Self {
+        self.args[1] = "~".into();
+        self
+    }
+
+    /// Removes at most so many entries at once; only [`roughly`](Self::roughly).
+    #[must_use]
+    pub fn limit(mut self, count: u64) -> Self {
+        self.args.extend(["LIMIT".into(), count.to_string()]);
+        self
+    }
+}
+
+impl ToArgs for Trim {
+    fn write_args(&self, command: &mut crate::Command) {
+        self.args.write_args(command);
+    }
+}
+
+/// What becomes of what groups of consumers know of entries that are removed (Redis 8.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum References {
+    /// They keep it, which is what happens by itself.
+    Keep,
+    /// It is removed too.
+    Delete,
+    /// Only entries that all groups have acknowledged are removed.
+    Acknowledged,
+}
+
+impl References {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Keep => "KEEPREF",
+            Self::Delete => "DELREF",
+            Self::Acknowledged => "ACKED",
+        }
+    }
+}
+
+impl ToArg for References {
+    fn write_arg(&self, out: &mut ArgWriter<'_>) {
+        out.write(self.name().as_bytes());
+    }
+}
+
+/// What became of an entry that was to be removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Removal {
+    /// There is no such entry.
+    Missing,
+    /// It was removed.
+    Removed,
+    /// It stays, since not all groups have acknowledged it.
+    Kept,
+}
+
+impl FromValue for Removal {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        match i64::from_value(value)? {
+            -1 => Ok(Self::Missing),
+            1 => Ok(Self::Removed),
+            2 => Ok(Self::Kept),
+            _ => Err(ConvertError::new("-1, 1 or 2", "another integer")),
+        }
+    }
+}
+
+/// Keys, and then for each the id after which to read.
+struct Positions<'a>(&'a [(&'a str, &'a str)]);
+
+impl ToArgs for Positions<'_> {
+    fn write_args(&self, command: &mut crate::Command) {
+        self.0.iter().for_each(|(key, _)| command.push(key));
+        self.0.iter().for_each(|(_, id)| command.push(id));
+    }
+}
+
+/// What reading several streams answers: each key with its entries. `None` when there is nothing new.
+pub type StreamReads<R> = Option<Vec<(String, Vec<StreamEntry<R>>)>>;
+
+commands! { "stream";
+    /// Adds an entry with this id (`*`: the next one) and fields, given as pairs; answers its id, nil when there is no stream and
+    /// none is to be made.
+    fn xadd(key: impl ToArg, id: impl ToArg, fields: impl ToArgs) -> Option<String> as XAdd = "XADD" [key, id, ..fields], Unsafe, "5.0.0";
+    /// Removes old entries; answers how many.
+    fn xtrim(key: impl ToArg, keep: Trim) -> u64 as XTrim = "XTRIM" [key, ..keep], EffectIdempotent, "5.0.0";
+    /// Removes entries; answers how many there were.
+    fn xdel(key: impl ToArg, ids: impl ToArgs) -> u64 = "XDEL" [key, ..ids], EffectIdempotent, "5.0.0";
+    /// Removes entries; answers what became of each.
+    fn xdelex(key: impl ToArg, ids: impl ToArgs) -> Vec<Removal> as XDelEx = "XDELEX" [key, "IDS", (count ids)], EffectIdempotent, "8.2.0";
+    /// How many entries there are.
+    fn xlen(key: impl ToArg) -> u64 = "XLEN" [key], ReadOnly, "5.0.0";
+    /// The entries from `start` to `end`, both included (`-` and `+` are the ends, `(` before an id leaves it out).
+    fn xrange<R>(key: impl ToArg, start: impl ToArg, end: impl ToArg) -> Vec<StreamEntry<R>> as XRange
+        = "XRANGE" [key, start, end], ReadOnly, "5.0.0";
+    /// The entries from `end` back to `start`, both included.
+    fn xrevrange<R>(key: impl ToArg, end: impl ToArg, start: impl ToArg) -> Vec<StreamEntry<R>> as XRange
+        = "XREVRANGE" [key, end, start], ReadOnly, "5.0.0";
+    /// What came to streams after an id, given as pairs of key and id.
+    fn xread<R>(after: &[(&str, &str)]) -> StreamReads<R> as XRead = "XREAD" ["STREAMS", ..Positions(after)], ReadOnly, "5.0.0";
+    /// What came to streams for a consumer of a group (`>`), or what it has not acknowledged (after an id).
+    fn xreadgroup<R>(group: impl ToArg, consumer: impl ToArg, after: &[(&str, &str)]) -> StreamReads<R> as XReadGroup
+        = "XREADGROUP" ["GROUP", group, consumer, "STREAMS", ..Positions(after)], Unsafe, "5.0.0";
+    /// Acknowledges entries; answers how many were pending.
+    fn xack(key: impl ToArg, group: impl ToArg, ids: impl ToArgs) -> u64 = "XACK" [key, group, ..ids], EffectIdempotent, "5.0.0";
+    /// Acknowledges entries and removes them; answers what became of each.
+    fn xackdel(key: impl ToArg, group: impl ToArg, ids: impl ToArgs) -> Vec<Removal> as XDelEx
+        = "XACKDEL" [key, group, "IDS", (count ids)], EffectIdempotent, "8.2.0";
+    /// What a group has not acknowledged, in short.
+    fn xpending(key: impl ToArg, group: impl ToArg) -> PendingSummary = "XPENDING" [key, group], ReadOnly, "5.0.0";
+    /// What a group has not acknowledged, from `start` to `end`, at most `count` entries.
+    fn xpending_range(key: impl ToArg, group: impl ToArg, start: impl ToArg, end: impl ToArg, count: u64) -> Vec<PendingEntry> as XPending
+        = "XPENDING" [key, group, start, end, count], ReadOnly, "5.0.0";
+    /// Makes entries that were idle for so long a consumer's own; answers them.
+    fn xclaim<R>(key: impl ToArg, group: impl ToArg, consumer: impl ToArg, idle: Duration, ids: impl ToArgs) -> Vec<StreamEntry<R>> as XClaim
+        = "XCLAIM" [key, group, consumer, whole_millis(idle), ..ids], Unsafe, "5.0.0";
+    /// Makes the entries from `start` on that were idle for so long a consumer's own; answers them, and where to go on.
+    fn xautoclaim<R>(key: impl ToArg, group: impl ToArg, consumer: impl ToArg, idle: Duration, start: impl ToArg) -> AutoClaimed<R> as XAutoClaim
+        = "XAUTOCLAIM" [key, group, consumer, whole_millis(idle), start], Unsafe, "6.2.0";
+    /// Makes a group that begins after an id (`$`: the last, `0`: the beginning).
+    fn xgroup_create(key: impl ToArg, group: impl ToArg, id: impl ToArg) -> () as XGroupCreate
+        = "XGROUP CREATE" [key, group, id], EffectIdempotent, "5.0.0";
+    /// Makes a consumer; true when there was none.
+    fn xgroup_createconsumer(key: impl ToArg, group: impl ToArg, consumer: impl ToArg) -> bool
+        = "XGROUP CREATECONSUMER" [key, group, consumer], EffectIdempotent, "6.2.0";
+    /// Removes a consumer; answers how many entries it had not acknowledged.
+    fn xgroup_delconsumer(key: impl ToArg, group: impl ToArg, consumer: impl ToArg) -> u64
+        = "XGROUP DELCONSUMER" [key, group, consumer], EffectIdempotent, "5.0.0";
+    /// Removes a group; true when there was one.
+    fn xgroup_destroy(key: impl ToArg, group: impl ToArg) -> bool = "XGROUP DESTROY" [key, group], EffectIdempotent, "5.0.0";
+    /// Has a group go on after another id.
+    fn xgroup_setid(key: impl ToArg, group: impl ToArg, id: impl ToArg) -> () as XGroupSetId
+        = "XGROUP SETID" [key, group, id], ByArguments, "5.0.0";
+    /// Sets the id after which the next entry comes.
+    fn xsetid(key: impl ToArg, id: impl ToArg) -> () = "XSETID" [key, id], Idempotent, "5.0.0";
+    /// Facts about a stream.
+    fn xinfo_stream(key: impl ToArg) -> StreamInfo as XInfoStream = "XINFO STREAM" [key], ReadOnly, "5.0.0";
+    /// The groups of a stream.
+    fn xinfo_groups(key: impl ToArg) -> Vec<GroupInfo> = "XINFO GROUPS" [key], ReadOnly, "5.0.0";
+    /// The consumers of a group.
+    fn xinfo_consumers(key: impl ToArg, group: impl ToArg) -> Vec<ConsumerInfo> = "XINFO CONSUMERS" [key, group], ReadOnly, "5.0.0";
+}
+
+/// Milliseconds, rounded up; 0 is allowed here.
+fn whole_millis(duration: Duration) -> u64 {
+    if duration.is_zero() { 0 } else { super::millis(duration) }
+}
+
+options! { XAdd on Option<String>;
+    /// Makes no stream.
+    fn no_mkstream() = "NOMKSTREAM" @ 1;
+}
+
+impl<X> Typed<Option<String>, XAdd, X> {
+    /// Removes old entries at the same time.
+    pub fn trim(self, keep: Trim) -> Self {
+        self.with(|command| keep.args.iter().rev().fold(command, |command, arg| command.insert_args(1, [arg.as_bytes()])))
+    }
+
+    /// What becomes of what groups know of entries that are removed (Redis 8.2).
+    pub fn references(self, references: References) -> Self {
+        self.with(|command| command.insert_args(1, [references.name().as_bytes()]))
+    }
+}
+
+impl<X> Typed<u64, XTrim, X> {
+    /// What becomes of what groups know of entries that are removed (Redis 8.2).
+    pub fn references(self, references: References) -> Self {
+        self.with(|command| command.arg(references))
+    }
+}
+
+impl<X> Typed<Vec<Removal>, XDelEx, X> {
+    /// What becomes of what groups know of these entries.
+    pub fn references(self, references: References) -> Self {
+        self.with(|command| {
+            let before_ids = if command.is("XDELEX") { 1 } else { 2 };
+            command.insert_args(before_ids, [references.name().as_bytes()])
+        })
+    }
+}
+
+options! { XRange<R>;
+    /// At most so many.
+    fn count(count: u64) = "COUNT" [count];
+}
+
+options! { XRead<R> on StreamReads<R>;
+    /// At most so many of each stream.
+    fn count(count: u64) = "COUNT" @ 0;
+}
+
+options! { XReadGroup<R> on StreamReads<R>;
+    /// At most so many of each stream.
+    fn count(count: u64) = "COUNT" @ 3;
+    /// They count as acknowledged.
+    fn no_ack() = "NOACK" @ 3;
+}
+
+options! { XClaim<R>;
+    /// So many times delivered.
+    fn retry_count(count: u64) = "RETRYCOUNT" [count];
+    /// Also entries that nobody has pending.
+    fn force() = "FORCE" [];
+    /// Counts as idle for so long.
+    fn idle(idle: Duration) = "IDLE" [whole_millis(idle)];
+    /// Only their ids, and does not count as delivered.
+    fn just_ids() -> Vec<String> = "JUSTID" [];
+}
+
+options! { XAutoClaim<R>;
+    /// Looks at about so many; Redis's default is 100.
+    fn count(count: u64) = "COUNT" [count];
+    /// Only their ids, and does not count as delivered.
+    fn just_ids() -> ClaimedIds = "JUSTID" [];
+}
+
+impl<X> Typed<Vec<PendingEntry>, XPending, X> {
+    /// Only those of this consumer.
+    pub fn of_consumer(self, consumer: impl ToArg) -> Self {
+        self.with(|command| command.arg(consumer))
+    }
+
+    /// Only those that are idle for so long (Redis 6.2).
+    pub fn idle(self, idle: Duration) -> Self {
+        self.with(|command| command.insert_args(2, [b"IDLE", whole_millis(idle).to_string().as_bytes()]))
+    }
+}
+
+options! { XGroupCreate on ();
+    /// Makes the stream where there is none.
+    fn mkstream() = "MKSTREAM" [];
+    /// How many entries count as read (Redis 7.0).
+    fn entries_read(count: u64) = "ENTRIESREAD" [count];
+}
+
+options! { XGroupSetId on ();
+    /// How many entries count as read (Redis 7.0).
+    fn entries_read(count: u64) = "ENTRIESREAD" [count];
+}
+
+options! { XInfoStream on StreamInfo;
+    /// Everything, with groups, consumers and entries, as Redis answers it (Redis 6.0).
+    fn full() -> Value = "FULL" [];
+}

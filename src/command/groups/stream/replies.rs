@@ -1,0 +1,165 @@
+//! What commands on streams answer.
+
+use crate::value::{ConvertError, FromValue, Value, from_fields};
+use serde::Deserialize;
+use std::time::Duration;
+
+/// An entry of a stream. `R` is what its fields are read as: a map, pairs, or a struct with [`Fields`](crate::Fields).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamEntry<R> {
+    /// Its id.
+    pub id: String,
+    /// Its fields; empty when the entry was deleted meanwhile.
+    pub fields: R,
+}
+
+impl<R: FromValue> FromValue for StreamEntry<R> {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        let (id, fields) = <(String, Value)>::from_value(value)?;
+        let fields = if fields == Value::Nil { Value::Array(Vec::new()) } else { fields };
+        Ok(Self { id, fields: R::from_value(fields)? })
+    }
+}
+
+/// What `XAUTOCLAIM` answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AutoClaimed<R> {
+    /// Where to go on; `0-0` at the end.
+    pub next: String,
+    /// The entries.
+    pub entries: Vec<StreamEntry<R>>,
+    /// Ids that were pending and whose entries are deleted (Redis 7.0).
+    pub deleted: Vec<String>,
+}
+
+/// What `XAUTOCLAIM … JUSTID` answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimedIds {
+    /// Where to go on; `0-0` at the end.
+    pub next: String,
+    /// The ids.
+    pub ids: Vec<String>,
+    /// Ids that were pending and whose entries are deleted (Redis 7.0).
+    pub deleted: Vec<String>,
+}
+
+fn claimed(value: Value) -> Result<(String, Value, Vec<String>), ConvertError> {
+    let mut parts = Vec::<Value>::from_value(value)?.into_iter();
+    let mut part = || parts.next().ok_or(ConvertError::new("an array of 2 or 3", "a shorter array"));
+    let (next, claimed) = (String::from_value(part()?)?, part()?);
+    let deleted = part().map_or(Ok(Vec::new()), Vec::from_value)?;
+    Ok((next, claimed, deleted))
+}
+
+impl<R: FromValue> FromValue for AutoClaimed<R> {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        let (next, entries, deleted) = claimed(value)?;
+        Ok(Self { next, entries: Vec::from_value(entries)?, deleted })
+    }
+}
+
+impl FromValue for ClaimedIds {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        let (next, ids, deleted) = claimed(value)?;
+        Ok(Self { next, ids: Vec::from_value(ids)?, deleted })
+    }
+}
+
+/// What a group has not acknowledged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PendingSummary {
+    /// How many entries.
+    pub count: u64,
+    /// The first id.
+    pub first: Option<String>,
+    /// The last id.
+    pub last: Option<String>,
+    /// How many of them each consumer has.
+    pub consumers: Vec<(String, u64)>,
+}
+
+impl FromValue for PendingSummary {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        let (count, first, last, consumers) = FromValue::from_value(value)?;
+        let consumers: Option<Vec<(String, u64)>> = consumers;
+        Ok(Self { count, first, last, consumers: consumers.unwrap_or_default() })
+    }
+}
+
+/// An entry that was delivered and not acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingEntry {
+    /// Its id.
+    pub id: String,
+    /// Who has it.
+    pub consumer: String,
+    /// For how long.
+    pub idle: Duration,
+    /// How often it was delivered.
+    pub deliveries: u64,
+}
+
+impl FromValue for PendingEntry {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        let (id, consumer, idle, deliveries) = FromValue::from_value(value)?;
+        Ok(Self { id, consumer, idle: Duration::from_millis(idle), deliveries })
+    }
+}
+
+/// Facts about a stream. What a server does not say yet is 0 or nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+#[non_exhaustive]
+pub struct StreamInfo {
+    /// How many entries there are.
+    pub length: u64,
+    /// The last id that was given.
+    pub last_generated_id: String,
+    /// The highest id that was deleted (Redis 7.0).
+    pub max_deleted_entry_id: String,
+    /// How many entries were ever added (Redis 7.0).
+    pub entries_added: u64,
+    /// How many groups there are.
+    pub groups: u64,
+    /// Keys of the tree that holds it.
+    pub radix_tree_keys: u64,
+    /// Nodes of the tree that holds it.
+    pub radix_tree_nodes: u64,
+}
+from_fields!(StreamInfo);
+
+/// A group of consumers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+#[non_exhaustive]
+pub struct GroupInfo {
+    /// Its name.
+    pub name: String,
+    /// How many consumers it has.
+    pub consumers: u64,
+    /// How many entries were delivered and not acknowledged.
+    pub pending: u64,
+    /// The last id that was delivered.
+    pub last_delivered_id: String,
+    /// How many entries it has read (Redis 7.0), where that is known.
+    pub entries_read: Option<u64>,
+    /// How many entries it has not read yet (Redis 7.0), where that is known.
+    pub lag: Option<u64>,
+}
+from_fields!(GroupInfo);
+
+/// A consumer of a group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+#[non_exhaustive]
+pub struct ConsumerInfo {
+    /// Its name.
+    pub name: String,
+    /// How many entries it has not acknowledged.
+    pub pending: u64,
+    /// For how many milliseconds it did not ask.
+    pub idle: u64,
+    /// For how many milliseconds it was not given anything (Redis 7.2).
+    pub inactive: Option<i64>,
+}
+from_fields!(ConsumerInfo);
