@@ -52,6 +52,6 @@ mod tests {
         assert_eq!(ranks(&(0..10)), [0, 9]);
         assert_eq!(ranks(&(-3..)), [-3, -1]);
         assert_eq!(ranks(&(0..0)), [1, 0], "empty");
-        assert_eq!(ranks(&(2..=-1)), [2, -1]);
+        assert_eq!(ranks(&(-4..=-2)), [-4, -2]);
     }
 }

@@ -189,7 +189,7 @@ fn scripting() -> Vec<Case> {
         case(function_stats(), "FUNCTION STATS", ANY),
         case(function_dump(), "FUNCTION DUMP", ANY),
         case(function_restore("not a dump").flush(), "FUNCTION RESTORE not a dump FLUSH", Is("! ERR")),
-        case(function_restore(&LIBRARIES[..]), "FUNCTION RESTORE \\n\\x00]\\x9b\\\\@\\x0f\\x7f\\xa2\\xda", Is("()")).binary(),
+        case(function_restore(LIBRARIES), "FUNCTION RESTORE \\n\\x00]\\x9b\\\\@\\x0f\\x7f\\xa2\\xda", Is("()")).binary(),
         case(function_kill(), "FUNCTION KILL", Is("! NOTBUSY")).admin(),
     ]
 }

@@ -104,7 +104,7 @@ fn generic() -> Vec<Case> {
         case(copy("s", "n").replace(), "COPY s n REPLACE", Is("true")),
         case(dump("s"), "DUMP s", ANY),
         case(restore("new", None, "not a dump").replace().idle(5), "RESTORE new 0 not a dump REPLACE IDLETIME 5", Is("! ERR")),
-        case(restore("new", Some(MINUTE), &DUMPED[..]), "RESTORE new 60000 \\x00\\x05hello\\n\\x00cr\\xdfve4 \\n", Is("()")).binary(),
+        case(restore("new", Some(MINUTE), DUMPED), "RESTORE new 60000 \\x00\\x05hello\\n\\x00cr\\xdfve4 \\n", Is("()")).binary(),
         case(sort::<String>("l").alphabetic().descending().limit(0, 2), "SORT l ALPHA DESC LIMIT 0 2", Is(r#"[Some("c"), Some("b")]"#)),
         case(sort::<String>("s1").by("nosort").get("#").alphabetic().store("new"), "SORT s1 BY nosort GET # ALPHA STORE new", Is("3")),
         case(sort_ro::<String>("l").alphabetic(), "SORT_RO l ALPHA", Is(r#"[Some("a"), Some("b"), Some("b"), Some("c")]"#)),
