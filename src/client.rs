@@ -2,12 +2,17 @@
 
 use crate::backend::rest::RestBackend;
 use crate::backend::{Backend, Reply};
+use crate::clock;
+use crate::command::groups as cmd;
 use crate::command::{CallOptions, Command, ToArg, Typed};
 use crate::config::Config;
 use crate::error::Result;
 use crate::exactly_once;
 use crate::pipeline::{Pipeline, Transaction};
+use crate::scope::Scope;
 use crate::script::as_eval;
+use crate::value::Value;
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +31,8 @@ use tracing::Instrument;
 #[derive(Clone)]
 pub struct Client {
     backend: Arc<dyn Backend>,
+    /// None: commands go out as they are.
+    scope: Option<Arc<Scope>>,
 }
 
 impl Client {
@@ -51,7 +58,9 @@ impl Client {
     }
 
     pub(crate) fn from_config(config: Config) -> Result<Self> {
-        Ok(Self::from_backend(RestBackend::new(config)?))
+        let read_only = config.read_only;
+        let client = Self::from_backend(RestBackend::new(config)?);
+        Ok(if read_only { client.read_only() } else { client })
     }
 
     /// A client in front of any [`Backend`].
@@ -61,12 +70,71 @@ impl Client {
 
     /// A client in front of a [`Backend`] that others hold too.
     pub fn from_shared(backend: Arc<dyn Backend>) -> Self {
-        Self { backend }
+        Self { backend, scope: None }
     }
 
     /// The backend behind this client.
     pub fn backend(&self) -> &Arc<dyn Backend> {
         &self.backend
+    }
+
+    /// A client of the same connections that puts `prefix` before every key that its commands name, and takes it off the keys in
+    /// replies: of several keys, of scripts, and of the patterns of `SCAN`, `KEYS` and `SORT`. Channels have no prefix. Prefixes of a
+    /// client with a prefix are joined.
+    ///
+    /// Commands that reach beyond the prefix (`FLUSHDB`, `DBSIZE`, `RANDOMKEY` …), and those whose keys are not known here, are
+    /// refused before sending ([`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported)). Keys that a script makes up by itself are
+    /// its own business.
+    ///
+    /// ```
+    /// # async fn run(client: redis_rest::Client) -> redis_rest::Result<()> {
+    /// let app = client.with_prefix("app:");
+    /// app.set("name", "Ada").await?;
+    /// assert_eq!(client.get::<String>("app:name").await?, "Ada");
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn with_prefix(&self, prefix: impl AsRef<[u8]>) -> Self {
+        self.scoped(|scope| scope.prefixed(prefix.as_ref()))
+    }
+
+    /// A client of the same connections that only reads: writes are refused before sending
+    /// ([`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported)), and scripts, since they may write.
+    #[must_use]
+    pub fn read_only(&self) -> Self {
+        self.scoped(Scope::read_only)
+    }
+
+    fn scoped(&self, change: impl FnOnce(&Scope) -> Scope) -> Self {
+        let scope = change(self.scope.as_deref().unwrap_or(&Scope::default()));
+        Self { backend: Arc::clone(&self.backend), scope: Some(Arc::new(scope)) }
+    }
+
+    /// The command as it goes out.
+    pub(crate) fn admit<'a>(&self, command: &'a Command) -> Result<Cow<'a, Command>> {
+        match &self.scope {
+            Some(scope) => scope.admit(command),
+            None => Ok(Cow::Borrowed(command)),
+        }
+    }
+
+    /// The reply as the caller sees it.
+    pub(crate) fn seen(&self, command: &Command, reply: Value) -> Value {
+        match &self.scope {
+            Some(scope) => scope.strip(command, reply),
+            None => reply,
+        }
+    }
+
+    /// Asks the server to answer, and reports how long that took: connecting, where there was no connection, and attempts that
+    /// failed included.
+    ///
+    /// # Errors
+    /// What is in the way.
+    pub async fn ping(&self) -> Result<Duration> {
+        let began = clock::now();
+        let _: String = cmd::ping().on(self).await?;
+        Ok(began.elapsed())
     }
 
     /// Any command, with the reply read as `R`.
@@ -133,19 +201,23 @@ impl Client {
 
     /// Executes one command; a script the server does not know is sent again as text.
     pub(crate) async fn execute(&self, command: &Command, options: &CallOptions) -> Reply {
+        command.check()?;
+        let command = &*self.admit(command)?;
+        self.execute_as_it_is(command, options).await.map(|reply| self.seen(command, reply))
+    }
+
+    async fn execute_as_it_is(&self, command: &Command, options: &CallOptions) -> Reply {
         if !options.exactly_once {
             return self.send(command, options).await;
         }
         exactly_once::check_deadline(options)?;
         let once = exactly_once::wrap(std::slice::from_ref(command))?;
         let mut replies = exactly_once::unwrap(self.send(&once, options).await, 1)?;
-        replies.pop().unwrap_or_else(|| Ok(crate::Value::Nil))
+        replies.pop().unwrap_or_else(|| Ok(Value::Nil))
     }
 
     async fn send(&self, command: &Command, options: &CallOptions) -> Reply {
-        let span = tracing::debug_span!("redis", db.system.name = "redis", db.operation.name = command.label());
-        async {
-            command.check()?;
+        traced(command.label(), None, async {
             match self.backend.execute(command, options).await {
                 Err(error) if error.redis_code() == Some("NOSCRIPT") => match as_eval(command) {
                     Some(eval) => self.backend.execute(&eval, options).await,
@@ -154,10 +226,30 @@ impl Client {
                 reply => reply,
             }
             .map_err(|error| error.of_command(command))
-        }
-        .instrument(span)
+        })
         .await
     }
+}
+
+/// Runs a call in a span with the names of OpenTelemetry's conventions for databases. Names of commands, counts, kinds and codes only.
+pub(crate) async fn traced<T>(operation: &str, batch: Option<usize>, call: impl Future<Output = Result<T>>) -> Result<T> {
+    let span = tracing::debug_span!(
+        "redis",
+        otel.kind = "client",
+        db.system.name = "redis",
+        db.operation.name = operation,
+        db.operation.batch.size = batch,
+        db.response.status_code = tracing::field::Empty,
+        error.r#type = tracing::field::Empty,
+    );
+    let result = call.instrument(span.clone()).await;
+    if let Err(error) = &result {
+        span.record("error.type", tracing::field::debug(error.kind()));
+        if let Some(code) = error.redis_code() {
+            span.record("db.response.status_code", code);
+        }
+    }
+    result
 }
 
 impl fmt::Debug for Client {

@@ -46,6 +46,7 @@ pub struct Config {
     pub(crate) max_pipeline_commands: usize,
     pub(crate) allow_insecure_http: bool,
     pub(crate) telemetry: bool,
+    pub(crate) read_only: bool,
     pub(crate) transport: Option<Arc<dyn Transport>>,
 }
 
@@ -64,6 +65,7 @@ impl Default for Config {
             max_pipeline_commands: 1000,
             allow_insecure_http: false,
             telemetry: false,
+            read_only: false,
             transport: None,
         }
     }
@@ -119,6 +121,12 @@ impl Config {
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());
         self
+    }
+
+    /// A token that allows reads only: the client refuses writes before sending, see [`Client::read_only`].
+    pub fn read_only_token(mut self, token: impl Into<String>) -> Self {
+        self.read_only = true;
+        self.token(token)
     }
 
     /// Longest time to make a connection (default 3 s).

@@ -45,6 +45,8 @@ mod exactly_once;
 mod pipeline;
 mod platform;
 mod retry;
+mod scan;
+mod scope;
 mod script;
 #[cfg(feature = "server")]
 pub mod server;
@@ -61,6 +63,7 @@ pub use error::{Error, ErrorKind, Outcome, Result, ServerError};
 pub use pipeline::{Pipeline, Replies, Slot, Transaction};
 pub use platform::{BoxFuture, MaybeSend};
 pub use retry::RetryPolicy;
+pub use scan::{Paged, ScanStream};
 pub use script::{Call as ScriptCall, Script};
 pub use value::{ConvertError, Fields, FromValue, Json, Value};
 

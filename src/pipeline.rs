@@ -1,12 +1,13 @@
 //! [`Pipeline`]: many commands in few requests, each with its own result. [`Transaction`]: the same, atomically.
 
 use crate::backend::Reply;
-use crate::client::Client;
+use crate::client::{Client, traced};
 use crate::command::{CallOptions, Command, Typed};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::exactly_once;
 use crate::script::as_eval;
 use crate::value::{FromValue, Value};
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -93,15 +94,22 @@ impl Batch {
         Slot { batch: self.id, index: self.commands.len() - 1, marker: PhantomData }
     }
 
-    fn check(&self) -> Result<()> {
-        self.commands
-            .iter()
-            .enumerate()
-            .try_for_each(|(index, command)| command.check().map_err(|error| error.with_detail(format!("entry {index}"))))
+    /// Makes the commands what goes out.
+    fn prepare(&mut self) -> Result<()> {
+        for (index, command) in self.commands.iter_mut().enumerate() {
+            let at = |error: Error| error.with_detail(format!("entry {index}"));
+            command.check().map_err(at)?;
+            if let Cow::Owned(admitted) = self.client.admit(command).map_err(at)? {
+                *command = admitted;
+            }
+        }
+        Ok(())
     }
 
     fn replies(self, items: Vec<Reply>) -> Replies {
-        let truthful = |(reply, command): (Reply, &Command)| Some(reply.map_err(|error| error.of_command(command)));
+        let truthful = |(reply, command): (Reply, &Command)| {
+            Some(reply.map(|reply| self.client.seen(command, reply)).map_err(|error| error.of_command(command)))
+        };
         Replies { batch: self.id, items: items.into_iter().zip(&self.commands).map(truthful).collect() }
     }
 }
@@ -194,11 +202,15 @@ impl Pipeline {
     /// # Errors
     /// An `Err` when nothing came back for any command, or one of them cannot be sent at all (then none is). Otherwise
     /// each command has its own result.
-    pub async fn send(self) -> Result<Replies> {
-        self.0.check()?;
+    pub async fn send(mut self) -> Result<Replies> {
+        self.0.prepare()?;
         if self.is_empty() {
             return Ok(self.0.replies(Vec::new()));
         }
+        traced("PIPELINE", Some(self.len()), self.send_prepared()).await
+    }
+
+    async fn send_prepared(self) -> Result<Replies> {
         let Batch { client, commands, options, .. } = &self.0;
         let replies = match options.exactly_once {
             true => exactly_once_each(client, commands, options).await?,
@@ -288,10 +300,14 @@ impl Transaction {
     /// [`ErrorKind::Discarded`] when Redis refused it as a whole: nothing ran. [`ErrorKind::InvalidCommand`] when it is
     /// larger than the request limit: a transaction is never split.
     pub async fn send(mut self) -> Result<Replies> {
-        self.0.check()?;
+        self.0.prepare()?;
         if self.is_empty() {
             return Ok(self.0.replies(Vec::new()));
         }
+        traced("MULTI", Some(self.len()), self.send_prepared()).await
+    }
+
+    async fn send_prepared(mut self) -> Result<Replies> {
         for command in &mut self.0.commands {
             if let Some(eval) = as_eval(command) {
                 *command = eval;

@@ -6,6 +6,7 @@
 mod arg;
 mod declare;
 pub(crate) mod groups;
+pub(crate) mod keys;
 pub(crate) mod refuse;
 pub(crate) mod safety;
 mod typed;
@@ -134,6 +135,18 @@ impl Command {
         for end in &mut self.ends[index + 1..] {
             *end = *end + new - old;
         }
+    }
+
+    /// The same command with `prefix` before the arguments at these indexes.
+    pub(crate) fn with_prefixes(&self, indexes: &[usize], prefix: &[u8]) -> Self {
+        let mut command = Self { buf: Vec::with_capacity(self.buf.len() + indexes.len() * prefix.len()), ends: Vec::new(), ..self.clone() };
+        for (index, part) in self.parts().enumerate() {
+            if index > 0 && indexes.contains(&(index - 1)) {
+                command.buf.extend_from_slice(prefix);
+            }
+            command.push(part);
+        }
+        command
     }
 
     /// True when one of the arguments from `index` on is `option`, in any case.

@@ -54,7 +54,7 @@ const STORING: &[&str] =
     &["BITOP", "GEOSEARCHSTORE", "SDIFFSTORE", "SINTERSTORE", "SUNIONSTORE", "ZDIFFSTORE", "ZINTERSTORE", "ZRANGESTORE", "ZUNIONSTORE"];
 
 /// The replay safety of a command nobody declared, by its name and, where they matter, its arguments.
-pub(super) fn classify(command: &Command) -> ReplaySafety {
+pub(crate) fn classify(command: &Command) -> ReplaySafety {
     let mut upper = [0_u8; 24];
     let name = command.name();
     let Some(slot) = upper.get_mut(..name.len()) else { return ReplaySafety::Unsafe };

@@ -134,6 +134,12 @@ impl<R, K> Typed<R, K, Client> {
     }
 }
 
+impl<R, K> Typed<R, K, Client> {
+    pub(crate) fn into_parts(self) -> (Command, CallOptions, Client) {
+        (self.command, self.options, self.executor)
+    }
+}
+
 impl<R: FromValue + 'static, K: 'static> IntoFuture for Typed<R, K, Client> {
     type Output = Result<R>;
     type IntoFuture = BoxFuture<'static, Result<R>>;

@@ -156,5 +156,5 @@ async fn a_wrong_password_is_told_apart() {
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::Unauthorized, Outcome::NotApplied));
     assert!(!format!("{error} {error:?}").contains("s3cret"));
     let inside = NativeBackend::connect(&url.replace("//", "//:s3cret@")).await.unwrap();
-    assert_eq!(Client::from_backend(inside).ping().await.unwrap(), "PONG");
+    Client::from_backend(inside).ping().await.unwrap();
 }

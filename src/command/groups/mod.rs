@@ -40,6 +40,7 @@ pub fn table() -> impl Iterator<Item = &'static Row> {
         json::ROWS,
         pubsub::ROWS,
         scripting::ROWS,
+        server::PING,
         server::ROWS,
         acl::ROWS,
     ];

@@ -1,7 +1,7 @@
 //! The server and the connection to it.
 
 use crate::command::declare::{commands, markers, options};
-use crate::command::{ToArg, ToArgs};
+use crate::command::{Command, ReplaySafety, Row, ToArg, ToArgs, Typed};
 use crate::value::Value;
 use std::collections::HashMap;
 
@@ -15,8 +15,6 @@ markers! {
 }
 
 commands! { "server";
-    /// Answers `PONG`. [`Client::ping`](crate::Client::ping) measures the round trip.
-    fn ping() -> String = "PING" [], ReadOnly, "1.0.0";
     /// Answers `message`.
     fn echo<R>(message: impl ToArg) -> R = "ECHO" [message], ReadOnly, "1.0.0";
     /// How many keys the database holds.
@@ -74,6 +72,17 @@ commands! { "server";
     /// A picture and the server's version.
     fn lolwut() -> String = "LOLWUT" [], ReadOnly, "5.0.0";
 }
+
+/// Answers `PONG`. [`Client::ping`](crate::Client::ping) measures how long that takes.
+///
+/// `PING`, since Redis 1.0.0.
+pub fn ping() -> Typed<String> {
+    Typed::new(Command::new("PING").with_safety(ReplaySafety::ReadOnly))
+}
+
+/// Not among the others, since the client's method of this name does more.
+pub(crate) const PING: &[Row] =
+    &[Row { group: "server", command: "PING", method: "ping", safety: Some(ReplaySafety::ReadOnly), since: "1.0.0" }];
 
 options! { Info on String;
     /// Only one section, such as `memory`.

@@ -109,7 +109,7 @@ async fn a_read_only_token_only_reads() {
     let reader = Client::new(server.url(), READ_ONLY_TOKEN).unwrap();
     client.set("k", "v").await.unwrap();
     assert_eq!(reader.get::<String>("k").await.unwrap(), "v");
-    assert_eq!(reader.ping().await.unwrap(), "PONG");
+    reader.ping().await.unwrap();
     assert_eq!(reader.run::<String>(cmd("OBJECT ENCODING").arg("k")).await.unwrap(), "embstr");
     let error = reader.set("k", "w").await.unwrap_err();
     assert_eq!(error.server_message(), Some("NOPERM this user has no permissions to run the 'set' command"));

@@ -1,36 +1,21 @@
 use crate::support::redis::Redis;
-use crate::support::rest;
+use crate::support::rest::{self, Counting};
 use redis_rest::backend::memory::MemoryBackend;
-use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpTransport, Transport};
-use redis_rest::server::DEFAULT_TOKEN;
 use redis_rest::session::{IndexLayout, RedisSessionStore, Session, SessionStore};
-use redis_rest::{BoxFuture, Client, Error, Value, cmd};
+use redis_rest::{Client, Value, cmd};
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-struct Counting(HttpTransport, Arc<AtomicUsize>);
-
-impl Transport for Counting {
-    fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse, Error>> {
-        self.1.fetch_add(1, Ordering::Relaxed);
-        self.0.send(request)
-    }
-}
-
 /// How many requests `call` sends.
-async fn requests<T, E: std::fmt::Debug>(sent: &AtomicUsize, call: impl Future<Output = Result<T, E>>) -> usize {
-    let before = sent.load(Ordering::Relaxed);
+async fn requests<T, E: std::fmt::Debug>(sent: &Counting, call: impl Future<Output = Result<T, E>>) -> usize {
+    let before = sent.sent();
     call.await.unwrap();
-    sent.load(Ordering::Relaxed) - before
+    sent.sent() - before
 }
 
 async fn counts(layout: IndexLayout) {
     let server = rest::serve(MemoryBackend::new()).await;
-    let sent = Arc::new(AtomicUsize::new(0));
-    let transport = Counting(HttpTransport::new(Duration::from_secs(3)).unwrap(), Arc::clone(&sent));
-    let client = Client::builder().url(server.url()).token(DEFAULT_TOKEN).transport(transport).build().unwrap();
+    let (client, sent) = rest::counted(&server);
     let store = RedisSessionStore::new(client, Duration::from_secs(3600)).index_layout(layout);
     let new = || Session::new("user", "org");
     let session = new();

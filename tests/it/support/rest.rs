@@ -1,9 +1,12 @@
 //! A REST server in this process, and clients for it.
 
 use redis_rest::backend::Backend;
+use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpTransport, Transport};
 use redis_rest::server::{DEFAULT_TOKEN, RunningServer, Server, ServerConfig};
-use redis_rest::{Client, Config};
+use redis_rest::{BoxFuture, Client, Config, Error};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 pub const READ_ONLY_TOKEN: &str = "read-only-token";
 
@@ -24,4 +27,31 @@ pub fn config(server: &RunningServer) -> Config {
 
 pub fn client(server: &RunningServer) -> Client {
     config(server).build().expect("a loopback address")
+}
+
+/// Counts the requests that go out.
+#[derive(Clone)]
+pub struct Counting(HttpTransport, Arc<AtomicUsize>);
+
+impl Counting {
+    pub fn new() -> Self {
+        Self(HttpTransport::new(Duration::from_secs(3)).unwrap(), Arc::default())
+    }
+
+    pub fn sent(&self) -> usize {
+        self.1.load(Ordering::Relaxed)
+    }
+}
+
+impl Transport for Counting {
+    fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse, Error>> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.send(request)
+    }
+}
+
+/// A client whose requests are counted.
+pub fn counted(server: &RunningServer) -> (Client, Counting) {
+    let counting = Counting::new();
+    (config(server).transport(counting.clone()).build().unwrap(), counting)
 }
