@@ -42,6 +42,7 @@ mod command;
 mod config;
 mod error;
 mod exactly_once;
+mod glob;
 mod pipeline;
 mod platform;
 mod retry;
@@ -51,6 +52,7 @@ mod script;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod session;
+mod subscribe;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod value;
@@ -61,10 +63,11 @@ pub use command::{ArgWriter, CallOptions, Command, Detached, Plain, ReplaySafety
 pub use config::Config;
 pub use error::{Error, ErrorKind, Outcome, Result, ServerError};
 pub use pipeline::{Pipeline, Replies, Slot, Transaction};
-pub use platform::{BoxFuture, MaybeSend};
+pub use platform::{BoxFuture, BoxStream, MaybeSend};
 pub use retry::RetryPolicy;
 pub use scan::{Paged, ScanStream};
 pub use script::{Call as ScriptCall, Script};
+pub use subscribe::{Event, Listen, Message, Subscription};
 pub use value::{ConvertError, Fields, FromValue, Json, Value};
 
 /// Typed commands to put into a pipeline or a transaction, and the markers of their options.

@@ -14,6 +14,13 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 #[cfg(target_family = "wasm")]
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
+/// A boxed stream, `Send` wherever threads exist.
+#[cfg(not(target_family = "wasm"))]
+pub type BoxStream<T> = Pin<Box<dyn futures_core::Stream<Item = T> + Send>>;
+/// A boxed stream, `Send` wherever threads exist.
+#[cfg(target_family = "wasm")]
+pub type BoxStream<T> = Pin<Box<dyn futures_core::Stream<Item = T>>>;
+
 /// `Send + Sync` wherever threads exist, nothing on `wasm32`. Implemented for every type that can.
 #[cfg(not(target_family = "wasm"))]
 pub trait MaybeSend: Send + Sync {}
@@ -24,6 +31,19 @@ impl<T: Send + Sync + ?Sized> MaybeSend for T {}
 pub trait MaybeSend {}
 #[cfg(target_family = "wasm")]
 impl<T: ?Sized> MaybeSend for T {}
+
+/// What comes through a channel, as a stream.
+#[cfg(feature = "native")]
+pub(crate) struct Received<T>(pub(crate) tokio::sync::mpsc::Receiver<T>);
+
+#[cfg(feature = "native")]
+impl<T> futures_core::Stream for Received<T> {
+    type Item = T;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut std::task::Context<'_>) -> std::task::Poll<Option<T>> {
+        self.0.poll_recv(context)
+    }
+}
 
 /// Waits for `duration`.
 pub(crate) async fn sleep(duration: Duration) {

@@ -14,12 +14,16 @@ pub mod native;
 pub use failover::Failover;
 
 use crate::command::{CallOptions, Command};
-use crate::error::Result;
-use crate::platform::{BoxFuture, MaybeSend};
+use crate::error::{Error, ErrorKind, Result};
+use crate::platform::{BoxFuture, BoxStream, MaybeSend};
+use crate::subscribe::{Event, Listen};
 use crate::value::Value;
 
 /// The result of one entry of a pipeline or transaction.
 pub type Reply = Result<Value>;
+
+/// What a subscription hears on one connection.
+pub type EventStream = BoxStream<Result<Event>>;
 
 /// Executes commands. Implement it to put something else behind a [`Client`](crate::Client).
 ///
@@ -47,6 +51,16 @@ pub trait Backend: MaybeSend + 'static {
     fn set_sync_token(&self, token: &str) -> Result<()> {
         let _ = token;
         Ok(())
+    }
+
+    /// Listens to a channel, to a pattern or to all commands. The stream ends when the connection is lost; an error in it ends it
+    /// too. [`Event::Gap`] is not for backends to tell.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where the backend cannot, and why it does not work now.
+    fn listen<'a>(&'a self, what: &'a Listen) -> BoxFuture<'a, Result<EventStream>> {
+        let _ = what;
+        Box::pin(async { Err(Error::new(ErrorKind::Unsupported, "this backend has no subscriptions")) })
     }
 
     /// Executes commands in order, not atomically: exactly one result for each, where one bad entry does not lose the

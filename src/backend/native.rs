@@ -5,12 +5,14 @@
 //! makes a new connection.
 
 mod lines;
+mod listen;
 
-use crate::backend::{Backend, Reply};
+use crate::backend::{Backend, EventStream, Reply};
 use crate::clock::{self, Instant};
 use crate::command::{CallOptions, Command};
 use crate::error::{Error, ErrorKind, Outcome, Result, ServerError};
 use crate::platform::{self, BoxFuture};
+use crate::subscribe::Listen;
 use crate::value::Value;
 use lines::Utf8Lines;
 use redis::aio::MultiplexedConnection;
@@ -68,6 +70,7 @@ const NOT_SHARED: &[&str] = &[
 pub struct NativeBackend(Arc<Shared>);
 
 struct Shared {
+    client: redis::Client,
     address: ConnectionAddr,
     login: RedisConnectionInfo,
     /// Held while connecting, so that many calls at once make one connection.
@@ -113,7 +116,8 @@ impl NativeBackend {
         let client = redis::Client::open(url).map_err(|_| wrong())?;
         let info = client.get_connection_info();
         let login = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
-        Ok(Self(Arc::new(Shared { address: info.addr().clone(), login, link: Mutex::new(None) })))
+        let address = info.addr().clone();
+        Ok(Self(Arc::new(Shared { client, address, login, link: Mutex::new(None) })))
     }
 
     /// The connection, made now if there is none that works. Errors here mean that nothing was sent.
@@ -200,6 +204,10 @@ impl Shared {
 }
 
 impl Backend for NativeBackend {
+    fn listen<'a>(&'a self, what: &'a Listen) -> BoxFuture<'a, Result<EventStream>> {
+        Box::pin(self.open(what))
+    }
+
     fn execute<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
             let packed = pack(command)?;

@@ -1,5 +1,6 @@
 //! One HTTP request: method, token, address, body, commands, status.
 
+use super::events::{self, EventBody};
 use super::guard::{Access, Guard};
 use super::reply::{self, Encoding};
 use super::request::{self, Bad};
@@ -8,15 +9,17 @@ use crate::clock;
 use crate::command::{CallOptions, Command};
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::platform;
+use crate::subscribe::Listen;
 use bytes::{Bytes, BytesMut};
-use http::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Either, Full};
 use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use subtle::ConstantTimeEq as _;
+use tokio::sync::watch;
 
 /// How long a client may take to send a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -30,9 +33,11 @@ pub(super) struct Shared {
     pub(super) token: String,
     pub(super) read_only_token: Option<String>,
     pub(super) max_request_bytes: usize,
+    /// True when the server stops: event streams end then.
+    pub(super) closing: watch::Sender<bool>,
 }
 
-type Answer = Response<Full<Bytes>>;
+type Answer = Response<Either<Full<Bytes>, EventBody>>;
 
 /// What a request asks for, by its address.
 enum Form {
@@ -40,7 +45,7 @@ enum Form {
     Pipeline,
     Transaction,
     Path,
-    /// Event streams, which have their place here once they are served.
+    /// Event streams.
     Stream,
     Unknown,
 }
@@ -70,7 +75,10 @@ pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> R
     } else {
         match (shared.access(&head.headers, head.uri.query()), Form::of(head.uri.path())) {
             (None, _) => Err(failure(StatusCode::UNAUTHORIZED, "WRONGPASS invalid or missing auth token")),
-            (Some(_), Form::Stream) => Err(failure(StatusCode::NOT_FOUND, "ERR event streams are not served here")),
+            (Some(access), Form::Stream) => {
+                discard(body, shared.max_request_bytes);
+                return Ok(shared.stream(head.uri.path(), access).await);
+            }
             (Some(_), Form::Unknown) => Err(failure(StatusCode::NOT_FOUND, "ERR there is nothing at this address")),
             (Some(access), form) => match declared_length(&head.headers) {
                 Some(length) if length > shared.max_request_bytes as u64 => Err(shared.too_large(&length.to_string())),
@@ -161,6 +169,25 @@ impl Shared {
         }
     }
 
+    async fn stream(&self, path: &str, access: Access) -> Answer {
+        let Some(what) = events::wanted(path) else {
+            return failure(StatusCode::BAD_REQUEST, "ERR a channel or a pattern belongs into the path, percent-encoded");
+        };
+        if what == Listen::Monitor && access == Access::ReadOnly {
+            return failure(StatusCode::FORBIDDEN, "NOPERM this user has no permissions to run the 'monitor' command");
+        }
+        match self.backend.listen(&what).await {
+            Ok(stream) => {
+                let mut answer = Response::new(Either::Right(events::body(what, stream, self.closing.subscribe())));
+                let headers = answer.headers_mut();
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+                headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+                answer
+            }
+            Err(error) => error_answer(&error),
+        }
+    }
+
     async fn single(&self, command: &Command, access: Access, encoding: Encoding) -> Answer {
         let reply = match self.guard.check(&*self.backend, command, access).await {
             Ok(()) => self.backend.execute(command, &CallOptions::default()).await,
@@ -241,7 +268,7 @@ fn failure(status: StatusCode, text: &str) -> Answer {
 fn json(status: StatusCode, write: impl FnOnce(&mut Vec<u8>)) -> Answer {
     let mut body = Vec::with_capacity(64);
     write(&mut body);
-    let mut answer = Response::new(Full::new(body.into()));
+    let mut answer = Response::new(Either::Left(Full::new(body.into())));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer

@@ -7,6 +7,7 @@
 //! Limits: it has no TLS, so it listens on loopback unless told otherwise. What is no HTTP at all is answered by the HTTP
 //! library, without a JSON body.
 
+mod events;
 mod guard;
 mod http;
 mod reply;
@@ -166,6 +167,7 @@ impl Server {
             token: config.token,
             read_only_token: config.read_only_token,
             max_request_bytes: config.max_request_bytes,
+            closing: tokio::sync::watch::Sender::new(false),
         };
         Ok(Self { listener, addr, shared: Arc::new(shared) })
     }
@@ -183,6 +185,7 @@ impl Server {
     /// Answers requests until `shutdown` is ready. Then no request is taken any more; those under way get a few seconds.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) {
         let Self { listener, shared, .. } = self;
+        let closing = shared.closing.clone();
         let graceful = GracefulShutdown::new();
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
@@ -209,6 +212,7 @@ impl Server {
             }
         }
         drop(listener);
+        closing.send_replace(true);
         if platform::timeout(DRAIN, graceful.shutdown()).await.is_none() {
             tracing::warn!("requests were still under way when the server stopped");
         }

@@ -24,3 +24,5 @@ mod server;
 mod sessions;
 /// Private Redis servers, REST servers in this process, raw sockets.
 mod support;
+/// What is published, as streams.
+mod subscriptions;

@@ -2,6 +2,7 @@
 
 use super::args::{Fault, WRONG_TYPE};
 use super::ordered::Ordered;
+use super::pubsub::Hub;
 use super::sorted_sets::SortedSet;
 use bytes::Bytes;
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -98,6 +99,8 @@ pub(super) struct Db {
     pub(super) now: i64,
     /// Sources of scripts by their SHA-1 in lower case.
     pub(super) scripts: HashMap<String, Bytes>,
+    /// Who listens to channels.
+    pub(super) hub: Hub,
 }
 
 impl Db {

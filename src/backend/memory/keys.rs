@@ -2,7 +2,7 @@
 
 use super::args::{Argv, Fault, NO_SUCH_KEY, Outcome, SYNTAX, int, is, len};
 use super::db::{Data, Db};
-use super::glob;
+use crate::glob;
 use crate::value::Value;
 
 pub(super) fn del(db: &mut Db, argv: Argv) -> Outcome {

@@ -17,12 +17,12 @@
 mod args;
 mod db;
 mod expiry;
-mod glob;
 mod hashes;
 mod keys;
 mod lists;
 mod lua;
 mod ordered;
+mod pubsub;
 mod random;
 mod scan;
 mod server;
@@ -34,19 +34,23 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use crate::backend::{Backend, Reply};
+use crate::backend::{Backend, EventStream, Reply};
 use crate::clock;
 use crate::command::{CallOptions, Command};
 use crate::error::{Error, ErrorKind, Outcome, Result, ServerError};
 use crate::platform::{BoxFuture, timeout};
+use crate::subscribe::{Event, Listen};
 use args::Fault;
 use db::Db;
+use futures_core::Stream;
 use lua::Worker;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
 
 /// An engine with its data. Clones share both.
 #[derive(Clone)]
@@ -139,6 +143,8 @@ impl MemoryBackend {
         let argv: Vec<&[u8]> = command.parts().collect();
         let spec = table::resolve(&argv).map_err(error)?;
         let mut db = self.lock().await;
+        let now = db.now;
+        db.hub.ran(now, &argv);
         match spec.run {
             table::Run::Here(run) if !spec.needs_lua(&argv) => run(&mut db, &argv).map_err(error),
             _ => match self.shared.worker.run(db, vec![command.clone()]).await?.pop() {
@@ -159,6 +165,10 @@ impl MemoryBackend {
             }
         }
         let mut db = self.lock().await;
+        let now = db.now;
+        for command in commands {
+            db.hub.ran(now, &command.parts().collect::<Vec<_>>());
+        }
         if with_lua {
             return self.shared.worker.run(db, commands.to_vec()).await;
         }
@@ -195,6 +205,17 @@ impl Default for MemoryBackend {
     }
 }
 
+/// What a listener hears.
+struct Events(mpsc::Receiver<Event>);
+
+impl Stream for Events {
+    type Item = Result<Event>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(context).map(|event| event.map(Ok))
+    }
+}
+
 /// Shows no data.
 impl fmt::Debug for MemoryBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -203,6 +224,13 @@ impl fmt::Debug for MemoryBackend {
 }
 
 impl Backend for MemoryBackend {
+    fn listen<'a>(&'a self, what: &'a Listen) -> BoxFuture<'a, Result<EventStream>> {
+        Box::pin(async move {
+            let receiver = self.lock().await.hub.listen(what);
+            Ok(Box::pin(Events(receiver)) as EventStream)
+        })
+    }
+
     fn execute<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> BoxFuture<'a, Reply> {
         Box::pin(within(options, self.run(command)))
     }

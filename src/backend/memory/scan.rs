@@ -2,9 +2,9 @@
 
 use super::args::{Argv, Fault, NOT_INT, Outcome, SYNTAX, is, score, strict_int};
 use super::db::{Db, Hash, Set};
-use super::glob;
 use super::ordered::Ordered;
 use super::sorted_sets::SortedSet;
+use crate::glob;
 use crate::value::Value;
 use bytes::Bytes;
 

@@ -2,7 +2,7 @@
 
 use super::args::{Argv, Fault, Outcome, is, wrong_arity};
 use super::db::Db;
-use super::{expiry, hashes, keys, lists, scan, server, sets, sorted_sets, strings};
+use super::{expiry, hashes, keys, lists, pubsub, scan, server, sets, sorted_sets, strings};
 use crate::value::Value;
 
 /// Where a command runs.
@@ -207,6 +207,8 @@ pub(super) const SPECS: &[Spec] = &[
     Spec { name: "zunionstore", arity: -4, flags: WRITE, keys: [1, 1, 1], run: Run::Here(sorted_sets::zunionstore) },
     Spec { name: "zinterstore", arity: -4, flags: WRITE, keys: [1, 1, 1], run: Run::Here(sorted_sets::zinterstore) },
     Spec { name: "zscan", arity: -3, flags: READ, keys: [1, 1, 1], run: Run::Here(scan::zscan) },
+    Spec { name: "publish", arity: 3, flags: OTHER, keys: [0, 0, 0], run: Run::Here(pubsub::publish) },
+    Spec { name: "pubsub", arity: -2, flags: OTHER, keys: [0, 0, 0], run: Run::Here(pubsub::pubsub) },
     Spec { name: "ping", arity: -1, flags: OTHER, keys: [0, 0, 0], run: Run::Here(server::ping) },
     Spec { name: "echo", arity: 2, flags: OTHER, keys: [0, 0, 0], run: Run::Here(server::echo) },
     Spec { name: "dbsize", arity: 1, flags: READ, keys: [0, 0, 0], run: Run::Here(server::dbsize) },

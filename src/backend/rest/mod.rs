@@ -1,14 +1,17 @@
 //! Redis over HTTP: encode → attempts → decode.
 
 mod hedge;
+mod listen;
 mod requests;
 mod reqwest;
+mod sse;
 mod sync;
 mod transport;
 mod wire;
 
+use requests::KEPT;
 pub use reqwest::HttpTransport;
-pub use transport::{HttpRequest, HttpResponse, Transport};
+pub use transport::{HttpChunks, HttpRequest, HttpResponse, HttpStream, Transport};
 
 use crate::clock::{self, Instant};
 use crate::command::{CallOptions, ReplaySafety};

@@ -1,18 +1,19 @@
 //! The [`Backend`] of [`RestBackend`]: which requests commands become, and which of them go again.
 
 use super::{Outgoing, RestBackend, hedge, wire};
-use crate::backend::{Backend, Reply};
+use crate::backend::{Backend, EventStream, Reply};
 use crate::command::{CallOptions, Command, ReplaySafety, refuse, safety};
 use crate::error::{Error, ErrorKind, Result};
 use crate::platform::{self, BoxFuture};
 use crate::retry::{Attempts, is_refused};
+use crate::subscribe::Listen;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use safety::Touched;
 use std::ops::Range;
 use wire::NotUtf8;
 
 /// What may stand in a path segment or query as it is.
-const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+pub(super) const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 impl Backend for RestBackend {
     fn execute<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> BoxFuture<'a, Reply> {
@@ -26,6 +27,10 @@ impl Backend for RestBackend {
                 Some(_) => Err(Error::new(ErrorKind::InvalidCommand, "only a command that is read-only can be hedged")),
             }
         })
+    }
+
+    fn listen<'a>(&'a self, what: &'a Listen) -> BoxFuture<'a, Result<EventStream>> {
+        Box::pin(self.open(what))
     }
 
     fn sync_token(&self) -> Option<String> {

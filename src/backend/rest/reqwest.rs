@@ -1,10 +1,13 @@
 //! The built-in [`Transport`], and the only file that names `reqwest`.
 
-use super::transport::{HttpRequest, HttpResponse, Transport};
+use super::transport::{HttpRequest, HttpResponse, HttpStream, Transport};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::platform::BoxFuture;
 use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
 use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 /// How long an idle connection is kept. Common proxies close theirs after 60 s; a connection that is closed by both sides
@@ -69,44 +72,88 @@ impl HttpTransport {
         Ok(Self { client })
     }
 
-    async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse> {
+    async fn start(&self, request: HttpRequest) -> Result<::reqwest::Response> {
         let mut outgoing = ::reqwest::Request::new(http::Method::POST, request.url);
         *outgoing.headers_mut() = request.headers;
         *outgoing.body_mut() = Some(request.body.into());
-        let mut response = self.client.execute(outgoing).await.map_err(classify)?;
-        let too_large = || Error::new(ErrorKind::ReplyTooLarge, "the reply is larger than allowed");
-        if response.content_length().is_some_and(|length| length > request.max_reply_bytes as u64) {
-            return Err(too_large().with_status(response.status().as_u16()));
-        }
-        let status = response.status().as_u16();
-        let headers = std::mem::take(response.headers_mut());
-        let first = response.chunk().await.map_err(classify)?.unwrap_or_default();
-        let body = match response.chunk().await.map_err(classify)? {
-            None => first,
-            Some(second) => {
-                let mut all = BytesMut::with_capacity(first.len() + second.len());
-                all.extend_from_slice(&first);
-                let mut next: Option<Bytes> = Some(second);
-                while let Some(chunk) = next {
-                    if all.len() + chunk.len() > request.max_reply_bytes {
-                        return Err(too_large().with_status(status));
-                    }
-                    all.extend_from_slice(&chunk);
-                    next = response.chunk().await.map_err(classify)?;
-                }
-                all.freeze()
-            }
-        };
-        if body.len() > request.max_reply_bytes {
-            return Err(too_large().with_status(status));
-        }
-        Ok(HttpResponse { status, headers, body })
+        self.client.execute(outgoing).await.map_err(classify)
     }
+
+    async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse> {
+        let max_reply_bytes = request.max_reply_bytes;
+        read(self.start(request).await?, max_reply_bytes).await
+    }
+
+    async fn begin(&self, request: HttpRequest) -> Result<HttpStream> {
+        let max_reply_bytes = request.max_reply_bytes;
+        let mut response = self.start(request).await?;
+        if response.status() != http::StatusCode::OK {
+            return Ok(HttpStream { response: read(response, max_reply_bytes).await?, chunks: None });
+        }
+        let headers = std::mem::take(response.headers_mut());
+        let head = HttpResponse { status: 200, headers, body: Bytes::new() };
+        Ok(HttpStream { response: head, chunks: Some(Box::pin(Chunks { next: Some(next_chunk(response)) })) })
+    }
+}
+
+/// The body of a response, a chunk at a time.
+struct Chunks {
+    next: Option<BoxFuture<'static, (Result<Option<Bytes>>, ::reqwest::Response)>>,
+}
+
+fn next_chunk(mut response: ::reqwest::Response) -> BoxFuture<'static, (Result<Option<Bytes>>, ::reqwest::Response)> {
+    Box::pin(async move { (response.chunk().await.map_err(classify), response) })
+}
+
+impl Stream for Chunks {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(next) = &mut self.next else { return Poll::Ready(None) };
+        let (chunk, response) = ready!(next.as_mut().poll(context));
+        self.next = matches!(chunk, Ok(Some(_))).then(|| next_chunk(response));
+        Poll::Ready(chunk.transpose())
+    }
+}
+
+/// Reads a response to its end.
+async fn read(mut response: ::reqwest::Response, max_reply_bytes: usize) -> Result<HttpResponse> {
+    let too_large = || Error::new(ErrorKind::ReplyTooLarge, "the reply is larger than allowed");
+    if response.content_length().is_some_and(|length| length > max_reply_bytes as u64) {
+        return Err(too_large().with_status(response.status().as_u16()));
+    }
+    let status = response.status().as_u16();
+    let headers = std::mem::take(response.headers_mut());
+    let first = response.chunk().await.map_err(classify)?.unwrap_or_default();
+    let body = match response.chunk().await.map_err(classify)? {
+        None => first,
+        Some(second) => {
+            let mut all = BytesMut::with_capacity(first.len() + second.len());
+            all.extend_from_slice(&first);
+            let mut next: Option<Bytes> = Some(second);
+            while let Some(chunk) = next {
+                if all.len() + chunk.len() > max_reply_bytes {
+                    return Err(too_large().with_status(status));
+                }
+                all.extend_from_slice(&chunk);
+                next = response.chunk().await.map_err(classify)?;
+            }
+            all.freeze()
+        }
+    };
+    if body.len() > max_reply_bytes {
+        return Err(too_large().with_status(status));
+    }
+    Ok(HttpResponse { status, headers, body })
 }
 
 impl Transport for HttpTransport {
     fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
         Box::pin(self.exchange(request))
+    }
+
+    fn open(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpStream>> {
+        Box::pin(self.begin(request))
     }
 }
 

@@ -1,7 +1,7 @@
 //! [`Transport`]: moves one HTTP request. Implement it where the built-in client does not run.
 
-use crate::error::Error;
-use crate::platform::{BoxFuture, MaybeSend};
+use crate::error::{Error, ErrorKind};
+use crate::platform::{BoxFuture, BoxStream, MaybeSend};
 use bytes::Bytes;
 use http::HeaderMap;
 use std::fmt;
@@ -52,6 +52,25 @@ impl fmt::Debug for HttpResponse {
     }
 }
 
+/// The parts of a body as they come. Dropping it closes the connection.
+pub type HttpChunks = BoxStream<Result<Bytes, Error>>;
+
+/// A response whose body is still coming.
+#[allow(clippy::exhaustive_structs, reason = "transports make it")]
+pub struct HttpStream {
+    /// Status and headers, and the body where it was read to the end.
+    pub response: HttpResponse,
+    /// The body where it is still coming.
+    pub chunks: Option<HttpChunks>,
+}
+
+/// Shows the status.
+impl fmt::Debug for HttpStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpStream({})", self.response.status)
+    }
+}
+
 /// Moves one HTTP request and reads its response to the end.
 ///
 /// The contract: any status is a response, not an error; redirects are not followed (a token must not travel); an error
@@ -60,4 +79,14 @@ impl fmt::Debug for HttpResponse {
 pub trait Transport: MaybeSend + 'static {
     /// Sends `request`.
     fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse, Error>>;
+
+    /// Sends `request` and answers when the head of the response is there, for event streams. Where the status is not 200 the body
+    /// is read to the end instead.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send). Without an implementation, [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported).
+    fn open(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpStream, Error>> {
+        drop(request);
+        Box::pin(async { Err(Error::new(ErrorKind::Unsupported, "this transport has no event streams")) })
+    }
 }

@@ -1,0 +1,124 @@
+//! Event streams: `/subscribe/{channel}`, `/psubscribe/{pattern}`, `/monitor`.
+
+use crate::backend::EventStream;
+use crate::clock;
+use crate::subscribe::{Event, Listen};
+use bytes::Bytes;
+use futures_core::Stream;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+use percent_encoding::percent_decode_str;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior, interval_at};
+
+/// How often a comment is sent, so that proxies and clients see that the connection lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// What the path of an event stream asks for.
+pub(super) fn wanted(path: &str) -> Option<Listen> {
+    let (form, name) = path.strip_prefix('/')?.split_once('/').unwrap_or((path.strip_prefix('/')?, ""));
+    let name: Bytes = percent_decode_str(name).collect::<Vec<u8>>().into();
+    match form {
+        "subscribe" if !name.is_empty() => Some(Listen::Channel(name)),
+        "psubscribe" if !name.is_empty() => Some(Listen::Pattern(name)),
+        "monitor" if name.is_empty() => Some(Listen::Monitor),
+        _ => None,
+    }
+}
+
+/// Events as they go out. Ends with the backend's stream, or with the server.
+pub(super) struct Events {
+    what: Listen,
+    events: EventStream,
+    keep_alive: Interval,
+    closing: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+pub(super) type EventBody = StreamBody<Events>;
+
+pub(super) fn body(what: Listen, events: EventStream, mut closing: watch::Receiver<bool>) -> EventBody {
+    let mut keep_alive = interval_at(clock::after(KEEP_ALIVE), KEEP_ALIVE);
+    keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let closing = Box::pin(async move {
+        // An error means that the server is gone.
+        let _ = closing.wait_for(|closing| *closing).await;
+    });
+    StreamBody::new(Events { what, events, keep_alive, closing })
+}
+
+impl Stream for Events {
+    type Item = Result<Frame<Bytes>, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.closing.as_mut().poll(context).is_ready() {
+            return Poll::Ready(None);
+        }
+        loop {
+            let frame = |bytes: Vec<u8>| Poll::Ready(Some(Ok(Frame::data(bytes.into()))));
+            match self.events.as_mut().poll_next(context) {
+                Poll::Ready(Some(Ok(event))) => match line(&self.what, &event) {
+                    Some(line) => return frame(line),
+                    None => continue,
+                },
+                Poll::Ready(_) => return Poll::Ready(None),
+                Poll::Pending => {}
+            }
+            return match self.keep_alive.poll_tick(context) {
+                Poll::Ready(_) => frame(b": keep-alive\n\n".to_vec()),
+                Poll::Pending => Poll::Pending,
+            };
+        }
+    }
+}
+
+/// An event as text. A line break in it begins another `data:` line, as the format wants it.
+fn line(what: &Listen, event: &Event) -> Option<Vec<u8>> {
+    let data = match (event, what) {
+        (Event::Subscribed(name), Listen::Channel(_)) => [b"subscribe,", &name[..], b",1"].concat(),
+        (Event::Subscribed(name), Listen::Pattern(_)) => [b"psubscribe,", &name[..], b",1"].concat(),
+        (Event::Subscribed(_), Listen::Monitor) => b"\"OK\"".to_vec(),
+        (Event::Message(message), _) => match &message.pattern {
+            Some(pattern) => [b"pmessage,", &pattern[..], b",", &message.channel, b",", &message.payload].concat(),
+            None => [b"message,", &message.channel[..], b",", &message.payload].concat(),
+        },
+        (Event::Command(line), _) => line.to_vec(),
+        (Event::Gap | Event::KeepAlive, _) => return None,
+    };
+    // The format is UTF-8: other bytes cannot be carried.
+    let text = String::from_utf8_lossy(&data);
+    let mut out = Vec::with_capacity(text.len() + 8);
+    for part in text.replace("\r\n", "\n").split(['\n', '\r']) {
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(part.as_bytes());
+        out.push(b'\n');
+    }
+    out.push(b'\n');
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::subscribe::Message;
+
+    #[test]
+    fn paths_name_what_is_wanted() {
+        assert_eq!(wanted("/subscribe/a%2Cb%2F"), Some(Listen::Channel("a,b/".into())));
+        assert_eq!(wanted("/psubscribe/*"), Some(Listen::Pattern("*".into())));
+        assert_eq!(wanted("/monitor"), Some(Listen::Monitor));
+        assert_eq!(wanted("/subscribe"), None);
+        assert_eq!(wanted("/monitor/x"), None);
+    }
+
+    #[test]
+    fn a_message_of_lines_cannot_make_events_of_its_own() {
+        let what = Listen::Channel("c".into());
+        let message = Event::Message(Message::new(None, "c".into(), "a\n\ndata: message,c,forged\r\n: x".into()));
+        let text = String::from_utf8(line(&what, &message).unwrap()).unwrap();
+        assert_eq!(text, "data: message,c,a\ndata: \ndata: data: message,c,forged\ndata: : x\n\n");
+    }
+}

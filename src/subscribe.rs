@@ -1,0 +1,315 @@
+//! [`Subscription`]: what is published, as a stream that outlives connections.
+
+use crate::backend::{Backend, EventStream};
+use crate::client::Client;
+use crate::error::{Error, ErrorKind, Result};
+use crate::platform::{self, BoxFuture};
+use bytes::Bytes;
+use futures_core::Stream;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// What one connection listens to.
+#[derive(Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Listen {
+    /// A channel.
+    Channel(Bytes),
+    /// All channels that match a glob pattern.
+    Pattern(Bytes),
+    /// All commands that the server runs.
+    Monitor,
+}
+
+/// Shows no name.
+impl fmt::Debug for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Channel(_) => "Channel",
+            Self::Pattern(_) => "Pattern",
+            Self::Monitor => "Monitor",
+        })
+    }
+}
+
+/// A published message.
+#[derive(Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Message {
+    /// The channel.
+    pub channel: Bytes,
+    /// The pattern that it matched, for a subscription by pattern.
+    pub pattern: Option<Bytes>,
+    /// What was published. Over REST it is text: bytes that are not UTF-8 are lost in the server.
+    pub payload: Bytes,
+}
+
+impl Message {
+    pub(crate) fn new(pattern: Option<Bytes>, channel: Bytes, payload: Bytes) -> Self {
+        Self { channel, pattern, payload }
+    }
+
+    /// The payload as text, with U+FFFD for bytes that are none.
+    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.payload)
+    }
+}
+
+/// Shows lengths only: messages may be secret.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Message({} bytes)", self.payload.len())
+    }
+}
+
+/// What a subscription tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The server listens to this name (a channel or a pattern; empty for a monitor) from now on.
+    Subscribed(Bytes),
+    /// A message.
+    Message(Message),
+    /// A command that the server ran, as it tells it: time, database and address, name and arguments.
+    Command(Bytes),
+    /// The connection was lost and is there again. What was published in between is lost: Redis keeps nothing.
+    Gap,
+    /// Only that the connection lives. Backends say it; subscriptions do not pass it on.
+    KeepAlive,
+}
+
+/// How a subscription goes on when a connection is lost. Made by [`Client::subscribe`] and its sisters; a [`Stream`].
+///
+/// It connects when it is first polled, and again whenever the connection is lost, after 50 ms and then longer up to 2 s, with
+/// jitter. [`Event::Gap`] comes after each reconnection. It ends with an error when the server refuses (token, permission), and
+/// when it was never reached in ten attempts. Dropping it closes the connections.
+#[must_use = "a stream does nothing until it is polled"]
+pub struct Subscription {
+    backend: Arc<dyn Backend>,
+    /// What is listened to, until the first poll.
+    wanted: Vec<Listen>,
+    idle: Option<Duration>,
+    /// One for each connection.
+    running: Vec<BoxFuture<'static, ()>>,
+    sender: Option<mpsc::Sender<Result<Event>>>,
+    events: mpsc::Receiver<Result<Event>>,
+}
+
+/// How many events wait for the reader before the connections are no longer read.
+const WAITING: usize = 256;
+
+impl Client {
+    /// What is published on channels, from now on. One connection for each channel.
+    ///
+    /// ```
+    /// # use redis_rest::{Client, Event, backend::memory::MemoryBackend};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> redis_rest::Result<()> {
+    /// # let client = Client::from_backend(MemoryBackend::new());
+    /// let mut news = client.subscribe(["news"]);
+    /// assert!(matches!(news.next().await.unwrap()?, Event::Subscribed(_)));
+    /// assert_eq!(client.publish("news", "hello").await?, 1);
+    /// let Event::Message(message) = news.next().await.unwrap()? else { panic!() };
+    /// assert_eq!(message.text(), "hello");
+    /// # Ok(()) }
+    /// ```
+    pub fn subscribe(&self, channels: impl IntoIterator<Item = impl Into<Bytes>>) -> Subscription {
+        self.listen(channels.into_iter().map(|name| Listen::Channel(name.into())))
+    }
+
+    /// What is published on channels that match glob patterns. One connection for each pattern.
+    pub fn psubscribe(&self, patterns: impl IntoIterator<Item = impl Into<Bytes>>) -> Subscription {
+        self.listen(patterns.into_iter().map(|name| Listen::Pattern(name.into())))
+    }
+
+    /// All commands that the server runs, keys and values included: for debugging.
+    pub fn monitor(&self) -> Subscription {
+        self.listen([Listen::Monitor])
+    }
+
+    fn listen(&self, what: impl IntoIterator<Item = Listen>) -> Subscription {
+        let (sender, events) = mpsc::channel(WAITING);
+        Subscription {
+            backend: Arc::clone(self.backend()),
+            wanted: what.into_iter().collect(),
+            idle: None,
+            running: Vec::new(),
+            sender: Some(sender),
+            events,
+        }
+    }
+}
+
+impl Subscription {
+    /// Takes a connection on which nothing comes for so long for lost. Without it a connection counts as lost when keep-alives
+    /// that came regularly stay out: after three times their interval, at least 5 s.
+    pub fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.idle = Some(limit);
+        self
+    }
+
+    /// The next event; `None` when it has ended.
+    pub async fn next(&mut self) -> Option<Result<Event>> {
+        poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
+    }
+
+    /// The next message, and whether some may have been lost before it; `None` when the subscription has ended.
+    ///
+    /// # Errors
+    /// What ended the subscription.
+    pub async fn next_message(&mut self) -> Option<Result<(Message, bool)>> {
+        let mut gap = false;
+        loop {
+            match self.next().await? {
+                Ok(Event::Message(message)) => return Some(Ok((message, gap))),
+                Ok(Event::Gap) => gap = true,
+                Ok(_) => {}
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+impl Stream for Subscription {
+    type Item = Result<Event>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if let Some(sender) = this.sender.take() {
+            for what in this.wanted.drain(..) {
+                let one = Connection { backend: Arc::clone(&this.backend), what, idle: this.idle, events: sender.clone() };
+                this.running.push(Box::pin(one.run()));
+            }
+        }
+        // What is there comes first; then the connections, which may put more there.
+        for _ in 0..2 {
+            if let Poll::Ready(event) = this.events.poll_recv(context) {
+                if event.as_ref().is_some_and(Result::is_err) {
+                    // An error is the last that is told.
+                    this.running.clear();
+                    this.events.close();
+                }
+                return Poll::Ready(event);
+            }
+            this.running.retain_mut(|connection| connection.as_mut().poll(context).is_pending());
+        }
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Subscription")
+    }
+}
+
+/// One name, over as many connections as it takes.
+struct Connection {
+    backend: Arc<dyn Backend>,
+    what: Listen,
+    idle: Option<Duration>,
+    events: mpsc::Sender<Result<Event>>,
+}
+
+impl Connection {
+    async fn run(self) {
+        let (mut connected, mut failures) = (false, 0);
+        loop {
+            let lost = match self.backend.listen(&self.what).await {
+                Ok(stream) => match self.pass_on(stream, connected).await {
+                    Ok(told) => {
+                        // A server that accepts and hangs up at once is asked less and less often.
+                        failures = if told { 0 } else { failures };
+                        connected |= told;
+                        None
+                    }
+                    Err(Gone) => return,
+                },
+                Err(error) => Some(error),
+            };
+            failures += 1;
+            if let Some(error) = lost
+                && (is_final(&error) || (!connected && failures >= MOST_FAILURES))
+            {
+                // Who is gone does not want to know.
+                let _ = self.events.send(Err(error)).await;
+                return;
+            }
+            platform::sleep(pause(failures)).await;
+        }
+    }
+
+    /// Passes events on until the connection is lost; answers whether there were any.
+    async fn pass_on(&self, mut stream: EventStream, again: bool) -> Result<bool, Gone> {
+        let (mut told, mut alive) = (false, KeepAlives::default());
+        loop {
+            let next = poll_fn(|context| stream.as_mut().poll_next(context));
+            let next = match self.idle.or_else(|| alive.patience()) {
+                Some(limit) => platform::timeout(limit, next).await.flatten(),
+                None => next.await,
+            };
+            let Some(Ok(event)) = next else { return Ok(told) };
+            if event == Event::KeepAlive {
+                alive.note();
+                continue;
+            }
+            if again && !told {
+                self.tell(Event::Gap).await?;
+            }
+            told = true;
+            self.tell(event).await?;
+        }
+    }
+
+    async fn tell(&self, event: Event) -> Result<(), Gone> {
+        self.events.send(Ok(event)).await.map_err(|_| Gone)
+    }
+}
+
+/// The subscription was dropped.
+struct Gone;
+
+/// Attempts to reach a server that was never reached.
+const MOST_FAILURES: u32 = 10;
+
+/// From 50 ms to 2 s, each time about twice as long.
+fn pause(failures: u32) -> Duration {
+    let longest = Duration::from_millis(50).saturating_mul(1 << failures.min(10)).min(Duration::from_secs(2));
+    longest.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+/// The server answered that this cannot be had.
+fn is_final(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Unauthorized | ErrorKind::Unsupported | ErrorKind::Config | ErrorKind::InvalidCommand | ErrorKind::Closed
+    ) || error.status().is_some_and(|status| (400..500).contains(&status) && status != 429 && status != 408)
+        || error.redis_code() == Some("NOPERM")
+}
+
+/// How regularly keep-alives come.
+#[derive(Default)]
+struct KeepAlives {
+    last: Option<crate::clock::Instant>,
+    longest: Option<Duration>,
+}
+
+impl KeepAlives {
+    fn note(&mut self) {
+        let now = crate::clock::now();
+        if let Some(last) = self.last.replace(now) {
+            let interval = now.duration_since(last);
+            self.longest = Some(self.longest.map_or(interval, |longest| longest.max(interval)));
+        }
+    }
+
+    /// How long to wait for the next, once there were two.
+    fn patience(&self) -> Option<Duration> {
+        Some(self.longest?.saturating_mul(3).max(Duration::from_secs(5)))
+    }
+}

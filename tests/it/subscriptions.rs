@@ -1,0 +1,180 @@
+//! Subscriptions on every backend, over lost connections, and at their end.
+
+use crate::support::redis::Redis;
+use crate::support::rest;
+use redis_rest::backend::memory::MemoryBackend;
+use redis_rest::server::{DEFAULT_TOKEN, Server, ServerConfig};
+use redis_rest::{Client, ErrorKind, Event, Subscription};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+const LONG: Duration = Duration::from_secs(20);
+
+async fn next(subscription: &mut Subscription) -> Event {
+    tokio::time::timeout(LONG, subscription.next()).await.expect("something comes").expect("it goes on").unwrap()
+}
+
+async fn message(subscription: &mut Subscription) -> (String, Option<String>, String) {
+    match next(subscription).await {
+        Event::Message(message) => {
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+            (text(&message.channel), message.pattern.as_deref().map(text), message.text().into())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Publishes until nobody receives it.
+async fn nobody_listens(client: &Client, channel: &str) {
+    let gone = async {
+        while client.publish(channel, "anybody?").await.unwrap() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LONG, gone).await.expect("dropping ends it");
+}
+
+async fn what_is_published_arrives(client: Client) {
+    let mut named = client.subscribe(["news,today/ü"]);
+    assert_eq!(next(&mut named).await, Event::Subscribed("news,today/ü".into()));
+    let mut matched = client.psubscribe(["news,*"]);
+    assert_eq!(next(&mut matched).await, Event::Subscribed("news,*".into()));
+    for payload in ["hello", "a,b", "two\nlines", "", "data: x\n\ndata: y", "ü"] {
+        assert_eq!(client.publish("news,today/ü", payload).await.unwrap(), 2);
+        assert_eq!(message(&mut named).await, ("news,today/ü".into(), None, payload.into()));
+        let (channel, pattern, text) = message(&mut matched).await;
+        assert_eq!(pattern.as_deref(), Some("news,*"));
+        // Where the channel ends and the payload begins cannot be known when both hold commas.
+        assert_eq!(format!("{channel},{text}"), format!("news,today/ü,{payload}"));
+    }
+    assert_eq!(client.pubsub_channels().pattern("news*").await.unwrap(), ["news,today/ü"]);
+    assert_eq!(client.pubsub_numsub(["news,today/ü", "none"]).await.unwrap(), [("news,today/ü".into(), 1), ("none".into(), 0)]);
+    assert_eq!(client.pubsub_numpat().await.unwrap(), 1);
+    drop((named, matched));
+    nobody_listens(&client, "news,today/ü").await;
+
+    let mut both = client.subscribe(["a", "b"]);
+    let first = [next(&mut both).await, next(&mut both).await];
+    assert!(first.contains(&Event::Subscribed("a".into())) && first.contains(&Event::Subscribed("b".into())));
+    client.publish("b", "1").await.unwrap();
+    assert_eq!(message(&mut both).await.0, "b");
+
+    let mut monitor = client.monitor();
+    assert_eq!(next(&mut monitor).await, Event::Subscribed("".into()));
+    client.set("watched key", "v").await.unwrap();
+    // The server in between looks commands up.
+    loop {
+        let Event::Command(line) = next(&mut monitor).await else { panic!("no command") };
+        let line = String::from_utf8(line.to_vec()).unwrap().to_lowercase();
+        if line.contains("\"set\" \"watched key\" \"v\"") {
+            break;
+        }
+        assert!(line.contains("\"command\""), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_published_arrives_in_memory() {
+    what_is_published_arrives(Client::from_backend(MemoryBackend::new())).await;
+}
+
+#[tokio::test]
+async fn what_is_published_arrives_over_rest() {
+    let server = rest::serve(MemoryBackend::new()).await;
+    what_is_published_arrives(rest::client(&server)).await;
+}
+
+#[tokio::test]
+async fn what_is_published_arrives_natively() {
+    let Some(redis) = Redis::start() else { return };
+    what_is_published_arrives(Client::from_backend(redis.backend().await)).await;
+}
+
+#[tokio::test]
+async fn what_is_published_arrives_over_rest_from_redis() {
+    let Some(redis) = Redis::start() else { return };
+    let server = rest::serve(redis.backend().await).await;
+    what_is_published_arrives(rest::client(&server)).await;
+}
+
+#[tokio::test]
+async fn a_subscriber_survives_the_servers_restart_and_knows_of_the_gap() {
+    let engine = MemoryBackend::new();
+    let server = rest::serve(engine.clone()).await;
+    let address = server.addr();
+    let client = rest::client(&server);
+    let mut subscription = client.subscribe(["c"]);
+    assert_eq!(next(&mut subscription).await, Event::Subscribed("c".into()));
+    client.publish("c", "before").await.unwrap();
+    assert_eq!(message(&mut subscription).await.2, "before");
+    server.shutdown().await;
+    let direct = Client::from_backend(engine.clone());
+    nobody_listens(&direct, "c").await;
+    let config = ServerConfig::new().listen(address);
+    let _server = Server::bind(Arc::new(engine), config).await.unwrap().spawn();
+    assert_eq!(next(&mut subscription).await, Event::Gap);
+    assert_eq!(next(&mut subscription).await, Event::Subscribed("c".into()));
+    assert_eq!(direct.publish("c", "after").await.unwrap(), 1);
+    assert_eq!(message(&mut subscription).await.2, "after");
+}
+
+#[tokio::test]
+async fn a_reader_that_is_too_slow_is_cut_off_and_knows_of_the_gap() {
+    let client = Client::from_backend(MemoryBackend::new());
+    let mut subscription = client.subscribe(["c"]);
+    assert_eq!(next(&mut subscription).await, Event::Subscribed("c".into()));
+    for number in 0..5000 {
+        client.publish("c", number).await.unwrap();
+    }
+    assert_eq!(client.publish("c", "anybody?").await.unwrap(), 0, "its queue has a bound");
+    let mut messages = 0;
+    while let Event::Message(_) = next(&mut subscription).await {
+        messages += 1;
+    }
+    assert!((1..5000).contains(&messages), "{messages}");
+    assert_eq!(next(&mut subscription).await, Event::Subscribed("c".into()), "the one before was the gap");
+    client.publish("c", "on again").await.unwrap();
+    assert_eq!(message(&mut subscription).await.2, "on again");
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_ends_it_with_an_error() {
+    let server = rest::serve(MemoryBackend::new()).await;
+    let error = |token: &'static str, listen: fn(&Client) -> Subscription| {
+        let client = Client::new(server.url(), token).unwrap();
+        async move {
+            let mut subscription = listen(&client);
+            let error = subscription.next().await.unwrap().unwrap_err();
+            assert!(subscription.next().await.is_none(), "it has ended");
+            error.kind()
+        }
+    };
+    assert_eq!(error("wrong", |client| client.subscribe(["c"])).await, ErrorKind::Unauthorized);
+    assert_eq!(error(rest::READ_ONLY_TOKEN, Client::monitor).await, ErrorKind::Unauthorized);
+    assert_eq!(error(DEFAULT_TOKEN, |client| client.subscribe([".."])).await, ErrorKind::InvalidCommand);
+    let page = wiremock::MockServer::start().await;
+    let mut subscription = Client::new(page.uri(), "t").unwrap().subscribe(["c"]);
+    assert_eq!(subscription.next().await.unwrap().unwrap_err().kind(), ErrorKind::Http);
+}
+
+/// A server that says one thing on each connection, and nothing any more.
+#[tokio::test]
+async fn a_connection_on_which_nothing_comes_is_lost() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let mut held = Vec::new();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: subscribe,c,1\n\n").await.unwrap();
+            held.push(stream);
+        }
+    });
+    let mut subscription = Client::new(url, "t").unwrap().subscribe(["c"]).idle_timeout(Duration::from_millis(50));
+    assert_eq!(next(&mut subscription).await, Event::Subscribed("c".into()));
+    assert_eq!(next(&mut subscription).await, Event::Gap);
+    assert_eq!(next(&mut subscription).await, Event::Subscribed("c".into()));
+    server.abort();
+}
