@@ -19,6 +19,18 @@ const ENV_NAMES: [(&str, &[&str]); 3] = [
 /// The environment name that allows `http://` outside loopback when it is `1` or `true`.
 const ENV_ALLOW_HTTP: &str = "REDIS_REST_ALLOW_HTTP";
 
+/// How replies are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReplyFormat {
+    /// JSON with strings in base64: any bytes survive. Every server knows it, or sends text.
+    Base64,
+    /// RESP2, as Redis itself speaks: any bytes survive, without the third that base64 adds. Of a server that answers in JSON all
+    /// the same, base64 is asked from then on. Transactions come in base64.
+    Resp2,
+    /// JSON with strings as they are: bytes that are not UTF-8 are lost in the server.
+    Text,
+}
+
 /// Settings of a REST client, with their defaults.
 ///
 /// | setting | default |
@@ -27,7 +39,7 @@ const ENV_ALLOW_HTTP: &str = "REDIS_REST_ALLOW_HTTP";
 /// | [`timeout`](Config::timeout) of one attempt | 5 s |
 /// | [`deadline`](Config::deadline) of a call with its retries | 15 s |
 /// | [`retry`](Config::retry) | at most 10 attempts, 50 ms → 2 s, full jitter |
-/// | base64 replies ([`no_base64`](Config::no_base64)) | on |
+/// | [`reply_format`](Config::reply_format) | JSON with strings in base64 |
 /// | [`max_request_bytes`](Config::max_request_bytes) | 10 000 000 |
 /// | [`max_reply_bytes`](Config::max_reply_bytes) | 64 MiB |
 /// | [`max_pipeline_commands`](Config::max_pipeline_commands) of one request | 1000 |
@@ -40,7 +52,7 @@ pub struct Config {
     pub(crate) timeout: Duration,
     pub(crate) deadline: Duration,
     pub(crate) retry: RetryPolicy,
-    pub(crate) base64: bool,
+    pub(crate) reply_format: ReplyFormat,
     pub(crate) max_request_bytes: usize,
     pub(crate) max_reply_bytes: usize,
     pub(crate) max_pipeline_commands: usize,
@@ -59,7 +71,7 @@ impl Default for Config {
             timeout: Duration::from_secs(5),
             deadline: Duration::from_secs(15),
             retry: RetryPolicy::default(),
-            base64: true,
+            reply_format: ReplyFormat::Base64,
             max_request_bytes: 10_000_000,
             max_reply_bytes: 64 << 20,
             max_pipeline_commands: 1000,
@@ -160,8 +172,13 @@ impl Config {
     }
 
     /// Does not ask for base64 replies. Bytes that are not UTF-8 are then lost in the server: only for text.
-    pub fn no_base64(mut self) -> Self {
-        self.base64 = false;
+    pub fn no_base64(self) -> Self {
+        self.reply_format(ReplyFormat::Text)
+    }
+
+    /// How replies are asked for (default: JSON with strings in base64).
+    pub fn reply_format(mut self, format: ReplyFormat) -> Self {
+        self.reply_format = format;
         self
     }
 
@@ -290,7 +307,7 @@ impl fmt::Debug for Config {
             .field("timeout", &self.timeout)
             .field("deadline", &self.deadline)
             .field("retry", &self.retry)
-            .field("base64", &self.base64)
+            .field("reply_format", &self.reply_format)
             .finish_non_exhaustive()
     }
 }

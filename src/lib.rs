@@ -60,7 +60,7 @@ mod value;
 pub use breaker::{BreakerPolicy, BreakerState};
 pub use client::Client;
 pub use command::{ArgWriter, CallOptions, Command, Detached, Plain, ReplaySafety, Row, ToArg, ToArgs, Typed, cmd};
-pub use config::Config;
+pub use config::{Config, ReplyFormat};
 pub use error::{Error, ErrorKind, Outcome, Result, ServerError};
 pub use pipeline::{Pipeline, Replies, Slot, Transaction};
 pub use platform::{BoxFuture, BoxStream, MaybeSend};

@@ -17,6 +17,7 @@ use http_body_util::{BodyExt as _, Either, Full};
 use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::watch;
@@ -35,6 +36,7 @@ pub(super) struct Shared {
     pub(super) max_request_bytes: usize,
     /// True when the server stops: event streams end then.
     pub(super) closing: watch::Sender<bool>,
+    pub(super) answered: AtomicU64,
 }
 
 type Answer = Response<Either<Full<Bytes>, EventBody>>;
@@ -97,11 +99,14 @@ pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> R
         Ok(body) => body,
         Err(answer) => return Ok(*answer),
     };
-    let encoding = match head.headers.get("upstash-encoding") {
-        Some(value) if value.as_bytes().eq_ignore_ascii_case(b"base64") => Encoding::Base64,
-        _ => Encoding::Plain,
+    let says = |name: &str, value: &[u8]| head.headers.get(name).is_some_and(|given| given.as_bytes().eq_ignore_ascii_case(value));
+    let encoding = match (says("upstash-encoding", b"base64"), says("upstash-response-format", b"resp2")) {
+        (true, true) => return Ok(failure(StatusCode::BAD_REQUEST, "ERR Upstash-Encoding and resp2 replies exclude each other")),
+        (true, false) => Encoding::Base64,
+        // Transactions are always answered in JSON.
+        (false, true) if !matches!(form, Form::Transaction) => Encoding::Resp2,
+        (false, _) => Encoding::Plain,
     };
-    // `Upstash-Response-Format: resp2` is not known here: such a server answers JSON, and clients go by the content type.
     let answer = match form {
         Form::Pipeline => match request::commands(&body) {
             Ok(commands) => shared.pipeline(commands, access, encoding).await,
@@ -194,7 +199,19 @@ impl Shared {
             Err(refused) => Err(refused),
         };
         let status = reply.as_ref().err().map_or(StatusCode::OK, status_of);
-        json(status, |out| reply::write_reply(&reply, encoding, out))
+        self.answer(status, encoding, |out| reply::write_reply(&reply, encoding, out))
+    }
+
+    /// An answer of the backend's. It carries a token of read-your-writes: behind this server is one Redis, which has all that was
+    /// answered, so that any token will do.
+    fn answer(&self, status: StatusCode, encoding: Encoding, write: impl FnOnce(&mut Vec<u8>)) -> Answer {
+        let mut answer = json(status, write);
+        let headers = answer.headers_mut();
+        if encoding == Encoding::Resp2 {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        }
+        headers.insert("upstash-sync-token", HeaderValue::from(self.answered.fetch_add(1, Ordering::Relaxed)));
+        answer
     }
 
     /// Refused entries get their error in their place; the others run.
@@ -226,7 +243,7 @@ impl Shared {
                 let worst = replies.iter().filter_map(|reply| reply.as_ref().err()).find(|error| status_of(error) == status);
                 reply::write_error(&worst.map(reply::error_text).unwrap_or_default(), out);
             }),
-            None => json(StatusCode::OK, |out| reply::write_replies(&replies, encoding, out)),
+            None => self.answer(StatusCode::OK, encoding, |out| reply::write_replies(&replies, encoding, out)),
         }
     }
 
@@ -237,7 +254,7 @@ impl Shared {
             }
         }
         match self.backend.transaction(commands, &CallOptions::default()).await {
-            Ok(replies) => json(StatusCode::OK, |out| reply::write_replies(&replies, encoding, out)),
+            Ok(replies) => self.answer(StatusCode::OK, encoding, |out| reply::write_replies(&replies, encoding, out)),
             Err(error) => error_answer(&error),
         }
     }

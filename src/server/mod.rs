@@ -26,6 +26,7 @@ use std::fmt;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -168,6 +169,7 @@ impl Server {
             read_only_token: config.read_only_token,
             max_request_bytes: config.max_request_bytes,
             closing: tokio::sync::watch::Sender::new(false),
+            answered: AtomicU64::new(1),
         };
         Ok(Self { listener, addr, shared: Arc::new(shared) })
     }

@@ -1,4 +1,4 @@
-//! Values to JSON.
+//! Values to JSON, and to RESP2.
 
 use crate::backend::Reply;
 use crate::error::{Error, ErrorKind, Outcome};
@@ -11,10 +11,18 @@ pub(super) enum Encoding {
     Plain,
     /// In base64, at any depth, except the status `OK`.
     Base64,
+    /// Not JSON: RESP2.
+    Resp2,
 }
 
 /// The reply to one command: `{"result": …}` or `{"error": "…"}`.
 pub(super) fn write_reply(reply: &Reply, encoding: Encoding, out: &mut Vec<u8>) {
+    if encoding == Encoding::Resp2 {
+        return match reply {
+            Ok(value) => write_resp2(value, out),
+            Err(error) => write_resp2_error(&error_text(error), out),
+        };
+    }
     match reply {
         Ok(value) => {
             out.extend_from_slice(b"{\"result\":");
@@ -25,9 +33,48 @@ pub(super) fn write_reply(reply: &Reply, encoding: Encoding, out: &mut Vec<u8>) 
     }
 }
 
-/// The replies to many commands.
+/// The replies to many commands; in RESP2 as one array.
 pub(super) fn write_replies(replies: &[Reply], encoding: Encoding, out: &mut Vec<u8>) {
+    if encoding == Encoding::Resp2 {
+        write_length(b'*', replies.len(), out);
+        return replies.iter().for_each(|reply| write_reply(reply, encoding, out));
+    }
     write_list(replies, out, |reply, out| write_reply(reply, encoding, out));
+}
+
+fn write_length(kind: u8, length: usize, out: &mut Vec<u8>) {
+    out.push(kind);
+    out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+pub(super) fn write_resp2_error(text: &str, out: &mut Vec<u8>) {
+    out.push(b'-');
+    // One line, whatever a script answered.
+    out.extend(text.bytes().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }));
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_resp2(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Nil => out.extend_from_slice(b"$-1\r\n"),
+        Value::Int(n) => {
+            out.push(b':');
+            out.extend_from_slice(itoa::Buffer::new().format(*n).as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        Value::Okay => out.extend_from_slice(b"+OK\r\n"),
+        Value::Bytes(bytes) => {
+            write_length(b'$', bytes.len(), out);
+            out.extend_from_slice(bytes);
+            out.extend_from_slice(b"\r\n");
+        }
+        Value::Array(items) => {
+            write_length(b'*', items.len(), out);
+            items.iter().for_each(|item| write_resp2(item, out));
+        }
+        Value::Error(error) => write_resp2_error(error.message(), out),
+    }
 }
 
 pub(super) fn write_error(text: &str, out: &mut Vec<u8>) {
@@ -68,6 +115,7 @@ fn write_value(value: &Value, encoding: Encoding, out: &mut Vec<u8>) {
             base64_simd::STANDARD.encode_append(bytes, out);
             out.push(b'"');
         }
+        // Plain; RESP2 does not come here.
         Value::Bytes(bytes) => write_string(&String::from_utf8_lossy(bytes), out),
         Value::Array(items) => write_list(items, out, |item, out| write_value(item, encoding, out)),
         Value::Error(error) => write_error(error.message(), out),

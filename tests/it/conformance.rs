@@ -34,6 +34,23 @@ macro_rules! rest_over_redis {
 }
 redis_rest::each_backend_case!(rest_over_redis);
 
+/// With replies in RESP2.
+macro_rules! resp2_over_redis {
+    ($($case:ident)*) => {
+        mod resp2_over_redis {
+            use super::*;
+            $(#[tokio::test]
+            async fn $case() {
+                let Some(redis) = Redis::start() else { return };
+                let server = rest::serve(redis.backend().await).await;
+                let client = rest::config(&server).reply_format(redis_rest::ReplyFormat::Resp2).build().unwrap();
+                backend::$case(&client).await;
+            })*
+        }
+    };
+}
+redis_rest::each_backend_case!(resp2_over_redis);
+
 macro_rules! memory {
     ($($case:ident)*) => {
         mod memory {

@@ -14,6 +14,8 @@ mod commands;
 mod conformance;
 /// The examples, run as a newcomer runs them.
 mod examples;
+/// Replies in every format.
+mod formats;
 /// Exactly once, hedged reads, read your writes.
 mod once;
 /// Retries: what goes again, what does not, and what that adds up to.
@@ -22,7 +24,7 @@ mod retries;
 mod server;
 /// The session stores and the manager, over every backend.
 mod sessions;
-/// Private Redis servers, REST servers in this process, raw sockets.
-mod support;
 /// What is published, as streams.
 mod subscriptions;
+/// Private Redis servers, REST servers in this process, raw sockets.
+mod support;

@@ -4,6 +4,7 @@ mod hedge;
 mod listen;
 mod requests;
 mod reqwest;
+mod resp2;
 mod sse;
 mod sync;
 mod transport;
@@ -15,7 +16,7 @@ pub use transport::{HttpChunks, HttpRequest, HttpResponse, HttpStream, Transport
 
 use crate::clock::{self, Instant};
 use crate::command::{CallOptions, ReplaySafety};
-use crate::config::Config;
+use crate::config::{Config, ReplyFormat};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::platform;
 use crate::retry::{Attempts, RetryPolicy, is_refused};
@@ -23,6 +24,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use sync::SyncToken;
 use url::Url;
@@ -32,8 +34,11 @@ use wire::Encoding;
 pub struct RestBackend {
     transport: Arc<dyn Transport>,
     endpoints: Endpoints,
+    /// For replies in JSON.
     headers: HeaderMap,
     encoding: Encoding,
+    /// For replies in RESP2, while the server is believed to know it.
+    resp2: Option<Resp2>,
     sync: SyncToken,
     retry: RetryPolicy,
     connect_timeout: Duration,
@@ -69,10 +74,18 @@ impl fmt::Debug for RestBackend {
     }
 }
 
+struct Resp2 {
+    headers: HeaderMap,
+    /// The server answered in JSON once.
+    ignored: AtomicBool,
+}
+
 /// A request as it goes out in every attempt.
 struct Outgoing {
     url: Url,
     body: Bytes,
+    /// The reply may be RESP2, where that is wanted.
+    resp2: bool,
 }
 
 impl RestBackend {
@@ -90,7 +103,12 @@ impl RestBackend {
         let mut headers = HeaderMap::with_capacity(4);
         headers.insert(AUTHORIZATION, token);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let encoding = if config.base64 { Encoding::Base64 } else { Encoding::Plain };
+        let encoding = if config.reply_format == ReplyFormat::Text { Encoding::Plain } else { Encoding::Base64 };
+        let resp2 = (config.reply_format == ReplyFormat::Resp2).then(|| {
+            let mut headers = headers.clone();
+            headers.insert("upstash-response-format", HeaderValue::from_static("resp2"));
+            Resp2 { headers, ignored: AtomicBool::new(false) }
+        });
         if encoding == Encoding::Base64 {
             headers.insert("upstash-encoding", HeaderValue::from_static("base64"));
         }
@@ -103,6 +121,7 @@ impl RestBackend {
             endpoints,
             headers,
             encoding,
+            resp2,
             sync: SyncToken::default(),
             retry: config.retry,
             connect_timeout: config.connect_timeout,
@@ -129,9 +148,10 @@ impl RestBackend {
         &self,
         outgoing: &Outgoing,
         (number, limit): (u32, Duration),
-        read: impl Fn(&[u8]) -> Result<Result<T>, wire::Unreadable>,
+        read: impl Fn(&Bytes, Encoding) -> Result<Result<T>, wire::Unreadable>,
     ) -> Result<T> {
-        let mut headers = self.headers.clone();
+        let resp2 = self.resp2(outgoing);
+        let mut headers = resp2.map_or(&self.headers, |resp2| &resp2.headers).clone();
         if self.telemetry && number > 1 {
             headers.insert("upstash-telemetry-retry", HeaderValue::from(number - 1));
         }
@@ -141,7 +161,24 @@ impl RestBackend {
             .await
             .ok_or_else(|| Error::new(ErrorKind::Timeout, "no reply within the attempt's timeout"))??;
         self.sync.take(&response.headers, place);
-        interpret(&response, read)
+        let is = |wanted: &[u8]| response.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(wanted));
+        let encoding = match resp2 {
+            None => self.encoding,
+            Some(_) if is(b"application/octet-stream") => Encoding::Resp2,
+            Some(resp2) => {
+                // What proxies say is not the server's word.
+                if response.status == 200 && is(b"application/json") && !resp2.ignored.swap(true, Ordering::Relaxed) {
+                    tracing::info!("the server does not know RESP2 replies: base64 from now on");
+                }
+                Encoding::Checked
+            }
+        };
+        interpret(&response, |body| read(body, encoding))
+    }
+
+    /// How the reply to this request is asked for: in RESP2, or in JSON.
+    fn resp2(&self, outgoing: &Outgoing) -> Option<&Resp2> {
+        self.resp2.as_ref().filter(|resp2| outgoing.resp2 && !resp2.ignored.load(Ordering::Relaxed))
     }
 
     /// Attempts until one succeeds or the policy gives up.
@@ -150,13 +187,19 @@ impl RestBackend {
         outgoing: &Outgoing,
         safety: ReplaySafety,
         options: &CallOptions,
-        read: impl Fn(&[u8]) -> Result<Result<T>, wire::Unreadable>,
+        read: impl Fn(&Bytes, Encoding) -> Result<Result<T>, wire::Unreadable>,
     ) -> Result<T> {
         let mut attempts = self.attempts(self.deadline(options), options);
         let timeout = options.timeout.unwrap_or(self.timeout);
         loop {
             let Some(limit) = attempts.begin(timeout) else { return Err(attempts.finish(attempts.expired(), safety)) };
-            let error = match self.attempt(outgoing, limit, &read).await {
+            let in_resp2 = self.resp2(outgoing).is_some();
+            let result = self.attempt(outgoing, limit, &read).await;
+            if in_resp2 && self.resp2(outgoing).is_none() && safety == ReplaySafety::ReadOnly {
+                // That text may have lost bytes; in base64 it does not.
+                continue;
+            }
+            let error = match result {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };
@@ -174,7 +217,7 @@ impl RestBackend {
 }
 
 /// The body first, then the status: a 200 can hold an error, a 502 a page of HTML.
-fn interpret<T>(response: &HttpResponse, read: impl Fn(&[u8]) -> Result<Result<T>, wire::Unreadable>) -> Result<T> {
+fn interpret<T>(response: &HttpResponse, read: impl Fn(&Bytes) -> Result<Result<T>, wire::Unreadable>) -> Result<T> {
     let status = response.status;
     let success = (200..300).contains(&status);
     let error = match read(&response.body) {

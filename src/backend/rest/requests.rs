@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::platform::{self, BoxFuture};
 use crate::retry::{Attempts, is_refused};
 use crate::subscribe::Listen;
+use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use safety::Touched;
 use std::ops::Range;
@@ -20,7 +21,7 @@ impl Backend for RestBackend {
         Box::pin(async move {
             carried(command)?;
             let outgoing = self.single(command)?;
-            let call = || self.call(&outgoing, command.replay_safety(), options, |body| wire::decode_one(body, self.encoding));
+            let call = || self.call(&outgoing, command.replay_safety(), options, wire::decode_one);
             match options.hedge_after {
                 None => call().await,
                 Some(after) if command.replay_safety() == ReplaySafety::ReadOnly => hedge::race(call, after, || self.retry.spend()).await,
@@ -64,9 +65,9 @@ impl Backend for RestBackend {
             let (Some((_, body)), true) = (chunks.pop(), chunks.is_empty()) else {
                 return Err(too_large(self.max_request_bytes).with_detail("a transaction is never split"));
             };
-            let outgoing = Outgoing { url: self.endpoints.transaction.clone(), body: body.into() };
+            let outgoing = Outgoing { url: self.endpoints.transaction.clone(), body: body.into(), resp2: false };
             let safety = safety::of_all(commands);
-            let read = |body: &[u8]| wire::decode_many(body, commands.len(), self.encoding);
+            let read = |body: &Bytes, encoding| wire::decode_many(body, commands.len(), encoding);
             self.call(&outgoing, safety, options, read).await.map_err(|error| match error.kind() {
                 ErrorKind::Redis => error.with_kind(ErrorKind::Discarded),
                 _ => error,
@@ -80,7 +81,7 @@ impl RestBackend {
     fn single(&self, command: &Command) -> Result<Outgoing> {
         let mut body = Vec::new();
         let outgoing = match wire::encode(command, &mut body) {
-            Ok(()) => Outgoing { url: self.endpoints.command.clone(), body: body.into() },
+            Ok(()) => Outgoing { url: self.endpoints.command.clone(), body: body.into(), resp2: true },
             Err(NotUtf8(place)) => self.path_form(command, place)?,
         };
         if outgoing.body.len() > self.max_request_bytes {
@@ -119,7 +120,7 @@ impl RestBackend {
         let mut url = self.endpoints.command.clone();
         url.set_path(&path);
         url.set_query((!query.is_empty()).then(|| query.join("&")).as_deref());
-        Ok(Outgoing { url, body: raw.to_vec().into() })
+        Ok(Outgoing { url, body: raw.to_vec().into(), resp2: true })
     }
 
     /// The bodies of the requests that carry `commands`, none longer than the limits allow.
@@ -161,15 +162,24 @@ impl RestBackend {
     async fn pipeline_request(&self, entries: &[Command], body: Vec<u8>, mut attempts: Attempts<'_>, options: &CallOptions) -> Vec<Reply> {
         let mut replies: Vec<Option<Reply>> = entries.iter().map(|_| None).collect();
         let mut pending: Vec<usize> = (0..entries.len()).collect();
-        let mut outgoing = Outgoing { url: self.endpoints.pipeline.clone(), body: body.into() };
+        let mut outgoing = Outgoing { url: self.endpoints.pipeline.clone(), body: body.into(), resp2: true };
         while !pending.is_empty() {
+            // How a server frames the reply to one command is not known.
+            outgoing.resp2 = pending.len() > 1;
+            let in_resp2 = self.resp2(&outgoing).is_some();
             let result = match attempts.begin(options.timeout.unwrap_or(self.timeout)) {
                 Some(limit) => {
-                    let read = |body: &[u8]| wire::decode_many(body, pending.len(), self.encoding);
+                    let read = |body: &Bytes, encoding| wire::decode_many(body, pending.len(), encoding);
                     self.attempt(&outgoing, limit, read).await
                 }
                 None => Err(attempts.expired()),
             };
+            if in_resp2
+                && self.resp2(&outgoing).is_none()
+                && pending.iter().all(|&index| entries[index].replay_safety() == ReplaySafety::ReadOnly)
+            {
+                continue;
+            }
             let (again, error) = match result {
                 Ok(fresh) => {
                     for (&index, reply) in pending.iter().zip(fresh) {

@@ -1,5 +1,6 @@
 //! Bytes on the wire and values in memory. Pure: no I/O, no retry.
 
+use super::resp2;
 use crate::backend::Reply;
 use crate::command::Command;
 use crate::error::{Error, Result, ServerError};
@@ -56,8 +57,12 @@ fn encode_string(text: &str, out: &mut Vec<u8>) {
 pub(crate) enum Encoding {
     /// As they are.
     Plain,
+    /// As they are, where U+FFFD would mean that the server lost bytes.
+    Checked,
     /// In base64, except the status `OK`.
     Base64,
+    /// Not JSON at all.
+    Resp2,
 }
 
 /// Why a body is no reply. Holds no part of it.
@@ -66,6 +71,11 @@ pub(crate) enum Encoding {
 pub(crate) struct Unreadable(&'static str, usize, usize);
 
 impl Unreadable {
+    /// At this byte of a reply that is not JSON.
+    pub(super) fn at(what: &'static str, byte: usize) -> Self {
+        Self(what, 1, byte + 1)
+    }
+
     fn of(error: &serde_json::Error) -> Self {
         use serde_json::error::Category;
         let what = match error.classify() {
@@ -79,17 +89,51 @@ impl Unreadable {
 }
 
 /// Reads the reply to one command.
-pub(crate) fn decode_one(body: &[u8], encoding: Encoding) -> Result<Reply, Unreadable> {
+pub(crate) fn decode_one(body: &Bytes, encoding: Encoding) -> Result<Reply, Unreadable> {
+    if encoding == Encoding::Resp2 {
+        let mut replies = resp2::decode(body)?;
+        return match (replies.pop(), replies.is_empty()) {
+            (Some(value), true) => Ok(entry(value)),
+            _ => Err(Unreadable::at("another number of replies than one", 0)),
+        };
+    }
     let mut json = serde_json::Deserializer::from_slice(body);
     let reply = ReplySeed(encoding).deserialize(&mut json).and_then(|reply| json.end().map(|()| reply));
     reply.map_err(|error| Unreadable::of(&error))
 }
 
 /// Reads the replies to a pipeline or transaction: an array of exactly `count`, or one error for the whole.
-pub(crate) fn decode_many(body: &[u8], count: usize, encoding: Encoding) -> Result<Result<Vec<Reply>>, Unreadable> {
+pub(crate) fn decode_many(body: &Bytes, count: usize, encoding: Encoding) -> Result<Result<Vec<Reply>>, Unreadable> {
+    if encoding == Encoding::Resp2 {
+        return many(resp2::decode(body)?, count);
+    }
     let mut json = serde_json::Deserializer::from_slice(body);
     let replies = RepliesSeed { count, encoding }.deserialize(&mut json).and_then(|replies| json.end().map(|()| replies));
     replies.map_err(|error| Unreadable::of(&error))
+}
+
+/// An error as a whole reply is an `Err`.
+fn entry(value: Value) -> Reply {
+    match value {
+        Value::Error(error) => Err(Error::redis(error)),
+        value => Ok(value),
+    }
+}
+
+/// How a server frames the replies to a pipeline is not documented: one after another, or as one array. With two commands or more
+/// these cannot be confused.
+fn many(mut replies: Vec<Value>, count: usize) -> Result<Result<Vec<Reply>>, Unreadable> {
+    if replies.len() == 1 && count > 1 {
+        match replies.pop() {
+            Some(Value::Array(items)) => replies = items,
+            Some(Value::Error(error)) => return Ok(Err(Error::redis(error))),
+            _ => {}
+        }
+    }
+    match replies.len() == count {
+        true => Ok(Ok(replies.into_iter().map(entry).collect())),
+        false => Err(Unreadable::at("another number of replies than commands", 0)),
+    }
 }
 
 /// One `{"result": …}` or `{"error": "…"}`.
@@ -230,7 +274,8 @@ impl<'de> Visitor<'de> for ValueSeed {
             return Ok(Value::Okay);
         }
         match self.0 {
-            Encoding::Plain => Ok(Value::Bytes(Bytes::copy_from_slice(text.as_bytes()))),
+            Encoding::Checked if text.contains('\u{FFFD}') => Err(E::custom("a string that has lost bytes")),
+            Encoding::Plain | Encoding::Checked | Encoding::Resp2 => Ok(Value::Bytes(Bytes::copy_from_slice(text.as_bytes()))),
             Encoding::Base64 => base64_simd::STANDARD
                 .decode_to_vec(text)
                 .map(|bytes| Value::Bytes(bytes.into()))
@@ -279,7 +324,7 @@ mod tests {
     #[test]
     fn values_in_base64() {
         let body = br#"{"result":["OK","T0s=",null,-9223372036854775808,["/w=="],""]}"#;
-        let value = decode_one(body, Encoding::Base64).unwrap().unwrap();
+        let value = decode_one(&Bytes::from_static(body), Encoding::Base64).unwrap().unwrap();
         let wanted = vec![
             Value::Okay,
             Value::bytes("OK"),
@@ -293,11 +338,13 @@ mod tests {
 
     #[test]
     fn errors_win_over_nothing() {
-        let error = decode_one(br#"{"error":"WRONGTYPE Operation against a key"}"#, Encoding::Base64).unwrap().unwrap_err();
+        let error =
+            decode_one(&Bytes::from_static(br#"{"error":"WRONGTYPE Operation against a key"}"#), Encoding::Base64).unwrap().unwrap_err();
         assert_eq!(error.redis_code(), Some("WRONGTYPE"));
-        let mut replies = decode_many(br#"[{"result":"/w=="},{"error":"ERR syntax error"}]"#, 2, Encoding::Base64).unwrap().unwrap();
+        let mut replies =
+            decode_many(&Bytes::from_static(br#"[{"result":"/w=="},{"error":"ERR syntax error"}]"#), 2, Encoding::Base64).unwrap().unwrap();
         assert!(replies.pop().unwrap().is_err());
-        assert!(decode_many(br#"{"error":"EXECABORT"}"#, 2, Encoding::Base64).unwrap().is_err());
+        assert!(decode_many(&Bytes::from_static(br#"{"error":"EXECABORT"}"#), 2, Encoding::Base64).unwrap().is_err());
     }
 
     #[test]
@@ -316,13 +363,13 @@ mod tests {
             r#"{"result":{"s3cret":1}}"#,
             r#"{"error":1}"#,
         ] {
-            let error = decode_one(body.as_bytes(), Encoding::Base64).unwrap_err();
+            let error = decode_one(&Bytes::from_static(body.as_bytes()), Encoding::Base64).unwrap_err();
             assert!(!error.to_string().contains("s3cret"), "{error}");
         }
-        let two = br#"[{"result":1},{"result":2}]"#;
+        let two = &Bytes::from_static(br#"[{"result":1},{"result":2}]"#);
         assert!(decode_many(two, 1, Encoding::Base64).is_err());
         assert!(decode_many(two, 3, Encoding::Base64).is_err());
         let deep = format!("{{\"result\":{}", "[".repeat(100_000));
-        assert!(decode_one(deep.as_bytes(), Encoding::Base64).is_err());
+        assert!(decode_one(&Bytes::from(deep), Encoding::Base64).is_err());
     }
 }
