@@ -21,6 +21,7 @@ if (!binary) {
 
 const TOKEN = "smoke-token";
 const children = [];
+process.on("exit", () => children.forEach((child) => child.exitCode === null && child.kill("SIGKILL")));
 let passed = 0;
 let failed = 0;
 
@@ -50,12 +51,16 @@ async function stop(child) {
 }
 
 async function check(backend, name, run) {
+  let timer;
+  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error("took longer than 20 s")), 20_000)));
   try {
-    await run();
+    await Promise.race([run(), late]);
     passed += 1;
   } catch (error) {
     failed += 1;
     console.error(`FAILED ${backend}: ${name}\n${error.stack}`);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -153,11 +158,106 @@ const cases = {
     await rejects(redis.evalsha("0".repeat(40), [], []), /NOSCRIPT/);
     await rejects(redis.eval("return redis.call('NOSUCH')", [], []), /./);
   },
+  async subscriptions(redis) {
+    const next = (subscriber, type) => new Promise((resolve, reject) => (subscriber.on(type, resolve), subscriber.on("error", reject)));
+    // No comma in the name: this client's own parser cuts there.
+    const named = redis.subscribe(["news/today"]);
+    await next(named, "subscribe");
+    const heard = next(named, "message");
+    deepStrictEqual(await redis.publish("news/today", { text: "hello, all" }), 1);
+    deepStrictEqual((await heard).message, { text: "hello, all" });
+    const matched = redis.psubscribe(["wea*"]);
+    await next(matched, "psubscribe");
+    const sky = next(matched, "pmessage");
+    deepStrictEqual(await redis.publish("weather", { sky: "grey, wet" }), 1);
+    const { pattern, channel, message } = await sky;
+    deepStrictEqual([pattern, channel, message], ["wea*", "weather", { sky: "grey, wet" }]);
+    await Promise.all([named.unsubscribe(), matched.unsubscribe()]);
+  },
+  async monitor(redis, url) {
+    const headers = { authorization: `Bearer ${TOKEN}`, accept: "text/event-stream" };
+    const answer = await fetch(`${url}/monitor`, { method: "POST", headers });
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    const until = async (wanted) => {
+      while (!text.includes(wanted)) text += (await reader.read()).value;
+    };
+    await until('data: "OK"');
+    await redis.set("watched", "v");
+    await until('"watched" "v"');
+    await reader.cancel();
+  },
+  async "read your writes"(redis, url) {
+    let sent;
+    const seen = [];
+    const client = new Redis({ url, token: TOKEN, readYourWrites: true });
+    const original = globalThis.fetch;
+    globalThis.fetch = async (input, init) => {
+      sent = new Headers(init.headers).get("upstash-sync-token");
+      const answer = await original(input, init);
+      seen.push(answer.headers.get("upstash-sync-token"));
+      return answer;
+    };
+    try {
+      await client.set("k", "v");
+      await client.get("k");
+      await client.get("k");
+    } finally {
+      globalThis.fetch = original;
+    }
+    deepStrictEqual(seen.every((token) => token?.length > 0), true);
+    deepStrictEqual(sent, seen[1]);
+  },
+  async "without base64"(_, url) {
+    const plain = new Redis({ url, token: TOKEN, responseEncoding: false });
+    await plain.set("k", "wörld");
+    deepStrictEqual(await plain.get("k"), "wörld");
+    deepStrictEqual(await plain.pipeline().get("k").strlen("k").exec(), ["wörld", 6]);
+  },
+  async "path form and resp2"(redis, url) {
+    const post = (path, body, headers = {}) =>
+      fetch(url + path, { method: "POST", body, headers: { authorization: `Bearer ${TOKEN}`, ...headers } });
+    deepStrictEqual(await (await post("/set/raw?EX=100", Buffer.from([0xff, 0]))).json(), { result: "OK" });
+    const raw = await post("/get/raw", undefined, { "upstash-response-format": "resp2" });
+    deepStrictEqual(Buffer.from(await raw.arrayBuffer()), Buffer.from("$2\r\n\xff\0\r\n", "latin1"));
+    deepStrictEqual(await redis.ttl("raw"), 100);
+  },
   async errors(redis, url) {
     await redis.set("s", "x");
     await rejects(redis.lpush("s", "y"), /WRONGTYPE/);
     await rejects(redis.exec(["NOSUCHCOMMAND"]), /unknown command/);
     await rejects(new Redis({ url, token: "wrong", retry: false }).get("s"), /WRONGPASS|[Uu]nauthorized|invalid/);
+  },
+};
+
+// What the embedded engine does not have.
+const onRedisOnly = {
+  async streams(redis) {
+    deepStrictEqual(await redis.xadd("x", "1-1", { f: "v" }), "1-1");
+    deepStrictEqual(await redis.xrange("x", "-", "+"), { "1-1": { f: "v" } });
+    deepStrictEqual(await redis.xgroup("x", { type: "CREATE", group: "g", id: "0" }), "OK");
+    const read = await redis.xreadgroup("g", "c", ["x"], [">"]);
+    deepStrictEqual(read[0][0], "x");
+    deepStrictEqual(await redis.xack("x", "g", "1-1"), 1);
+    deepStrictEqual(await redis.xlen("x"), 1);
+  },
+  async "geo, bits and estimates"(redis, url) {
+    deepStrictEqual(await redis.geoadd("g", { longitude: 13.361389, latitude: 38.115556, member: "Palermo" }), 1);
+    deepStrictEqual((await redis.geopos("g", "Palermo"))[0].lat.toFixed(3), "38.116");
+    deepStrictEqual(await redis.setbit("b", 7, 1), 0);
+    // Its automatic pipelining does not know that this one is a builder.
+    const plain = new Redis({ url, token: TOKEN, enableAutoPipelining: false });
+    deepStrictEqual(await plain.bitfield("b").get("u8", 0).exec(), [1]);
+    deepStrictEqual(await redis.pfadd("p", "a", "b"), 1);
+    deepStrictEqual(await redis.pfcount("p"), 2);
+  },
+  async "functions and commands unknown here"(redis) {
+    const code = "#!lua name=lib\nredis.register_function('hi', function(keys, args) return args[1] end)";
+    deepStrictEqual(await redis.functions.load({ code, replace: true }), "lib");
+    deepStrictEqual(await redis.functions.call("hi", [], ["there"]), "there");
+    await redis.set("s", "x");
+    deepStrictEqual(await redis.exec(["OBJECT", "ENCODING", "s"]), "embstr");
+    deepStrictEqual(await redis.copy("s", "t"), "COPIED");
   },
 };
 
@@ -176,7 +276,8 @@ async function smoke(backend, args) {
   const serve = await start(binary, ["serve", "--listen", "127.0.0.1:0", "--token", TOKEN, ...args], /^listening on (http:\/\/\S+)$/);
   const url = serve.found[1];
   const redis = new Redis({ url, token: TOKEN, enableTelemetry: true });
-  for (const [name, run] of Object.entries(cases)) {
+  const all = backend === "redis" ? { ...cases, ...onRedisOnly } : cases;
+  for (const [name, run] of Object.entries(all)) {
     await redis.flushall();
     await check(backend, name, () => run(redis, url));
   }
@@ -196,7 +297,6 @@ try {
   await smoke("redis", ["--redis", `redis://127.0.0.1:${port}`]);
   await stop(redis.child);
 } finally {
-  for (const child of children) if (child.exitCode === null) child.kill("SIGKILL");
   if (directory) await rm(directory, { recursive: true, force: true });
 }
 
