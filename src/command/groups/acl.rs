@@ -1,4 +1,11 @@
 //! Users and what they may do.
+//!
+//! ```
+//! use redis_rest::cmd::{acl_setuser, acl_whoami};
+//! let reader = acl_setuser("reader", ["on", ">a-long-password", "~session:*", "+@read"]);
+//! let me = acl_whoami();
+//! # let _ = (reader, me);
+//! ```
 
 use crate::command::declare::{commands, markers, options};
 use crate::command::{ToArg, ToArgs};

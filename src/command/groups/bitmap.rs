@@ -1,4 +1,11 @@
 //! Bits of strings, and integers of any width in them.
+//!
+//! ```
+//! use redis_rest::cmd::{bitcount, setbit};
+//! let seen_today = setbit("seen:2026-01-31", 4711, true);
+//! let how_many = bitcount("seen:2026-01-31");
+//! # let _ = (seen_today, how_many);
+//! ```
 
 use crate::command::declare::{commands, markers, options};
 use crate::command::{ArgWriter, ToArg, ToArgs};

@@ -1,4 +1,19 @@
 //! Keys, whatever they hold, and their times to live.
+//!
+//! ```
+//! # use redis_rest::{Client, backend::memory::MemoryBackend};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> redis_rest::Result<()> {
+//! # let client = Client::from_backend(MemoryBackend::new());
+//! use redis_rest::cmd::Ttl;
+//! use std::time::Duration;
+//! client.set("draft", "text").await?;
+//! assert_eq!(client.ttl("draft").await?, Ttl::Persistent);
+//! assert!(client.expire("draft", Duration::from_secs(60)).await?);
+//! assert!(matches!(client.ttl("draft").await?, Ttl::Expires(_)));
+//! assert_eq!(client.del(["draft", "none"]).await?, 1);
+//! # Ok(()) }
+//! ```
 
 use super::millis;
 use crate::command::declare::{commands, markers, options};

@@ -1,4 +1,11 @@
 //! Places: members of a sorted set with a longitude and a latitude.
+//!
+//! ```
+//! use redis_rest::cmd::{GeoUnit, geoadd, geodist};
+//! let add = geoadd("cities", 13.361389, 38.115556, "Palermo").and(15.087269, 37.502669, "Catania");
+//! let apart = geodist("cities", "Palermo", "Catania", GeoUnit::Kilometers);
+//! # let _ = (add, apart);
+//! ```
 
 use crate::command::declare::{commands, markers, options};
 use crate::command::{ArgWriter, Command, ToArg, ToArgs};

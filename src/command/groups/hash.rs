@@ -1,4 +1,23 @@
 //! Hashes: fields and values under one key, and times to live of fields.
+//!
+//! ```
+//! # use redis_rest::{Client, backend::memory::MemoryBackend};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> redis_rest::Result<()> {
+//! # let client = Client::from_backend(MemoryBackend::new());
+//! use redis_rest::Fields;
+//! #[derive(serde::Deserialize)]
+//! struct User {
+//!     name: String,
+//!     age: u8,
+//! }
+//! client.hset("user:1", [("name", "Ada"), ("age", "36")]).await?;
+//! let Fields(user): Fields<User> = client.hgetall("user:1").await?;
+//! assert_eq!((user.name.as_str(), user.age), ("Ada", 36));
+//! let ages: Vec<Option<u8>> = client.hmget("user:1", ["age", "height"]).await?;
+//! assert_eq!(ages, [Some(36), None]);
+//! # Ok(()) }
+//! ```
 
 use super::generic::{ExpireTime, Ttl};
 use super::millis;

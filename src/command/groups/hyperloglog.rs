@@ -1,4 +1,11 @@
 //! HyperLogLog: about how many different elements there were, in 12 kB.
+//!
+//! ```
+//! use redis_rest::cmd::{pfadd, pfcount};
+//! let seen = pfadd("visitors", ["ada", "grace"]);
+//! let about = pfcount(["visitors", "visitors:yesterday"]);
+//! # let _ = (seen, about);
+//! ```
 
 use crate::command::declare::commands;
 use crate::command::{ToArg, ToArgs};

@@ -2,6 +2,13 @@
 //!
 //! Values go out as JSON by serde. A path that begins with `$` may match many places: such replies are lists, one for each.
 //! Replies that are JSON texts are read with [`Json`]: `client.json_get::<Json<Vec<User>>>("user:1").path("$")`.
+//!
+//! ```
+//! use redis_rest::{Json, cmd::{json_get, json_set}};
+//! let put = json_set("user:1", "$", serde_json::json!({ "name": "Ada", "tags": ["maths"] })).nx();
+//! let tags = json_get::<Json<Vec<String>>>("user:1").path("$.tags[*]");
+//! # let _ = (put, tags);
+//! ```
 
 use crate::command::declare::{commands, markers, options};
 use crate::command::{Command, ToArg, ToArgs, Typed};

@@ -1,4 +1,17 @@
 //! Lists.
+//!
+//! ```
+//! # use redis_rest::{Client, backend::memory::MemoryBackend};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> redis_rest::Result<()> {
+//! # let client = Client::from_backend(MemoryBackend::new());
+//! client.rpush("queue", ["a", "b", "c"]).await?;
+//! let first: Option<String> = client.lpop("queue").await?;
+//! assert_eq!(first.as_deref(), Some("a"));
+//! let rest: Vec<String> = client.lrange("queue", 0, -1).await?;
+//! assert_eq!(rest, ["b", "c"]);
+//! # Ok(()) }
+//! ```
 
 use crate::command::declare::{commands, markers, options};
 use crate::command::{ArgWriter, ToArg, ToArgs, Typed};

@@ -1,4 +1,13 @@
 //! Channels. [`Client::subscribe`](crate::Client::subscribe) receives what is published.
+//!
+//! ```
+//! # use redis_rest::{Client, backend::memory::MemoryBackend};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> redis_rest::Result<()> {
+//! # let client = Client::from_backend(MemoryBackend::new());
+//! assert_eq!(client.publish("news", "hello").await?, 0); // nobody listens
+//! # Ok(()) }
+//! ```
 
 use crate::command::declare::{commands, markers, options};
 use crate::command::{ToArg, ToArgs};

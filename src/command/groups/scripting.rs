@@ -1,4 +1,14 @@
 //! Lua scripts and libraries of functions. [`Script`](crate::Script) is the comfortable way to run a script.
+//!
+//! ```
+//! # use redis_rest::{Client, backend::memory::MemoryBackend};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> redis_rest::Result<()> {
+//! # let client = Client::from_backend(MemoryBackend::new());
+//! let doubled: i64 = client.eval("return redis.call('INCRBY', KEYS[1], ARGV[1]) * 2", ["n"], [4]).await?;
+//! assert_eq!(doubled, 8);
+//! # Ok(()) }
+//! ```
 
 use crate::command::declare::{commands, markers, options};
 use crate::command::{ToArg, ToArgs};

@@ -1,4 +1,17 @@
 //! The server and the connection to it.
+//!
+//! ```
+//! # use redis_rest::{Client, backend::memory::MemoryBackend};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> redis_rest::Result<()> {
+//! # let client = Client::from_backend(MemoryBackend::new());
+//! client.set("k", "v").await?;
+//! assert_eq!(client.dbsize().await?, 1);
+//! client.flushdb().await?;
+//! let round_trip = client.ping().await?;
+//! assert!(round_trip.as_secs() < 5);
+//! # Ok(()) }
+//! ```
 
 use crate::command::declare::{commands, markers, options};
 use crate::command::{Command, ReplaySafety, Row, ToArg, ToArgs, Typed};

@@ -1,4 +1,16 @@
 //! Sets.
+//!
+//! ```
+//! # use redis_rest::{Client, backend::memory::MemoryBackend};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> redis_rest::Result<()> {
+//! # let client = Client::from_backend(MemoryBackend::new());
+//! client.sadd("tags", ["rust", "http"]).await?;
+//! assert!(client.sismember("tags", "rust").await?);
+//! let tags: std::collections::BTreeSet<String> = client.smembers("tags").await?;
+//! assert_eq!(tags.len(), 2);
+//! # Ok(()) }
+//! ```
 
 use crate::command::declare::{commands, markers, options};
 use crate::command::{ToArg, ToArgs, Typed};

@@ -1,4 +1,15 @@
 //! Sorted sets: members with a score each.
+//!
+//! ```
+//! # use redis_rest::{Client, backend::memory::MemoryBackend};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> redis_rest::Result<()> {
+//! # let client = Client::from_backend(MemoryBackend::new());
+//! client.zadd("board", 120.0, "ada").and(90.5, "grace").await?;
+//! let best: Vec<(String, f64)> = client.zrange("board").by_score(100.0..).rev().with_scores().await?;
+//! assert_eq!(best, [("ada".to_owned(), 120.0)]);
+//! # Ok(()) }
+//! ```
 
 use super::range::{members, ranks, scores};
 use crate::command::declare::{commands, markers, options};

@@ -1,4 +1,11 @@
 //! Streams: entries with an id and fields, read by position or by groups of consumers.
+//!
+//! ```
+//! use redis_rest::cmd::{Trim, xadd, xreadgroup};
+//! let add = xadd("orders", "*", [("item", "tea"), ("price", "3")]).trim(Trim::max_len(10_000).roughly());
+//! let next = xreadgroup::<std::collections::HashMap<String, String>>("packers", "anna", &[("orders", ">")]).count(10);
+//! # let _ = (add, next);
+//! ```
 
 use crate::command::declare::{commands, markers, options};
 use crate::command::{ArgWriter, ToArg, ToArgs, Typed};

@@ -1,4 +1,19 @@
 //! Strings and counters.
+//!
+//! ```
+//! # use redis_rest::{Client, backend::memory::MemoryBackend};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> redis_rest::Result<()> {
+//! # let client = Client::from_backend(MemoryBackend::new());
+//! use std::time::Duration;
+//! client.set("name", "Ada").ex(Duration::from_secs(60)).await?;
+//! let first = client.set("name", "Grace").nx().await?; // only if there is none yet
+//! assert!(!first);
+//! let name: Option<String> = client.get("name").await?;
+//! assert_eq!(name.as_deref(), Some("Ada"));
+//! assert_eq!(client.incrby("visits", 2).await?, 2);
+//! # Ok(()) }
+//! ```
 
 use super::millis;
 use crate::command::declare::{commands, markers, options};

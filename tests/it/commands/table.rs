@@ -1,7 +1,8 @@
 //! The table in the documentation, and what is missing in it.
 
 use crate::support::redis::Redis;
-use redis_rest::cmd;
+use redis_rest::backend::memory::MemoryBackend;
+use redis_rest::{Client, cmd};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -49,19 +50,36 @@ fn typed(name: &str) -> bool {
     cmd::table().any(|row| row.command == name)
 }
 
-fn table() -> String {
+/// What the embedded engine knows. Without arguments nothing but flushes runs, and the engine is empty.
+async fn embedded() -> BTreeSet<&'static str> {
+    let client = Client::from_backend(MemoryBackend::new());
+    let mut known = BTreeSet::new();
+    for row in cmd::table() {
+        let unknown = match client.run::<redis_rest::Value>(cmd(row.command)).await {
+            Ok(_) => false,
+            Err(error) => error.server_message().is_none_or(|text| text.contains("unknown command") || text.contains("unknown subcommand")),
+        };
+        if !unknown {
+            known.insert(row.command);
+        }
+    }
+    known
+}
+
+fn table(embedded: &BTreeSet<&str>) -> String {
     let mut text = String::from(
         "# Commands\n\n\
          Each method of `Client` is a function of `redis_rest::cmd` too, for pipelines and transactions. *Sent again* says what happens \
          to it when its reply was lost: `yes` where it reads or has the same effect and reply, `effect` where the second reply may \
-         differ, `no` where it is not sent again, `by arguments` where those decide. This file is made from the declarations:\n\
+         differ, `no` where it is not sent again, `by arguments` where those decide. *Embedded* are the commands that the engine of feature \
+         `memory` has, and `redis-rest serve` without `--redis`. This file is made from the declarations:\n\
          `UPDATE_DOCS=1 cargo test --test it commands::table`.\n",
     );
     let mut group = "";
     for row in cmd::table() {
         if row.group != group {
             group = row.group;
-            write!(text, "\n## {group}\n\n| command | method | since | sent again |\n|---|---|---|---|\n").unwrap();
+            write!(text, "\n## {group}\n\n| command | method | since | sent again | embedded |\n|---|---|---|---|---|\n").unwrap();
         }
         use redis_rest::ReplaySafety::{EffectIdempotent, Idempotent, ReadOnly, Unsafe};
         let safety = match row.safety {
@@ -70,7 +88,8 @@ fn table() -> String {
             Some(Unsafe) => "no",
             None => "by arguments",
         };
-        writeln!(text, "| [`{}`]({}) | `{}` | {} | {safety} |", row.command, row.url(), row.method, row.since).unwrap();
+        let has = if embedded.contains(row.command) { "yes" } else { "" };
+        writeln!(text, "| [`{}`]({}) | `{}` | {} | {safety} | {has} |", row.command, row.url(), row.method, row.since).unwrap();
     }
     text.push_str("\n## Without a typed form\n\n`client.run(cmd(\"NAME\").arg(…))` sends any command.\n\n| commands | why |\n|---|---|\n");
     for (names, reason) in WITHOUT {
@@ -80,14 +99,15 @@ fn table() -> String {
     text
 }
 
-#[test]
-fn the_documentation_has_the_declared_commands() {
+#[tokio::test]
+async fn the_documentation_has_the_declared_commands() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/commands.md");
+    let wanted = table(&embedded().await);
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, table()).unwrap();
+        std::fs::write(&path, &wanted).unwrap();
     }
     let stored = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(stored == table(), "docs/commands.md is not what the declarations say: UPDATE_DOCS=1 writes it");
+    assert!(stored == wanted, "docs/commands.md is not what the declarations say: UPDATE_DOCS=1 writes it");
 }
 
 #[test]
