@@ -1,8 +1,8 @@
 //! The REST protocol as a server in front of any [`Backend`]: for development and tests without an account.
 //!
 //! It speaks `POST /`, `/pipeline` and `/multi-exec` with JSON bodies, and the path form `/COMMAND/arg/…` with a raw body and
-//! query pairs; replies are JSON, base64 where the request asks for it. Raw RESP2 replies, sync tokens and event streams are
-//! not served yet.
+//! query pairs; replies are JSON, base64 where the request asks for it, or RESP2. `/subscribe`, `/psubscribe` and `/monitor`
+//! answer event streams, which end when the server stops. Every reply carries a sync token.
 //!
 //! Limits: it has no TLS, so it listens on loopback unless told otherwise. What is no HTTP at all is answered by the HTTP
 //! library, without a JSON body.
