@@ -43,6 +43,7 @@ pub enum ReplyFormat {
 /// | [`max_request_bytes`](Config::max_request_bytes) | 10 000 000 |
 /// | [`max_reply_bytes`](Config::max_reply_bytes) | 64 MiB |
 /// | [`max_pipeline_commands`](Config::max_pipeline_commands) of one request | 1000 |
+/// | [`auto_batch_in_flight`](Config::auto_batch_in_flight) | 2 requests |
 #[derive(Clone)]
 #[must_use]
 pub struct Config {
@@ -56,6 +57,8 @@ pub struct Config {
     pub(crate) max_request_bytes: usize,
     pub(crate) max_reply_bytes: usize,
     pub(crate) max_pipeline_commands: usize,
+    /// Most requests in flight before commands wait for one to return; none: no automatic batching.
+    pub(crate) auto_batch: Option<usize>,
     pub(crate) allow_insecure_http: bool,
     pub(crate) telemetry: bool,
     pub(crate) read_only: bool,
@@ -75,6 +78,7 @@ impl Default for Config {
             max_request_bytes: 10_000_000,
             max_reply_bytes: 64 << 20,
             max_pipeline_commands: 1000,
+            auto_batch: Some(2),
             allow_insecure_http: false,
             telemetry: false,
             read_only: false,
@@ -198,6 +202,28 @@ impl Config {
     /// Most commands in one pipeline request (default 1000); longer pipelines are split.
     pub fn max_pipeline_commands(mut self, count: usize) -> Self {
         self.max_pipeline_commands = count;
+        self
+    }
+
+    /// Sends every command in a request of its own.
+    ///
+    /// By default a command goes at once when nothing is in flight; others wait until one of
+    /// [so many](Self::auto_batch_in_flight) requests returns, and then go together as one `/pipeline`: at most
+    /// [`max_pipeline_commands`](Self::max_pipeline_commands) and about 1 MiB. Each has its own result, and its own error. Those that
+    /// must not be sent twice travel apart from those that may. Commands over 64 KiB, calls with options of their own
+    /// (`.timeout(…)`, `.exactly_once()` …), pipelines and transactions go by themselves.
+    ///
+    /// A caller that awaits one call before the next sees them run in that order. Calls that are under way at the same time have no
+    /// order, with batching as without.
+    pub fn no_auto_batch(mut self) -> Self {
+        self.auto_batch = None;
+        self
+    }
+
+    /// How many requests may be in flight before further commands wait and are batched. More shorten the wait on a slow network, fewer
+    /// make larger batches.
+    pub fn auto_batch_in_flight(mut self, requests: usize) -> Self {
+        self.auto_batch = Some(requests.max(1));
         self
     }
 

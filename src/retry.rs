@@ -67,7 +67,8 @@ impl RetryPolicy {
         self
     }
 
-    fn allows_replay(&self, safety: ReplaySafety) -> bool {
+    /// Whether a command of this safety may be sent again after it may have run.
+    pub(crate) fn allows_replay(&self, safety: ReplaySafety) -> bool {
         match safety {
             ReplaySafety::ReadOnly | ReplaySafety::Idempotent => true,
             ReplaySafety::EffectIdempotent => self.replay_effect_idempotent,
@@ -212,6 +213,11 @@ pub(crate) fn is_refused(error: &Error) -> bool {
     class_of(error) == Class::Refused
 }
 
+/// True for a quota that is used up: every further request is refused too.
+pub(crate) fn is_exhausted(error: &Error) -> bool {
+    error.server_error().is_some_and(|server| ["ERR max daily", "ERR max requests"].iter().any(|start| server.message().starts_with(start)))
+}
+
 impl<'a> Attempts<'a> {
     pub(crate) fn start(policy: &'a RetryPolicy, connect_timeout: Duration, deadline: Instant, no_retry: bool) -> Self {
         policy.budget.earn();
@@ -223,6 +229,11 @@ impl<'a> Attempts<'a> {
         let left = self.deadline.checked_duration_since(clock::now()).filter(|left| !left.is_zero())?;
         self.made += 1;
         Some((self.made, left.min(timeout)))
+    }
+
+    /// An earlier call for the same command may have run it.
+    pub(crate) fn assume_it_may_have_run(&mut self) {
+        self.ambiguous = true;
     }
 
     /// Takes notice of a failed attempt.

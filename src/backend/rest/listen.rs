@@ -2,7 +2,7 @@
 
 use super::sse::{Parser, Sse};
 use super::transport::{HttpChunks, HttpRequest};
-use super::{KEPT, RestBackend, interpret, wire};
+use super::{KEPT, Rest, interpret, wire};
 use crate::backend::EventStream;
 use crate::error::{Error, ErrorKind, Result};
 use crate::glob;
@@ -15,7 +15,7 @@ use percent_encoding::percent_encode;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-impl RestBackend {
+impl Rest {
     /// Opens an event stream.
     pub(super) async fn open(&self, what: &Listen) -> Result<EventStream> {
         let (form, name) = match what {

@@ -1,5 +1,7 @@
 //! Redis over HTTP: encode → attempts → decode.
 
+mod batch;
+mod flight;
 mod hedge;
 mod listen;
 mod requests;
@@ -15,11 +17,14 @@ pub use reqwest::HttpTransport;
 pub use transport::{HttpChunks, HttpRequest, HttpResponse, HttpStream, Transport};
 
 use crate::clock::{self, Instant};
-use crate::command::{CallOptions, ReplaySafety};
+use crate::backend::{Backend, EventStream, Reply};
+use crate::command::{CallOptions, Command, ReplaySafety};
 use crate::config::{Config, ReplyFormat};
 use crate::error::{Error, ErrorKind, Outcome, Result};
-use crate::platform;
+use crate::platform::{self, BoxFuture};
 use crate::retry::{Attempts, RetryPolicy, is_refused};
+use crate::subscribe::Listen;
+use batch::Batcher;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use std::fmt;
@@ -32,6 +37,13 @@ use wire::Encoding;
 
 /// Executes commands on a REST server. Made by [`Config::build`].
 pub struct RestBackend {
+    rest: Arc<Rest>,
+    /// None: every command is a request of its own.
+    batcher: Option<Arc<Batcher>>,
+}
+
+/// What goes out, and how.
+struct Rest {
     transport: Arc<dyn Transport>,
     endpoints: Endpoints,
     /// For replies in JSON.
@@ -116,7 +128,8 @@ impl RestBackend {
             Some(transport) => transport,
             None => Arc::new(HttpTransport::new(config.connect_timeout)?),
         };
-        Ok(Self {
+        let auto_batch = config.auto_batch;
+        let rest = Arc::new(Rest {
             transport,
             endpoints,
             headers,
@@ -131,9 +144,46 @@ impl RestBackend {
             max_reply_bytes: config.max_reply_bytes,
             max_pipeline_commands: config.max_pipeline_commands,
             telemetry: config.telemetry,
+        });
+        let batcher = auto_batch.map(|in_flight| Arc::new(Batcher::new(Arc::clone(&rest), in_flight)));
+        Ok(Self { rest, batcher })
+    }
+}
+
+impl Backend for RestBackend {
+    fn execute<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> BoxFuture<'a, Reply> {
+        Box::pin(async move {
+            requests::carried(command)?;
+            match &self.batcher {
+                Some(batcher) if batcher.takes(command, options) => batcher.execute(command).await,
+                _ => self.rest.alone(command, options).await,
+            }
         })
     }
 
+    fn listen<'a>(&'a self, what: &'a Listen) -> BoxFuture<'a, Result<EventStream>> {
+        Box::pin(self.rest.open(what))
+    }
+
+    fn sync_token(&self) -> Option<String> {
+        self.rest.sync.get()
+    }
+
+    fn set_sync_token(&self, token: &str) -> Result<()> {
+        let set = self.rest.sync.set(token);
+        set.then_some(()).ok_or_else(|| Error::new(ErrorKind::Config, "this cannot be a sync token: a header cannot hold it"))
+    }
+
+    fn pipeline<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Vec<Reply>> {
+        Box::pin(self.rest.pipeline(commands, options))
+    }
+
+    fn transaction<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Result<Vec<Reply>>> {
+        Box::pin(self.rest.transaction(commands, options))
+    }
+}
+
+impl Rest {
     /// When a call that starts now must be over.
     fn deadline(&self, options: &CallOptions) -> Instant {
         clock::after(options.deadline.unwrap_or(self.deadline))

@@ -1,12 +1,11 @@
-//! The [`Backend`] of [`RestBackend`]: which requests commands become, and which of them go again.
+//! Which requests commands become, and which of them go again.
 
-use super::{Outgoing, RestBackend, hedge, wire};
-use crate::backend::{Backend, EventStream, Reply};
+use super::{Outgoing, Rest, hedge, wire};
+use crate::backend::Reply;
 use crate::command::{CallOptions, Command, ReplaySafety, refuse, safety};
 use crate::error::{Error, ErrorKind, Result};
-use crate::platform::{self, BoxFuture};
+use crate::platform;
 use crate::retry::{Attempts, is_refused};
-use crate::subscribe::Listen;
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use safety::Touched;
@@ -16,67 +15,49 @@ use wire::NotUtf8;
 /// What may stand in a path segment or query as it is.
 pub(super) const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-impl Backend for RestBackend {
-    fn execute<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> BoxFuture<'a, Reply> {
-        Box::pin(async move {
-            carried(command)?;
-            let outgoing = self.single(command)?;
-            let call = || self.call(&outgoing, command.replay_safety(), options, wire::decode_one);
-            match options.hedge_after {
-                None => call().await,
-                Some(after) if command.replay_safety() == ReplaySafety::ReadOnly => hedge::race(call, after, || self.retry.spend()).await,
-                Some(_) => Err(Error::new(ErrorKind::InvalidCommand, "only a command that is read-only can be hedged")),
-            }
+impl Rest {
+    /// One command, in a request of its own.
+    pub(super) async fn alone(&self, command: &Command, options: &CallOptions) -> Reply {
+        let outgoing = self.single(command)?;
+        let safety = command.replay_safety();
+        let call = || self.call(&outgoing, safety, options, wire::decode_one);
+        match options.hedge_after {
+            None => call().await,
+            Some(after) if safety == ReplaySafety::ReadOnly => hedge::race(call, after, || self.retry.spend()).await,
+            Some(_) => Err(Error::new(ErrorKind::InvalidCommand, "only a command that is read-only can be hedged")),
+        }
+    }
+
+    /// Commands in as few requests as the limits allow, one after another.
+    pub(super) async fn pipeline(&self, commands: &[Command], options: &CallOptions) -> Vec<Reply> {
+        let chunks = match self.chunks(commands, self.max_pipeline_commands) {
+            Ok(chunks) => chunks,
+            Err(error) => return commands.iter().map(|_| Err(error.clone())).collect(),
+        };
+        let deadline = self.deadline(options);
+        let mut replies = Vec::with_capacity(commands.len());
+        for (range, body) in chunks {
+            let attempts = self.attempts(deadline, options);
+            replies.extend(self.pipeline_request(&commands[range], body, attempts, options).await);
+        }
+        replies
+    }
+
+    /// Commands in one request, atomically.
+    pub(super) async fn transaction(&self, commands: &[Command], options: &CallOptions) -> Result<Vec<Reply>> {
+        let mut chunks = self.chunks(commands, usize::MAX)?;
+        let (Some((_, body)), true) = (chunks.pop(), chunks.is_empty()) else {
+            return Err(too_large(self.max_request_bytes).with_detail("a transaction is never split"));
+        };
+        let outgoing = Outgoing { url: self.endpoints.transaction.clone(), body: body.into(), resp2: false };
+        let safety = safety::of_all(commands);
+        let read = |body: &Bytes, encoding| wire::decode_many(body, commands.len(), encoding);
+        self.call(&outgoing, safety, options, read).await.map_err(|error| match error.kind() {
+            ErrorKind::Redis => error.with_kind(ErrorKind::Discarded),
+            _ => error,
         })
     }
 
-    fn listen<'a>(&'a self, what: &'a Listen) -> BoxFuture<'a, Result<EventStream>> {
-        Box::pin(self.open(what))
-    }
-
-    fn sync_token(&self) -> Option<String> {
-        self.sync.get()
-    }
-
-    fn set_sync_token(&self, token: &str) -> Result<()> {
-        let set = self.sync.set(token);
-        set.then_some(()).ok_or_else(|| Error::new(ErrorKind::Config, "this cannot be a sync token: a header cannot hold it"))
-    }
-
-    fn pipeline<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Vec<Reply>> {
-        Box::pin(async move {
-            let chunks = match self.chunks(commands, self.max_pipeline_commands) {
-                Ok(chunks) => chunks,
-                Err(error) => return commands.iter().map(|_| Err(error.clone())).collect(),
-            };
-            let deadline = self.deadline(options);
-            let mut replies = Vec::with_capacity(commands.len());
-            for (range, body) in chunks {
-                let attempts = self.attempts(deadline, options);
-                replies.extend(self.pipeline_request(&commands[range], body, attempts, options).await);
-            }
-            replies
-        })
-    }
-
-    fn transaction<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Result<Vec<Reply>>> {
-        Box::pin(async move {
-            let mut chunks = self.chunks(commands, usize::MAX)?;
-            let (Some((_, body)), true) = (chunks.pop(), chunks.is_empty()) else {
-                return Err(too_large(self.max_request_bytes).with_detail("a transaction is never split"));
-            };
-            let outgoing = Outgoing { url: self.endpoints.transaction.clone(), body: body.into(), resp2: false };
-            let safety = safety::of_all(commands);
-            let read = |body: &Bytes, encoding| wire::decode_many(body, commands.len(), encoding);
-            self.call(&outgoing, safety, options, read).await.map_err(|error| match error.kind() {
-                ErrorKind::Redis => error.with_kind(ErrorKind::Discarded),
-                _ => error,
-            })
-        })
-    }
-}
-
-impl RestBackend {
     /// The request of one command: JSON, or the path form where an argument is not UTF-8.
     fn single(&self, command: &Command) -> Result<Outgoing> {
         let mut body = Vec::new();
@@ -219,7 +200,7 @@ impl RestBackend {
 }
 
 /// An error for a command that no REST server can carry. Nothing is sent then.
-fn carried(command: &Command) -> Result<()> {
+pub(super) fn carried(command: &Command) -> Result<()> {
     refuse::over_rest(command).map_or(Ok(()), |reason| Err(Error::new(ErrorKind::Unsupported, reason)))
 }
 

@@ -86,7 +86,8 @@ impl Inner {
             self.flush_ends(attached, step, &mut flushed).await?;
         }
         let mut owing = self.sessions.owing();
-        owing.sort_by_key(|held| held.debt.as_ref().is_some_and(|debt| debt.kind == Kind::Touched));
+        // In the order of creation, as they would stand in the index without an outage.
+        owing.sort_by_key(|held| (held.debt.as_ref().is_some_and(|debt| debt.kind == Kind::Touched), held.session.created_at));
         let ids: Vec<String> = owing.iter().map(|held| held.session.id.clone()).collect();
         for step in ids.chunks(STEP) {
             self.flush_changes(attached, step, &mut flushed).await?;
