@@ -16,8 +16,8 @@ use requests::KEPT;
 pub use reqwest::HttpTransport;
 pub use transport::{HttpChunks, HttpRequest, HttpResponse, HttpStream, Transport};
 
-use crate::clock::{self, Instant};
 use crate::backend::{Backend, EventStream, Reply};
+use crate::clock::{self, Instant};
 use crate::command::{CallOptions, Command, ReplaySafety};
 use crate::config::{Config, ReplyFormat};
 use crate::error::{Error, ErrorKind, Outcome, Result};

@@ -1,0 +1,284 @@
+//! What the client costs on top of the HTTP library under it, and what batching makes of that.
+//!
+//!     cargo bench --bench floor
+//!     cargo bench --bench floor -- --json
+//!     cargo bench --bench floor -- --svg docs/floor.svg
+
+mod support;
+
+use bytes::Bytes;
+use clap::Parser;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http_body_util::{BodyExt as _, Full};
+use hyper::Request;
+use hyper_util::rt::TokioIo;
+use redis_rest::{Client, ReplyFormat, cmd};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use support::constant::{self, Constant};
+use support::redis::Redis;
+use support::report::{Ratio, Report};
+use support::{BoxFuture, load};
+
+/// Measures the client against bare hyper, bare reqwest and redis-rs.
+#[derive(Parser)]
+struct Args {
+    /// Prints one JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Seconds for each load in each round.
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// Rounds; medians of them are shown.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Only loads whose name holds this text.
+    filter: Option<String>,
+    /// Draws the operations each second to this file.
+    #[arg(long)]
+    svg: Option<std::path::PathBuf>,
+    /// One short round: to see that everything works.
+    #[arg(long)]
+    quick: bool,
+    /// Given by cargo.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+type Run = Box<dyn Fn(Duration) -> BoxFuture<Result<load::Round, Failure>>>;
+
+struct Case {
+    name: &'static str,
+    run: Run,
+}
+
+const TOKEN: &str = "bench-token";
+const VALUE_BYTES: usize = 500;
+
+fn main() -> Result<(), Failure> {
+    constant::serve_if_told();
+    let args = Args::parse();
+    let (rounds, length) = if args.quick { (1, 0.1) } else { (args.rounds.max(1), args.seconds) };
+    let length = Duration::from_secs_f64(length);
+    let server = Constant::start(VALUE_BYTES)?;
+    let redis = Redis::start()?;
+    // As many workers as processors: tokio's default.
+    tokio::runtime::Runtime::new()?.block_on(async {
+        let mut cases = cases(&server, &redis).await?;
+        if let Some(filter) = &args.filter {
+            cases.retain(|case| case.name.contains(filter.as_str()));
+        }
+        let mut measured: Vec<Vec<load::Round>> = cases.iter().map(|_| Vec::new()).collect();
+        for round in 0..rounds {
+            for (case, measured) in cases.iter().zip(&mut measured) {
+                eprintln!("round {} of {rounds}: {}", round + 1, case.name);
+                // Connections are made and caches filled before it counts.
+                (case.run)(length / 10).await?;
+                measured.push((case.run)(length).await?);
+            }
+        }
+        let rows = cases.iter().zip(&measured).map(|(case, rounds)| (case.name, load::medians(rounds))).collect();
+        let report = Report { title: "GET of 500 bytes, commands/s", rows, ratios: RATIOS };
+        if let Some(path) = &args.svg {
+            report.draw(path)?;
+        }
+        report.print(args.json);
+        Ok(())
+    })
+}
+
+const RATIOS: &[Ratio] = &[
+    Ratio::at_most("CPU of a sequential get, to bare reqwest", 1.15, |of| of.cpu("sequential: redis-rest") / of.cpu("sequential: reqwest")),
+    Ratio::at_most("p50 of a sequential get, to bare reqwest", 1.05, |of| of.p50("sequential: redis-rest") / of.p50("sequential: reqwest")),
+    Ratio::at_least("64 callers unbatched, to bare reqwest", 0.90, |of| {
+        of.ops("64 callers: redis-rest unbatched") / of.ops("64 callers: reqwest")
+    }),
+    Ratio::at_least("64 callers batched, to bare hyper at 64", 3.5, |of| of.ops("64 callers: redis-rest") / of.ops("64 callers: hyper")),
+    Ratio::at_least("256 callers batched, to bare hyper at 64", 6.0, |of| of.ops("256 callers: redis-rest") / of.ops("64 callers: hyper")),
+    Ratio::at_least("1024 callers batched, to bare hyper at 64", 8.0, |of| {
+        of.ops("1024 callers: redis-rest") / of.ops("64 callers: hyper")
+    }),
+    Ratio::at_least("256 callers batched, to redis-rs over TCP", 1.1, |of| {
+        of.ops("256 callers: redis-rest") / of.ops("256 callers: redis-rs over TCP")
+    }),
+    Ratio::at_least("pipelines of 100 SET one after another, to bare hyper sequential", 5.0, |of| {
+        of.ops("sequential: redis-rest pipelines of 100 SET") / of.ops("sequential: hyper")
+    }),
+    Ratio::at_least("pipelines of 100 SET from 8 callers, to bare hyper at 64", 5.0, |of| {
+        of.ops("8 callers: redis-rest pipelines of 100 SET") / of.ops("64 callers: hyper")
+    }),
+    Ratio::at_most("µs that batching adds to a lone get", 2.0, |of| {
+        of.p50("sequential: redis-rest") - of.p50("sequential: redis-rest unbatched")
+    }),
+    Ratio::at_least("64 callers batched, RESP2 to base64", 1.0, |of| {
+        of.ops("64 callers: redis-rest, RESP2") / of.ops("64 callers: redis-rest")
+    }),
+];
+
+async fn cases(server: &Constant, redis: &Redis) -> Result<Vec<Case>, Failure> {
+    let client = |change: fn(redis_rest::Config) -> redis_rest::Config| change(Client::builder().url(server.url()).token(TOKEN)).build();
+    let batched = client(|config| config)?;
+    let unbatched = client(|config| config.no_auto_batch())?;
+    let resp2 = client(|config| config.reply_format(ReplyFormat::Resp2))?;
+    let native = redis::Client::open(redis.url())?.get_multiplexed_async_connection().await?;
+    redis::cmd("SET").arg("session:1").arg(constant::value(VALUE_BYTES)).query_async::<()>(&mut native.clone()).await?;
+    Ok(vec![
+        hyper("sequential: hyper", server.addr, 1),
+        reqwest("sequential: reqwest", server, 1)?,
+        get("sequential: redis-rest unbatched", &unbatched, 1),
+        get("sequential: redis-rest", &batched, 1),
+        tcp("sequential: redis-rs over TCP", &native, 1),
+        pipelines("sequential: redis-rest pipelines of 100 SET", &batched, 1),
+        hyper("64 callers: hyper", server.addr, 64),
+        reqwest("64 callers: reqwest", server, 64)?,
+        get("64 callers: redis-rest unbatched", &unbatched, 64),
+        get("64 callers: redis-rest", &batched, 64),
+        get("64 callers: redis-rest, RESP2", &resp2, 64),
+        tcp("64 callers: redis-rs over TCP", &native, 64),
+        pipelines("8 callers: redis-rest pipelines of 100 SET", &batched, 8),
+        get("256 callers: redis-rest", &batched, 256),
+        tcp("256 callers: redis-rs over TCP", &native, 256),
+        get("1024 callers: redis-rest", &batched, 1024),
+        tcp("1024 callers: redis-rs over TCP", &native, 1024),
+    ])
+}
+
+/// One connection for each caller, and nothing around it.
+fn hyper(name: &'static str, addr: SocketAddr, callers: usize) -> Case {
+    let body = Bytes::from_static(br#"["GET","session:1"]"#);
+    let authorization = format!("Bearer {TOKEN}");
+    let run = move |length| -> BoxFuture<_> {
+        let (body, authorization) = (body.clone(), authorization.clone());
+        Box::pin(async move {
+            let mut connections = Vec::new();
+            for _ in 0..callers {
+                let stream = tokio::net::TcpStream::connect(addr).await?;
+                stream.set_nodelay(true)?;
+                let (sender, connection) = hyper::client::conn::http1::handshake::<_, Full<Bytes>>(TokioIo::new(stream)).await?;
+                tokio::spawn(connection);
+                connections.push(Arc::new(tokio::sync::Mutex::new(sender)));
+            }
+            let connections = std::cell::RefCell::new(connections);
+            load::run(callers, length, 1, || {
+                let sender = connections.borrow_mut().pop().expect("one for each caller");
+                let (body, authorization) = (body.clone(), authorization.clone());
+                move || {
+                    let (sender, body, authorization) = (Arc::clone(&sender), body.clone(), authorization.clone());
+                    async move {
+                        let request = Request::post("/")
+                            .header("host", "127.0.0.1")
+                            .header(AUTHORIZATION, authorization)
+                            .header(CONTENT_TYPE, "application/json")
+                            .header("upstash-encoding", "base64")
+                            .body(Full::new(body))?;
+                        let response = sender.lock().await.send_request(request).await?;
+                        response.into_body().collect().await?.to_bytes();
+                        Ok::<_, Failure>(())
+                    }
+                }
+            })
+            .await
+        })
+    };
+    Case { name, run: Box::new(run) }
+}
+
+fn reqwest(name: &'static str, server: &Constant, callers: usize) -> Result<Case, Failure> {
+    let client = reqwest::Client::builder().no_proxy().tcp_nodelay(true).build()?;
+    let url = reqwest::Url::parse(&server.url())?;
+    let authorization = format!("Bearer {TOKEN}");
+    let run = move |length| -> BoxFuture<_> {
+        let (client, url, authorization) = (client.clone(), url.clone(), authorization.clone());
+        Box::pin(async move {
+            load::run(callers, length, 1, || {
+                let (client, url, authorization) = (client.clone(), url.clone(), authorization.clone());
+                move || {
+                    let request = client
+                        .post(url.clone())
+                        .header(AUTHORIZATION, &authorization)
+                        .header(CONTENT_TYPE, "application/json")
+                        .header("upstash-encoding", "base64")
+                        .body(Bytes::from_static(br#"["GET","session:1"]"#));
+                    async move {
+                        request.send().await?.bytes().await?;
+                        Ok::<_, Failure>(())
+                    }
+                }
+            })
+            .await
+        })
+    };
+    Ok(Case { name, run: Box::new(run) })
+}
+
+fn get(name: &'static str, client: &Client, callers: usize) -> Case {
+    let client = client.clone();
+    let run = move |length| -> BoxFuture<_> {
+        let client = client.clone();
+        Box::pin(async move {
+            load::run(callers, length, 1, || {
+                let client = client.clone();
+                move || {
+                    let call = client.get::<Bytes>("session:1");
+                    async move {
+                        let value = call.await?;
+                        assert_eq!(value.len(), VALUE_BYTES);
+                        Ok::<_, Failure>(())
+                    }
+                }
+            })
+            .await
+        })
+    };
+    Case { name, run: Box::new(run) }
+}
+
+fn pipelines(name: &'static str, client: &Client, callers: usize) -> Case {
+    const COMMANDS: u64 = 100;
+    let client = client.clone();
+    let run = move |length| -> BoxFuture<_> {
+        let client = client.clone();
+        Box::pin(async move {
+            let value: Arc<str> = constant::value(VALUE_BYTES).into();
+            load::run(callers, length, COMMANDS, || {
+                let (client, value) = (client.clone(), Arc::clone(&value));
+                move || {
+                    let mut pipeline = client.pipeline();
+                    for _ in 0..COMMANDS {
+                        let _ = pipeline.add(cmd::set("session:1", &*value));
+                    }
+                    async move {
+                        assert_eq!(pipeline.send().await?.len(), 100);
+                        Ok::<_, Failure>(())
+                    }
+                }
+            })
+            .await
+        })
+    };
+    Case { name, run: Box::new(run) }
+}
+
+fn tcp(name: &'static str, connection: &redis::aio::MultiplexedConnection, callers: usize) -> Case {
+    let connection = connection.clone();
+    let run = move |length| -> BoxFuture<_> {
+        let connection = connection.clone();
+        Box::pin(async move {
+            load::run(callers, length, 1, || {
+                let connection = connection.clone();
+                move || {
+                    let mut connection = connection.clone();
+                    async move {
+                        let value: Vec<u8> = redis::cmd("GET").arg("session:1").query_async(&mut connection).await?;
+                        assert_eq!(value.len(), VALUE_BYTES);
+                        Ok::<_, Failure>(())
+                    }
+                }
+            })
+            .await
+        })
+    };
+    Case { name, run: Box::new(run) }
+}

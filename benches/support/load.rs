@@ -1,0 +1,88 @@
+//! Running a load and measuring it.
+
+use hdrhistogram::Histogram;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Latency is taken of every so manieth call, so that the clock does not become the load.
+const SAMPLED: u64 = 8;
+
+/// What one round of a load did.
+#[derive(Clone, Copy, Debug)]
+pub struct Round {
+    pub ops_per_second: f64,
+    pub p50_us: f64,
+    pub p99_us: f64,
+    /// Processor time of this process for each operation; that of servers is not in it.
+    pub cpu_us: f64,
+}
+
+/// The processor time of this process so far.
+fn cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.try_into().unwrap_or_default(), time.tv_nsec.try_into().unwrap_or_default())
+}
+
+/// Lets `callers` tasks make calls, each waiting for the one before, for `length`. One call is `per_call` operations.
+pub async fn run<F, C, E>(callers: usize, length: Duration, per_call: u64, make: impl Fn() -> C) -> Result<Round, E>
+where
+    C: FnMut() -> F + Send + 'static,
+    F: Future<Output = Result<(), E>> + Send,
+    E: Send + 'static,
+{
+    let stop = Arc::new(AtomicBool::new(false));
+    let (before, began) = (cpu(), Instant::now());
+    let mut tasks = Vec::with_capacity(callers);
+    for _ in 0..callers {
+        let (mut call, stop) = (make(), Arc::clone(&stop));
+        tasks.push(tokio::spawn(async move {
+            let mut times = Histogram::<u64>::new(3).expect("three digits are allowed");
+            let mut calls = 0;
+            while !stop.load(Ordering::Relaxed) {
+                if calls % SAMPLED == 0 {
+                    let asked = Instant::now();
+                    call().await?;
+                    times.saturating_record(asked.elapsed().as_nanos().try_into().unwrap_or(u64::MAX));
+                } else {
+                    call().await?;
+                }
+                calls += 1;
+            }
+            Ok((calls, times))
+        }));
+    }
+    tokio::time::sleep(length).await;
+    stop.store(true, Ordering::Relaxed);
+    let mut all = Histogram::<u64>::new(3).expect("three digits are allowed");
+    let mut operations = 0;
+    for task in tasks {
+        let (calls, times) = task.await.expect("callers do not panic")?;
+        operations += calls * per_call;
+        all.add(times).expect("both grow");
+    }
+    let (elapsed, cpu) = (began.elapsed(), cpu() - before);
+    let micros = |nanos: u64| nanos as f64 / 1000.0;
+    Ok(Round {
+        ops_per_second: operations as f64 / elapsed.as_secs_f64(),
+        p50_us: micros(all.value_at_quantile(0.5)),
+        p99_us: micros(all.value_at_quantile(0.99)),
+        cpu_us: cpu.as_secs_f64() * 1e6 / operations.max(1) as f64,
+    })
+}
+
+/// The medians of several rounds, each number by itself.
+pub fn medians(rounds: &[Round]) -> Round {
+    let median = |of: fn(&Round) -> f64| {
+        let mut numbers: Vec<f64> = rounds.iter().map(of).collect();
+        numbers.sort_by(f64::total_cmp);
+        numbers.get(numbers.len() / 2).copied().unwrap_or_default()
+    };
+    Round {
+        ops_per_second: median(|round| round.ops_per_second),
+        p50_us: median(|round| round.p50_us),
+        p99_us: median(|round| round.p99_us),
+        cpu_us: median(|round| round.cpu_us),
+    }
+}

@@ -1,0 +1,42 @@
+//! A redis-server of the benchmark's own.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+
+/// Ends with the value.
+pub struct Redis {
+    child: Child,
+    port: u16,
+}
+
+impl Redis {
+    /// Starts `redis-server` from the path, in memory only.
+    pub fn start() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        // Redis cannot pick a port by itself; should another program take this one in between, it says so and ends.
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let options = ["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""];
+        let spawned = Command::new("redis-server").args(options).current_dir(std::env::temp_dir()).stdout(Stdio::piped()).spawn();
+        let child = spawned.map_err(|error| format!("redis-server does not start; Debian's package redis-server has it: {error}"))?;
+        let mut redis = Self { child, port };
+        if let Some(out) = redis.child.stdout.take() {
+            for line in BufReader::new(out).lines() {
+                if line?.contains("Ready to accept connections") {
+                    return Ok(redis);
+                }
+            }
+        }
+        Err("redis-server ended before it was ready".into())
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
