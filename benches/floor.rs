@@ -186,6 +186,8 @@ fn hyper(name: &'static str, addr: SocketAddr, callers: usize) -> Case {
 }
 
 fn reqwest(name: &'static str, server: &Constant, callers: usize) -> Result<Case, Failure> {
+    // It panics without, even where no TLS is spoken. The second call finds it installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().tcp_nodelay(true).build()?;
     let url = reqwest::Url::parse(&server.url())?;
     let authorization = format!("Bearer {TOKEN}");
