@@ -207,9 +207,11 @@ impl Client {
     }
 
     async fn execute_as_it_is(&self, command: &Command, options: &CallOptions) -> Reply {
-        if !options.exactly_once {
-            return self.send(command, options).await;
-        }
+        // What is rare has its own allocation: every call would carry its state otherwise.
+        if options.exactly_once { Box::pin(self.execute_once(command, options)).await } else { self.send(command, options).await }
+    }
+
+    async fn execute_once(&self, command: &Command, options: &CallOptions) -> Reply {
         exactly_once::check_deadline(options)?;
         let once = exactly_once::wrap(std::slice::from_ref(command))?;
         let mut replies = exactly_once::unwrap(self.send(&once, options).await, 1)?;
@@ -220,7 +222,7 @@ impl Client {
         traced(command.label(), None, async {
             match self.backend.execute(command, options).await {
                 Err(error) if error.redis_code() == Some("NOSCRIPT") => match as_eval(command) {
-                    Some(eval) => self.backend.execute(&eval, options).await,
+                    Some(eval) => Box::pin(async move { self.backend.execute(&eval, options).await }).await,
                     None => Err(error),
                 },
                 reply => reply,

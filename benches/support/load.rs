@@ -1,6 +1,5 @@
 //! Running a load and measuring it.
 
-use hdrhistogram::Histogram;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,37 +37,36 @@ where
     for _ in 0..callers {
         let (mut call, stop) = (make(), Arc::clone(&stop));
         tasks.push(tokio::spawn(async move {
-            let mut times = Histogram::<u64>::new(3).expect("three digits are allowed");
+            let mut nanos = Vec::new();
             let mut calls = 0;
             while !stop.load(Ordering::Relaxed) {
                 if calls % SAMPLED == 0 {
                     let asked = Instant::now();
                     call().await?;
-                    // It grows as needed.
-                    let _ = times.record(asked.elapsed().as_nanos().try_into().unwrap_or(u64::MAX));
+                    nanos.push(u64::try_from(asked.elapsed().as_nanos()).unwrap_or(u64::MAX));
                 } else {
                     call().await?;
                 }
                 calls += 1;
             }
-            Ok((calls, times))
+            Ok((calls, nanos))
         }));
     }
     tokio::time::sleep(length).await;
     stop.store(true, Ordering::Relaxed);
-    let mut all = Histogram::<u64>::new(3).expect("three digits are allowed");
-    let mut operations = 0;
+    let mut ended = Vec::with_capacity(callers);
     for task in tasks {
-        let (calls, times) = task.await.expect("callers do not panic")?;
-        operations += calls * per_call;
-        all.add(times).expect("both grow");
+        ended.push(task.await.expect("callers do not panic")?);
     }
     let (elapsed, cpu) = (began.elapsed(), cpu() - before);
-    let micros = |nanos: u64| nanos as f64 / 1000.0;
+    let operations = ended.iter().map(|(calls, _)| calls * per_call).sum::<u64>();
+    let mut nanos: Vec<u64> = ended.into_iter().flat_map(|(_, nanos)| nanos).collect();
+    nanos.sort_unstable();
+    let quantile = |of: f64| nanos.get((nanos.len() as f64 * of) as usize).map_or(f64::NAN, |&nanos| nanos as f64 / 1000.0);
     Ok(Round {
         ops_per_second: operations as f64 / elapsed.as_secs_f64(),
-        p50_us: micros(all.value_at_quantile(0.5)),
-        p99_us: micros(all.value_at_quantile(0.99)),
+        p50_us: quantile(0.5),
+        p99_us: quantile(0.99),
         cpu_us: cpu.as_secs_f64() * 1e6 / operations.max(1) as f64,
     })
 }

@@ -7,12 +7,11 @@
 //! Order: a caller that awaits one call before it makes the next sees its own order, since the second is queued after the first
 //! was answered. Calls that are under way at the same time have none, with batching as without.
 
-use super::flight::{Batch, Slot};
+use super::flight::{Batch, Entry, Slot};
 use super::{Rest, wire};
 use crate::backend::Reply;
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::command::{CallOptions, Command, ReplaySafety};
-use crate::error::{Error, ErrorKind, Outcome};
 use crate::platform;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,21 +45,16 @@ pub(super) struct State {
     queued: u64,
 }
 
-#[derive(Default)]
-struct Queue {
-    batches: VecDeque<Batch>,
-    /// Commands with a lower number were taken.
-    taken: u64,
-}
+type Queue = VecDeque<Batch>;
 
 /// How a call goes on.
 enum Turn {
-    /// By itself; nothing was in flight.
-    First(#[allow(dead_code, reason = "held until the call is over")] Slot),
+    /// By itself; nothing was in flight. The slot is held until the call is over.
+    First(Slot),
     /// By itself: a batch cannot carry it.
     Alone,
     /// The reply will come. Dropped without one: the command was never sent, or may be sent again.
-    Queued { reply: oneshot::Receiver<Reply>, queue: usize, number: u64 },
+    Queued(oneshot::Receiver<Reply>),
 }
 
 impl Batcher {
@@ -91,19 +85,18 @@ impl Batcher {
     /// Executes a command that this [takes](Self::takes).
     pub(super) async fn execute(self: &Arc<Self>, command: &Command) -> Reply {
         let safety = command.replay_safety();
-        match self.enter(command, safety) {
-            Turn::First(_) | Turn::Alone => {}
-            Turn::Queued { reply, queue, number } => match platform::timeout(self.rest.deadline, reply).await {
-                Some(Ok(reply)) => return reply,
-                Some(Err(_)) => {}
-                None => {
-                    let sent = safety != ReplaySafety::ReadOnly && number < self.lock().queues[queue].taken;
-                    let outcome = if sent { Outcome::MaybeApplied } else { Outcome::NotApplied };
-                    return Err(Error::new(ErrorKind::Timeout, "the deadline passed").with_outcome(outcome));
+        let _slot = match self.enter(command, safety) {
+            Turn::First(slot) => Some(slot),
+            Turn::Alone => None,
+            // Its deadline is kept by the flights, so that a call costs no timer.
+            Turn::Queued(reply) => {
+                if let Ok(reply) = reply.await {
+                    return reply;
                 }
-            },
-        }
-        self.rest.alone(command, &CallOptions::default()).await
+                None
+            }
+        };
+        Box::pin(async { self.rest.alone(command, &CallOptions::default()).await }).await
     }
 
     fn enter(self: &Arc<Self>, command: &Command, safety: ReplaySafety) -> Turn {
@@ -115,27 +108,27 @@ impl Batcher {
             return Turn::First(Slot::first(self));
         }
         let number = state.queued;
-        let batches = &mut state.queues[queue].batches;
+        let batches = &mut state.queues[queue];
         if !batches.back().is_some_and(|batch| batch.has_room(self.rest.max_pipeline_commands, BATCH_BYTES)) {
             batches.push_back(Batch::new(queue));
         }
         let Some(batch) = batches.back_mut() else { return Turn::Alone };
         let (caller, reply) = oneshot::channel();
-        if !batch.push(|body| wire::encode(command, body).is_ok(), safety, caller) {
+        if !batch.push(|body| wire::encode(command, body).is_ok(), Entry::new(safety, deadline, caller)) {
             if batch.is_empty() {
                 batches.pop_back();
             }
             return Turn::Alone;
         }
-        batch.ends(number, deadline);
+        batch.number = number;
         state.queued += 1;
         self.fly(state);
-        Turn::Queued { reply, queue, number }
+        Turn::Queued(reply)
     }
 
     /// Starts another flight, where a slot is free, something waits, and no flight is about to take it.
     pub(super) fn fly(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
-        let waits = state.queues.iter().any(|queue| !queue.batches.is_empty());
+        let waits = state.queues.iter().any(|queue| !queue.is_empty());
         if waits && state.gathering == 0 && state.in_flight < self.limit {
             state.in_flight += 1;
             state.gathering += 1;
@@ -149,20 +142,34 @@ impl Batcher {
 impl State {
     /// The batch that has waited longest.
     pub(super) fn take(&mut self) -> Option<Batch> {
-        let oldest = |queue: &&mut Queue| queue.batches.front().map_or(u64::MAX, |batch| batch.number);
+        let oldest = |queue: &&mut Queue| queue.front().map_or(u64::MAX, |batch| batch.number);
         let queue = self.queues.iter_mut().min_by_key(oldest)?;
-        let batch = queue.batches.pop_front()?;
-        queue.taken = queue.taken.max(batch.number + 1);
-        Some(batch)
+        queue.pop_front()
+    }
+
+    /// When the first call that waits is over.
+    pub(super) fn first_deadline(&self) -> Option<Instant> {
+        self.queues.iter().filter_map(|queue| queue.front()?.first_deadline()).min()
+    }
+
+    /// Ends the calls whose time is over before they were sent.
+    pub(super) fn expire(&mut self, now: Instant) {
+        for queue in &mut self.queues {
+            queue
+                .iter_mut()
+                .take_while(|batch| batch.first_deadline().is_some_and(|first| first <= now))
+                .for_each(|batch| batch.expire(now));
+            queue.retain(|batch| !batch.is_empty());
+        }
     }
 
     /// Puts a batch before those that wait.
     pub(super) fn put_back(&mut self, batch: Batch) {
-        self.queues[batch.queue].batches.push_front(batch);
+        self.queues[batch.queue].push_front(batch);
     }
 
     /// Lets everyone who waits go by themselves.
     pub(super) fn disband(&mut self) {
-        self.queues.iter_mut().for_each(|queue| queue.batches.clear());
+        self.queues.iter_mut().for_each(|queue| queue.clear());
     }
 }

@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind, Outcome};
 use crate::platform;
 use crate::retry::{Attempts, is_exhausted, is_refused};
 use bytes::Bytes;
+use std::pin::pin;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -76,11 +77,12 @@ impl Slot {
     async fn send(&mut self, mut batch: Batch) {
         let batcher = Arc::clone(&self.batcher);
         let rest = &*batcher.rest;
-        let mut attempts = rest.attempts(batch.deadline, &CallOptions::default());
+        let mut attempts = rest.attempts(batch.last_deadline(), &CallOptions::default());
         if batch.may_have_run {
             attempts.assume_it_may_have_run();
         }
         loop {
+            batch.expire(clock::now());
             batch.leave_out_the_gone();
             let count = batch.entries.len();
             if count == 0 {
@@ -89,11 +91,16 @@ impl Slot {
             batch.sent = true;
             let outgoing = batch.outgoing(rest);
             let in_resp2 = rest.resp2(&outgoing).is_some();
-            let result = match attempts.begin(rest.timeout) {
-                None => Err(attempts.expired()),
-                Some(limit) if count == 1 => rest.attempt(&outgoing, limit, wire::decode_one).await.map(|value| vec![Ok(value)]),
-                Some(limit) => rest.attempt(&outgoing, limit, |body, encoding| wire::decode_many(body, count, encoding)).await,
+            let Some(limit) = attempts.begin(rest.timeout) else {
+                return batch.fail(&attempts.expired(), &attempts, |_| true);
             };
+            let attempt = async {
+                match count {
+                    1 => rest.attempt(&outgoing, limit, wire::decode_one).await.map(|value| vec![Ok(value)]),
+                    _ => rest.attempt(&outgoing, limit, |body, encoding| wire::decode_many(body, count, encoding)).await,
+                }
+            };
+            let result = self.in_time(&mut batch, attempt).await;
             self.gather();
             if in_resp2 && rest.resp2(&outgoing).is_none() && batch.entries.iter().all(|entry| entry.safety == ReplaySafety::ReadOnly) {
                 continue;
@@ -117,7 +124,24 @@ impl Slot {
             tracing::debug!(kind = ?error.kind(), status = error.status(), ?wait, entries = batch.entries.len(), "trying again");
             // What others send must not wait until the server is back.
             self.release();
-            platform::sleep(wait).await;
+            (batch.sent, batch.may_have_run) = (false, attempts.may_have_run());
+            self.in_time(&mut batch, platform::sleep(wait)).await;
+        }
+    }
+
+    /// Waits for `future`, and meanwhile ends the calls whose time is over: of the batch, and of what waits.
+    async fn in_time<T>(&self, batch: &mut Batch, future: impl Future<Output = T>) -> T {
+        let mut future = pin!(future);
+        loop {
+            let waiting = self.batcher.lock().first_deadline();
+            let Some(first) = batch.first_deadline().into_iter().chain(waiting).min() else { return future.await };
+            let left = first.saturating_duration_since(clock::now());
+            if let Some(result) = platform::timeout(left, future.as_mut()).await {
+                return result;
+            }
+            let now = clock::now();
+            batch.expire(now);
+            self.batcher.lock().expire(now);
         }
     }
 
@@ -127,7 +151,7 @@ impl Slot {
         if matches!(error.status(), Some(404 | 405)) {
             self.batcher.switch_off();
         }
-        batch.may_have_run = attempts.may_have_run();
+        (batch.sent, batch.may_have_run) = (false, attempts.may_have_run());
         let not_run = error.outcome() == Outcome::NotApplied;
         batch.fail(error, attempts, |entry| !not_run && !self.batcher.rest.retry.allows_replay(entry.safety));
         if batch.is_empty() {
@@ -180,25 +204,44 @@ pub(super) struct Batch {
     pub(super) number: u64,
     /// `[`, and the commands with commas between them.
     body: Vec<u8>,
+    /// In the order of their deadlines.
     entries: Vec<Entry>,
-    /// When the last of its calls is over.
-    deadline: Instant,
-    /// It left at least once.
+    /// On its way.
     sent: bool,
     /// An earlier request with these commands may have run.
     may_have_run: bool,
 }
 
-struct Entry {
+/// One command, and who waits for its reply.
+pub(super) struct Entry {
     /// Where the command ends in the body.
     end: usize,
     safety: ReplaySafety,
-    caller: oneshot::Sender<Reply>,
+    deadline: Instant,
+    /// None: its time was over while it was on its way.
+    caller: Option<oneshot::Sender<Reply>>,
+}
+
+impl Entry {
+    pub(super) fn new(safety: ReplaySafety, deadline: Instant, caller: oneshot::Sender<Reply>) -> Self {
+        Self { end: 0, safety, deadline, caller: Some(caller) }
+    }
+
+    fn answer(&mut self, reply: Reply) {
+        if let Some(caller) = self.caller.take() {
+            // An error: the caller has gone.
+            let _ = caller.send(reply);
+        }
+    }
+
+    fn is_gone(&self) -> bool {
+        self.caller.as_ref().is_none_or(oneshot::Sender::is_closed)
+    }
 }
 
 impl Batch {
     pub(super) fn new(queue: usize) -> Self {
-        Self { queue, number: 0, body: vec![b'['], entries: Vec::new(), deadline: clock::now(), sent: false, may_have_run: false }
+        Self { queue, number: 0, body: vec![b'['], entries: Vec::new(), sent: false, may_have_run: false }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -210,7 +253,7 @@ impl Batch {
     }
 
     /// Adds a command; false when `encode` cannot, and nothing is changed.
-    pub(super) fn push(&mut self, encode: impl FnOnce(&mut Vec<u8>) -> bool, safety: ReplaySafety, caller: oneshot::Sender<Reply>) -> bool {
+    pub(super) fn push(&mut self, encode: impl FnOnce(&mut Vec<u8>) -> bool, mut entry: Entry) -> bool {
         let before = self.body.len();
         if !self.entries.is_empty() {
             self.body.push(b',');
@@ -219,13 +262,30 @@ impl Batch {
             self.body.truncate(before);
             return false;
         }
-        self.entries.push(Entry { end: self.body.len(), safety, caller });
+        entry.end = self.body.len();
+        self.entries.push(entry);
         true
     }
 
-    /// The number and the deadline of the command that was added last.
-    pub(super) fn ends(&mut self, number: u64, deadline: Instant) {
-        (self.number, self.deadline) = (number, deadline);
+    /// When the first of the calls is over that somebody still waits for.
+    pub(super) fn first_deadline(&self) -> Option<Instant> {
+        self.entries.iter().find(|entry| entry.caller.is_some()).map(|entry| entry.deadline)
+    }
+
+    fn last_deadline(&self) -> Instant {
+        self.entries.last().map_or_else(clock::now, |entry| entry.deadline)
+    }
+
+    /// Ends the calls whose time is over. Their commands stay in a body that is on its way.
+    pub(super) fn expire(&mut self, now: Instant) {
+        for entry in self.entries.iter_mut().take_while(|entry| entry.deadline <= now) {
+            let may_have_run = (self.sent || self.may_have_run) && entry.safety != ReplaySafety::ReadOnly;
+            let outcome = if may_have_run { Outcome::MaybeApplied } else { Outcome::NotApplied };
+            entry.answer(Err(Error::new(ErrorKind::Timeout, "the deadline passed").with_outcome(outcome)));
+        }
+        if !self.sent {
+            self.leave_out_the_gone();
+        }
     }
 
     fn outgoing(&self, rest: &Rest) -> Outgoing {
@@ -259,8 +319,8 @@ impl Batch {
 
     /// Leaves out calls that were given up.
     fn leave_out_the_gone(&mut self) {
-        if self.entries.iter().any(|entry| entry.caller.is_closed()) {
-            self.retain(|entry| Some(entry).filter(|entry| !entry.caller.is_closed()));
+        if self.entries.iter().any(Entry::is_gone) {
+            self.retain(|entry| Some(entry).filter(|entry| !entry.is_gone()));
         }
     }
 
@@ -270,23 +330,23 @@ impl Batch {
         let mut entries = self.entries.split_off(at);
         entries.iter_mut().for_each(|entry| entry.end -= start - 1);
         let body = [b"[", &self.body[start..]].concat();
-        self.body.truncate(start.saturating_sub(1).max(1));
-        Self { body, entries, ..*self }
+        self.body.truncate((start - 1).max(1));
+        Self { queue: self.queue, number: self.number, body, entries, sent: false, may_have_run: self.may_have_run }
     }
 
     /// Gives each caller its reply. What was refused for now stays, and the first such error is the answer.
     fn answer(&mut self, replies: Vec<Reply>) -> Option<Error> {
         let refused = |reply: &Reply| reply.as_ref().err().filter(|error| is_refused(error)).cloned();
         let Some(first) = replies.iter().find_map(refused) else {
-            for (entry, reply) in self.entries.drain(..).zip(replies) {
-                let _ = entry.caller.send(reply);
+            for (mut entry, reply) in self.entries.drain(..).zip(replies) {
+                entry.answer(reply);
             }
             return None;
         };
         let mut replies = replies.into_iter();
-        self.retain(|entry| match replies.next() {
+        self.retain(|mut entry| match replies.next() {
             Some(reply) if refused(&reply).is_none() => {
-                let _ = entry.caller.send(reply);
+                entry.answer(reply);
                 None
             }
             _ => Some(entry),
@@ -296,11 +356,11 @@ impl Batch {
 
     /// Gives the error to callers for whose command there is no further attempt.
     fn fail(&mut self, error: &Error, attempts: &Attempts<'_>, given_up: impl Fn(&Entry) -> bool) {
-        self.retain(|entry| {
+        self.retain(|mut entry| {
             if !given_up(&entry) {
                 return Some(entry);
             }
-            let _ = entry.caller.send(Err(attempts.finish(error.clone(), entry.safety)));
+            entry.answer(Err(attempts.finish(error.clone(), entry.safety)));
             None
         });
     }
@@ -309,10 +369,10 @@ impl Batch {
 /// With entries only when its runtime ended: callers whose command may be sent again do so themselves.
 impl Drop for Batch {
     fn drop(&mut self) {
-        if self.sent && self.queue == 0 {
-            for entry in self.entries.drain(..) {
+        if (self.sent || self.may_have_run) && self.queue == 0 {
+            for entry in &mut self.entries {
                 let error = Error::new(ErrorKind::Io, "the runtime that carried the request has ended").with_outcome(Outcome::MaybeApplied);
-                let _ = entry.caller.send(Err(error));
+                entry.answer(Err(error));
             }
         }
     }

@@ -154,9 +154,10 @@ impl Backend for RestBackend {
     fn execute<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
             requests::carried(command)?;
+            // What a queued call holds is small: the rest is made where it is needed.
             match &self.batcher {
                 Some(batcher) if batcher.takes(command, options) => batcher.execute(command).await,
-                _ => self.rest.alone(command, options).await,
+                _ => Box::pin(self.rest.alone(command, options)).await,
             }
         })
     }

@@ -122,13 +122,14 @@ async fn read(mut response: ::reqwest::Response, max_reply_bytes: usize) -> Resu
     if response.content_length().is_some_and(|length| length > max_reply_bytes as u64) {
         return Err(too_large().with_status(response.status().as_u16()));
     }
+    let declared = response.content_length().map_or(0, |length| usize::try_from(length).unwrap_or(0));
     let status = response.status().as_u16();
     let headers = std::mem::take(response.headers_mut());
     let first = response.chunk().await.map_err(classify)?.unwrap_or_default();
     let body = match response.chunk().await.map_err(classify)? {
         None => first,
         Some(second) => {
-            let mut all = BytesMut::with_capacity(first.len() + second.len());
+            let mut all = BytesMut::with_capacity(declared.max(first.len() + second.len()));
             all.extend_from_slice(&first);
             let mut next: Option<Bytes> = Some(second);
             while let Some(chunk) = next {

@@ -276,10 +276,9 @@ impl<'de> Visitor<'de> for ValueSeed {
         match self.0 {
             Encoding::Checked if text.contains('\u{FFFD}') => Err(E::custom("a string that has lost bytes")),
             Encoding::Plain | Encoding::Checked | Encoding::Resp2 => Ok(Value::Bytes(Bytes::copy_from_slice(text.as_bytes()))),
-            Encoding::Base64 => base64_simd::STANDARD
-                .decode_to_vec(text)
+            Encoding::Base64 => decode_base64(text.as_bytes())
                 .map(|bytes| Value::Bytes(bytes.into()))
-                .map_err(|_| E::custom("a string that is not base64")),
+                .ok_or_else(|| E::custom("a string that is not base64")),
         }
     }
 
@@ -301,6 +300,13 @@ impl<'de> Visitor<'de> for ValueSeed {
             },
         }
     }
+}
+
+/// Into a buffer of exactly the right size: `Bytes` takes it over as it is then.
+fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(base64_simd::STANDARD.decoded_length(text).ok()?);
+    base64_simd::STANDARD.decode_append(text, &mut bytes).ok()?;
+    Some(bytes)
 }
 
 #[cfg(test)]
