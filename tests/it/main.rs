@@ -4,6 +4,8 @@
 
 /// Servers and clients that meet what they should not: wrong tokens, pages of HTML, cut replies, floods, odd addresses.
 mod bad_input;
+/// Automatic batching: what travels together, and what becomes of it.
+mod batching;
 /// Sessions through everything that can go wrong, compared with a model.
 mod chaos;
 /// The tool `redis-rest`, run as its users run it.

@@ -1,175 +1,213 @@
-//! Automatic batching: commands that arrive while requests are in flight leave together, as one pipeline request.
-//!
-//! A call that finds nothing in flight goes at once, in its caller's own future. The others are encoded into one of two queues,
-//! for commands that may be sent again after a lost reply and for those that may not, until a [flight](super::flight) takes them.
-//! There are no timers.
-//!
-//! Order: a caller that awaits one call before it makes the next sees its own order, since the second is queued after the first
-//! was answered. Calls that are under way at the same time have none, with batching as without.
+//! Batches: the commands of one request, and who waits for their replies.
 
-use super::flight::{Batch, Entry, Slot};
-use super::{Rest, wire};
+use super::{Outgoing, Rest};
 use crate::backend::Reply;
 use crate::clock::{self, Instant};
-use crate::command::{CallOptions, Command, ReplaySafety};
-use crate::platform;
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::command::ReplaySafety;
+use crate::error::{Error, ErrorKind, Outcome};
+use crate::retry::{Attempts, is_refused};
+use bytes::Bytes;
 use tokio::sync::oneshot;
 
-/// A longer command goes alone: those beside it should not wait until it is through.
-const LARGE: usize = 64 << 10;
-/// A batch that is longer takes no further command.
-const BATCH_BYTES: usize = 1 << 20;
-
-/// Gathers the calls of a client and its clones.
-pub(super) struct Batcher {
-    pub(super) rest: Arc<Rest>,
-    /// Most requests in flight at once. Those that are being tried again do not count, nor do calls that go alone.
-    limit: usize,
-    /// The server has no pipelines: every call goes alone.
-    off: AtomicBool,
-    state: Mutex<State>,
+/// Commands for one request.
+pub(super) struct Batch {
+    /// Which queue it is of: 1 when its commands may be sent again.
+    pub(super) queue: usize,
+    /// The number of its first command: how long it has waited.
+    pub(super) number: u64,
+    /// `[`, and the commands with commas between them.
+    body: Vec<u8>,
+    /// In the order of their deadlines.
+    entries: Vec<Entry>,
+    /// Takes further commands. What was sent once has a story of its own, which they must not share.
+    open: bool,
+    /// On its way.
+    sent: bool,
+    /// An earlier request with these commands may have run.
+    may_have_run: bool,
 }
 
-/// What waits. Where something waits there is a flight, or a lone call that starts one when it ends.
-#[derive(Default)]
-pub(super) struct State {
-    pub(super) in_flight: usize,
-    /// Flights that are about to look into the queues.
-    pub(super) gathering: usize,
-    /// Of commands that must not be sent again, and of those that may.
-    queues: [Queue; 2],
-    /// Commands that were queued, ever.
-    queued: u64,
+/// One command, and who waits for its reply.
+pub(super) struct Entry {
+    /// Where the command ends in the body.
+    end: usize,
+    safety: ReplaySafety,
+    deadline: Instant,
+    /// None: its time was over while it was on its way.
+    caller: Option<oneshot::Sender<Reply>>,
 }
 
-type Queue = VecDeque<Batch>;
-
-/// How a call goes on.
-enum Turn {
-    /// By itself; nothing was in flight. The slot is held until the call is over.
-    First(Slot),
-    /// By itself: a batch cannot carry it.
-    Alone,
-    /// The reply will come. Dropped without one: the command was never sent, or may be sent again.
-    Queued(oneshot::Receiver<Reply>),
-}
-
-impl Batcher {
-    pub(super) fn new(rest: Arc<Rest>, limit: usize) -> Self {
-        Self { rest, limit, off: AtomicBool::new(false), state: Mutex::default() }
+impl Entry {
+    pub(super) fn new(safety: ReplaySafety, deadline: Instant, caller: oneshot::Sender<Reply>) -> Self {
+        Self { end: 0, safety, deadline, caller: Some(caller) }
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing under it panics.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The server turned out to have no pipelines.
-    pub(super) fn switch_off(&self) {
-        if !self.off.swap(true, Ordering::Relaxed) {
-            tracing::info!("the server has no pipelines: no automatic batching from now on");
+    fn answer(&mut self, reply: Reply) {
+        if let Some(caller) = self.caller.take() {
+            // An error: the caller has gone.
+            let _ = caller.send(reply);
         }
     }
 
-    /// Whether this call may travel with others.
-    pub(super) fn takes(&self, command: &Command, options: &CallOptions) -> bool {
-        let CallOptions { timeout: None, deadline: None, no_retry: false, exactly_once: false, hedge_after: None } = options else {
-            return false;
-        };
-        command.byte_len() <= LARGE && !self.off.load(Ordering::Relaxed)
+    fn is_gone(&self) -> bool {
+        self.caller.as_ref().is_none_or(oneshot::Sender::is_closed)
+    }
+}
+
+impl Batch {
+    pub(super) fn new(queue: usize, number: u64) -> Self {
+        Self { queue, number, body: vec![b'['], entries: Vec::new(), open: true, sent: false, may_have_run: false }
     }
 
-    /// Executes a command that this [takes](Self::takes).
-    pub(super) async fn execute(self: &Arc<Self>, command: &Command) -> Reply {
-        let safety = command.replay_safety();
-        let _slot = match self.enter(command, safety) {
-            Turn::First(slot) => Some(slot),
-            Turn::Alone => None,
-            // Its deadline is kept by the flights, so that a call costs no timer.
-            Turn::Queued(reply) => {
-                if let Ok(reply) = reply.await {
-                    return reply;
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(super) fn has_room(&self, entries: usize, bytes: usize) -> bool {
+        self.open && self.entries.len() < entries && self.body.len() < bytes
+    }
+
+    /// Adds a command; false when `encode` cannot, and nothing is changed.
+    pub(super) fn push(&mut self, encode: impl FnOnce(&mut Vec<u8>) -> bool, mut entry: Entry) -> bool {
+        let before = self.body.len();
+        if !self.entries.is_empty() {
+            self.body.push(b',');
+        }
+        if !encode(&mut self.body) {
+            self.body.truncate(before);
+            return false;
+        }
+        entry.end = self.body.len();
+        self.entries.push(entry);
+        true
+    }
+
+    /// When the first of the calls is over that somebody still waits for.
+    pub(super) fn first_deadline(&self) -> Option<Instant> {
+        self.entries.iter().find(|entry| entry.caller.is_some()).map(|entry| entry.deadline)
+    }
+
+    pub(super) fn last_deadline(&self) -> Instant {
+        self.entries.last().map_or_else(clock::now, |entry| entry.deadline)
+    }
+
+    /// Ends the calls whose time is over. Their commands stay in a body that is on its way.
+    pub(super) fn expire(&mut self, now: Instant) {
+        for entry in self.entries.iter_mut().take_while(|entry| entry.deadline <= now) {
+            let may_have_run = (self.sent || self.may_have_run) && entry.safety != ReplaySafety::ReadOnly;
+            let outcome = if may_have_run { Outcome::MaybeApplied } else { Outcome::NotApplied };
+            entry.answer(Err(Error::new(ErrorKind::Timeout, "the deadline passed").with_outcome(outcome)));
+        }
+        if !self.sent {
+            self.leave_out_the_gone();
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn only_reads(&self) -> bool {
+        self.entries.iter().all(|entry| entry.safety == ReplaySafety::ReadOnly)
+    }
+
+    pub(super) fn may_have_run(&self) -> bool {
+        self.may_have_run
+    }
+
+    /// A request for it has ended, and another will follow.
+    pub(super) fn goes_again(&mut self, may_have_run: bool) {
+        (self.open, self.sent, self.may_have_run) = (false, false, may_have_run);
+    }
+
+    /// The request with these commands.
+    pub(super) fn leaves(&mut self, rest: &Rest) -> Outgoing {
+        self.sent = true;
+        let endpoints = &rest.endpoints;
+        let (url, body) = if self.entries.len() == 1 {
+            (&endpoints.command, Bytes::copy_from_slice(&self.body[1..]))
+        } else {
+            (&endpoints.pipeline, [&self.body[..], b"]"].concat().into())
+        };
+        Outgoing { url: url.clone(), body, resp2: true }
+    }
+
+    /// Passes every entry to `keep`, and goes on with those that it gives back.
+    fn retain(&mut self, mut keep: impl FnMut(Entry) -> Option<Entry>) {
+        let old = std::mem::replace(&mut self.body, vec![b'[']);
+        let mut start = 1;
+        for entry in std::mem::take(&mut self.entries) {
+            let command = &old[start..entry.end];
+            // One for the comma.
+            start = entry.end + 1;
+            if let Some(mut entry) = keep(entry) {
+                if !self.entries.is_empty() {
+                    self.body.push(b',');
                 }
+                self.body.extend_from_slice(command);
+                entry.end = self.body.len();
+                self.entries.push(entry);
+            }
+        }
+    }
+
+    /// Leaves out calls that were given up.
+    pub(super) fn leave_out_the_gone(&mut self) {
+        if self.entries.iter().any(Entry::is_gone) {
+            self.retain(|entry| Some(entry).filter(|entry| !entry.is_gone()));
+        }
+    }
+
+    /// The entries from `at` on, as a batch of their own.
+    pub(super) fn split_off(&mut self, at: usize) -> Self {
+        let start = if at == 0 { 1 } else { self.entries[at - 1].end + 1 };
+        let mut entries = self.entries.split_off(at);
+        entries.iter_mut().for_each(|entry| entry.end -= start - 1);
+        let body = [b"[", &self.body[start..]].concat();
+        self.body.truncate((start - 1).max(1));
+        Self { queue: self.queue, number: self.number, body, entries, open: self.open, sent: false, may_have_run: self.may_have_run }
+    }
+
+    /// Gives each caller its reply. What was refused for now stays, and the first such error is the answer.
+    pub(super) fn answer(&mut self, replies: Vec<Reply>) -> Option<Error> {
+        let refused = |reply: &Reply| reply.as_ref().err().filter(|error| is_refused(error)).cloned();
+        let Some(first) = replies.iter().find_map(refused) else {
+            for (mut entry, reply) in self.entries.drain(..).zip(replies) {
+                entry.answer(reply);
+            }
+            return None;
+        };
+        let mut replies = replies.into_iter();
+        self.retain(|mut entry| match replies.next() {
+            Some(reply) if refused(&reply).is_none() => {
+                entry.answer(reply);
                 None
             }
-        };
-        Box::pin(async { self.rest.alone(command, &CallOptions::default()).await }).await
+            _ => Some(entry),
+        });
+        Some(first)
     }
 
-    fn enter(self: &Arc<Self>, command: &Command, safety: ReplaySafety) -> Turn {
-        let queue = usize::from(self.rest.retry.allows_replay(safety));
-        let deadline = clock::after(self.rest.deadline);
-        let mut state = self.lock();
-        if state.in_flight == 0 {
-            state.in_flight = 1;
-            return Turn::First(Slot::first(self));
-        }
-        let number = state.queued;
-        let batches = &mut state.queues[queue];
-        if !batches.back().is_some_and(|batch| batch.has_room(self.rest.max_pipeline_commands, BATCH_BYTES)) {
-            batches.push_back(Batch::new(queue));
-        }
-        let Some(batch) = batches.back_mut() else { return Turn::Alone };
-        let (caller, reply) = oneshot::channel();
-        if !batch.push(|body| wire::encode(command, body).is_ok(), Entry::new(safety, deadline, caller)) {
-            if batch.is_empty() {
-                batches.pop_back();
+    /// Gives the error to callers for whose command there is no further attempt.
+    pub(super) fn fail(&mut self, error: &Error, attempts: &Attempts<'_>, given_up: impl Fn(ReplaySafety) -> bool) {
+        self.retain(|mut entry| {
+            if !given_up(entry.safety) {
+                return Some(entry);
             }
-            return Turn::Alone;
-        }
-        batch.number = number;
-        state.queued += 1;
-        self.fly(state);
-        Turn::Queued(reply)
-    }
-
-    /// Starts another flight, where a slot is free, something waits, and no flight is about to take it.
-    pub(super) fn fly(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
-        let waits = state.queues.iter().any(|queue| !queue.is_empty());
-        if waits && state.gathering == 0 && state.in_flight < self.limit {
-            state.in_flight += 1;
-            state.gathering += 1;
-            // A task that cannot be started is dropped, which takes the lock.
-            drop(state);
-            platform::spawn(Slot::of_flight(self).fly());
-        }
+            entry.answer(Err(attempts.finish(error.clone(), entry.safety)));
+            None
+        });
     }
 }
 
-impl State {
-    /// The batch that has waited longest.
-    pub(super) fn take(&mut self) -> Option<Batch> {
-        let oldest = |queue: &&mut Queue| queue.front().map_or(u64::MAX, |batch| batch.number);
-        let queue = self.queues.iter_mut().min_by_key(oldest)?;
-        queue.pop_front()
-    }
-
-    /// When the first call that waits is over.
-    pub(super) fn first_deadline(&self) -> Option<Instant> {
-        self.queues.iter().filter_map(|queue| queue.front()?.first_deadline()).min()
-    }
-
-    /// Ends the calls whose time is over before they were sent.
-    pub(super) fn expire(&mut self, now: Instant) {
-        for queue in &mut self.queues {
-            queue
-                .iter_mut()
-                .take_while(|batch| batch.first_deadline().is_some_and(|first| first <= now))
-                .for_each(|batch| batch.expire(now));
-            queue.retain(|batch| !batch.is_empty());
+/// With entries only when its runtime ended: callers whose command may be sent again do so themselves.
+impl Drop for Batch {
+    fn drop(&mut self) {
+        if (self.sent || self.may_have_run) && self.queue == 0 {
+            for entry in &mut self.entries {
+                let error = Error::new(ErrorKind::Io, "the runtime that carried the request has ended").with_outcome(Outcome::MaybeApplied);
+                entry.answer(Err(error));
+            }
         }
-    }
-
-    /// Puts a batch before those that wait.
-    pub(super) fn put_back(&mut self, batch: Batch) {
-        self.queues[batch.queue].push_front(batch);
-    }
-
-    /// Lets everyone who waits go by themselves.
-    pub(super) fn disband(&mut self) {
-        self.queues.iter_mut().for_each(|queue| queue.clear());
     }
 }

@@ -2,18 +2,19 @@
 //!
 //! Before it leaves, a flight lets the tasks run that are ready, so that their commands come along.
 
-use super::batch::Batcher;
-use super::{Outgoing, Rest, wire};
-use crate::backend::Reply;
-use crate::clock::{self, Instant};
-use crate::command::{CallOptions, ReplaySafety};
+use super::batch::Batch;
+use super::batcher::Batcher;
+use super::wire;
+use crate::clock;
+use crate::command::CallOptions;
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::platform;
 use crate::retry::{Attempts, is_exhausted, is_refused};
-use bytes::Bytes;
 use std::pin::pin;
 use std::sync::Arc;
-use tokio::sync::oneshot;
+
+/// From so many commands on, two requests are better than one: while the replies to one are handed out the server works on the other.
+const WORTH_TWO: usize = 32;
 
 /// The right to have one request in flight: of a lone call, or of a flight.
 pub(super) struct Slot {
@@ -46,7 +47,10 @@ impl Slot {
     fn take(&mut self) -> Option<Batch> {
         let mut state = self.batcher.lock();
         state.gathering -= usize::from(std::mem::take(&mut self.gathers));
-        let batch = state.take();
+        let mut batch = state.take();
+        if let Some(batch) = batch.as_mut().filter(|batch| batch.len() >= WORTH_TWO && self.batcher.has_free_slot(&state)) {
+            state.put_back(batch.split_off(batch.len() / 2));
+        }
         if batch.is_none() {
             state.in_flight -= 1;
             self.holds = false;
@@ -78,18 +82,17 @@ impl Slot {
         let batcher = Arc::clone(&self.batcher);
         let rest = &*batcher.rest;
         let mut attempts = rest.attempts(batch.last_deadline(), &CallOptions::default());
-        if batch.may_have_run {
+        if batch.may_have_run() {
             attempts.assume_it_may_have_run();
         }
         loop {
             batch.expire(clock::now());
             batch.leave_out_the_gone();
-            let count = batch.entries.len();
+            let count = batch.len();
             if count == 0 {
                 return self.gather();
             }
-            batch.sent = true;
-            let outgoing = batch.outgoing(rest);
+            let outgoing = batch.leaves(rest);
             let in_resp2 = rest.resp2(&outgoing).is_some();
             let Some(limit) = attempts.begin(rest.timeout) else {
                 return batch.fail(&attempts.expired(), &attempts, |_| true);
@@ -102,7 +105,7 @@ impl Slot {
             };
             let result = self.in_time(&mut batch, attempt).await;
             self.gather();
-            if in_resp2 && rest.resp2(&outgoing).is_none() && batch.entries.iter().all(|entry| entry.safety == ReplaySafety::ReadOnly) {
+            if in_resp2 && rest.resp2(&outgoing).is_none() && batch.only_reads() {
                 continue;
             }
             let error = match result {
@@ -115,16 +118,16 @@ impl Slot {
                     if count > 1 && spoils(&error) {
                         return self.part(batch, &attempts, &error);
                     }
-                    batch.fail(&error, &attempts, |entry| !attempts.allows(&error, entry.safety));
+                    batch.fail(&error, &attempts, |safety| !attempts.allows(&error, safety));
                     error
                 }
             };
             let wait = if batch.is_empty() { None } else { attempts.wait(&error) };
             let Some(wait) = wait else { return batch.fail(&error, &attempts, |_| true) };
-            tracing::debug!(kind = ?error.kind(), status = error.status(), ?wait, entries = batch.entries.len(), "trying again");
+            tracing::debug!(kind = ?error.kind(), status = error.status(), ?wait, entries = batch.len(), "trying again");
             // What others send must not wait until the server is back.
             self.release();
-            (batch.sent, batch.may_have_run) = (false, attempts.may_have_run());
+            batch.goes_again(attempts.may_have_run());
             self.in_time(&mut batch, platform::sleep(wait)).await;
         }
     }
@@ -151,13 +154,13 @@ impl Slot {
         if matches!(error.status(), Some(404 | 405)) {
             self.batcher.switch_off();
         }
-        (batch.sent, batch.may_have_run) = (false, attempts.may_have_run());
+        batch.goes_again(attempts.may_have_run());
         let not_run = error.outcome() == Outcome::NotApplied;
-        batch.fail(error, attempts, |entry| !not_run && !self.batcher.rest.retry.allows_replay(entry.safety));
+        batch.fail(error, attempts, |safety| !not_run && !self.batcher.rest.retry.allows_replay(safety));
         if batch.is_empty() {
             return;
         }
-        let second = batch.split_off(batch.entries.len() / 2);
+        let second = batch.split_off(batch.len() / 2);
         let mut state = self.batcher.lock();
         for half in [second, batch] {
             if !half.is_empty() {
@@ -193,187 +196,5 @@ fn spoils(error: &Error) -> bool {
         ErrorKind::Http => error.outcome() == Outcome::NotApplied,
         ErrorKind::Redis => !is_refused(error) && !is_exhausted(error),
         _ => false,
-    }
-}
-
-/// Commands for one request.
-pub(super) struct Batch {
-    /// Which queue it is of: 1 when its commands may be sent again.
-    pub(super) queue: usize,
-    /// The number of the last command.
-    pub(super) number: u64,
-    /// `[`, and the commands with commas between them.
-    body: Vec<u8>,
-    /// In the order of their deadlines.
-    entries: Vec<Entry>,
-    /// On its way.
-    sent: bool,
-    /// An earlier request with these commands may have run.
-    may_have_run: bool,
-}
-
-/// One command, and who waits for its reply.
-pub(super) struct Entry {
-    /// Where the command ends in the body.
-    end: usize,
-    safety: ReplaySafety,
-    deadline: Instant,
-    /// None: its time was over while it was on its way.
-    caller: Option<oneshot::Sender<Reply>>,
-}
-
-impl Entry {
-    pub(super) fn new(safety: ReplaySafety, deadline: Instant, caller: oneshot::Sender<Reply>) -> Self {
-        Self { end: 0, safety, deadline, caller: Some(caller) }
-    }
-
-    fn answer(&mut self, reply: Reply) {
-        if let Some(caller) = self.caller.take() {
-            // An error: the caller has gone.
-            let _ = caller.send(reply);
-        }
-    }
-
-    fn is_gone(&self) -> bool {
-        self.caller.as_ref().is_none_or(oneshot::Sender::is_closed)
-    }
-}
-
-impl Batch {
-    pub(super) fn new(queue: usize) -> Self {
-        Self { queue, number: 0, body: vec![b'['], entries: Vec::new(), sent: false, may_have_run: false }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    pub(super) fn has_room(&self, entries: usize, bytes: usize) -> bool {
-        self.entries.len() < entries && self.body.len() < bytes
-    }
-
-    /// Adds a command; false when `encode` cannot, and nothing is changed.
-    pub(super) fn push(&mut self, encode: impl FnOnce(&mut Vec<u8>) -> bool, mut entry: Entry) -> bool {
-        let before = self.body.len();
-        if !self.entries.is_empty() {
-            self.body.push(b',');
-        }
-        if !encode(&mut self.body) {
-            self.body.truncate(before);
-            return false;
-        }
-        entry.end = self.body.len();
-        self.entries.push(entry);
-        true
-    }
-
-    /// When the first of the calls is over that somebody still waits for.
-    pub(super) fn first_deadline(&self) -> Option<Instant> {
-        self.entries.iter().find(|entry| entry.caller.is_some()).map(|entry| entry.deadline)
-    }
-
-    fn last_deadline(&self) -> Instant {
-        self.entries.last().map_or_else(clock::now, |entry| entry.deadline)
-    }
-
-    /// Ends the calls whose time is over. Their commands stay in a body that is on its way.
-    pub(super) fn expire(&mut self, now: Instant) {
-        for entry in self.entries.iter_mut().take_while(|entry| entry.deadline <= now) {
-            let may_have_run = (self.sent || self.may_have_run) && entry.safety != ReplaySafety::ReadOnly;
-            let outcome = if may_have_run { Outcome::MaybeApplied } else { Outcome::NotApplied };
-            entry.answer(Err(Error::new(ErrorKind::Timeout, "the deadline passed").with_outcome(outcome)));
-        }
-        if !self.sent {
-            self.leave_out_the_gone();
-        }
-    }
-
-    fn outgoing(&self, rest: &Rest) -> Outgoing {
-        let endpoints = &rest.endpoints;
-        let (url, body) = if self.entries.len() == 1 {
-            (&endpoints.command, Bytes::copy_from_slice(&self.body[1..]))
-        } else {
-            (&endpoints.pipeline, [&self.body[..], b"]"].concat().into())
-        };
-        Outgoing { url: url.clone(), body, resp2: true }
-    }
-
-    /// Passes every entry to `keep`, and goes on with those that it gives back.
-    fn retain(&mut self, mut keep: impl FnMut(Entry) -> Option<Entry>) {
-        let old = std::mem::replace(&mut self.body, vec![b'[']);
-        let mut start = 1;
-        for entry in std::mem::take(&mut self.entries) {
-            let command = &old[start..entry.end];
-            // One for the comma.
-            start = entry.end + 1;
-            if let Some(mut entry) = keep(entry) {
-                if !self.entries.is_empty() {
-                    self.body.push(b',');
-                }
-                self.body.extend_from_slice(command);
-                entry.end = self.body.len();
-                self.entries.push(entry);
-            }
-        }
-    }
-
-    /// Leaves out calls that were given up.
-    fn leave_out_the_gone(&mut self) {
-        if self.entries.iter().any(Entry::is_gone) {
-            self.retain(|entry| Some(entry).filter(|entry| !entry.is_gone()));
-        }
-    }
-
-    /// The entries from `at` on, as a batch of their own.
-    fn split_off(&mut self, at: usize) -> Self {
-        let start = if at == 0 { 1 } else { self.entries[at - 1].end + 1 };
-        let mut entries = self.entries.split_off(at);
-        entries.iter_mut().for_each(|entry| entry.end -= start - 1);
-        let body = [b"[", &self.body[start..]].concat();
-        self.body.truncate((start - 1).max(1));
-        Self { queue: self.queue, number: self.number, body, entries, sent: false, may_have_run: self.may_have_run }
-    }
-
-    /// Gives each caller its reply. What was refused for now stays, and the first such error is the answer.
-    fn answer(&mut self, replies: Vec<Reply>) -> Option<Error> {
-        let refused = |reply: &Reply| reply.as_ref().err().filter(|error| is_refused(error)).cloned();
-        let Some(first) = replies.iter().find_map(refused) else {
-            for (mut entry, reply) in self.entries.drain(..).zip(replies) {
-                entry.answer(reply);
-            }
-            return None;
-        };
-        let mut replies = replies.into_iter();
-        self.retain(|mut entry| match replies.next() {
-            Some(reply) if refused(&reply).is_none() => {
-                entry.answer(reply);
-                None
-            }
-            _ => Some(entry),
-        });
-        Some(first)
-    }
-
-    /// Gives the error to callers for whose command there is no further attempt.
-    fn fail(&mut self, error: &Error, attempts: &Attempts<'_>, given_up: impl Fn(&Entry) -> bool) {
-        self.retain(|mut entry| {
-            if !given_up(&entry) {
-                return Some(entry);
-            }
-            entry.answer(Err(attempts.finish(error.clone(), entry.safety)));
-            None
-        });
-    }
-}
-
-/// With entries only when its runtime ended: callers whose command may be sent again do so themselves.
-impl Drop for Batch {
-    fn drop(&mut self) {
-        if (self.sent || self.may_have_run) && self.queue == 0 {
-            for entry in &mut self.entries {
-                let error = Error::new(ErrorKind::Io, "the runtime that carried the request has ended").with_outcome(Outcome::MaybeApplied);
-                entry.answer(Err(error));
-            }
-        }
     }
 }

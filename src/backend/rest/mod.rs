@@ -1,6 +1,7 @@
 //! Redis over HTTP: encode → attempts → decode.
 
 mod batch;
+mod batcher;
 mod flight;
 mod hedge;
 mod listen;
@@ -24,7 +25,7 @@ use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::platform::{self, BoxFuture};
 use crate::retry::{Attempts, RetryPolicy, is_refused};
 use crate::subscribe::Listen;
-use batch::Batcher;
+use batcher::Batcher;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use std::fmt;

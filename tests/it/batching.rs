@@ -1,0 +1,400 @@
+use crate::support::rest;
+use bytes::Bytes;
+use redis_rest::backend::memory::MemoryBackend;
+use redis_rest::backend::rest::{HttpRequest, HttpResponse, Transport};
+use redis_rest::{BoxFuture, Client, Config, Error, ErrorKind, Outcome, Result};
+use serde_json::{Value as Json, json};
+use std::future::IntoFuture;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+/// A request that waits for its answer.
+struct Asked {
+    path: String,
+    body: Json,
+    answer: oneshot::Sender<Result<HttpResponse>>,
+}
+
+impl Asked {
+    fn says(self, status: u16, body: &Json) {
+        let body = Bytes::from(body.to_string());
+        let _ = self.answer.send(Ok(HttpResponse { status, headers: http::HeaderMap::new(), body }));
+    }
+
+    fn breaks(self) {
+        let _ = self.answer.send(Err(Error::custom(ErrorKind::Io, Outcome::MaybeApplied, "the connection broke")));
+    }
+
+    /// Answers each command with its key.
+    fn echoes(self) {
+        let reply = |command: &Json| json!({ "result": command[1] });
+        let body = match self.path.as_str() {
+            "/" => reply(&self.body),
+            _ => self.body.as_array().unwrap().iter().map(reply).collect(),
+        };
+        self.says(200, &body);
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        match self.path.as_str() {
+            "/" => vec![self.body[1].as_str().unwrap()],
+            _ => self.body.as_array().unwrap().iter().map(|command| command[1].as_str().unwrap()).collect(),
+        }
+    }
+}
+
+struct Held(mpsc::UnboundedSender<Asked>);
+
+impl Transport for Held {
+    fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
+        let (answer, answered) = oneshot::channel();
+        let body = serde_json::from_slice(&request.body).unwrap();
+        let _ = self.0.send(Asked { path: request.url.path().to_owned(), body, answer });
+        Box::pin(async { answered.await.unwrap_or_else(|_| Err(Error::custom(ErrorKind::Connect, Outcome::NotApplied, "nobody answers"))) })
+    }
+}
+
+/// A client, and the requests that it makes.
+fn held(settings: impl FnOnce(Config) -> Config) -> (Client, mpsc::UnboundedReceiver<Asked>) {
+    let (sender, asked) = mpsc::unbounded_channel();
+    let config = Client::builder().url("http://localhost:1").token("t").no_base64().transport(Held(sender));
+    (settings(config).build().unwrap(), asked)
+}
+
+type Call = JoinHandle<Result<String>>;
+
+fn get(client: &Client, key: &str) -> Call {
+    tokio::spawn(client.get::<String>(key).into_future())
+}
+
+fn getdel(client: &Client, key: &str) -> Call {
+    tokio::spawn(client.getdel::<String>(key).into_future())
+}
+
+/// Two requests in flight, so that what comes now waits.
+async fn busy(client: &Client, asked: &mut mpsc::UnboundedReceiver<Asked>) -> (Asked, Asked) {
+    get(client, "busy:1");
+    let first = asked.recv().await.unwrap();
+    get(client, "busy:2");
+    (first, asked.recv().await.unwrap())
+}
+
+/// Lets every task run until it waits.
+async fn settle() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn one_after_another_go_alone_and_at_once() {
+    let (client, mut asked) = held(|config| config);
+    for key in ["a", "b"] {
+        let call = get(&client, key);
+        let request = asked.recv().await.unwrap();
+        assert_eq!((request.path.as_str(), &request.body), ("/", &json!(["GET", key])));
+        request.echoes();
+        assert_eq!(call.await.unwrap().unwrap(), key);
+    }
+}
+
+#[tokio::test]
+async fn what_comes_while_requests_are_in_flight_leaves_together() {
+    let (client, mut asked) = held(|config| config);
+    let alone = get(&client, "alone");
+    let first = asked.recv().await.unwrap();
+    // One more may be in flight: whoever is ready goes with it.
+    let reads: Vec<Call> = ["a", "b", "c"].map(|key| get(&client, key)).into();
+    let second = asked.recv().await.unwrap();
+    assert_eq!((second.path.as_str(), second.keys()), ("/pipeline", vec!["a", "b", "c"]));
+    // Now two are, and everyone else waits. What must not run twice travels by itself.
+    let mixed: Vec<Call> = vec![get(&client, "d"), getdel(&client, "x"), get(&client, "e"), getdel(&client, "y")];
+    settle().await;
+    assert!(asked.try_recv().is_err());
+    first.echoes();
+    assert_eq!(alone.await.unwrap().unwrap(), "alone");
+    let third = asked.recv().await.unwrap();
+    assert_eq!(third.keys(), ["d", "e"]);
+    second.echoes();
+    let fourth = asked.recv().await.unwrap();
+    assert_eq!(fourth.keys(), ["x", "y"]);
+    fourth.echoes();
+    third.echoes();
+    for (call, key) in reads.into_iter().chain(mixed).zip(["a", "b", "c", "d", "x", "e", "y"]) {
+        assert_eq!(call.await.unwrap().unwrap(), key);
+    }
+    settle().await;
+    get(&client, "after");
+    assert_eq!(asked.recv().await.unwrap().path, "/");
+}
+
+#[tokio::test]
+async fn without_batching_everyone_goes_at_once() {
+    let (client, mut asked) = held(Config::no_auto_batch);
+    for key in ["a", "b", "c", "d"] {
+        get(&client, key);
+        assert_eq!(asked.recv().await.unwrap().keys(), [key]);
+    }
+}
+
+#[tokio::test]
+async fn large_commands_and_calls_with_options_go_alone() {
+    let (client, mut asked) = held(|config| config);
+    let _busy = busy(&client, &mut asked).await;
+    tokio::spawn(client.set("large", "x".repeat(70_000)).into_future());
+    assert_eq!(asked.recv().await.unwrap().keys(), ["large"]);
+    tokio::spawn(client.get::<String>("patient").timeout(Duration::from_secs(9)).into_future());
+    assert_eq!(asked.recv().await.unwrap().keys(), ["patient"]);
+    tokio::spawn(client.incr("once").exactly_once().into_future());
+    assert_eq!(asked.recv().await.unwrap().path, "/");
+}
+
+#[tokio::test]
+async fn batches_are_bounded() {
+    let (client, mut asked) = held(|config| config.max_pipeline_commands(2));
+    let (first, _second) = busy(&client, &mut asked).await;
+    let calls = ["a", "b", "c"].map(|key| get(&client, key));
+    settle().await;
+    first.echoes();
+    let batch = asked.recv().await.unwrap();
+    assert_eq!(batch.keys(), ["a", "b"]);
+    batch.echoes();
+    let batch = asked.recv().await.unwrap();
+    assert_eq!((batch.path.as_str(), batch.keys()), ("/", vec!["c"]));
+    batch.echoes();
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_error_is_that_of_its_command_only() {
+    let (client, mut asked) = held(|config| config);
+    let (first, _second) = busy(&client, &mut asked).await;
+    let calls = ["a", "b"].map(|key| get(&client, key));
+    settle().await;
+    first.echoes();
+    asked.recv().await.unwrap().says(200, &json!([{ "error": "WRONGTYPE Operation" }, { "result": "b" }]));
+    let [a, b] = calls;
+    assert_eq!(a.await.unwrap().unwrap_err().redis_code(), Some("WRONGTYPE"));
+    assert_eq!(b.await.unwrap().unwrap(), "b");
+}
+
+#[tokio::test]
+async fn who_gives_up_disturbs_nobody() {
+    let (client, mut asked) = held(|config| config);
+    let (first, second) = busy(&client, &mut asked).await;
+    let [a, b, c] = ["a", "b", "c"].map(|key| get(&client, key));
+    settle().await;
+    a.abort();
+    assert!(a.await.is_err());
+    first.echoes();
+    // What was given up before it left does not leave.
+    let batch = asked.recv().await.unwrap();
+    assert_eq!(batch.keys(), ["b", "c"]);
+    b.abort();
+    assert!(b.await.is_err());
+    batch.echoes();
+    assert_eq!(c.await.unwrap().unwrap(), "c");
+    second.echoes();
+}
+
+#[tokio::test]
+async fn a_lone_call_that_is_given_up_frees_its_place() {
+    let (client, mut asked) = held(|config| config.auto_batch_in_flight(1));
+    let alone = get(&client, "alone");
+    let _never = asked.recv().await.unwrap();
+    let waiting = get(&client, "waiting");
+    settle().await;
+    alone.abort();
+    asked.recv().await.unwrap().echoes();
+    assert_eq!(waiting.await.unwrap().unwrap(), "waiting");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_reply_is_asked_for_again_where_that_is_safe() {
+    let (client, mut asked) = held(|config| config);
+    let (first, second) = busy(&client, &mut asked).await;
+    let reads = ["a", "b"].map(|key| get(&client, key));
+    let writes = ["x", "y"].map(|key| getdel(&client, key));
+    settle().await;
+    first.echoes();
+    second.echoes();
+    let (batch, other) = (asked.recv().await.unwrap(), asked.recv().await.unwrap());
+    assert_eq!((batch.keys(), other.keys()), (vec!["a", "b"], vec!["x", "y"]));
+    batch.breaks();
+    other.breaks();
+    for write in writes {
+        let error = write.await.unwrap().unwrap_err();
+        assert_eq!((error.kind(), error.maybe_applied(), error.attempts()), (ErrorKind::Io, true, 1));
+    }
+    let again = asked.recv().await.unwrap();
+    assert_eq!(again.keys(), ["a", "b"]);
+    again.says(200, &json!([{ "error": "LOADING Redis is loading" }, { "result": "b" }]));
+    // What was refused for now goes again by itself.
+    let third = asked.recv().await.unwrap();
+    assert_eq!((third.path.as_str(), third.keys()), ("/", vec!["a"]));
+    third.echoes();
+    for (read, key) in reads.into_iter().zip(["a", "b"]) {
+        assert_eq!(read.await.unwrap().unwrap(), key);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_one_is_tried_again_others_go() {
+    let (client, mut asked) = held(|config| config.auto_batch_in_flight(1));
+    let first = get(&client, "first");
+    let held_up = asked.recv().await.unwrap();
+    let second = get(&client, "second");
+    settle().await;
+    held_up.echoes();
+    first.await.unwrap().unwrap();
+    asked.recv().await.unwrap().breaks();
+    settle().await;
+    // The flight of "second" waits for its next attempt now: nobody stands behind it.
+    let third = get(&client, "third");
+    let (one, other) = (asked.recv().await.unwrap(), asked.recv().await.unwrap());
+    let mut keys = [one.keys()[0].to_owned(), other.keys()[0].to_owned()];
+    keys.sort();
+    assert_eq!(keys, ["second", "third"]);
+    one.echoes();
+    other.echoes();
+    assert!(second.await.unwrap().is_ok() && third.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn one_that_spoils_a_batch_is_found() {
+    let (client, mut asked) = held(|config| config);
+    let (first, second) = busy(&client, &mut asked).await;
+    let calls = ["a", "b", "bad", "d"].map(|key| get(&client, key));
+    settle().await;
+    first.echoes();
+    second.echoes();
+    // The server refuses every request that holds it.
+    while calls.iter().any(|call| !call.is_finished()) {
+        tokio::select! {
+            request = asked.recv() => match request.unwrap() {
+                request if request.keys().contains(&"bad") => request.says(400, &json!({ "error": "ERR max request size exceeded" })),
+                request => request.echoes(),
+            },
+            () = settle() => {}
+        }
+    }
+    let [a, b, bad, d] = calls;
+    assert!(bad.await.unwrap().unwrap_err().server_message().is_some_and(|text| text.contains("max request size")));
+    for (call, key) in [a, b, d].into_iter().zip(["a", "b", "d"]) {
+        assert_eq!(call.await.unwrap().unwrap(), key);
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_pipelines_gets_single_commands() {
+    let (client, mut asked) = held(|config| config);
+    let (first, second) = busy(&client, &mut asked).await;
+    let calls = ["a", "b"].map(|key| get(&client, key));
+    settle().await;
+    first.echoes();
+    second.echoes();
+    asked.recv().await.unwrap().says(404, &json!("not found"));
+    for _ in 0..2 {
+        let request = asked.recv().await.unwrap();
+        assert_eq!(request.path, "/");
+        request.echoes();
+    }
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    let _busy = busy(&client, &mut asked).await;
+    get(&client, "third");
+    assert_eq!(asked.recv().await.unwrap().keys(), ["third"], "nothing waits any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn deadlines_hold_while_waiting_and_while_in_flight() {
+    let (client, mut asked) =
+        held(|config| config.deadline(Duration::from_secs(2)).timeout(Duration::from_secs(60)).auto_batch_in_flight(1));
+    let alone = tokio::spawn(client.get::<String>("alone").deadline(Duration::from_secs(60)).into_future());
+    // With options of its own it is not counted: the next is the one in flight.
+    let _unanswered = asked.recv().await.unwrap();
+    let first = get(&client, "first");
+    let _first = asked.recv().await.unwrap();
+    let (read, write) = (get(&client, "read"), getdel(&client, "write"));
+    let started = tokio::time::Instant::now();
+    for call in [first, read] {
+        let error = call.await.unwrap().unwrap_err();
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Timeout, Outcome::NotApplied));
+    }
+    let error = write.await.unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Timeout, Outcome::NotApplied), "it never left");
+    assert!(started.elapsed() <= Duration::from_secs(3));
+    alone.abort();
+
+    let (first, write) = (get(&client, "first"), getdel(&client, "write"));
+    asked.recv().await.unwrap().echoes();
+    let _left = asked.recv().await.unwrap();
+    first.await.unwrap().unwrap();
+    assert_eq!(write.await.unwrap().unwrap_err().outcome(), Outcome::MaybeApplied);
+}
+
+#[test]
+fn a_client_outlives_the_runtime_that_carried_its_requests() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (client, mut asked) = held(|config| config.auto_batch_in_flight(1));
+    let (reading, writing, waiting, _requests) = runtime().block_on(async {
+        let alone = get(&client, "alone");
+        let first = asked.recv().await.unwrap();
+        let mut calls = Vec::new();
+        for (index, write) in [false, true, false].into_iter().enumerate() {
+            let (done, result) = oneshot::channel();
+            let call = if write { client.getdel::<String>("write") } else { client.get::<String>(format!("read:{index}")) };
+            // On the other runtime: it is not dropped with this one.
+            let mut call = Box::pin(async move { done.send(call.await).map_err(|_| ()) });
+            assert!(std::future::poll_fn(|context| std::task::Poll::Ready(call.as_mut().poll(context))).await.is_pending());
+            calls.push((call, result));
+        }
+        first.echoes();
+        alone.await.unwrap().unwrap();
+        let flight = asked.recv().await.unwrap();
+        let [first, second, third] = <[_; 3]>::try_from(calls).ok().unwrap();
+        (first, second, third, flight)
+    });
+    runtime().block_on(async {
+        // Reads are asked for again; the write never left, or it may have run.
+        let again = tokio::spawn(async move {
+            while let Some(request) = asked.recv().await {
+                request.echoes();
+            }
+        });
+        for (call, result) in [reading, waiting] {
+            call.await.unwrap();
+            assert!(result.await.unwrap().is_ok());
+        }
+        let (call, result) = writing;
+        call.await.unwrap();
+        assert_eq!(result.await.unwrap().unwrap(), "write", "it was waiting, so it goes now");
+        again.abort();
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_caller_sees_its_own_order() {
+    let server = rest::serve(MemoryBackend::new()).await;
+    let client = rest::client(&server);
+    let callers: Vec<_> = (0..64)
+        .map(|caller| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                let key = format!("caller:{caller}");
+                for round in 1..=50 {
+                    assert_eq!(client.incr(&key).await.unwrap(), round);
+                    assert_eq!(client.get::<i64>(&key).await.unwrap(), round);
+                    assert!(client.lpush(&key, ["x"]).await.is_err_and(|error| error.redis_code() == Some("WRONGTYPE")));
+                }
+            })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap();
+    }
+}
