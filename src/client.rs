@@ -137,6 +137,15 @@ impl Client {
         Ok(began.elapsed())
     }
 
+    /// Connects now, so that the first call does not have to: over REST as many connections as
+    /// [batching](Config::auto_batch_in_flight) keeps busy. They are kept for 50 s without use.
+    ///
+    /// # Errors
+    /// What is in the way.
+    pub async fn warm_up(&self) -> Result<()> {
+        self.backend.warm_up().await
+    }
+
     /// Any command, with the reply read as `R`.
     ///
     /// ```

@@ -13,7 +13,7 @@ pub mod native;
 
 pub use failover::Failover;
 
-use crate::command::{CallOptions, Command};
+use crate::command::{CallOptions, Command, cmd};
 use crate::error::{Error, ErrorKind, Result};
 use crate::platform::{BoxFuture, BoxStream, MaybeSend};
 use crate::subscribe::{Event, Listen};
@@ -37,6 +37,14 @@ pub type EventStream = BoxStream<Result<Event>>;
 pub trait Backend: MaybeSend + 'static {
     /// Executes one command.
     fn execute<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> BoxFuture<'a, Reply>;
+
+    /// Makes the connections that the first calls will need.
+    ///
+    /// # Errors
+    /// What is in the way of a `PING`.
+    fn warm_up(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async { self.execute(&cmd("PING"), &CallOptions::default()).await.map(drop) })
+    }
 
     /// The read-your-writes token of the last reply, where the backend has such. See
     /// [`Client::sync_token`](crate::Client::sync_token).

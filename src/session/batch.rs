@@ -9,15 +9,20 @@ use super::scripts::SCRIPTS;
 use super::store::BatchOutcome;
 use crate::clock;
 use crate::error::Error;
+use crate::platform;
 use crate::script::Call;
 use crate::value::{FromValue as _, Value};
 use bytes::Bytes;
+use std::collections::{HashMap, HashSet};
 
 /// Most sessions in one request.
 pub(super) const CHUNK: usize = 100;
 
 /// Most bytes of records in one request, unless a single record has more: the limit of small plans is 1 MB for the whole.
 const CHUNK_BYTES: usize = 500_000;
+
+/// Most requests of one batch at the same time.
+const AT_ONCE: usize = 8;
 
 type Outcome = Option<Result<(), SessionError>>;
 
@@ -31,13 +36,16 @@ impl RedisSessionStore {
                 Err(error) => results[place] = Some(Err(error)),
             }
         }
-        for chunk in chunks(&records, |(_, record)| record.len()) {
-            let work = Work::new(by_user(chunk, |(place, _)| sessions[*place].user_id.as_str()), |_, group| {
+        let work = chunks(&records, |(_, record)| record.len()).into_iter().map(|chunk| {
+            Work::new(by_user(chunk, |(place, _)| sessions[*place].user_id.as_str()), |_, group| {
                 let group: Vec<_> = group.iter().map(|(place, record)| (&sessions[*place], record.as_str())).collect();
                 self.store_call(&SCRIPTS.store, "store", &group)
-            });
-            self.run(work, &mut results).await;
-        }
+            })
+        });
+        // Of a session that is there twice the second is the one to stay.
+        let mut seen = HashSet::new();
+        let at_once = if sessions.iter().all(|session| seen.insert(&session.id)) { AT_ONCE } else { 1 };
+        self.run_all(work.collect(), at_once, &mut results).await;
         outcome(sessions.iter().map(|session| session.id.clone()), results)
     }
 
@@ -59,12 +67,12 @@ impl RedisSessionStore {
             let (there, missing): (Vec<_>, Vec<_>) = found.into_iter().partition(|(_, record)| record.is_some());
             let there: Vec<(usize, String)> =
                 there.into_iter().map(|(place, record)| (place, record.as_deref().map(owner).unwrap_or_default())).collect();
-            for chunk in there.chunks(CHUNK) {
-                let work = Work::new(by_user(chunk, |(_, user)| user.as_str()), |user, group| {
+            let work = there.chunks(CHUNK).map(|chunk| {
+                Work::new(by_user(chunk, |(_, user)| user.as_str()), |user, group| {
                     self.delete_call(user, group.iter().map(|(place, _)| ids[*place].as_str()))
-                });
-                self.run(work, &mut results).await;
-            }
+                })
+            });
+            self.run_all(work.collect(), AT_ONCE, &mut results).await;
             found = self.mark_gone(ids, missing.into_iter().map(|(place, _)| place).collect(), &mut results).await;
         }
         outcome(ids.iter().cloned(), results)
@@ -163,7 +171,7 @@ impl RedisSessionStore {
             })
         });
         let mut results: Vec<Outcome> = vec![None; puts.len()];
-        self.run(work, &mut results).await;
+        self.run_all(vec![work], 1, &mut results).await;
         for (place, (text, decision)) in writes {
             settled[place] = match results[place].take() {
                 Some(Ok(())) => Some(Ok(decision.written(&text))),
@@ -175,8 +183,19 @@ impl RedisSessionStore {
         }
     }
 
-    /// Runs the calls in one request, and gives each session its result.
-    async fn run(&self, work: Work, results: &mut [Outcome]) {
+    /// Runs requests, so many at once, and gives each session its result.
+    async fn run_all(&self, mut work: Vec<Work>, at_once: usize, results: &mut [Outcome]) {
+        while !work.is_empty() {
+            let rest = work.split_off(at_once.min(work.len()));
+            for settled in platform::join_all(work.into_iter().map(|work| self.run(work))).await {
+                settled.into_iter().for_each(|(place, result)| results[place] = Some(result));
+            }
+            work = rest;
+        }
+    }
+
+    /// Runs the calls of one request.
+    async fn run(&self, work: Work) -> Vec<(usize, Result<(), SessionError>)> {
         let mut pipe = self.client().pipeline();
         for call in work.calls {
             let _ = pipe.add(call.call::<Value>());
@@ -185,12 +204,14 @@ impl RedisSessionStore {
             Ok(replies) => replies.into_values().collect(),
             Err(error) => work.places.iter().map(|_| Err(error.clone())).collect(),
         };
+        let mut results = Vec::new();
         for (reply, places) in replies.into_iter().zip(work.places) {
             match reply.map_err(SessionError::from).and_then(|value| codes(value, places.len())) {
-                Ok(codes) => places.into_iter().zip(codes).for_each(|(place, code)| results[place] = Some(code.map(drop))),
-                Err(error) => places.into_iter().for_each(|place| results[place] = Some(Err(error.clone()))),
+                Ok(codes) => results.extend(places.into_iter().zip(codes).map(|(place, code)| (place, code.map(drop)))),
+                Err(error) => results.extend(places.into_iter().map(|place| (place, Err(error.clone())))),
             }
         }
+        results
     }
 }
 
@@ -229,7 +250,7 @@ fn chunks<T>(items: &[T], bytes: impl Fn(&T) -> usize) -> Vec<&[T]> {
 /// Items by their user, users in the order of their first item.
 fn by_user<'a, T>(items: &'a [T], user: impl Fn(&'a T) -> &'a str) -> Vec<(&'a str, Vec<&'a T>)> {
     let mut groups: Vec<(&str, Vec<&T>)> = Vec::new();
-    let mut places = std::collections::HashMap::new();
+    let mut places = HashMap::new();
     for item in items {
         let name = user(item);
         let place = *places.entry(name).or_insert_with(|| {

@@ -63,6 +63,10 @@ impl Batcher {
         Self { rest, limit, off: AtomicBool::new(false), state: Mutex::default() }
     }
 
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing under it panics.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

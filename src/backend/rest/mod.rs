@@ -19,7 +19,7 @@ pub use transport::{HttpChunks, HttpRequest, HttpResponse, HttpStream, Transport
 
 use crate::backend::{Backend, EventStream, Reply};
 use crate::clock::{self, Instant};
-use crate::command::{CallOptions, Command, ReplaySafety};
+use crate::command::{CallOptions, Command, ReplaySafety, cmd};
 use crate::config::{Config, ReplyFormat};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::platform::{self, BoxFuture};
@@ -160,6 +160,17 @@ impl Backend for RestBackend {
                 Some(batcher) if batcher.takes(command, options) => batcher.execute(command).await,
                 _ => Box::pin(self.rest.alone(command, options)).await,
             }
+        })
+    }
+
+    fn warm_up(&self) -> BoxFuture<'_, Result<()>> {
+        let connections = self.batcher.as_ref().map_or(1, |batcher| batcher.limit());
+        Box::pin(async move {
+            let (ping, options) = (cmd("PING"), CallOptions::default());
+            platform::join_all((0..connections).map(|_| self.rest.alone(&ping, &options)))
+                .await
+                .into_iter()
+                .try_for_each(|reply| reply.map(drop))
         })
     }
 

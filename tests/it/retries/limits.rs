@@ -77,7 +77,8 @@ async fn at_most_ten_attempts() {
 async fn an_outage_gets_a_fifth_more_load_at_most() {
     const CALLS: usize = 20_000;
     let transport = Scripted::answers([says(503, "")]);
-    let client = transport.config().build().unwrap();
+    // One call is one request.
+    let client = transport.config().no_auto_batch().build().unwrap();
     let mut warm_up = 0;
     while client.get::<Value>("k").await.unwrap_err().attempts() > 1 {
         warm_up += 1;
