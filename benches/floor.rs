@@ -4,6 +4,8 @@
 //!     cargo bench --bench floor -- --json
 //!     cargo bench --bench floor -- --svg docs/floor.svg
 
+#![allow(clippy::expect_used, reason = "what cannot go on ends, and says why")]
+
 mod support;
 
 use bytes::Bytes;

@@ -8,6 +8,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use memchr::memmem;
+use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
@@ -91,10 +92,13 @@ async fn answer(replies: Arc<Replies>, request: Request<Incoming>) -> Result<Res
     Ok(response)
 }
 
+/// How many replies (none: not a pipeline's), to writes or reads, in RESP2 or JSON.
+type Kind = (Option<usize>, bool, bool);
+
 /// Bodies, each made once.
 struct Replies {
     value: Vec<u8>,
-    made: Mutex<std::collections::HashMap<(Option<usize>, bool, bool), Bytes>>,
+    made: Mutex<HashMap<Kind, Bytes>>,
 }
 
 impl Replies {

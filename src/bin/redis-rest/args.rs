@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::output::Failure;
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use redis_rest::{Client, Config};
 use serde_json::value::{RawValue, to_raw_value};
 use std::ffi::OsString;
@@ -41,6 +41,8 @@ pub(crate) enum Action {
     Serve(Serve),
     /// Execute one command, as redis-cli does
     Exec(Exec),
+    /// Put load on a REST server and measure how it takes it. Uses one key of its own, which it deletes
+    Bench(Bench),
     /// Look at sessions and change them
     #[command(subcommand)]
     Sessions(Sessions),
@@ -83,6 +85,53 @@ pub(crate) struct Exec {
     /// The command and its arguments, taken as they are
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND ARG")]
     pub(crate) command: Vec<OsString>,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Bench {
+    /// How the commands go out
+    #[arg(long, value_enum, default_value = "batched")]
+    pub(crate) mode: Mode,
+    /// Callers at once; one in sequential mode
+    #[arg(long, value_name = "C", default_value = "64")]
+    pub(crate) concurrency: NonZeroUsize,
+    /// How long
+    #[arg(long, value_name = "S", default_value = "5", value_parser = seconds)]
+    pub(crate) seconds: f64,
+    /// Length of the value that is read or written
+    #[arg(long, value_name = "N", default_value = "500")]
+    pub(crate) value_bytes: usize,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// GETs, one after another
+    Sequential,
+    /// GETs, each a request of its own
+    Concurrent,
+    /// GETs, batched automatically
+    Batched,
+    /// Pipelines of 100 SETs
+    Pipeline,
+}
+
+impl Mode {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sequential => "sequential",
+            Self::Concurrent => "concurrent",
+            Self::Batched => "batched",
+            Self::Pipeline => "pipeline",
+        }
+    }
+}
+
+/// From a hundredth of a second to a day.
+fn seconds(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|seconds| (0.01..=86_400.0).contains(seconds)).ok_or_else(|| "a number from 0.01 to 86400".to_owned())
 }
 
 #[derive(Subcommand)]
@@ -140,6 +189,11 @@ fn environment() -> Result<Config, Failure> {
 impl Connection {
     /// A client by flags and environment. Flags win; both flags together need no environment.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
+        self.client_with(|config| config)
+    }
+
+    /// The same, with further settings.
+    pub(crate) fn client_with(&self, change: impl FnOnce(Config) -> Config) -> Result<Client, Failure> {
         let config = match (&self.url, &self.token) {
             (Some(url), Some(token)) => Config::new().url(url).token(token),
             (None, None) => environment()?,
@@ -148,7 +202,7 @@ impl Connection {
             (None, Some(token)) => environment()?.token(token),
         };
         let config = if self.allow_http { config.allow_insecure_http() } else { config };
-        Ok(config.build()?)
+        Ok(change(config).build()?)
     }
 
     /// `serve` listens: an address to connect to means that another command was meant.

@@ -1,8 +1,9 @@
-//! `redis-rest`: a REST server to develop against, one command from the shell, and sessions.
+//! `redis-rest`: a REST server to develop against, one command from the shell, load, and sessions.
 //!
 //! Exit codes: 0 success, 1 an error of Redis (a session that is not found included), 2 usage or connection.
 
 mod args;
+mod bench;
 mod exec;
 mod output;
 mod serve;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         match args.action {
             Action::Serve(serve) => serve::run(serve, &args.connection).await,
             Action::Exec(exec) => exec::run(exec, &args.connection).await,
+            Action::Bench(bench) => bench::run(bench, &args.connection).await,
             Action::Sessions(sessions) => sessions::run(sessions, &args.connection).await,
         }
     });

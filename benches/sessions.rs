@@ -1,0 +1,177 @@
+//! What operations of the session stores cost: on Redis over index sizes, in memory over threads and sessions.
+//!
+//!     cargo bench --bench sessions
+//!     cargo bench --bench sessions -- --json
+
+#![allow(clippy::expect_used, reason = "what cannot go on ends, and says why")]
+
+mod support;
+
+use clap::Parser;
+use redis_rest::Client;
+use redis_rest::backend::native::NativeBackend;
+use redis_rest::server::{Server, ServerConfig};
+use redis_rest::session::{InMemorySessionStore, IndexLayout, RedisSessionStore, Session, SessionError, SessionStore};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use support::redis::Redis;
+
+/// Measures the session stores.
+#[derive(Parser)]
+struct Args {
+    /// Prints one JSON object instead of tables.
+    #[arg(long)]
+    json: bool,
+    /// Smaller indexes and fewer sessions: to see that everything works.
+    #[arg(long)]
+    quick: bool,
+    /// Given by cargo.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn session(user: &str, number: usize) -> Session {
+    let mut session = Session::with_id(format!("session-{number:08}-4d0b-4c7e-9a51"), user, "org-456");
+    session.system_prompt = "x".repeat(300);
+    session
+}
+
+fn main() -> Result<(), Failure> {
+    let args = Args::parse();
+    let mut rows = tokio::runtime::Runtime::new()?.block_on(on_redis(args.quick))?;
+    rows.extend(in_memory(args.quick)?);
+    if args.json {
+        let rows: Vec<_> = rows.iter().map(|row| serde_json::json!({ "name": row.name, "size": row.size, row.unit: row.value })).collect();
+        println!("{}", serde_json::json!({ "operations": rows }));
+        return Ok(());
+    }
+    println!("| operation | size | |\n|---|---:|---:|");
+    for row in rows {
+        println!("| {} | {} | {:.1} {} |", row.name, row.size, row.value, row.unit);
+    }
+    Ok(())
+}
+
+struct Row {
+    name: String,
+    size: usize,
+    value: f64,
+    unit: &'static str,
+}
+
+const CALLS: usize = 31;
+
+/// The median time of a call in µs.
+async fn median<T, F: Future<Output = Result<T, SessionError>>>(call: impl Fn(usize) -> F) -> Result<f64, Failure> {
+    let mut times = Vec::new();
+    for number in 0..CALLS {
+        let began = Instant::now();
+        call(number).await?;
+        times.push(began.elapsed().as_secs_f64() * 1e6);
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(times[CALLS / 2])
+}
+
+/// Over REST on a real redis-server, both index layouts, from 1 to 100 000 sessions of one user.
+async fn on_redis(quick: bool) -> Result<Vec<Row>, Failure> {
+    let redis = Redis::start()?;
+    let backend = Arc::new(NativeBackend::connect(&redis.url()).await?);
+    let server = Server::bind(backend, ServerConfig::new().listen(([127, 0, 0, 1], 0).into()).token("bench")).await?.spawn();
+    let client = Client::new(server.url(), "bench")?;
+    let sizes: &[usize] = if quick { &[1, 10, 100] } else { &[1, 10, 100, 1000, 10_000, 100_000] };
+    let mut rows = Vec::new();
+    for layout in [IndexLayout::JsonArray, IndexLayout::SortedSet] {
+        let store = RedisSessionStore::new(client.clone(), DAY).index_layout(layout);
+        for &size in sizes {
+            // A JSON array of 100 000 ids is 3 MB: every write rewrites it, which fills the array in minutes.
+            if layout == IndexLayout::JsonArray && size > 10_000 {
+                continue;
+            }
+            let user = format!("{layout:?}-{size}");
+            let sessions: Vec<_> = (0..size).map(|number| session(&user, number)).collect();
+            for step in sessions.chunks(1000) {
+                store.batch_store_sessions(step).await.ok()?;
+            }
+            let mut row = |name: &str, value| rows.push(Row { name: format!("{name}, {layout:?}"), size, value, unit: "µs" });
+            let new: Vec<_> = (size..size + CALLS).map(|number| session(&user, number)).collect();
+            row("store a new session", median(|number| store.store_session(&new[number])).await?);
+            row("store it again", median(|number| store.store_session(&new[number])).await?);
+            row("retrieve", median(|number| store.retrieve_session(&new[number].id)).await?);
+            row("delete", median(|number| store.delete_session(&new[number].id)).await?);
+            if size <= 1000 {
+                row("list all", median(|_| store.list_sessions(&user)).await?);
+            }
+        }
+    }
+    server.shutdown().await;
+    Ok(rows)
+}
+
+/// In memory: retrieves each second, of random sessions, on one thread and on two; and what a session takes.
+fn in_memory(quick: bool) -> Result<Vec<Row>, Failure> {
+    let sizes: &[usize] = if quick { &[1000] } else { &[1, 1000, 100_000, 1_000_000] };
+    let length = if quick { 0.05 } else { 2.0 };
+    let mut rows = Vec::new();
+    for &size in sizes {
+        let store = InMemorySessionStore::with_limits(DAY, size + 1, usize::MAX);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let before = resident()?;
+        runtime.block_on(async {
+            for number in 0..size {
+                store.store_session(&session(&format!("user-{}", number / 10), number)).await?;
+            }
+            Ok::<_, Failure>(())
+        })?;
+        if size >= 100_000 {
+            let each = resident()?.saturating_sub(before) as f64 / size as f64;
+            rows.push(Row { name: "resident memory of a session".into(), size, value: each, unit: "bytes" });
+        }
+        for threads in [1, 2] {
+            let counts: Vec<_> = std::thread::scope(|scope| {
+                let workers: Vec<_> = (0..threads)
+                    .map(|thread| {
+                        scope.spawn({
+                            let store = &store;
+                            move || retrieve(store, size, thread, length)
+                        })
+                    })
+                    .collect();
+                workers.into_iter().map(|worker| worker.join().expect("no panic")).collect()
+            });
+            let total: f64 = counts.into_iter().sum();
+            rows.push(Row { name: format!("retrieve in memory, {threads} threads"), size, value: total, unit: "a second" });
+        }
+    }
+    Ok(rows)
+}
+
+/// How many retrieves one thread makes each second.
+fn retrieve(store: &InMemorySessionStore, size: usize, thread: u64, seconds: f64) -> f64 {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async {
+        let ids: Vec<String> = {
+            let mut random = fastrand::Rng::with_seed(thread);
+            (0..10_000).map(|_| session("user", random.usize(..size)).id).collect()
+        };
+        let (began, mut calls) = (Instant::now(), 0_u64);
+        while began.elapsed().as_secs_f64() < seconds {
+            for id in &ids[..1000.min(ids.len())] {
+                std::hint::black_box(store.retrieve_session(id).await.expect("it is there"));
+            }
+            calls += 1000;
+        }
+        calls as f64 / began.elapsed().as_secs_f64()
+    })
+}
+
+/// Bytes of memory that this process holds (Linux).
+fn resident() -> Result<usize, Failure> {
+    let pages: usize =
+        std::fs::read_to_string("/proc/self/statm")?.split(' ').nth(1).and_then(|text| text.parse().ok()).ok_or("no statm")?;
+    Ok(pages * rustix::param::page_size())
+}
