@@ -17,15 +17,19 @@ const INDEX: &str = r#"
 local index, layout = KEYS[1], ARGV[1]
 local json = layout == 'json'
 local left, text
+-- What comes at the end of the JSON array, and whether `text` is what is stored, to the byte.
+local more, stored = '', false
 
 local function open()
   local kind = redis.call('TYPE', index).ok
   if kind ~= 'none' and kind ~= (json and 'string' or 'zset') then return -1 end
   left = redis.call('PTTL', index)
   if json then
-    text = redis.call('GET', index) or '[]'
+    text = redis.call('GET', index)
+    stored = text ~= false
+    text = text or '[]'
     if string.sub(text, 1, 1) ~= '[' or string.sub(text, -1) ~= ']' then
-      text = string.match(text, '^%s*(.-)%s*$')
+      text, stored = string.match(text, '^%s*(.-)%s*$'), false
       if text == '' or text == 'null' then text = '[]' end
       if string.sub(text, 1, 1) ~= '[' or string.sub(text, -1) ~= ']' then return -2 end
     end
@@ -40,10 +44,11 @@ end
 local function add(id, ttl)
   if not json then
     redis.call('ZADD', index, string.format('%.0f', now() + ttl), id)
-  elseif not string.find(text, '"' .. id .. '"', 1, true) then
-    local open = string.sub(text, 1, -2)
-    local comma = string.find(open, '^%[%s*$') and '' or ','
-    text = open .. comma .. '"' .. id .. '"]'
+  else
+    local quoted = '"' .. id .. '"'
+    if string.find(text, quoted, 1, true) or string.find(more, quoted, 1, true) then return end
+    local comma = (more ~= '' or not string.find(text, '^%[%s*%]$')) and ',' or ''
+    more = more .. comma .. quoted
   end
 end
 
@@ -61,6 +66,7 @@ end
 
 local function remove(ids)
   if #ids == 0 then return end
+  stored = false
   if not json then
     for _, id in ipairs(ids) do redis.call('ZREM', index, id) end
   elseif #ids == 1 or string.find(text, '\\', 1, true) then
@@ -76,12 +82,17 @@ local function remove(ids)
 end
 
 local function save()
-  if json then
-    if string.find(text, '^%[%s*%]$') then
-      redis.call('DEL', index)
-    else
-      redis.call('SET', index, text, 'KEEPTTL')
-    end
+  if not json then return end
+  if stored then
+    -- In place: the rest is neither copied nor sent through Lua again.
+    if more ~= '' then redis.call('SETRANGE', index, #text - 1, more .. ']') end
+    return
+  end
+  if more ~= '' then text = string.sub(text, 1, -2) .. more .. ']' end
+  if string.find(text, '^%[%s*%]$') then
+    redis.call('DEL', index)
+  else
+    redis.call('SET', index, text, 'KEEPTTL')
   end
 end
 

@@ -272,3 +272,21 @@ fn a_closed_pipe_is_no_error() {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.stderr.is_empty());
 }
+
+#[test]
+fn bench_measures_in_every_mode_and_leaves_nothing() {
+    let serve = Serve::start(&[]);
+    for mode in ["sequential", "concurrent", "batched", "pipeline"] {
+        let ran = serve.tool(&["bench", "--mode", mode, "--seconds", "0.1", "--concurrency", "4", "--value-bytes", "100", "--json"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        let summary: Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!((&summary["mode"], &summary["failed"], &summary["maybe_applied"]), (&json!(mode), &json!(0), &json!(0)));
+        assert_eq!(summary["concurrency"], if mode == "sequential" { 1 } else { 4 });
+        assert!(summary["ok"].as_u64().unwrap() > 0 && summary["p50_us"].as_u64() <= summary["max_us"].as_u64(), "{summary}");
+    }
+    let ran = serve.tool(&["bench", "--seconds", "0.1"]);
+    assert!(ran.stdout.contains(" commands/s: ") && ran.stdout.contains("p99 ") && ran.stdout.contains('#'), "{}", ran.stdout);
+    assert_eq!(serve.tool(&["exec", "DBSIZE"]).stdout, "(integer) 0\n");
+    assert_eq!(run(tool().args(["bench", "--url", "http://127.0.0.1:1", "--token", "t"])).code, Some(2));
+    assert_eq!(run(tool().args(["bench", "--seconds", "-1"])).code, Some(2));
+}
