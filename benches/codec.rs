@@ -51,6 +51,7 @@ struct Shape {
     commands: Vec<Command>,
     format: ReplyFormat,
     reply: Vec<u8>,
+    batching: bool,
 }
 
 fn bulk(bytes: usize, format: ReplyFormat) -> Vec<u8> {
@@ -84,21 +85,37 @@ fn shapes() -> Vec<Shape> {
                 commands: vec![cmd("GET").arg("session:1")],
                 format,
                 reply,
+                batching: false,
             });
         }
         for (items, bytes) in [(100, 500), (10_000, 20)] {
             let reply = result(array(items, bytes, format), format);
             let name = format!("MGET of {items} × {bytes} bytes, {label}");
-            shapes.push(Shape { name, commands: vec![cmd("MGET").arg("session:1")], format, reply });
+            shapes.push(Shape { name, commands: vec![cmd("MGET").arg("session:1")], format, reply, batching: false });
         }
     }
+    let (format, commands) = (ReplyFormat::Base64, vec![cmd("GET").arg("session:1")]);
+    let reply = result(bulk(500, format), format);
+    shapes.push(Shape { name: "the same GET of 500 bytes, base64, with batching on".into(), commands, format, reply, batching: true });
     let ok = |format| if format == ReplyFormat::Resp2 { b"+OK\r\n".to_vec() } else { br#"{"result":"OK"}"#.to_vec() };
     for bytes in [500, 10_000] {
         let format = ReplyFormat::Base64;
         let command = cmd("SET").arg("session:1").arg(value(bytes));
-        shapes.push(Shape { name: format!("SET of {bytes} bytes"), commands: vec![command.clone()], format, reply: ok(format) });
+        shapes.push(Shape {
+            name: format!("SET of {bytes} bytes"),
+            commands: vec![command.clone()],
+            format,
+            reply: ok(format),
+            batching: false,
+        });
         let reply = [b"[".to_vec(), vec![ok(format); 100].join(&b","[..]), b"]".to_vec()].concat();
-        shapes.push(Shape { name: format!("pipeline of 100 SET of {bytes} bytes"), commands: vec![command; 100], format, reply });
+        shapes.push(Shape {
+            name: format!("pipeline of 100 SET of {bytes} bytes"),
+            commands: vec![command; 100],
+            format,
+            reply,
+            batching: false,
+        });
     }
     shapes
 }
@@ -112,8 +129,8 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         let kind = if shape.format == ReplyFormat::Resp2 { "application/octet-stream" } else { "application/json" };
         let headers = http::HeaderMap::from_iter([(http::header::CONTENT_TYPE, http::HeaderValue::from_static(kind))]);
         let transport = Constant { body: shape.reply.clone().into(), headers };
-        let client =
-            Client::builder().url("http://localhost").token("t").reply_format(shape.format).transport(transport).no_auto_batch().build()?;
+        let config = Client::builder().url("http://localhost").token("t").reply_format(shape.format).transport(transport);
+        let client = if shape.batching { config } else { config.no_auto_batch() }.build()?;
         let each = runtime.block_on(measure(&client, &shape.commands, length))?;
         let bytes = shape.reply.len() + shape.commands.iter().map(Command::byte_len).sum::<usize>();
         rows.push((shape.name, each, bytes as f64 / each.as_secs_f64() / 1e6));

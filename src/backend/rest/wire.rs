@@ -32,14 +32,11 @@ pub(crate) fn encode(command: &Command, out: &mut Vec<u8>) -> Result<(), NotUtf8
 fn encode_string(text: &str, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
-    let bytes = text.as_bytes();
-    let mut copied = 0;
-    for (index, &byte) in bytes.iter().enumerate() {
-        if byte >= b' ' && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&bytes[copied..index]);
-        copied = index + 1;
+    let mut rest = text.as_bytes();
+    loop {
+        let (plain, tail) = rest.split_at(plain(rest));
+        out.extend_from_slice(plain);
+        let Some((&byte, after)) = tail.split_first() else { break };
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
             b'\n' => out.extend_from_slice(b"\\n"),
@@ -47,9 +44,20 @@ fn encode_string(text: &str, out: &mut Vec<u8>) {
             b'\t' => out.extend_from_slice(b"\\t"),
             _ => out.extend_from_slice(&[b'\\', b'u', b'0', b'0', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]),
         }
+        rest = after;
     }
-    out.extend_from_slice(&bytes[copied..]);
     out.push(b'"');
+}
+
+/// How many bytes stand at the beginning that need no escape.
+fn plain(bytes: &[u8]) -> usize {
+    /// Looked at together, without a branch for each: that compiles to vector instructions.
+    const TOGETHER: usize = 32;
+    let special = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
+    let all_plain = |chunk: &&[u8]| !chunk.iter().fold(false, |found, &byte| found | special(byte));
+    let whole = bytes.chunks_exact(TOGETHER).take_while(all_plain).count() * TOGETHER;
+    let rest = &bytes[whole..];
+    whole + rest.iter().position(|&byte| special(byte)).unwrap_or(rest.len())
 }
 
 /// How strings in a reply are written.
