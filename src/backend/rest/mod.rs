@@ -2,6 +2,7 @@
 
 mod batch;
 mod batcher;
+mod block;
 mod flight;
 mod hedge;
 mod listen;

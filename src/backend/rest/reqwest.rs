@@ -126,9 +126,8 @@ async fn read(mut response: ::reqwest::Response, max_reply_bytes: usize) -> Resu
     let status = response.status().as_u16();
     let headers = std::mem::take(response.headers_mut());
     let first = response.chunk().await.map_err(classify)?.unwrap_or_default();
-    // Asking for the end of what is complete costs a turn of the connection's task.
-    let second = if declared == Some(first.len()) { None } else { response.chunk().await.map_err(classify)? };
-    let body = match second {
+    // Also where all of it is there: the end comes when the connection is back in the pool, where the next call finds it.
+    let body = match response.chunk().await.map_err(classify)? {
         None => first,
         Some(second) => {
             let mut all = BytesMut::with_capacity(declared.unwrap_or(0).max(first.len() + second.len()));

@@ -1,6 +1,7 @@
 //! The read-your-writes token: what a reply brings goes out with the very next request.
 
 use http::{HeaderMap, HeaderValue};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The header, in requests and replies.
@@ -11,30 +12,34 @@ pub(super) const HEADER: &str = "upstash-sync-token";
 /// Tokens are opaque, so which of two is newer is known only by the order in which their requests were sent: a reply that was
 /// overtaken by that of a later request changes nothing. A reply without a token changes nothing either.
 #[derive(Default)]
-pub(super) struct SyncToken(Mutex<State>);
+pub(super) struct SyncToken {
+    sent: AtomicU64,
+    /// There is a token. Most servers send none: then no request takes the lock.
+    known: AtomicBool,
+    state: Mutex<State>,
+}
 
 #[derive(Default)]
 struct State {
     token: Option<HeaderValue>,
     /// The number of the request whose reply brought it.
     from: u64,
-    sent: u64,
 }
 
 impl SyncToken {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Whole values only are changed under it.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts the newest token into the headers of an attempt, and numbers the attempt.
     pub(super) fn stamp(&self, headers: &mut HeaderMap) -> u64 {
-        let mut state = self.lock();
-        if let Some(token) = &state.token {
+        if self.known.load(Ordering::Acquire)
+            && let Some(token) = &self.lock().token
+        {
             headers.insert(HEADER, token.clone());
         }
-        state.sent += 1;
-        state.sent
+        self.sent.fetch_add(1, Ordering::AcqRel) + 1
     }
 
     /// Takes the token of a reply, whatever its status.
@@ -43,6 +48,7 @@ impl SyncToken {
         let mut state = self.lock();
         if number > state.from {
             (state.token, state.from) = (Some(token.clone()), number);
+            self.known.store(true, Ordering::Release);
         }
     }
 
@@ -54,7 +60,8 @@ impl SyncToken {
     pub(super) fn set(&self, token: &str) -> bool {
         let Ok(token) = HeaderValue::from_str(token) else { return false };
         let mut state = self.lock();
-        (state.token, state.from) = (Some(token), state.sent);
+        (state.token, state.from) = (Some(token), self.sent.load(Ordering::Acquire));
+        self.known.store(true, Ordering::Release);
         true
     }
 }

@@ -1,10 +1,12 @@
 //! Bytes on the wire and values in memory. Pure: no I/O, no retry.
 
+use super::block::Blocks;
 use super::resp2;
 use crate::backend::Reply;
 use crate::command::Command;
 use crate::error::{Error, Result, ServerError};
 use crate::value::Value;
+use base64_simd::AsOut as _;
 use bytes::Bytes;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use std::fmt;
@@ -106,7 +108,7 @@ pub(crate) fn decode_one(body: &Bytes, encoding: Encoding) -> Result<Reply, Unre
         };
     }
     let mut json = serde_json::Deserializer::from_slice(body);
-    let reply = ReplySeed(encoding).deserialize(&mut json).and_then(|reply| json.end().map(|()| reply));
+    let reply = ReplySeed(ValueSeed { encoding, blocks: None }).deserialize(&mut json).and_then(|reply| json.end().map(|()| reply));
     reply.map_err(|error| Unreadable::of(&error))
 }
 
@@ -116,7 +118,9 @@ pub(crate) fn decode_many(body: &Bytes, count: usize, encoding: Encoding) -> Res
         return many(resp2::decode(body)?, count);
     }
     let mut json = serde_json::Deserializer::from_slice(body);
-    let replies = RepliesSeed { count, encoding }.deserialize(&mut json).and_then(|replies| json.end().map(|()| replies));
+    let replies = RepliesSeed { count, value: ValueSeed { encoding, blocks: Some(&Blocks::default()) } }
+        .deserialize(&mut json)
+        .and_then(|replies| json.end().map(|()| replies));
     replies.map_err(|error| Unreadable::of(&error))
 }
 
@@ -125,6 +129,15 @@ fn entry(value: Value) -> Reply {
     match value {
         Value::Error(error) => Err(Error::redis(error)),
         value => Ok(value),
+    }
+}
+
+/// A value that does not hold the whole body: the others in it may be of other callers.
+fn detached(value: Value, blocks: &Blocks) -> Value {
+    match value {
+        Value::Bytes(bytes) => Value::Bytes(blocks.copy(bytes)),
+        Value::Array(items) => Value::Array(items.into_iter().map(|item| detached(item, blocks)).collect()),
+        other => other,
     }
 }
 
@@ -138,24 +151,25 @@ fn many(mut replies: Vec<Value>, count: usize) -> Result<Result<Vec<Reply>>, Unr
             _ => {}
         }
     }
+    let blocks = Blocks::default();
     match replies.len() == count {
-        true => Ok(Ok(replies.into_iter().map(entry).collect())),
+        true => Ok(Ok(replies.into_iter().map(|value| entry(detached(value, &blocks))).collect())),
         false => Err(Unreadable::at("another number of replies than commands", 0)),
     }
 }
 
 /// One `{"result": …}` or `{"error": "…"}`.
 #[derive(Clone, Copy)]
-struct ReplySeed(Encoding);
+struct ReplySeed<'a>(ValueSeed<'a>);
 
-impl<'de> DeserializeSeed<'de> for ReplySeed {
+impl<'de> DeserializeSeed<'de> for ReplySeed<'_> {
     type Value = Reply;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Reply, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for ReplySeed {
+impl<'de> Visitor<'de> for ReplySeed<'_> {
     type Value = Reply;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -166,7 +180,7 @@ impl<'de> Visitor<'de> for ReplySeed {
         let mut reply = None;
         while let Some(field) = map.next_key::<Field>()? {
             match field {
-                Field::Result => reply = Some(Ok(map.next_value_seed(ValueSeed(self.0))?)),
+                Field::Result => reply = Some(Ok(map.next_value_seed(self.0)?)),
                 Field::Error => reply = Some(Err(Error::redis(ServerError::new(map.next_value::<String>()?)))),
                 Field::Other => {
                     map.next_value::<serde::de::IgnoredAny>()?;
@@ -204,19 +218,19 @@ impl<'de> serde::Deserialize<'de> for Field {
 }
 
 /// The replies to a pipeline, or one error object.
-struct RepliesSeed {
+struct RepliesSeed<'a> {
     count: usize,
-    encoding: Encoding,
+    value: ValueSeed<'a>,
 }
 
-impl<'de> DeserializeSeed<'de> for RepliesSeed {
+impl<'de> DeserializeSeed<'de> for RepliesSeed<'_> {
     type Value = Result<Vec<Reply>>;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for RepliesSeed {
+impl<'de> Visitor<'de> for RepliesSeed<'_> {
     type Value = Result<Vec<Reply>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -224,7 +238,7 @@ impl<'de> Visitor<'de> for RepliesSeed {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        match ReplySeed(self.encoding).visit_map(map)? {
+        match ReplySeed(self.value).visit_map(map)? {
             Err(error) => Ok(Err(error)),
             Ok(_) => Err(A::Error::custom("one result for many commands")),
         }
@@ -233,7 +247,7 @@ impl<'de> Visitor<'de> for RepliesSeed {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         // The count is ours, so it is safe to reserve.
         let mut replies = Vec::with_capacity(self.count);
-        while let Some(reply) = seq.next_element_seed(ReplySeed(self.encoding))? {
+        while let Some(reply) = seq.next_element_seed(ReplySeed(self.value))? {
             if replies.len() == self.count {
                 return Err(A::Error::custom("more replies than commands"));
             }
@@ -248,16 +262,20 @@ impl<'de> Visitor<'de> for RepliesSeed {
 
 /// One value of a result. Nesting ends at serde_json's limit of 128.
 #[derive(Clone, Copy)]
-struct ValueSeed(Encoding);
+struct ValueSeed<'a> {
+    encoding: Encoding,
+    /// None: each value has memory of its own.
+    blocks: Option<&'a Blocks>,
+}
 
-impl<'de> DeserializeSeed<'de> for ValueSeed {
+impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
     type Value = Value;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for ValueSeed {
+impl<'de> Visitor<'de> for ValueSeed<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -281,12 +299,12 @@ impl<'de> Visitor<'de> for ValueSeed {
         if text == "OK" {
             return Ok(Value::Okay);
         }
-        match self.0 {
+        match self.encoding {
             Encoding::Checked if text.contains('\u{FFFD}') => Err(E::custom("a string that has lost bytes")),
             Encoding::Plain | Encoding::Checked | Encoding::Resp2 => Ok(Value::Bytes(Bytes::copy_from_slice(text.as_bytes()))),
-            Encoding::Base64 => decode_base64(text.as_bytes())
-                .map(|bytes| Value::Bytes(bytes.into()))
-                .ok_or_else(|| E::custom("a string that is not base64")),
+            Encoding::Base64 => {
+                decode_base64(text.as_bytes(), self.blocks).map(Value::Bytes).ok_or_else(|| E::custom("a string that is not base64"))
+            }
         }
     }
 
@@ -300,7 +318,7 @@ impl<'de> Visitor<'de> for ValueSeed {
 
     /// An error inside an array.
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
-        match ReplySeed(self.0).visit_map(map)? {
+        match ReplySeed(self).visit_map(map)? {
             Ok(_) => Err(A::Error::custom("a result inside a result")),
             Err(error) => match error.server_error() {
                 Some(server) => Ok(Value::Error(server.clone())),
@@ -310,11 +328,17 @@ impl<'de> Visitor<'de> for ValueSeed {
     }
 }
 
-/// Into a buffer of exactly the right size: `Bytes` takes it over as it is then.
-fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(base64_simd::STANDARD.decoded_length(text).ok()?);
-    base64_simd::STANDARD.decode_append(text, &mut bytes).ok()?;
-    Some(bytes)
+fn decode_base64(text: &[u8], blocks: Option<&Blocks>) -> Option<Bytes> {
+    let length = base64_simd::STANDARD.decoded_length(text).ok()?;
+    match blocks {
+        Some(blocks) => blocks.value(length, |room| base64_simd::STANDARD.decode(text, room.as_out()).is_ok().then_some(())),
+        None => {
+            // Of exactly the right size: `Bytes` takes it over as it is then.
+            let mut bytes = Vec::with_capacity(length);
+            base64_simd::STANDARD.decode_append(text, &mut bytes).ok()?;
+            Some(bytes.into())
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,61 @@
+//! Memory for the values of one reply.
+
+use bytes::{Bytes, BytesMut};
+use std::cell::RefCell;
+
+/// What one block holds.
+const BLOCK: usize = 4096;
+/// Longer values have memory of their own.
+const LONG: usize = 1024;
+
+/// Puts short values side by side, so that those of a batch do not cost an allocation each – made by one thread and given back by
+/// another – and yet a value that is kept holds no more than one block of the others.
+#[derive(Default)]
+pub(super) struct Blocks(RefCell<BytesMut>);
+
+impl Blocks {
+    /// A value of `length` bytes, as `fill` writes it; `None` when it cannot.
+    pub(super) fn value(&self, length: usize, fill: impl FnOnce(&mut [u8]) -> Option<()>) -> Option<Bytes> {
+        if length > LONG {
+            let mut own = vec![0; length];
+            return fill(&mut own).map(|()| own.into());
+        }
+        let mut block = self.0.borrow_mut();
+        if block.capacity() < length {
+            *block = BytesMut::with_capacity(BLOCK);
+        }
+        block.resize(length, 0);
+        let filled = fill(&mut block);
+        let value = block.split().freeze();
+        filled.map(|()| value)
+    }
+
+    /// A copy, where `value` is short and would hold what it is a part of.
+    pub(super) fn copy(&self, value: Bytes) -> Bytes {
+        if value.len() > LONG {
+            return value;
+        }
+        self.value(value.len(), |room| {
+            room.copy_from_slice(&value);
+            Some(())
+        })
+        .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_stand_side_by_side_and_keep_what_they_are() {
+        let blocks = Blocks::default();
+        let values: Vec<Bytes> = (0..100_u8).map(|n| blocks.copy(Bytes::from(vec![n; usize::from(n) * 15]))).collect();
+        for (n, value) in (0..100_u8).zip(&values) {
+            assert!(value.len() == usize::from(n) * 15 && value.iter().all(|&byte| byte == n));
+        }
+        let short: Vec<&Bytes> = values.iter().filter(|value| (1..=40).contains(&value.len())).collect();
+        assert_eq!(short[0].as_ptr().wrapping_add(short[0].len()), short[1].as_ptr());
+        assert_eq!(blocks.value(10, |_| None), None);
+    }
+}
