@@ -23,7 +23,7 @@ use crate::clock::{self, Instant};
 use crate::command::{CallOptions, Command, ReplaySafety, cmd};
 use crate::config::{Config, ReplyFormat};
 use crate::error::{Error, ErrorKind, Outcome, Result};
-use crate::platform::{self, BoxFuture};
+use crate::platform::{self, BoxFuture, Timers};
 use crate::retry::{Attempts, RetryPolicy, is_refused};
 use crate::subscribe::Listen;
 use batcher::Batcher;
@@ -54,6 +54,7 @@ struct Rest {
     /// For replies in RESP2, while the server is believed to know it.
     resp2: Option<Resp2>,
     sync: SyncToken,
+    timers: Timers,
     retry: RetryPolicy,
     connect_timeout: Duration,
     timeout: Duration,
@@ -138,6 +139,7 @@ impl RestBackend {
             encoding,
             resp2,
             sync: SyncToken::default(),
+            timers: Timers::default(),
             retry: config.retry,
             connect_timeout: config.connect_timeout,
             timeout: config.timeout,
@@ -221,7 +223,9 @@ impl Rest {
         }
         let place = self.sync.stamp(&mut headers);
         let request = HttpRequest::new(outgoing.url.clone(), headers, outgoing.body.clone(), self.max_reply_bytes);
-        let response = platform::timeout(limit, self.transport.send(request))
+        let response = self
+            .timers
+            .timeout(limit, self.transport.send(request))
             .await
             .ok_or_else(|| Error::new(ErrorKind::Timeout, "no reply within the attempt's timeout"))??;
         self.sync.take(&response.headers, place);
