@@ -12,7 +12,7 @@
 //! # The parts
 //!
 //! * [`Client`]: typed calls, [pipelines](Client::pipeline), [transactions](Client::transaction), [scripts](Script). Its
-//!   settings and their defaults are in [`Config`].
+//!   settings and their defaults are in [`Config`]. [Scans](ScanStream) and [subscriptions](Subscription) are streams.
 //! * [`Command`] and [`mod@cmd`]: commands as data. [`Value`] and [`FromValue`]: replies, and how they become your types.
 //! * [`session`]: sessions as JSON records, with an index for each user.
 //! * [`Error`]: what went wrong, and by [`Error::outcome`] whether the command ran. [`RetryPolicy`]: when it is tried again.
@@ -29,7 +29,7 @@
 //! | `memory` | `backend::memory`: an embedded engine for tests and offline work, with real Lua 5.1 | |
 //! | `server` | `server`: the REST protocol in front of any backend | |
 //! | `testing` | conformance cases, helpers for `wiremock` | |
-//! | `cli` | the tool `redis-rest`: `serve`, `exec`, `sessions` | |
+//! | `cli` | the tool `redis-rest`: `serve`, `exec`, `bench`, `sessions` | |
 //! | `backoff` | accepts a `backoff::ExponentialBackoff` as the retry policy (that crate is unmaintained) | |
 
 #![forbid(unsafe_code)]
