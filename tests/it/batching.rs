@@ -169,6 +169,25 @@ async fn batches_are_bounded() {
 }
 
 #[tokio::test]
+async fn no_batch_is_longer_than_a_request_may_be() {
+    let (client, mut asked) = held(|config| config.max_request_bytes(100));
+    let (first, _second) = busy(&client, &mut asked).await;
+    let calls: Vec<Call> = (0..10).map(|number| get(&client, &format!("a-key-of-some-length-{number}"))).collect();
+    settle().await;
+    first.echoes();
+    let mut commands = 0;
+    while commands < calls.len() {
+        let request = asked.recv().await.unwrap();
+        assert!(request.body.to_string().len() <= 100);
+        commands += request.keys().len();
+        request.echoes();
+    }
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn an_error_is_that_of_its_command_only() {
     let (client, mut asked) = held(|config| config);
     let (first, _second) = busy(&client, &mut asked).await;

@@ -27,7 +27,7 @@ const BATCH_BYTES: usize = 1 << 20;
 /// Gathers the calls of a client and its clones.
 pub(super) struct Batcher {
     pub(super) rest: Arc<Rest>,
-    /// Most requests in flight at once. Those that are being tried again do not count, nor do calls that go alone.
+    /// Most requests in flight at once. Flights whose batch is being tried again do not count, nor do calls that a batch cannot carry.
     limit: usize,
     /// The server has no pipelines: every call goes alone.
     off: AtomicBool,
@@ -114,12 +114,16 @@ impl Batcher {
         }
         let number = state.queued;
         let batches = &mut state.queues[queue];
-        if !batches.back().is_some_and(|batch| batch.has_room(self.rest.max_pipeline_commands, BATCH_BYTES)) {
+        let most = self.rest.max_request_bytes;
+        // With so much room to the limit that hardly a command does not fit any more.
+        if !batches.back().is_some_and(|batch| batch.has_room(self.rest.max_pipeline_commands, BATCH_BYTES.min(most / 2))) {
             batches.push_back(Batch::new(queue, number));
         }
         let Some(batch) = batches.back_mut() else { return Turn::Alone };
         let (caller, reply) = oneshot::channel();
-        if !batch.push(|body| wire::encode(command, body).is_ok(), Entry::new(safety, deadline, caller)) {
+        // One byte for the closing bracket.
+        let encode = |body: &mut Vec<u8>| wire::encode(command, body).is_ok() && body.len() < most;
+        if !batch.push(encode, Entry::new(safety, deadline, caller)) {
             if batch.is_empty() {
                 batches.pop_back();
             }
@@ -137,7 +141,7 @@ impl Batcher {
     /// Starts another flight, where a slot is free, something waits, and no flight is about to take it.
     pub(super) fn fly(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         let waits = state.queues.iter().any(|queue| !queue.is_empty());
-        if waits && state.gathering == 0 && state.in_flight < self.limit {
+        if waits && state.gathering == 0 && self.has_free_slot(&state) {
             state.in_flight += 1;
             state.gathering += 1;
             // A task that cannot be started is dropped, which takes the lock.
