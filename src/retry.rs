@@ -175,8 +175,8 @@ fn class_of_redis_error(error: &Error, code: &str, text: &str) -> Class {
     if is_transient(code, text) {
         return Class::Refused;
     }
-    let quota = ["ERR max daily", "ERR max requests", "ERR DB capacity", "ERR max request size", "ERR max key size", "ERR max single"];
-    if quota.iter().any(|start| text.starts_with(start)) {
+    let quota = ["ERR DB capacity", "ERR max request size", "ERR max key size", "ERR max single"];
+    if is_exhausted(error) || quota.iter().any(|start| text.starts_with(start)) {
         return Class::Permanent;
     }
     match (error.kind(), error.outcome()) {

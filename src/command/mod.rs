@@ -216,6 +216,14 @@ impl Command {
         self.name().eq_ignore_ascii_case(name.as_bytes())
     }
 
+    /// The name in capitals, in `room`; `None` for one that is longer than any that is known here.
+    pub(crate) fn upper<'a>(&self, room: &'a mut [u8; 24]) -> Option<&'a str> {
+        let upper = room.get_mut(..self.name().len())?;
+        upper.copy_from_slice(self.name());
+        upper.make_ascii_uppercase();
+        std::str::from_utf8(upper).ok()
+    }
+
     /// Bytes of the name and all arguments together.
     pub fn byte_len(&self) -> usize {
         self.buf.len()

@@ -3,24 +3,17 @@
 
 use super::Command;
 
-/// The longest name below.
-const LONGEST: usize = 12;
-
 /// Why REST cannot carry `command`; `None` when it can. `SELECT 0` is carried: some servers answer it.
 pub(crate) fn over_rest(command: &Command) -> Option<&'static str> {
-    let mut upper = [0_u8; LONGEST];
-    let upper = upper.get_mut(..command.name().len())?;
-    upper.copy_from_slice(command.name());
-    upper.make_ascii_uppercase();
-    match &*upper {
-        b"BLMOVE" | b"BLMPOP" | b"BLPOP" | b"BRPOP" | b"BRPOPLPUSH" | b"BZMPOP" | b"BZPOPMAX" | b"BZPOPMIN" | b"WAIT" | b"WAITAOF" => {}
-        b"XREAD" | b"XREADGROUP" if asks_to_block(command) => {}
-        b"ASKING" | b"AUTH" | b"CLIENT" | b"DISCARD" | b"EXEC" | b"HELLO" | b"MONITOR" | b"MULTI" | b"PSUBSCRIBE" | b"PSYNC"
-        | b"PUNSUBSCRIBE" | b"QUIT" | b"READONLY" | b"READWRITE" | b"REPLCONF" | b"RESET" | b"SSUBSCRIBE" | b"SUBSCRIBE"
-        | b"SUNSUBSCRIBE" | b"SYNC" | b"UNSUBSCRIBE" | b"UNWATCH" | b"WATCH" => {
+    match command.upper(&mut [0; 24])? {
+        "BLMOVE" | "BLMPOP" | "BLPOP" | "BRPOP" | "BRPOPLPUSH" | "BZMPOP" | "BZPOPMAX" | "BZPOPMIN" | "WAIT" | "WAITAOF" => {}
+        "XREAD" | "XREADGROUP" if asks_to_block(command) => {}
+        "ASKING" | "AUTH" | "CLIENT" | "DISCARD" | "EXEC" | "HELLO" | "MONITOR" | "MULTI" | "PSUBSCRIBE" | "PSYNC" | "PUNSUBSCRIBE"
+        | "QUIT" | "READONLY" | "READWRITE" | "REPLCONF" | "RESET" | "SSUBSCRIBE" | "SUBSCRIBE" | "SUNSUBSCRIBE" | "SYNC"
+        | "UNSUBSCRIBE" | "UNWATCH" | "WATCH" => {
             return Some("it would change or take over the connection that all requests share");
         }
-        b"SELECT" if command.get(0) != Some(b"0") => return Some("it would change or take over the connection that all requests share"),
+        "SELECT" if command.get(0) != Some(b"0") => return Some("it would change or take over the connection that all requests share"),
         _ => return None,
     }
     Some("it would block the connection that all requests share")

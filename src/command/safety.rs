@@ -55,12 +55,8 @@ const STORING: &[&str] =
 
 /// The replay safety of a command nobody declared, by its name and, where they matter, its arguments.
 pub(crate) fn classify(command: &Command) -> ReplaySafety {
-    let mut upper = [0_u8; 24];
-    let name = command.name();
-    let Some(slot) = upper.get_mut(..name.len()) else { return ReplaySafety::Unsafe };
-    slot.copy_from_slice(name);
-    slot.make_ascii_uppercase();
-    let Ok(name) = std::str::from_utf8(slot) else { return ReplaySafety::Unsafe };
+    let mut room = [0; 24];
+    let Some(name) = command.upper(&mut room) else { return ReplaySafety::Unsafe };
     let has = |option: &str, from: usize| command.arguments().skip(from).any(|arg| arg.eq_ignore_ascii_case(option.as_bytes()));
     match name {
         "SET" if has("GET", 2) => ReplaySafety::Unsafe,

@@ -170,10 +170,9 @@ impl RedisSessionStore {
                     .arg(self.stamp())
             })
         });
-        let mut results: Vec<Outcome> = vec![None; puts.len()];
-        self.run_all(vec![work], 1, &mut results).await;
+        let mut results: HashMap<usize, _> = self.run(work).await.into_iter().collect();
         for (place, (text, decision)) in writes {
-            settled[place] = match results[place].take() {
+            settled[place] = match results.remove(&place) {
                 Some(Ok(())) => Some(Ok(decision.written(&text))),
                 Some(Err(SessionError::Conflict(Conflict::Deleted) | SessionError::NotFound)) => Some(Ok(Reconciled::Gone)),
                 // Somebody was faster: look again.

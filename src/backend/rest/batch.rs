@@ -91,15 +91,15 @@ impl Batch {
         self.entries.last().map_or_else(clock::now, |entry| entry.deadline)
     }
 
-    /// Ends the calls whose time is over. Their commands stay in a body that is on its way.
+    /// Ends the calls whose time is over, and leaves out those that were given up. A body that is on its way stays what it is.
     pub(super) fn expire(&mut self, now: Instant) {
         for entry in self.entries.iter_mut().take_while(|entry| entry.deadline <= now) {
             let may_have_run = (self.sent || self.may_have_run) && entry.safety != ReplaySafety::ReadOnly;
             let outcome = if may_have_run { Outcome::MaybeApplied } else { Outcome::NotApplied };
             entry.answer(Err(Error::new(ErrorKind::Timeout, "the deadline passed").with_outcome(outcome)));
         }
-        if !self.sent {
-            self.leave_out_the_gone();
+        if !self.sent && self.entries.iter().any(Entry::is_gone) {
+            self.retain(|entry| Some(entry).filter(|entry| !entry.is_gone()));
         }
     }
 
@@ -148,13 +148,6 @@ impl Batch {
                 entry.end = self.body.len();
                 self.entries.push(entry);
             }
-        }
-    }
-
-    /// Leaves out calls that were given up.
-    pub(super) fn leave_out_the_gone(&mut self) {
-        if self.entries.iter().any(Entry::is_gone) {
-            self.retain(|entry| Some(entry).filter(|entry| !entry.is_gone()));
         }
     }
 

@@ -5,8 +5,8 @@ use std::cell::RefCell;
 
 /// What one block holds.
 const BLOCK: usize = 4096;
-/// Longer values have memory of their own.
-const LONG: usize = 1024;
+/// The longest value that comes into one. Longer ones have memory of their own.
+pub(super) const SHORT: usize = 1024;
 
 /// Puts short values side by side, so that those of a batch do not cost an allocation each – made by one thread and given back by
 /// another – and yet a value that is kept holds no more than one block of the others.
@@ -14,12 +14,8 @@ const LONG: usize = 1024;
 pub(super) struct Blocks(RefCell<BytesMut>);
 
 impl Blocks {
-    /// A value of `length` bytes, as `fill` writes it; `None` when it cannot.
+    /// A [short](SHORT) value of `length` bytes, as `fill` writes it; `None` when it cannot.
     pub(super) fn value(&self, length: usize, fill: impl FnOnce(&mut [u8]) -> Option<()>) -> Option<Bytes> {
-        if length > LONG {
-            let mut own = vec![0; length];
-            return fill(&mut own).map(|()| own.into());
-        }
         let mut block = self.0.borrow_mut();
         if block.capacity() < length {
             *block = BytesMut::with_capacity(BLOCK);
@@ -32,7 +28,7 @@ impl Blocks {
 
     /// A copy, where `value` is short and would hold what it is a part of.
     pub(super) fn copy(&self, value: Bytes) -> Bytes {
-        if value.len() > LONG {
+        if value.len() > SHORT {
             return value;
         }
         self.value(value.len(), |room| {

@@ -87,16 +87,15 @@ impl Slot {
         }
         loop {
             batch.expire(clock::now());
-            batch.leave_out_the_gone();
             let count = batch.len();
             if count == 0 {
                 return self.gather();
             }
-            let outgoing = batch.leaves(rest);
-            let in_resp2 = rest.resp2(&outgoing).is_some();
             let Some(limit) = attempts.begin(rest.timeout) else {
                 return batch.fail(&attempts.expired(), &attempts, |_| true);
             };
+            let outgoing = batch.leaves(rest);
+            let in_resp2 = rest.resp2(&outgoing).is_some();
             let attempt = async {
                 match count {
                     1 => rest.attempt(&outgoing, limit, wire::decode_one).await.map(|value| vec![Ok(value)]),
@@ -106,6 +105,7 @@ impl Slot {
             let result = self.in_time(&mut batch, attempt).await;
             self.gather();
             if in_resp2 && rest.resp2(&outgoing).is_none() && batch.only_reads() {
+                batch.goes_again(attempts.may_have_run());
                 continue;
             }
             let error = match result {

@@ -1,6 +1,6 @@
 //! Bytes on the wire and values in memory. Pure: no I/O, no retry.
 
-use super::block::Blocks;
+use super::block::{Blocks, SHORT};
 use super::resp2;
 use crate::backend::Reply;
 use crate::command::Command;
@@ -264,7 +264,7 @@ impl<'de> Visitor<'de> for RepliesSeed<'_> {
 #[derive(Clone, Copy)]
 struct ValueSeed<'a> {
     encoding: Encoding,
-    /// None: each value has memory of its own.
+    /// For short values; none: each has memory of its own.
     blocks: Option<&'a Blocks>,
 }
 
@@ -331,8 +331,10 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
 fn decode_base64(text: &[u8], blocks: Option<&Blocks>) -> Option<Bytes> {
     let length = base64_simd::STANDARD.decoded_length(text).ok()?;
     match blocks {
-        Some(blocks) => blocks.value(length, |room| base64_simd::STANDARD.decode(text, room.as_out()).is_ok().then_some(())),
-        None => {
+        Some(blocks) if length <= SHORT => {
+            blocks.value(length, |room| base64_simd::STANDARD.decode(text, room.as_out()).is_ok().then_some(()))
+        }
+        _ => {
             // Of exactly the right size: `Bytes` takes it over as it is then.
             let mut bytes = Vec::with_capacity(length);
             base64_simd::STANDARD.decode_append(text, &mut bytes).ok()?;
