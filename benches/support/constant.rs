@@ -1,5 +1,6 @@
 //! A server that answers at once, in a process of its own: what remains is the cost of HTTP and of the client.
 
+use super::Process;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -11,7 +12,7 @@ use memchr::memmem;
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 
@@ -20,36 +21,27 @@ const ROLE: &str = "--constant-server";
 
 /// The server's process; ends with the value.
 pub struct Constant {
-    child: Child,
+    _process: Process,
     pub addr: SocketAddr,
 }
 
 impl Constant {
     /// Starts this program a second time, as the server of replies that hold `value_bytes` bytes.
     pub fn start(value_bytes: usize) -> std::io::Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?).args([ROLE, &value_bytes.to_string()]).stdout(Stdio::piped()).spawn()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        let mut process = Process(command.args([ROLE, &value_bytes.to_string()]).stdout(Stdio::piped()).spawn()?);
         let mut line = String::new();
-        if let Some(out) = child.stdout.take() {
+        if let Some(out) = process.0.stdout.take() {
             BufReader::new(out).read_line(&mut line)?;
         }
         match line.trim().parse() {
-            Ok(addr) => Ok(Self { child, addr }),
-            Err(_) => {
-                let _ = child.kill();
-                Err(std::io::Error::other("the server did not say its address"))
-            }
+            Ok(addr) => Ok(Self { _process: process, addr }),
+            Err(_) => Err(std::io::Error::other("the server did not say its address")),
         }
     }
 
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
-    }
-}
-
-impl Drop for Constant {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -2,11 +2,16 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 /// Latency is taken of every so manieth call, so that the clock does not become the load.
 const SAMPLED: u64 = 8;
+
+// What goes on: connections are made and caches filled before it counts.
+const WARMING_UP: u8 = 0;
+const COUNTING: u8 = 1;
+const OVER: u8 = 2;
 
 /// What one round of a load did.
 #[derive(Clone, Copy, Debug)]
@@ -24,22 +29,30 @@ fn cpu() -> Duration {
     Duration::new(time.tv_sec.try_into().unwrap_or_default(), time.tv_nsec.try_into().unwrap_or_default())
 }
 
-/// Lets `callers` tasks make calls, each waiting for the one before, for `length`. One call is `per_call` operations.
+/// Lets `callers` tasks make calls, each waiting for the one before: for a tenth of `length` to warm up, and then for `length`. One call
+/// is `per_call` operations.
 pub async fn run<F, C, E>(callers: usize, length: Duration, per_call: u64, make: impl Fn() -> C) -> Result<Round, E>
 where
     C: FnMut() -> F + Send + 'static,
     F: Future<Output = Result<(), E>> + Send,
     E: Send + 'static,
 {
-    let stop = Arc::new(AtomicBool::new(false));
-    let (before, began) = (cpu(), Instant::now());
+    let phase = Arc::new(AtomicU8::new(WARMING_UP));
     let mut tasks = Vec::with_capacity(callers);
     for _ in 0..callers {
-        let (mut call, stop) = (make(), Arc::clone(&stop));
+        let (mut call, phase) = (make(), Arc::clone(&phase));
         tasks.push(tokio::spawn(async move {
             let mut nanos = Vec::new();
             let mut calls = 0;
-            while !stop.load(Ordering::Relaxed) {
+            loop {
+                match phase.load(Ordering::Relaxed) {
+                    WARMING_UP => {
+                        call().await?;
+                        continue;
+                    }
+                    OVER => break,
+                    _ => {}
+                }
                 if calls % SAMPLED == 0 {
                     let asked = Instant::now();
                     call().await?;
@@ -52,8 +65,11 @@ where
             Ok((calls, nanos))
         }));
     }
+    tokio::time::sleep(length / 10).await;
+    let (before, began) = (cpu(), Instant::now());
+    phase.store(COUNTING, Ordering::Relaxed);
     tokio::time::sleep(length).await;
-    stop.store(true, Ordering::Relaxed);
+    phase.store(OVER, Ordering::Relaxed);
     let mut ended = Vec::with_capacity(callers);
     for task in tasks {
         ended.push(task.await.expect("callers do not panic")?);

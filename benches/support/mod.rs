@@ -9,4 +9,14 @@ pub mod report;
 use std::future::Future;
 use std::pin::Pin;
 
+/// A process that ends with the value.
+pub struct Process(pub std::process::Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;

@@ -1,12 +1,12 @@
 //! A redis-server of the benchmark's own.
 
+use super::Process;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-/// Ends with the value.
 pub struct Redis {
-    child: Child,
+    process: Process,
     port: u16,
 }
 
@@ -17,9 +17,10 @@ impl Redis {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let options = ["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""];
         let spawned = Command::new("redis-server").args(options).current_dir(std::env::temp_dir()).stdout(Stdio::piped()).spawn();
-        let child = spawned.map_err(|error| format!("redis-server does not start; Debian's package redis-server has it: {error}"))?;
-        let mut redis = Self { child, port };
-        if let Some(out) = redis.child.stdout.take() {
+        let process =
+            spawned.map(Process).map_err(|error| format!("redis-server does not start; Debian's package redis-server has it: {error}"))?;
+        let mut redis = Self { process, port };
+        if let Some(out) = redis.process.0.stdout.take() {
             for line in BufReader::new(out).lines() {
                 if line?.contains("Ready to accept connections") {
                     return Ok(redis);
@@ -31,12 +32,5 @@ impl Redis {
 
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/0", self.port)
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
