@@ -23,7 +23,10 @@ impl Rest {
         let call = || self.call(&outgoing, safety, options, wire::decode_one);
         match options.hedge_after {
             None => call().await,
-            Some(after) if safety == ReplaySafety::ReadOnly => hedge::race(call, after, || self.retry.spend()).await,
+            Some(after) if safety == ReplaySafety::ReadOnly => {
+                // Rare, and twice as large as a call.
+                Box::pin(hedge::race(call, after, || self.retry.spend())).await
+            }
             Some(_) => Err(Error::new(ErrorKind::InvalidCommand, "only a command that is read-only can be hedged")),
         }
     }

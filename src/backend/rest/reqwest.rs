@@ -72,21 +72,17 @@ impl HttpTransport {
         Ok(Self { client })
     }
 
-    async fn start(&self, request: HttpRequest) -> Result<::reqwest::Response> {
+    /// Not an `async fn`: its future would hold the parts of the request beside what they become.
+    fn start(&self, request: HttpRequest) -> impl Future<Output = Result<::reqwest::Response, ::reqwest::Error>> + use<> {
         let mut outgoing = ::reqwest::Request::new(http::Method::POST, request.url);
         *outgoing.headers_mut() = request.headers;
         *outgoing.body_mut() = Some(request.body.into());
-        self.client.execute(outgoing).await.map_err(classify)
-    }
-
-    async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse> {
-        let max_reply_bytes = request.max_reply_bytes;
-        read(self.start(request).await?, max_reply_bytes).await
+        self.client.execute(outgoing)
     }
 
     async fn begin(&self, request: HttpRequest) -> Result<HttpStream> {
         let max_reply_bytes = request.max_reply_bytes;
-        let mut response = self.start(request).await?;
+        let mut response = self.start(request).await.map_err(classify)?;
         if response.status() != http::StatusCode::OK {
             return Ok(HttpStream { response: read(response, max_reply_bytes).await?, chunks: None });
         }
@@ -151,7 +147,9 @@ async fn read(mut response: ::reqwest::Response, max_reply_bytes: usize) -> Resu
 
 impl Transport for HttpTransport {
     fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
-        Box::pin(self.exchange(request))
+        let max_reply_bytes = request.max_reply_bytes;
+        let response = self.start(request);
+        Box::pin(async move { read(response.await.map_err(classify)?, max_reply_bytes).await })
     }
 
     fn open(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpStream>> {
