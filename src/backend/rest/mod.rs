@@ -28,7 +28,7 @@ use crate::retry::{Attempts, RetryPolicy, is_refused};
 use crate::subscribe::Listen;
 use batcher::Batcher;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -117,6 +117,7 @@ impl RestBackend {
         token.set_sensitive(true);
         let mut headers = HeaderMap::with_capacity(4);
         headers.insert(AUTHORIZATION, token);
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("redis-rest/", env!("CARGO_PKG_VERSION"))));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let encoding = if config.reply_format == ReplyFormat::Text { Encoding::Plain } else { Encoding::Base64 };
         let resp2 = (config.reply_format == ReplyFormat::Resp2).then(|| {
@@ -218,6 +219,7 @@ impl Rest {
     ) -> Result<T> {
         let resp2 = self.resp2(outgoing);
         let mut headers = resp2.map_or(&self.headers, |resp2| &resp2.headers).clone();
+        own(&mut headers);
         if self.telemetry && number > 1 {
             headers.insert("upstash-telemetry-retry", HeaderValue::from(number - 1));
         }
@@ -281,6 +283,17 @@ impl Rest {
                 None => return Err(attempts.finish(error, safety)),
             }
         }
+    }
+}
+
+/// Gives the token's header bytes of its own. The HTTP library clones headers several times for each request, and a count of
+/// references that all threads share is what they would queue for.
+fn own(headers: &mut HeaderMap) {
+    if let Some(token) = headers.get_mut(AUTHORIZATION)
+        && let Ok(mut copy) = HeaderValue::from_bytes(token.as_bytes())
+    {
+        copy.set_sensitive(true);
+        *token = copy;
     }
 }
 

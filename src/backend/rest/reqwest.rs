@@ -62,8 +62,7 @@ impl HttpTransport {
             .no_proxy()
             .tcp_nodelay(true)
             .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(usize::MAX)
-            .user_agent(concat!("redis-rest/", env!("CARGO_PKG_VERSION")));
+            .pool_max_idle_per_host(usize::MAX);
         #[cfg(feature = "rustls")]
         let builder = builder.tls_backend_preconfigured(tls::config()?);
         let client = builder
