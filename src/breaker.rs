@@ -4,6 +4,7 @@
 
 use crate::clock::{self, Instant};
 use crate::error::{Error, ErrorKind};
+use crate::platform;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -280,7 +281,7 @@ impl Drop for Probe<'_> {
 
 /// Evenly from half of `time` to all of it, so that many clients do not probe at once.
 fn jittered(time: Duration) -> Duration {
-    time.mul_f64(0.5 + fastrand::f64() / 2.0)
+    time.mul_f64(0.5 + platform::random() / 2.0)
 }
 
 #[cfg(test)]

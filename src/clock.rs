@@ -1,12 +1,12 @@
 //! The only file that reads a clock.
 //!
-//! Deadlines use the runtime's monotonic clock, so that a test with a paused clock sees them move; session times are wall
+//! Deadlines use the monotonic clock of the runtime or the host, so that a test with a paused clock sees them move; session times are wall
 //! clock times.
 
 use chrono::{DateTime, Utc};
 
 /// A monotonic instant.
-pub(crate) type Instant = tokio::time::Instant;
+pub(crate) use crate::platform::Instant;
 
 /// The current monotonic instant.
 pub(crate) fn now() -> Instant {

@@ -4,6 +4,7 @@
 use crate::clock::{self, Instant};
 use crate::command::ReplaySafety;
 use crate::error::{Error, ErrorKind, Outcome};
+use crate::platform;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -283,8 +284,8 @@ impl<'a> Attempts<'a> {
         let grown = policy.min_backoff.as_secs_f64() * policy.multiplier.powi(self.made.saturating_sub(1).min(64) as i32);
         let backoff = Duration::from_secs_f64(grown.min(policy.max_backoff.as_secs_f64()));
         match policy.spread {
-            None => backoff.mul_f64(fastrand::f64()),
-            Some(spread) => backoff.mul_f64(1.0 + spread * (2.0 * fastrand::f64() - 1.0)),
+            None => backoff.mul_f64(platform::random()),
+            Some(spread) => backoff.mul_f64(1.0 + spread * (2.0 * platform::random() - 1.0)),
         }
     }
 

@@ -280,7 +280,7 @@ const MOST_FAILURES: u32 = 10;
 /// From 50 ms to 2 s, each time about twice as long.
 fn pause(failures: u32) -> Duration {
     let longest = Duration::from_millis(50).saturating_mul(1 << failures.min(10)).min(Duration::from_secs(2));
-    longest.mul_f64(0.5 + fastrand::f64() / 2.0)
+    longest.mul_f64(0.5 + platform::random() / 2.0)
 }
 
 /// The server answered that this cannot be had.

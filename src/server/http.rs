@@ -1,5 +1,6 @@
 //! One HTTP request: method, token, address, body, commands, status.
 
+use super::cors::{self, Cors};
 use super::events::{self, EventBody};
 use super::guard::{Access, Guard};
 use super::reply::{self, Encoding};
@@ -34,6 +35,7 @@ pub(super) struct Shared {
     pub(super) token: String,
     pub(super) read_only_token: Option<String>,
     pub(super) max_request_bytes: usize,
+    pub(super) cors: Cors,
     /// True when the server stops: event streams end then.
     pub(super) closing: watch::Sender<bool>,
     pub(super) answered: AtomicU64,
@@ -69,6 +71,20 @@ impl Form {
 
 /// Answers one request.
 pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+    let Some(cross_origin) = shared.cors.admit(&request) else { return respond(shared, request).await };
+    let mut answer = match cors::is_preflight(&request) {
+        true => {
+            let mut answer = Response::new(Either::Left(Full::new(Bytes::new())));
+            *answer.status_mut() = StatusCode::NO_CONTENT;
+            answer
+        }
+        false => respond(shared, request).await?,
+    };
+    answer.headers_mut().extend(cross_origin);
+    Ok(answer)
+}
+
+async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answer, Infallible> {
     let (head, body) = request.into_parts();
     let refusal = if !matches!(head.method, Method::GET | Method::HEAD | Method::POST | Method::PUT) {
         let mut answer = failure(StatusCode::METHOD_NOT_ALLOWED, "ERR method not allowed");

@@ -7,12 +7,14 @@
 //! Limits: it has no TLS, so it listens on loopback unless told otherwise. What is no HTTP at all is answered by the HTTP
 //! library, without a JSON body.
 
+mod cors;
 mod events;
 mod guard;
 mod http;
 mod reply;
 mod request;
 
+use self::cors::Cors;
 use self::guard::Guard;
 use self::http::Shared;
 use crate::backend::Backend;
@@ -50,6 +52,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// | [`token`](ServerConfig::token) | [`DEFAULT_TOKEN`] |
 /// | [`read_only_token`](ServerConfig::read_only_token) | none |
 /// | [`max_request_bytes`](ServerConfig::max_request_bytes) | 10 000 000 |
+/// | [`cors`](ServerConfig::cors) | no page of another origin may ask |
 #[derive(Clone)]
 #[must_use]
 pub struct ServerConfig {
@@ -57,6 +60,9 @@ pub struct ServerConfig {
     token: String,
     read_only_token: Option<String>,
     max_request_bytes: usize,
+    cors: Cors,
+    /// One of the origins given is none.
+    wrong_origin: bool,
 }
 
 impl Default for ServerConfig {
@@ -66,6 +72,8 @@ impl Default for ServerConfig {
             token: DEFAULT_TOKEN.to_owned(),
             read_only_token: None,
             max_request_bytes: 10_000_000,
+            cors: Cors::default(),
+            wrong_origin: false,
         }
     }
 }
@@ -100,8 +108,22 @@ impl ServerConfig {
         self
     }
 
+    /// Lets pages of this origin, such as `http://localhost:3000`, ask from a browser, with a token like everyone; `*` stands for every
+    /// origin, and wants a token of your own. May be given more than once.
+    pub fn cors(mut self, origin: impl AsRef<str>) -> Self {
+        self.wrong_origin |= !self.cors.allow(origin.as_ref());
+        self
+    }
+
     fn check(&self) -> Result<()> {
         let wrong = |reason| Err(Error::new(ErrorKind::Config, reason));
+        if self.wrong_origin {
+            return wrong("an origin is a scheme, a host and perhaps a port, such as http://localhost:3000, or * for every one");
+        }
+        // Any page in a browser on this machine could read everything.
+        if self.cors.allows_every_origin() && self.token == DEFAULT_TOKEN {
+            return wrong("the default token is known to everyone: set another to answer pages of every origin");
+        }
         for token in [Some(&self.token), self.read_only_token.as_ref()].into_iter().flatten() {
             if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
                 return wrong("a token must be of visible ASCII characters without spaces");
@@ -125,6 +147,7 @@ impl fmt::Debug for ServerConfig {
             .field("token", &"******")
             .field("read_only_token", &self.read_only_token.as_ref().map(|_| "******"))
             .field("max_request_bytes", &self.max_request_bytes)
+            .field("cors", &self.cors)
             .finish()
     }
 }
@@ -168,6 +191,7 @@ impl Server {
             token: config.token,
             read_only_token: config.read_only_token,
             max_request_bytes: config.max_request_bytes,
+            cors: config.cors,
             closing: tokio::sync::watch::Sender::new(false),
             answered: AtomicU64::new(1),
         };
@@ -289,6 +313,12 @@ mod tests {
         assert!(ServerConfig::new().token("").check().is_err());
         assert!(ServerConfig::new().token("a b").check().is_err());
         assert!(ServerConfig::new().read_only_token(DEFAULT_TOKEN).check().is_err());
+        assert!(ServerConfig::new().cors("http://localhost:3000").check().is_ok());
+        assert!(ServerConfig::new().cors("*").check().is_err());
+        assert!(ServerConfig::new().cors("*").token("s3cret").check().is_ok());
+        for origin in ["", "localhost", "http://localhost:3000/", "http://localhost/page", "data:x", "null", "http://a b"] {
+            assert!(ServerConfig::new().cors(origin).check().is_err(), "{origin}");
+        }
         let config = ServerConfig::new().token("s3cret").read_only_token("s3cret2");
         assert!(!format!("{config:?}").contains("s3cret"));
     }

@@ -13,7 +13,7 @@ use crate::clock;
 use crate::command::cmd;
 use crate::command::groups::millis;
 use crate::error::{Error, ErrorKind, Outcome};
-use crate::platform::BoxFuture;
+use crate::platform::{self, BoxFuture};
 use crate::script::Call;
 use crate::value::{FromValue, Value};
 use bytes::Bytes;
@@ -125,7 +125,7 @@ impl RedisSessionStore {
         for attempt in 0..TRIES {
             if attempt > 1 {
                 // Writers that collided twice come back at different times.
-                crate::platform::sleep(Duration::from_millis(fastrand::u64(0..=4 << attempt.min(6)))).await;
+                platform::sleep(Duration::from_millis(4 << attempt.min(6)).mul_f64(platform::random())).await;
             }
             let mut session = self.retrieve_session(id).await?;
             if let Some((written, error)) = uncertain.take() {

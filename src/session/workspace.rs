@@ -2,6 +2,7 @@
 
 use super::error::SessionError;
 use super::id;
+use crate::platform;
 use std::path::{Path, PathBuf};
 
 /// The directories of sessions.
@@ -22,15 +23,20 @@ impl Workspaces {
         Some(self.root.as_ref()?.join(component(user_id)).join(session_id))
     }
 
+    /// The directory of a session where there can be one.
+    fn files(&self, user_id: &str, session_id: &str) -> Option<PathBuf> {
+        if platform::HAS_FILES { self.path(user_id, session_id) } else { None }
+    }
+
     /// Makes the directory of a session, readable by its owner only. Blocks for a few microseconds.
     pub(super) fn create(&self, user_id: &str, session_id: &str) -> Result<(), SessionError> {
-        self.path(user_id, session_id).map_or(Ok(()), |path| fs::create(&path)).map_err(|error| SessionError::Workspace(error.kind()))
+        self.files(user_id, session_id).map_or(Ok(()), |path| fs::create(&path)).map_err(|error| SessionError::Workspace(error.kind()))
     }
 
     /// Removes the directory of a session with all that is in it, following no links. The path is made from the root, the user
     /// and the id; what a record says it is does not count.
     pub(super) fn remove(&self, user_id: &str, session_id: &str) -> Result<(), SessionError> {
-        self.path(user_id, session_id).map_or(Ok(()), |path| fs::remove(&path)).map_err(|error| SessionError::Workspace(error.kind()))
+        self.files(user_id, session_id).map_or(Ok(()), |path| fs::remove(&path)).map_err(|error| SessionError::Workspace(error.kind()))
     }
 }
 
@@ -44,7 +50,6 @@ fn component(user_id: &str) -> String {
     format!("~{}", sha1_smol::Sha1::from(user_id).digest())
 }
 
-#[cfg(not(target_family = "wasm"))]
 mod fs {
     use super::Path;
     use std::io::{Error, ErrorKind, Result};
@@ -75,20 +80,6 @@ mod fs {
     fn refuse_link(path: &Path) -> Result<()> {
         let is_link = |path: &Path| std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_symlink());
         if path.parent().is_some_and(is_link) { Err(Error::from(ErrorKind::NotADirectory)) } else { Ok(()) }
-    }
-}
-
-#[cfg(target_family = "wasm")]
-mod fs {
-    use super::Path;
-    use std::io::Result;
-
-    pub(super) fn create(_: &Path) -> Result<()> {
-        Ok(())
-    }
-
-    pub(super) fn remove(_: &Path) -> Result<()> {
-        Ok(())
     }
 }
 

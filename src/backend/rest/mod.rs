@@ -7,6 +7,8 @@ mod flight;
 mod hedge;
 mod listen;
 mod requests;
+// One of the two, by the host.
+#[cfg_attr(target_family = "wasm", path = "fetch.rs")]
 mod reqwest;
 mod resp2;
 mod sse;
@@ -117,7 +119,9 @@ impl RestBackend {
         token.set_sensitive(true);
         let mut headers = HeaderMap::with_capacity(4);
         headers.insert(AUTHORIZATION, token);
-        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("redis-rest/", env!("CARGO_PKG_VERSION"))));
+        if let Some(name) = platform::USER_AGENT {
+            headers.insert(USER_AGENT, HeaderValue::from_static(name));
+        }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let encoding = if config.reply_format == ReplyFormat::Text { Encoding::Plain } else { Encoding::Base64 };
         let resp2 = (config.reply_format == ReplyFormat::Resp2).then(|| {

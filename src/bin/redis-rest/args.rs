@@ -65,6 +65,9 @@ pub(crate) struct Serve {
     /// Largest request body
     #[arg(long, value_name = "N", default_value = "10000000")]
     pub(crate) max_request_bytes: NonZeroUsize,
+    /// Let pages of this origin ask from a browser, such as http://localhost:3000; * for every origin, with a --token of your own
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) cors: Vec<String>,
 }
 
 #[derive(ClapArgs)]

@@ -26,6 +26,9 @@ pub(crate) async fn run(args: Serve, connection: &Connection) -> Result<(), Fail
     if let Some(token) = &args.read_only_token {
         config = config.read_only_token(token);
     }
+    for origin in &args.cors {
+        config = config.cors(origin);
+    }
     let server = Server::bind(backend, config).await.map_err(|error| {
         // Only listening has a cause of the system's behind it; wrong settings say themselves what to change.
         let in_use = std::error::Error::source(&error).is_some();

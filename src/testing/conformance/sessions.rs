@@ -4,11 +4,12 @@
 #![allow(clippy::expect_used, reason = "a panic is how a case fails")]
 
 use crate::clock;
-use crate::platform::{BoxFuture, MaybeSend};
+use crate::platform::{self, BoxFuture, MaybeSend};
 use crate::session::{Conflict, PendingPut, Reconciled, Session, SessionError, SessionStore, Touched, TtlRule};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 /// A kind of store to be tested.
@@ -332,13 +333,16 @@ pub async fn concurrent_changes(harness: &impl Harness) {
     let sessions: Vec<_> = (0..64).map(|_| session(&user)).collect();
     let tasks = sessions.iter().cloned().enumerate().map(|(n, session)| {
         let store = Arc::clone(&store);
-        tokio::spawn(async move {
+        let (done, ended) = oneshot::channel();
+        platform::spawn(async move {
             store.store_session(&session).await.expect("stored");
             store.touch_loaded(&session, true).await.expect("touched");
             if n % 2 == 0 {
                 assert!(store.delete_session(&session.id).await.expect("deleted"));
             }
-        })
+            done.send(()).expect("the test waits");
+        });
+        ended
     });
     for task in tasks.collect::<Vec<_>>() {
         task.await.expect("no task panics");

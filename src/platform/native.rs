@@ -1,0 +1,88 @@
+//! Where there are threads: tokio's timers and tasks.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+/// A boxed future, `Send` wherever threads exist.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A boxed stream, `Send` wherever threads exist.
+pub type BoxStream<T> = Pin<Box<dyn futures_core::Stream<Item = T> + Send>>;
+
+/// `Send + Sync` wherever threads exist, nothing on `wasm32`. Implemented for every type that can.
+pub trait MaybeSend: Send + Sync {}
+impl<T: Send + Sync + ?Sized> MaybeSend for T {}
+
+/// The runtime's clock, which a test can stop.
+pub(crate) type Instant = tokio::time::Instant;
+
+/// There is a file system.
+pub(crate) const HAS_FILES: bool = true;
+
+/// What requests say that they come from.
+pub(crate) const USER_AGENT: Option<&str> = Some(concat!("redis-rest/", env!("CARGO_PKG_VERSION")));
+
+/// A number from 0 to below 1, for jitter: not for secrets.
+pub(crate) fn random() -> f64 {
+    fastrand::f64()
+}
+
+/// Runs `future` beside the caller, on the caller's runtime. Dropped at once where there is none.
+pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(future);
+    }
+}
+
+/// Waits for `duration`.
+pub(crate) async fn sleep(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
+
+/// The output of `future`, or `None` when `limit` passes first.
+pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    tokio::time::timeout(limit, future).await.ok()
+}
+
+/// Timers that are used again. Moving one that is set already to a later time takes no lock of the runtime's, which all its timers
+/// share: with 64 callers, setting a new one for each call and taking it back costs a tenth of what can be done.
+#[derive(Default)]
+pub(crate) struct Timers(std::sync::Mutex<Vec<Timer>>);
+
+/// Set on this runtime.
+type Timer = (tokio::runtime::Id, Pin<Box<tokio::time::Sleep>>);
+
+impl Timers {
+    /// More than this are not kept.
+    const KEPT: usize = 1024;
+
+    /// The output of `future`, or `None` when `limit` passes first.
+    pub(crate) async fn timeout<F: Future>(&self, limit: Duration, future: F) -> Option<F::Output> {
+        let runtime = tokio::runtime::Handle::current().id();
+        let kept = self.lock().pop();
+        let mut timer = match kept {
+            // One of another runtime would not go off when that has ended.
+            Some((of, mut timer)) if of == runtime => {
+                timer.as_mut().reset(crate::clock::after(limit));
+                timer
+            }
+            _ => Box::pin(tokio::time::sleep(limit)),
+        };
+        let mut future = std::pin::pin!(future);
+        let output = std::future::poll_fn(|context| match future.as_mut().poll(context) {
+            std::task::Poll::Ready(output) => std::task::Poll::Ready(Some(output)),
+            std::task::Poll::Pending => timer.as_mut().poll(context).map(|()| None),
+        })
+        .await;
+        let mut kept = self.lock();
+        if output.is_some() && kept.len() < Self::KEPT {
+            kept.push((runtime, timer));
+        }
+        output
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Timer>> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,65 @@
+//! Where a JavaScript host runs the futures: browsers, Workers, Node. Its timers and its tasks; `tokio`'s compile there, and panic.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
+
+/// A boxed future, `Send` wherever threads exist.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// A boxed stream, `Send` wherever threads exist.
+pub type BoxStream<T> = Pin<Box<dyn futures_core::Stream<Item = T>>>;
+
+/// `Send + Sync` wherever threads exist, nothing on `wasm32`. Implemented for every type that can.
+pub trait MaybeSend {}
+impl<T: ?Sized> MaybeSend for T {}
+
+/// `performance.now()`. Workers stop it while code runs, and let it go on at every I/O.
+pub(crate) type Instant = web_time::Instant;
+
+/// There is a file system.
+pub(crate) const HAS_FILES: bool = false;
+
+/// What requests say that they come from: the host says it. A header of our own would have to be allowed by the server (CORS).
+pub(crate) const USER_AGENT: Option<&str> = None;
+
+/// A number from 0 to below 1, for jitter: not for secrets.
+pub(crate) fn random() -> f64 {
+    js_sys::Math::random()
+}
+
+/// Runs `future` beside the caller.
+pub(crate) fn spawn(future: impl Future<Output = ()> + 'static) {
+    wasm_bindgen_futures::spawn_local(future);
+}
+
+/// Waits for `duration`, at most for 24.8 days: `setTimeout` counts milliseconds in 31 bits, and takes more for none.
+pub(crate) async fn sleep(duration: Duration) {
+    const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
+    // Rounded up: a timer must not go off before its time.
+    let whole = duration.saturating_add(Duration::from_micros(999)).min(LONGEST);
+    gloo_timers::future::sleep(whole).await;
+}
+
+/// The output of `future`, or `None` when `limit` passes first.
+pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    let (mut future, mut timer) = (pin!(future), pin!(sleep(limit)));
+    std::future::poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => timer.as_mut().poll(context).map(|()| None),
+    })
+    .await
+}
+
+/// Timers of attempts. The host's cost what they cost.
+#[derive(Default)]
+pub(crate) struct Timers;
+
+impl Timers {
+    /// The output of `future`, or `None` when `limit` passes first.
+    #[allow(clippy::unused_self, reason = "elsewhere it keeps timers")]
+    pub(crate) async fn timeout<F: Future>(&self, limit: Duration, future: F) -> Option<F::Output> {
+        timeout(limit, future).await
+    }
+}
