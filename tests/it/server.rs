@@ -3,6 +3,7 @@
 use crate::support::raw;
 use crate::support::redis::Redis;
 use crate::support::rest;
+use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::native::NativeBackend;
 use redis_rest::backend::{Backend, Reply};
 use redis_rest::server::{Server, ServerConfig};
@@ -157,4 +158,39 @@ async fn a_wrong_password_is_told_apart() {
     assert!(!format!("{error} {error:?}").contains("s3cret"));
     let inside = NativeBackend::connect(&url.replace("//", "//:s3cret@")).await.unwrap();
     Client::from_backend(inside).ping().await.unwrap();
+}
+
+/// What a browser asks before it lets a page of another origin send a request, and reads in the answers.
+#[tokio::test]
+async fn pages_of_named_origins_may_ask() {
+    let server = rest::serve_with(MemoryBackend::new(), |config| config.cors("http://localhost:3000")).await;
+    let asked = |method: &str, headers: &str| {
+        let request = format!("{method} / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\nContent-Length: 0\r\n\r\n");
+        let addr = server.addr();
+        async move { raw::exchange(addr, request).await.to_ascii_lowercase() }
+    };
+    let preflight = "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization,upstash-encoding";
+    let allowed = asked("OPTIONS", &format!("Origin: http://localhost:3000\r\n{preflight}")).await;
+    assert!(allowed.starts_with("http/1.1 204"), "{allowed}");
+    for header in [
+        "access-control-allow-origin: http://localhost:3000",
+        "access-control-allow-headers: authorization,upstash-encoding",
+        "access-control-allow-methods: get, head, post, put",
+        "vary: origin",
+    ] {
+        assert!(allowed.contains(header), "{header} in {allowed}");
+    }
+    // An answer, also a refusal, can be read by the page.
+    let answer = asked("POST", "Origin: http://localhost:3000").await;
+    assert!(answer.starts_with("http/1.1 401") && answer.contains("access-control-allow-origin: http://localhost:3000"), "{answer}");
+    assert!(answer.contains("access-control-expose-headers: upstash-sync-token, retry-after"), "{answer}");
+    // Others get no such answer, and a preflight is no request.
+    for origin in ["Origin: http://localhost:3001", "Origin: https://localhost:3000", "Origin: null", "X: y"] {
+        let refused = asked("OPTIONS", &format!("{origin}\r\n{preflight}")).await;
+        assert!(refused.starts_with("http/1.1 405") && !refused.contains("access-control-"), "{refused}");
+    }
+    let plain = rest::serve(MemoryBackend::new()).await;
+    let head = "Host: x\r\nConnection: close\r\nOrigin: http://localhost:3000\r\nAccess-Control-Request-Method: POST";
+    let refused = raw::exchange(plain.addr(), format!("OPTIONS / HTTP/1.1\r\n{head}\r\n\r\n")).await;
+    assert!(refused.starts_with("HTTP/1.1 405") && !refused.contains("access-control-"), "{refused}");
 }
