@@ -18,7 +18,7 @@ use subtle::ConstantTimeEq as _;
 pub(crate) type Answer = Response<Bytes>;
 
 /// What a request asks for, by its address.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     Single,
     Pipeline,
