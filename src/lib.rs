@@ -28,7 +28,7 @@
 //! | `native` | `backend::native`: Redis over TCP, by the `redis` crate | |
 //! | `memory` | `backend::memory`: an embedded engine for tests and offline work, with real Lua 5.1 | |
 //! | `server` | `server`: the REST protocol in front of any backend | |
-//! | `testing` | conformance cases, helpers for `wiremock` | |
+//! | `testing` | `testing`: a fake Redis, matchers and responders for `wiremock`, conformance cases; with `memory` and `server` | |
 //! | `cli` | the tool `redis-rest`: `serve`, `exec`, `bench`, `sessions` | |
 //! | `backoff` | accepts a `backoff::ExponentialBackoff` as the retry policy (that crate is unmaintained) | |
 

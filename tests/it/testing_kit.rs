@@ -303,11 +303,8 @@ async fn a_broken_connection_is_none_that_was_refused() {
     assert_eq!(server.received_requests().await.unwrap().len(), 3);
 }
 
-#[tokio::test]
-async fn automatic_batches_of_one_command_get_one_answer_each() {
-    let server = MockServer::start().await;
-    Mock::given(command("GET").or_batched()).respond_with(result("x")).mount(&server).await;
-    let client = config_for(&server).auto_batch_in_flight(1).build().unwrap();
+/// How many commands each request of twenty callers at once had.
+async fn twenty_at_once(client: &Client, server: &MockServer) -> Vec<usize> {
     let calls: Vec<_> = (0..20)
         .map(|n| {
             let client = client.clone();
@@ -317,8 +314,22 @@ async fn automatic_batches_of_one_command_get_one_answer_each() {
     for call in calls {
         assert_eq!(call.await.unwrap().unwrap(), "x");
     }
-    let requests = server.received_requests().await.unwrap();
-    assert!(requests.iter().any(|request| commands(request).len() > 1), "they were batched");
+    server.received_requests().await.unwrap().iter().map(|request| commands(request).len()).collect()
+}
+
+#[tokio::test]
+async fn automatic_batches_of_one_command_get_one_answer_each() {
+    let server = MockServer::start().await;
+    Mock::given(command("GET").or_batched()).respond_with(result("x")).mount(&server).await;
+    let client = config_for(&server).auto_batch_in_flight(1).build().unwrap();
+    assert!(twenty_at_once(&client, &server).await.iter().any(|count| *count > 1), "they were batched");
+}
+
+#[tokio::test]
+async fn clients_for_mocks_send_every_command_alone() {
+    let server = MockServer::start().await;
+    Mock::given(command("GET")).respond_with(result("x")).mount(&server).await;
+    assert_eq!(twenty_at_once(&config_for(&server).build().unwrap(), &server).await, [1; 20]);
 }
 
 #[tokio::test]
@@ -394,6 +405,8 @@ async fn a_late_reply_is_of_a_command_that_ran() {
         () = ran => {}
     }
     assert_eq!(direct.get::<u32>("n").await.unwrap(), 1);
+    let late = redis.reply().after(Duration::from_secs(600)).respond(&alone(&["PING"]));
+    assert!(format!("{late:?}").contains("delay: Some(600s)"));
 }
 
 #[tokio::test]
