@@ -28,7 +28,8 @@
 //! | `native` | `backend::native`: Redis over TCP, by the `redis` crate | |
 //! | `memory` | `backend::memory`: an embedded engine for tests and offline work, with real Lua 5.1 | |
 //! | `server` | `server`: the REST protocol in front of any backend | |
-//! | `testing` | conformance cases, helpers for `wiremock` | |
+//! | `conformance` | `testing::conformance`: the cases that hold for every backend and every session store | |
+//! | `testing` | `testing`: a fake Redis, matchers and responders for `wiremock`; with `conformance`, `memory` and `server` | |
 //! | `cli` | the tool `redis-rest`: `serve`, `exec`, `bench`, `sessions` | |
 //! | `backoff` | accepts a `backoff::ExponentialBackoff` as the retry policy (that crate is unmaintained) | |
 
@@ -53,7 +54,7 @@ mod script;
 pub mod server;
 pub mod session;
 mod subscribe;
-#[cfg(feature = "testing")]
+#[cfg(feature = "conformance")]
 pub mod testing;
 mod value;
 

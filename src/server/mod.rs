@@ -7,15 +7,16 @@
 //! Limits: it has no TLS, so it listens on loopback unless told otherwise. What is no HTTP at all is answered by the HTTP
 //! library, without a JSON body.
 
+pub(crate) mod answer;
 mod cors;
 mod events;
 mod guard;
 mod http;
-mod reply;
-mod request;
+pub(crate) mod reply;
+pub(crate) mod request;
 
+use self::answer::Service;
 use self::cors::Cors;
-use self::guard::Guard;
 use self::http::Shared;
 use crate::backend::Backend;
 use crate::error::{Error, ErrorKind, Result};
@@ -28,7 +29,6 @@ use std::fmt;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -185,16 +185,8 @@ impl Server {
         let failed = |error: std::io::Error| Error::new(ErrorKind::Config, "cannot listen on this address").with_source(error);
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let addr = listener.local_addr().map_err(failed)?;
-        let shared = Shared {
-            backend,
-            guard: Guard::default(),
-            token: config.token,
-            read_only_token: config.read_only_token,
-            max_request_bytes: config.max_request_bytes,
-            cors: config.cors,
-            closing: tokio::sync::watch::Sender::new(false),
-            answered: AtomicU64::new(1),
-        };
+        let service = Service::new(backend, config.token, config.read_only_token, config.max_request_bytes);
+        let shared = Shared { service, cors: config.cors, closing: tokio::sync::watch::Sender::new(false) };
         Ok(Self { listener, addr, shared: Arc::new(shared) })
     }
 

@@ -6,7 +6,7 @@ use crate::value::Value;
 
 /// How strings in a reply are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub(crate) enum Encoding {
     /// As text: bytes that are not UTF-8 become U+FFFD.
     Plain,
     /// In base64, at any depth, except the status `OK`.
@@ -16,7 +16,7 @@ pub(super) enum Encoding {
 }
 
 /// The reply to one command: `{"result": …}` or `{"error": "…"}`.
-pub(super) fn write_reply(reply: &Reply, encoding: Encoding, out: &mut Vec<u8>) {
+pub(crate) fn write_reply(reply: &Reply, encoding: Encoding, out: &mut Vec<u8>) {
     if encoding == Encoding::Resp2 {
         return match reply {
             Ok(value) => write_resp2(value, out),
@@ -34,7 +34,7 @@ pub(super) fn write_reply(reply: &Reply, encoding: Encoding, out: &mut Vec<u8>) 
 }
 
 /// The replies to many commands; in RESP2 as one array.
-pub(super) fn write_replies(replies: &[Reply], encoding: Encoding, out: &mut Vec<u8>) {
+pub(crate) fn write_replies(replies: &[Reply], encoding: Encoding, out: &mut Vec<u8>) {
     if encoding == Encoding::Resp2 {
         write_length(b'*', replies.len(), out);
         return replies.iter().for_each(|reply| write_reply(reply, encoding, out));
@@ -48,7 +48,7 @@ fn write_length(kind: u8, length: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-pub(super) fn write_resp2_error(text: &str, out: &mut Vec<u8>) {
+pub(crate) fn write_resp2_error(text: &str, out: &mut Vec<u8>) {
     out.push(b'-');
     // One line, whatever a script answered.
     out.extend(text.bytes().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }));
@@ -77,14 +77,14 @@ fn write_resp2(value: &Value, out: &mut Vec<u8>) {
     }
 }
 
-pub(super) fn write_error(text: &str, out: &mut Vec<u8>) {
+pub(crate) fn write_error(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"error\":");
     write_string(text, out);
     out.push(b'}');
 }
 
 /// What clients are told: Redis's own text, or one of the protocol's for a backend that cannot be asked.
-pub(super) fn error_text(error: &Error) -> String {
+pub(crate) fn error_text(error: &Error) -> String {
     match (error.server_message(), error.kind(), error.outcome()) {
         (Some(text), ..) => text.to_owned(),
         (None, ErrorKind::InvalidCommand | ErrorKind::Unsupported, _) => format!("ERR {error}"),

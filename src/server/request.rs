@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 /// Why a request is no command. The text is constant: it holds no part of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Bad(pub(super) &'static str);
+pub(crate) struct Bad(pub(crate) &'static str);
 
 /// Most commands in one request. A body of the largest size could hold millions of empty ones, each of which costs far more
 /// memory than the three bytes it takes to send it.
@@ -17,13 +17,13 @@ const MOST_COMMANDS: usize = 100_000;
 const NO_COMMAND: Bad = Bad("ERR the command has no name");
 
 /// One command: a JSON array.
-pub(super) fn command(body: &[u8]) -> Result<Command, Bad> {
+pub(crate) fn command(body: &[u8]) -> Result<Command, Bad> {
     let parts = serde_json::from_slice(body).map_err(|_| Bad("ERR the body must be a JSON array: a command and its arguments"))?;
     build(parts)
 }
 
 /// Many commands: a JSON array of arrays.
-pub(super) fn commands(body: &[u8]) -> Result<Vec<Command>, Bad> {
+pub(crate) fn commands(body: &[u8]) -> Result<Vec<Command>, Bad> {
     let entries: Vec<&RawValue> =
         serde_json::from_slice(body).map_err(|_| Bad("ERR the body must be a JSON array of commands, each a JSON array"))?;
     if entries.is_empty() {
@@ -61,7 +61,7 @@ fn argument(raw: &RawValue) -> Result<Cow<'_, str>, Bad> {
 
 /// The path form: `/set/key?EX=100` with the value as the body. A slash at the end adds no argument; other empty segments are
 /// empty arguments. An empty body adds none. `_token` is no argument.
-pub(super) fn path(path: &str, query: Option<&str>, body: &[u8]) -> Result<Command, Bad> {
+pub(crate) fn path(path: &str, query: Option<&str>, body: &[u8]) -> Result<Command, Bad> {
     let path = path.strip_prefix('/').unwrap_or(path);
     let path = path.strip_suffix('/').unwrap_or(path);
     let mut parts = path.split('/').map(|segment| decode(segment.as_bytes())).collect::<Result<Vec<_>, _>>()?;
@@ -83,7 +83,7 @@ pub(super) fn path(path: &str, query: Option<&str>, body: &[u8]) -> Result<Comma
 }
 
 /// The token in the query.
-pub(super) fn query_token(query: Option<&str>) -> Option<Vec<u8>> {
+pub(crate) fn query_token(query: Option<&str>) -> Option<Vec<u8>> {
     pairs(query).flatten().find_map(|(name, value)| value.filter(|_| name == b"_token"))
 }
 

@@ -30,3 +30,5 @@ mod sessions;
 mod subscriptions;
 /// Private Redis servers, REST servers in this process, raw sockets.
 mod support;
+/// The testing kit: matchers, responders, a fake Redis.
+mod testing_kit;

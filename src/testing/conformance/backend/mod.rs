@@ -1,12 +1,32 @@
 //! What every [`Backend`](crate::backend::Backend) does, whatever stands behind it.
 //!
 //! ```
-//! # async fn check(client: redis_rest::Client) {
-//! redis_rest::testing::conformance::backend::run(&client).await;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! use redis_rest::Client;
+//! use redis_rest::backend::memory::MemoryBackend;
+//! use redis_rest::testing::conformance;
+//!
+//! let mine = MemoryBackend::new(); // your own `Backend`
+//! conformance::backend::run(&Client::from_backend(mine)).await;
 //! # }
 //! ```
 //!
-//! [`each_backend_case!`](crate::each_backend_case) makes a test of its own from each case.
+//! Or each case as a test of its own:
+//!
+//! ```
+//! # use redis_rest::{Client, backend::memory::MemoryBackend};
+//! macro_rules! mine {
+//!     ($($case:ident)*) => {$(
+//!         #[tokio::test]
+//!         async fn $case() {
+//!             let client = Client::from_backend(MemoryBackend::new());
+//!             redis_rest::testing::conformance::backend::$case(&client).await;
+//!         }
+//!     )*};
+//! }
+//! redis_rest::each_backend_case!(mine);
+//! ```
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests: a panic is their way to report")]
 

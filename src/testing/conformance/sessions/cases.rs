@@ -1,25 +1,16 @@
-//! What every [`SessionStore`] must do. One function for each case; all of them use users of their own, so they can run at
-//! once on one server.
+//! The cases.
 
 #![allow(clippy::expect_used, reason = "a panic is how a case fails")]
 
+use super::Harness;
 use crate::clock;
-use crate::platform::{self, BoxFuture, MaybeSend};
+use crate::platform;
 use crate::session::{Conflict, PendingPut, Reconciled, Session, SessionError, SessionStore, Touched, TtlRule};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use uuid::Uuid;
-
-/// A kind of store to be tested.
-pub trait Harness: MaybeSend {
-    /// A store with this default time to live. All stores of one harness share their data.
-    fn store(&self, ttl: Duration) -> Arc<dyn SessionStore>;
-
-    /// Lets time pass, by waiting where the store's clock cannot be moved.
-    fn pass(&self, time: Duration) -> BoxFuture<'_, ()>;
-}
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// Long enough for a few requests on a busy machine, short enough to wait for.
@@ -361,17 +352,4 @@ pub async fn close(harness: &impl Harness) {
     assert!(matches!(store.health().await, Err(SessionError::Closed)));
     let outcome = store.batch_store_sessions(&[mine]).await;
     assert!(matches!(outcome.ok(), Err(SessionError::Closed)));
-}
-
-/// Calls `$run!` with the name of every case.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! each_session_case {
-    ($run:ident) => {
-        $run! {
-            life_of_a_session updates_never_resurrect deletes_win create_is_not_save sessions_expire times_to_live
-            after_an_outage storing_again_starts_over batches log_out_everywhere invalid_ids odd_users compare_and_update default_ttl
-            concurrent_changes close
-        }
-    };
 }

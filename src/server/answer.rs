@@ -1,0 +1,270 @@
+//! One request that has arrived whole, to its answer: method, token, address, commands, status. Knows no HTTP library, so that
+//! the testing kit answers by it too.
+
+use super::guard::{Access, Guard};
+use super::reply::{self, Encoding};
+use super::request::{self, Bad};
+use crate::backend::{Backend, Reply};
+use crate::command::{CallOptions, Command};
+use crate::error::{Error, ErrorKind, Outcome};
+use bytes::Bytes;
+use http::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use subtle::ConstantTimeEq as _;
+
+pub(crate) type Answer = Response<Bytes>;
+
+/// What a request asks for, by its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Single,
+    Pipeline,
+    Transaction,
+    Path,
+    /// Event streams.
+    Stream,
+    Unknown,
+}
+
+impl Form {
+    pub(crate) fn of(path: &str) -> Self {
+        let path = path.strip_prefix('/').unwrap_or(path);
+        let (first, rest) = path.split_once('/').map_or((path, ""), |(first, rest)| (first, rest));
+        match (first, rest) {
+            ("", "") => Self::Single,
+            ("pipeline", "") => Self::Pipeline,
+            ("multi-exec", "") => Self::Transaction,
+            ("subscribe" | "psubscribe" | "monitor", _) => Self::Stream,
+            ("" | "pipeline" | "multi-exec", _) => Self::Unknown,
+            _ => Self::Path,
+        }
+    }
+}
+
+/// How the request wants strings written; `None` where its wishes exclude each other.
+pub(crate) fn encoding(headers: &HeaderMap, form: Form) -> Option<Encoding> {
+    let says = |name: &str, value: &[u8]| headers.get(name).is_some_and(|given| given.as_bytes().eq_ignore_ascii_case(value));
+    match (says("upstash-encoding", b"base64"), says("upstash-response-format", b"resp2")) {
+        (true, true) => None,
+        (true, false) => Some(Encoding::Base64),
+        // Transactions are always answered in JSON.
+        (false, true) if form != Form::Transaction => Some(Encoding::Resp2),
+        (false, _) => Some(Encoding::Plain),
+    }
+}
+
+/// What answers requests.
+pub(crate) struct Service {
+    backend: Arc<dyn Backend>,
+    guard: Guard,
+    token: String,
+    read_only_token: Option<String>,
+    max_request_bytes: usize,
+    answered: AtomicU64,
+}
+
+/// A request whose body may be read.
+pub(crate) struct Admitted {
+    access: Access,
+    form: Form,
+}
+
+impl Admitted {
+    pub(crate) fn is_stream(&self) -> bool {
+        self.form == Form::Stream
+    }
+
+    pub(super) fn is_read_only(&self) -> bool {
+        self.access == Access::ReadOnly
+    }
+}
+
+impl Service {
+    pub(crate) fn new(backend: Arc<dyn Backend>, token: String, read_only_token: Option<String>, max_request_bytes: usize) -> Self {
+        Self { backend, guard: Guard::default(), token, read_only_token, max_request_bytes, answered: AtomicU64::new(1) }
+    }
+
+    pub(super) fn backend(&self) -> &dyn Backend {
+        &*self.backend
+    }
+
+    pub(super) fn max_request_bytes(&self) -> usize {
+        self.max_request_bytes
+    }
+
+    /// Looks at the head.
+    ///
+    /// # Errors
+    /// The answer to a request that is refused whatever its body.
+    pub(crate) fn admit(&self, head: &Parts) -> Result<Admitted, Box<Answer>> {
+        if !matches!(head.method, Method::GET | Method::HEAD | Method::POST | Method::PUT) {
+            let mut answer = failure(StatusCode::METHOD_NOT_ALLOWED, "ERR method not allowed");
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT"));
+            return Err(Box::new(answer));
+        }
+        let Some(access) = self.access(&head.headers, head.uri.query()) else {
+            return Err(Box::new(failure(StatusCode::UNAUTHORIZED, "WRONGPASS invalid or missing auth token")));
+        };
+        match Form::of(head.uri.path()) {
+            Form::Stream => Ok(Admitted { access, form: Form::Stream }),
+            Form::Unknown => Err(Box::new(failure(StatusCode::NOT_FOUND, "ERR there is nothing at this address"))),
+            form => match declared_length(&head.headers) {
+                Some(length) if length > self.max_request_bytes as u64 => Err(Box::new(self.too_large(&length.to_string()))),
+                _ => Ok(Admitted { access, form }),
+            },
+        }
+    }
+
+    /// Runs the commands of a request that is no event stream.
+    pub(crate) async fn perform(&self, head: &Parts, admitted: &Admitted, body: &[u8]) -> Answer {
+        let Admitted { access, form } = *admitted;
+        let Some(encoding) = encoding(&head.headers, form) else {
+            return failure(StatusCode::BAD_REQUEST, "ERR Upstash-Encoding and resp2 replies exclude each other");
+        };
+        match form {
+            Form::Pipeline => match request::commands(body) {
+                Ok(commands) => self.pipeline(commands, access, encoding).await,
+                Err(bad) => bad_request(bad),
+            },
+            Form::Transaction => match request::commands(body) {
+                Ok(commands) => self.transaction(&commands, access, encoding).await,
+                Err(bad) => bad_request(bad),
+            },
+            Form::Path => match request::path(head.uri.path(), head.uri.query(), body) {
+                Ok(command) => self.single(&command, access, encoding).await,
+                Err(bad) => bad_request(bad),
+            },
+            Form::Single | Form::Stream | Form::Unknown => match request::command(body) {
+                Ok(command) => self.single(&command, access, encoding).await,
+                Err(bad) => bad_request(bad),
+            },
+        }
+    }
+
+    /// What the request's token allows; `None` without a right one. The header counts before the query.
+    fn access(&self, headers: &HeaderMap, query: Option<&str>) -> Option<Access> {
+        let given = match headers.get(AUTHORIZATION) {
+            Some(header) => {
+                let (scheme, token) = header.as_bytes().split_at_checked(7)?;
+                scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii().to_vec())?
+            }
+            None => request::query_token(query)?,
+        };
+        // In constant time, so that a token cannot be found byte by byte.
+        let is = |token: &str| bool::from(given.ct_eq(token.as_bytes()));
+        match (is(&self.token), self.read_only_token.as_deref().is_some_and(is)) {
+            (true, _) => Some(Access::Full),
+            (false, true) => Some(Access::ReadOnly),
+            (false, false) => None,
+        }
+    }
+
+    pub(super) fn too_large(&self, actual: &str) -> Answer {
+        let text = format!("ERR max request size exceeded. Limit: {} bytes, Actual: {actual} bytes", self.max_request_bytes);
+        failure(StatusCode::PAYLOAD_TOO_LARGE, &text)
+    }
+
+    async fn single(&self, command: &Command, access: Access, encoding: Encoding) -> Answer {
+        let reply = match self.guard.check(&*self.backend, command, access).await {
+            Ok(()) => self.backend.execute(command, &CallOptions::default()).await,
+            Err(refused) => Err(refused),
+        };
+        let status = reply.as_ref().err().map_or(StatusCode::OK, status_of);
+        self.answer(status, encoding, |out| reply::write_reply(&reply, encoding, out))
+    }
+
+    /// An answer of the backend's. It carries a token of read-your-writes: behind this server is one Redis, which has all that was
+    /// answered, so that any token will do.
+    fn answer(&self, status: StatusCode, encoding: Encoding, write: impl FnOnce(&mut Vec<u8>)) -> Answer {
+        let mut answer = json(status, write);
+        let headers = answer.headers_mut();
+        if encoding == Encoding::Resp2 {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        }
+        headers.insert("upstash-sync-token", HeaderValue::from(self.answered.fetch_add(1, Ordering::Relaxed)));
+        answer
+    }
+
+    /// Refused entries get their error in their place; the others run.
+    async fn pipeline(&self, commands: Vec<Command>, access: Access, encoding: Encoding) -> Answer {
+        let mut replies: Vec<Option<Reply>> = Vec::with_capacity(commands.len());
+        let mut allowed = Vec::with_capacity(commands.len());
+        for command in commands {
+            match self.guard.check(&*self.backend, &command, access).await {
+                Ok(()) => {
+                    replies.push(None);
+                    allowed.push(command);
+                }
+                Err(refused) => replies.push(Some(Err(refused))),
+            }
+        }
+        let mut answers = Vec::new();
+        if !allowed.is_empty() {
+            answers = self.backend.pipeline(&allowed, &CallOptions::default()).await;
+        }
+        let mut answers = answers.into_iter();
+        let missing = || Err(Error::new(ErrorKind::Decode, "no reply for this command"));
+        let replies: Vec<Reply> =
+            replies.into_iter().map(|reply| reply.unwrap_or_else(|| answers.next().unwrap_or_else(missing))).collect();
+        // Where nothing came back from Redis at all, the status says so. The worst one: what may have run must not look
+        // as if it had not.
+        let lost = |reply: &Reply| reply.as_ref().err().map(status_of).filter(|status| *status != StatusCode::BAD_REQUEST);
+        match replies.iter().map(lost).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().min()) {
+            Some(status) => json(status, |out| {
+                let worst = replies.iter().filter_map(|reply| reply.as_ref().err()).find(|error| status_of(error) == status);
+                reply::write_error(&worst.map(reply::error_text).unwrap_or_default(), out);
+            }),
+            None => self.answer(StatusCode::OK, encoding, |out| reply::write_replies(&replies, encoding, out)),
+        }
+    }
+
+    async fn transaction(&self, commands: &[Command], access: Access, encoding: Encoding) -> Answer {
+        for command in commands {
+            if let Err(refused) = self.guard.check(&*self.backend, command, access).await {
+                return error_answer(&refused);
+            }
+        }
+        match self.backend.transaction(commands, &CallOptions::default()).await {
+            Ok(replies) => self.answer(StatusCode::OK, encoding, |out| reply::write_replies(&replies, encoding, out)),
+            Err(error) => error_answer(&error),
+        }
+    }
+}
+
+/// Redis's own errors and refusals are the caller's business (400); a backend that cannot be asked is not. 503 says that
+/// nothing ran, 502 that it may have.
+fn status_of(error: &Error) -> StatusCode {
+    match (error.server_error(), error.kind(), error.outcome()) {
+        (Some(_), ..) | (None, ErrorKind::InvalidCommand | ErrorKind::Unsupported, _) => StatusCode::BAD_REQUEST,
+        (None, _, Outcome::NotApplied) => StatusCode::SERVICE_UNAVAILABLE,
+        (None, ..) => StatusCode::BAD_GATEWAY,
+    }
+}
+
+pub(super) fn error_answer(error: &Error) -> Answer {
+    failure(status_of(error), &reply::error_text(error))
+}
+
+fn bad_request(Bad(text): Bad) -> Answer {
+    failure(StatusCode::BAD_REQUEST, text)
+}
+
+pub(crate) fn failure(status: StatusCode, text: &str) -> Answer {
+    json(status, |out| reply::write_error(text, out))
+}
+
+fn json(status: StatusCode, write: impl FnOnce(&mut Vec<u8>)) -> Answer {
+    let mut body = Vec::with_capacity(64);
+    write(&mut body);
+    let mut answer = Response::new(body.into());
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
