@@ -30,3 +30,5 @@ mod sessions;
 mod subscriptions;
 /// Private Redis servers, REST servers in this process, raw sockets.
 mod support;
+/// The store of tower-sessions: its trait over every store and the manager, its middleware, and outages.
+mod tower_sessions;
