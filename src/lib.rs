@@ -30,6 +30,7 @@
 //! | `server` | `server`: the REST protocol in front of any backend | |
 //! | `testing` | conformance cases, helpers for `wiremock` | |
 //! | `cli` | the tool `redis-rest`: `serve`, `exec`, `bench`, `sessions` | |
+//! | `tower-sessions` | `session::tower`: the session store of tower-sessions, for axum | |
 //! | `backoff` | accepts a `backoff::ExponentialBackoff` as the retry policy (that crate is unmaintained) | |
 
 #![forbid(unsafe_code)]
