@@ -44,9 +44,10 @@
 //!
 //! # Expiry
 //!
-//! `expiry_date` is set as an explicit time to live with each save, earlier or later. The store's own time to live does not count,
-//! and being read moves nothing. With `Expiry::OnInactivity` tower-sessions moves it when a session was changed, or with each
-//! request by `with_always_save(true)`. A session past its date is not found, also where Redis could not be told.
+//! `expiry_date` is set as an explicit time to live with each save, earlier or later. The store's own time to live does not count
+//! (a [`max_lifetime`](super::RedisSessionStore::max_lifetime) does), and being read does not move it. With `Expiry::OnInactivity`
+//! tower-sessions moves it when a session was changed, or with each request by `with_always_save(true)`. A session past its date is
+//! not found, also where Redis could not be told. `last_active_at` moves with each save, and over a manager with loads too.
 //!
 //! # Ends
 //!
@@ -58,15 +59,15 @@
 //! # Errors
 //!
 //! `Decode` for a record that cannot be read, `Encode` for one that cannot be written, `Backend` for everything else. The texts are
-//! those of [`SessionError`](crate::session::SessionError), with nothing of the session in them.
+//! those of [`SessionError`], with nothing of the session in them.
 //!
 //! # Requests
 //!
 //! | | over a store | over a manager |
 //! |---|---|---|
 //! | create | 1 | 1 |
-//! | load | 1 | 0, or 1 when the copy is older than `max_staleness` |
-//! | save | 2 | 1, or 2 when the copy is older |
+//! | load | 1 | 0; 1 when the copy is older than `max_staleness`; 1 for the use, once per `touch_interval` |
+//! | save | 2 | 1, and what a load takes |
 //! | delete | 2 | 1, or 2 for a session that is not held |
 //!
 //! The manager needs room for anonymous sessions too: give it no limit, or a generous one.
