@@ -3,6 +3,7 @@
 //! * [`Session`]: the record, one JSON object at `session:{id}`. What nobody changed goes back as it came.
 //! * [`SessionStore`]: what a place for sessions can do. [`RedisSessionStore`] keeps them in Redis over any backend,
 //!   [`InMemorySessionStore`] in this process, with the same behaviour.
+//! * `tower` (feature `tower-sessions`): the session store of tower-sessions, for axum and whatever else is built on tower.
 //! * [`SessionManager`]: creates and finds sessions, keeps them in memory, writes them to a store where one is set, and goes on in
 //!   memory while that cannot be reached.
 //!
@@ -52,6 +53,9 @@ mod record;
 mod redis;
 mod scripts;
 mod store;
+// Its futures must be `Send`, which those of a browser are not.
+#[cfg(all(feature = "tower-sessions", not(target_family = "wasm")))]
+pub mod tower;
 mod workspace;
 
 pub use error::{Conflict, SessionError};

@@ -48,6 +48,8 @@ pub struct PendingPut {
     pub ttl: TtlRule,
     /// It replaces whatever version is stored: the last writer wins. Otherwise only what it is based on, or older.
     pub overwrites: bool,
+    /// It is written where nothing is, or not at all: whatever has its id is another session, and a conflict.
+    pub exclusive: bool,
     /// SHA-1 of versions that were sent and may have been stored.
     pub(crate) sent: Vec<String>,
 }
@@ -55,13 +57,20 @@ pub struct PendingPut {
 impl PendingPut {
     /// A session to be written over what it is based on.
     pub fn new(session: Session, ttl: TtlRule) -> Self {
-        Self { session, ttl, overwrites: false, sent: Vec::new() }
+        Self { session, ttl, overwrites: false, exclusive: false, sent: Vec::new() }
     }
 
     /// Over whatever version is stored.
     #[must_use]
     pub fn overwriting(mut self, overwrites: bool) -> Self {
         self.overwrites = overwrites;
+        self
+    }
+
+    /// Only where nothing is: for a new session whose id somebody else may have.
+    #[must_use]
+    pub fn exclusive(mut self, exclusive: bool) -> Self {
+        self.exclusive = exclusive;
         self
     }
 
@@ -138,6 +147,7 @@ pub(super) fn decide_unseen(put: &PendingPut, now: DateTime<Utc>) -> Result<Deci
 /// * A new session is written where nothing is. A session that existed and is gone stays gone: delete beats update.
 /// * What is stored is replaced if it is what ours is based on (whoever used it since), a version of ours that got through, or
 ///   older than that.
+/// * A new session that is exclusive replaces nothing but what was sent for it before.
 /// * Otherwise somebody else wrote meanwhile, and theirs stands. Of two versions of a new session, which only a lost reply can
 ///   make, the later `last_active_at` stands.
 /// * Of both the later `last_active_at` is kept.
@@ -150,10 +160,13 @@ pub(super) fn decide(put: &PendingPut, stored: Option<&Session>, now: DateTime<U
             false => Decision::Create(Box::new(put.session.clone())),
         });
     };
+    let text = stored.to_json()?;
+    if put.exclusive && !put.session.was_read() && !was_sent(put, &text)? {
+        return Err(SessionError::Conflict(Conflict::Exists));
+    }
     if stored.user_id != put.session.user_id {
         return Err(SessionError::Conflict(Conflict::UserChanged));
     }
-    let text = stored.to_json()?;
     let is_base = match put.session.original_text() {
         Some(base) => base == text,
         None => put.session.was_read() && put.session.revision() == stored.revision(),
@@ -171,9 +184,14 @@ pub(super) fn decide(put: &PendingPut, stored: Option<&Session>, now: DateTime<U
     Ok(Decision::Replace { version, ours })
 }
 
+/// True when what is stored is what the put would write, or a version of it that was sent before.
+fn was_sent(put: &PendingPut, text: &str) -> Result<bool, SessionError> {
+    Ok(text == put.session.to_json()? || put.sent.contains(&sha1_smol::Sha1::from(text).digest().to_string()))
+}
+
 /// True when nobody else wrote what is stored after what ours is based on.
 fn ours_is_newer(put: &PendingPut, stored: &Session, text: &str) -> Result<bool, SessionError> {
-    if text == put.session.to_json()? || put.sent.contains(&sha1_smol::Sha1::from(text).digest().to_string()) {
+    if was_sent(put, text)? {
         return Ok(true);
     }
     Ok(match put.session.original_text() {
@@ -239,6 +257,14 @@ mod tests {
         assert_eq!(outcome(&put, None), ours(50));
         assert_eq!(outcome(&put, Some(&version(40, "an earlier store of ours"))), ours(50));
         assert_eq!(outcome(&put, Some(&version(60, "used elsewhere since"))), Ok(("used elsewhere since".into(), 60)));
+        let alone = put.exclusive(true);
+        assert_eq!(outcome(&alone, None), ours(50));
+        assert_eq!(outcome(&alone, Some(&version(50, "ours"))), ours(50), "its own, whose reply was lost");
+        let mut other = version(40, "somebody else's");
+        for user in ["user", "somebody else"] {
+            other.user_id = user.into();
+            assert!(matches!(decide(&alone, Some(&read(&other)), at(100)), Err(SessionError::Conflict(Conflict::Exists))));
+        }
         let late = PendingPut::new(version(50, "ours"), TtlRule::Slide(at(100)));
         assert_eq!(outcome(&late, None), Err(Reconciled::Expired));
     }

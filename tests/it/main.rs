@@ -32,3 +32,5 @@ mod subscriptions;
 mod support;
 /// The testing kit: matchers, responders, a fake Redis.
 mod testing_kit;
+/// The store of tower-sessions: its trait over every store and the manager, its middleware, and outages.
+mod tower_sessions;

@@ -25,13 +25,15 @@ pub(super) struct Debt {
     pub(super) ttl: TtlRule,
     /// The change was made while the store worked, so the last writer wins.
     pub(super) overwrites: bool,
+    /// It is being created at this moment: what the store has under its id is somebody else's.
+    pub(super) unborn: bool,
     /// SHA-1 of versions that were sent and may have arrived.
     pub(super) sent: Vec<String>,
 }
 
 impl Debt {
     pub(super) fn new(kind: Kind, ttl: TtlRule) -> Self {
-        Self { kind, ttl, overwrites: false, sent: Vec::new() }
+        Self { kind, ttl, overwrites: false, unborn: false, sent: Vec::new() }
     }
 
     /// One more change of the same session.

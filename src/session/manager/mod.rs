@@ -17,6 +17,7 @@ pub use recover::Flushed;
 
 use super::error::SessionError;
 use super::events::{Events, Sender};
+use super::reconcile::TtlRule;
 use super::record::Session;
 use super::store::{SessionList, SessionStore};
 use super::workspace::Workspaces;
@@ -205,7 +206,7 @@ impl SessionManager {
     ///
     /// # Errors
     /// [`SessionError::LimitReached`]; [`SessionError::JournalFull`]; [`SessionError::Workspace`] when its directory cannot be
-    /// made; what the store refuses. With [`WritePolicy::FailClosed`] also that the store is unavailable.
+    /// made; [`SessionError::Conflict`] when an id of yours is taken; what the store refuses. With [`WritePolicy::FailClosed`] also that the store is unavailable.
     pub async fn create_session_with(&self, new: NewSession) -> Result<Saved<Session>, SessionError> {
         self.0.create(new).await
     }
@@ -245,7 +246,16 @@ impl SessionManager {
     /// [`SessionError::NotFound`]; [`SessionError::Conflict`] for another user than the stored one;
     /// [`SessionError::JournalFull`]. With [`WritePolicy::FailClosed`] also that the store is unavailable.
     pub async fn update_session(&self, session: &Session) -> Result<Durability, SessionError> {
-        self.0.update(session).await
+        self.0.update(session, TtlRule::Keep).await
+    }
+
+    /// As [`update_session`](Self::update_session), and sets when the session ends, both in one step: an explicit time to live, as
+    /// by [`set_ttl`](Self::set_ttl).
+    ///
+    /// # Errors
+    /// As [`update_session`](Self::update_session).
+    pub async fn update_session_until(&self, session: &Session, expires_at: DateTime<Utc>) -> Result<Durability, SessionError> {
+        self.0.update(session, TtlRule::Set(expires_at)).await
     }
 
     /// Sets a session's time to live, longer or shorter. Being used does not move it any more.

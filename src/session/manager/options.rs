@@ -4,6 +4,7 @@ use crate::breaker::BreakerPolicy;
 use crate::session::error::SessionError;
 use crate::session::metadata::Metadata;
 use crate::session::record::Session;
+use chrono::{DateTime, Utc};
 use std::time::Duration;
 
 /// When reads ask the store.
@@ -142,34 +143,51 @@ impl ManagerOptions {
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct NewSession(Session);
+pub struct NewSession {
+    session: Session,
+    expires_at: Option<DateTime<Utc>>,
+}
 
 impl NewSession {
     /// A session of this user and organisation.
     pub fn new(user_id: impl Into<String>, org_id: impl Into<String>) -> Self {
-        Self(Session::new(user_id, org_id))
+        Self { session: Session::new(user_id, org_id), expires_at: None }
+    }
+
+    /// Sets the id (default: a random UUID). It must not be guessable. One that is taken is a
+    /// [`Conflict`](SessionError::Conflict) as far as it is known: while the store is away, only this manager's sessions are.
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.session.id = id.into();
+        self
+    }
+
+    /// Sets when it ends: an explicit time to live, which being used does not move (default: the store's time to live, from its
+    /// last use on).
+    pub fn expires_at(mut self, at: DateTime<Utc>) -> Self {
+        self.expires_at = Some(at);
+        self
     }
 
     /// Sets the system prompt.
     pub fn system_prompt(mut self, prompt: impl Into<String>) -> Self {
-        self.0.system_prompt = prompt.into();
+        self.session.system_prompt = prompt.into();
         self
     }
 
     /// Sets the MCP clients.
     pub fn mcp_clients(mut self, ids: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.0.mcp_client_ids = ids.into_iter().map(Into::into).collect();
+        self.session.mcp_client_ids = ids.into_iter().map(Into::into).collect();
         self
     }
 
     /// Sets the metadata.
     pub fn metadata(mut self, metadata: Metadata) -> Self {
-        self.0.metadata = metadata;
+        self.session.metadata = metadata;
         self
     }
 
-    pub(super) fn into_session(self) -> Session {
-        self.0
+    pub(super) fn into_parts(self) -> (Session, Option<DateTime<Utc>>) {
+        (self.session, self.expires_at)
     }
 
     /// Sets one value of the metadata.
@@ -177,7 +195,7 @@ impl NewSession {
     /// # Errors
     /// [`SessionError::Corrupt`] when `value` cannot be written as JSON.
     pub fn with(mut self, name: impl Into<String>, value: impl serde::Serialize) -> Result<Self, SessionError> {
-        self.0.metadata.insert(name, value).map_err(|_| SessionError::Corrupt { field: "metadata" })?;
+        self.session.metadata.insert(name, value).map_err(|_| SessionError::Corrupt { field: "metadata" })?;
         Ok(self)
     }
 }

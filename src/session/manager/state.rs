@@ -2,7 +2,7 @@
 
 use super::debts::{Debt, Debts, Kind, entry, revoked};
 use crate::clock::{self, Instant};
-use crate::session::error::SessionError;
+use crate::session::error::{Conflict, SessionError};
 use crate::session::journal::{Entry, Written};
 use crate::session::reconcile::TtlRule;
 use crate::session::record::Session;
@@ -127,12 +127,23 @@ impl Sessions {
         Ok(Reservation(Some(self)))
     }
 
-    /// Puts a session in the place kept for it.
-    pub(super) fn add_created(&self, session: Session, ttl: TtlRule, mut place: Reservation<'_>) -> Before {
-        place.0 = None;
+    /// Puts a session in the place kept for it, unless its id is taken.
+    pub(super) fn add_created(&self, session: Session, ttl: TtlRule, mut place: Reservation<'_>) -> Result<Before, SessionError> {
         let mut state = self.lock();
+        let taken = match session.id.as_str() {
+            id if state.sessions.contains_key(id) => Some(Conflict::Exists),
+            id if state.debts.is_buried(id) => Some(Conflict::Deleted),
+            _ => None,
+        };
+        if let Some(conflict) = taken {
+            // Giving the place back takes the lock.
+            drop(state);
+            return Err(SessionError::Conflict(conflict));
+        }
+        place.0 = None;
         state.counted -= 1;
-        state.add(session, None, Some(Debt::new(Kind::New, ttl)), true)
+        let debt = Debt { unborn: true, ..Debt::new(Kind::New, ttl) };
+        Ok(state.add(session, None, Some(debt), true))
     }
 
     /// Takes up what a journal file held.
@@ -269,10 +280,11 @@ impl Sessions {
         false
     }
 
-    /// Later changes than those sent while the store worked are no longer the last word.
+    /// Later changes than those sent while the store worked are no longer the last word, and a session that was created may have
+    /// arrived.
     pub(super) fn left_pending(&self, id: &str) {
         if let Some(debt) = self.lock().sessions.get_mut(id).and_then(|held| held.debt.as_mut()) {
-            debt.overwrites = false;
+            (debt.overwrites, debt.unborn) = (false, false);
         }
     }
 

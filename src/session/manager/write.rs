@@ -28,18 +28,35 @@ pub(super) enum Told {
 impl Inner {
     pub(super) async fn create(&self, new: NewSession) -> Result<Saved<Session>, SessionError> {
         let place = self.sessions.reserve(self.max_sessions)?;
-        let mut session = new.into_session();
+        let (mut session, expires_at) = new.into_parts();
+        id::check(&session.id)?;
         if let Some(path) = self.workspaces.path(&session.user_id, &session.id) {
             session.workspace_path = path.to_string_lossy().into_owned();
         }
         self.workspaces.create(&session.user_id, &session.id)?;
-        let ttl = self.attached().map_or(TtlRule::Keep, |attached| TtlRule::Slide(deadline(&attached)));
-        let before = self.sessions.add_created(session.clone(), ttl, place);
+        let ttl = match expires_at {
+            Some(at) => TtlRule::Set(at),
+            None => self.attached().map_or(TtlRule::Keep, |attached| TtlRule::Slide(deadline(&attached))),
+        };
+        let before = match self.sessions.add_created(session.clone(), ttl, place) {
+            Ok(before) => before,
+            Err(error) => {
+                // The directory of a session that is there is that session's.
+                if matches!(error, SessionError::Conflict(Conflict::Deleted)) {
+                    self.remove_workspace(&session.user_id, &session.id);
+                }
+                return Err(error);
+            }
+        };
         let mut unborn = Unborn { inner: self, session: Some(&session), sent: true };
         let told = self.push(&session.id).await;
         let finished = match self.finish(&session.id, before, told).await {
             // It is held, but not in the file.
             Err(error) if !matches!(error, SessionError::Journal(_)) => {
+                if matches!(error, SessionError::Conflict(Conflict::Exists)) {
+                    // Directory and id are somebody else's.
+                    unborn.session = None;
+                }
                 unborn.sent = error.maybe_applied();
                 return Err(error);
             }
@@ -51,13 +68,13 @@ impl Inner {
         finished.map(|durability| Saved::new(session, durability))
     }
 
-    pub(super) async fn update(&self, session: &Session) -> Result<Durability, SessionError> {
+    pub(super) async fn update(&self, session: &Session, ttl: TtlRule) -> Result<Durability, SessionError> {
         id::check(&session.id)?;
         let held = self.load(&session.id).await?;
         if held.session.user_id != session.user_id {
             return Err(SessionError::Conflict(Conflict::UserChanged));
         }
-        self.change(&session.id, Kind::Changed, TtlRule::Keep, |_| session.clone()).await
+        self.change(&session.id, Kind::Changed, ttl, |_| session.clone()).await
     }
 
     pub(super) async fn set_ttl(&self, id: &str, ttl: Duration) -> Result<Durability, SessionError> {
@@ -157,7 +174,7 @@ impl Inner {
             Some(stored) => held.session.based_on(stored),
             None => held.session.as_new(),
         };
-        Some((held, PendingPut::new(session, ttl).overwriting(debt.overwrites).with_sent(debt.sent)))
+        Some((held, PendingPut::new(session, ttl).overwriting(debt.overwrites).exclusive(debt.unborn).with_sent(debt.sent)))
     }
 
     /// Takes up what became of a version that was sent.

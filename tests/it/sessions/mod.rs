@@ -2,12 +2,14 @@
 
 /// The table of what the original promises names tests that exist.
 mod checklist;
+/// Ids and ends that the caller of the manager chooses.
+mod chosen;
 /// The conformance cases on every store and both index layouts.
 mod conformance;
 /// How far a change has come, policies, the bound, and the journal file.
 mod durability;
 /// A way to the store that can be shut.
-mod gate;
+pub mod gate;
 /// The manager: cache, limits, sync modes, touches, workspaces, events.
 mod manager;
 /// Random histories against a model, and many tasks at once.

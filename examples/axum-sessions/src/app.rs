@@ -1,0 +1,106 @@
+//! The routes: every change is a POST that ends in a redirect.
+
+use crate::pages::{self, Device};
+use axum::extract::{Form, State};
+use axum::http::{HeaderMap, StatusCode, header::USER_AGENT};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Router, body::Body};
+use redis_rest::session::SessionManager;
+use redis_rest::session::tower::{TowerStore, USER_KEY};
+use serde::Deserialize;
+use std::time::Duration;
+use tower_sessions::cookie::SameSite;
+use tower_sessions::{Expiry, Session, SessionManagerLayer};
+
+/// How long a log-in lasts after its session was last changed.
+pub const EXPIRY: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// The entry of a session that says with what the user logged in.
+const AGENT: &str = "user_agent";
+
+/// The server. `secure`: the cookie travels over HTTPS only.
+pub fn router(manager: SessionManager, secure: bool) -> Router {
+    let days = tower_sessions::cookie::time::Duration::seconds(EXPIRY.as_secs().cast_signed());
+    let sessions = SessionManagerLayer::new(TowerStore::over_manager(manager.clone()))
+        .with_expiry(Expiry::OnInactivity(days))
+        // Sent along when somebody follows a link to here, but with no POST of another site.
+        .with_same_site(SameSite::Lax)
+        .with_secure(secure);
+    Router::new()
+        .route("/", get(home))
+        .route("/login", post(log_in))
+        .route("/logout", post(log_out))
+        .route("/logout-everywhere", post(log_out_everywhere))
+        .layer(sessions)
+        .with_state(manager)
+}
+
+async fn home(State(manager): State<SessionManager>, session: Session) -> Result<Html<String>, Failure> {
+    let Some(user) = session.get::<String>(USER_KEY).await? else { return Ok(Html(pages::log_in(None))) };
+    let own = session.id().map(|id| id.to_string());
+    let list = manager.list_sessions(&user).await?;
+    let complete = !list.partial;
+    let mut devices: Vec<Device> = list
+        .into_iter()
+        .map(|device| Device {
+            agent: device.metadata.get(AGENT).ok().flatten().unwrap_or_default(),
+            last_seen: device.last_active_at.format("%Y-%m-%d %H:%M:%S UTC").to_string(),
+            own: own.as_ref() == Some(&device.id),
+        })
+        .collect();
+    devices.sort_by(|one, other| other.own.cmp(&one.own).then_with(|| other.last_seen.cmp(&one.last_seen)));
+    Ok(Html(pages::home(&user, &devices, complete, manager.is_using_redis())))
+}
+
+#[derive(Deserialize)]
+struct LogIn {
+    user: String,
+}
+
+async fn log_in(session: Session, headers: HeaderMap, Form(form): Form<LogIn>) -> Result<Response, Failure> {
+    let user = form.user.trim();
+    if !(1..=64).contains(&user.chars().count()) {
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, Html(pages::log_in(Some("A name has 1 to 64 characters.")))).into_response());
+    }
+    let agent = headers.get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes())).unwrap_or_default();
+    // A new id with each log-in: one that somebody planted in the browser before is worth nothing.
+    session.cycle_id().await?;
+    session.insert(USER_KEY, user).await?;
+    session.insert(AGENT, agent.chars().take(200).collect::<String>()).await?;
+    Ok(Redirect::to("/").into_response())
+}
+
+async fn log_out(session: Session) -> Result<Redirect, Failure> {
+    session.flush().await?;
+    Ok(Redirect::to("/"))
+}
+
+async fn log_out_everywhere(State(manager): State<SessionManager>, session: Session) -> Result<Redirect, Failure> {
+    // This one last: who meets an error is still logged in, and can try again.
+    if let Some(user) = session.get::<String>(USER_KEY).await? {
+        manager.delete_user_sessions(&user).await?;
+    }
+    session.flush().await?;
+    Ok(Redirect::to("/"))
+}
+
+/// Something that cannot be known or done now. It is not taken for "logged out": the cookie stays.
+struct Failure(String);
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response<Body> {
+        eprintln!("{}", self.0);
+        (StatusCode::SERVICE_UNAVAILABLE, Html(pages::unavailable())).into_response()
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+#[cfg(test)]
+#[path = "app_tests.rs"]
+mod tests;

@@ -1,0 +1,72 @@
+//! An axum server whose log-ins survive an outage of Redis; see the README.
+
+mod app;
+mod pages;
+
+use redis_rest::Config;
+use redis_rest::session::{ManagerOptions, RedisSessionStore, SessionManager};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+type Failure = Box<dyn std::error::Error>;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    let listen = match std::env::var("LISTEN") {
+        Ok(text) => text.parse::<SocketAddr>().map_err(|_| "LISTEN must be an address and a port, such as 127.0.0.1:3000")?,
+        Err(_) => ([127, 0, 0, 1], 3000).into(),
+    };
+    let manager = manager().await?;
+    // Tells Redis what it missed also when nobody calls, and drops copies that nobody used for a day.
+    tokio::spawn(manager.maintenance(Duration::from_secs(30), DAY));
+
+    let listener = TcpListener::bind(listen).await?;
+    let address = listener.local_addr()?;
+    let stop = stop()?;
+    println!("listening on http://{address}");
+    // Browsers send no `Secure` cookie over plain HTTP. Elsewhere than on this machine TLS stands before this server.
+    let app = app::router(manager.clone(), !address.ip().is_loopback());
+    axum::serve(listener, app).with_graceful_shutdown(stop).await?;
+    manager.shutdown(Duration::from_secs(2)).await?;
+    Ok(())
+}
+
+/// A manager in front of Redis. When that is away it begins in memory, and takes Redis up when it works.
+async fn manager() -> Result<SessionManager, Failure> {
+    // One request of a visitor finds out that Redis is away, and should not wait for long. The others do not wait at all.
+    let client = Config::from_env()?.timeout(Duration::from_secs(1)).deadline(Duration::from_secs(2)).build()?;
+    // A log-out on another server counts here after a second at most.
+    let options = ManagerOptions::default().max_staleness(Duration::from_secs(1));
+    let manager = SessionManager::with_options("", 0, options);
+    let redis = RedisSessionStore::new(client, app::EXPIRY);
+    if let Err(error) = manager.set_session_store(Arc::new(redis), true).await {
+        eprintln!("Redis is unavailable, going on in memory: {error}");
+    }
+    Ok(manager)
+}
+
+/// The signal that ends the server. Listened for before the line that says that it is ready.
+#[cfg(unix)]
+fn stop() -> Result<impl Future<Output = ()>, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn stop() -> Result<impl Future<Output = ()>, Failure> {
+    Ok(async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
+}

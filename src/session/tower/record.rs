@@ -1,0 +1,130 @@
+//! A tower record as a session, and back.
+
+use crate::clock;
+use crate::session::error::{Conflict, SessionError};
+use crate::session::metadata::Metadata;
+use crate::session::record::Session;
+use chrono::{DateTime, Datelike as _, SecondsFormat, Utc};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use time::OffsetDateTime;
+use tower_sessions_core::session::{Id, Record};
+use tower_sessions_core::session_store::{Error, Result};
+
+/// The data entry that names the user, unless [`TowerStore::user_of`](super::TowerStore::user_of) says otherwise.
+pub const USER_KEY: &str = "user_id";
+
+/// The metadata entry that says when the session ends, in RFC 3339.
+pub const EXPIRES_AT: &str = "tower.expires_at";
+
+/// A record, ready to be written.
+pub(super) struct Encoded {
+    id: String,
+    user_id: String,
+    expires_at: DateTime<Utc>,
+    metadata: Metadata,
+}
+
+impl Encoded {
+    pub(super) fn new(record: &Record, user_id: Option<String>) -> Result<Self> {
+        if record.data.contains_key(EXPIRES_AT) {
+            return Err(Error::Encode(format!("the name {EXPIRES_AT} is taken")));
+        }
+        let unwritable = |_| Error::Encode("the session's data cannot be written".into());
+        let date = record.expiry_date;
+        // RFC 3339 has four digits for a year.
+        let expires_at = DateTime::from_timestamp(date.unix_timestamp(), date.nanosecond())
+            .filter(|date| (0..=9999).contains(&date.year()))
+            .ok_or_else(|| Error::Encode("the session's expiry date is out of range".into()))?;
+        let mut metadata = Metadata::default();
+        for (name, value) in &record.data {
+            metadata.insert(name, value).map_err(unwritable)?;
+        }
+        metadata.insert(EXPIRES_AT, expires_at.to_rfc3339_opts(SecondsFormat::AutoSi, true)).map_err(unwritable)?;
+        let id = record.id.to_string();
+        let user_id = user_id.filter(|user_id| !user_id.is_empty()).unwrap_or_else(|| format!("anonymous:{id}"));
+        Ok(Self { id, user_id, expires_at, metadata })
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) fn user_id(&self) -> &str {
+        &self.user_id
+    }
+
+    pub(super) fn expires_at(&self) -> DateTime<Utc> {
+        self.expires_at
+    }
+
+    pub(super) fn into_metadata(self) -> Metadata {
+        self.metadata
+    }
+
+    pub(super) fn expired(&self) -> bool {
+        self.expires_at <= clock::utc_now()
+    }
+
+    /// As a new session.
+    pub(super) fn session(&self) -> Session {
+        let mut session = Session::with_id(&self.id, &self.user_id, "");
+        session.metadata = self.metadata.clone();
+        session
+    }
+
+    /// As the next version of a stored one. Values that say the same stay as they are written there: a number that JSON can hold
+    /// and tower-sessions cannot would be rounded otherwise.
+    pub(super) fn over(&self, mut stored: Session) -> std::result::Result<Session, SessionError> {
+        if stored.user_id != self.user_id {
+            return Err(SessionError::Conflict(Conflict::UserChanged));
+        }
+        let gone: Vec<String> =
+            stored.metadata.iter().map(|(name, _)| name).filter(|name| self.metadata.get_raw(name).is_none()).map(String::from).collect();
+        for name in &gone {
+            stored.metadata.remove(name);
+        }
+        for (name, raw) in self.metadata.iter() {
+            if !stored.metadata.get_raw(name).is_some_and(|old| same(old, raw)) {
+                let value = serde_json::from_str::<&RawValue>(raw);
+                value.and_then(|value| stored.metadata.insert(name, value)).map_err(|_| SessionError::Corrupt { field: "metadata" })?;
+            }
+        }
+        stored.last_active_at = clock::utc_now();
+        Ok(stored)
+    }
+}
+
+/// True when both are the same value to who reads them.
+fn same(old: &str, new: &str) -> bool {
+    let read = |raw| serde_json::from_str::<Value>(raw).ok();
+    old == new || read(old).is_some_and(|old| Some(old) == read(new))
+}
+
+/// The record of a session, unless its date has passed.
+pub(super) fn decode(id: Id, session: &Session) -> Result<Option<Record>> {
+    let expires_at = session.metadata.get::<String>(EXPIRES_AT).ok().flatten();
+    let expires_at = expires_at
+        .and_then(|text| DateTime::parse_from_rfc3339(&text).ok())
+        .ok_or_else(|| Error::Decode("the session has no date at which it expires, or one that cannot be read".into()))?
+        .to_utc();
+    if expires_at <= clock::utc_now() {
+        return Ok(None);
+    }
+    let nanos = i128::from(expires_at.timestamp()) * 1_000_000_000 + i128::from(expires_at.timestamp_subsec_nanos());
+    let expiry_date =
+        OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|_| Error::Decode("the session's expiry date is out of range".into()))?;
+    let entries = session.metadata.iter().filter(|(name, _)| *name != EXPIRES_AT);
+    let data = entries.map(|(name, raw)| Ok((name.to_owned(), serde_json::from_str(raw)?))).collect::<serde_json::Result<_>>();
+    let data = data.map_err(|_| Error::Decode("a value of the session's data cannot be read".into()))?;
+    Ok(Some(Record { id, data, expiry_date }))
+}
+
+/// The user that [`USER_KEY`] names.
+pub(super) fn user(record: &Record) -> Option<String> {
+    match record.data.get(USER_KEY)? {
+        Value::String(name) => Some(name.clone()),
+        Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
+        _ => None,
+    }
+}
