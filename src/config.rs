@@ -63,6 +63,8 @@ pub struct Config {
     pub(crate) telemetry: bool,
     pub(crate) read_only: bool,
     pub(crate) transport: Option<Arc<dyn Transport>>,
+    #[cfg(feature = "rustls")]
+    pub(crate) trust: crate::backend::rest::tls::Trust,
 }
 
 impl Default for Config {
@@ -83,6 +85,8 @@ impl Default for Config {
             telemetry: false,
             read_only: false,
             transport: None,
+            #[cfg(feature = "rustls")]
+            trust: Default::default(),
         }
     }
 }

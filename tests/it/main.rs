@@ -30,3 +30,7 @@ mod sessions;
 mod subscriptions;
 /// Private Redis servers, REST servers in this process, raw sockets.
 mod support;
+/// A process that was frozen: what its connections cost that died meanwhile.
+mod thaw;
+/// Whom a client trusts over TLS.
+mod tls;

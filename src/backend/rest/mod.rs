@@ -11,7 +11,10 @@ mod reqwest;
 mod resp2;
 mod sse;
 mod sync;
+#[cfg(feature = "rustls")]
+pub(crate) mod tls;
 mod transport;
+mod trust;
 mod wire;
 
 use requests::KEPT;
@@ -128,9 +131,9 @@ impl RestBackend {
         if encoding == Encoding::Base64 {
             headers.insert("upstash-encoding", HeaderValue::from_static("base64"));
         }
-        let transport = match config.transport {
+        let transport = match config.transport.clone() {
             Some(transport) => transport,
-            None => Arc::new(HttpTransport::new(config.connect_timeout)?),
+            None => Arc::new(HttpTransport::for_config(&config)?),
         };
         let auto_batch = config.auto_batch;
         let rest = Arc::new(Rest {
