@@ -1,6 +1,6 @@
 //! [`Config`]: what a client can be told. Checked in [`Config::build`]; no I/O here.
 
-use crate::backend::rest::Transport;
+use crate::backend::rest::{Transport, Trust};
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::retry::RetryPolicy;
@@ -63,6 +63,7 @@ pub struct Config {
     pub(crate) telemetry: bool,
     pub(crate) read_only: bool,
     pub(crate) transport: Option<Arc<dyn Transport>>,
+    pub(crate) trust: Trust,
 }
 
 impl Default for Config {
@@ -83,6 +84,7 @@ impl Default for Config {
             telemetry: false,
             read_only: false,
             transport: None,
+            trust: Trust::default(),
         }
     }
 }

@@ -25,6 +25,7 @@
 //! | feature | what it adds | default |
 //! |---|---|---|
 //! | `rustls` | TLS for `https://` | yes |
+//! | `webpki-roots` | [`Config`]`::webpki_roots`: Mozilla's root certificates in the program, instead of the platform's | |
 //! | `native` | `backend::native`: Redis over TCP, by the `redis` crate | |
 //! | `memory` | `backend::memory`: an embedded engine for tests and offline work, with real Lua 5.1 | |
 //! | `server` | `server`: the REST protocol in front of any backend | |

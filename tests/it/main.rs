@@ -32,5 +32,9 @@ mod subscriptions;
 mod support;
 /// The testing kit: matchers, responders, a fake Redis.
 mod testing_kit;
+/// A process that was frozen: what its connections cost that died meanwhile.
+mod thaw;
+/// Whom a client trusts over TLS.
+mod tls;
 /// The store of tower-sessions: its trait over every store and the manager, its middleware, and outages.
 mod tower_sessions;

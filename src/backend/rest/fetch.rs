@@ -2,6 +2,7 @@
 //! `reqwest.rs` there, and these two are the only files that name `reqwest`.
 
 use super::transport::{HttpRequest, HttpResponse, HttpStream, Transport};
+use crate::config::Config;
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::platform::{BoxFuture, BoxStream};
 use bytes::{Bytes, BytesMut};
@@ -22,6 +23,10 @@ pub struct HttpTransport {
     client: ::reqwest::Client,
 }
 
+/// Certificates are the host's business.
+#[derive(Clone, Default)]
+pub(crate) struct Trust(());
+
 impl fmt::Debug for HttpTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("HttpTransport")
@@ -36,6 +41,14 @@ impl HttpTransport {
     pub fn new(_connect_timeout: Duration) -> Result<Self> {
         let client = ::reqwest::Client::builder().build().map_err(|_| Error::new(ErrorKind::Config, "the HTTP client cannot be set up"))?;
         Ok(Self { client })
+    }
+
+    /// The transport that a client of `config` would make, to wrap it.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn for_config(config: &Config) -> Result<Self> {
+        Self::new(config.connect_timeout)
     }
 
     async fn start(&self, request: HttpRequest) -> Result<(HttpResponse, Chunks)> {

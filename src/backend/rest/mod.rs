@@ -18,6 +18,7 @@ mod wire;
 
 use requests::KEPT;
 pub use reqwest::HttpTransport;
+pub(crate) use reqwest::Trust;
 pub use transport::{HttpChunks, HttpRequest, HttpResponse, HttpStream, Transport};
 
 use crate::backend::{Backend, EventStream, Reply};
@@ -132,9 +133,9 @@ impl RestBackend {
         if encoding == Encoding::Base64 {
             headers.insert("upstash-encoding", HeaderValue::from_static("base64"));
         }
-        let transport = match config.transport {
+        let transport = match config.transport.clone() {
             Some(transport) => transport,
-            None => Arc::new(HttpTransport::new(config.connect_timeout)?),
+            None => Arc::new(HttpTransport::for_config(&config)?),
         };
         let auto_batch = config.auto_batch;
         let rest = Arc::new(Rest {

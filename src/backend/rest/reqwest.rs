@@ -1,14 +1,28 @@
-//! The built-in [`Transport`], and the only file that names `reqwest`.
+//! The built-in [`Transport`]. It and `fetch.rs`, which takes its place on `wasm32`, are the only files that name `reqwest`.
+
+mod news;
+#[cfg(feature = "rustls")]
+mod tls;
+#[cfg(not(feature = "rustls"))]
+#[path = "reqwest/no_tls.rs"]
+mod tls;
+mod trust;
 
 use super::transport::{HttpRequest, HttpResponse, HttpStream, Transport};
+use crate::config::Config;
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::platform::BoxFuture;
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use trust::{Pool, Watch};
+use url::Url;
+
+pub(crate) use tls::Trust;
 
 /// How long an idle connection is kept. Common proxies close theirs after 60 s; a connection that is closed by both sides
 /// at once costs an attempt.
@@ -39,8 +53,14 @@ const IDLE: Duration = Duration::from_secs(50);
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct HttpTransport {
-    client: ::reqwest::Client,
+pub struct HttpTransport(Arc<Pools>);
+
+/// One pool for each scheme, made when it is first needed: TLS costs more than the rest of a start, and `http://` needs none of it.
+struct Pools {
+    connect_timeout: Duration,
+    trust: Trust,
+    plain: OnceLock<Pool<::reqwest::Client>>,
+    secure: OnceLock<Pool<::reqwest::Client>>,
 }
 
 impl fmt::Debug for HttpTransport {
@@ -50,38 +70,69 @@ impl fmt::Debug for HttpTransport {
 }
 
 impl HttpTransport {
-    /// A transport that gives up connecting after `connect_timeout`. Does no I/O.
+    /// A transport that gives up connecting after `connect_timeout`. Does no I/O: TLS is set up by the first request to an `https://`
+    /// address, which fails with [`ErrorKind::Config`] where it cannot be.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when TLS cannot be set up.
+    /// None today.
     pub fn new(connect_timeout: Duration) -> Result<Self> {
-        let builder = ::reqwest::Client::builder()
-            .connect_timeout(connect_timeout)
-            .redirect(::reqwest::redirect::Policy::none())
-            .referer(false)
-            .no_proxy()
-            .tcp_nodelay(true)
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(usize::MAX);
-        #[cfg(feature = "rustls")]
-        let builder = builder.tls_backend_preconfigured(tls::config()?);
-        let client = builder
-            .build()
-            .map_err(|error| Error::new(ErrorKind::Config, "the HTTP client cannot be set up").with_source(Cause::of(error)))?;
-        Ok(Self { client })
+        Ok(Self::with(connect_timeout, &Config::new()))
+    }
+
+    /// The transport that a client of `config` would make, to wrap it: with its connect timeout and its root certificates. For an
+    /// `https://` address TLS is set up here, so that what is wrong shows at the start.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when TLS cannot be set up, or the address cannot work.
+    pub fn for_config(config: &Config) -> Result<Self> {
+        let transport = Self::with(config.connect_timeout, config);
+        transport.0.of(&config.parsed_url()?)?;
+        Ok(transport)
+    }
+
+    fn with(connect_timeout: Duration, config: &Config) -> Self {
+        Self(Arc::new(Pools { connect_timeout, trust: config.trust.clone(), plain: OnceLock::new(), secure: OnceLock::new() }))
     }
 
     /// Not an `async fn`: its future would hold the parts of the request beside what they become.
-    fn start(&self, request: HttpRequest) -> impl Future<Output = Result<::reqwest::Response, ::reqwest::Error>> + use<> {
+    fn start(
+        &self,
+        request: HttpRequest,
+    ) -> Result<(Watch<'_>, impl Future<Output = Result<::reqwest::Response, ::reqwest::Error>> + use<>)> {
+        let secure = is_secure(&request.url);
+        let pool = self.0.of(&request.url)?;
         let mut outgoing = ::reqwest::Request::new(http::Method::POST, request.url);
         *outgoing.headers_mut() = request.headers;
         *outgoing.body_mut() = Some(request.body.into());
-        self.client.execute(outgoing)
+        Ok(pool.begin(|| self.0.make(secure).ok(), |client| client.execute(outgoing)))
+    }
+
+    fn send_now(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
+        let max_reply_bytes = request.max_reply_bytes;
+        let (watch, response) = match self.start(request) {
+            Ok(started) => started,
+            Err(error) => return Box::pin(std::future::ready(Err(error))),
+        };
+        Box::pin(async move {
+            let result = match response.await {
+                Ok(response) => read(response, max_reply_bytes).await,
+                Err(error) => Err(classify(error)),
+            };
+            match result.as_ref().map_err(Error::kind) {
+                Err(ErrorKind::Io) => watch.broke(),
+                Err(ErrorKind::Connect | ErrorKind::InvalidCommand) => watch.ended(),
+                _ => watch.answered(),
+            }
+            result
+        })
     }
 
     async fn begin(&self, request: HttpRequest) -> Result<HttpStream> {
         let max_reply_bytes = request.max_reply_bytes;
-        let mut response = self.start(request).await.map_err(classify)?;
+        let (watch, response) = self.start(request)?;
+        // A stream opens when the server likes: how long that takes says nothing.
+        watch.ended();
+        let mut response = response.await.map_err(classify)?;
         if response.status() != http::StatusCode::OK {
             return Ok(HttpStream { response: read(response, max_reply_bytes).await?, chunks: None });
         }
@@ -89,6 +140,39 @@ impl HttpTransport {
         let head = HttpResponse { status: 200, headers, body: Bytes::new() };
         Ok(HttpStream { response: head, chunks: Some(Box::pin(Chunks { next: Some(next_chunk(response)) })) })
     }
+}
+
+impl Pools {
+    /// The pool for this address.
+    fn of(&self, url: &Url) -> Result<&Pool<::reqwest::Client>> {
+        let secure = is_secure(url);
+        let place = if secure { &self.secure } else { &self.plain };
+        match place.get() {
+            Some(pool) => Ok(pool),
+            None => {
+                let client = self.make(secure)?;
+                Ok(place.get_or_init(|| Pool::new(client)))
+            }
+        }
+    }
+
+    fn make(&self, secure: bool) -> Result<::reqwest::Client> {
+        let builder = ::reqwest::Client::builder()
+            .connect_timeout(self.connect_timeout)
+            .redirect(::reqwest::redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .tcp_nodelay(true)
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(usize::MAX);
+        tls::set_up(builder, &self.trust, secure)?
+            .build()
+            .map_err(|error| Error::new(ErrorKind::Config, "the HTTP client cannot be set up").with_source(Cause::of(error)))
+    }
+}
+
+fn is_secure(url: &Url) -> bool {
+    url.scheme() == "https"
 }
 
 /// The body of a response, a chunk at a time.
@@ -146,9 +230,13 @@ async fn read(mut response: ::reqwest::Response, max_reply_bytes: usize) -> Resu
 
 impl Transport for HttpTransport {
     fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
-        let max_reply_bytes = request.max_reply_bytes;
-        let response = self.start(request);
-        Box::pin(async move { read(response.await.map_err(classify)?, max_reply_bytes).await })
+        match self.0.of(&request.url) {
+            Ok(pool) if pool.rested() => Box::pin(async move {
+                news::read().await;
+                self.send_now(request).await
+            }),
+            _ => self.send_now(request),
+        }
     }
 
     fn open(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpStream>> {
@@ -203,25 +291,3 @@ impl fmt::Debug for Cause {
 }
 
 impl std::error::Error for Cause {}
-
-#[cfg(feature = "rustls")]
-mod tls {
-    use crate::error::{Error, ErrorKind, Result};
-    use rustls::ClientConfig;
-    use rustls_platform_verifier::BuilderVerifierExt as _;
-    use std::sync::Arc;
-
-    /// rustls with the ring provider (no build tools beyond a C compiler) and the platform's root certificates.
-    pub(super) fn config() -> Result<ClientConfig> {
-        let failed = |error: rustls::Error| Error::new(ErrorKind::Config, "TLS cannot be set up").with_source(error);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(failed)?
-            .with_platform_verifier()
-            .map_err(failed)?
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(config)
-    }
-}

@@ -1,7 +1,9 @@
 //! What several test modules need.
 
+pub mod certificates;
 pub mod proxy;
 pub mod raw;
 pub mod redis;
 pub mod rest;
 pub mod scripted;
+pub mod tls;

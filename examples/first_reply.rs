@@ -1,0 +1,36 @@
+//! The shortest way from the start of a process to a reply: what a cold start is made of. `benches/cold_start.rs` measures it.
+//!
+//!     export REDIS_REST_URL=http://127.0.0.1:8079 REDIS_REST_TOKEN=local-token
+//!     cargo run --release --example first_reply
+//!
+//! `FIRST_REPLY_CA` may name a file with root certificates to trust too, and `FIRST_REPLY_ROOTS=webpki` takes those of the program
+//! instead of the platform's.
+
+use redis_rest::Config;
+use std::time::Instant;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let began = Instant::now();
+    let mut config = match Config::from_env() {
+        Ok(config) => config,
+        Err(error) => {
+            // It starts no server of its own: that would be most of the program.
+            println!("{error}\nStart a server with: cargo run --features cli -- serve");
+            return Ok(());
+        }
+    };
+    if let Some(file) = std::env::var_os("FIRST_REPLY_CA") {
+        config = config.root_certificate_pem(std::fs::read(file)?);
+    }
+    if std::env::var_os("FIRST_REPLY_ROOTS").is_some_and(|roots| roots == "webpki") {
+        config = config.webpki_roots();
+    }
+    let client = config.build()?;
+    let made = began.elapsed();
+    // One thread is enough for one call at a time, and starting more takes longer.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let value: Option<String> = runtime.block_on(async { client.get("first-reply").await })?;
+    let replied = began.elapsed();
+    println!("first reply after {replied:?}; the client was there after {made:?}; there is a value: {}", value.is_some());
+    Ok(())
+}

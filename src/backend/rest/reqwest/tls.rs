@@ -1,0 +1,128 @@
+//! TLS by rustls: whom to trust. Built only where an `https://` address needs it, since reading the platform's certificates takes
+//! longer than everything else that a client does at its start.
+
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use rustls::client::{ClientConfig, WantsClientCert};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ConfigBuilder, RootCertStore};
+use rustls_platform_verifier::Verifier;
+use std::sync::Arc;
+
+/// Whom to trust beyond, or instead of, the platform's certificates.
+#[derive(Clone, Default)]
+pub(crate) struct Trust {
+    /// Texts in PEM form, not yet read.
+    extra: Vec<Arc<[u8]>>,
+    #[cfg(feature = "webpki-roots")]
+    bundled: bool,
+}
+
+/// Settings of TLS (feature `rustls`).
+impl Config {
+    /// Trusts these root certificates too, in PEM form: those of a company's own authority, for example. They add to the platform's.
+    /// May be called several times. Read in [`build`](Config::build), which refuses what is no certificate. Not on Android, where the
+    /// system decides.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("ca.pem");
+    /// # std::fs::write(&path, "")?;
+    /// let config = redis_rest::Config::from_lookup(|name| Some(match name {
+    ///     "REDIS_REST_URL" => "https://redis.internal.example".into(),
+    ///     _ => "token".into(),
+    /// }))?;
+    /// let client = config.root_certificate_pem(std::fs::read(path)?).build();
+    /// assert!(client.is_err(), "that file is empty");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// A [`transport`](Config::transport) of your own does not see it, unless it is made by
+    /// [`HttpTransport::for_config`](crate::backend::rest::HttpTransport::for_config).
+    pub fn root_certificate_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.trust.extra.push(pem.into().into());
+        self
+    }
+
+    /// Trusts Mozilla's root certificates as they were when this program was built, instead of the platform's (feature
+    /// `webpki-roots`): for images that have none, and for starts that must be fast. They age with the program. What
+    /// [`root_certificate_pem`](Config::root_certificate_pem) adds counts as well.
+    #[cfg(feature = "webpki-roots")]
+    pub fn webpki_roots(mut self) -> Self {
+        self.trust.bundled = true;
+        self
+    }
+}
+
+impl Trust {
+    fn extra(&self) -> Result<Vec<CertificateDer<'static>>> {
+        let mut all = Vec::new();
+        for text in &self.extra {
+            let before = all.len();
+            for certificate in CertificateDer::pem_slice_iter(text) {
+                all.push(certificate.map_err(|_| failed("a root certificate cannot be read: it must be in PEM form"))?);
+            }
+            if all.len() == before {
+                return Err(failed("a root certificate cannot be read: there is none in the text"));
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// Gives the HTTP client its TLS. One that never speaks it gets a configuration too, which trusts nobody: the client insists.
+pub(super) fn set_up(builder: ::reqwest::ClientBuilder, trust: &Trust, secure: bool) -> Result<::reqwest::ClientBuilder> {
+    Ok(builder.tls_backend_preconfigured(if secure { config(trust)? } else { none()? }))
+}
+
+/// rustls with the ring provider, which needs no build tools beyond a C compiler.
+fn config(trust: &Trust) -> Result<ClientConfig> {
+    let builder = builder()?;
+    let extra = trust.extra()?;
+    #[cfg(feature = "webpki-roots")]
+    if trust.bundled {
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        for certificate in extra {
+            roots.add(certificate).map_err(unusable)?;
+        }
+        return Ok(finish(builder.with_root_certificates(roots)));
+    }
+    let provider = Arc::clone(builder.crypto_provider());
+    let verifier = if extra.is_empty() { Verifier::new(provider).map_err(unusable)? } else { augmented(extra, provider)? };
+    Ok(finish(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))))
+}
+
+fn none() -> Result<ClientConfig> {
+    Ok(finish(builder()?.with_root_certificates(RootCertStore::empty())))
+}
+
+#[cfg(not(target_os = "android"))]
+fn augmented(extra: Vec<CertificateDer<'static>>, provider: Arc<rustls::crypto::CryptoProvider>) -> Result<Verifier> {
+    Verifier::new_with_extra_roots(extra, provider).map_err(unusable)
+}
+
+#[cfg(target_os = "android")]
+fn augmented(_: Vec<CertificateDer<'static>>, _: Arc<rustls::crypto::CryptoProvider>) -> Result<Verifier> {
+    Err(failed("Android decides by itself which root certificates count"))
+}
+
+fn builder() -> Result<ConfigBuilder<ClientConfig, rustls::WantsVerifier>> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(unusable)
+}
+
+fn finish(builder: ConfigBuilder<ClientConfig, WantsClientCert>) -> ClientConfig {
+    let mut config = builder.with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config
+}
+
+fn failed(message: &'static str) -> Error {
+    Error::new(ErrorKind::Config, message)
+}
+
+fn unusable(error: rustls::Error) -> Error {
+    failed("TLS cannot be set up").with_source(error)
+}

@@ -1,0 +1,41 @@
+//! Certificates of an authority that nobody knows. The benchmarks use this file too.
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::sync::Arc;
+
+/// A new authority, and a certificate for `localhost` and 127.0.0.1 that it signed.
+pub struct Certificates {
+    /// The root certificate in PEM form.
+    pub authority: String,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+}
+
+impl Certificates {
+    pub fn new() -> Self {
+        let mut root = CertificateParams::new(Vec::new()).expect("no names");
+        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Of two that have one name, OpenSSL takes the one for the other.
+        root.distinguished_name.push(DnType::CommonName, "an authority that nobody knows");
+        let root_key = KeyPair::generate().expect("a key");
+        let authority = root.self_signed(&root_key).expect("a certificate").pem();
+        let key = KeyPair::generate().expect("a key");
+        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let leaf = CertificateParams::new(names).expect("these are names");
+        let leaf = leaf.signed_by(&key, &Issuer::new(root, root_key)).expect("a certificate");
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("it is a key");
+        Self { authority, chain: vec![leaf.der().clone()], key }
+    }
+
+    /// Settings of a server with that certificate which speaks one protocol: `h2` or `http/1.1`.
+    pub fn server(&self, protocol: &str) -> Arc<ServerConfig> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("it knows TLS 1.3");
+        let certified = builder.with_no_client_auth().with_single_cert(self.chain.clone(), self.key.clone_key());
+        let mut config = certified.expect("the key is the certificate's");
+        config.alpn_protocols = vec![protocol.into()];
+        Arc::new(config)
+    }
+}

@@ -1,0 +1,113 @@
+//! A process that was frozen and goes on: its connections died meanwhile, and it could not see that.
+//!
+//! The freeze is real as far as the client can tell: its runtime has one thread, and that stands still while the connections end.
+
+/// Servers whose connections die.
+mod frozen;
+/// One that swallows.
+mod relay;
+
+use crate::support::tls::{self, Tls};
+use frozen::{End, Frozen};
+use redis_rest::{Client, Config, ErrorKind, Outcome, RetryPolicy, Value};
+use relay::Relay;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// For calls that must meet it; the others end long before, also on a machine that is busy.
+const TIMEOUT: Duration = Duration::from_millis(400);
+
+fn config(server: &Frozen) -> Config {
+    let policy = RetryPolicy::default().backoff(Duration::from_millis(1), Duration::from_millis(1));
+    Client::builder().url(server.url()).token("t").no_auto_batch().retry(policy)
+}
+
+/// A server, and a client that holds so many idle connections to it.
+async fn connected(connections: usize, settings: impl FnOnce(Config) -> Config) -> (Frozen, Client) {
+    let server = Frozen::start();
+    let client = settings(config(&server)).build().unwrap();
+    // Without knowing how fast each answers, only calls that overlap need connections of their own.
+    while server.accepted() < connections {
+        let calls: Vec<_> =
+            (0..connections).map(|_| client.clone()).map(|client| tokio::spawn(async move { client.get::<Value>("k").await })).collect();
+        for call in calls {
+            call.await.unwrap().unwrap();
+        }
+    }
+    (server, client)
+}
+
+#[tokio::test]
+async fn a_connection_closed_during_the_freeze_costs_no_call_anything() {
+    for end in [End::Close, End::Reset] {
+        for connections in [1, 5] {
+            let (server, client) = connected(connections, |config| config.no_retry()).await;
+            let before = server.answered();
+            server.freeze(end);
+            assert_eq!(client.incr("n").await.unwrap(), 1, "{end:?}: nothing was written, so any command goes again");
+            server.freeze(end);
+            client.get::<Value>("k").await.unwrap();
+            assert_eq!(server.answered() - before, 2, "{end:?}: each once");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_reset_by_the_next_request_costs_a_read_one_retry() {
+    let (server, client) = connected(5, |config| config.no_retry()).await;
+    server.freeze(End::ResetOnWrite);
+    let error = client.get::<Value>("k").await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Io, Outcome::NotApplied), "{error:?}: a read changes nothing");
+    // All five died. One failure tells, and the retry asks none of the other four.
+    let (server, client) = connected(5, |config| config.retry(RetryPolicy::default().max_attempts(2))).await;
+    server.freeze(End::ResetOnWrite);
+    client.get::<Value>("k").await.unwrap();
+    assert_eq!(server.lost(), 1);
+}
+
+/// The limit of what can be known: the request was written, and whoever resets the connection may have read it.
+#[tokio::test]
+async fn a_connection_that_is_reset_by_the_next_request_leaves_an_unsafe_command_open() {
+    let (server, client) = connected(1, |config| config).await;
+    server.freeze(End::ResetOnWrite);
+    let error = client.incr("n").await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome(), error.attempts()), (ErrorKind::Io, Outcome::MaybeApplied, 1), "{error:?}");
+    assert_eq!(client.incr("n").await.unwrap(), 1, "the next call finds a new connection");
+}
+
+#[tokio::test]
+async fn connections_that_only_swallow_cost_a_read_one_timeout_however_many_they_are() {
+    let (server, client) = connected(5, |config| config.timeout(TIMEOUT).retry(RetryPolicy::default().max_attempts(2))).await;
+    let (before, connections) = (server.answered(), server.accepted());
+    server.freeze(End::Silence);
+    let began = Instant::now();
+    client.get::<Value>("k").await.unwrap();
+    assert!(began.elapsed() >= TIMEOUT, "{:?}", began.elapsed());
+    assert_eq!((server.lost(), server.answered() - before, server.accepted() - connections), (1, 1, 1));
+    assert_eq!(client.incr("n").await.unwrap(), 1, "nobody else pays");
+    assert_eq!(server.lost(), 1);
+}
+
+#[tokio::test]
+async fn connections_that_only_swallow_leave_an_unsafe_command_open_and_the_next_one_alone() {
+    let (server, client) = connected(5, |config| config.timeout(TIMEOUT)).await;
+    server.freeze(End::Silence);
+    let error = client.incr("n").await.unwrap_err();
+    assert!(error.is_timeout() && error.maybe_applied(), "{error:?}");
+    assert_eq!(client.incr("n").await.unwrap(), 1);
+    assert_eq!(server.lost(), 1);
+}
+
+/// HTTP/2 has one connection for all requests, and one that is given up does not close it: without a doubt about the connection every
+/// later call would go into it, until the kernel loses patience after a quarter of an hour.
+#[tokio::test]
+async fn an_http2_connection_that_only_swallows_is_left_after_one_timeout() {
+    let server = Tls::start("h2").await;
+    let relay = Relay::start(server.addr).await;
+    let config = Client::builder().url(tls::url(relay.addr)).token("t").root_certificate_pem(server.authority.clone()).timeout(TIMEOUT);
+    let client = config.retry(RetryPolicy::default().max_attempts(2)).build().unwrap();
+    client.get::<Value>("k").await.unwrap();
+    relay.swallow();
+    client.get::<Value>("k").await.unwrap();
+    assert_eq!((relay.accepted(), server.answered()), (2, 2));
+}

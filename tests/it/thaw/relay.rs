@@ -1,0 +1,52 @@
+//! A relay that passes bytes on until it is told to swallow them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// The relay; it ends with the test's runtime.
+pub struct Relay {
+    pub addr: SocketAddr,
+    swallow: watch::Sender<()>,
+    accepted: Arc<AtomicUsize>,
+}
+
+impl Relay {
+    pub async fn start(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let (addr, swallow, accepted) = (listener.local_addr().unwrap(), watch::Sender::new(()), Arc::<AtomicUsize>::default());
+        let (told, count) = (swallow.clone(), Arc::clone(&accepted));
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(pass(client, server, told.subscribe()));
+            }
+        });
+        Self { addr, swallow, accepted }
+    }
+
+    /// The connections of now stay, and nothing comes through them any more.
+    pub fn swallow(&self) {
+        self.swallow.send_replace(());
+    }
+
+    /// How many connections there have been.
+    pub fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed)
+    }
+}
+
+async fn pass(mut client: TcpStream, server: SocketAddr, mut told: watch::Receiver<()>) {
+    let mut upstream = TcpStream::connect(server).await.unwrap();
+    tokio::select! {
+        _ = tokio::io::copy_bidirectional(&mut client, &mut upstream) => return,
+        _ = told.changed() => {}
+    }
+    let mut lost = Vec::new();
+    while client.read_buf(&mut lost).await.is_ok_and(|bytes| bytes > 0) {
+        lost.clear();
+    }
+}

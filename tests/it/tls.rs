@@ -1,0 +1,65 @@
+//! TLS against a real server: whom a client trusts, and what it says about the others.
+
+use crate::support::certificates::Certificates;
+use crate::support::tls::Tls;
+use redis_rest::backend::rest::HttpTransport;
+use redis_rest::{Client, Config, ErrorKind, Outcome};
+use std::time::Duration;
+
+fn config(server: &Tls) -> Config {
+    Client::builder().url(server.url()).token("t").no_retry()
+}
+
+#[tokio::test]
+async fn an_authority_that_was_added_is_trusted_over_either_protocol() {
+    for protocol in ["http/1.1", "h2"] {
+        let server = Tls::start(protocol).await;
+        let client = config(&server).root_certificate_pem(server.authority.clone()).build().unwrap();
+        assert_eq!(client.incr("n").await.unwrap(), 1, "{protocol}");
+        // One of several in a text, and of several texts; and in the transport that others wrap.
+        let both = format!("{}{}", Certificates::new().authority, server.authority);
+        let config = config(&server).root_certificate_pem(both).root_certificate_pem(Certificates::new().authority);
+        let transport = HttpTransport::for_config(&config).unwrap();
+        assert_eq!(config.transport(transport).build().unwrap().incr("n").await.unwrap(), 1, "{protocol}");
+    }
+}
+
+#[tokio::test]
+async fn an_authority_that_nobody_added_is_refused_before_anything_is_sent() {
+    let server = Tls::start("http/1.1").await;
+    let other = Certificates::new().authority;
+    let plain = HttpTransport::new(Duration::from_secs(3)).unwrap();
+    for config in [
+        config(&server),
+        config(&server).root_certificate_pem(other.clone()),
+        config(&server).webpki_roots(),
+        config(&server).webpki_roots().root_certificate_pem(other),
+        config(&server).transport(plain),
+    ] {
+        let error = config.build().unwrap().incr("n").await.unwrap_err();
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Connect, Outcome::NotApplied), "{error:?}");
+    }
+    assert_eq!(server.answered(), 0);
+}
+
+#[tokio::test]
+async fn certificates_that_come_with_the_program_leave_room_for_ones_that_are_added() {
+    let server = Tls::start("http/1.1").await;
+    let client = config(&server).webpki_roots().root_certificate_pem(server.authority.clone()).build().unwrap();
+    assert_eq!(client.incr("n").await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_text_that_is_no_certificate_is_refused_at_the_start() {
+    let server = Tls::start("http/1.1").await;
+    let cut = &server.authority[..server.authority.len() / 2];
+    let wrong = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for text in ["", "s3cret", cut, wrong] {
+        let error = config(&server).root_certificate_pem(text).build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{text}");
+        assert!(!format!("{error:?}{error}").contains("s3cret"));
+    }
+    // Nobody looks at certificates where none are needed.
+    let plain = Client::builder().url("http://127.0.0.1:1").token("t").root_certificate_pem("");
+    assert!(plain.build().is_ok());
+}
