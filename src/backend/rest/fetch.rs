@@ -48,6 +48,7 @@ impl HttpTransport {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn for_config(config: &Config) -> Result<Self> {
+        let Trust(()) = config.trust;
         Self::new(config.connect_timeout)
     }
 
