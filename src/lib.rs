@@ -16,6 +16,7 @@
 //! * [`Command`] and [`mod@cmd`]: commands as data. [`Value`] and [`FromValue`]: replies, and how they become your types.
 //! * [`session`]: sessions as JSON records, with an index for each user.
 //! * [`Error`]: what went wrong, and by [`Error::outcome`] whether the command ran. [`RetryPolicy`]: when it is tried again.
+//! * [`guide`]: a short book, from the quick start to moving from other libraries.
 //! * [`backend`]: what executes commands. Over HTTP by default; over TCP and in this process behind features.
 //!
 //! # Features
@@ -46,6 +47,7 @@ mod config;
 mod error;
 mod exactly_once;
 mod glob;
+pub mod guide;
 mod pipeline;
 mod platform;
 mod retry;

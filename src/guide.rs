@@ -1,0 +1,25 @@
+//! A short book: how to do things, a chapter each. The reference is with the types.
+
+#[doc = include_str!("../docs/guide/quick-start.md")]
+pub mod quick_start {}
+
+#[doc = include_str!("../docs/guide/pipelines.md")]
+pub mod pipelines {}
+
+#[doc = include_str!("../docs/commands.md")]
+pub mod commands {}
+
+#[doc = include_str!("../docs/retries.md")]
+pub mod retries {}
+
+#[doc = include_str!("../docs/guide/outages.md")]
+pub mod outages {}
+
+#[doc = include_str!("../docs/edge.md")]
+pub mod edge {}
+
+#[doc = include_str!("../docs/guide/from-upstash-js.md")]
+pub mod from_upstash_js {}
+
+#[doc = include_str!("../docs/guide/from-go-store.md")]
+pub mod from_go_store {}
