@@ -21,5 +21,8 @@ pub mod edge {}
 #[doc = include_str!("../docs/guide/from-upstash-js.md")]
 pub mod from_upstash_js {}
 
+#[doc = include_str!("../docs/guide/from-redis-rs.md")]
+pub mod from_redis_rs {}
+
 #[doc = include_str!("../docs/guide/from-go-store.md")]
 pub mod from_go_store {}

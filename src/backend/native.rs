@@ -1,4 +1,4 @@
-//! Redis over TCP, through the `redis` crate: the only file that names it.
+//! Redis over TCP, through the `redis` crate; and that crate's own commands over any backend ([`RedisRs`]). Nothing else names it.
 //!
 //! One connection carries the calls of all clones at once. A pipeline or transaction is written in one piece, so nothing
 //! comes between its commands. Nothing is ever sent twice: a call whose connection breaks gets an error, and the next call
@@ -6,6 +6,7 @@
 
 mod lines;
 mod listen;
+mod redis_rs;
 
 use crate::backend::{Backend, EventStream, Reply};
 use crate::clock::{self, Instant};
@@ -17,6 +18,7 @@ use crate::value::Value;
 use lines::Utf8Lines;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ConnectionAddr, ProtocolVersion, RedisConnectionInfo};
+pub use redis_rs::RedisRs;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

@@ -62,7 +62,7 @@ impl Command {
     }
 
     /// A command of exactly these parts, the name first: nothing is split at spaces.
-    #[cfg(feature = "server")]
+    #[cfg(any(feature = "server", feature = "native"))]
     pub(crate) fn from_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut command = Self { buf: Vec::new(), ends: Vec::new(), safety: None, invalid: None, script: None };
         parts.into_iter().for_each(|part| command.push(part));

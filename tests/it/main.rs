@@ -20,6 +20,8 @@ mod examples;
 mod formats;
 /// Exactly once, hedged reads, read your writes.
 mod once;
+/// The commands of the `redis` crate, over TCP and over HTTP.
+mod redis_rs;
 /// Retries: what goes again, what does not, and what that adds up to.
 mod retries;
 /// The server as a program: stopping, access, encodings, refused commands.

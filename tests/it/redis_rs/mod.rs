@@ -1,0 +1,52 @@
+//! The commands of the `redis` crate, written once and run unchanged over TCP and over HTTP.
+
+mod collections;
+mod others;
+mod over_http;
+mod together;
+mod values;
+
+use crate::support::redis::Redis;
+use crate::support::rest;
+use redis::aio::MultiplexedConnection;
+
+async fn over_tcp(redis: &Redis) -> MultiplexedConnection {
+    let client = redis::Client::open(redis.url()).expect("an address");
+    client.get_multiplexed_async_connection().await.expect("the private redis-server answers")
+}
+
+/// Each case as a test of its own, on both ways to the same kind of server.
+macro_rules! both_ways {
+    ($($case:ident::{$($name:ident),* $(,)?})*) => {
+        mod tcp {
+            use super::*;
+            $(mod $case {
+                use super::*;
+                $(#[tokio::test]
+                async fn $name() {
+                    let Some(redis) = Redis::start() else { return };
+                    super::super::$case::$name(over_tcp(&redis).await).await;
+                })*
+            })*
+        }
+        mod http {
+            use super::*;
+            $(mod $case {
+                use super::*;
+                $(#[tokio::test]
+                async fn $name() {
+                    let Some(redis) = Redis::start() else { return };
+                    let server = rest::serve(redis.backend().await).await;
+                    super::super::$case::$name(rest::client(&server).redis_rs()).await;
+                })*
+            })*
+        }
+    };
+}
+
+both_ways! {
+    values::{strings, counters, many_at_once, bytes, bits, keys, times_to_live}
+    collections::{hashes, lists, sets, sorted_sets, ranges_of_scores, unions}
+    others::{streams, groups, places, estimates, scans, scripts, script_errors}
+    together::{pipelines, pipelines_with_errors, atomic, atomic_with_errors, discarded}
+}
