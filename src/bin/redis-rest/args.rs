@@ -26,6 +26,8 @@ pub(crate) enum Action {
     Serve(Serve),
     /// Execute one command, as redis-cli does
     Exec(Exec),
+    /// Execute commands as they are typed, or one a line from a pipe
+    Repl(Repl),
     /// List the keys that match a pattern, as they are found
     Scan(Scan),
     /// Print what is published on channels, as it comes
@@ -99,6 +101,15 @@ impl Show {
             (false, false) => Format::Human,
         }
     }
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Repl {
+    #[command(flatten)]
+    pub(crate) show: Show,
+    /// Neither read nor write the file with earlier lines
+    #[arg(long)]
+    pub(crate) no_history: bool,
 }
 
 #[derive(ClapArgs)]

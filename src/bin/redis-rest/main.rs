@@ -9,6 +9,7 @@ mod connection;
 mod exec;
 mod listen;
 mod output;
+mod repl;
 mod scan;
 mod serve;
 mod sessions;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         match args.action {
             Action::Serve(serve) => serve::run(serve, &args.connection).await,
             Action::Exec(exec) => exec::run(exec, &args.connection).await,
+            Action::Repl(repl) => repl::run(repl, &args.connection).await,
             Action::Scan(scan) => scan::run(scan, &args.connection).await,
             Action::Subscribe(subscribe) => listen::subscribe(subscribe, &args.connection).await,
             Action::Monitor(monitor) => listen::monitor(monitor, &args.connection).await,

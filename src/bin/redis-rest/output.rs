@@ -19,6 +19,11 @@ impl Failure {
         Self { code: 2, message: message.into(), hint: None }
     }
 
+    /// Everything was said where it happened: only the exit code is left.
+    pub(crate) fn told(code: u8) -> Self {
+        Self { code, message: String::new(), hint: None }
+    }
+
     /// Redis was asked and said no: exit code 1.
     pub(crate) fn redis(message: impl Into<String>) -> Self {
         Self { code: 1, message: message.into(), hint: None }
@@ -29,8 +34,24 @@ impl Failure {
         self
     }
 
+    pub(crate) fn code(&self) -> u8 {
+        self.code
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do next.
+    pub(crate) fn advice(&self) -> Option<&'static str> {
+        self.hint
+    }
+
     /// Prints the failure to standard error.
     pub(crate) fn report(&self) -> ExitCode {
+        if self.message.is_empty() {
+            return ExitCode::from(self.code);
+        }
         let mut stderr = io::stderr().lock();
         // Nobody is left to be told when standard error is closed.
         let _ = writeln!(stderr, "error: {}", self.message);

@@ -13,6 +13,14 @@ pub struct Request {
     pub body: Value,
 }
 
+impl Request {
+    /// The name of the first command.
+    pub fn name(&self) -> &str {
+        let first = &self.body[0];
+        first.as_str().or_else(|| first[0].as_str()).unwrap_or_default()
+    }
+}
+
 pub struct Answer {
     pub status: u16,
     pub headers: &'static str,

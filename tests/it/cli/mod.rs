@@ -6,6 +6,11 @@ mod commands;
 mod fake;
 /// `subscribe`, `monitor`, `scan`.
 mod listen;
+/// `repl` behind a pipe.
+mod repl;
+/// `repl`, and the progress of `scan`, on a terminal.
+#[cfg(target_os = "linux")]
+mod terminal;
 
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -95,6 +100,7 @@ impl Drop for Serve {
 struct Ran {
     code: Option<i32>,
     stdout: String,
+    bytes: Vec<u8>,
     stderr: String,
 }
 
@@ -106,13 +112,18 @@ fn run(command: &mut Command) -> Ran {
 fn output(child: Child) -> Ran {
     let Output { status, stdout, stderr } = soon("the tool", move || child.wait_with_output().unwrap());
     let text = String::from_utf8_lossy(&stdout).into_owned();
-    Ran { code: status.code(), stdout: text, stderr: String::from_utf8(stderr).unwrap() }
+    Ran { code: status.code(), stdout: text, bytes: stdout, stderr: String::from_utf8(stderr).unwrap() }
 }
 
 impl Ran {
     #[track_caller]
     fn prints(&self, stdout: &str) {
         assert_eq!((self.code, self.stdout.as_str()), (Some(0), stdout), "{self:?}");
+    }
+
+    #[track_caller]
+    fn prints_bytes(&self, stdout: &[u8]) {
+        assert_eq!((self.code, self.bytes.as_slice()), (Some(0), stdout), "{self:?}");
     }
 
     #[track_caller]
