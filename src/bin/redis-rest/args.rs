@@ -39,6 +39,8 @@ pub(crate) enum Action {
     Sessions(Sessions),
     /// Put load on a REST server and measure how it takes it. Uses one key of its own, which it deletes
     Bench(Bench),
+    /// Check address, token, server and clock, and say what to fix
+    Doctor(Doctor),
 }
 
 #[derive(ClapArgs)]
@@ -157,6 +159,16 @@ pub(crate) struct Events {
     /// End after N messages
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<NonZeroU64>,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Doctor {
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Leave out the check that writes a key and deletes it
+    #[arg(long)]
+    pub(crate) no_write: bool,
 }
 
 #[derive(ClapArgs)]

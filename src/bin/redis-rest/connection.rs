@@ -2,7 +2,8 @@
 
 use crate::output::Failure;
 use clap::Args;
-use redis_rest::{Client, Config};
+use redis_rest::{Client, Config, Error};
+use std::cell::RefCell;
 use std::time::Duration;
 
 /// Apart from the options of each command.
@@ -30,6 +31,15 @@ pub(crate) struct Connection {
 pub(crate) struct Limits {
     pub(crate) connect: Duration,
     pub(crate) attempt: Duration,
+}
+
+/// An address, not checked yet.
+pub(crate) struct Address {
+    pub(crate) config: Config,
+    /// As it was given.
+    pub(crate) url: String,
+    /// The flag or the name in the environment.
+    pub(crate) source: String,
 }
 
 impl Connection {
@@ -63,6 +73,33 @@ impl Connection {
     pub(crate) fn limits(&self) -> Limits {
         let attempt = self.timeout.map_or(Duration::from_secs(5), Duration::from_secs_f64);
         Limits { connect: attempt.min(Duration::from_secs(3)), attempt }
+    }
+
+    /// The address with a token that cannot be wrong, for finding out which of the two is.
+    ///
+    /// # Errors
+    /// There is no address.
+    pub(crate) fn address(&self) -> Result<Address, Error> {
+        let found = RefCell::new((String::new(), "--url".to_owned()));
+        let config = match &self.url {
+            Some(url) => {
+                found.borrow_mut().0 = url.trim().to_owned();
+                Config::new().url(url).token("any")
+            }
+            // The library knows which names are looked for, and in which order.
+            None => Config::from_lookup(|name| {
+                if name.ends_with("TOKEN") {
+                    return Some("any".to_owned());
+                }
+                let value = std::env::var(name).ok().filter(|value| !value.trim().is_empty())?;
+                if name.ends_with("_URL") {
+                    found.replace((value.trim().to_owned(), name.to_owned()));
+                }
+                Some(value)
+            })?,
+        };
+        let (url, source) = found.into_inner();
+        Ok(Address { config: if self.allow_http { config.allow_insecure_http() } else { config }, url, source })
     }
 
     /// `serve` listens: an address to connect to means that another command was meant.

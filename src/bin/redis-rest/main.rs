@@ -1,11 +1,12 @@
-//! `redis-rest`: a REST server to develop against, commands and keys and messages from the shell, load, and sessions.
+//! `redis-rest`: a REST server to develop against, commands and keys and messages from the shell, load, sessions, and a doctor.
 //!
-//! Exit codes: 0 success, 1 an error of Redis (a session that is not found included), 2 usage
+//! Exit codes: 0 success, 1 an error of Redis (a session that is not found and problems that the doctor finds included), 2 usage
 //! or connection.
 
 mod args;
 mod bench;
 mod connection;
+mod doctor;
 mod exec;
 mod listen;
 mod output;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
             Action::Monitor(monitor) => listen::monitor(monitor, &args.connection).await,
             Action::Sessions(sessions) => sessions::run(sessions, &args.connection).await,
             Action::Bench(bench) => bench::run(bench, &args.connection).await,
+            Action::Doctor(doctor) => doctor::run(doctor, &args.connection).await,
         }
     });
     match result {

@@ -31,6 +31,10 @@ pub fn json_answer(status: u16, body: &Value) -> Answer {
     Answer { status, headers: "Content-Type: application/json\r\n", body: body.to_string() }
 }
 
+pub fn error(status: u16, text: &str) -> Answer {
+    json_answer(status, &json!({ "error": text }))
+}
+
 /// The address of a server that answers by `answer`, and as it should where that says nothing.
 pub fn start(answer: impl Fn(&Request) -> Option<Answer> + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();

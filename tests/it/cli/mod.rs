@@ -2,6 +2,8 @@
 
 /// `serve`, `exec`, `bench`, `sessions`.
 mod commands;
+/// `doctor` on set-ups that are broken in one way each.
+mod doctor;
 /// A REST server that is wrong on purpose.
 mod fake;
 /// `subscribe`, `monitor`, `scan`.
