@@ -29,7 +29,7 @@
 //! | `memory` | `backend::memory`: an embedded engine for tests and offline work, with real Lua 5.1 | |
 //! | `server` | `server`: the REST protocol in front of any backend | |
 //! | `testing` | conformance cases, helpers for `wiremock` | |
-//! | `cli` | the tool `redis-rest`: `serve`, `exec`, `bench`, `sessions` | |
+//! | `cli` | the tool `redis-rest`: `serve`, `exec`, `repl`, `scan`, `subscribe`, `sessions`, `bench`, `doctor` … | |
 //! | `backoff` | accepts a `backoff::ExponentialBackoff` as the retry policy (that crate is unmaintained) | |
 
 #![forbid(unsafe_code)]

@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::connection::Connection;
+use crate::help;
 use crate::output::Format;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use serde_json::value::{RawValue, to_raw_value};
@@ -10,7 +11,7 @@ use std::num::{NonZeroU64, NonZeroUsize};
 
 /// Redis over HTTP: a server to develop against, and a client for the shell.
 #[derive(Parser)]
-#[command(name = "redis-rest", version, after_help = EXIT_CODES)]
+#[command(name = "redis-rest", version, after_help = help::TOOL)]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) connection: Connection,
@@ -18,29 +19,41 @@ pub(crate) struct Args {
     pub(crate) action: Action,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 success · 1 an error of Redis, or a session that is not found · 2 usage or connection";
-
 #[derive(Subcommand)]
 pub(crate) enum Action {
     /// Serve the REST protocol in front of an embedded engine or a real Redis
+    #[command(after_help = help::SERVE)]
     Serve(Serve),
     /// Execute one command, as redis-cli does
+    #[command(after_help = help::EXEC)]
     Exec(Exec),
     /// Execute commands as they are typed, or one a line from a pipe
+    #[command(after_help = help::REPL)]
     Repl(Repl),
     /// List the keys that match a pattern, as they are found
+    #[command(after_help = help::SCAN)]
     Scan(Scan),
     /// Print what is published on channels, as it comes
+    #[command(after_help = help::SUBSCRIBE)]
     Subscribe(Subscribe),
     /// Print every command that the server runs, keys and values included
+    #[command(after_help = help::MONITOR)]
     Monitor(Monitor),
     /// Look at sessions and change them
-    #[command(subcommand)]
+    #[command(subcommand, after_help = help::SESSIONS)]
     Sessions(Sessions),
     /// Put load on a REST server and measure how it takes it. Uses one key of its own, which it deletes
+    #[command(after_help = help::BENCH)]
     Bench(Bench),
     /// Check address, token, server and clock, and say what to fix
+    #[command(after_help = help::DOCTOR)]
     Doctor(Doctor),
+    /// Print the completions for a shell
+    #[command(after_help = help::COMPLETIONS)]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
 }
 
 #[derive(ClapArgs)]

@@ -5,9 +5,11 @@
 
 mod args;
 mod bench;
+mod completions;
 mod connection;
 mod doctor;
 mod exec;
+mod help;
 mod listen;
 mod output;
 mod repl;
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
             Action::Sessions(sessions) => sessions::run(sessions, &args.connection).await,
             Action::Bench(bench) => bench::run(bench, &args.connection).await,
             Action::Doctor(doctor) => doctor::run(doctor, &args.connection).await,
+            Action::Completions { shell } => completions::run(shell),
         }
     });
     match result {

@@ -6,6 +6,8 @@ mod commands;
 mod doctor;
 /// A REST server that is wrong on purpose.
 mod fake;
+/// `--help` and completions.
+mod help;
 /// `subscribe`, `monitor`, `scan`.
 mod listen;
 /// `repl` behind a pipe.
