@@ -32,7 +32,7 @@
 //! | `server` | `server`: the REST protocol in front of any backend | |
 //! | `conformance` | `testing::conformance`: the cases that hold for every backend and every session store | |
 //! | `testing` | `testing`: a fake Redis, matchers and responders for `wiremock`; with `conformance`, `memory` and `server` | |
-//! | `cli` | the tool `redis-rest`: `serve`, `exec`, `bench`, `sessions` | |
+//! | `cli` | the tool `redis-rest`: `serve`, `exec`, `repl`, `scan`, `subscribe`, `sessions`, `bench`, `doctor` … | |
 //! | `tower-sessions` | `session::tower`: the session store of tower-sessions, for axum | |
 //! | `backoff` | accepts a `backoff::ExponentialBackoff` as the retry policy (that crate is unmaintained) | |
 

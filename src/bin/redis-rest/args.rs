@@ -1,8 +1,9 @@
 //! The command line.
 
-use crate::output::Failure;
+use crate::connection::Connection;
+use crate::help;
+use crate::output::Format;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use redis_rest::{Client, Config};
 use serde_json::value::{RawValue, to_raw_value};
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -10,7 +11,7 @@ use std::num::{NonZeroU64, NonZeroUsize};
 
 /// Redis over HTTP: a server to develop against, and a client for the shell.
 #[derive(Parser)]
-#[command(name = "redis-rest", version, after_help = EXIT_CODES)]
+#[command(name = "redis-rest", version, after_help = help::TOOL)]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) connection: Connection,
@@ -18,34 +19,41 @@ pub(crate) struct Args {
     pub(crate) action: Action,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 success · 1 an error of Redis, or a session that is not found · 2 usage or connection";
-
-/// Where the server is. Without these flags the environment decides: REDIS_REST_URL with REDIS_REST_TOKEN or REDIS_TOKEN,
-/// UPSTASH_REDIS_REST_URL with UPSTASH_REDIS_REST_TOKEN, or KV_REST_API_URL with KV_REST_API_TOKEN.
-#[derive(ClapArgs)]
-pub(crate) struct Connection {
-    /// Address of the REST server, instead of the environment's
-    #[arg(long, global = true)]
-    url: Option<String>,
-    /// Token for the REST server, instead of the environment's. For `serve`: the token to accept
-    #[arg(long, global = true)]
-    pub(crate) token: Option<String>,
-    /// Send the token over http:// to other machines too
-    #[arg(long, global = true)]
-    allow_http: bool,
-}
-
 #[derive(Subcommand)]
 pub(crate) enum Action {
     /// Serve the REST protocol in front of an embedded engine or a real Redis
+    #[command(after_help = help::SERVE)]
     Serve(Serve),
     /// Execute one command, as redis-cli does
+    #[command(after_help = help::EXEC)]
     Exec(Exec),
-    /// Put load on a REST server and measure how it takes it. Uses one key of its own, which it deletes
-    Bench(Bench),
+    /// Execute commands as they are typed, or one a line from a pipe
+    #[command(after_help = help::REPL)]
+    Repl(Repl),
+    /// List the keys that match a pattern, as they are found
+    #[command(after_help = help::SCAN)]
+    Scan(Scan),
+    /// Print what is published on channels, as it comes
+    #[command(after_help = help::SUBSCRIBE)]
+    Subscribe(Subscribe),
+    /// Print every command that the server runs, keys and values included
+    #[command(after_help = help::MONITOR)]
+    Monitor(Monitor),
     /// Look at sessions and change them
-    #[command(subcommand)]
+    #[command(subcommand, after_help = help::SESSIONS)]
     Sessions(Sessions),
+    /// Put load on a REST server and measure how it takes it. Uses one key of its own, which it deletes
+    #[command(after_help = help::BENCH)]
+    Bench(Bench),
+    /// Check address, token, server and clock, and say what to fix
+    #[command(after_help = help::DOCTOR)]
+    Doctor(Doctor),
+    /// Print the completions for a shell
+    #[command(after_help = help::COMPLETIONS)]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
 }
 
 #[derive(ClapArgs)]
@@ -72,12 +80,11 @@ pub(crate) struct Serve {
 
 #[derive(ClapArgs)]
 pub(crate) struct Exec {
-    /// Print the reply as JSON; bytes that are not UTF-8 as {"base64": "…"}
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) show: Show,
     /// Execute the command N times and print one line of JSON: how many were ok, how many failed (surely not applied), how
     /// many maybe applied – together N – and how fast it went
-    #[arg(long, value_name = "N", conflicts_with = "json")]
+    #[arg(long, value_name = "N", conflicts_with_all = ["json", "raw"])]
     pub(crate) repeat: Option<NonZeroU64>,
     /// Have the server run the command once, however often it is sent
     #[arg(long)]
@@ -88,6 +95,93 @@ pub(crate) struct Exec {
     /// The command and its arguments, taken as they are
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND ARG")]
     pub(crate) command: Vec<OsString>,
+}
+
+/// How replies are printed.
+#[derive(ClapArgs)]
+pub(crate) struct Show {
+    /// Print replies as JSON, one a line; bytes that are not UTF-8 as {"base64": "…"}
+    #[arg(long)]
+    json: bool,
+    /// Print strings as they are, without quotes and types
+    #[arg(long, conflicts_with = "json")]
+    raw: bool,
+}
+
+impl Show {
+    pub(crate) fn format(&self) -> Format {
+        match (self.json, self.raw) {
+            (true, _) => Format::Json,
+            (false, true) => Format::Raw,
+            (false, false) => Format::Human,
+        }
+    }
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Repl {
+    #[command(flatten)]
+    pub(crate) show: Show,
+    /// Neither read nor write the file with earlier lines
+    #[arg(long)]
+    pub(crate) no_history: bool,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Scan {
+    /// Only keys that match this glob pattern
+    pub(crate) pattern: Option<String>,
+    /// Only keys that hold this type: string, list, set, zset, hash, stream
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) of_type: Option<String>,
+    /// How many keys the server looks at for each request
+    #[arg(long, value_name = "N", default_value = "1000")]
+    pub(crate) count: NonZeroU64,
+    /// End after N keys
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<NonZeroU64>,
+    /// Print each key as a JSON string; one that is not UTF-8 as {"base64": "…"}
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Subscribe {
+    /// The channels, a connection each
+    #[arg(required = true, value_name = "CHANNEL")]
+    pub(crate) channels: Vec<String>,
+    /// The names are glob patterns
+    #[arg(long)]
+    pub(crate) pattern: bool,
+    #[command(flatten)]
+    pub(crate) events: Events,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Monitor {
+    #[command(flatten)]
+    pub(crate) events: Events,
+}
+
+/// How events are printed, and how many.
+#[derive(ClapArgs)]
+pub(crate) struct Events {
+    /// Print every event as a JSON object of its own line: also when listening begins, and gaps
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// End after N messages
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<NonZeroU64>,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Doctor {
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Leave out the check that writes a key and deletes it
+    #[arg(long)]
+    pub(crate) no_write: bool,
 }
 
 #[derive(ClapArgs)]
@@ -133,7 +227,7 @@ impl Mode {
 }
 
 /// From a hundredth of a second to a day.
-fn seconds(text: &str) -> Result<f64, String> {
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|seconds| (0.01..=86_400.0).contains(seconds)).ok_or_else(|| "a number from 0.01 to 86400".to_owned())
 }
 
@@ -183,40 +277,6 @@ fn metadata(text: &str) -> Result<(String, Box<RawValue>), String> {
     Ok((key.to_owned(), value))
 }
 
-fn environment() -> Result<Config, Failure> {
-    Config::from_env().map_err(|error| {
-        Failure::from(error).hint("give --url and --token; for `redis-rest serve`: --url http://127.0.0.1:8079 --token local-token")
-    })
-}
-
-impl Connection {
-    /// A client by flags and environment. Flags win; both flags together need no environment.
-    pub(crate) fn client(&self) -> Result<Client, Failure> {
-        self.client_with(|config| config)
-    }
-
-    /// The same, with further settings.
-    pub(crate) fn client_with(&self, change: impl FnOnce(Config) -> Config) -> Result<Client, Failure> {
-        let config = match (&self.url, &self.token) {
-            (Some(url), Some(token)) => Config::new().url(url).token(token),
-            (None, None) => environment()?,
-            // An address is never combined with the token of another server, nor the other way round.
-            (Some(_), None) => return Err(Failure::usage("--url needs --token: the environment's token is for the environment's server")),
-            (None, Some(token)) => environment()?.token(token),
-        };
-        let config = if self.allow_http { config.allow_insecure_http() } else { config };
-        Ok(change(config).build()?)
-    }
-
-    /// `serve` listens: an address to connect to means that another command was meant.
-    pub(crate) fn refuse_for_server(&self) -> Result<(), Failure> {
-        match self.url.is_some() || self.allow_http {
-            true => Err(Failure::usage("serve takes --listen and --redis, not --url or --allow-http")),
-            false => Ok(()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,7 +292,7 @@ mod tests {
         let args = Args::parse_from(["redis-rest", "exec", "--json", "--url", "u", "SET", "--json", "-5", "--", "--token"]);
         assert!(args.connection.token.is_none());
         let Action::Exec(exec) = args.action else { panic!("not exec") };
-        assert!(exec.json);
+        assert_eq!(exec.show.format(), Format::Json);
         assert_eq!(exec.command, ["SET", "--json", "-5", "--", "--token"]);
     }
 

@@ -1,6 +1,7 @@
 //! `bench`: a load on any REST server, and how it took it.
 
-use crate::args::{Bench, Connection, Mode};
+use crate::args::{Bench, Mode};
+use crate::connection::Connection;
 use crate::output::{Failure, note, print, print_json};
 use hdrhistogram::Histogram;
 use redis_rest::{Client, Error, cmd};

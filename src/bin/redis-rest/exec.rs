@@ -1,7 +1,8 @@
 //! `exec`: one command from the shell, or the same one many times.
 
-use crate::args::{Connection, Exec};
-use crate::output::{Failure, as_json, human, print_json, print_line};
+use crate::args::Exec;
+use crate::connection::Connection;
+use crate::output::{Failure, print, print_line};
 use redis_rest::{Client, Command, Error, Value, cmd};
 use serde::Serialize;
 use std::sync::Arc;
@@ -16,10 +17,7 @@ pub(crate) async fn run(args: Exec, connection: &Connection) -> Result<(), Failu
         return repeat(client, command, args.exactly_once, count.get(), args.concurrency.get()).await;
     }
     let reply: Value = call(&client, command, args.exactly_once).await?;
-    match args.json {
-        true => print_json(&as_json(&reply)),
-        false => print_line(&human(&reply)),
-    }
+    print(&args.show.format().line(&reply))
 }
 
 async fn call(client: &Client, command: Command, exactly_once: bool) -> Result<Value, Error> {

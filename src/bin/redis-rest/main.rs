@@ -1,13 +1,22 @@
-//! `redis-rest`: a REST server to develop against, one command from the shell, load, and sessions.
+//! `redis-rest`: a REST server to develop against, commands and keys and messages from the shell, load, sessions, and a doctor.
 //!
-//! Exit codes: 0 success, 1 an error of Redis (a session that is not found included), 2 usage or connection.
+//! Exit codes: 0 success, 1 an error of Redis (a session that is not found and problems that the doctor finds included), 2 usage
+//! or connection.
 
 mod args;
 mod bench;
+mod completions;
+mod connection;
+mod doctor;
 mod exec;
+mod help;
+mod listen;
 mod output;
+mod repl;
+mod scan;
 mod serve;
 mod sessions;
+mod signals;
 
 use args::{Action, Args};
 use clap::Parser as _;
@@ -24,8 +33,14 @@ fn main() -> ExitCode {
         match args.action {
             Action::Serve(serve) => serve::run(serve, &args.connection).await,
             Action::Exec(exec) => exec::run(exec, &args.connection).await,
-            Action::Bench(bench) => bench::run(bench, &args.connection).await,
+            Action::Repl(repl) => repl::run(repl, &args.connection).await,
+            Action::Scan(scan) => scan::run(scan, &args.connection).await,
+            Action::Subscribe(subscribe) => listen::subscribe(subscribe, &args.connection).await,
+            Action::Monitor(monitor) => listen::monitor(monitor, &args.connection).await,
             Action::Sessions(sessions) => sessions::run(sessions, &args.connection).await,
+            Action::Bench(bench) => bench::run(bench, &args.connection).await,
+            Action::Doctor(doctor) => doctor::run(doctor, &args.connection).await,
+            Action::Completions { shell } => completions::run(shell),
         }
     });
     match result {

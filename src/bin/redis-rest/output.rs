@@ -19,6 +19,11 @@ impl Failure {
         Self { code: 2, message: message.into(), hint: None }
     }
 
+    /// Everything was said where it happened: only the exit code is left.
+    pub(crate) fn told(code: u8) -> Self {
+        Self { code, message: String::new(), hint: None }
+    }
+
     /// Redis was asked and said no: exit code 1.
     pub(crate) fn redis(message: impl Into<String>) -> Self {
         Self { code: 1, message: message.into(), hint: None }
@@ -29,8 +34,24 @@ impl Failure {
         self
     }
 
+    pub(crate) fn code(&self) -> u8 {
+        self.code
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do next.
+    pub(crate) fn advice(&self) -> Option<&'static str> {
+        self.hint
+    }
+
     /// Prints the failure to standard error.
     pub(crate) fn report(&self) -> ExitCode {
+        if self.message.is_empty() {
+            return ExitCode::from(self.code);
+        }
         let mut stderr = io::stderr().lock();
         // Nobody is left to be told when standard error is closed.
         let _ = writeln!(stderr, "error: {}", self.message);
@@ -75,6 +96,73 @@ fn advice(error: &Error) -> (u8, Option<&'static str>) {
         },
         ErrorKind::Http | ErrorKind::Decode | ErrorKind::Redis => (2, Some("is --url the address of a REST server, with the right path?")),
         _ => (2, None),
+    }
+}
+
+/// How replies are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// As redis-cli does on a terminal.
+    Human,
+    /// Strings as they are.
+    Raw,
+    /// JSON on one line.
+    Json,
+}
+
+impl Format {
+    /// The reply with its line break.
+    pub(crate) fn line(self, reply: &Value) -> Vec<u8> {
+        let mut line = match self {
+            Self::Human => human(reply).into_bytes(),
+            Self::Json => as_json(reply).to_string().into_bytes(),
+            Self::Raw => {
+                let mut bytes = Vec::new();
+                write_raw(&mut bytes, reply);
+                bytes
+            }
+        };
+        line.push(b'\n');
+        line
+    }
+}
+
+/// Standard output for what comes piece by piece. When its reader has gone, it says so and swallows the rest.
+pub(crate) struct Stream {
+    out: io::BufWriter<io::Stdout>,
+    open: bool,
+}
+
+impl Stream {
+    pub(crate) fn new() -> Self {
+        Self { out: io::BufWriter::new(io::stdout()), open: true }
+    }
+
+    /// True as long as somebody reads.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Writes some time before or at the next [`flush`](Self::flush).
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let written = self.out.write_all(bytes);
+        self.note(written)
+    }
+
+    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
+        let flushed = if self.open { self.out.flush() } else { Ok(()) };
+        self.note(flushed)
+    }
+
+    fn note(&mut self, result: io::Result<()>) -> Result<(), Failure> {
+        match result {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.open = false;
+                Ok(())
+            }
+            Err(error) => Err(Failure::usage(format!("standard output: {error}"))),
+        }
     }
 }
 
@@ -147,6 +235,37 @@ pub(crate) fn one_line(text: &str) -> String {
     line
 }
 
+/// As `redis-cli --raw` does: the items of an array, nested ones too, one a line.
+fn write_raw(out: &mut Vec<u8>, value: &Value) {
+    match value {
+        Value::Int(n) => out.extend_from_slice(n.to_string().as_bytes()),
+        Value::Okay => out.extend_from_slice(b"OK"),
+        Value::Bytes(bytes) => out.extend_from_slice(bytes),
+        Value::Error(error) => out.extend_from_slice(one_line(error.message()).as_bytes()),
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(b'\n');
+                }
+                write_raw(out, item);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A name as it is, or in quotes where it would break the line or could be taken for one in quotes.
+pub(crate) fn name(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.starts_with('"') && !text.chars().any(char::is_control) => text.to_owned(),
+        _ => {
+            let mut quoted = String::new();
+            quote(&mut quoted, bytes);
+            quoted
+        }
+    }
+}
+
 fn quote(out: &mut String, bytes: &[u8]) {
     out.push('"');
     for &byte in bytes {
@@ -170,13 +289,17 @@ pub(crate) fn as_json(value: &Value) -> serde_json::Value {
     match value {
         Value::Int(n) => (*n).into(),
         Value::Okay => "OK".into(),
-        Value::Bytes(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => text.into(),
-            Err(_) => json!({ "base64": base64_simd::STANDARD.encode_to_string(bytes) }),
-        },
+        Value::Bytes(bytes) => bytes_as_json(bytes),
         Value::Array(items) => items.iter().map(as_json).collect(),
         Value::Error(error) => json!({ "error": error.message() }),
         _ => serde_json::Value::Null,
+    }
+}
+
+pub(crate) fn bytes_as_json(bytes: &[u8]) -> serde_json::Value {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(_) => json!({ "base64": base64_simd::STANDARD.encode_to_string(bytes) }),
     }
 }
 
@@ -197,6 +320,19 @@ mod tests {
         let ten = human(&Value::Array((0..10).map(Value::Int).collect()));
         assert!(ten.starts_with(" 1) (integer) 0\n 2)") && ten.ends_with("\n10) (integer) 9"));
         assert_eq!(human(&Value::Okay), "OK");
+    }
+
+    #[test]
+    fn raw_is_what_the_server_holds() {
+        let nested = Value::Array(vec![Value::Int(1), Value::Array(vec![Value::bytes(&b"\xff\""[..]), Value::Nil]), Value::Okay]);
+        assert_eq!(Format::Raw.line(&nested), b"1\n\xff\"\n\nOK\n");
+    }
+
+    #[test]
+    fn names_stay_on_their_line() {
+        for (bytes, shown) in [(&b"a \xc3\xa4"[..], "a ä"), (b"a\nb", "\"a\\nb\""), (b"\"a", "\"\\\"a\""), (b"\xff", "\"\\xff\"")] {
+            assert_eq!(name(bytes), shown);
+        }
     }
 
     #[test]

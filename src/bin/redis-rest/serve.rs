@@ -1,7 +1,9 @@
 //! `serve`: the REST protocol in front of an embedded engine or a real Redis, until a signal ends it.
 
-use crate::args::{Connection, Serve};
+use crate::args::Serve;
+use crate::connection::Connection;
 use crate::output::{Failure, note, print_line};
+use crate::signals::Signals;
 use redis_rest::backend::Backend;
 use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::native::NativeBackend;
@@ -47,45 +49,4 @@ pub(crate) async fn run(args: Serve, connection: &Connection) -> Result<(), Fail
     }
     server.run_until(stop.first()).await;
     Ok(())
-}
-
-/// The signals that end the server: an interrupt, and on Unix also SIGTERM.
-struct Signals {
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn listen() -> Result<Self, Failure> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let failed = |error| Failure::usage(format!("signals cannot be received: {error}"));
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
-            terminate: signal(SignalKind::terminate()).map_err(failed)?,
-        })
-    }
-
-    async fn first(mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-impl Signals {
-    fn listen() -> Result<Self, Failure> {
-        Ok(Self {})
-    }
-
-    async fn first(self) {
-        // Without a handler the system ends the process itself.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
 }

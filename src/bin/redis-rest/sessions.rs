@@ -1,6 +1,7 @@
 //! `sessions`: list, show, update, delete.
 
-use crate::args::{Connection, Sessions};
+use crate::args::Sessions;
+use crate::connection::Connection;
 use crate::output::{Failure, note, one_line, print_line};
 use redis_rest::session::{RedisSessionStore, Session, SessionError, SessionStore as _};
 use serde::Serialize;

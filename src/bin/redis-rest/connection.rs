@@ -1,0 +1,118 @@
+//! Where the server is: by flags, or by the environment.
+
+use crate::output::Failure;
+use clap::Args;
+use redis_rest::{Client, Config, Error};
+use std::cell::RefCell;
+use std::time::Duration;
+
+/// Apart from the options of each command.
+const HEADING: &str = "Connection";
+
+/// Where the server is. Without these flags the environment decides: REDIS_REST_URL with REDIS_REST_TOKEN or REDIS_TOKEN,
+/// UPSTASH_REDIS_REST_URL with UPSTASH_REDIS_REST_TOKEN, or KV_REST_API_URL with KV_REST_API_TOKEN.
+#[derive(Args)]
+pub(crate) struct Connection {
+    /// Address of the REST server, instead of the environment's
+    #[arg(long, global = true, help_heading = HEADING)]
+    url: Option<String>,
+    /// Token for the REST server, instead of the environment's. For `serve`: the token to accept
+    #[arg(long, global = true, help_heading = HEADING)]
+    pub(crate) token: Option<String>,
+    /// Send the token over http:// to other machines too
+    #[arg(long, global = true, help_heading = HEADING)]
+    allow_http: bool,
+    /// Longest time for one attempt (default 5 s); a call with its retries may take three times as long
+    #[arg(long, global = true, help_heading = HEADING, value_name = "S", value_parser = crate::args::seconds)]
+    timeout: Option<f64>,
+}
+
+/// Longest time to connect, and for an attempt.
+pub(crate) struct Limits {
+    pub(crate) connect: Duration,
+    pub(crate) attempt: Duration,
+}
+
+/// An address, not checked yet.
+pub(crate) struct Address {
+    pub(crate) config: Config,
+    /// As it was given.
+    pub(crate) url: String,
+    /// The flag or the name in the environment.
+    pub(crate) source: String,
+}
+
+impl Connection {
+    /// A client by flags and environment.
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        self.client_with(|config| config)
+    }
+
+    /// The same, with further settings.
+    pub(crate) fn client_with(&self, change: impl FnOnce(Config) -> Config) -> Result<Client, Failure> {
+        Ok(change(self.config()?).build()?)
+    }
+
+    /// Flags win; both flags together need no environment.
+    pub(crate) fn config(&self) -> Result<Config, Failure> {
+        let config = match (&self.url, &self.token) {
+            (Some(url), Some(token)) => Config::new().url(url).token(token),
+            (None, None) => environment()?,
+            // An address is never combined with the token of another server, nor the other way round.
+            (Some(_), None) => return Err(Failure::usage("--url needs --token: the environment's token is for the environment's server")),
+            (None, Some(token)) => environment()?.token(token),
+        };
+        let config = if self.allow_http { config.allow_insecure_http() } else { config };
+        let limits = self.limits();
+        Ok(match self.timeout {
+            Some(_) => config.connect_timeout(limits.connect).timeout(limits.attempt).deadline(limits.attempt * 3),
+            None => config,
+        })
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        let attempt = self.timeout.map_or(Duration::from_secs(5), Duration::from_secs_f64);
+        Limits { connect: attempt.min(Duration::from_secs(3)), attempt }
+    }
+
+    /// The address with a token that cannot be wrong, for finding out which of the two is.
+    ///
+    /// # Errors
+    /// There is no address.
+    pub(crate) fn address(&self) -> Result<Address, Error> {
+        let found = RefCell::new((String::new(), "--url".to_owned()));
+        let config = match &self.url {
+            Some(url) => {
+                found.borrow_mut().0 = url.trim().to_owned();
+                Config::new().url(url).token("any")
+            }
+            // The library knows which names are looked for, and in which order.
+            None => Config::from_lookup(|name| {
+                if name.ends_with("TOKEN") {
+                    return Some("any".to_owned());
+                }
+                let value = std::env::var(name).ok().filter(|value| !value.trim().is_empty())?;
+                if name.ends_with("_URL") {
+                    found.replace((value.trim().to_owned(), name.to_owned()));
+                }
+                Some(value)
+            })?,
+        };
+        let (url, source) = found.into_inner();
+        Ok(Address { config: if self.allow_http { config.allow_insecure_http() } else { config }, url, source })
+    }
+
+    /// `serve` listens: an address to connect to means that another command was meant.
+    pub(crate) fn refuse_for_server(&self) -> Result<(), Failure> {
+        match self.url.is_some() || self.allow_http || self.timeout.is_some() {
+            true => Err(Failure::usage("serve takes --listen and --redis, not --url, --allow-http or --timeout")),
+            false => Ok(()),
+        }
+    }
+}
+
+fn environment() -> Result<Config, Failure> {
+    Config::from_env().map_err(|error| {
+        Failure::from(error).hint("give --url and --token; for `redis-rest serve`: --url http://127.0.0.1:8079 --token local-token")
+    })
+}

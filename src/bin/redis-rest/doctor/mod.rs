@@ -1,0 +1,90 @@
+//! `doctor`: what is right and wrong between here and Redis, and what to do about it.
+
+mod checks;
+mod diagnosis;
+mod watch;
+
+use crate::args::Doctor;
+use crate::connection::Connection;
+use crate::output::{Failure, one_line, print_json, print_line};
+use serde::Serialize;
+use serde_json::json;
+
+pub(crate) async fn run(args: Doctor, connection: &Connection) -> Result<(), Failure> {
+    let mut report = Report { found: Vec::new(), shows: !args.json };
+    // Where it stopped is in the report.
+    let _ = checks::all(&mut report, connection, !args.no_write).await?;
+    let problems = report.found.iter().filter(|check| check.status == Status::Problem).count();
+    if args.json {
+        print_json(&json!({ "ok": problems == 0, "checks": report.found }))?;
+    }
+    match problems {
+        0 => Ok(()),
+        _ => Err(Failure::told(1)),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    Ok,
+    /// It works, but there is something to know.
+    Note,
+    Problem,
+}
+
+#[derive(Serialize)]
+struct Check {
+    check: &'static str,
+    status: Status,
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<String>,
+}
+
+/// What was found, told as it is found: some checks take their time.
+struct Report {
+    found: Vec<Check>,
+    shows: bool,
+}
+
+/// What a check has found: the text and what to do.
+struct Finding {
+    text: String,
+    fix: String,
+}
+
+impl Finding {
+    fn new(text: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { text: text.into(), fix: fix.into() }
+    }
+}
+
+impl Report {
+    fn ok(&mut self, check: &'static str, text: impl Into<String>) -> Result<(), Failure> {
+        self.add(Check { check, status: Status::Ok, text: text.into(), fix: None })
+    }
+
+    fn note(&mut self, check: &'static str, finding: Finding) -> Result<(), Failure> {
+        self.add(Check { check, status: Status::Note, text: finding.text, fix: Some(finding.fix) })
+    }
+
+    fn problem(&mut self, check: &'static str, finding: Finding) -> Result<(), Failure> {
+        self.add(Check { check, status: Status::Problem, text: finding.text, fix: Some(finding.fix) })
+    }
+
+    fn add(&mut self, check: Check) -> Result<(), Failure> {
+        if self.shows {
+            let status = match check.status {
+                Status::Ok => "ok",
+                Status::Note => "note",
+                Status::Problem => "problem",
+            };
+            let fix = check.fix.as_deref().map(|fix| format!(" → {fix}")).unwrap_or_default();
+            // Server texts are in here: they may hold anything.
+            print_line(&one_line(&format!("{status:<8} {:<12} {}{fix}", check.check, check.text)))?;
+        }
+        self.found.push(check);
+        Ok(())
+    }
+}

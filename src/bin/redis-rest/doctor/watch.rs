@@ -1,0 +1,61 @@
+//! A transport that remembers what the last answer looked like, beside what the library makes of it.
+
+use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpTransport, Transport};
+use redis_rest::{BoxFuture, Error};
+use std::sync::{Arc, Mutex, PoisonError};
+
+#[derive(Clone, Default)]
+pub(super) struct Seen {
+    pub(super) status: Option<u16>,
+    /// A page for people, not a reply.
+    pub(super) html: bool,
+    pub(super) resp2: bool,
+    /// Where a redirect leads, without its query, which may carry secrets.
+    pub(super) location: Option<String>,
+}
+
+#[derive(Clone)]
+pub(super) struct Watch {
+    inner: HttpTransport,
+    last: Arc<Mutex<Seen>>,
+}
+
+impl Watch {
+    pub(super) fn new(inner: HttpTransport) -> Self {
+        Self { inner, last: Arc::default() }
+    }
+
+    /// What the last answer looked like; nothing where there was none.
+    pub(super) fn last(&self) -> Seen {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, seen: Seen) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+    }
+}
+
+impl Seen {
+    fn of(response: &HttpResponse) -> Self {
+        let header = |name: &str| response.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let kind = header("content-type").to_ascii_lowercase();
+        let location = header("location").split(['?', '#']).next().unwrap_or_default();
+        Self {
+            status: Some(response.status),
+            html: kind.starts_with("text/html") || response.body.trim_ascii_start().starts_with(b"<"),
+            resp2: kind.starts_with("application/octet-stream"),
+            location: Some(location.to_owned()).filter(|location| !location.is_empty() && !location.contains('@')),
+        }
+    }
+}
+
+impl Transport for Watch {
+    fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse, Error>> {
+        Box::pin(async move {
+            self.note(Seen::default());
+            let response = self.inner.send(request).await?;
+            self.note(Seen::of(&response));
+            Ok(response)
+        })
+    }
+}

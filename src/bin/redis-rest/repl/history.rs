@@ -1,0 +1,180 @@
+//! Earlier lines, in a file that only its owner can read. Lines that carry passwords are not kept.
+
+use super::words;
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+/// Most lines that are read back.
+const KEPT: usize = 1000;
+/// A file that has grown beyond this is cut to the newest [`KEPT`] lines.
+const LONGEST: u64 = 256 * 1024;
+
+/// Where lines are kept. Each is appended as it is typed, so that shells at the same time do not overwrite each other's.
+pub(crate) struct History {
+    file: File,
+    lines: Vec<String>,
+}
+
+impl History {
+    /// Opens the file of this user and reads it; `None` where the system says no place for it.
+    pub(crate) fn open() -> io::Result<Option<Self>> {
+        match place(|name| std::env::var_os(name)) {
+            Some(path) => Self::open_at(&path).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn open_at(path: &Path) -> io::Result<Self> {
+        if let Some(directory) = path.parent() {
+            create_private(directory)?;
+        }
+        let mut lines = Vec::new();
+        let mut file = private(path)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        for line in String::from_utf8_lossy(&bytes).lines().filter(|line| !line.is_empty()) {
+            lines.push(line.to_owned());
+        }
+        lines.drain(..lines.len().saturating_sub(KEPT));
+        if file.metadata()?.len() > LONGEST {
+            // The lines stay with this process if the disk is full between the two.
+            file.set_len(0)?;
+            file.write_all(lines.iter().flat_map(|line| [line, "\n"]).collect::<String>().as_bytes())?;
+        }
+        Ok(Self { file, lines })
+    }
+
+    /// What was there at the beginning, the oldest first.
+    pub(crate) fn lines(&self) -> &[String] {
+        &self.lines
+    }
+
+    pub(crate) fn append(&mut self, line: &str) -> io::Result<()> {
+        // One write, which appending keeps together.
+        self.file.write_all(format!("{line}\n").as_bytes())
+    }
+}
+
+/// `$XDG_STATE_HOME/redis-rest/history`, else under `~/.local/state`; on Windows under `%LOCALAPPDATA%`.
+fn place(lookup: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let directory = |name: &str| lookup(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = if cfg!(windows) {
+        directory("LOCALAPPDATA")
+    } else {
+        directory("XDG_STATE_HOME").or_else(|| Some(directory("HOME")?.join(".local").join("state")))
+    };
+    Some(state?.join("redis-rest").join("history"))
+}
+
+#[cfg(unix)]
+fn create_private(directory: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
+#[cfg(unix)]
+fn private(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+    let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+    // Also of a file that was there already.
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
+/// What is below the user's own directory is private there.
+#[cfg(not(unix))]
+fn create_private(directory: &Path) -> io::Result<()> {
+    fs::create_dir_all(directory)
+}
+
+#[cfg(not(unix))]
+fn private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).append(true).create(true).open(path)
+}
+
+/// True for a line that is kept, in memory as in the file: it does not begin with a space, and carries no password that is
+/// known to be one. What a value holds nobody can know.
+pub(crate) fn keeps(line: &str) -> bool {
+    if line.is_empty() || line.starts_with(char::is_whitespace) || line.contains(['\n', '\r']) {
+        return false;
+    }
+    let words = match words::split(line.as_bytes()) {
+        Ok(words) => words,
+        // Its quotes are wrong, but the words may still be what they look like.
+        Err(_) => line.split_ascii_whitespace().map(|word| word.replace(['"', '\''], "").into_bytes()).collect(),
+    };
+    let words: Vec<String> = words.iter().map(|word| String::from_utf8_lossy(word).to_ascii_lowercase()).collect();
+    let has = |word: &str| words.iter().any(|other| other == word);
+    match (words.first().map(String::as_str), words.get(1).map(String::as_str)) {
+        (Some("auth"), _) => false,
+        (Some("hello"), _) => !has("auth"),
+        (Some("migrate"), _) => !has("auth") && !has("auth2"),
+        (Some("acl"), Some("setuser")) => false,
+        (Some("config" | "sentinel"), Some("set" | "config")) => !words.iter().any(|word| word.contains("pass") || word.contains("auth")),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_with_passwords_are_not_kept() {
+        for line in [
+            "AUTH secret",
+            "auth user secret",
+            "\"AUTH\" secret",
+            "AUTH \"secret",
+            "HELLO 3 AUTH user secret",
+            "MIGRATE h 6379 k 0 1 AUTH2 u secret",
+            "ACL SETUSER u >secret",
+            "config set requirepass secret",
+            "CONFIG SET maxmemory 1 masterauth secret",
+            "CONFIG 'SET' tls-key-file-pass secret",
+            " SET token secret",
+            "",
+        ] {
+            assert!(!keeps(line), "{line}");
+        }
+        for line in ["GET auth", "HELLO 3", "ACL WHOAMI", "CONFIG GET requirepass", "CONFIG SET maxmemory 1", "SET \"open"] {
+            assert!(keeps(line), "{line}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_file_is_private_and_bounded() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("new/redis-rest/history");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let mut history = History::open_at(&path).unwrap();
+        assert!(history.lines().is_empty());
+        history.append("GET a").unwrap();
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(History::open_at(&path).unwrap().lines(), ["GET a"]);
+        assert_eq!(mode(&path), 0o600);
+
+        let long = "x".repeat(1000);
+        (0..1200).for_each(|n| history.append(&format!("ECHO {n} {long}")).unwrap());
+        let cut = History::open_at(&path).unwrap();
+        assert_eq!(cut.lines().len(), KEPT);
+        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), KEPT);
+        assert!(cut.lines()[KEPT - 1].starts_with("ECHO 1199 "));
+        assert!(History::open_at(home.path()).is_err());
+    }
+
+    #[cfg(not(windows))]
+    #[test]
+    fn the_place_is_that_of_the_system() {
+        let from = |names: &'static [(&str, &str)]| place(|name| names.iter().find(|(n, _)| *n == name).map(|(_, value)| value.into()));
+        assert_eq!(from(&[("XDG_STATE_HOME", "/s"), ("HOME", "/h")]), Some("/s/redis-rest/history".into()));
+        assert_eq!(from(&[("XDG_STATE_HOME", "relative"), ("HOME", "/h")]), Some("/h/.local/state/redis-rest/history".into()));
+        assert_eq!(from(&[("HOME", "")]), None);
+    }
+}

@@ -1,0 +1,193 @@
+//! `repl`: commands as they are typed, or one a line from a pipe.
+
+mod editor;
+mod history;
+mod words;
+
+use crate::args::Repl;
+use crate::connection::Connection;
+use crate::output::{Failure, Format, Stream, note, one_line};
+use editor::{Editor, Typed};
+use redis_rest::{Client, ErrorKind, Value, cmd};
+use std::io::{BufRead as _, IsTerminal as _};
+
+pub(crate) async fn run(args: Repl, connection: &Connection) -> Result<(), Failure> {
+    let session = Session { client: connection.client()?, format: args.show.format() };
+    match std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+        true => session.with_terminal(!args.no_history).await,
+        false => session.with_pipe().await,
+    }
+}
+
+struct Session {
+    client: Client,
+    format: Format,
+}
+
+/// What became of a line.
+enum Answer {
+    /// There was no command on it.
+    Nothing,
+    /// The user wants to leave.
+    Exit,
+    Reply(Value),
+    /// About this tool, not from the server.
+    Help(String),
+    /// The line after it may work all the same.
+    Failed(Failure),
+    /// No other line can work.
+    Hopeless(Failure),
+}
+
+impl Session {
+    async fn with_terminal(&self, keep: bool) -> Result<(), Failure> {
+        let mut editor = Editor::new(keep)?;
+        let mut out = Stream::new();
+        note("Tab completes names of commands, `help` and `help GET` tell more, Ctrl-D ends.");
+        while out.is_open() {
+            let line = match tokio::task::block_in_place(|| editor.read())? {
+                Typed::Line(line) => line,
+                Typed::Dropped => continue,
+                Typed::End => break,
+            };
+            let answer = tokio::select! {
+                biased;
+                // Only now: while a line is edited, Ctrl-C is a key like others.
+                _ = tokio::signal::ctrl_c() => Answer::Failed(Failure::redis("interrupted; the command may have been applied")),
+                answer = self.answer(line.as_bytes()) => answer,
+            };
+            match answer {
+                Answer::Exit => break,
+                Answer::Failed(failure) | Answer::Hopeless(failure) => {
+                    out.write(&self.failed(&failure))?;
+                    if let Some(advice) = failure.advice() {
+                        note(&format!("  {advice}"));
+                    }
+                }
+                answer => self.show(&answer, &mut out)?,
+            }
+            out.flush()?;
+        }
+        Ok(())
+    }
+
+    async fn with_pipe(&self) -> Result<(), Failure> {
+        let mut out = Stream::new();
+        let (mut number, mut worst) = (0_u64, 0);
+        while out.is_open() {
+            let mut line = Vec::new();
+            let read = tokio::task::block_in_place(|| std::io::stdin().lock().read_until(b'\n', &mut line));
+            if read.map_err(|error| Failure::usage(format!("standard input: {error}")))? == 0 {
+                break;
+            }
+            number += 1;
+            match self.answer(&line).await {
+                Answer::Exit => break,
+                Answer::Failed(failure) => {
+                    out.write(&self.failed(&failure))?;
+                    note(&format!("line {number} failed"));
+                    worst = worst.max(failure.code());
+                }
+                Answer::Hopeless(failure) => {
+                    out.write(&self.failed(&failure))?;
+                    out.flush()?;
+                    note(&format!("line {number} failed, and so would those after it, which were not run"));
+                    return Err(failure);
+                }
+                answer => self.show(&answer, &mut out)?,
+            }
+            // Who writes one command and reads its reply waits for it.
+            out.flush()?;
+        }
+        match worst {
+            0 => Ok(()),
+            code => Err(Failure::told(code)),
+        }
+    }
+
+    async fn answer(&self, line: &[u8]) -> Answer {
+        let words = match words::split(line) {
+            Ok(words) => words,
+            Err(wrong) => return Answer::Failed(Failure::usage(wrong.text())),
+        };
+        let Some((name, arguments)) = words.split_first() else { return Answer::Nothing };
+        let Ok(name) = std::str::from_utf8(name) else {
+            return Answer::Failed(Failure::usage("the name of the command is not UTF-8"));
+        };
+        match (name.to_ascii_lowercase().as_str(), arguments) {
+            ("exit" | "quit", []) => return Answer::Exit,
+            ("help", topic) => return Answer::Help(help(topic)),
+            _ => {}
+        }
+        let command = arguments.iter().fold(cmd(name), |command, argument| command.arg(argument.as_slice()));
+        match self.client.run(command).await {
+            Ok(reply) => Answer::Reply(reply),
+            Err(error) => {
+                let hopeless = match error.kind() {
+                    ErrorKind::Connect => true,
+                    ErrorKind::Unauthorized => error.redis_code() != Some("NOPERM"),
+                    _ => false,
+                };
+                match (hopeless, advice(name)) {
+                    (true, _) => Answer::Hopeless(error.into()),
+                    (false, Some(advice)) => Answer::Failed(Failure::from(error).hint(advice)),
+                    (false, None) => Answer::Failed(error.into()),
+                }
+            }
+        }
+    }
+
+    fn show(&self, answer: &Answer, out: &mut Stream) -> Result<(), Failure> {
+        match answer {
+            Answer::Reply(reply) => out.write(&self.format.line(reply)),
+            // Beside the replies, which have their lines to themselves.
+            Answer::Help(text) => {
+                note(text.trim_end());
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A failure in the place of a reply.
+    fn failed(&self, failure: &Failure) -> Vec<u8> {
+        let text = one_line(&failure.message().replace("\n  ", "; "));
+        match self.format {
+            Format::Human => format!("(error) {text}\n"),
+            Format::Raw => format!("{text}\n"),
+            Format::Json => format!("{}\n", serde_json::json!({ "error": text })),
+        }
+        .into_bytes()
+    }
+}
+
+/// For commands that need a connection of their own, which this tool has elsewhere.
+fn advice(name: &str) -> Option<&'static str> {
+    match name.to_ascii_uppercase().as_str() {
+        "SUBSCRIBE" | "SSUBSCRIBE" => Some("leave, and run: redis-rest subscribe CHANNEL"),
+        "PSUBSCRIBE" => Some("leave, and run: redis-rest subscribe --pattern PATTERN"),
+        "MONITOR" => Some("leave, and run: redis-rest monitor"),
+        "AUTH" => Some("the token goes into the environment, or behind --token"),
+        _ => None,
+    }
+}
+
+fn help(topic: &[Vec<u8>]) -> String {
+    let topic = topic.iter().map(|word| String::from_utf8_lossy(word).to_ascii_uppercase()).collect::<Vec<_>>().join(" ");
+    if topic.is_empty() {
+        return "A line is a command and its arguments: SET name \"Ada L.\" EX 60\n\
+                In \"…\" \\n \\r \\t \\xHH stand for bytes; in '…' nothing does.\n\
+                Tab completes names, `help NAME` says more about one, Ctrl-C drops the line, Ctrl-D or `exit` ends.\n"
+            .to_owned();
+    }
+    let about = |row: &redis_rest::Row| {
+        let since = if row.since.starts_with(|c: char| c.is_ascii_digit()) { "since Redis" } else { "of" };
+        format!("{}  ({}, {since} {})  {}\n", row.command, row.group, row.since, row.url())
+    };
+    let of_two_words = format!("{topic} ");
+    let rows: Vec<_> = cmd::table().filter(|row| row.command == topic || row.command.starts_with(&of_two_words)).collect();
+    match rows.as_slice() {
+        [] => format!("{} is not among the commands that are known here; the server may know it\n", one_line(&topic)),
+        rows => rows.iter().map(|row| about(row)).collect(),
+    }
+}
