@@ -17,6 +17,7 @@
 //! * [`session`]: sessions as JSON records, with an index for each user.
 //! * [`Error`]: what went wrong, and by [`Error::outcome`] whether the command ran. [`RetryPolicy`]: when it is tried again.
 //! * [`backend`]: what executes commands. Over HTTP by default; over TCP and in this process behind features.
+//! * [`observe`]: the spans and the metrics that there are.
 //!
 //! # Features
 //!
@@ -32,6 +33,7 @@
 //! | `testing` | `testing`: a fake Redis, matchers and responders for `wiremock`; with `conformance`, `memory` and `server` | |
 //! | `cli` | the tool `redis-rest`: `serve`, `exec`, `bench`, `sessions` | |
 //! | `tower-sessions` | `session::tower`: the session store of tower-sessions, for axum | |
+//! | `metrics` | counts, latencies and levels through the `metrics` facade; see [`observe`] | |
 //! | `backoff` | accepts a `backoff::ExponentialBackoff` as the retry policy (that crate is unmaintained) | |
 
 #![forbid(unsafe_code)]
@@ -45,6 +47,7 @@ mod config;
 mod error;
 mod exactly_once;
 mod glob;
+pub mod observe;
 mod pipeline;
 mod platform;
 mod retry;
