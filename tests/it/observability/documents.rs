@@ -68,7 +68,7 @@ fn the_dashboard_uses_only_what_is_recorded() {
 fn the_example_shows_every_metric_and_spans() {
     let text = shows(
         "observability",
-        &["db.operation.name=\"INCR\"", "http.response.status_code=200", "db.operation.name=\"PIPELINE GET\"", "# TYPE"],
+        &["db.operation.name=\"INCR\"", "http.response.status_code=200", "db.operation.name=\"PIPELINE GET\"", "as expected", "# TYPE"],
     );
     for metric in METRICS {
         let name = exported(metric);
