@@ -4,6 +4,7 @@
 
 use crate::clock::{self, Instant};
 use crate::error::{Error, ErrorKind};
+use crate::observe::{BreakerWatch, Guarded};
 use crate::platform;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -153,12 +154,14 @@ pub(crate) struct Breaker {
     policy: BreakerPolicy,
     /// Held for a few operations only, never across an await.
     state: Mutex<State>,
+    /// Told of every change, while the lock is held.
+    watch: BreakerWatch,
 }
 
 impl Breaker {
-    pub(crate) fn new(policy: BreakerPolicy) -> Self {
+    pub(crate) fn new(policy: BreakerPolicy, guarded: Guarded) -> Self {
         let state = State { phase: Phase::Closed(VecDeque::new()), since: clock::now() };
-        Self { policy, state: Mutex::new(state) }
+        Self { policy, state: Mutex::new(state), watch: BreakerWatch::new(guarded) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -171,6 +174,7 @@ impl Breaker {
             Phase::Closed(_) => Admission::Pass,
             Phase::Open { until, probing, .. } if !*probing && *until <= clock::now() => {
                 *probing = true;
+                self.watch.moves_to(BreakerState::HalfOpen);
                 Admission::Probe
             }
             Phase::Open { .. } => Admission::Reject,
@@ -188,6 +192,7 @@ impl Breaker {
             Signal::Caller => return false,
             Signal::Quota => {
                 *state = Self::open(self.policy.quota_open, 0);
+                self.watch.moves_to(BreakerState::Open);
                 return true;
             }
         };
@@ -198,6 +203,7 @@ impl Breaker {
         let failures = calls.iter().filter(|(_, failed)| *failed).count();
         if failed && calls.len() >= self.policy.min_calls && failures as f64 >= self.policy.failure_ratio * calls.len() as f64 {
             *state = Self::open(jittered(self.policy.open_for), 0);
+            self.watch.moves_to(BreakerState::Open);
             return true;
         }
         false
@@ -217,18 +223,25 @@ impl Breaker {
                 State { since, ..Self::open(jittered(grown), failed_probes) }
             }
         };
+        self.watch.moves_to(match state.phase {
+            Phase::Closed(_) => BreakerState::Closed,
+            Phase::Open { .. } => BreakerState::Open,
+        });
     }
 
     /// A probe that was given up before it ended: the next call may probe.
     pub(crate) fn abandon(&self) {
         if let Phase::Open { probing, .. } = &mut self.lock().phase {
             *probing = false;
+            self.watch.moves_to(BreakerState::Open);
         }
     }
 
     /// Opens it: the other side was seen not to work.
     pub(crate) fn open_now(&self) {
-        *self.lock() = Self::open(jittered(self.policy.open_for), 0);
+        let mut state = self.lock();
+        *state = Self::open(jittered(self.policy.open_for), 0);
+        self.watch.moves_to(BreakerState::Open);
     }
 
     /// Closes it: the other side was seen to work.
@@ -236,6 +249,7 @@ impl Breaker {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Open { .. }) {
             *state = State { phase: Phase::Closed(VecDeque::new()), since: clock::now() };
+            self.watch.moves_to(BreakerState::Closed);
         }
     }
 
@@ -290,7 +304,8 @@ mod tests {
     use crate::error::ServerError;
 
     fn breaker() -> Breaker {
-        Breaker::new(BreakerPolicy::default().min_calls(4).open_for(Duration::from_secs(1), Duration::from_secs(4)))
+        let policy = BreakerPolicy::default().min_calls(4).open_for(Duration::from_secs(1), Duration::from_secs(4));
+        Breaker::new(policy, Guarded::Failover)
     }
 
     fn fail(breaker: &Breaker, times: usize) {

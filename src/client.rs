@@ -8,6 +8,7 @@ use crate::command::{CallOptions, Command, ToArg, Typed};
 use crate::config::Config;
 use crate::error::Result;
 use crate::exactly_once;
+use crate::observe::{self, Operation};
 use crate::pipeline::{Pipeline, Transaction};
 use crate::scope::Scope;
 use crate::script::as_eval;
@@ -16,7 +17,6 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use tracing::Instrument;
 
 /// A Redis client over HTTP. Cheap to clone: clones share connections and settings.
 ///
@@ -228,7 +228,7 @@ impl Client {
     }
 
     async fn send(&self, command: &Command, options: &CallOptions) -> Reply {
-        traced(command.label(), None, async {
+        observe::call(Operation::of(command), async {
             match self.backend.execute(command, options).await {
                 Err(error) if error.redis_code() == Some("NOSCRIPT") => match as_eval(command) {
                     Some(eval) => Box::pin(async move { self.backend.execute(&eval, options).await }).await,
@@ -240,27 +240,6 @@ impl Client {
         })
         .await
     }
-}
-
-/// Runs a call in a span with the names of OpenTelemetry's conventions for databases. Names of commands, counts, kinds and codes only.
-pub(crate) async fn traced<T>(operation: &str, batch: Option<usize>, call: impl Future<Output = Result<T>>) -> Result<T> {
-    let span = tracing::debug_span!(
-        "redis",
-        otel.kind = "client",
-        db.system.name = "redis",
-        db.operation.name = operation,
-        db.operation.batch.size = batch,
-        db.response.status_code = tracing::field::Empty,
-        error.r#type = tracing::field::Empty,
-    );
-    let result = call.instrument(span.clone()).await;
-    if let Err(error) = &result {
-        span.record("error.type", tracing::field::debug(error.kind()));
-        if let Some(code) = error.redis_code() {
-            span.record("db.response.status_code", code);
-        }
-    }
-    result
 }
 
 impl fmt::Debug for Client {

@@ -18,6 +18,7 @@
 //! * [`Error`]: what went wrong, and by [`Error::outcome`] whether the command ran. [`RetryPolicy`]: when it is tried again.
 //! * [`guide`]: a short book, from the quick start to moving from other libraries.
 //! * [`backend`]: what executes commands. Over HTTP by default; over TCP and in this process behind features.
+//! * [`observe`]: the spans and the metrics that there are.
 //!
 //! # Features
 //!
@@ -34,6 +35,7 @@
 //! | `testing` | `testing`: a fake Redis, matchers and responders for `wiremock`; with `conformance`, `memory` and `server` | |
 //! | `cli` | the tool `redis-rest`: `serve`, `exec`, `repl`, `scan`, `subscribe`, `sessions`, `bench`, `doctor` … | |
 //! | `tower-sessions` | `session::tower`: the session store of tower-sessions, for axum | |
+//! | `metrics` | counts, latencies and levels through the `metrics` facade; see [`observe`] | |
 //! | `backoff` | accepts a `backoff::ExponentialBackoff` as the retry policy (that crate is unmaintained) | |
 
 #![forbid(unsafe_code)]
@@ -48,6 +50,7 @@ mod error;
 mod exactly_once;
 mod glob;
 pub mod guide;
+pub mod observe;
 mod pipeline;
 mod platform;
 mod retry;

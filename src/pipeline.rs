@@ -1,10 +1,11 @@
 //! [`Pipeline`]: many commands in few requests, each with its own result. [`Transaction`]: the same, atomically.
 
 use crate::backend::Reply;
-use crate::client::{Client, traced};
+use crate::client::Client;
 use crate::command::{CallOptions, Command, Typed};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::exactly_once;
+use crate::observe::{self, Operation};
 use crate::script::as_eval;
 use crate::value::{FromValue, Value};
 use std::borrow::Cow;
@@ -207,7 +208,7 @@ impl Pipeline {
         if self.is_empty() {
             return Ok(self.0.replies(Vec::new()));
         }
-        traced("PIPELINE", Some(self.len()), self.send_prepared()).await
+        observe::call(Operation::pipeline(&self.0.commands), self.send_prepared()).await
     }
 
     async fn send_prepared(self) -> Result<Replies> {
@@ -304,7 +305,7 @@ impl Transaction {
         if self.is_empty() {
             return Ok(self.0.replies(Vec::new()));
         }
-        traced("MULTI", Some(self.len()), self.send_prepared()).await
+        observe::call(Operation::transaction(&self.0.commands), self.send_prepared()).await
     }
 
     async fn send_prepared(mut self) -> Result<Replies> {

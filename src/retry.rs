@@ -4,6 +4,7 @@
 use crate::clock::{self, Instant};
 use crate::command::ReplaySafety;
 use crate::error::{Error, ErrorKind, Outcome};
+use crate::observe;
 use crate::platform;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -261,7 +262,7 @@ impl<'a> Attempts<'a> {
         allowed && (!self.ambiguous || replay)
     }
 
-    /// How long to wait before the next attempt; `None` when attempts, deadline or budget are spent.
+    /// How long to wait before the next attempt, which then has to follow; `None` when attempts, deadline or budget are spent.
     pub(crate) fn wait(&mut self, error: &Error) -> Option<Duration> {
         if self.no_retry || self.made >= self.policy.max_attempts {
             return None;
@@ -275,7 +276,15 @@ impl<'a> Attempts<'a> {
         let in_time = clock::now()
             .checked_add(wait)
             .is_some_and(|at| at < latest && self.policy.max_elapsed.is_none_or(|most| at.duration_since(self.started) <= most));
-        (in_time && self.policy.budget.spend()).then_some(wait)
+        if !in_time {
+            return None;
+        }
+        if !self.policy.budget.spend() {
+            observe::retry_refused();
+            return None;
+        }
+        observe::retried(error.kind());
+        Some(wait)
     }
 
     fn backoff(&self) -> Duration {

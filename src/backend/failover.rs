@@ -4,6 +4,7 @@ use crate::backend::{Backend, Reply};
 use crate::breaker::{Admission, Breaker, BreakerPolicy, BreakerState, Probe, Signal};
 use crate::command::{CallOptions, Command, ReplaySafety};
 use crate::error::{Error, Outcome, Result};
+use crate::observe::Guarded;
 use crate::platform::BoxFuture;
 use std::fmt;
 use std::sync::Arc;
@@ -34,7 +35,7 @@ impl Failover {
 
     /// As [`Failover::new`], with another idea of when the first is down.
     pub fn with_policy(first: Arc<dyn Backend>, second: Arc<dyn Backend>, policy: BreakerPolicy) -> Self {
-        Self { first, second, breaker: Breaker::new(policy) }
+        Self { first, second, breaker: Breaker::new(policy, Guarded::Failover) }
     }
 
     /// Whether the first backend is in use.

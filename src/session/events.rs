@@ -1,5 +1,6 @@
 //! What happens to sessions, as a stream.
 
+use crate::observe;
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::broadcast;
@@ -86,6 +87,9 @@ impl Sender {
     }
 
     pub(super) fn send(&self, kind: EventKind, id: &str) {
+        if kind == EventKind::Expired {
+            observe::sessions_expired(observe::Place::Manager, 1);
+        }
         if self.0.receiver_count() > 0 {
             // Without a reader left there is nobody to tell.
             let _ = self.0.send(Event { kind, session_id: id.into() });

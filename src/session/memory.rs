@@ -7,6 +7,7 @@ use super::reconcile::TtlRule;
 use super::record::Session;
 use super::store::{BatchOutcome, SessionList, SessionStore, StoreFuture, Touched};
 use crate::clock::{self, Instant};
+use crate::observe::{self, CacheLevel, Place};
 use crate::platform::BoxFuture;
 use chrono::{DateTime, Utc};
 use std::collections::hash_map::RandomState;
@@ -69,6 +70,7 @@ struct Shard {
     /// Ids deleted within the last minute, and the order in which they are forgotten.
     gone: HashMap<String, Instant>,
     forget: VecDeque<(Instant, String)>,
+    level: CacheLevel,
 }
 
 struct Entry {
@@ -231,6 +233,7 @@ impl Inner {
         let stored = Arc::new(session.with_revision(revision));
         let entry = Entry { bytes: size(&stored), session: stored, deadline, pinned: false, number, revision };
         if let Some(old) = shard.put(&session.id, entry) {
+            observe::sessions_expired(Place::Memory, usize::from(old.deadline <= now));
             unlisted.push((old.session.user_id.clone(), old.number));
         }
         while shard.entries.len() > 1 && (shard.entries.len() > self.max_entries || shard.bytes > self.max_bytes) {
@@ -238,6 +241,7 @@ impl Inner {
             unlisted.push((entry.session.user_id.clone(), entry.number));
             self.evicted.fetch_add(1, Ordering::Relaxed);
         }
+        shard.counted();
         (Ok(()), unlisted)
     }
 
@@ -251,6 +255,7 @@ impl Inner {
         let result = act(entry);
         let after = entry.bytes;
         shard.bytes = (shard.bytes + after).saturating_sub(before);
+        shard.counted();
         result
     }
 
@@ -288,11 +293,13 @@ impl Inner {
             return Err(SessionError::Conflict(Conflict::Changed));
         }
         if let Some(entry) = shard.take(id) {
+            observe::sessions_expired(Place::Memory, usize::from(!existed));
             unlisted.push((entry.session.user_id.clone(), entry.number));
         }
         let until = now + GONE_FOR;
         shard.gone.insert(id.to_owned(), until);
         shard.forget.push_back((until, id.to_owned()));
+        shard.counted();
         drop(shard);
         self.unlist(unlisted);
         Ok(existed)
@@ -304,6 +311,8 @@ impl Inner {
         let mut shard = self.shard(id);
         let expired = shard.entries.peek(id).is_some_and(|entry| entry.deadline <= now);
         let unlisted = if expired { shard.take(id).map(|entry| (entry.session.user_id.clone(), entry.number)) } else { None };
+        observe::sessions_expired(Place::Memory, usize::from(expired));
+        shard.counted();
         drop(shard);
         self.unlist(unlisted.into_iter().collect());
         expired
@@ -339,6 +348,11 @@ enum Mode {
 }
 
 impl Shard {
+    /// After a change of what is held.
+    fn counted(&mut self) {
+        self.level.set(self.entries.len(), self.bytes);
+    }
+
     /// The entry, unless it has expired.
     fn live(&mut self, id: &str, now: Instant) -> Option<&mut Entry> {
         if self.entries.peek(id)?.deadline <= now { None } else { self.entries.get_mut(id) }
@@ -375,6 +389,8 @@ impl Shard {
         }
         let dead = self.entries.sweep(4, |entry| entry.deadline <= now);
         self.bytes -= dead.iter().map(|entry| entry.bytes).sum::<usize>();
+        observe::sessions_expired(Place::Memory, dead.len());
+        self.counted();
         dead.into_iter().map(|entry| (entry.session.user_id.clone(), entry.number)).collect()
     }
 }

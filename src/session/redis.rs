@@ -13,6 +13,7 @@ use crate::clock;
 use crate::command::cmd;
 use crate::command::groups::millis;
 use crate::error::{Error, ErrorKind, Outcome};
+use crate::observe::{self, Place, Retrieval};
 use crate::platform::{self, BoxFuture};
 use crate::script::Call;
 use crate::value::{FromValue, Value};
@@ -343,8 +344,11 @@ impl SessionStore for RedisSessionStore {
     fn retrieve_session<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Session> {
         Box::pin(async move {
             self.check(id)?;
-            let record: Option<Bytes> = self.client.get(id::record_key(id)).await?;
-            read(id, &record.ok_or(SessionError::NotFound)?)
+            let retrieval = Retrieval::begin(Place::Redis);
+            let reply: Result<Option<Bytes>, Error> = self.client.get(id::record_key(id)).await;
+            let result = reply.map_err(SessionError::from).and_then(|record| read(id, &record.ok_or(SessionError::NotFound)?));
+            retrieval.end(result.as_ref().err());
+            result
         })
     }
 
@@ -482,7 +486,9 @@ impl SessionStore for RedisSessionStore {
                 let call = self.index(&SCRIPTS.prune, user_id);
                 chunk.iter().fold(call, |call, id| call.key(id::record_key(id)).arg(id))
             };
-            self.count_over(&ids, call).await
+            let expired = self.count_over(&ids, call).await?;
+            observe::sessions_expired(Place::Redis, expired);
+            Ok(expired)
         })
     }
 

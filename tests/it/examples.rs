@@ -23,7 +23,7 @@ fn example(name: &str) -> Command {
 }
 
 /// Runs an example to its end; its output must hold all of `parts`.
-fn shows(name: &str, parts: &[&str]) -> String {
+pub fn shows(name: &str, parts: &[&str]) -> String {
     let output = example(name).output().unwrap();
     let (text, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert!(output.status.success(), "{text}\n{errors}");

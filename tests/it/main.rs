@@ -18,6 +18,8 @@ mod conformance;
 mod examples;
 /// Replies in every format.
 mod formats;
+/// What is counted, what spans hold, and that nothing of it is secret.
+mod observability;
 /// Exactly once, hedged reads, read your writes.
 mod once;
 /// The commands of the `redis` crate, over TCP and over HTTP.

@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind, Outcome};
 use crate::retry::{Attempts, is_refused};
 use bytes::Bytes;
 use tokio::sync::oneshot;
+use tracing::Span;
 
 /// Commands for one request.
 pub(super) struct Batch {
@@ -35,11 +36,14 @@ pub(super) struct Entry {
     deadline: Instant,
     /// None: its time was over while it was on its way.
     caller: Option<oneshot::Sender<Reply>>,
+    /// Of the call.
+    span: Span,
 }
 
 impl Entry {
+    /// Of the call that this is called in.
     pub(super) fn new(safety: ReplaySafety, deadline: Instant, caller: oneshot::Sender<Reply>) -> Self {
-        Self { end: 0, safety, deadline, caller: Some(caller) }
+        Self { end: 0, safety, deadline, caller: Some(caller), span: Span::current() }
     }
 
     fn answer(&mut self, reply: Reply) {
@@ -129,7 +133,8 @@ impl Batch {
         } else {
             (&endpoints.pipeline, [&self.body[..], b"]"].concat().into())
         };
-        Outgoing { url: url.clone(), body, resp2: true }
+        let calls = self.entries.iter().filter(|entry| !entry.span.is_disabled()).map(|entry| entry.span.clone()).collect();
+        Outgoing { calls, ..Outgoing::new(url.clone(), body, true) }
     }
 
     /// Passes every entry to `keep`, and goes on with those that it gives back.

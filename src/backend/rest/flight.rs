@@ -8,6 +8,7 @@ use super::wire;
 use crate::clock;
 use crate::command::CallOptions;
 use crate::error::{Error, ErrorKind, Outcome};
+use crate::observe::{self, Batch as Kind};
 use crate::platform;
 use crate::retry::{Attempts, is_exhausted, is_refused};
 use std::pin::pin;
@@ -94,6 +95,9 @@ impl Slot {
             let Some(limit) = attempts.begin(rest.timeout) else {
                 return batch.fail(&attempts.expired(), &attempts, |_| true);
             };
+            if limit.0 == 1 {
+                observe::commands_sent(Kind::Auto, count);
+            }
             let outgoing = batch.leaves(rest);
             let in_resp2 = rest.resp2(&outgoing).is_some();
             let attempt = async {

@@ -26,6 +26,7 @@ use crate::clock::{self, Instant};
 use crate::command::{CallOptions, Command, ReplaySafety, cmd};
 use crate::config::{Config, ReplyFormat};
 use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::observe;
 use crate::platform::{self, BoxFuture, Timers};
 use crate::retry::{Attempts, RetryPolicy, is_refused};
 use crate::subscribe::Listen;
@@ -37,6 +38,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use sync::SyncToken;
+use tracing::{Instrument, Span};
 use url::Url;
 use wire::Encoding;
 
@@ -104,6 +106,14 @@ struct Outgoing {
     body: Bytes,
     /// The reply may be RESP2, where that is wanted.
     resp2: bool,
+    /// The spans of the calls that it carries, where those run in other tasks.
+    calls: Vec<Span>,
+}
+
+impl Outgoing {
+    fn new(url: Url, body: impl Into<Bytes>, resp2: bool) -> Self {
+        Self { url, body: body.into(), resp2, calls: Vec::new() }
+    }
 }
 
 impl RestBackend {
@@ -222,6 +232,20 @@ impl Rest {
         (number, limit): (u32, Duration),
         read: impl Fn(&Bytes, Encoding) -> Result<Result<T>, wire::Unreadable>,
     ) -> Result<T> {
+        let attempt = observe::Attempt::begin(number);
+        attempt.follows(&outgoing.calls);
+        let result = self.exchange(outgoing, (number, limit), read, &attempt).instrument(attempt.span()).await;
+        attempt.end(result.as_ref().err());
+        result
+    }
+
+    async fn exchange<T>(
+        &self,
+        outgoing: &Outgoing,
+        (number, limit): (u32, Duration),
+        read: impl Fn(&Bytes, Encoding) -> Result<Result<T>, wire::Unreadable>,
+        attempt: &observe::Attempt,
+    ) -> Result<T> {
         let resp2 = self.resp2(outgoing);
         let mut headers = resp2.map_or(&self.headers, |resp2| &resp2.headers).clone();
         own(&mut headers);
@@ -235,6 +259,7 @@ impl Rest {
             .timeout(limit, self.transport.send(request))
             .await
             .ok_or_else(|| Error::new(ErrorKind::Timeout, "no reply within the attempt's timeout"))??;
+        attempt.answered(response.status);
         self.sync.take(&response.headers, place);
         let is = |wanted: &[u8]| response.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(wanted));
         let encoding = match resp2 {

@@ -4,6 +4,7 @@ use super::{Outgoing, Rest, hedge, wire};
 use crate::backend::Reply;
 use crate::command::{CallOptions, Command, ReplaySafety, refuse, safety};
 use crate::error::{Error, ErrorKind, Result};
+use crate::observe::{self, Batch};
 use crate::platform;
 use crate::retry::{Attempts, is_refused};
 use bytes::Bytes;
@@ -52,7 +53,8 @@ impl Rest {
         let (Some((_, body)), true) = (chunks.pop(), chunks.is_empty()) else {
             return Err(too_large(self.max_request_bytes).with_detail("a transaction is never split"));
         };
-        let outgoing = Outgoing { url: self.endpoints.transaction.clone(), body: body.into(), resp2: false };
+        let outgoing = Outgoing::new(self.endpoints.transaction.clone(), body, false);
+        observe::commands_sent(Batch::Transaction, commands.len());
         let safety = safety::of_all(commands);
         let read = |body: &Bytes, encoding| wire::decode_many(body, commands.len(), encoding);
         self.call(&outgoing, safety, options, read).await.map_err(|error| match error.kind() {
@@ -65,7 +67,7 @@ impl Rest {
     fn single(&self, command: &Command) -> Result<Outgoing> {
         let mut body = Vec::new();
         let outgoing = match wire::encode(command, &mut body) {
-            Ok(()) => Outgoing { url: self.endpoints.command.clone(), body: body.into(), resp2: true },
+            Ok(()) => Outgoing::new(self.endpoints.command.clone(), body, true),
             Err(NotUtf8(place)) => self.path_form(command, place)?,
         };
         if outgoing.body.len() > self.max_request_bytes {
@@ -104,7 +106,7 @@ impl Rest {
         let mut url = self.endpoints.command.clone();
         url.set_path(&path);
         url.set_query((!query.is_empty()).then(|| query.join("&")).as_deref());
-        Ok(Outgoing { url, body: raw.to_vec().into(), resp2: true })
+        Ok(Outgoing::new(url, raw.to_vec(), true))
     }
 
     /// The bodies of the requests that carry `commands`, none longer than the limits allow.
@@ -144,9 +146,10 @@ impl Rest {
     /// One pipeline request with its attempts. After a failure in which it may have run, only entries that may run twice
     /// go again.
     async fn pipeline_request(&self, entries: &[Command], body: Vec<u8>, mut attempts: Attempts<'_>, options: &CallOptions) -> Vec<Reply> {
+        observe::commands_sent(Batch::Pipeline, entries.len());
         let mut replies: Vec<Option<Reply>> = entries.iter().map(|_| None).collect();
         let mut pending: Vec<usize> = (0..entries.len()).collect();
-        let mut outgoing = Outgoing { url: self.endpoints.pipeline.clone(), body: body.into(), resp2: true };
+        let mut outgoing = Outgoing::new(self.endpoints.pipeline.clone(), body, true);
         while !pending.is_empty() {
             // How a server frames the reply to one command is not known.
             outgoing.resp2 = pending.len() > 1;

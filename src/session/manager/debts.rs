@@ -1,6 +1,7 @@
 //! What the store is owed: sessions to be written, ends to be told. Every change is noted here before it is sent.
 
 use super::health::Pending;
+use crate::observe::PendingLevel;
 use crate::session::journal::{Entry, Journal, Written};
 use crate::session::reconcile::TtlRule;
 use crate::session::record::Session;
@@ -75,6 +76,7 @@ pub(super) struct Debts {
     /// Users all of whose sessions up to a time are ended, which the store does not know yet.
     revoked: HashMap<String, DateTime<Utc>>,
     file: Option<Journal>,
+    level: PendingLevel,
 }
 
 impl Debts {
@@ -86,7 +88,13 @@ impl Debts {
     pub(super) fn owe(&mut self, id: &str) {
         if !self.sessions.contains(id) {
             self.sessions.insert(id.to_owned());
+            self.counted();
         }
+    }
+
+    /// After a change of how much is owed.
+    fn counted(&mut self) {
+        self.level.set(self.sessions.len(), self.buried.len(), self.revoked.len());
     }
 
     pub(super) fn owing(&self) -> impl Iterator<Item = &String> {
@@ -105,6 +113,7 @@ impl Debts {
     /// Nothing is owed for the session any more.
     pub(super) fn settled(&mut self, id: &str) {
         if self.sessions.remove(id) {
+            self.counted();
             self.note(|file| file.settled(id));
         }
     }
@@ -122,6 +131,7 @@ impl Debts {
     pub(super) fn bury(&mut self, id: &str, user_id: Option<String>) {
         let known = self.buried.entry(id.to_owned()).or_default();
         *known = user_id.or(known.take());
+        self.counted();
     }
 
     pub(super) fn is_buried(&self, id: &str) -> bool {
@@ -130,6 +140,7 @@ impl Debts {
 
     pub(super) fn unbury(&mut self, id: &str) {
         if self.buried.remove(id).is_some() {
+            self.counted();
             self.note(|file| file.settled(id));
         }
     }
@@ -146,6 +157,7 @@ impl Debts {
 
     pub(super) fn revoke(&mut self, user_id: &str, at: DateTime<Utc>) {
         self.revoked.insert(user_id.to_owned(), at);
+        self.counted();
     }
 
     pub(super) fn revoked_until(&self, user_id: &str) -> Option<DateTime<Utc>> {
@@ -155,6 +167,7 @@ impl Debts {
     pub(super) fn forget_revoked(&mut self, user_id: &str, at: DateTime<Utc>) {
         if self.revoked.get(user_id) == Some(&at) {
             self.revoked.remove(user_id);
+            self.counted();
             self.note(|file| file.forgiven(user_id));
         }
     }

@@ -24,6 +24,7 @@ use super::workspace::Workspaces;
 use crate::breaker::{Breaker, BreakerState, Signal};
 use crate::clock::{self, Instant};
 use crate::error::ErrorKind;
+use crate::observe::{self, Guarded};
 use chrono::{DateTime, Utc};
 use state::Sessions;
 use std::collections::HashMap;
@@ -148,7 +149,7 @@ impl SessionManager {
     /// unavailable is taken up when it works.
     pub async fn set_session_store(&self, store: Arc<dyn SessionStore>, sync: impl Into<SyncMode>) -> Result<(), SessionError> {
         let healthy = store.health().await;
-        let breaker = Arc::new(Breaker::new(self.0.options.recovery.policy()));
+        let breaker = Arc::new(Breaker::new(self.0.options.recovery.policy(), Guarded::SessionStore));
         let attached = Attached { store, mode: sync.into(), breaker, seen: Arc::default() };
         let kept = match &healthy {
             Ok(()) => true,
@@ -344,6 +345,7 @@ impl Attached {
     /// Asks how much memory the store takes. That it does not say is no failure.
     async fn measure(&self) {
         if let Ok(memory) = self.store.memory_used().await {
+            observe::redis_memory(memory);
             self.lock().memory = memory;
         }
     }

@@ -5,6 +5,7 @@ use super::state::Held;
 use super::write::Told;
 use super::{Attached, Flight, Inner, tolerate, unavailable};
 use crate::clock;
+use crate::observe::{Place, Retrieval};
 use crate::session::error::SessionError;
 use crate::session::events::EventKind;
 use crate::session::id;
@@ -15,6 +16,13 @@ use tokio::sync::OnceCell;
 
 impl Inner {
     pub(super) async fn get(&self, id: &str, user_id: Option<&str>) -> Result<Session, SessionError> {
+        let retrieval = Retrieval::begin(Place::Manager);
+        let result = self.get_unseen(id, user_id).await;
+        retrieval.end(result.as_ref().err());
+        result
+    }
+
+    async fn get_unseen(&self, id: &str, user_id: Option<&str>) -> Result<Session, SessionError> {
         id::check(id)?;
         let session = self.find(id).await?;
         if user_id.is_some_and(|user_id| user_id != session.user_id) {

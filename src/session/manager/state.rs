@@ -2,6 +2,7 @@
 
 use super::debts::{Debt, Debts, Kind, entry, revoked};
 use crate::clock::{self, Instant};
+use crate::observe::HeldLevel;
 use crate::session::error::{Conflict, SessionError};
 use crate::session::journal::{Entry, Written};
 use crate::session::reconcile::TtlRule;
@@ -52,6 +53,7 @@ impl Held {
 struct State {
     sessions: HashMap<String, Held>,
     debts: Debts,
+    level: HeldLevel,
     counted: usize,
     next_version: u64,
     /// Reads of the store under way, by the version at which they began: what was deleted since must not come back by them.
@@ -417,6 +419,7 @@ impl State {
             self.debts.owe(id);
         }
         self.sessions.insert(id.to_owned(), held);
+        self.level.set(self.sessions.len());
     }
 
     fn is_revoked(&self, session: &Session, began: u64) -> bool {
@@ -428,6 +431,7 @@ impl State {
     fn remove(&mut self, id: &str) -> Option<Held> {
         let held = self.sessions.remove(id)?;
         self.counted -= usize::from(held.counted);
+        self.level.set(self.sessions.len());
         self.debts.settled(id);
         Some(held)
     }

@@ -6,6 +6,7 @@ use super::options::{NewSession, WritePolicy};
 use super::state::{Before, Held};
 use super::{Attached, Inner, unavailable};
 use crate::clock;
+use crate::observe;
 use crate::session::error::{Conflict, SessionError};
 use crate::session::events::EventKind;
 use crate::session::id;
@@ -65,6 +66,8 @@ impl Inner {
         unborn.session = None;
         drop(unborn);
         self.events.send(EventKind::Created, &session.id);
+        // One that is held though the file could not take it: pending.
+        observe::session_created(*finished.as_ref().unwrap_or(&Durability::Pending));
         finished.map(|durability| Saved::new(session, durability))
     }
 

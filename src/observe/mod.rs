@@ -1,0 +1,66 @@
+#![doc = include_str!("../../docs/observability.md")]
+
+mod span;
+#[cfg(feature = "metrics")]
+mod table;
+// One of the two: what the rest of the crate calls is the same, and does nothing without the feature.
+#[cfg_attr(feature = "metrics", path = "on/mod.rs")]
+#[cfg_attr(not(feature = "metrics"), path = "off.rs")]
+mod recorded;
+
+#[cfg(feature = "metrics")]
+pub use table::{Instrument, METRICS, Metric, describe};
+
+pub(crate) use recorded::{
+    BreakerWatch, CacheLevel, HeldLevel, PendingLevel, Retrieval, commands_sent, redis_memory, retried, retry_refused, session_created,
+    sessions_expired,
+};
+pub(crate) use span::{Attempt, Operation, call};
+
+use crate::error::ErrorKind;
+
+/// Which request carries several commands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Batch {
+    /// Put together from calls that waited.
+    Auto,
+    Pipeline,
+    Transaction,
+}
+
+/// Whose breaker it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Guarded {
+    SessionStore,
+    Failover,
+}
+
+/// Where a session was looked for, or found to have expired.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    Manager,
+    Memory,
+    Redis,
+}
+
+/// What went wrong, as a label: one of a fixed set.
+const fn name_of(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Config => "config",
+        ErrorKind::InvalidCommand => "invalid_command",
+        ErrorKind::Connect => "connect",
+        ErrorKind::Timeout => "timeout",
+        ErrorKind::Io => "io",
+        ErrorKind::RateLimited => "rate_limited",
+        ErrorKind::Unauthorized => "unauthorized",
+        ErrorKind::Http => "http",
+        ErrorKind::Decode => "decode",
+        ErrorKind::ReplyTooLarge => "reply_too_large",
+        ErrorKind::Redis => "redis",
+        ErrorKind::Discarded => "discarded",
+        ErrorKind::Conversion => "conversion",
+        ErrorKind::Inexact => "inexact",
+        ErrorKind::Unsupported => "unsupported",
+        ErrorKind::Closed => "closed",
+    }
+}

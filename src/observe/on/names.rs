@@ -1,0 +1,118 @@
+//! Names of commands as labels: those of the command table and a few more, so that there is an end to them.
+
+use super::super::{name_of, table};
+use super::{ByKind, place_of};
+use crate::command::{Command, groups};
+use crate::error::{ErrorKind, Outcome};
+use ::metrics::{Key, Label};
+use std::collections::HashMap;
+use std::sync::{LazyLock, OnceLock};
+
+/// The name of a call as a label.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Name(&'static Keys);
+
+/// The keys of one name.
+struct Keys {
+    /// By outcome; the first is of calls that went well.
+    calls: [Key; 4],
+    went_well: Key,
+    failed: ByKind,
+}
+
+/// Keys are made when a command is first used: most commands never are.
+type Place = OnceLock<Box<Keys>>;
+
+static DECLARED: LazyLock<HashMap<&'static str, Place>> =
+    LazyLock::new(|| groups::table().map(|row| (row.command, Place::new())).collect());
+
+static OTHER: Place = Place::new();
+static PIPELINE: Place = Place::new();
+static TRANSACTION: Place = Place::new();
+
+impl Name {
+    /// The name in the command table, of one word or of two; what is not in it is `other`, since it may be anything.
+    pub(in super::super) fn of(command: &Command) -> Self {
+        let mut room = [0; 24];
+        let found = command.upper(&mut room).and_then(|name| DECLARED.get_key_value(name)).or_else(|| of_two_words(command));
+        match found {
+            Some((name, place)) => Self::at(place, name),
+            None => Self::at(&OTHER, "other"),
+        }
+    }
+
+    pub(in super::super) fn pipeline() -> Self {
+        Self::at(&PIPELINE, "PIPELINE")
+    }
+
+    pub(in super::super) fn transaction() -> Self {
+        Self::at(&TRANSACTION, "MULTI")
+    }
+
+    fn at(place: &'static Place, name: &'static str) -> Self {
+        Self(place.get_or_init(|| Box::new(Keys::new(name))))
+    }
+
+    pub(super) fn calls(self, failed: Option<Outcome>) -> &'static Key {
+        let [ok, not_applied, applied, maybe_applied] = &self.0.calls;
+        match failed {
+            None => ok,
+            Some(Outcome::NotApplied) => not_applied,
+            Some(Outcome::Applied) => applied,
+            Some(Outcome::MaybeApplied) => maybe_applied,
+        }
+    }
+
+    pub(super) fn duration(self, failed: Option<ErrorKind>) -> &'static Key {
+        failed.map_or(&self.0.went_well, |kind| &self.0.failed[place_of(kind)])
+    }
+}
+
+/// `script load` is `SCRIPT LOAD` in the table.
+fn of_two_words(command: &Command) -> Option<(&&'static str, &'static Place)> {
+    let mut room = [0; 48];
+    let (first, second) = (command.name(), command.get(0)?);
+    let (used, text) = (first.len(), room.get_mut(..first.len() + 1 + second.len())?);
+    text[..used].copy_from_slice(first);
+    text[used] = b' ';
+    text[used + 1..].copy_from_slice(second);
+    text.make_ascii_uppercase();
+    DECLARED.get_key_value(std::str::from_utf8(text).ok()?)
+}
+
+impl Keys {
+    fn new(name: &'static str) -> Self {
+        let operation = || Label::from_static_parts("db.operation.name", name);
+        let system = || Label::from_static_parts("db.system.name", "redis");
+        let outcomes = ["ok", "not_applied", "applied", "maybe_applied"];
+        Self {
+            calls: outcomes.map(|outcome| Key::from_parts(table::CALLS, vec![operation(), Label::from_static_parts("outcome", outcome)])),
+            went_well: Key::from_parts(table::DURATION, vec![system(), operation()]),
+            failed: ErrorKind::ALL.map(|kind| {
+                let failed = Label::from_static_parts("error.type", name_of(kind));
+                Key::from_parts(table::DURATION, vec![system(), operation(), failed])
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cmd;
+
+    fn name(command: &Command) -> String {
+        let key = Name::of(command).calls(None);
+        key.labels().find(|label| label.key() == "db.operation.name").map(|label| label.value().to_owned()).unwrap_or_default()
+    }
+
+    #[test]
+    fn only_names_of_the_table_become_labels() {
+        assert_eq!(name(&cmd("get").arg("k")), "GET");
+        assert_eq!(name(&cmd("script load").arg("return 1")), "SCRIPT LOAD");
+        assert_eq!(name(&cmd("OBJECT ENCODING").arg("k")), "OBJECT ENCODING");
+        for odd in [cmd("s3cret"), cmd("s3cret").arg("s3cret"), cmd("OBJECT").arg("s3cret"), cmd(&"x".repeat(100)), cmd("OBJECT")] {
+            assert_eq!(name(&odd), "other");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Spans: one for each call, one for each HTTP attempt. Names of commands, counts, kinds and codes only.
+
+use super::{name_of, recorded};
+use crate::command::Command;
+use crate::error::{Error, Result};
+use std::borrow::Cow;
+use tracing::field::Empty;
+use tracing::{Instrument, Level, Span};
+
+/// What a call does, by names.
+pub(crate) struct Operation<'a> {
+    name: Cow<'a, str>,
+    /// How many commands, for more than one: a batch of one counts as its command.
+    batch: Option<usize>,
+    recorded: recorded::Name,
+}
+
+impl<'a> Operation<'a> {
+    pub(crate) fn of(command: &'a Command) -> Self {
+        Self { name: command.label().into(), batch: None, recorded: recorded::Name::of(command) }
+    }
+}
+
+impl Operation<'static> {
+    pub(crate) fn pipeline(commands: &[Command]) -> Self {
+        Self::batch("PIPELINE", recorded::Name::pipeline(), commands)
+    }
+
+    pub(crate) fn transaction(commands: &[Command]) -> Self {
+        Self::batch("MULTI", recorded::Name::transaction(), commands)
+    }
+
+    fn batch(name: &'static str, recorded: recorded::Name, commands: &[Command]) -> Self {
+        if let [command] = commands {
+            return Self { name: command.label().to_owned().into(), batch: None, recorded: recorded::Name::of(command) };
+        }
+        let name = match commands {
+            // Put together for those who look at it only.
+            [first, rest @ ..] if tracing::span_enabled!(Level::DEBUG) && rest.iter().all(|other| other.label() == first.label()) => {
+                format!("{name} {}", first.label()).into()
+            }
+            _ => name.into(),
+        };
+        Self { name, batch: Some(commands.len()), recorded }
+    }
+}
+
+/// Runs a call in its span, and counts it when it ends. One that its caller gives up is not counted.
+pub(crate) async fn call<T>(operation: Operation<'_>, call: impl Future<Output = Result<T>>) -> Result<T> {
+    let span = tracing::debug_span!(
+        "redis",
+        otel.kind = "client",
+        otel.name = &*operation.name,
+        db.system.name = "redis",
+        db.operation.name = &*operation.name,
+        db.operation.batch.size = operation.batch,
+        db.response.status_code = Empty,
+        error.r#type = Empty,
+        otel.status_code = Empty,
+    );
+    let began = recorded::Call::begin(operation.recorded);
+    let result = call.instrument(span.clone()).await;
+    let error = result.as_ref().err();
+    began.end(error);
+    if let Some(error) = error {
+        failed(&span, error);
+        if let Some(code) = error.redis_code() {
+            span.record("db.response.status_code", code);
+        }
+    }
+    result
+}
+
+/// One HTTP request of a call, or of a batch of calls. Dropped before [`Attempt::end`] it was given up, and only leaves the level
+/// of requests in flight.
+pub(crate) struct Attempt {
+    span: Span,
+    recorded: recorded::Attempt,
+}
+
+impl Attempt {
+    /// `number` counts from 1.
+    pub(crate) fn begin(number: u32) -> Self {
+        let span = tracing::debug_span!(
+            "redis.http",
+            otel.kind = "client",
+            otel.name = "POST",
+            http.request.method = "POST",
+            // Only where it was sent before, as the conventions want it.
+            http.request.resend_count = (number > 1).then(|| number - 1),
+            http.response.status_code = Empty,
+            error.r#type = Empty,
+            otel.status_code = Empty,
+        );
+        Self { span, recorded: recorded::Attempt::begin() }
+    }
+
+    /// It carries calls that are under way elsewhere.
+    pub(crate) fn follows(&self, calls: &[Span]) {
+        for call in calls {
+            self.span.follows_from(call);
+        }
+    }
+
+    pub(crate) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// An answer came with this status.
+    pub(crate) fn answered(&self, status: u16) {
+        self.span.record("http.response.status_code", status);
+    }
+
+    pub(crate) fn end(self, error: Option<&Error>) {
+        if let Some(error) = error {
+            failed(&self.span, error);
+        }
+        self.recorded.end(error);
+    }
+}
+
+/// The type of an error is Redis's code where Redis answered one, else the kind of the error.
+fn failed(span: &Span, error: &Error) {
+    span.record("error.type", error.redis_code().unwrap_or_else(|| name_of(error.kind())));
+    span.record("otel.status_code", "ERROR");
+}
