@@ -18,6 +18,8 @@ mod conformance;
 mod examples;
 /// Replies in every format.
 mod formats;
+/// The backend over TCP: TLS, settings, sentinels.
+mod native;
 /// Exactly once, hedged reads, read your writes.
 mod once;
 /// The commands of the `redis` crate, over TCP and over HTTP.

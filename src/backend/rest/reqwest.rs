@@ -64,7 +64,11 @@ impl HttpTransport {
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(usize::MAX);
         #[cfg(feature = "rustls")]
-        let builder = builder.tls_backend_preconfigured(tls::config()?);
+        let builder = {
+            let mut tls = crate::backend::tls::of_platform()?;
+            tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+            builder.tls_backend_preconfigured(tls)
+        };
         let client = builder
             .build()
             .map_err(|error| Error::new(ErrorKind::Config, "the HTTP client cannot be set up").with_source(Cause::of(error)))?;
@@ -203,25 +207,3 @@ impl fmt::Debug for Cause {
 }
 
 impl std::error::Error for Cause {}
-
-#[cfg(feature = "rustls")]
-mod tls {
-    use crate::error::{Error, ErrorKind, Result};
-    use rustls::ClientConfig;
-    use rustls_platform_verifier::BuilderVerifierExt as _;
-    use std::sync::Arc;
-
-    /// rustls with the ring provider (no build tools beyond a C compiler) and the platform's root certificates.
-    pub(super) fn config() -> Result<ClientConfig> {
-        let failed = |error: rustls::Error| Error::new(ErrorKind::Config, "TLS cannot be set up").with_source(error);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(failed)?
-            .with_platform_verifier()
-            .map_err(failed)?
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(config)
-    }
-}

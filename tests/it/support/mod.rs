@@ -1,5 +1,6 @@
 //! What several test modules need.
 
+pub mod process;
 pub mod proxy;
 pub mod raw;
 pub mod redis;
