@@ -11,6 +11,9 @@ pub mod memory;
 #[cfg(feature = "native")]
 pub mod native;
 
+#[cfg(all(feature = "rustls", not(target_family = "wasm")))]
+mod tls;
+
 pub use failover::Failover;
 
 use crate::command::{CallOptions, Command, cmd};

@@ -4,9 +4,12 @@
 //! comes between its commands. Nothing is ever sent twice: a call whose connection breaks gets an error, and the next call
 //! makes a new connection.
 
+mod config;
+mod connect;
 mod lines;
 mod listen;
 mod redis_rs;
+mod sentinel;
 
 use crate::backend::{Backend, EventStream, Reply};
 use crate::clock::{self, Instant};
@@ -15,20 +18,15 @@ use crate::error::{Error, ErrorKind, Outcome, Result, ServerError};
 use crate::platform::{self, BoxFuture};
 use crate::subscribe::Listen;
 use crate::value::Value;
-use lines::Utf8Lines;
+pub use config::NativeConfig;
+use connect::Connector;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, ConnectionAddr, ProtocolVersion, RedisConnectionInfo};
 pub use redis_rs::RedisRs;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
-
-/// Longest time for a call whose options say nothing.
-const TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest time for making a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Commands that change the state of a connection, which others share: they would break the calls of everyone.
 const NOT_SHARED: &[&str] = &[
@@ -57,9 +55,10 @@ const NOT_SHARED: &[&str] = &[
 
 /// Executes commands on a Redis server over TCP or a Unix socket. Cheap to clone: clones share the connection.
 ///
-/// A call has 5 s unless its options say otherwise ([`CallOptions::timeout`] and [`CallOptions::deadline`], whichever is
-/// shorter), and is one attempt. Commands that change the shared connection (`SELECT`, `MULTI`, `SUBSCRIBE` …) are refused;
-/// blocking commands are not, but hold up every other call. There is no TLS.
+/// A call has 5 s unless [`NativeConfig`] or its options say otherwise ([`CallOptions::timeout`] and [`CallOptions::deadline`],
+/// whichever is shorter), and is one attempt. Commands that change the shared connection (`SELECT`, `MULTI`, `SUBSCRIBE` …) are
+/// refused; blocking commands are not, but hold up every other call. `rediss://` is TLS, by feature `rustls`; there `MONITOR` is not
+/// offered.
 ///
 /// ```
 /// # async fn run() -> redis_rest::Result<()> {
@@ -72,9 +71,9 @@ const NOT_SHARED: &[&str] = &[
 pub struct NativeBackend(Arc<Shared>);
 
 struct Shared {
-    client: redis::Client,
-    address: ConnectionAddr,
-    login: RedisConnectionInfo,
+    connector: Connector,
+    timeout: Duration,
+    connect_retries: u32,
     /// Held while connecting, so that many calls at once make one connection.
     link: Mutex<Option<Link>>,
 }
@@ -94,15 +93,13 @@ impl fmt::Debug for NativeBackend {
 }
 
 impl NativeBackend {
-    /// Connects to `redis://[user][:password@]host[:port][/database]` or `unix:///path`.
+    /// Connects to a server with the default settings; see [`NativeConfig::new`] for the forms of the address.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] for an address that cannot work, [`ErrorKind::Connect`] when no connection can be made,
     /// [`ErrorKind::Unauthorized`] when Redis refuses the password.
     pub async fn connect(url: &str) -> Result<Self> {
-        let backend = Self::lazy(url)?;
-        backend.link(clock::after(CONNECT_TIMEOUT)).await?;
-        Ok(backend)
+        NativeConfig::new(url).connect().await
     }
 
     /// As [`NativeBackend::connect`], but the first call connects. Does no I/O.
@@ -110,30 +107,68 @@ impl NativeBackend {
     /// # Errors
     /// [`ErrorKind::Config`].
     pub fn lazy(url: &str) -> Result<Self> {
-        // The crate's own text may quote the address, and with it a password.
-        let wrong = || Error::new(ErrorKind::Config, "the address is none such as redis://127.0.0.1:6379/0");
-        if url.starts_with("rediss:") || url.starts_with("valkeys:") {
-            return Err(Error::new(ErrorKind::Config, "the native backend has no TLS: use redis://, or the REST client with https://"));
-        }
-        let client = redis::Client::open(url).map_err(|_| wrong())?;
-        let info = client.get_connection_info();
-        let login = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
-        let address = info.addr().clone();
-        Ok(Self(Arc::new(Shared { client, address, login, link: Mutex::new(None) })))
+        NativeConfig::new(url).lazy()
     }
 
-    /// The connection, made now if there is none that works. Errors here mean that nothing was sent.
+    /// The server at `REDIS_URL`. The first call connects.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when it is not set or cannot work.
+    pub fn from_env() -> Result<Self> {
+        NativeConfig::from_env()?.lazy()
+    }
+
+    /// Connects to the master that these sentinels call `master`, with the default settings; see [`NativeConfig::sentinel`].
+    ///
+    /// When a sentinel says that the master moved, the connection is cut: calls under way are errors, and the next one asks the
+    /// sentinels again. So does one after a reply `READONLY`, and after the connection broke. Until the sentinels agree, calls are errors of connecting; [`NativeConfig::connect_retries`] waits instead.
+    /// Writes that the old master had accepted and not handed on are lost, as with every failover of Redis.
+    ///
+    /// # Errors
+    /// As [`NativeBackend::connect`].
+    pub async fn sentinel<U: Into<String>>(urls: impl IntoIterator<Item = U>, master: impl Into<String>) -> Result<Self> {
+        NativeConfig::sentinel(urls, master).connect().await
+    }
+
+    fn from_config(config: NativeConfig) -> Result<Self> {
+        let connector = config.connector()?;
+        let (timeout, connect_retries) = (config.timeout, config.connect_retries);
+        Ok(Self(Arc::new(Shared { connector, timeout, connect_retries, link: Mutex::new(None) })))
+    }
+
+    async fn connect_now(&self) -> Result<()> {
+        self.link(clock::after(self.0.connector.timeout)).await.map(drop)
+    }
+
+    /// The connection, made now if there is none that works, by as many attempts as are allowed. Errors here mean that nothing was
+    /// sent.
     async fn link(&self, deadline: Instant) -> Result<Link> {
+        let mut attempt = 1;
+        loop {
+            let error = match self.try_link(deadline).await {
+                Err(error) if error.is_connect() && attempt <= self.0.connect_retries => error,
+                result => return result.map_err(|error| error.with_attempts(attempt)),
+            };
+            let wait = Duration::from_millis(25 << attempt.min(5)).min(Duration::from_secs(1));
+            if wait >= deadline.saturating_duration_since(clock::now()) {
+                return Err(error.with_attempts(attempt));
+            }
+            platform::sleep(wait).await;
+            attempt += 1;
+        }
+    }
+
+    async fn try_link(&self, deadline: Instant) -> Result<Link> {
         let connecting = async {
             let mut link = self.0.link.lock().await;
             if let Some(link) = link.as_ref().filter(|link| !link.driver.is_finished()) {
                 return Ok(link.clone());
             }
-            let fresh = self.0.connect().await?;
+            let fresh = self.0.connector.connect().await?;
             *link = Some(fresh.clone());
             Ok(fresh)
         };
-        let limit = deadline.saturating_duration_since(clock::now()).min(CONNECT_TIMEOUT);
+        let limit = deadline.saturating_duration_since(clock::now()).min(self.0.connector.timeout);
         platform::timeout(limit, connecting)
             .await
             .unwrap_or_else(|| Err(Error::new(ErrorKind::Connect, "no connection to Redis within the time allowed")))
@@ -150,9 +185,9 @@ impl NativeBackend {
 
     /// Sends `commands` in one piece and waits for as many replies.
     async fn exchange(&self, commands: &[redis::Cmd], options: &CallOptions) -> Result<Vec<redis::Value>> {
-        let limit = options.timeout.unwrap_or(TIMEOUT).min(options.deadline.unwrap_or(Duration::MAX));
+        let limit = options.timeout.unwrap_or(self.0.timeout).min(options.deadline.unwrap_or(Duration::MAX));
         let deadline = clock::after(limit);
-        let link = self.link(deadline).await.map_err(|error| error.with_attempts(1))?;
+        let link = self.link(deadline).await?;
         let mut pipeline = redis::Pipeline::with_capacity(commands.len());
         for command in commands {
             pipeline.add_command(command.clone());
@@ -160,7 +195,12 @@ impl NativeBackend {
         let mut connection = link.connection.clone();
         let sending = connection.send_packed_commands(&pipeline, 0, commands.len());
         let error = match platform::timeout(deadline.saturating_duration_since(clock::now()), sending).await {
-            Some(Ok(replies)) if replies.len() == commands.len() => return Ok(replies),
+            Some(Ok(replies)) if replies.len() == commands.len() => {
+                if self.0.connector.follows_a_master() && replies.iter().any(is_read_only) {
+                    self.drop_link(&link);
+                }
+                return Ok(replies);
+            }
             Some(Ok(_)) => Error::new(ErrorKind::Decode, "Redis answered with another number of replies"),
             Some(Err(error)) if error.kind() == redis::ErrorKind::Parse => Error::new(ErrorKind::Decode, "the reply cannot be read"),
             Some(Err(_)) => Error::new(ErrorKind::Io, "the connection to Redis broke"),
@@ -168,40 +208,6 @@ impl NativeBackend {
         };
         self.drop_link(&link);
         Err(error.with_outcome(Outcome::MaybeApplied).with_attempts(1))
-    }
-}
-
-impl Shared {
-    async fn connect(&self) -> Result<Link> {
-        let failed = |error: std::io::Error| Error::new(ErrorKind::Connect, "no connection to Redis").with_source(error);
-        match &self.address {
-            ConnectionAddr::Tcp(host, port) => {
-                let stream = tokio::net::TcpStream::connect((host.as_str(), *port)).await.map_err(failed)?;
-                // Small requests must not wait for the acknowledgement of the ones before.
-                stream.set_nodelay(true).map_err(failed)?;
-                self.log_in(stream).await
-            }
-            #[cfg(unix)]
-            ConnectionAddr::Unix(path) => self.log_in(tokio::net::UnixStream::connect(path).await.map_err(failed)?).await,
-            _ => Err(Error::new(ErrorKind::Config, "the native backend cannot use this kind of address")),
-        }
-    }
-
-    async fn log_in<S>(&self, stream: S) -> Result<Link>
-    where
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-    {
-        // Timeouts are those of each call.
-        let config = AsyncConnectionConfig::new().set_response_timeout(None);
-        let made = MultiplexedConnection::new_with_config(&self.login, Utf8Lines::new(stream), config).await;
-        let (connection, driver) = made.map_err(|error| match error.code() {
-            Some("WRONGPASS" | "NOAUTH" | "NOPERM") => Error::new(ErrorKind::Unauthorized, "Redis does not accept the password"),
-            _ if error.kind() == redis::ErrorKind::AuthenticationFailed => {
-                Error::new(ErrorKind::Unauthorized, "Redis does not accept the password")
-            }
-            _ => Error::new(ErrorKind::Connect, "Redis does not accept the connection"),
-        })?;
-        Ok(Link { connection, driver: tokio::spawn(driver).abort_handle() })
     }
 }
 
@@ -265,6 +271,11 @@ impl Backend for NativeBackend {
     }
 }
 
+/// True for what a master says after it became a replica.
+fn is_read_only(reply: &redis::Value) -> bool {
+    matches!(reply, redis::Value::ServerError(error) if error.code() == "READONLY")
+}
+
 /// Redis answered, but not what belongs to the request.
 fn short() -> Error {
     Error::new(ErrorKind::Decode, "Redis did not answer every command")
@@ -323,7 +334,7 @@ mod tests {
 
     #[test]
     fn addresses_that_cannot_work_are_refused_without_quoting_them() {
-        for url in ["", "s3cret", "http://s3cret", "rediss://:s3cret@host", "redis://:s3cret@host:99999"] {
+        for url in ["", "s3cret", "http://s3cret", "rediss://:s3cret@host#insecure", "redis://:s3cret@host:99999"] {
             let error = NativeBackend::lazy(url).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config);
             assert!(!format!("{error} {error:?}").contains("s3cret"));

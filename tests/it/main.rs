@@ -18,6 +18,8 @@ mod conformance;
 mod examples;
 /// Replies in every format.
 mod formats;
+/// The backend over TCP: TLS, settings, sentinels.
+mod native;
 /// What is counted, what spans hold, and that nothing of it is secret.
 mod observability;
 /// Exactly once, hedged reads, read your writes.

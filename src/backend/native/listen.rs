@@ -1,16 +1,16 @@
 //! Subscriptions over TCP, each on a connection of its own.
 
-use super::lines::Utf8Lines;
-use super::{CONNECT_TIMEOUT, NativeBackend, Shared};
+use super::NativeBackend;
+use super::connect::{Connector, refused};
 use crate::backend::EventStream;
 use crate::error::{Error, ErrorKind, Result};
 use crate::platform::{self, Received};
 use crate::subscribe::{Event, Listen, Message};
 use futures_core::Stream;
-use redis::aio::PubSub;
+use redis::IntoConnectionInfo as _;
+use redis::aio::Monitor;
 use std::future::poll_fn;
 use std::pin::pin;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 /// How many events wait for the reader; a subscription that is further behind is cut off, since the crate's own queue has no bound.
@@ -21,51 +21,36 @@ impl NativeBackend {
         let opening = async {
             match what {
                 Listen::Channel(name) => {
-                    let mut connection = self.0.subscriber().await?;
+                    let mut connection = self.0.connector.subscriber().await?;
                     connection.subscribe(&name[..]).await.map_err(|error| refused(&error))?;
                     Ok(forward(connection.into_on_message(), Event::Subscribed(name.clone()), |message| Event::Message(read(&message))))
                 }
                 Listen::Pattern(name) => {
-                    let mut connection = self.0.subscriber().await?;
+                    let mut connection = self.0.connector.subscriber().await?;
                     connection.psubscribe(&name[..]).await.map_err(|error| refused(&error))?;
                     Ok(forward(connection.into_on_message(), Event::Subscribed(name.clone()), |message| Event::Message(read(&message))))
                 }
                 Listen::Monitor => {
-                    let monitor = self.0.client.get_async_monitor().await.map_err(|error| refused(&error))?;
+                    let monitor = monitor(&self.0.connector).await?;
                     let lines = monitor.into_on_message::<String>();
                     Ok(forward(lines, Event::Subscribed(bytes::Bytes::new()), |line| Event::Command(line.into())))
                 }
             }
         };
         let late = || Err(Error::new(ErrorKind::Connect, "no connection to Redis within the time allowed"));
-        platform::timeout(CONNECT_TIMEOUT, opening).await.unwrap_or_else(late)
+        platform::timeout(self.0.connector.timeout, opening).await.unwrap_or_else(late)
     }
 }
 
-impl Shared {
-    async fn subscriber(&self) -> Result<PubSub> {
-        let failed = |error: std::io::Error| Error::new(ErrorKind::Connect, "no connection to Redis").with_source(error);
-        match &self.address {
-            redis::ConnectionAddr::Tcp(host, port) => {
-                let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(failed)?;
-                PubSub::new(&self.login, Utf8Lines::new(stream)).await.map_err(|error| refused(&error))
-            }
-            #[cfg(unix)]
-            redis::ConnectionAddr::Unix(path) => {
-                let stream = tokio::net::UnixStream::connect(path).await.map_err(failed)?;
-                PubSub::new(&self.login, Utf8Lines::new(stream)).await.map_err(|error| refused(&error))
-            }
-            _ => Err(Error::new(ErrorKind::Config, "the native backend cannot use this kind of address")),
-        }
+/// The crate makes such a connection by itself only.
+async fn monitor(connector: &Connector) -> Result<Monitor> {
+    let (endpoint, _) = connector.endpoint().await?;
+    if endpoint.tls {
+        return Err(Error::new(ErrorKind::Unsupported, "the native backend has no MONITOR over TLS"));
     }
-}
-
-/// The crate's text may quote data, so it is not passed on.
-fn refused(error: &redis::RedisError) -> Error {
-    match error.code() {
-        Some("WRONGPASS" | "NOAUTH" | "NOPERM") => Error::new(ErrorKind::Unauthorized, "Redis does not accept the password"),
-        _ => Error::new(ErrorKind::Connect, "no connection to Redis"),
-    }
+    let info = endpoint.address.into_connection_info().map_err(|error| refused(&error))?.set_redis_settings(endpoint.login);
+    let client = redis::Client::open(info).map_err(|error| refused(&error))?;
+    client.get_async_monitor().await.map_err(|error| refused(&error))
 }
 
 fn read(message: &redis::Msg) -> Message {

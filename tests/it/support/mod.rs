@@ -1,6 +1,7 @@
 //! What several test modules need.
 
 pub mod certificates;
+pub mod process;
 pub mod proxy;
 pub mod raw;
 pub mod redis;

@@ -1,6 +1,7 @@
 //! TLS by rustls: whom to trust. Built only where an `https://` address needs it, since reading the platform's certificates takes
 //! longer than everything else that a client does at its start.
 
+use crate::backend::tls;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use rustls::client::{ClientConfig, WantsClientCert};
@@ -79,38 +80,33 @@ pub(super) fn set_up(builder: ::reqwest::ClientBuilder, trust: &Trust, secure: b
 
 /// rustls with the ring provider, which needs no build tools beyond a C compiler.
 fn config(trust: &Trust) -> Result<ClientConfig> {
-    let builder = builder()?;
+    let builder = tls::builder()?;
     let extra = trust.extra()?;
     #[cfg(feature = "webpki-roots")]
     if trust.bundled {
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         for certificate in extra {
-            roots.add(certificate).map_err(unusable)?;
+            roots.add(certificate).map_err(tls::failed)?;
         }
         return Ok(finish(builder.with_root_certificates(roots)));
     }
     let provider = Arc::clone(builder.crypto_provider());
-    let verifier = if extra.is_empty() { Verifier::new(provider).map_err(unusable)? } else { augmented(extra, provider)? };
+    let verifier = if extra.is_empty() { Verifier::new(provider).map_err(tls::failed)? } else { augmented(extra, provider)? };
     Ok(finish(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))))
 }
 
 fn none() -> Result<ClientConfig> {
-    Ok(finish(builder()?.with_root_certificates(RootCertStore::empty())))
+    Ok(finish(tls::builder()?.with_root_certificates(RootCertStore::empty())))
 }
 
 #[cfg(not(target_os = "android"))]
 fn augmented(extra: Vec<CertificateDer<'static>>, provider: Arc<rustls::crypto::CryptoProvider>) -> Result<Verifier> {
-    Verifier::new_with_extra_roots(extra, provider).map_err(unusable)
+    Verifier::new_with_extra_roots(extra, provider).map_err(tls::failed)
 }
 
 #[cfg(target_os = "android")]
 fn augmented(_: Vec<CertificateDer<'static>>, _: Arc<rustls::crypto::CryptoProvider>) -> Result<Verifier> {
     Err(failed("Android decides by itself which root certificates count"))
-}
-
-fn builder() -> Result<ConfigBuilder<ClientConfig, rustls::WantsVerifier>> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(unusable)
 }
 
 fn finish(builder: ConfigBuilder<ClientConfig, WantsClientCert>) -> ClientConfig {
@@ -121,8 +117,4 @@ fn finish(builder: ConfigBuilder<ClientConfig, WantsClientCert>) -> ClientConfig
 
 fn failed(message: &'static str) -> Error {
     Error::new(ErrorKind::Config, message)
-}
-
-fn unusable(error: rustls::Error) -> Error {
-    failed("TLS cannot be set up").with_source(error)
 }

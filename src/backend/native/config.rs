@@ -1,0 +1,182 @@
+//! [`NativeConfig`]: what a backend over TCP can be told. Checked when it is built; no I/O here.
+
+use super::NativeBackend;
+use super::connect::{Connector, Endpoint, Target};
+use crate::error::{Error, ErrorKind, Result};
+use redis::RedisConnectionInfo;
+use std::fmt;
+use std::time::Duration;
+
+/// The environment name of the address.
+const ENV_URL: &str = "REDIS_URL";
+
+/// Settings of a [`NativeBackend`], with their defaults.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`connect_timeout`](NativeConfig::connect_timeout) | 3 s |
+/// | [`timeout`](NativeConfig::timeout) of a call | 5 s |
+/// | [`connect_retries`](NativeConfig::connect_retries) | 0 |
+/// | [`root_certificates`](NativeConfig::root_certificates) | those of the platform |
+///
+/// ```
+/// # async fn run() -> redis_rest::Result<()> {
+/// use redis_rest::{Client, backend::native::NativeConfig};
+/// use std::time::Duration;
+/// let backend = NativeConfig::new("redis://127.0.0.1:6379").timeout(Duration::from_secs(1)).connect_retries(3).connect().await?;
+/// let client = Client::from_backend(backend);
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct NativeConfig {
+    place: Place,
+    username: Option<String>,
+    password: Option<String>,
+    database: Option<i64>,
+    connect_timeout: Duration,
+    pub(super) timeout: Duration,
+    pub(super) connect_retries: u32,
+    root_certificates: Option<Vec<u8>>,
+}
+
+#[derive(Clone)]
+enum Place {
+    One(String),
+    Sentinels { urls: Vec<String>, master: String },
+}
+
+impl NativeConfig {
+    fn of(place: Place) -> Self {
+        Self {
+            place,
+            username: None,
+            password: None,
+            database: None,
+            connect_timeout: Duration::from_secs(3),
+            timeout: Duration::from_secs(5),
+            connect_retries: 0,
+            root_certificates: None,
+        }
+    }
+
+    /// A server at `redis://[user][:password@]host[:port][/database]`, the same with `rediss://` for TLS (feature `rustls`), or
+    /// `unix:///path`.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self::of(Place::One(url.into()))
+    }
+
+    /// The server at `REDIS_URL`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when it is not set.
+    pub fn from_env() -> Result<Self> {
+        match std::env::var(ENV_URL) {
+            Ok(url) if !url.trim().is_empty() => Ok(Self::new(url.trim())),
+            _ => Err(Error::new(ErrorKind::Config, "no address: set REDIS_URL, such as redis://127.0.0.1:6379/0")),
+        }
+    }
+
+    /// The master that sentinels call `master`, wherever a failover moves it. The addresses are those of the sentinels, in the form of
+    /// [`new`](Self::new), with the user and password of the sentinels if they want one; those of the master are [`login`](Self::login).
+    /// The master is reached by TLS where its sentinels are.
+    pub fn sentinel<U: Into<String>>(urls: impl IntoIterator<Item = U>, master: impl Into<String>) -> Self {
+        Self::of(Place::Sentinels { urls: urls.into_iter().map(Into::into).collect(), master: master.into() })
+    }
+
+    /// The user and password, instead of those in the address. An empty user is Redis's default user.
+    pub fn login(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.username = Some(user.into()).filter(|user: &String| !user.is_empty());
+        self.password = Some(password.into());
+        self
+    }
+
+    /// The database, instead of the one in the address.
+    pub fn database(mut self, number: u32) -> Self {
+        self.database = Some(number.into());
+        self
+    }
+
+    /// Longest time for making a connection: name, TCP, TLS, login, and asking the sentinels (default 3 s).
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = limit;
+        self
+    }
+
+    /// Longest time for a call whose options say nothing (default 5 s), connecting included.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
+        self
+    }
+
+    /// How often a call tries again to connect after it could not, within its own time (default 0): 50 ms later, then twice as much
+    /// each time, up to 1 s. What was sent is never sent again.
+    pub fn connect_retries(mut self, retries: u32) -> Self {
+        self.connect_retries = retries;
+        self
+    }
+
+    /// Trusts the certificates in this PEM text and no others, for servers with a certificate authority of their own.
+    #[cfg(feature = "rustls")]
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.root_certificates = Some(pem.into());
+        self
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for settings that cannot work, [`ErrorKind::Connect`] when no connection can be made,
+    /// [`ErrorKind::Unauthorized`] when Redis refuses the password.
+    pub async fn connect(self) -> Result<NativeBackend> {
+        let backend = self.lazy()?;
+        backend.connect_now().await?;
+        Ok(backend)
+    }
+
+    /// As [`connect`](Self::connect), but the first call connects. Does no I/O.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`].
+    pub fn lazy(self) -> Result<NativeBackend> {
+        NativeBackend::from_config(self)
+    }
+
+    pub(super) fn connector(&self) -> Result<Connector> {
+        let mut target = match &self.place {
+            Place::One(url) => Target::One(Endpoint::parse(url)?),
+            Place::Sentinels { urls, master } => {
+                let sentinels = urls.iter().map(|url| Endpoint::parse(url)).collect::<Result<Vec<_>>>()?;
+                let login = RedisConnectionInfo::default();
+                if sentinels.is_empty() {
+                    return Err(Error::new(ErrorKind::Config, "no sentinel is named"));
+                }
+                Target::Sentinels { sentinels, master: master.clone(), login }
+            }
+        };
+        let login = target.login_mut();
+        let mut settings = login.clone();
+        if let Some(user) = &self.username {
+            settings = settings.set_username(user);
+        }
+        if let Some(password) = &self.password {
+            settings = settings.set_password(password);
+        }
+        if let Some(database) = self.database {
+            settings = settings.set_db(database);
+        }
+        *login = settings;
+        Connector::new(target, self.connect_timeout, self.root_certificates.as_deref())
+    }
+}
+
+/// Shows no address and no login.
+impl fmt::Debug for NativeConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NativeConfig")
+            .field("connect_timeout", &self.connect_timeout)
+            .field("timeout", &self.timeout)
+            .field("connect_retries", &self.connect_retries)
+            .finish_non_exhaustive()
+    }
+}

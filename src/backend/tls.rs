@@ -1,0 +1,37 @@
+//! TLS for every backend: rustls with the ring provider (no build tools beyond a C compiler).
+
+use crate::error::{Error, ErrorKind, Result};
+use rustls::{ClientConfig, ConfigBuilder, WantsVerifier};
+use std::sync::Arc;
+
+pub(crate) fn failed(error: rustls::Error) -> Error {
+    Error::new(ErrorKind::Config, "TLS cannot be set up").with_source(error)
+}
+
+/// Settings of which only the trust is missing.
+pub(crate) fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(failed)
+}
+
+/// Trusts what the platform trusts.
+#[cfg(feature = "native")]
+pub(super) fn of_platform() -> Result<ClientConfig> {
+    use rustls_platform_verifier::BuilderVerifierExt as _;
+    Ok(builder()?.with_platform_verifier().map_err(failed)?.with_no_client_auth())
+}
+
+/// Trusts the certificates in `pem`, and no others.
+#[cfg(feature = "native")]
+pub(super) fn of_roots(pem: &[u8]) -> Result<ClientConfig> {
+    use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+    let none = || Error::new(ErrorKind::Config, "the root certificates cannot be read: they must be PEM");
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        roots.add(certificate.map_err(|_| none())?).map_err(|_| none())?;
+    }
+    if roots.is_empty() {
+        return Err(none());
+    }
+    Ok(builder()?.with_root_certificates(roots).with_no_client_auth())
+}

@@ -1,0 +1,5 @@
+//! The backend over TCP, beyond what holds for every backend.
+
+mod sentinel;
+mod settings;
+mod tls;

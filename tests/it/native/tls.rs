@@ -1,0 +1,103 @@
+//! `rediss://` against a redis-server with TLS.
+
+use crate::support::process::{Process, base};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use redis_rest::backend::native::NativeConfig;
+use redis_rest::{Client, ErrorKind, Event, cmd};
+use std::fs::write;
+
+/// An authority, and what it has signed.
+struct Authority {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        // Two authorities of one name would be one whose signature is wrong.
+        let name = format!("authority {:?}", std::time::Instant::now());
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        Self { pem: params.self_signed(&key).unwrap().pem(), issuer: Issuer::new(params, key) }
+    }
+
+    /// A server whose certificate is for `host`.
+    fn server(&self, host: &str) -> Option<Process> {
+        Process::start("Ready to accept connections", |port, dir| {
+            let key = KeyPair::generate().unwrap();
+            let certificate = CertificateParams::new(vec![host.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
+            let path = |name: &str| dir.join(name).display().to_string();
+            write(path("cert.pem"), certificate.pem()).unwrap();
+            write(path("key.pem"), key.serialize_pem()).unwrap();
+            write(path("ca.pem"), &self.pem).unwrap();
+            let mut arguments = base(dir);
+            let more = ["--port", "0", "--tls-auth-clients", "no", "--requirepass", "s3cret", "--tls-port"];
+            arguments.extend(more.map(str::to_owned).into_iter().chain([port.to_string()]));
+            for (option, file) in [("--tls-cert-file", "cert.pem"), ("--tls-key-file", "key.pem"), ("--tls-ca-cert-file", "ca.pem")] {
+                arguments.extend([option.to_owned(), path(file)]);
+            }
+            arguments
+        })
+    }
+}
+
+fn config(server: &Process) -> NativeConfig {
+    NativeConfig::new(format!("rediss://:s3cret@127.0.0.1:{}/2", server.port))
+}
+
+#[tokio::test]
+async fn calls_pipelines_and_subscriptions() {
+    let authority = Authority::new();
+    let Some(server) = authority.server("127.0.0.1") else { return };
+    let client = Client::from_backend(config(&server).root_certificates(authority.pem.clone()).connect().await.unwrap());
+    client.set("name", "Ada").await.unwrap();
+    assert_eq!(client.get::<String>("name").await.unwrap(), "Ada");
+    let large = vec![0xff_u8; 1 << 20];
+    client.set("large", &large).await.unwrap();
+    assert_eq!(client.get::<bytes::Bytes>("large").await.unwrap(), large);
+    let mut pipe = client.pipeline();
+    let first = pipe.add(cmd::incr("n"));
+    let _ = pipe.add(cmd::incr("n"));
+    assert_eq!(pipe.send().await.unwrap().take(first).unwrap(), 1);
+
+    let mut news = client.subscribe(["news"]);
+    while !matches!(news.next().await.unwrap().unwrap(), Event::Subscribed(_)) {}
+    client.publish("news", "hello").await.unwrap();
+    match news.next().await.unwrap().unwrap() {
+        Event::Message(message) => assert_eq!(message.text(), "hello"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn certificates_of_others_are_refused() {
+    let authority = Authority::new();
+    let Some(server) = authority.server("127.0.0.1") else { return };
+    let Some(elsewhere) = authority.server("redis.example") else { return };
+    let of_ours = |server: &Process| config(server).root_certificates(authority.pem.clone());
+    let cases = [
+        (config(&server).root_certificates(Authority::new().pem), "authority"),
+        // The platform does not know ours.
+        (config(&server), "certificate"),
+        (of_ours(&elsewhere), "another host"),
+    ];
+    for (config, reason) in cases {
+        let error = config.connect().await.unwrap_err();
+        let text = format!("{error} {error:?}");
+        assert_eq!((error.kind(), error.maybe_applied()), (ErrorKind::Connect, false), "{text}");
+        assert!(text.contains(reason), "{text}");
+        assert!(!text.contains("127.0.0.1") && !text.contains("example") && !text.contains("s3cret"), "{text}");
+    }
+    let plain = NativeConfig::new(format!("redis://:s3cret@127.0.0.1:{}", server.port)).connect().await;
+    assert_eq!(plain.unwrap_err().kind(), ErrorKind::Connect, "nothing goes there without TLS");
+}
+
+#[test]
+fn root_certificates_must_be_some() {
+    for pem in ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+        let error = NativeConfig::new("rediss://127.0.0.1").root_certificates(pem).lazy().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{pem}");
+    }
+}

@@ -1,0 +1,122 @@
+//! A redis-server with arguments of its own: with TLS, as a replica, as a sentinel, as a node of a cluster.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Longest time for anything that a server does by itself.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub struct Process {
+    child: Child,
+    pub port: u16,
+    lines: Receiver<String>,
+    _dir: TempDir,
+}
+
+impl Process {
+    /// Starts a server with what `arguments` makes of a free port and an empty directory, and waits for a line that contains `ready`.
+    /// `None` where there is no redis-server, and a failure with `REQUIRE_REDIS=1`.
+    pub fn start(ready: &str, arguments: impl Fn(u16, &Path) -> Vec<String>) -> Option<Self> {
+        for _ in 0..10 {
+            let dir = tempfile::Builder::new().prefix("redis-rest-test-").tempdir().expect("a directory");
+            let port = free_port();
+            let mut command = Command::new("redis-server");
+            command.args(arguments(port, dir.path())).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+            let mut child = match command.spawn() {
+                Ok(child) => child,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    assert!(std::env::var_os("REQUIRE_REDIS").is_none_or(|value| value != "1"), "redis-server not found");
+                    println!("SKIPPED: redis-server not found");
+                    return None;
+                }
+                Err(error) => panic!("redis-server does not start: {error}"),
+            };
+            let output = child.stdout.take().expect("standard output is a pipe");
+            let (sender, lines) = channel();
+            std::thread::spawn(move || BufReader::new(output).lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
+            let process = Self { child, port, lines, _dir: dir };
+            if process.says(ready) {
+                return Some(process);
+            }
+            // It ended: somebody else took the port in between.
+        }
+        panic!("redis-server found no free port");
+    }
+
+    /// An ordinary server with more arguments.
+    pub fn plain(more: &[&str]) -> Option<Self> {
+        Self::start("Ready to accept connections", |port, dir| {
+            let mut arguments = base(dir);
+            arguments.extend(["--port".to_owned(), port.to_string()]);
+            arguments.extend(more.iter().map(|&argument| argument.to_owned()));
+            arguments
+        })
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Waits for a line with `text`; false when the server ended before.
+    pub fn says(&self, text: &str) -> bool {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(line) if line.contains(text) => return true,
+                Ok(_) => {}
+                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return false,
+                Err(_) => panic!("no line with {text}"),
+            }
+        }
+    }
+
+    /// Runs a command of an administrator on a connection of its own.
+    pub fn try_ask<T: redis::FromRedisValue>(&self, command: &str) -> redis::RedisResult<T> {
+        let mut connection = redis::Client::open(self.url())?.get_connection()?;
+        let mut words = command.split_whitespace();
+        let mut cmd = redis::cmd(words.next().unwrap_or_default());
+        words.for_each(|word| {
+            cmd.arg(word);
+        });
+        cmd.query(&mut connection)
+    }
+
+    pub fn ask<T: redis::FromRedisValue>(&self, command: &str) -> T {
+        self.try_ask(command).unwrap_or_else(|error| panic!("{command}: {error}"))
+    }
+
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Looks until `condition` holds, for things that no server announces.
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < end, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// What every server here has.
+pub fn base(dir: &Path) -> Vec<String> {
+    let words = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"];
+    words.into_iter().map(str::to_owned).chain([dir.display().to_string()]).collect()
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).expect("a free port").port()
+}
