@@ -4,6 +4,7 @@
 //! comes between its commands. Nothing is ever sent twice: a call whose connection breaks gets an error, and the next call
 //! makes a new connection.
 
+mod cluster;
 mod config;
 mod connect;
 mod lines;
@@ -18,6 +19,7 @@ use crate::error::{Error, ErrorKind, Outcome, Result, ServerError};
 use crate::platform::{self, BoxFuture};
 use crate::subscribe::Listen;
 use crate::value::Value;
+pub use cluster::NativeCluster;
 pub use config::NativeConfig;
 use connect::Connector;
 use redis::aio::MultiplexedConnection;
@@ -131,9 +133,12 @@ impl NativeBackend {
     }
 
     fn from_config(config: NativeConfig) -> Result<Self> {
-        let connector = config.connector()?;
+        Ok(Self::from_connector(config.connector()?, &config))
+    }
+
+    fn from_connector(connector: Connector, config: &NativeConfig) -> Self {
         let (timeout, connect_retries) = (config.timeout, config.connect_retries);
-        Ok(Self(Arc::new(Shared { connector, timeout, connect_retries, link: Mutex::new(None) })))
+        Self(Arc::new(Shared { connector, timeout, connect_retries, link: Mutex::new(None) }))
     }
 
     async fn connect_now(&self) -> Result<()> {
@@ -257,6 +262,13 @@ impl Backend for NativeBackend {
             packed.push(redis::cmd("EXEC"));
             let mut answers = self.exchange(&packed, options).await?;
             let exec = answers.pop().map_or_else(|| Err(short()), reply);
+            // A cluster refuses a command of a transaction where its slot is not.
+            let moved = answers.iter().find(|answer| {
+                matches!(answer, redis::Value::ServerError(error) if matches!(error.code(), "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN"))
+            });
+            if let (Some(redis::Value::ServerError(error)), Err(_)) = (moved, &exec) {
+                return Err(Error::redis(server_error(error)).with_kind(ErrorKind::Discarded));
+            }
             if let Some(redis::Value::ServerError(error)) = answers.first() {
                 // Without MULTI the others ran one by one, if they ran.
                 return Err(Error::redis(server_error(error)).with_outcome(Outcome::MaybeApplied));

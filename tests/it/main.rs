@@ -18,7 +18,7 @@ mod conformance;
 mod examples;
 /// Replies in every format.
 mod formats;
-/// The backend over TCP: TLS, settings, sentinels.
+/// The backend over TCP: TLS, settings, sentinels, clusters.
 mod native;
 /// What is counted, what spans hold, and that nothing of it is secret.
 mod observability;

@@ -142,6 +142,15 @@ impl NativeConfig {
         NativeBackend::from_config(self)
     }
 
+    /// The same for another node of a cluster.
+    pub(super) fn at(&self, (host, port): &(String, u16)) -> Result<NativeBackend> {
+        let mut connector = self.connector()?;
+        if let Target::One(endpoint) = &mut connector.target {
+            endpoint.address = redis::ConnectionAddr::Tcp(host.clone(), *port);
+        }
+        Ok(NativeBackend::from_connector(connector, self))
+    }
+
     pub(super) fn connector(&self) -> Result<Connector> {
         let mut target = match &self.place {
             Place::One(url) => Target::One(Endpoint::parse(url)?),

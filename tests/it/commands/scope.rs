@@ -176,7 +176,7 @@ async fn each_call_is_a_span_with_the_usual_names_and_nothing_secret() {
     use tracing_subscriber::layer::SubscriberExt as _;
     let client = Client::from_backend(MemoryBackend::new());
     let spans = Spans::default();
-    let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(spans.clone()));
+    let guard = crate::support::spans::seen_by(tracing_subscriber::registry().with(spans.clone()));
     client.set("s3cret", "s3cret").await.unwrap();
     client.incr("s3cret").await.unwrap_err();
     let mut pipe = client.pipeline();

@@ -1,5 +1,6 @@
 //! The backend over TCP, beyond what holds for every backend.
 
+mod cluster;
 mod sentinel;
 mod settings;
 mod tls;

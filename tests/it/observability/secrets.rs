@@ -56,7 +56,7 @@ async fn nothing_secret_is_recorded() {
     let print = tracing_subscriber::fmt::layer().with_span_events(FmtSpan::FULL).with_writer(move || writer.clone());
     // The HTTP libraries have spans of their own, which are not this crate's.
     let own = Targets::new().with_target("redis_rest", LevelFilter::TRACE);
-    let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(print).with(own));
+    let guard = crate::support::spans::seen_by(tracing_subscriber::registry().with(print).with(own));
 
     let backend = MemoryBackend::new();
     let settings = redis_rest::server::ServerConfig::new().listen(([127, 0, 0, 1], 0).into()).token("s3cret-token");

@@ -37,7 +37,7 @@ impl Spans {
     /// From here on, on this thread, until the guard is dropped.
     pub fn here() -> (Self, tracing::subscriber::DefaultGuard) {
         let spans = Self::default();
-        let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(spans.clone()));
+        let guard = crate::support::spans::seen_by(tracing_subscriber::registry().with(spans.clone()));
         (spans, guard)
     }
 

@@ -7,4 +7,5 @@ pub mod raw;
 pub mod redis;
 pub mod rest;
 pub mod scripted;
+pub mod spans;
 pub mod tls;

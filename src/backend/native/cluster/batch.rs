@@ -1,0 +1,110 @@
+//! Pipelines, split by node, and transactions, on one slot.
+
+use super::slots::{self, Address, Place};
+use super::{Course, NativeCluster, lock, pack, reply, within};
+use crate::backend::{Backend as _, Reply};
+use crate::command::Command;
+use crate::error::{Error, ErrorKind, Outcome, Result};
+use std::collections::BTreeMap;
+use tokio::task::JoinSet;
+
+/// The commands of a pipeline that go to one node, and their places in it.
+#[derive(Default)]
+struct Part {
+    places: Vec<usize>,
+    commands: Vec<redis::Cmd>,
+}
+
+impl NativeCluster {
+    pub(super) async fn run_pipeline(&self, commands: &[Command], course: Course) -> Vec<Reply> {
+        let mut replies: Vec<Option<Reply>> = commands.iter().map(|_| None).collect();
+        let mut parts: BTreeMap<Address, Part> = BTreeMap::new();
+        // So that the map is there.
+        if let Err(error) = self.owner(None, course.deadline).await {
+            return commands.iter().map(|_| Err(error.clone())).collect();
+        }
+        for (place, command) in commands.iter().enumerate() {
+            match pack(command).and_then(|packed| Ok((packed, slots::place(command)?))) {
+                Err(error) => replies[place] = Some(Err(error)),
+                Ok((packed, Place::Slot(slot))) => {
+                    let address = lock(&self.0.map).node(slot).cloned();
+                    if let Some(address) = address {
+                        let part = parts.entry(address).or_default();
+                        part.places.push(place);
+                        part.commands.push(packed);
+                    }
+                }
+                // After the others.
+                Ok((_, Place::Any | Place::All)) => {}
+            }
+        }
+        let mut sending = JoinSet::new();
+        for (address, part) in parts {
+            match self.node(&address) {
+                Ok(node) => {
+                    let options = within(course.deadline);
+                    sending.spawn(async move { (part.places, node.exchange(&part.commands, &options).await) });
+                }
+                Err(error) => part.places.iter().for_each(|&place| replies[place] = Some(Err(error.clone()))),
+            }
+        }
+        while let Some(sent) = sending.join_next().await {
+            // A task that panicked leaves its places as they are, which says that its commands may have run.
+            let Ok((places, answers)) = sent else { continue };
+            match answers {
+                Ok(answers) => places.into_iter().zip(answers).for_each(|(place, answer)| replies[place] = Some(reply(answer))),
+                Err(error) => places.into_iter().for_each(|place| replies[place] = Some(Err(error.clone()))),
+            }
+        }
+        self.run_the_rest(commands, replies, &course).await
+    }
+
+    /// Runs by itself what has no node of its own, and what was not run where it was sent.
+    async fn run_the_rest(&self, commands: &[Command], replies: Vec<Option<Reply>>, course: &Course) -> Vec<Reply> {
+        let mut all = Vec::with_capacity(commands.len());
+        for (command, reply) in commands.iter().zip(replies) {
+            let course = Course { redirects: 0, attempts: 0, ..*course };
+            all.push(match reply {
+                Some(Err(error)) if error.is_connect() || slots::redirect(&error, "").is_some() => self.run_placed(command, course).await,
+                Some(reply) => reply,
+                None => match slots::place(command) {
+                    Ok(Place::Any | Place::All) => self.run_placed(command, course).await,
+                    _ => Err(Error::new(ErrorKind::Io, "this command of the pipeline was lost").with_outcome(Outcome::MaybeApplied)),
+                },
+            });
+        }
+        all
+    }
+
+    pub(super) async fn run_transaction(&self, commands: &[Command], mut course: Course) -> Result<Vec<Reply>> {
+        let mut slot = None;
+        for command in commands {
+            match (slots::place(command)?, slot) {
+                (Place::Slot(this), Some(other)) if this != other => {
+                    return Err(Error::new(ErrorKind::Unsupported, "a transaction on a cluster must keep to the keys of one slot"));
+                }
+                (Place::Slot(this), _) => slot = Some(this),
+                (Place::Any, _) => {}
+                (Place::All, _) => {
+                    return Err(Error::new(ErrorKind::Unsupported, "a transaction on a cluster cannot hold a command for all nodes"));
+                }
+            }
+        }
+        let mut next = None;
+        loop {
+            let node = match next.take() {
+                Some((node, false)) => node,
+                // What is asked for holds for one command, and a transaction is several: it waits until the slot has moved.
+                Some((_, true)) | None => self.owner(slot, course.deadline).await?,
+            };
+            let error = match node.transaction(commands, &within(course.deadline)).await {
+                Ok(replies) => return Ok(replies),
+                Err(error) => error,
+            };
+            next = match error.redis_code() {
+                Some("ASK") => self.pause(error, 0, &course).await?,
+                _ => self.after(error, &node, slot, &mut course).await?,
+            };
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Which slot a key is in, and which node has a slot.
+
+use crate::command::{Command, keys};
+use crate::error::{Error, ErrorKind, Result, ServerError};
+use crate::value::Value;
+
+/// How many slots a cluster has.
+const SLOTS: u16 = 16384;
+
+/// Host and port of a node.
+pub(super) type Address = (String, u16);
+
+/// Where a command belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Slot(u16),
+    /// No key: any node can answer.
+    Any,
+    /// On each node that has slots.
+    All,
+}
+
+/// Where `command` belongs.
+///
+/// # Errors
+/// Redis's own error for keys in different slots; [`ErrorKind::Unsupported`] where one node would answer for all, or where it is
+/// not known which arguments are keys.
+pub(super) fn place(command: &Command) -> Result<Place> {
+    if ["SCRIPT", "FUNCTION", "FLUSHALL", "FLUSHDB"].iter().any(|name| command.is(name)) {
+        return Ok(Place::All);
+    }
+    let positions = keys::positions(command).ok_or_else(|| {
+        Error::new(ErrorKind::Unsupported, "this command looks at one node of the cluster only, or its keys are not known here")
+    })?;
+    let mut slots = positions.into_iter().filter_map(|index| command.get(index)).map(slot);
+    let Some(first) = slots.next() else { return Ok(Place::Any) };
+    match slots.all(|slot| slot == first) {
+        true => Ok(Place::Slot(first)),
+        false => Err(Error::redis(ServerError::new("CROSSSLOT Keys in request don't hash to the same slot"))),
+    }
+}
+
+/// The slot of a key: of its hash tag, where it has one.
+pub(super) fn slot(key: &[u8]) -> u16 {
+    let tag = || {
+        let rest = key.get(key.iter().position(|&byte| byte == b'{')? + 1..)?;
+        let tag = rest.get(..rest.iter().position(|&byte| byte == b'}')?)?;
+        (!tag.is_empty()).then_some(tag)
+    };
+    crc16(tag().unwrap_or(key)) % SLOTS
+}
+
+/// CRC-16 with the polynomial 0x1021, from zero (XMODEM).
+fn crc16(bytes: &[u8]) -> u16 {
+    bytes.iter().fold(0, |crc, &byte| {
+        (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 })
+    })
+}
+
+/// Which node has which slots.
+#[derive(Clone, Default)]
+pub(super) struct Map {
+    /// First and last slot, and who has them.
+    ranges: Vec<(u16, u16, Address)>,
+}
+
+impl Map {
+    /// From the reply of `CLUSTER SLOTS`, which `asked` gave. A node that does not know its own host leaves it out.
+    pub(super) fn read(reply: Value, asked: &str) -> Option<Self> {
+        let Value::Array(shards) = reply else { return None };
+        let read = |shard: Value| {
+            let Value::Array(parts) = shard else { return None };
+            let (Value::Int(first), Value::Int(last), Value::Array(master)) = (parts.first()?, parts.get(1)?, parts.get(2)?) else {
+                return None;
+            };
+            let host = match master.first()? {
+                Value::Bytes(host) if !host.is_empty() => std::str::from_utf8(host).ok()?.to_owned(),
+                _ => asked.to_owned(),
+            };
+            let Value::Int(port) = master.get(1)? else { return None };
+            Some((u16::try_from(*first).ok()?, u16::try_from(*last).ok()?, (host, u16::try_from(*port).ok()?)))
+        };
+        let ranges = shards.into_iter().map(read).collect::<Option<Vec<_>>>()?;
+        (!ranges.is_empty()).then_some(Self { ranges })
+    }
+
+    pub(super) fn node(&self, slot: u16) -> Option<&Address> {
+        // What was learned last stands first.
+        self.ranges.iter().find(|(first, last, _)| (*first..=*last).contains(&slot)).map(|(.., node)| node)
+    }
+
+    /// One slot has moved.
+    pub(super) fn set(&mut self, slot: u16, node: Address) {
+        self.ranges.insert(0, (slot, slot, node));
+    }
+
+    /// Each node with slots, once.
+    pub(super) fn nodes(&self) -> Vec<&Address> {
+        let mut nodes: Vec<_> = self.ranges.iter().map(|(.., node)| node).collect();
+        nodes.sort();
+        nodes.dedup();
+        nodes
+    }
+}
+
+/// What a node says instead of executing a command. It has not run.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Redirect {
+    /// The slot is elsewhere, for good.
+    Moved(u16, Address),
+    /// This key is elsewhere, for this once.
+    Ask(Address),
+    /// Not now: the slot is on its way, or the cluster has no master for it.
+    Later,
+}
+
+/// Reads a redirect; `asked` is the host of the node that gave it, which may leave out its own.
+pub(super) fn redirect(error: &Error, asked: &str) -> Option<Redirect> {
+    let code = error.redis_code()?;
+    if matches!(code, "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" | "LOADING") {
+        return Some(Redirect::Later);
+    }
+    let mut words = error.server_message()?.split(' ').skip(1);
+    let slot = words.next()?.parse().ok().filter(|slot| *slot < SLOTS)?;
+    let (host, port) = words.next()?.rsplit_once(':')?;
+    let node = (if host.is_empty() { asked.to_owned() } else { host.to_owned() }, port.parse().ok()?);
+    match code {
+        "MOVED" => Some(Redirect::Moved(slot, node)),
+        "ASK" => Some(Redirect::Ask(node)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cmd;
+
+    #[test]
+    fn slots_are_those_of_redis() {
+        // From `CLUSTER KEYSLOT`.
+        for (key, wanted) in [("123456789", 12739), ("foo", 12182), ("", 0), ("{user1000}.following", 3443), ("user1000", 3443)] {
+            assert_eq!(slot(key.as_bytes()), wanted, "{key}");
+        }
+        assert_eq!(slot(b"foo{}{bar}"), crc16(b"foo{}{bar}") % SLOTS);
+        assert_eq!(slot(b"foo{{bar}}zap"), slot(b"{bar"));
+        assert_eq!(slot(b"foo{bar}{zap}"), slot(b"bar"));
+    }
+
+    #[test]
+    fn commands_belong_to_the_slot_of_their_keys() {
+        assert_eq!(place(&cmd("GET").arg("foo")).unwrap(), Place::Slot(12182));
+        assert_eq!(place(&cmd("EVAL").arg("…").arg(2).arg("{a}1").arg("{a}2").arg("other")).unwrap(), Place::Slot(slot(b"a")));
+        assert_eq!(place(&cmd("PING")).unwrap(), Place::Any);
+        assert_eq!(place(&cmd("script").arg("LOAD").arg("…")).unwrap(), Place::All);
+        assert_eq!(place(&cmd("MGET").arg("a").arg("b")).unwrap_err().redis_code(), Some("CROSSSLOT"));
+        assert_eq!(place(&cmd("SCAN").arg(0)).unwrap_err().kind(), ErrorKind::Unsupported);
+    }
+
+    #[test]
+    fn redirects_are_read() {
+        let read = |text: &str| redirect(&Error::redis(ServerError::new(text)), "asked");
+        assert_eq!(read("MOVED 3999 127.0.0.1:6381"), Some(Redirect::Moved(3999, ("127.0.0.1".to_owned(), 6381))));
+        assert_eq!(read("MOVED 3999 :6381"), Some(Redirect::Moved(3999, ("asked".to_owned(), 6381))));
+        assert_eq!(read("ASK 1 ::1:6381"), Some(Redirect::Ask(("::1".to_owned(), 6381))));
+        assert_eq!(read("TRYAGAIN Multiple keys"), Some(Redirect::Later));
+        for odd in ["MOVED", "MOVED x y", "MOVED 99999 h:1", "MOVED 1 h:x", "ERR 1 h:1"] {
+            assert_eq!(read(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn what_was_learned_last_holds() {
+        let node = |port: i64| Value::Array(vec![Value::bytes("h"), Value::Int(port)]);
+        let range = |first, last, port| Value::Array(vec![Value::Int(first), Value::Int(last), node(port)]);
+        let mut map = Map::read(Value::Array(vec![range(0, 99, 1), range(100, 16383, 2)]), "asked").unwrap();
+        map.set(5, ("h".to_owned(), 2));
+        assert_eq!((map.node(4).unwrap().1, map.node(5).unwrap().1, map.node(100).unwrap().1), (1, 2, 2));
+        assert_eq!(map.nodes().len(), 2);
+        assert!(Map::read(Value::Array(Vec::new()), "asked").is_none(), "a node that knows nobody");
+        assert!(Map::read(Value::Array(vec![Value::Int(1)]), "asked").is_none());
+    }
+}
