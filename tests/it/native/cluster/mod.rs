@@ -1,6 +1,7 @@
 //! A real cluster: routing, pipelines, transactions; slots that move and masters that change while it is written to.
 
 mod changes;
+mod cut;
 mod nodes;
 
 use nodes::Cluster;
