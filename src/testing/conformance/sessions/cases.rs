@@ -107,6 +107,20 @@ pub async fn create_is_not_save(harness: &impl Harness) {
     again.system_prompt = "other".into();
     assert!(matches!(store.create_session(&again).await, Err(SessionError::Conflict(Conflict::Exists))));
     assert_eq!(store.retrieve_session(&mine.id).await.expect("found"), mine);
+
+    // The same by way of `reconcile`, whoever has the id.
+    let until = TtlRule::Set(clock::utc_now() + HOUR);
+    let exclusive = |session: &Session| PendingPut::new(session.clone(), until).exclusive(true);
+    let new = session(&user);
+    let mut elsewhere = again.clone();
+    elsewhere.user_id = self::user();
+    let results = store.reconcile(&[exclusive(&new), exclusive(&again), exclusive(&elsewhere)]).await;
+    assert!(matches!(&results[0], Ok(Reconciled::Written(_))));
+    for taken in &results[1..] {
+        assert!(matches!(taken, Err(SessionError::Conflict(Conflict::Exists))));
+    }
+    assert_eq!(store.retrieve_session(&mine.id).await.expect("found"), mine);
+    assert_eq!(listed(&*store, &user).await, ids(&[&mine, &new]));
 }
 
 /// A session is gone when its time is over, and nobody but a clean-up removes its index entry.
