@@ -68,6 +68,12 @@ async fn calls_follow_the_master() {
     let client = Client::from_backend(config.timeout(Duration::from_secs(20)).connect().await.unwrap());
     client.set("before", 1).await.unwrap();
     assert_eq!(port_of_master(&client).await, group.master.port);
+    // A failover does not wait for what the replica has not got yet.
+    until("the replica has it", || {
+        let replica = redis::Client::open(format!("redis://:s3cret@127.0.0.1:{}", group.replica.port));
+        let connection = replica.and_then(|replica| replica.get_connection());
+        connection.and_then(|mut connection| redis::cmd("EXISTS").arg("before").query(&mut connection)).unwrap_or(false)
+    });
 
     group.fail_over();
     // The old master goes on for ten seconds as if nothing were; what the sentinel says cuts the connection to it at once. Until then a
