@@ -1,6 +1,8 @@
 //! TLS for every backend: rustls with the ring provider (no build tools beyond a C compiler).
 
 use crate::error::{Error, ErrorKind, Result};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, ConfigBuilder, WantsVerifier};
 use std::sync::Arc;
 
@@ -14,6 +16,18 @@ pub(crate) fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>> {
     ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(failed)
 }
 
+/// The certificates in a text in PEM form: one at least.
+pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
+    let unreadable = |message| Error::new(ErrorKind::Config, message);
+    let all: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|_| unreadable("a root certificate cannot be read: it must be in PEM form"))?;
+    if all.is_empty() {
+        return Err(unreadable("a root certificate cannot be read: there is none in the text"));
+    }
+    Ok(all)
+}
+
 /// Trusts what the platform trusts.
 #[cfg(feature = "native")]
 pub(super) fn of_platform() -> Result<ClientConfig> {
@@ -24,14 +38,9 @@ pub(super) fn of_platform() -> Result<ClientConfig> {
 /// Trusts the certificates in `pem`, and no others.
 #[cfg(feature = "native")]
 pub(super) fn of_roots(pem: &[u8]) -> Result<ClientConfig> {
-    use rustls::pki_types::{CertificateDer, pem::PemObject as _};
-    let none = || Error::new(ErrorKind::Config, "the root certificates cannot be read: they must be PEM");
     let mut roots = rustls::RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        roots.add(certificate.map_err(|_| none())?).map_err(|_| none())?;
-    }
-    if roots.is_empty() {
-        return Err(none());
+    for certificate in certificates(pem)? {
+        roots.add(certificate).map_err(failed)?;
     }
     Ok(builder()?.with_root_certificates(roots).with_no_client_auth())
 }

@@ -3,10 +3,9 @@
 
 use crate::backend::tls;
 use crate::config::Config;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use rustls::client::{ClientConfig, WantsClientCert};
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use rustls::{ConfigBuilder, RootCertStore};
 use rustls_platform_verifier::Verifier;
 use std::sync::Arc;
@@ -57,22 +56,6 @@ impl Config {
     }
 }
 
-impl Trust {
-    fn extra(&self) -> Result<Vec<CertificateDer<'static>>> {
-        let mut all = Vec::new();
-        for text in &self.extra {
-            let before = all.len();
-            for certificate in CertificateDer::pem_slice_iter(text) {
-                all.push(certificate.map_err(|_| failed("a root certificate cannot be read: it must be in PEM form"))?);
-            }
-            if all.len() == before {
-                return Err(failed("a root certificate cannot be read: there is none in the text"));
-            }
-        }
-        Ok(all)
-    }
-}
-
 /// Gives the HTTP client its TLS. One that never speaks it gets a configuration too, which trusts nobody: the client insists.
 pub(super) fn set_up(builder: ::reqwest::ClientBuilder, trust: &Trust, secure: bool) -> Result<::reqwest::ClientBuilder> {
     Ok(builder.tls_backend_preconfigured(if secure { config(trust)? } else { none()? }))
@@ -81,7 +64,10 @@ pub(super) fn set_up(builder: ::reqwest::ClientBuilder, trust: &Trust, secure: b
 /// rustls with the ring provider, which needs no build tools beyond a C compiler.
 fn config(trust: &Trust) -> Result<ClientConfig> {
     let builder = tls::builder()?;
-    let extra = trust.extra()?;
+    let mut extra = Vec::new();
+    for pem in &trust.extra {
+        extra.extend(tls::certificates(pem)?);
+    }
     #[cfg(feature = "webpki-roots")]
     if trust.bundled {
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
@@ -106,15 +92,11 @@ fn augmented(extra: Vec<CertificateDer<'static>>, provider: Arc<rustls::crypto::
 
 #[cfg(target_os = "android")]
 fn augmented(_: Vec<CertificateDer<'static>>, _: Arc<rustls::crypto::CryptoProvider>) -> Result<Verifier> {
-    Err(failed("Android decides by itself which root certificates count"))
+    Err(crate::error::Error::new(crate::error::ErrorKind::Config, "Android decides by itself which root certificates count"))
 }
 
 fn finish(builder: ConfigBuilder<ClientConfig, WantsClientCert>) -> ClientConfig {
     let mut config = builder.with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config
-}
-
-fn failed(message: &'static str) -> Error {
-    Error::new(ErrorKind::Config, message)
 }
