@@ -42,6 +42,7 @@ pub enum ReplyFormat {
 /// | [`reply_format`](Config::reply_format) | JSON with strings in base64 |
 /// | [`max_request_bytes`](Config::max_request_bytes) | 10 000 000 |
 /// | [`max_reply_bytes`](Config::max_reply_bytes) | 64 MiB |
+/// | [`max_reply_header_bytes`](Config::max_reply_header_bytes) | 256 KiB |
 /// | [`max_pipeline_commands`](Config::max_pipeline_commands) of one request | 1000 |
 /// | [`auto_batch_in_flight`](Config::auto_batch_in_flight) | 2 requests |
 #[derive(Clone)]
@@ -56,6 +57,9 @@ pub struct Config {
     pub(crate) reply_format: ReplyFormat,
     pub(crate) max_request_bytes: usize,
     pub(crate) max_reply_bytes: usize,
+    /// On wasm the host decides.
+    #[cfg_attr(target_family = "wasm", allow(dead_code))]
+    pub(crate) max_reply_header_bytes: usize,
     pub(crate) max_pipeline_commands: usize,
     /// Most requests in flight before commands wait for one to return; none: no automatic batching.
     pub(crate) auto_batch: Option<usize>,
@@ -78,6 +82,7 @@ impl Default for Config {
             reply_format: ReplyFormat::Base64,
             max_request_bytes: 10_000_000,
             max_reply_bytes: 64 << 20,
+            max_reply_header_bytes: 256 << 10,
             max_pipeline_commands: 1000,
             auto_batch: Some(2),
             allow_insecure_http: false,
@@ -201,6 +206,14 @@ impl Config {
         self
     }
 
+    /// Most bytes of all headers of a reply (default 256 KiB, at least 8 KiB); more of them end the attempt with
+    /// [`ErrorKind::Io`]. Over HTTP/1.1 bodies are read in parts of this size at most. Where the transport is the host's `fetch`, its
+    /// own limit counts.
+    pub fn max_reply_header_bytes(mut self, bytes: usize) -> Self {
+        self.max_reply_header_bytes = bytes;
+        self
+    }
+
     /// Most commands in one pipeline request (default 1000); longer pipelines are split.
     pub fn max_pipeline_commands(mut self, count: usize) -> Self {
         self.max_pipeline_commands = count;
@@ -304,6 +317,10 @@ impl Config {
     pub(crate) fn check_limits(&self) -> Result<()> {
         if self.max_pipeline_commands == 0 || self.max_request_bytes == 0 || self.max_reply_bytes == 0 {
             return Err(config_error("a limit of zero allows nothing"));
+        }
+        // The HTTP library cannot do with less.
+        if self.max_reply_header_bytes < 8 << 10 {
+            return Err(config_error("max_reply_header_bytes must be 8192 at least"));
         }
         if self.timeout.is_zero() || self.deadline.is_zero() || self.connect_timeout.is_zero() {
             return Err(config_error("a timeout of zero allows nothing"));

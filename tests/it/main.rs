@@ -44,3 +44,5 @@ mod thaw;
 mod tls;
 /// The store of tower-sessions: its trait over every store and the manager, its middleware, and outages.
 mod tower_sessions;
+/// The two transports: what they do alike, and what each has for itself.
+mod transports;

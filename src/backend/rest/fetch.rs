@@ -1,5 +1,5 @@
 //! The built-in [`Transport`] where requests are the JavaScript host's `fetch`: browsers, Workers, Node. It takes the place of
-//! `reqwest.rs` there, and these two are the only files that name `reqwest`.
+//! `hyper.rs` there. It and `reqwest.rs` are the only files that name `reqwest`.
 
 use super::transport::{HttpRequest, HttpResponse, HttpStream, Transport};
 use crate::config::Config;

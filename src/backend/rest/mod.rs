@@ -5,10 +5,12 @@ mod batcher;
 mod block;
 mod flight;
 mod hedge;
-mod listen;
-mod requests;
 // One of the two, by the host.
 #[cfg_attr(target_family = "wasm", path = "fetch.rs")]
+mod hyper;
+mod listen;
+mod requests;
+#[cfg(all(feature = "reqwest", not(target_family = "wasm")))]
 mod reqwest;
 mod resp2;
 mod sse;
@@ -16,9 +18,11 @@ mod sync;
 mod transport;
 mod wire;
 
+pub use hyper::HttpTransport;
+pub(crate) use hyper::Trust;
 use requests::KEPT;
-pub use reqwest::HttpTransport;
-pub(crate) use reqwest::Trust;
+#[cfg(all(feature = "reqwest", not(target_family = "wasm")))]
+pub use reqwest::ReqwestTransport;
 pub use transport::{HttpChunks, HttpRequest, HttpResponse, HttpStream, Transport};
 
 use crate::backend::{Backend, EventStream, Reply};

@@ -4,6 +4,9 @@
 use crate::backend::tls;
 use crate::config::Config;
 use crate::error::Result;
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
 use rustls::client::{ClientConfig, WantsClientCert};
 use rustls::pki_types::CertificateDer;
 use rustls::{ConfigBuilder, RootCertStore};
@@ -56,9 +59,12 @@ impl Config {
     }
 }
 
-/// Gives the HTTP client its TLS. One that never speaks it gets a configuration too, which trusts nobody: the client insists.
-pub(super) fn set_up(builder: ::reqwest::ClientBuilder, trust: &Trust, secure: bool) -> Result<::reqwest::ClientBuilder> {
-    Ok(builder.tls_backend_preconfigured(if secure { config(trust)? } else { none()? }))
+pub(super) type Connector = HttpsConnector<HttpConnector>;
+pub(super) type Stream = MaybeHttpsStream<TokioIo<tokio::net::TcpStream>>;
+
+/// TLS over what `tcp` connects. Where none is spoken it gets a configuration too, which trusts nobody.
+pub(super) fn connector(tcp: HttpConnector, trust: &Trust, secure: bool) -> Result<Connector> {
+    Ok((tcp, if secure { config(trust)? } else { none()? }).into())
 }
 
 /// rustls with the ring provider, which needs no build tools beyond a C compiler.

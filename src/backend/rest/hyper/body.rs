@@ -1,0 +1,138 @@
+//! Responses, however they came, and why there is none.
+
+use super::super::transport::{HttpResponse, HttpStream};
+use crate::error::{Error, ErrorKind, Outcome, Result};
+use ::hyper::body::Body;
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+use http_body_util::BodyExt as _;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+/// A response whose body may still be coming. Where there is nothing to wait for, because the server refuses, it is read to its end.
+pub(in super::super) async fn open<B>(response: http::Response<B>, max_reply_bytes: usize) -> Result<HttpStream>
+where
+    B: Body<Data = Bytes, Error: std::error::Error> + Send + Unpin + 'static,
+{
+    if response.status() != http::StatusCode::OK {
+        return Ok(HttpStream { response: read(response, max_reply_bytes).await?, chunks: None });
+    }
+    let (head, body) = response.into_parts();
+    let head = HttpResponse { status: 200, headers: head.headers, body: Bytes::new() };
+    Ok(HttpStream { response: head, chunks: Some(Box::pin(Chunks(body))) })
+}
+
+/// The body of a response, a chunk at a time.
+pub(super) struct Chunks<B>(B);
+
+impl<B: Body<Data = Bytes, Error: std::error::Error> + Unpin> Stream for Chunks<B> {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            match ready!(Pin::new(&mut self.0).poll_frame(context)) {
+                // Trailers say nothing here.
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => return Poll::Ready(Some(Ok(data))),
+                    Err(_) => continue,
+                },
+                Some(Err(error)) => return Poll::Ready(Some(Err(broken(&error)))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+/// Reads a response to its end.
+pub(in super::super) async fn read<B>(response: http::Response<B>, max_reply_bytes: usize) -> Result<HttpResponse>
+where
+    B: Body<Data = Bytes, Error: std::error::Error> + Unpin,
+{
+    let (head, mut body) = response.into_parts();
+    let status = head.status.as_u16();
+    let too_large = || Error::new(ErrorKind::ReplyTooLarge, "the reply is larger than allowed").with_status(status);
+    let declared = body.size_hint().exact().unwrap_or(0);
+    if declared > max_reply_bytes as u64 {
+        return Err(too_large());
+    }
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    // Until the end, also where all of it is there: with the end the connection is back in the pool, where the next call finds it.
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|error| broken(&error))?.into_data() else { continue };
+        if first.len() + all.len() + data.len() > max_reply_bytes {
+            return Err(too_large());
+        }
+        if first.is_empty() && all.is_empty() {
+            // Mostly the only one: kept as it is.
+            first = data;
+            continue;
+        }
+        if all.is_empty() {
+            let declared = usize::try_from(declared).unwrap_or(0);
+            all.reserve(declared.max(first.len() + data.len()));
+            all.extend_from_slice(&std::mem::take(&mut first));
+        }
+        all.extend_from_slice(&data);
+    }
+    let body = if all.is_empty() { first } else { all.freeze() };
+    Ok(HttpResponse { status, headers: head.headers, body })
+}
+
+/// Whether anything may have run is what matters. Only errors of connecting (name, TCP, TLS) are sure to be before that, and requests of
+/// which the server said that it did not look at them.
+pub(in super::super) fn unanswered(error: &(dyn std::error::Error + 'static), connecting: bool) -> Error {
+    if connecting {
+        return Error::new(ErrorKind::Connect, "no connection to the server").with_source(Cause::of(error));
+    }
+    if refused(error) {
+        return Error::new(ErrorKind::Connect, "the server closed the connection before this request").with_source(Cause::of(error));
+    }
+    broken(error)
+}
+
+/// HTTP/2 has words for a request that the server did not look at: a stream that it refused, or one after the last that it announced
+/// when it closed the connection in good order (RFC 9113, 8.7).
+fn refused(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).filter_map(|error| error.downcast_ref::<h2::Error>()).any(|error| {
+        let reason = error.reason();
+        error.is_remote()
+            && ((error.is_reset() && reason == Some(h2::Reason::REFUSED_STREAM))
+                || (error.is_go_away() && reason == Some(h2::Reason::NO_ERROR)))
+    })
+}
+
+pub(in super::super) fn broken(error: &dyn std::error::Error) -> Error {
+    Error::new(ErrorKind::Io, "the connection broke").with_outcome(Outcome::MaybeApplied).with_source(Cause::of(error))
+}
+
+/// The chain of causes as text. Causes hold no address and no header.
+pub(in super::super) struct Cause(String);
+
+impl Cause {
+    pub(in super::super) fn of(error: &dyn std::error::Error) -> Self {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        Self(text)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Cause {}

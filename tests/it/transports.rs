@@ -1,0 +1,141 @@
+//! What the two transports must do alike, and what each has for itself. Redirects, cut replies and the like are in `bad_input`, TLS in
+//! `tls`, dead connections in `thaw`.
+
+use crate::support::certificates::Certificates;
+use crate::support::raw::answering;
+use crate::support::rest;
+use crate::support::tls::url;
+use bytes::Bytes;
+use redis_rest::backend::memory::MemoryBackend;
+use redis_rest::backend::rest::ReqwestTransport;
+use redis_rest::{Client, ErrorKind, Outcome, cmd};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use wiremock::matchers::{any, header};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+fn own() -> ReqwestTransport {
+    ReqwestTransport::new(reqwest::Client::builder().no_proxy()).unwrap()
+}
+
+macro_rules! conformance {
+    ($($case:ident)*) => {
+        mod conformance {
+            use super::*;
+            $(#[tokio::test]
+            async fn $case() {
+                let server = rest::serve(MemoryBackend::new()).await;
+                let client = rest::config(&server).transport(own()).build().unwrap();
+                redis_rest::testing::conformance::backend::$case(&client).await;
+            })*
+        }
+    };
+}
+redis_rest::each_backend_case!(conformance);
+
+#[tokio::test]
+async fn a_client_of_the_users_own_goes_through_their_proxy() {
+    let proxy = MockServer::start().await;
+    let reply = ResponseTemplate::new(200).set_body_string(r#"{"result":1}"#);
+    Mock::given(header("host", "redis.internal.example:8079")).respond_with(reply).expect(1).mount(&proxy).await;
+    let http = reqwest::Client::builder().proxy(reqwest::Proxy::all(proxy.uri()).unwrap());
+    let config = Client::builder().url("http://redis.internal.example:8079").token("t").allow_insecure_http();
+    let client = config.transport(ReqwestTransport::new(http).unwrap()).build().unwrap();
+    assert_eq!(client.incr("n").await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_client_of_the_users_own_follows_no_redirect_even_if_told_to() {
+    let elsewhere = MockServer::start().await;
+    Mock::given(any()).respond_with(ResponseTemplate::new(200)).expect(0).mount(&elsewhere).await;
+    let server = MockServer::start().await;
+    let moved = ResponseTemplate::new(307).insert_header("location", elsewhere.uri().as_str());
+    Mock::given(any()).respond_with(moved).expect(1).mount(&server).await;
+    let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::limited(5));
+    let config = Client::builder().url(server.uri()).token("t").transport(ReqwestTransport::new(http).unwrap());
+    let error = config.build().unwrap().incr("n").await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Http, Some(307)));
+}
+
+#[tokio::test]
+async fn a_client_of_the_users_own_says_whether_anything_left() {
+    let down = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let cut = answering("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"result\":").await;
+    let long = answering("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{\"result\":").await;
+    for (addr, kind, outcome) in [
+        (down, ErrorKind::Connect, Outcome::NotApplied),
+        (cut, ErrorKind::Io, Outcome::MaybeApplied),
+        (long, ErrorKind::ReplyTooLarge, Outcome::MaybeApplied),
+    ] {
+        let config = Client::builder().url(format!("http://{addr}")).token("t").no_retry().max_reply_bytes(1000);
+        let error = config.transport(own()).build().unwrap().incr("n").await.unwrap_err();
+        assert_eq!((error.kind(), error.outcome()), (kind, outcome));
+        assert!(!format!("{error} {error:?}").contains(&addr.port().to_string()), "no address in {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn headers_without_end_are_not_read() {
+    let many: String = (0..90).map(|n| format!("x-{n}: {}\r\n", "x".repeat(200))).collect();
+    let text: &'static str = format!("HTTP/1.1 200 OK\r\n{many}Content-Length: 12\r\n\r\n{{\"result\":1}}").leak();
+    let addr = answering(text).await;
+    let config = Client::builder().url(format!("http://{addr}")).token("t").no_retry();
+    assert_eq!(config.clone().build().unwrap().incr("n").await.unwrap(), 1);
+    let small = config.clone().max_reply_header_bytes(8 << 10).build().unwrap();
+    let error = small.incr("n").await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Io, Outcome::MaybeApplied));
+    let error = config.max_reply_header_bytes(100).build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+}
+
+/// How a server says that it did not look at a request.
+#[derive(Clone, Copy, Debug)]
+enum Refusal {
+    Stream,
+    GoodBye,
+}
+
+/// Speaks HTTP/2. Refuses the first request, and answers the others with 1.
+async fn refusing(certificates: &Certificates, how: Refusal) -> SocketAddr {
+    let acceptor = TlsAcceptor::from(certificates.server("h2"));
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut refused = false;
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut connection = h2::server::handshake(acceptor.accept(stream).await.unwrap()).await.unwrap();
+            if let (Refusal::GoodBye, false) = (how, refused) {
+                // With no stream accepted, the last one that it announces is none.
+                refused = true;
+                connection.abrupt_shutdown(h2::Reason::NO_ERROR);
+            }
+            while let Some(Ok((_, mut respond))) = connection.accept().await {
+                if !refused {
+                    refused = true;
+                    respond.send_reset(h2::Reason::REFUSED_STREAM);
+                    continue;
+                }
+                let mut body = respond.send_response(http::Response::new(()), false).unwrap();
+                body.send_data(Bytes::from_static(br#"{"result":1}"#), true).unwrap();
+            }
+        }
+    });
+    addr
+}
+
+#[tokio::test]
+async fn what_a_server_did_not_look_at_is_sent_again() {
+    for how in [Refusal::Stream, Refusal::GoodBye] {
+        let certificates = Certificates::new();
+        let config = |addr| Client::builder().url(url(addr)).token("t").root_certificate_pem(certificates.authority.clone());
+        let client = config(refusing(&certificates, how).await).build().unwrap();
+        assert_eq!(client.incr("n").await.unwrap(), 1, "{how:?}");
+        let client = Arc::new(config(refusing(&certificates, how).await).no_retry().build().unwrap());
+        let mut pipe = client.pipeline();
+        let _ = pipe.add(cmd::incr("n"));
+        let error = pipe.send().await.unwrap_err();
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Connect, Outcome::NotApplied), "{how:?}: {error:?}");
+    }
+}
