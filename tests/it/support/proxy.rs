@@ -95,7 +95,9 @@ impl Proxy {
             let accept = async move {
                 while let Ok((client, _)) = listener.accept().await {
                     let task = tokio::spawn(serve(client, Arc::clone(&shared)));
-                    shared.connections.lock().unwrap().push(task.abort_handle());
+                    let mut connections = shared.connections.lock().unwrap();
+                    connections.retain(|task| !task.is_finished());
+                    connections.push(task.abort_handle());
                 }
             };
             *listening = Some(tokio::spawn(accept).abort_handle());
