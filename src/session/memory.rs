@@ -1,17 +1,18 @@
 //! [`InMemorySessionStore`]: sessions in this process.
 
+mod shard;
+mod store;
+
 use super::error::{Conflict, SessionError};
 use super::id;
-use super::lru::Lru;
-use super::reconcile::TtlRule;
 use super::record::Session;
-use super::store::{BatchOutcome, SessionList, SessionStore, StoreFuture, Touched};
+use super::store::Touched;
 use crate::clock::{self, Instant};
-use crate::observe::{self, CacheLevel, Place};
-use crate::platform::BoxFuture;
+use crate::observe::{self, Place};
 use chrono::{DateTime, Utc};
+use shard::{Entry, Shard, Unlisted, size};
 use std::collections::hash_map::RandomState;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -62,30 +63,6 @@ struct Inner {
     /// Nanoseconds by which tests moved the clock.
     moved: AtomicU64,
 }
-
-#[derive(Default)]
-struct Shard {
-    entries: Lru<Entry>,
-    bytes: usize,
-    /// Ids deleted within the last minute, and the order in which they are forgotten.
-    gone: HashMap<String, Instant>,
-    forget: VecDeque<(Instant, String)>,
-    level: CacheLevel,
-}
-
-struct Entry {
-    session: Arc<Session>,
-    deadline: Instant,
-    pinned: bool,
-    /// The number of its place in the index.
-    number: u64,
-    /// Changes with every write.
-    revision: u64,
-    bytes: usize,
-}
-
-/// A place in the index that has to be taken out.
-type Unlisted = (String, u64);
 
 impl InMemorySessionStore {
     /// A store for up to 100 000 sessions and 256 MiB, which live for `ttl` after they were stored or touched.
@@ -345,181 +322,6 @@ enum Mode {
     Set,
     ByHand,
     Automatic,
-}
-
-impl Shard {
-    /// After a change of what is held.
-    fn counted(&mut self) {
-        self.level.set(self.entries.len(), self.bytes);
-    }
-
-    /// The entry, unless it has expired.
-    fn live(&mut self, id: &str, now: Instant) -> Option<&mut Entry> {
-        if self.entries.peek(id)?.deadline <= now { None } else { self.entries.get_mut(id) }
-    }
-
-    fn put(&mut self, id: &str, entry: Entry) -> Option<Entry> {
-        self.bytes += entry.bytes;
-        let old = self.entries.insert(id, entry)?;
-        self.bytes -= old.bytes;
-        Some(old)
-    }
-
-    fn take(&mut self, id: &str) -> Option<Entry> {
-        let entry = self.entries.remove(id)?;
-        self.bytes -= entry.bytes;
-        Some(entry)
-    }
-
-    fn take_oldest(&mut self) -> Option<Entry> {
-        let (_, entry) = self.entries.pop_oldest()?;
-        self.bytes -= entry.bytes;
-        Some(entry)
-    }
-
-    /// Removes some of what has expired: a few places at each write keep up with what writes add.
-    fn sweep(&mut self, now: Instant) -> Vec<Unlisted> {
-        while self.forget.front().is_some_and(|(until, _)| *until <= now) {
-            if let Some((until, id)) = self.forget.pop_front() {
-                // Deleted again meanwhile: then a later place in the queue forgets it.
-                if self.gone.get(&id) == Some(&until) {
-                    self.gone.remove(&id);
-                }
-            }
-        }
-        let dead = self.entries.sweep(4, |entry| entry.deadline <= now);
-        self.bytes -= dead.iter().map(|entry| entry.bytes).sum::<usize>();
-        observe::sessions_expired(Place::Memory, dead.len());
-        self.counted();
-        dead.into_iter().map(|entry| (entry.session.user_id.clone(), entry.number)).collect()
-    }
-}
-
-/// About what a session takes in memory.
-fn size(session: &Session) -> usize {
-    /// The record, its entry, its places in two maps.
-    const FIXED: usize = size_of::<Session>() + size_of::<Entry>() + 200;
-    let lists = session.mcp_client_ids.iter().map(|id| id.len() + size_of::<String>()).sum::<usize>();
-    let metadata = session.metadata.iter().map(|(name, raw)| name.len() + raw.len() + 64).sum::<usize>();
-    let texts =
-        session.id.len() * 3 + session.user_id.len() + session.org_id.len() + session.workspace_path.len() + session.system_prompt.len();
-    FIXED + lists + metadata + texts + session.original_text().map_or(0, |text| 2 * text.len())
-}
-
-fn ready<'a, T: crate::MaybeSend + 'a>(result: Result<T, SessionError>) -> StoreFuture<'a, T> {
-    Box::pin(std::future::ready(result))
-}
-
-impl SessionStore for InMemorySessionStore {
-    fn store_session<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
-        ready(self.inner.write(session, true, self.ttl()))
-    }
-
-    fn create_session<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
-        ready(self.inner.write(session, false, self.ttl()))
-    }
-
-    fn retrieve_session<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Session> {
-        ready(self.inner.read(id).map(Arc::unwrap_or_clone))
-    }
-
-    fn update_session<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
-        ready(self.inner.update(session, false))
-    }
-
-    fn compare_and_update<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
-        ready(self.inner.update(session, true))
-    }
-
-    fn delete_session<'a>(&'a self, id: &'a str) -> StoreFuture<'a, bool> {
-        ready(self.inner.delete(id, None))
-    }
-
-    fn compare_and_delete<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
-        let deleted = self.inner.delete(&session.id, Some(session.revision()));
-        ready(deleted.and_then(|existed| if existed { Ok(()) } else { Err(SessionError::NotFound) }))
-    }
-
-    fn list_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, SessionList> {
-        ready(self.inner.ids(user_id).map(|ids| {
-            let found = ids.iter().filter_map(|id| self.inner.read(id).ok());
-            let sessions = found.filter(|session| session.user_id == user_id).map(Arc::unwrap_or_clone).collect();
-            SessionList { sessions, ..SessionList::default() }
-        }))
-    }
-
-    fn exists<'a>(&'a self, id: &'a str) -> StoreFuture<'a, bool> {
-        ready(match self.inner.with(id, |_| Ok(())) {
-            Ok(()) => Ok(true),
-            Err(SessionError::NotFound) => Ok(false),
-            Err(error) => Err(error),
-        })
-    }
-
-    fn set_ttl<'a>(&'a self, id: &'a str, ttl: Duration) -> StoreFuture<'a, ()> {
-        ready(self.inner.read(id).and_then(|session| self.inner.expire(&session, ttl, Mode::Set)).map(drop))
-    }
-
-    fn set_ttl_loaded<'a>(&'a self, session: &'a Session, ttl: Duration) -> StoreFuture<'a, ()> {
-        ready(self.inner.expire(session, ttl, Mode::Set).map(drop))
-    }
-
-    fn touch<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Touched> {
-        ready(self.inner.read(id).and_then(|session| self.inner.expire(&session, self.ttl(), Mode::ByHand)))
-    }
-
-    fn touch_loaded<'a>(&'a self, session: &'a Session, automatic: bool) -> StoreFuture<'a, Touched> {
-        let mode = if automatic { Mode::Automatic } else { Mode::ByHand };
-        ready(self.inner.expire(session, self.ttl(), mode))
-    }
-
-    fn batch_store_sessions<'a>(&'a self, sessions: &'a [Session]) -> BoxFuture<'a, BatchOutcome> {
-        let results = sessions.iter().map(|session| (session.id.clone(), self.inner.write(session, true, self.ttl())));
-        Box::pin(std::future::ready(BatchOutcome::new(results.collect())))
-    }
-
-    fn batch_delete_sessions<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, BatchOutcome> {
-        let results = ids.iter().map(|id| (id.clone(), self.inner.delete(id, None).map(drop)));
-        Box::pin(std::future::ready(BatchOutcome::new(results.collect())))
-    }
-
-    fn follow<'a>(&'a self, session: &'a Session, rule: TtlRule) -> StoreFuture<'a, ()> {
-        let left = |at: DateTime<Utc>| (at - clock::utc_now()).to_std().unwrap_or_default();
-        ready(match rule {
-            TtlRule::Keep => Ok(()),
-            TtlRule::Slide(at) => self.inner.expire(session, left(at), Mode::Automatic).map(drop),
-            TtlRule::Set(at) => self.inner.expire(session, left(at), Mode::Set).map(drop),
-        })
-    }
-
-    fn memory_used(&self) -> StoreFuture<'_, Option<u64>> {
-        ready(Ok(Some(self.bytes() as u64)))
-    }
-
-    fn cleanup_expired_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, usize> {
-        ready(self.inner.ids(user_id).map(|ids| ids.iter().filter(|id| self.inner.remove_expired(id)).count()))
-    }
-
-    fn delete_user_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, usize> {
-        ready(self.inner.ids(user_id).map(|ids| ids.iter().filter(|id| self.inner.delete(id, None).unwrap_or(false)).count()))
-    }
-
-    fn health(&self) -> StoreFuture<'_, ()> {
-        ready(self.inner.check_open())
-    }
-
-    fn close(&self) -> StoreFuture<'_, ()> {
-        self.inner.closed.store(true, Ordering::Release);
-        ready(Ok(()))
-    }
-
-    fn default_ttl(&self) -> Duration {
-        self.ttl()
-    }
-
-    fn set_default_ttl(&self, ttl: Duration) {
-        self.default_ttl.store(nanos(ttl), Ordering::Relaxed);
-    }
 }
 
 /// Shows counts only.

@@ -1,11 +1,13 @@
 //! [`Session`], the record, in the JSON form that it shares with other services.
 
+mod json;
+
 use super::error::SessionError;
 use super::metadata::Metadata;
 use crate::clock;
-use chrono::{DateTime, SecondsFormat, Utc};
-use serde::de::{MapAccess, Visitor};
-use serde::ser::{Error as _, SerializeMap};
+use chrono::{DateTime, Utc};
+use json::{Member, Members, Ordered, Raw, Time, optional, reads_as, required};
+use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 use std::fmt;
@@ -256,99 +258,6 @@ impl Session {
 
 fn corrupt(field: &'static str) -> SessionError {
     SessionError::Corrupt { field }
-}
-
-fn required<T: for<'de> Deserialize<'de>>(raw: Option<&RawValue>, name: &'static str) -> Result<T, SessionError> {
-    raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).ok_or(corrupt(name))
-}
-
-/// A member that may be missing or null.
-fn optional<T: for<'de> Deserialize<'de> + Default>(raw: Option<&RawValue>, name: &'static str) -> Result<T, SessionError> {
-    let Some(raw) = raw else { return Ok(T::default()) };
-    serde_json::from_str::<Option<T>>(raw.get()).map(Option::unwrap_or_default).map_err(|_| corrupt(name))
-}
-
-/// True when `raw` already says `value`; null says the empty value.
-fn reads_as<T: for<'de> Deserialize<'de> + PartialEq + Default>(raw: &RawValue, value: &T) -> bool {
-    serde_json::from_str::<Option<T>>(raw.get()).is_ok_and(|read| read.unwrap_or_default() == *value)
-}
-
-/// A time in RFC 3339, with as many digits as it needs.
-#[derive(PartialEq, Default)]
-struct Time(DateTime<Utc>);
-
-impl Serialize for Time {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true))
-    }
-}
-
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        DateTime::parse_from_rfc3339(&text).map(|time| Self(time.to_utc())).map_err(serde::de::Error::custom)
-    }
-}
-
-/// A member as it is written.
-struct Member<'a>(&'a str, Raw<'a>);
-
-enum Raw<'a> {
-    Old(&'a RawValue),
-    New(Box<RawValue>),
-}
-
-impl Raw<'_> {
-    fn get(&self) -> &str {
-        match self {
-            Self::Old(raw) => raw.get(),
-            Self::New(raw) => raw.get(),
-        }
-    }
-}
-
-impl Serialize for Raw<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Old(raw) => raw.serialize(serializer),
-            Self::New(raw) => raw.serialize(serializer),
-        }
-    }
-}
-
-struct Ordered<'a>(&'a [Member<'a>]);
-
-impl Serialize for Ordered<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for Member(name, raw) in self.0 {
-            map.serialize_entry(name, raw)?;
-        }
-        map.end()
-    }
-}
-
-/// The members of a JSON object in their order.
-struct Members(Vec<(String, Box<RawValue>)>);
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Object)
-    }
 }
 
 /// As the JSON of [`Session::to_json`]; only for serializers of serde_json.
