@@ -1,8 +1,8 @@
 //! The built-in [`Transport`]: hyper with the pool of hyper-util. It is the only file of the client that names them; `fetch.rs` takes
 //! its place on `wasm32`.
 //!
-//! Not reqwest, which stands on the same two and costs half as much again for each request: it copies headers and reads the
-//! address twice, for redirects, which must not be followed here anyway.
+//! Not reqwest, which stands on the same two: for redirects, which must not be followed here anyway, it copies the headers and reads the
+//! address several times a request.
 
 pub(super) mod body;
 mod connect;
@@ -38,8 +38,8 @@ const IDLE: Duration = Duration::from_secs(50);
 
 type HttpClient = legacy::Client<Connector, Full<Bytes>>;
 
-/// The built-in [`Transport`]: pooled connections, HTTP/1.1 or HTTP/2, no proxies, no redirects. Cheap to clone; clones share
-/// their connections.
+/// The built-in [`Transport`]: pooled connections, HTTP/1.1 or HTTP/2, no redirects. Cheap to clone; clones share their connections.
+/// It does not know proxies: `ReqwestTransport` does (feature `reqwest`).
 ///
 /// A client makes its own. Make one to wrap it in a transport that counts, logs or delays:
 ///
