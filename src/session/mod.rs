@@ -37,13 +37,13 @@
 //!
 #![doc = include_str!("../../docs/sessions.md")]
 
-mod batch;
 mod duration;
 mod error;
 mod events;
 mod id;
 mod index;
 mod journal;
+mod keys;
 mod lru;
 mod manager;
 mod memory;

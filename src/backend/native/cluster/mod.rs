@@ -320,6 +320,10 @@ impl Backend for NativeCluster {
         Box::pin(self.run_transaction(commands, self.course(options)))
     }
 
+    fn is_cluster(&self) -> bool {
+        true
+    }
+
     /// What is published anywhere in the cluster arrives at every node.
     fn listen<'a>(&'a self, what: &'a Listen) -> BoxFuture<'a, Result<EventStream>> {
         Box::pin(async move {
