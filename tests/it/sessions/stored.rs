@@ -234,9 +234,15 @@ async fn nothing_passes_the_absolute_lifetime() {
 
 #[tokio::test]
 async fn an_index_moves_between_its_layouts() {
-    let Some(setup) = setup().await else { return };
-    let json = setup.store.clone();
-    let sorted = setup.store.clone().index_layout(IndexLayout::SortedSet);
+    for two_steps in [false, true] {
+        let Some(setup) = setup().await else { return };
+        let store = setup.store.clone();
+        moves(&setup, if two_steps { store.cluster() } else { store }).await;
+    }
+}
+
+async fn moves(setup: &Setup, json: RedisSessionStore) {
+    let sorted = json.clone().index_layout(IndexLayout::SortedSet);
     let sessions: Vec<_> = (0..5).map(|_| setup.session()).collect();
     json.batch_store_sessions(&sessions).await.ok().unwrap();
     json.set_ttl_loaded(&sessions[4], 2 * HOUR).await.unwrap();
