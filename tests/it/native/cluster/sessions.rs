@@ -4,10 +4,12 @@ use super::nodes::Cluster;
 use crate::support::process::until;
 use crate::support::rest;
 use redis_rest::backend::native::NativeBackend;
+use redis_rest::server::DEFAULT_TOKEN;
 use redis_rest::session::{IndexLayout, RedisSessionStore, Session, SessionError, SessionStore};
 use redis_rest::testing::conformance::sessions::{self, Harness};
 use redis_rest::{BoxFuture, Client};
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -59,7 +61,7 @@ async fn every_case_with_a_sorted_set() {
     conformance(IndexLayout::SortedSet).await;
 }
 
-/// Prefixes and user ids decide slots too. A REST server in front does not say that it is a cluster.
+/// Prefixes and user ids decide slots too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_of_one_session_share_a_slot() {
     let Some(cluster) = Cluster::start(0) else { return };
@@ -78,13 +80,30 @@ async fn keys_of_one_session_share_a_slot() {
     }
     let half = RedisSessionStore::new(client.with_prefix("a{b"), HOUR);
     assert!(matches!(half.store_session(&Session::new("user", "org")).await, Err(SessionError::Refused(_))));
+}
 
+/// A REST server in front does not say that it is a cluster: a program is told what to set, the tool finds out by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_rest_in_front_of_a_cluster() {
+    let Some(cluster) = Cluster::start(0) else { return };
     let server = rest::serve(NativeBackend::cluster([cluster.nodes[0].url()]).await.unwrap()).await;
-    let (store, session) = (RedisSessionStore::new(rest::client(&server), HOUR), Session::new("user", "org"));
+    let (store, session) = (RedisSessionStore::new(rest::client(&server), HOUR), Session::with_id("first", "user", "org"));
     let error = store.store_session(&session).await.unwrap_err();
     assert!(matches!(error, SessionError::CrossSlot) && error.to_string().contains(".cluster()"), "{error}");
     let store = store.cluster();
     store.store_session(&session).await.unwrap();
+    store.store_session(&Session::with_id("second", "user", "org")).await.unwrap();
+    assert_eq!(store.list_sessions("user").await.unwrap().len(), 2);
+
+    let tool = |action: &[&str]| {
+        let mut tool = Command::new(env!("CARGO_BIN_EXE_redis-rest"));
+        tool.env("REDIS_REST_URL", server.url()).env("REDIS_REST_TOKEN", DEFAULT_TOKEN).arg("sessions").args(action);
+        let output = tool.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(tool(&["list", "user"]).lines().count(), 2);
+    assert_eq!(tool(&["delete", "first"]), "deleted\n");
     assert_eq!(store.list_sessions("user").await.unwrap().len(), 1);
 }
 
