@@ -110,6 +110,11 @@ impl Client {
         Self { backend: Arc::clone(&self.backend), scope: Some(Arc::new(scope)) }
     }
 
+    /// What goes before every key.
+    pub(crate) fn prefix(&self) -> &[u8] {
+        self.scope.as_ref().map_or(&[], |scope| scope.prefix())
+    }
+
     /// The command as it goes out.
     pub(crate) fn admit<'a>(&self, command: &'a Command) -> Result<Cow<'a, Command>> {
         match &self.scope {

@@ -20,6 +20,10 @@ impl Scope {
         Self { prefix: [&self.prefix, prefix].concat(), ..self.clone() }
     }
 
+    pub(crate) fn prefix(&self) -> &[u8] {
+        &self.prefix
+    }
+
     pub(crate) fn read_only(&self) -> Self {
         Self { read_only: true, ..self.clone() }
     }

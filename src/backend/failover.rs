@@ -112,6 +112,10 @@ impl Backend for Failover {
         })
     }
 
+    fn is_cluster(&self) -> bool {
+        self.first.is_cluster() || self.second.is_cluster()
+    }
+
     fn sync_token(&self) -> Option<String> {
         self.first.sync_token().or_else(|| self.second.sync_token())
     }

@@ -49,6 +49,12 @@ pub trait Backend: MaybeSend + 'static {
         Box::pin(async { self.execute(&cmd("PING"), &CallOptions::default()).await.map(drop) })
     }
 
+    /// True where keys have hash slots, as on Redis Cluster: a command, script or transaction whose keys are in different slots is
+    /// refused (`CROSSSLOT`). A backend in front of another answers what that one answers.
+    fn is_cluster(&self) -> bool {
+        false
+    }
+
     /// The read-your-writes token of the last reply, where the backend has such. See
     /// [`Client::sync_token`](crate::Client::sync_token).
     fn sync_token(&self) -> Option<String> {

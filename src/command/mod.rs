@@ -9,6 +9,7 @@ pub(crate) mod groups;
 pub(crate) mod keys;
 pub(crate) mod refuse;
 pub(crate) mod safety;
+pub(crate) mod slot;
 mod typed;
 
 pub use arg::{ArgWriter, ToArg, ToArgs};

@@ -43,6 +43,10 @@ pub enum SessionError {
     /// it. It did not happen.
     #[error("the user's index has another layout: migrate it, or configure the store for it")]
     IndexLayout,
+    /// Redis Cluster refused, because record and index have hash slots of their own:
+    /// [`cluster`](crate::session::RedisSessionStore::cluster) makes the store keep to one in each request. It did not happen.
+    #[error("the keys of a session are in different slots of a Redis Cluster: set `.cluster()` on the session store")]
+    CrossSlot,
     /// The store was closed. It did not happen.
     #[error("the session store is closed")]
     Closed,
@@ -113,6 +117,7 @@ impl SessionError {
         match self {
             Self::Unavailable(error) | Self::MaybeApplied(error) | Self::Refused(error) => Signal::of(error),
             Self::Closed
+            | Self::CrossSlot
             | Self::InvalidId
             | Self::LimitReached { .. }
             | Self::Workspace(_)
@@ -129,6 +134,7 @@ impl From<Error> for SessionError {
             return Self::MaybeApplied(error);
         }
         match error.kind() {
+            ErrorKind::Redis if error.redis_code() == Some("CROSSSLOT") => Self::CrossSlot,
             // Read-only, full, loading, over its quota.
             ErrorKind::Redis if matches!(Signal::of(&error), Signal::Down | Signal::Quota) => Self::Unavailable(error),
             ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Io | ErrorKind::RateLimited | ErrorKind::Http | ErrorKind::Decode => {

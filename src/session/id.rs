@@ -1,4 +1,4 @@
-//! Which session ids are valid, and the names of keys.
+//! Which session ids are valid.
 
 use super::error::SessionError;
 
@@ -7,26 +7,6 @@ pub(crate) fn check(id: &str) -> Result<(), SessionError> {
     let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     let valid = (1..=128).contains(&id.len()) && id.bytes().all(safe) && id != "." && id != "..";
     if valid { Ok(()) } else { Err(SessionError::InvalidId) }
-}
-
-/// Where a session's record is.
-pub(crate) fn record_key(id: &str) -> String {
-    format!("session:{id}")
-}
-
-/// What a delete leaves behind for a minute, so that a late copy of an earlier store finds it.
-pub(crate) fn gone_key(id: &str) -> String {
-    format!("session_gone:{id}")
-}
-
-/// There as long as the session's time to live is an explicit one, which automatic touches leave alone.
-pub(crate) fn pinned_key(id: &str) -> String {
-    format!("session_pinned:{id}")
-}
-
-/// Where a user's index is.
-pub(crate) fn index_key(user_id: &str) -> String {
-    format!("user_sessions:{user_id}")
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub enum IndexLayout {
 }
 
 /// The command that reads the index at `key`.
-pub(super) fn read(layout: IndexLayout, key: &str) -> Typed<Value> {
+pub(super) fn read(layout: IndexLayout, key: &[u8]) -> Typed<Value> {
     Typed::new(match layout {
         IndexLayout::JsonArray => cmd("GET").arg(key),
         IndexLayout::SortedSet => cmd("ZRANGE").arg(key).arg(0).arg(-1),

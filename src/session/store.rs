@@ -13,7 +13,8 @@ pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, SessionError>>;
 /// A place where sessions are kept.
 ///
 /// The contract, held by every store of this crate and checked by the conformance cases of feature `testing`:
-/// * Record and index change together: a session that is stored is listed, one that is deleted is not.
+/// * Record and index change together: a session that is stored is listed, one that is deleted is not. (In two steps on
+///   [Redis Cluster](crate::session#on-redis-cluster).)
 /// * No read writes, not even a time to live.
 /// * An update never brings a session back and never changes its time to live.
 /// * A delete is idempotent and wins: for a minute its id cannot be stored again.

@@ -11,11 +11,15 @@ use std::time::Duration;
 /// The store needs a time to live for what it stores; nothing here stores a new session, and an update keeps what is there.
 const UNUSED_TTL: Duration = Duration::from_secs(24 * 3600);
 
+/// A REST server does not say that it is in front of a cluster. Its refusal does, and then nothing has happened yet.
 pub(crate) async fn run(action: Sessions, connection: &Connection) -> Result<(), Failure> {
     let store = RedisSessionStore::new(connection.client()?, UNUSED_TTL);
     match action {
         Sessions::List { user, json } => {
-            let list = store.list_sessions(&user).await?;
+            let list = match store.list_sessions(&user).await {
+                Err(SessionError::CrossSlot) => store.cluster().list_sessions(&user).await?,
+                list => list?,
+            };
             if list.corrupt > 0 {
                 note(&format!("{} records in the index of this user cannot be read; they are left as they are", list.corrupt));
             }
@@ -36,7 +40,11 @@ pub(crate) async fn run(action: Sessions, connection: &Connection) -> Result<(),
             show(&session, json)
         }
         Sessions::Delete { id, json } => {
-            if !store.delete_session(&id).await? {
+            let was_there = match store.delete_session(&id).await {
+                Err(SessionError::CrossSlot) => store.cluster().delete_session(&id).await?,
+                was_there => was_there?,
+            };
+            if !was_there {
                 return Err(SessionError::NotFound.into());
             }
             match json {

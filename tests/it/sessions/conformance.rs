@@ -25,6 +25,8 @@ impl Harness for InMemory {
 struct OverClient {
     client: Client,
     layout: IndexLayout,
+    /// As on a cluster, each script on one slot.
+    two_steps: bool,
     /// An engine whose clock can be moved; a real Redis takes its time.
     engine: Option<MemoryBackend>,
     _redis: Option<Redis>,
@@ -33,7 +35,8 @@ struct OverClient {
 
 impl Harness for OverClient {
     fn store(&self, ttl: Duration) -> Arc<dyn SessionStore> {
-        Arc::new(RedisSessionStore::new(self.client.clone(), ttl).index_layout(self.layout))
+        let store = RedisSessionStore::new(self.client.clone(), ttl).index_layout(self.layout);
+        Arc::new(if self.two_steps { store.cluster() } else { store })
     }
 
     fn pass(&self, time: Duration) -> BoxFuture<'_, ()> {
@@ -51,19 +54,23 @@ impl Harness for OverClient {
 async fn native(layout: IndexLayout) -> Option<OverClient> {
     let redis = Redis::start()?;
     let client = Client::from_backend(redis.backend().await);
-    Some(OverClient { client, layout, engine: None, _redis: Some(redis), _server: None })
+    Some(OverClient { client, layout, two_steps: false, engine: None, _redis: Some(redis), _server: None })
+}
+
+async fn two_steps(layout: IndexLayout) -> Option<OverClient> {
+    Some(OverClient { two_steps: true, ..native(layout).await? })
 }
 
 async fn rest_over_redis(layout: IndexLayout) -> Option<OverClient> {
     let redis = Redis::start()?;
     let server = rest::serve(redis.backend().await).await;
-    Some(OverClient { client: rest::client(&server), layout, engine: None, _redis: Some(redis), _server: Some(server) })
+    Some(OverClient { client: rest::client(&server), layout, two_steps: false, engine: None, _redis: Some(redis), _server: Some(server) })
 }
 
 async fn rest_over_memory(layout: IndexLayout) -> Option<OverClient> {
     let engine = MemoryBackend::new();
     let server = rest::serve(engine.clone()).await;
-    Some(OverClient { client: rest::client(&server), layout, engine: Some(engine), _redis: None, _server: Some(server) })
+    Some(OverClient { client: rest::client(&server), layout, two_steps: false, engine: Some(engine), _redis: None, _server: Some(server) })
 }
 
 async fn in_memory() -> Option<InMemory> {
@@ -75,6 +82,8 @@ macro_rules! every_store {
         every_store!(@store in_memory, in_memory(), $($case)*);
         every_store!(@store native_json, native(IndexLayout::JsonArray), $($case)*);
         every_store!(@store native_sorted_set, native(IndexLayout::SortedSet), $($case)*);
+        every_store!(@store two_steps_json, two_steps(IndexLayout::JsonArray), $($case)*);
+        every_store!(@store two_steps_sorted_set, two_steps(IndexLayout::SortedSet), $($case)*);
         every_store!(@store rest_over_redis_json, rest_over_redis(IndexLayout::JsonArray), $($case)*);
         every_store!(@store rest_over_redis_sorted_set, rest_over_redis(IndexLayout::SortedSet), $($case)*);
         every_store!(@store rest_over_memory_json, rest_over_memory(IndexLayout::JsonArray), $($case)*);

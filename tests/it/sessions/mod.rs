@@ -20,5 +20,7 @@ mod outage;
 mod scripted;
 /// What is in Redis: records and indexes shared with other services.
 mod stored;
+/// What is between the two steps of a change, as on a cluster.
+mod two_steps;
 /// Requests per operation, and reads that write nothing.
 mod wire;

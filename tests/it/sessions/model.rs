@@ -274,11 +274,12 @@ async fn check(world: &World, model: &Model, op: &Op) {
     }
 }
 
-fn over_engine(layout: IndexLayout) -> World {
+fn over_engine(layout: IndexLayout, two_steps: bool) -> World {
     let engine = MemoryBackend::new();
     let client = Client::from_backend(engine.clone());
     let store = |ttl: &u64| -> Arc<dyn SessionStore> {
-        Arc::new(RedisSessionStore::new(client.clone(), Duration::from_secs(*ttl)).index_layout(layout))
+        let store = RedisSessionStore::new(client.clone(), Duration::from_secs(*ttl)).index_layout(layout);
+        Arc::new(if two_steps { store.cluster() } else { store })
     };
     World { stores: TTLS.iter().map(store).collect(), advance: Box::new(move |time| engine.advance(time)) }
 }
@@ -300,12 +301,22 @@ fn check_histories(cases: u32, world: impl Fn() -> World) {
 
 #[test]
 fn random_histories_on_the_engine_with_a_json_index() {
-    check_histories(40, || over_engine(IndexLayout::JsonArray));
+    check_histories(40, || over_engine(IndexLayout::JsonArray, false));
 }
 
 #[test]
 fn random_histories_on_the_engine_with_a_sorted_set() {
-    check_histories(40, || over_engine(IndexLayout::SortedSet));
+    check_histories(40, || over_engine(IndexLayout::SortedSet, false));
+}
+
+#[test]
+fn random_histories_in_two_steps_with_a_json_index() {
+    check_histories(40, || over_engine(IndexLayout::JsonArray, true));
+}
+
+#[test]
+fn random_histories_in_two_steps_with_a_sorted_set() {
+    check_histories(40, || over_engine(IndexLayout::SortedSet, true));
 }
 
 #[test]
@@ -318,13 +329,17 @@ fn random_histories_in_memory() {
 async fn concurrent_histories_on_redis() {
     let Some(redis) = Redis::start() else { return };
     let client = Client::from_backend(redis.backend().await);
-    for layout in [IndexLayout::JsonArray, IndexLayout::SortedSet] {
-        let prefix = format!("{layout:?}");
+    for (layout, two_steps) in
+        [(IndexLayout::JsonArray, false), (IndexLayout::SortedSet, false), (IndexLayout::JsonArray, true), (IndexLayout::SortedSet, true)]
+    {
+        let prefix = format!("{layout:?}-{two_steps}");
         let seed = seed();
         println!("seed {seed}");
+        let store = RedisSessionStore::new(client.clone(), Duration::from_secs(3600)).index_layout(layout);
+        let store = if two_steps { store.cluster() } else { store };
         let tasks: Vec<_> = (0..8_u64)
             .map(|task| {
-                let store = RedisSessionStore::new(client.clone(), Duration::from_secs(3600)).index_layout(layout);
+                let store = store.clone();
                 let prefix = prefix.clone();
                 tokio::spawn(async move {
                     let mut random = seed.wrapping_add(task.wrapping_mul(0x9E37_79B9_7F4A_7C15));
@@ -349,7 +364,6 @@ async fn concurrent_histories_on_redis() {
         for task in tasks {
             task.await.unwrap();
         }
-        let store = RedisSessionStore::new(client.clone(), Duration::from_secs(3600)).index_layout(layout);
         store.cleanup_expired_sessions(&prefix).await.unwrap();
         let stored = || async {
             let keys: Vec<String> = client.keys(format!("session:{prefix}-*")).await.unwrap();

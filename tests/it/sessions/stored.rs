@@ -87,7 +87,7 @@ async fn indexes_of_others_are_edited_as_text() {
         setup.store.delete_loaded(&session).await.unwrap();
         let after = setup.text(INDEX).await.map(|text| text.replace([' ', '\n'], ""));
         assert_eq!(after, deleted.map(|text| text.replace([' ', '\n'], "")), "{before:?}");
-        setup.client.del([format!("session_gone:{}", session.id)]).await.unwrap();
+        setup.client.del([format!("session_gone:{{session:{}}}", session.id)]).await.unwrap();
     }
 }
 
@@ -168,7 +168,7 @@ async fn a_deleted_id_is_kept_back_for_a_minute() {
     let session = setup.session();
     setup.store.store_session(&session).await.unwrap();
     setup.store.delete_session(&session.id).await.unwrap();
-    let mark = format!("session_gone:{}", session.id);
+    let mark = format!("session_gone:{{session:{}}}", session.id);
     assert!(matches!(setup.client.ttl(&mark).await.unwrap(), Ttl::Expires(left) if left <= Duration::from_secs(60)));
     assert!(matches!(setup.store.store_session(&session).await, Err(SessionError::Conflict(Conflict::Deleted))));
     setup.client.del([mark]).await.unwrap();
@@ -234,9 +234,15 @@ async fn nothing_passes_the_absolute_lifetime() {
 
 #[tokio::test]
 async fn an_index_moves_between_its_layouts() {
-    let Some(setup) = setup().await else { return };
-    let json = setup.store.clone();
-    let sorted = setup.store.clone().index_layout(IndexLayout::SortedSet);
+    for two_steps in [false, true] {
+        let Some(setup) = setup().await else { return };
+        let store = setup.store.clone();
+        moves(&setup, if two_steps { store.cluster() } else { store }).await;
+    }
+}
+
+async fn moves(setup: &Setup, json: RedisSessionStore) {
+    let sorted = json.clone().index_layout(IndexLayout::SortedSet);
     let sessions: Vec<_> = (0..5).map(|_| setup.session()).collect();
     json.batch_store_sessions(&sessions).await.ok().unwrap();
     json.set_ttl_loaded(&sessions[4], 2 * HOUR).await.unwrap();

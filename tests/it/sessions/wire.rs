@@ -56,6 +56,41 @@ async fn requests_of_each_operation_with_a_sorted_set() {
     counts(IndexLayout::SortedSet).await;
 }
 
+/// As on a cluster: what changes the index too is one request more.
+#[tokio::test]
+async fn requests_of_each_operation_in_two_steps() {
+    let server = rest::serve(MemoryBackend::new()).await;
+    let (client, sent) = rest::counted(&server);
+    let store = RedisSessionStore::new(client, Duration::from_secs(3600)).cluster();
+    let new = || Session::new("user", "org");
+    let (session, created) = (new(), new());
+    let half_hour = Duration::from_secs(1800);
+    // So that the server knows the scripts.
+    store.store_session(&session).await.unwrap();
+    store.set_ttl_loaded(&session, half_hour).await.unwrap();
+    store.update_session(&session).await.unwrap();
+    store.delete_session("none").await.unwrap();
+    store.delete_loaded(&new()).await.unwrap();
+    assert_eq!(requests(&sent, store.store_session(&session)).await, 2);
+    assert_eq!(requests(&sent, store.create_session(&created)).await, 2);
+    assert_eq!(requests(&sent, store.retrieve_session(&session.id)).await, 1);
+    assert_eq!(requests(&sent, store.update_session(&session)).await, 1);
+    assert_eq!(requests(&sent, store.exists(&session.id)).await, 1);
+    assert_eq!(requests(&sent, store.set_ttl_loaded(&session, half_hour)).await, 2);
+    assert_eq!(requests(&sent, store.set_ttl(&session.id, half_hour)).await, 3);
+    assert_eq!(requests(&sent, store.touch_loaded(&session, true)).await, 2);
+    assert_eq!(requests(&sent, store.delete_loaded(&created)).await, 2);
+    assert_eq!(requests(&sent, store.delete_session(&session.id)).await, 2);
+    assert_eq!(requests(&sent, store.delete_session("none")).await, 1, "nobody's");
+
+    let many: Vec<_> = (0..100).map(|_| new()).collect();
+    assert_eq!(requests(&sent, async { store.batch_store_sessions(&many).await.ok() }).await, 2);
+    assert_eq!(requests(&sent, store.list_sessions("user")).await, 2);
+    let ids: Vec<_> = many.iter().map(|session| session.id.clone()).collect();
+    assert_eq!(requests(&sent, async { store.batch_delete_sessions(&ids[..50]).await.ok() }).await, 2);
+    assert_eq!(requests(&sent, store.delete_user_sessions("user")).await, 3);
+}
+
 /// Every key with its value and its deadline.
 async fn everything(client: &Client) -> BTreeMap<String, (Value, Value)> {
     let keys: Vec<String> = client.keys("*").await.unwrap();

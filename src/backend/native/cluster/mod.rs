@@ -38,7 +38,7 @@ const MOST_REDIRECTS: u32 = 16;
 ///   as often as [`NativeConfig::connect_retries`] allows; that counts for a cluster without a master for the slot too.
 /// * Replicas are not read.
 ///
-/// The session store does not work on a cluster: its scripts touch keys of different slots.
+/// The [session store](crate::session#on-redis-cluster) works on a cluster in two steps.
 ///
 /// ```
 /// # async fn run() -> redis_rest::Result<()> {
@@ -318,6 +318,10 @@ impl Backend for NativeCluster {
 
     fn transaction<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Result<Vec<Reply>>> {
         Box::pin(self.run_transaction(commands, self.course(options)))
+    }
+
+    fn is_cluster(&self) -> bool {
+        true
     }
 
     /// What is published anywhere in the cluster arrives at every node.

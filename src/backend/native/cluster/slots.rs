@@ -1,11 +1,9 @@
 //! Which slot a key is in, and which node has a slot.
 
+use crate::command::slot::{SLOTS, slot};
 use crate::command::{Command, keys};
 use crate::error::{Error, ErrorKind, Result, ServerError};
 use crate::value::Value;
-
-/// How many slots a cluster has.
-const SLOTS: u16 = 16384;
 
 /// Host and port of a node.
 pub(super) type Address = (String, u16);
@@ -38,23 +36,6 @@ pub(super) fn place(command: &Command) -> Result<Place> {
         true => Ok(Place::Slot(first)),
         false => Err(Error::redis(ServerError::new("CROSSSLOT Keys in request don't hash to the same slot"))),
     }
-}
-
-/// The slot of a key: of its hash tag, where it has one.
-pub(super) fn slot(key: &[u8]) -> u16 {
-    let tag = || {
-        let rest = key.get(key.iter().position(|&byte| byte == b'{')? + 1..)?;
-        let tag = rest.get(..rest.iter().position(|&byte| byte == b'}')?)?;
-        (!tag.is_empty()).then_some(tag)
-    };
-    crc16(tag().unwrap_or(key)) % SLOTS
-}
-
-/// CRC-16 with the polynomial 0x1021, from zero (XMODEM).
-fn crc16(bytes: &[u8]) -> u16 {
-    bytes.iter().fold(0, |crc, &byte| {
-        (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 })
-    })
 }
 
 /// Which node has which slots.
@@ -135,17 +116,6 @@ pub(super) fn redirect(error: &Error, asked: &str) -> Option<Redirect> {
 mod tests {
     use super::*;
     use crate::cmd;
-
-    #[test]
-    fn slots_are_those_of_redis() {
-        // From `CLUSTER KEYSLOT`.
-        for (key, wanted) in [("123456789", 12739), ("foo", 12182), ("", 0), ("{user1000}.following", 3443), ("user1000", 3443)] {
-            assert_eq!(slot(key.as_bytes()), wanted, "{key}");
-        }
-        assert_eq!(slot(b"foo{}{bar}"), crc16(b"foo{}{bar}") % SLOTS);
-        assert_eq!(slot(b"foo{{bar}}zap"), slot(b"{bar"));
-        assert_eq!(slot(b"foo{bar}{zap}"), slot(b"bar"));
-    }
 
     #[test]
     fn commands_belong_to_the_slot_of_their_keys() {

@@ -1,8 +1,9 @@
-//! A real cluster: routing, pipelines, transactions; slots that move and masters that change while it is written to.
+//! A real cluster: routing, pipelines, transactions; slots that move and masters that change while it is written to; sessions.
 
 mod changes;
 mod cut;
 mod nodes;
+mod sessions;
 
 use nodes::Cluster;
 use redis_rest::testing::conformance::backend;

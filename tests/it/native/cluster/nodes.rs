@@ -59,13 +59,34 @@ impl Cluster {
         Client::from_backend(NativeCluster::connect([seed]).await.expect("a cluster"))
     }
 
+    /// The master of a key's slot, before anything moved, and that slot.
+    pub fn owner(&self, key: &str) -> (usize, usize) {
+        let slot: usize = self.nodes[0].ask(&format!("CLUSTER KEYSLOT {key}"));
+        let has = |&master: &usize| (master * SLOTS / 3..(master + 1) * SLOTS / 3).contains(&slot);
+        ((0..3).find(has).expect("every slot has a master"), slot)
+    }
+
+    /// Moves a slot key by key, with `between` after each.
+    pub fn move_slot(&self, slot: usize, from: usize, to: usize, mut between: impl FnMut()) {
+        let (source, target) = (&self.nodes[from], &self.nodes[to]);
+        target.ask::<()>(&format!("CLUSTER SETSLOT {slot} IMPORTING {}", self.ids[from]));
+        source.ask::<()>(&format!("CLUSTER SETSLOT {slot} MIGRATING {}", self.ids[to]));
+        loop {
+            let keys: Vec<String> = source.ask(&format!("CLUSTER GETKEYSINSLOT {slot} 1"));
+            let Some(key) = keys.first() else { break };
+            source.ask::<String>(&format!("MIGRATE 127.0.0.1 {} {key} 0 5000", target.port));
+            between();
+        }
+        // The new owner first, so that no node sends there what it would send back.
+        let others = (0..3).filter(|&node| node != to);
+        for node in std::iter::once(to).chain(others) {
+            self.nodes[node].ask::<()>(&format!("CLUSTER SETSLOT {slot} NODE {}", self.ids[to]));
+        }
+    }
+
     /// A key with this tag that is in the slots of the master of this number.
     pub fn key_on(&self, master: usize, from: usize) -> String {
-        let on = |key: &str| {
-            let slot: usize = self.nodes[0].ask(&format!("CLUSTER KEYSLOT {key}"));
-            (master * SLOTS / 3..(master + 1) * SLOTS / 3).contains(&slot)
-        };
-        (from..).map(|n| format!("key{n}")).find(|key| on(key)).expect("there are many")
+        (from..).map(|n| format!("key{n}")).find(|key| self.owner(key).0 == master).expect("there are many")
     }
 }
 

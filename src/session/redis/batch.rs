@@ -1,18 +1,20 @@
-//! Batches of [`RedisSessionStore`]: many sessions in few requests, one script for each user.
+//! Batches of [`RedisSessionStore`]: many sessions in few requests, one script for each user; on a cluster one for each session.
 
-use super::error::{Conflict, SessionError};
-use super::id;
-use super::reconcile::{Decision, PendingPut, Reconciled, decide, decide_unseen, rule};
-use super::record::Session;
-use super::redis::{RedisSessionStore, codes, owner, read};
-use super::scripts::SCRIPTS;
-use super::store::BatchOutcome;
+use super::one_script::owner;
+use super::two_steps::{Change, Deletion, Listing};
+use super::{RedisSessionStore, codes, read, sha1};
 use crate::clock;
 use crate::error::Error;
-use crate::platform;
+use crate::platform::{self, BoxFuture};
 use crate::script::Call;
+use crate::session::error::{Conflict, SessionError};
+use crate::session::reconcile::{Decision, PendingPut, Reconciled, TtlRule, decide, decide_unseen, rule};
+use crate::session::record::Session;
+use crate::session::scripts::SCRIPTS;
+use crate::session::store::BatchOutcome;
 use crate::value::{FromValue as _, Value};
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use std::collections::{HashMap, HashSet};
 
 /// Most sessions in one request.
@@ -26,6 +28,9 @@ const AT_ONCE: usize = 8;
 
 type Outcome = Option<Result<(), SessionError>>;
 
+/// Codes of sessions, by their place in a batch.
+type Settled = Vec<(usize, Result<i64, SessionError>)>;
+
 impl RedisSessionStore {
     pub(super) async fn store_batch(&self, sessions: &[Session]) -> BatchOutcome {
         let mut results: Vec<Outcome> = vec![None; sessions.len()];
@@ -36,11 +41,15 @@ impl RedisSessionStore {
                 Err(error) => results[place] = Some(Err(error)),
             }
         }
-        let work = chunks(&records, |(_, record)| record.len()).into_iter().map(|chunk| {
-            Work::new(by_user(chunk, |(place, _)| sessions[*place].user_id.as_str()), |_, group| {
+        let work = chunks(&records, |(_, record)| record.len()).into_iter().map(|chunk| -> BoxFuture<'_, Settled> {
+            if self.cluster {
+                let change = |(place, record): &(usize, String)| (*place, self.store_change(&sessions[*place], record, false));
+                return Box::pin(self.change_at(chunk.iter().map(change).collect()));
+            }
+            Box::pin(self.run(Work::new(by_user(chunk, |(place, _)| sessions[*place].user_id.as_str()), |_, group| {
                 let group: Vec<_> = group.iter().map(|(place, record)| (&sessions[*place], record.as_str())).collect();
                 self.store_call(&SCRIPTS.store, "store", &group)
-            })
+            })))
         });
         // Of a session that is there twice the second is the one to stay.
         let mut seen = HashSet::new();
@@ -53,6 +62,12 @@ impl RedisSessionStore {
     /// still is not, and is deleted like the others where it came meanwhile.
     pub(super) async fn delete_batch(&self, ids: &[String]) -> BatchOutcome {
         let mut results: Vec<Outcome> = ids.iter().map(|id| self.check(id).err().map(Err)).collect();
+        if self.cluster {
+            let open: Vec<usize> = (0..ids.len()).filter(|&place| results[place].is_none()).collect();
+            let work = open.chunks(CHUNK).map(|chunk| -> BoxFuture<'_, Settled> { Box::pin(self.delete_at(ids, chunk)) });
+            self.run_all(work.collect(), AT_ONCE, &mut results).await;
+            return outcome(ids.iter().cloned(), results);
+        }
         let names: Vec<String> = ids.iter().zip(&results).filter(|(_, result)| result.is_none()).map(|(id, _)| id.clone()).collect();
         let places = (0..ids.len()).filter(|&place| results[place].is_none());
         let mut found: Vec<(usize, Option<Bytes>)> = match self.records(&names).await {
@@ -67,10 +82,10 @@ impl RedisSessionStore {
             let (there, missing): (Vec<_>, Vec<_>) = found.into_iter().partition(|(_, record)| record.is_some());
             let there: Vec<(usize, String)> =
                 there.into_iter().map(|(place, record)| (place, record.as_deref().map(owner).unwrap_or_default())).collect();
-            let work = there.chunks(CHUNK).map(|chunk| {
-                Work::new(by_user(chunk, |(_, user)| user.as_str()), |user, group| {
+            let work = there.chunks(CHUNK).map(|chunk| -> BoxFuture<'_, Settled> {
+                Box::pin(self.run(Work::new(by_user(chunk, |(_, user)| user.as_str()), |user, group| {
                     self.delete_call(user, group.iter().map(|(place, _)| ids[*place].as_str()))
-                })
+                })))
             });
             self.run_all(work.collect(), AT_ONCE, &mut results).await;
             found = self.mark_gone(ids, missing.into_iter().map(|(place, _)| place).collect(), &mut results).await;
@@ -78,18 +93,22 @@ impl RedisSessionStore {
         outcome(ids.iter().cloned(), results)
     }
 
+    async fn change_at(&self, changes: Vec<(usize, Change<'_>)>) -> Settled {
+        let (places, changes): (Vec<usize>, Vec<_>) = changes.into_iter().unzip();
+        places.into_iter().zip(self.change(changes).await).collect()
+    }
+
+    async fn delete_at(&self, ids: &[String], places: &[usize]) -> Settled {
+        let deletions: Vec<_> = places.iter().map(|&place| Deletion { id: &ids[place], user_id: None, only_theirs: false }).collect();
+        let results = self.delete(&SCRIPTS.in_slots.delete, &deletions, "").await;
+        places.iter().copied().zip(results.into_iter().map(|result| result.map(i64::from))).collect()
+    }
+
     /// Marks sessions as gone that are not there; answers those that are.
     async fn mark_gone(&self, ids: &[String], places: Vec<usize>, results: &mut [Outcome]) -> Vec<(usize, Option<Bytes>)> {
         let mut appeared = Vec::new();
         for chunk in places.chunks(CHUNK) {
-            let mut pipe = self.client().pipeline();
-            for &place in chunk {
-                let _ = pipe.add(self.mark_call(&ids[place]).call::<Option<Bytes>>());
-            }
-            let replies: Vec<Result<Value, Error>> = match pipe.send().await {
-                Ok(replies) => replies.into_values().collect(),
-                Err(error) => chunk.iter().map(|_| Err(error.clone())).collect(),
-            };
+            let replies = self.pipe(chunk.iter().map(|&place| self.mark_call(&ids[place])).collect()).await;
             for (&place, reply) in chunk.iter().zip(replies) {
                 match reply.and_then(|value| Ok(Option::<Bytes>::from_value(value)?)) {
                     Ok(None) => results[place] = Some(Ok(())),
@@ -155,25 +174,25 @@ impl RedisSessionStore {
                 Err(error) => settled[place] = Some(Err(error)),
             }
         }
-        let work = Work::new(by_user(&writes, |(place, _)| puts[*place].session.user_id.as_str()), |user, group| {
-            group.iter().fold(self.index(&SCRIPTS.reconcile, user), |call, (place, (record, decision))| {
-                let session = &puts[*place].session;
-                let (rule, left) = rule(puts[*place].ttl, now);
-                call.key(id::record_key(&session.id))
-                    .key(id::gone_key(&session.id))
-                    .key(id::pinned_key(&session.id))
-                    .arg(&session.id)
-                    .arg(record)
-                    .arg(decision.replaces().map(|text| sha1_smol::Sha1::from(text).digest().to_string()).unwrap_or_default())
-                    .arg(rule)
-                    .arg(self.ttl_millis(left, session.created_at))
-                    .arg(self.stamp())
-            })
-        });
-        let mut results: HashMap<usize, _> = self.run(work).await.into_iter().collect();
+        let mut results: HashMap<usize, _> = match self.cluster {
+            true => {
+                let change = |(place, (record, decision)): &(usize, (String, Decision))| {
+                    (*place, self.reconcile_change(&puts[*place], record, decision, now))
+                };
+                self.change_at(writes.iter().map(change).collect()).await.into_iter().collect()
+            }
+            false => {
+                let work = Work::new(by_user(&writes, |(place, _)| puts[*place].session.user_id.as_str()), |user, group| {
+                    group.iter().fold(self.index(&SCRIPTS.reconcile, user), |call, (place, (record, decision))| {
+                        self.reconcile_entry(call, &puts[*place], record, decision, now)
+                    })
+                });
+                self.run(work).await.into_iter().collect()
+            }
+        };
         for (place, (text, decision)) in writes {
             settled[place] = match results.remove(&place) {
-                Some(Ok(())) => Some(Ok(decision.written(&text))),
+                Some(Ok(_)) => Some(Ok(decision.written(&text))),
                 Some(Err(SessionError::Conflict(Conflict::Deleted) | SessionError::NotFound)) => Some(Ok(Reconciled::Gone)),
                 // Somebody was faster: look again.
                 None | Some(Err(SessionError::Conflict(_))) => None,
@@ -182,47 +201,97 @@ impl RedisSessionStore {
         }
     }
 
-    /// Runs requests, so many at once, and gives each session its result.
-    async fn run_all(&self, mut work: Vec<Work>, at_once: usize, results: &mut [Outcome]) {
+    /// A put as the script of one user takes it.
+    fn reconcile_entry(&self, call: Call, put: &PendingPut, record: &str, decision: &Decision, now: DateTime<Utc>) -> Call {
+        let (rule, left) = rule(put.ttl, now);
+        self.add_keys(call, &put.session.id)
+            .arg(&put.session.id)
+            .arg(record)
+            .arg(decision.replaces().map(sha1).unwrap_or_default())
+            .arg(rule)
+            .arg(self.ttl_millis(left, put.session.created_at))
+            .arg(self.stamp())
+    }
+
+    /// The same in two steps. A put that keeps its time to live has its index entry already.
+    fn reconcile_change<'a>(&self, put: &'a PendingPut, record: &str, decision: &Decision, now: DateTime<Utc>) -> Change<'a> {
+        let session = &put.session;
+        let (rule, left) = rule(put.ttl, now);
+        let ttl = self.ttl_millis(left, session.created_at);
+        let listing = match decision.replaces() {
+            None => Listing::Add,
+            Some(_) if put.ttl == TtlRule::Keep => Listing::Stays,
+            Some(_) => Listing::Raise,
+        };
+        let call = self.with_marks(&SCRIPTS.in_slots.reconcile, &session.id).key(self.keys.pruned(&session.id)).arg(record);
+        let call = call.arg(decision.replaces().map(sha1).unwrap_or_default()).arg(rule).arg(ttl).arg(self.stamp());
+        Change { id: &session.id, user_id: &session.user_id, listing, ttl, call }
+    }
+
+    /// Runs so many requests at once, and gives each session its result.
+    async fn run_all(&self, mut work: Vec<BoxFuture<'_, Settled>>, at_once: usize, results: &mut [Outcome]) {
         while !work.is_empty() {
             let rest = work.split_off(at_once.min(work.len()));
-            for settled in platform::join_all(work.into_iter().map(|work| self.run(work))).await {
-                settled.into_iter().for_each(|(place, result)| results[place] = Some(result));
+            for settled in platform::join_all(work).await {
+                settled.into_iter().for_each(|(place, result)| results[place] = Some(result.map(drop)));
             }
             work = rest;
         }
     }
 
     /// Runs the calls of one request.
-    async fn run(&self, work: Work) -> Vec<(usize, Result<(), SessionError>)> {
+    async fn run(&self, work: Work) -> Settled {
+        settled(self.pipe(work.calls).await, work.places)
+    }
+
+    /// The same for a step of few sessions: a single call goes by itself, so that calls of others may travel with it.
+    pub(super) async fn run_step(&self, work: Work) -> Settled {
+        settled(self.replies(work.calls).await, work.places)
+    }
+
+    pub(super) async fn replies(&self, mut calls: Vec<Call>) -> Vec<Result<Value, Error>> {
+        if calls.len() == 1
+            && let Some(call) = calls.pop()
+        {
+            return vec![call.call::<Value>().on(self.client()).await];
+        }
+        self.pipe(calls).await
+    }
+
+    async fn pipe(&self, calls: Vec<Call>) -> Vec<Result<Value, Error>> {
+        let count = calls.len();
         let mut pipe = self.client().pipeline();
-        for call in work.calls {
+        for call in calls {
             let _ = pipe.add(call.call::<Value>());
         }
-        let replies: Vec<Result<Value, Error>> = match pipe.send().await {
+        match pipe.send().await {
             Ok(replies) => replies.into_values().collect(),
-            Err(error) => work.places.iter().map(|_| Err(error.clone())).collect(),
-        };
-        let mut results = Vec::new();
-        for (reply, places) in replies.into_iter().zip(work.places) {
-            match reply.map_err(SessionError::from).and_then(|value| codes(value, places.len())) {
-                Ok(codes) => results.extend(places.into_iter().zip(codes).map(|(place, code)| (place, code.map(drop)))),
-                Err(error) => results.extend(places.into_iter().map(|place| (place, Err(error.clone())))),
-            }
+            Err(error) => vec![Err(error); count],
         }
-        results
     }
 }
 
+/// The codes in the replies to calls, each to the sessions of that call.
+fn settled(replies: Vec<Result<Value, Error>>, places: Vec<Vec<usize>>) -> Settled {
+    let mut results = Vec::new();
+    for (reply, places) in replies.into_iter().zip(places) {
+        match reply.map_err(SessionError::from).and_then(|value| codes(value, places.len())) {
+            Ok(codes) => results.extend(places.into_iter().zip(codes)),
+            Err(error) => results.extend(places.into_iter().map(|place| (place, Err(error.clone())))),
+        }
+    }
+    results
+}
+
 /// One request of a batch: a call for each user, and whose results its codes are.
-struct Work {
+pub(super) struct Work {
     calls: Vec<Call>,
     places: Vec<Vec<usize>>,
 }
 
 impl Work {
     /// Items are a session's place in the batch and something that `call` needs.
-    fn new<T>(groups: Vec<(&str, Vec<&(usize, T)>)>, call: impl Fn(&str, &[&(usize, T)]) -> Call) -> Self {
+    pub(super) fn new<T>(groups: Vec<(&str, Vec<&(usize, T)>)>, call: impl Fn(&str, &[&(usize, T)]) -> Call) -> Self {
         let calls = groups.iter().map(|(user, group)| call(user, group)).collect();
         let places = groups.iter().map(|(_, group)| group.iter().map(|(place, _)| *place).collect()).collect();
         Self { calls, places }
@@ -247,7 +316,7 @@ fn chunks<T>(items: &[T], bytes: impl Fn(&T) -> usize) -> Vec<&[T]> {
 }
 
 /// Items by their user, users in the order of their first item.
-fn by_user<'a, T>(items: &'a [T], user: impl Fn(&'a T) -> &'a str) -> Vec<(&'a str, Vec<&'a T>)> {
+pub(super) fn by_user<'a, T>(items: &'a [T], user: impl Fn(&'a T) -> &'a str) -> Vec<(&'a str, Vec<&'a T>)> {
     let mut groups: Vec<(&str, Vec<&T>)> = Vec::new();
     let mut places = HashMap::new();
     for item in items {

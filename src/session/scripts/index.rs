@@ -1,0 +1,96 @@
+//! What scripts do with an index.
+
+/// Reading and writing the index in both layouts.
+pub(super) const INDEX: &str = r#"
+local index, layout = KEYS[1], ARGV[1]
+local json = layout == 'json'
+local left, text
+-- What comes at the end of the JSON array, and whether `text` is what is stored, to the byte.
+local more, stored = '', false
+
+local function open()
+  local kind = redis.call('TYPE', index).ok
+  if kind ~= 'none' and kind ~= (json and 'string' or 'zset') then return -1 end
+  left = redis.call('PTTL', index)
+  if json then
+    text = redis.call('GET', index)
+    stored = text ~= false
+    text = text or '[]'
+    if string.sub(text, 1, 1) ~= '[' or string.sub(text, -1) ~= ']' then
+      text, stored = string.match(text, '^%s*(.-)%s*$'), false
+      if text == '' or text == 'null' then text = '[]' end
+      if string.sub(text, 1, 1) ~= '[' or string.sub(text, -1) ~= ']' then return -2 end
+    end
+  end
+end
+
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function add(id, ttl)
+  if not json then
+    redis.call('ZADD', index, string.format('%.0f', now() + ttl), id)
+  else
+    local quoted = '"' .. id .. '"'
+    if string.find(text, quoted, 1, true) or string.find(more, quoted, 1, true) then return end
+    local comma = (more ~= '' or not string.find(text, '^%[%s*%]$')) and ',' or ''
+    more = more .. comma .. quoted
+  end
+end
+
+local function cut(id)
+  local quoted = '"' .. id .. '"'
+  local from, to = string.find(text, quoted, 1, true)
+  while from do
+    local head, tail = string.sub(text, 1, from - 1), string.sub(text, to + 1)
+    local rest, commas = string.gsub(tail, '^%s*,%s*', '')
+    if commas == 0 then head = string.gsub(head, ',%s*$', '') end
+    text = head .. rest
+    from, to = string.find(text, quoted, 1, true)
+  end
+end
+
+local function remove(ids)
+  if #ids == 0 then return end
+  stored = false
+  if not json then
+    for _, id in ipairs(ids) do redis.call('ZREM', index, id) end
+  elseif #ids == 1 or string.find(text, '\\', 1, true) then
+    for _, id in ipairs(ids) do cut(id) end
+  else
+    local dead, kept = {}, {}
+    for _, id in ipairs(ids) do dead[id] = true end
+    for id in string.gmatch(text, '"([^"]*)"') do
+      if not dead[id] then kept[#kept + 1] = '"' .. id .. '"' end
+    end
+    text = '[' .. table.concat(kept, ',') .. ']'
+  end
+end
+
+local function save()
+  if not json then return end
+  if stored then
+    -- In place: the rest is neither copied nor sent through Lua again.
+    if more ~= '' then redis.call('SETRANGE', index, #text - 1, more .. ']') end
+    return
+  end
+  if more ~= '' then text = string.sub(text, 1, -2) .. more .. ']' end
+  if string.find(text, '^%[%s*%]$') then
+    redis.call('DEL', index)
+  else
+    redis.call('SET', index, text, 'KEEPTTL')
+  end
+end
+
+local function extend(ttl)
+  if left == -2 or (left >= 0 and left < tonumber(ttl)) then redis.call('PEXPIRE', index, ttl) end
+end
+"#;
+
+/// Opens the index before anything is written.
+pub(super) const OPEN: &str = r#"
+local bad = open()
+if bad then return bad end
+"#;
