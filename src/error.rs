@@ -356,7 +356,7 @@ const CODES: [&str; 30] = [
 ];
 
 /// Sentences without data in them: exact, or up to the first name that they quote.
-const SENTENCES: [&str; 27] = [
+const SENTENCES: [&str; 28] = [
     "value is not an integer or out of range",
     "value is not a valid float",
     "value is out of range",
@@ -375,6 +375,7 @@ const SENTENCES: [&str; 27] = [
     "min or max not valid string range item",
     "resulting score is not a number (NaN)",
     "max request size exceeded",
+    "max response size exceeded",
     "max daily request limit exceeded",
     "max requests limit exceeded",
     "max key size exceeded",
@@ -413,7 +414,7 @@ impl ServerError {
     }
 
     /// True for an error after which the command, or a part of it, may have taken effect: raised inside a script that had
-    /// already started, or told by a proxy whose caller went away.
+    /// already started, told by a proxy whose caller went away, or about a reply that the server could not carry.
     pub(crate) fn may_have_run(&self) -> bool {
         let text = self.0.as_ref();
         if self.code() == "NOSCRIPT" || text.starts_with("ERR Error compiling script") {
@@ -424,6 +425,7 @@ impl ServerError {
             || text.starts_with("ERR Error running script")
             || text.contains("Script killed by user")
             || text.starts_with("ERR caller gone")
+            || text.starts_with("ERR max response size exceeded")
     }
 }
 

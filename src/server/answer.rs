@@ -63,6 +63,7 @@ pub(crate) struct Service {
     token: String,
     read_only_token: Option<String>,
     max_request_bytes: usize,
+    max_reply_bytes: usize,
     answered: AtomicU64,
 }
 
@@ -83,16 +84,19 @@ impl Admitted {
 }
 
 impl Service {
-    pub(crate) fn new(backend: Arc<dyn Backend>, token: String, read_only_token: Option<String>, max_request_bytes: usize) -> Self {
-        Self { backend, guard: Guard::default(), token, read_only_token, max_request_bytes, answered: AtomicU64::new(1) }
+    pub(crate) fn new(
+        backend: Arc<dyn Backend>,
+        token: String,
+        read_only_token: Option<String>,
+        max_request_bytes: usize,
+        max_reply_bytes: usize,
+    ) -> Self {
+        let (guard, answered) = (Guard::default(), AtomicU64::new(1));
+        Self { backend, guard, token, read_only_token, max_request_bytes, max_reply_bytes, answered }
     }
 
     pub(super) fn backend(&self) -> &dyn Backend {
         &*self.backend
-    }
-
-    pub(super) fn max_request_bytes(&self) -> usize {
-        self.max_request_bytes
     }
 
     /// Looks at the head.
@@ -172,6 +176,7 @@ impl Service {
             Ok(()) => self.backend.execute(command, &CallOptions::default()).await,
             Err(refused) => Err(refused),
         };
+        let reply = reply::fit(reply, encoding, &mut { self.max_reply_bytes }, self.max_reply_bytes);
         let status = reply.as_ref().err().map_or(StatusCode::OK, status_of);
         self.answer(status, encoding, |out| reply::write_reply(&reply, encoding, out))
     }
@@ -217,8 +222,14 @@ impl Service {
                 let worst = replies.iter().filter_map(|reply| reply.as_ref().err()).find(|error| status_of(error) == status);
                 reply::write_error(&worst.map(reply::error_text).unwrap_or_default(), out);
             }),
-            None => self.answer(StatusCode::OK, encoding, |out| reply::write_replies(&replies, encoding, out)),
+            None => self.replies(replies, encoding),
         }
+    }
+
+    fn replies(&self, replies: Vec<Reply>, encoding: Encoding) -> Answer {
+        let mut left = self.max_reply_bytes;
+        let replies: Vec<Reply> = replies.into_iter().map(|reply| reply::fit(reply, encoding, &mut left, self.max_reply_bytes)).collect();
+        self.answer(StatusCode::OK, encoding, |out| reply::write_replies(&replies, encoding, out))
     }
 
     async fn transaction(&self, commands: &[Command], access: Access, encoding: Encoding) -> Answer {
@@ -228,7 +239,7 @@ impl Service {
             }
         }
         match self.backend.transaction(commands, &CallOptions::default()).await {
-            Ok(replies) => self.answer(StatusCode::OK, encoding, |out| reply::write_replies(&replies, encoding, out)),
+            Ok(replies) => self.replies(replies, encoding),
             Err(error) => error_answer(&error),
         }
     }

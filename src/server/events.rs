@@ -1,6 +1,6 @@
 //! Event streams: `/subscribe/{channel}`, `/psubscribe/{pattern}`, `/monitor`.
 
-use crate::backend::EventStream;
+use super::backlog::Backlog;
 use crate::clock;
 use crate::subscribe::{Event, Listen};
 use bytes::Bytes;
@@ -33,14 +33,14 @@ pub(super) fn wanted(path: &str) -> Option<Listen> {
 /// Events as they go out. Ends with the backend's stream, or with the server.
 pub(super) struct Events {
     what: Listen,
-    events: EventStream,
+    events: Backlog,
     keep_alive: Interval,
     closing: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 pub(super) type EventBody = StreamBody<Events>;
 
-pub(super) fn body(what: Listen, events: EventStream, mut closing: watch::Receiver<bool>) -> EventBody {
+pub(super) fn body(what: Listen, events: Backlog, mut closing: watch::Receiver<bool>) -> EventBody {
     let mut keep_alive = interval_at(clock::after(KEEP_ALIVE), KEEP_ALIVE);
     keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let closing = Box::pin(async move {
@@ -59,12 +59,12 @@ impl Stream for Events {
         }
         loop {
             let frame = |bytes: Vec<u8>| Poll::Ready(Some(Ok(Frame::data(bytes.into()))));
-            match self.events.as_mut().poll_next(context) {
-                Poll::Ready(Some(Ok(event))) => match line(&self.what, &event) {
+            match self.events.poll_next(context) {
+                Poll::Ready(Some(event)) => match line(&self.what, &event) {
                     Some(line) => return frame(line),
                     None => continue,
                 },
-                Poll::Ready(_) => return Poll::Ready(None),
+                Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Pending => {}
             }
             return match self.keep_alive.poll_tick(context) {
@@ -91,6 +91,13 @@ fn line(what: &Listen, event: &Event) -> Option<Vec<u8>> {
     // The format is UTF-8: other bytes cannot be carried.
     let text = String::from_utf8_lossy(&data);
     let mut out = Vec::with_capacity(text.len() + 8);
+    // Searching by the byte is fast. A large message is written for each subscriber.
+    if !text.as_bytes().contains(&b'\n') && !text.as_bytes().contains(&b'\r') {
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(text.as_bytes());
+        out.extend_from_slice(b"\n\n");
+        return Some(out);
+    }
     for part in text.replace("\r\n", "\n").split(['\n', '\r']) {
         out.extend_from_slice(b"data: ");
         out.extend_from_slice(part.as_bytes());

@@ -1,6 +1,8 @@
 //! One HTTP request on a connection: its body, and event streams. What is answered is decided elsewhere.
 
 use super::answer::{self, Admitted, Service};
+use super::backlog;
+use super::config::Limits;
 use super::cors::{self, Cors};
 use super::events::{self, EventBody};
 use crate::clock;
@@ -14,16 +16,15 @@ use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
-/// How long a client may take to send a body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the rest of a refused body is read, so that a client that is still sending gets to see the answer.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What all connections of a server share.
 pub(super) struct Shared {
     pub(super) service: Service,
+    pub(super) limits: Limits,
     pub(super) cors: Cors,
     /// True when the server stops: event streams end then.
     pub(super) closing: watch::Sender<bool>,
@@ -35,24 +36,24 @@ fn whole(answer: answer::Answer) -> Answer {
     answer.map(|body| Either::Left(Full::new(body)))
 }
 
-/// Answers one request.
-pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answer, Infallible> {
-    let Some(cross_origin) = shared.cors.admit(&request) else { return respond(shared, request).await };
+/// Answers one request. `cut` ends its connection at once.
+pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>, cut: Arc<Notify>) -> Result<Answer, Infallible> {
+    let Some(cross_origin) = shared.cors.admit(&request) else { return respond(shared, request, cut).await };
     let mut answer = match cors::is_preflight(&request) {
         true => {
             let mut answer = Response::new(Either::Left(Full::new(Bytes::new())));
             *answer.status_mut() = StatusCode::NO_CONTENT;
             answer
         }
-        false => respond(shared, request).await?,
+        false => respond(shared, request, cut).await?,
     };
     answer.headers_mut().extend(cross_origin);
     Ok(answer)
 }
 
-async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+async fn respond(shared: Arc<Shared>, request: Request<Incoming>, cut: Arc<Notify>) -> Result<Answer, Infallible> {
     let (head, body) = request.into_parts();
-    let most = shared.service.max_request_bytes();
+    let most = shared.limits.max_request_bytes;
     let admitted = match shared.service.admit(&head) {
         Ok(admitted) => admitted,
         Err(refusal) => {
@@ -62,7 +63,7 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answ
     };
     if admitted.is_stream() {
         discard(body, most);
-        return Ok(shared.stream(head.uri.path(), &admitted).await);
+        return Ok(shared.stream(head.uri.path(), &admitted, cut).await);
     }
     Ok(whole(match shared.read(body).await {
         Ok(body) => shared.service.perform(&head, &admitted, &body).await,
@@ -73,7 +74,7 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answ
 impl Shared {
     /// The whole body, or the answer to one that is too large, too slow or broken off.
     async fn read(&self, mut body: Incoming) -> Result<Bytes, Box<answer::Answer>> {
-        let deadline = clock::after(BODY_TIMEOUT);
+        let deadline = clock::after(self.limits.body_timeout);
         let mut all = BytesMut::new();
         loop {
             let left = deadline.saturating_duration_since(clock::now());
@@ -81,9 +82,9 @@ impl Shared {
                 Some(None) => return Ok(all.freeze()),
                 Some(Some(Ok(frame))) => {
                     let data = frame.data_ref().map(Bytes::as_ref).unwrap_or_default();
-                    if all.len() + data.len() > self.service.max_request_bytes() {
-                        discard(body, self.service.max_request_bytes());
-                        return Err(Box::new(self.service.too_large(&format!("more than {}", self.service.max_request_bytes()))));
+                    if all.len() + data.len() > self.limits.max_request_bytes {
+                        discard(body, self.limits.max_request_bytes);
+                        return Err(Box::new(self.service.too_large(&format!("more than {}", self.limits.max_request_bytes))));
                     }
                     all.extend_from_slice(data);
                 }
@@ -93,7 +94,7 @@ impl Shared {
         }
     }
 
-    async fn stream(&self, path: &str, admitted: &Admitted) -> Answer {
+    async fn stream(&self, path: &str, admitted: &Admitted, cut: Arc<Notify>) -> Answer {
         let Some(what) = events::wanted(path) else {
             return whole(answer::failure(StatusCode::BAD_REQUEST, "ERR a channel or a pattern belongs into the path, percent-encoded"));
         };
@@ -102,7 +103,8 @@ impl Shared {
         }
         match self.service.backend().listen(&what).await {
             Ok(stream) => {
-                let mut answer = Response::new(Either::Right(events::body(what, stream, self.closing.subscribe())));
+                let backlog = backlog::follow(stream, self.limits.max_backlog_bytes, cut);
+                let mut answer = Response::new(Either::Right(events::body(what, backlog, self.closing.subscribe())));
                 let headers = answer.headers_mut();
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));

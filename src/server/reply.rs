@@ -1,7 +1,7 @@
 //! Values to JSON, and to RESP2.
 
 use crate::backend::Reply;
-use crate::error::{Error, ErrorKind, Outcome};
+use crate::error::{Error, ErrorKind, Outcome, ServerError};
 use crate::value::Value;
 
 /// How strings in a reply are written.
@@ -40,6 +40,36 @@ pub(crate) fn write_replies(replies: &[Reply], encoding: Encoding, out: &mut Vec
         return replies.iter().for_each(|reply| write_reply(reply, encoding, out));
     }
     write_list(replies, out, |reply, out| write_reply(reply, encoding, out));
+}
+
+/// The reply, or an error where it does not fit into what is `left` of an answer of `most` bytes. A value may stand in it many times
+/// without taking more memory in the backend than once: written out it does.
+pub(crate) fn fit(reply: Reply, encoding: Encoding, left: &mut usize, most: usize) -> Reply {
+    let size = reply.as_ref().map_or(0, |value| size(value, encoding));
+    match left.checked_sub(size) {
+        Some(rest) => {
+            *left = rest;
+            reply
+        }
+        None => {
+            let text = format!("ERR max response size exceeded. Limit: {most} bytes, Actual: {size} bytes; the command was executed");
+            Err(Error::redis(ServerError::new(text)))
+        }
+    }
+}
+
+/// About how many bytes a value is on the wire; escapes in texts are not counted.
+fn size(value: &Value, encoding: Encoding) -> usize {
+    /// Quotes, lengths and separators.
+    const FRAME: usize = 8;
+    FRAME
+        + match value {
+            Value::Bytes(bytes) if encoding == Encoding::Base64 => bytes.len() / 3 * 4,
+            Value::Bytes(bytes) => bytes.len(),
+            Value::Array(items) => items.iter().fold(0, |sum: usize, item| sum.saturating_add(size(item, encoding))),
+            Value::Error(error) => error.message().len(),
+            Value::Nil | Value::Int(_) | Value::Okay => 0,
+        }
 }
 
 fn write_length(kind: u8, length: usize, out: &mut Vec<u8>) {
@@ -130,7 +160,6 @@ fn write_string(text: &str, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ServerError;
 
     fn json(reply: Reply, encoding: Encoding) -> String {
         let mut out = Vec::new();

@@ -18,6 +18,8 @@ mod conformance;
 mod examples;
 /// Replies in every format.
 mod formats;
+/// Clients and servers that mean harm, and what it costs.
+mod hostile;
 /// The backend over TCP: TLS, settings, sentinels, clusters.
 mod native;
 /// What is counted, what spans hold, and that nothing of it is secret.

@@ -11,8 +11,9 @@
 //! ```
 //!
 //! Limits, beyond the commands that are not there: one database; ranks and score ranges take linear time; the collections
-//! come in insertion order where Redis promises none; scripts have Lua's C functions, of which a pattern match or a
-//! `string.rep` of an empty string that runs away is **not** ended by the time limit and holds up the engine.
+//! come in insertion order where Redis promises none; there is no bound on the data, and a glob pattern of many kilobytes against
+//! a key or channel of megabytes holds up the engine, as it does Redis. What a script wrote before a limit ended it stays: there is no
+//! way back, as in Redis.
 
 mod args;
 mod db;
@@ -87,14 +88,16 @@ pub struct MemoryBackendBuilder {
 }
 
 impl MemoryBackendBuilder {
-    /// How long a script may run: 5 seconds unless set. It is ended by an error that it cannot catch.
+    /// How long a script may run: 5 seconds unless set. It is ended by an error that it cannot catch; what it wrote until then stays.
+    /// All other commands wait for a script, and so for this long at most (and for the one command that it is in).
     #[must_use]
     pub fn script_time(mut self, limit: Duration) -> Self {
         self.limits.time = limit;
         self
     }
 
-    /// How many bytes Lua may use: 64 MiB unless set. Below 1 MiB it takes 1 MiB, which Lua's own libraries need.
+    /// How many bytes Lua may use, and the arguments of one command of a script as well: 64 MiB unless set. Beyond it the script is ended by an
+    /// error; what it wrote until then stays. Below 1 MiB it takes 1 MiB, which Lua's own libraries need.
     #[must_use]
     pub fn script_memory(mut self, limit: usize) -> Self {
         self.limits.memory = limit.max(1024 * 1024);

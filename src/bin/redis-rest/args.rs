@@ -70,12 +70,47 @@ pub(crate) struct Serve {
     /// A second token, which may only read
     #[arg(long, value_name = "TOKEN")]
     pub(crate) read_only_token: Option<String>,
-    /// Largest request body
-    #[arg(long, value_name = "N", default_value = "10000000")]
-    pub(crate) max_request_bytes: NonZeroUsize,
     /// Let pages of this origin ask from a browser, such as http://localhost:3000; * for every origin, with a --token of your own
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) cors: Vec<String>,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
+}
+
+/// What clients of `serve` may use up. Times are in seconds.
+#[derive(ClapArgs)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct Limits {
+    /// Most connections at once; further ones are answered by 503
+    #[arg(long, value_name = "N", default_value = "1000")]
+    pub(crate) max_connections: NonZeroUsize,
+    /// Longest time for the head of a request, and for a connection to idle
+    #[arg(long, value_name = "S", default_value = "75", value_parser = seconds)]
+    pub(crate) header_timeout: f64,
+    /// Longest time for the body of a request
+    #[arg(long, value_name = "S", default_value = "30", value_parser = seconds)]
+    pub(crate) body_timeout: f64,
+    /// Close connections that take neither all that waits for them nor 64 KiB of it in this time
+    #[arg(long, value_name = "S", default_value = "30", value_parser = seconds)]
+    pub(crate) write_timeout: f64,
+    /// Largest head of a request, at least 8192
+    #[arg(long, value_name = "N", default_value = "131072")]
+    pub(crate) max_header_bytes: usize,
+    /// Largest request body
+    #[arg(long, value_name = "N", default_value = "10000000")]
+    pub(crate) max_request_bytes: NonZeroUsize,
+    /// Largest answer; replies that do not fit become errors
+    #[arg(long, value_name = "N", default_value = "67108864")]
+    pub(crate) max_reply_bytes: NonZeroUsize,
+    /// Most bytes that wait for a subscriber; one that is further behind is cut off
+    #[arg(long, value_name = "N", default_value = "8388608")]
+    pub(crate) max_backlog_bytes: NonZeroUsize,
+    /// Longest run of a script in the embedded engine. What it wrote before it was stopped stays
+    #[arg(long, value_name = "S", default_value = "5", value_parser = seconds, conflicts_with = "redis")]
+    pub(crate) script_timeout: f64,
+    /// Most memory for a script in the embedded engine, at least 1 MiB
+    #[arg(long, value_name = "N", default_value = "67108864", conflicts_with = "redis")]
+    pub(crate) script_memory_bytes: NonZeroUsize,
 }
 
 #[derive(ClapArgs)]

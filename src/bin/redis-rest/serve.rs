@@ -1,6 +1,6 @@
 //! `serve`: the REST protocol in front of an embedded engine or a real Redis, until a signal ends it.
 
-use crate::args::Serve;
+use crate::args::{Limits, Serve};
 use crate::connection::Connection;
 use crate::output::{Failure, note, print_line};
 use crate::signals::Signals;
@@ -9,6 +9,7 @@ use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::native::NativeBackend;
 use redis_rest::server::{DEFAULT_TOKEN, Server, ServerConfig};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) async fn run(args: Serve, connection: &Connection) -> Result<(), Failure> {
     connection.refuse_for_server()?;
@@ -19,9 +20,12 @@ pub(crate) async fn run(args: Serve, connection: &Connection) -> Result<(), Fail
             let failure = Failure::from(error);
             failure.hint("is that Redis running, and is its address like redis://127.0.0.1:6379?")
         })?),
-        None => Arc::new(MemoryBackend::new()),
+        None => {
+            let engine = MemoryBackend::builder().script_time(Duration::from_secs_f64(args.limits.script_timeout));
+            Arc::new(engine.script_memory(args.limits.script_memory_bytes.get()).build())
+        }
     };
-    let mut config = ServerConfig::new().listen(args.listen).max_request_bytes(args.max_request_bytes.get());
+    let mut config = limited(ServerConfig::new().listen(args.listen), &args.limits);
     if let Some(token) = &connection.token {
         config = config.token(token);
     }
@@ -49,4 +53,16 @@ pub(crate) async fn run(args: Serve, connection: &Connection) -> Result<(), Fail
     }
     server.run_until(stop.first()).await;
     Ok(())
+}
+
+fn limited(config: ServerConfig, limits: &Limits) -> ServerConfig {
+    config
+        .max_connections(limits.max_connections.get())
+        .header_timeout(Duration::from_secs_f64(limits.header_timeout))
+        .body_timeout(Duration::from_secs_f64(limits.body_timeout))
+        .write_timeout(Duration::from_secs_f64(limits.write_timeout))
+        .max_header_bytes(limits.max_header_bytes)
+        .max_request_bytes(limits.max_request_bytes.get())
+        .max_reply_bytes(limits.max_reply_bytes.get())
+        .max_backlog_bytes(limits.max_backlog_bytes.get())
 }

@@ -20,6 +20,7 @@ pub const TOKEN: &str = "fake-token";
 
 /// Largest request, as servers of common plans have it.
 const MAX_REQUEST_BYTES: usize = 10_000_000;
+const MAX_REPLY_BYTES: usize = 64 * 1024 * 1024;
 
 /// The lowest priority.
 const LAST: u8 = u8::MAX;
@@ -74,7 +75,7 @@ impl FakeRedis {
 
     /// Starts one with this engine, which others may share.
     pub async fn start_with(engine: MemoryBackend) -> Self {
-        let service = Arc::new(Service::new(Arc::new(engine.clone()), TOKEN.to_owned(), None, MAX_REQUEST_BYTES));
+        let service = Arc::new(Service::new(Arc::new(engine.clone()), TOKEN.to_owned(), None, MAX_REQUEST_BYTES, MAX_REPLY_BYTES));
         let reply = FakeReply { service, instead: Arc::default(), lost: false, delay: None };
         let server = MockServer::start().await;
         Mock::given(any()).respond_with(reply.clone()).with_priority(LAST).named("the engine").mount(&server).await;

@@ -16,14 +16,18 @@ fn serve_says_one_line_and_stops_on_signals() {
 }
 
 #[test]
-fn serve_with_two_tokens_and_a_limit() {
-    let server = Serve::start(&["--memory", "--read-only-token", "reader", "--max-request-bytes", "200"]);
+fn serve_with_two_tokens_and_limits() {
+    let limits = ["--max-request-bytes", "200", "--max-reply-bytes", "1000", "--script-timeout", "0.1", "--script-memory-bytes", "2000000"];
+    let server = Serve::start(&[&["--memory", "--read-only-token", "reader"], &limits[..]].concat());
     server.tool(&["exec", "SET", "k", "v"]).prints("OK\n");
     let reader = ["--token", "reader", "exec"];
     server.tool(&[&reader[..], &["GET", "k"]].concat()).prints("\"v\"\n");
     server.tool(&[&reader[..], &["SET", "k", "w"]].concat()).fails(1, &["NOPERM", "another"]);
     server.tool(&["--token", "wrong", "exec", "GET", "k"]).fails(2, &["WRONGPASS", "--token"]);
     server.tool(&["exec", "SET", "k", &"x".repeat(300)]).fails(1, &["max request size exceeded"]);
+    server.tool(&["exec", "EVAL", "while true do end", "0"]).fails(1, &["Script killed"]);
+    server.tool(&["exec", "EVAL", "return string.rep('x', 3e6)", "0"]).fails(1, &["not enough memory"]);
+    server.tool(&["exec", "EVAL", "return string.rep('x', 2000)", "0"]).fails(1, &["max response size exceeded"]);
     server.tool(&["exec", "GET", "k"]).prints("\"v\"\n");
 }
 
@@ -35,6 +39,9 @@ fn serve_refuses_what_cannot_work() {
     run(tool().args(["serve", "--listen", "127.0.0.1:0", "--token", "a b"])).fails(2, &["token"]);
     run(tool().args(["serve", "--redis", "redis://127.0.0.1:1"])).fails(2, &["is that Redis running"]);
     run(tool().args(["serve", "--redis", "redis://127.0.0.1:1", "--memory"])).fails(2, &["cannot be used with"]);
+    run(tool().args(["serve", "--redis", "redis://127.0.0.1:1", "--script-timeout", "1"])).fails(2, &["cannot be used with"]);
+    run(tool().args(["serve", "--listen", "0.0.0.0:0"])).fails(2, &["default token"]);
+    run(tool().args(["serve", "--listen", "127.0.0.1:0", "--max-header-bytes", "100"])).fails(2, &["8192"]);
     run(tool().args(["serve", "--url", "http://127.0.0.1:1"])).fails(2, &["--listen"]);
     run(tool().args(["serve", "--timeout", "1"])).fails(2, &["--timeout"]);
 }

@@ -1,6 +1,6 @@
 //! The library `redis`, and values on their way between Redis and Lua.
 
-use super::state::{Run, raise};
+use super::state::{Run, out_of_memory, raise};
 use crate::backend::memory::args::format_g;
 use crate::backend::memory::table::{self, Run as Where};
 use crate::error::ServerError;
@@ -45,16 +45,33 @@ fn call(lua: &Lua, args: MultiValue) -> mlua::Result<Called> {
     if args.is_empty() {
         return Ok(Err("ERR Please specify at least one argument for this redis lib call".to_owned()));
     }
+    let (clock, memory) = lua.app_data_ref::<Run>().map(|run| (run.clock.clone(), run.memory)).ok_or_else(no_script)?;
+    // A command may take long by itself, and few instructions lie between many of them.
+    if !clock.in_time() {
+        return Err(clock.over());
+    }
     let mut words = Vec::with_capacity(args.len());
+    let mut size = 0_usize;
     for value in &args {
         match argument(value) {
-            Some(word) => words.push(word),
+            Some(word) => {
+                // One string of Lua's, given a thousand times, is a thousand copies here.
+                size = size.saturating_add(word.len());
+                if size > memory {
+                    return Err(out_of_memory());
+                }
+                words.push(word);
+            }
             None => return Ok(Err("ERR Lua redis lib command arguments must be strings or integers".to_owned())),
         }
     }
     let argv: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
-    let Some(mut run) = lua.app_data_mut::<Run>() else { return Err(raise("ERR no script is running")) };
+    let Some(mut run) = lua.app_data_mut::<Run>() else { return Err(no_script()) };
     Ok(execute(&mut run, &argv))
+}
+
+fn no_script() -> mlua::Error {
+    raise("ERR no script is running")
 }
 
 fn execute(run: &mut Run, argv: &[&[u8]]) -> Called {

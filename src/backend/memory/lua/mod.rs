@@ -5,8 +5,10 @@ mod calls;
 mod decode;
 mod encode;
 mod msgpack;
+mod pattern;
 mod script;
 mod state;
+mod strings;
 
 use super::db::Db;
 use super::{Limits, Reply, error, table};

@@ -5,6 +5,7 @@ local lua_pcall, lua_xpcall, lua_error = pcall, xpcall, error
 local lua_setmetatable, lua_getmetatable, lua_rawset = setmetatable, getmetatable, rawset
 local lua_loadstring, lua_setfenv, lua_next, lua_type = loadstring, setfenv, next, type
 local string_sub, table_concat = string.sub, table.concat
+local select, unpack = select, unpack
 
 local READONLY = 'Attempt to modify a readonly table'
 local real = {} -- read-only table -> the table behind it
@@ -53,21 +54,41 @@ local environment = readonly(visible, function(_, name)
 end)
 visible._G = environment
 
-function visible.pcall(...)
-  return caught(lua_pcall(...))
+-- Two results, however many there are: Lua's own pcall takes one place more on the stack than it made sure of, which ends the process
+-- where Lua was compiled with its checks, as it is for debug builds.
+local function packed(...)
+  return select('#', ...), { ... }
+end
+
+local function call_packed(run, ...)
+  return packed(run(...))
+end
+
+local function caught_packed(ok, count, results)
+  if ok then
+    return true, unpack(results, 1, count)
+  end
+  return false, native.message(count)
+end
+
+function visible.pcall(run, ...)
+  if lua_type(run) ~= 'function' then
+    return caught(lua_pcall(run, ...))
+  end
+  return caught_packed(lua_pcall(call_packed, run, ...))
 end
 
 -- Not by Lua's own xpcall: it would run the handler inside the hook that enforces the time limit, where no hook runs, and
 -- a handler could then loop for ever. Without `debug` a script cannot see that the stack is already unwound.
-local function handled(handler, ok, ...)
+local function handled(handler, ok, count, results)
   if ok then
-    return true, ...
+    return true, unpack(results, 1, count)
   end
-  return false, handler(native.message((...)))
+  return false, handler(native.message(count))
 end
 
 function visible.xpcall(run, handler)
-  return handled(handler, lua_pcall(run))
+  return handled(handler, lua_pcall(call_packed, run))
 end
 
 -- Only text: precompiled chunks are not checked by Lua and could do anything to this process.
@@ -125,6 +146,29 @@ end
 visible.rawset = guarded(lua_rawset)
 visible.setmetatable = guarded(lua_setmetatable)
 
+-- Functions that replace are called here, so that what they raise goes through no other language.
+local function drive(advance, by, found, ...)
+  if not found then
+    return ...
+  end
+  return drive(advance, by, advance(by(...)))
+end
+
+local gsub = globals.string.gsub
+function globals.string.gsub(...)
+  local source, pattern, by, most = ...
+  if lua_type(by) == 'table' then
+    local entries = by
+    by = function(key)
+      return entries[key]
+    end
+  elseif lua_type(by) ~= 'function' then
+    return gsub(...)
+  end
+  local advance = native.replacer(source, pattern, most)
+  return drive(advance, by, advance())
+end
+
 local names = 'byte char find format gfind gmatch gsub len lower match rep reverse sub upper'
 visible.string = readonly(pick(globals.string, names))
 lua_getmetatable('').__metatable = readonly({ __index = visible.string })
@@ -133,6 +177,14 @@ local table_functions = pick(globals.table, 'concat foreach foreachi getn insert
 for _, name in ipairs({ 'insert', 'remove', 'setn', 'sort' }) do
   table_functions[name] = guarded(table_functions[name])
 end
+-- Compared in Lua, where the time limit reaches: some orders take Lua's sort quadratic time.
+local function less(left, right)
+  return left < right
+end
+local sort = table_functions.sort
+function table_functions.sort(target, before)
+  return sort(target, before == nil and less or before)
+end
 visible.table = readonly(table_functions)
 for _, name in ipairs({ 'redis', 'cjson', 'cmsgpack', 'bit' }) do
   visible[name] = readonly(native[name])
@@ -140,7 +192,10 @@ end
 
 local function start(script, keys, arguments)
   visible.KEYS, visible.ARGV = keys, arguments
-  return lua_xpcall(script, native.locate)
+  -- One result: the others are not for the caller, and see above.
+  return lua_xpcall(function()
+    return (script())
+  end, native.locate)
 end
 
 return environment, start

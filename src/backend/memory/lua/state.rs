@@ -1,16 +1,18 @@
 //! A Lua state and one run in it.
 
-use super::{bit, calls, decode, encode, msgpack};
+use super::{bit, calls, decode, encode, msgpack, strings};
 use crate::backend::memory::Limits;
 use crate::backend::memory::args::{Argv, Fault, Outcome};
 use crate::backend::memory::db::Db;
 use crate::clock;
+use crate::platform::Instant;
 use mlua::chunk::ChunkMode;
-use mlua::{Function, HookTriggers, Lua, LuaOptions, StdLib, Table, Value, VmState};
+use mlua::{Function, HookTriggers, Lua, LuaOptions, MultiValue, StdLib, Table, Value, VmState};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
 
 /// The name under which scripts are compiled: error texts show it.
@@ -41,19 +43,59 @@ pub(super) fn raise(text: impl Into<String>) -> mlua::Error {
     mlua::Error::external(Raised { text: text.into(), coded: true })
 }
 
-/// An error of a library function: Lua puts the caller's place in front.
+/// An error of a library function: Lua puts the caller's place in front. What stands between is of the prelude.
 pub(super) fn raise_at(lua: &Lua, text: impl fmt::Display) -> mlua::Error {
-    let place = lua.inspect_stack(1, |frame| {
-        let line = frame.current_line()?;
-        Some(format!("{}:{line}: ", frame.source().short_src?))
-    });
-    mlua::Error::external(Raised { text: format!("{}{text}", place.flatten().unwrap_or_default()), coded: false })
+    let place = |level| {
+        lua.inspect_stack(level, |frame| {
+            let source = frame.source().short_src?.into_owned();
+            Some((frame.current_line(), source)).filter(|(_, source)| source != "prelude" && source != "(tail call)")
+        })
+    };
+    let caller = (1..5).map_while(place).flatten().next();
+    let place = caller.and_then(|(line, source)| Some(format!("{source}:{}: ", line?)));
+    mlua::Error::external(Raised { text: format!("{}{text}", place.unwrap_or_default()), coded: false })
+}
+
+/// A function of ours found no room for what it makes.
+pub(super) fn out_of_memory() -> mlua::Error {
+    mlua::Error::MemoryError("not enough memory".to_owned())
+}
+
+/// How long the run may still take. Between two instructions of Lua a hook looks; what works on its own for long looks here.
+#[derive(Clone)]
+pub(super) struct Clock {
+    deadline: Instant,
+    expired: Arc<AtomicBool>,
+}
+
+impl Clock {
+    fn new(limit: Duration) -> Self {
+        Self { deadline: clock::after(limit), expired: Arc::default() }
+    }
+
+    /// That of the script that is running.
+    pub(super) fn of(lua: &Lua) -> Self {
+        lua.app_data_ref::<Run>().map_or_else(|| Self::new(Duration::MAX), |run| run.clock.clone())
+    }
+
+    pub(super) fn in_time(&self) -> bool {
+        clock::now() < self.deadline
+    }
+
+    /// The error that ends the run. Whatever catches it is ended by the hook, or is not believed.
+    pub(super) fn over(&self) -> mlua::Error {
+        self.expired.store(true, Ordering::Relaxed);
+        raise("ERR time limit")
+    }
 }
 
 /// What functions called by the script need to know about the run.
 pub(super) struct Run {
     pub(super) db: OwnedMutexGuard<Db>,
     pub(super) read_only: bool,
+    pub(super) clock: Clock,
+    /// How many bytes Lua may use, and so the arguments of one command.
+    pub(super) memory: usize,
 }
 
 pub(super) struct Engine {
@@ -68,10 +110,13 @@ impl Engine {
     pub(super) fn new(limits: Limits) -> mlua::Result<Self> {
         let lua = Lua::new_with(StdLib::STRING | StdLib::TABLE | StdLib::MATH, LuaOptions::new())?;
         let native = lua.create_table()?;
+        strings::replace(&lua, limits.memory)?;
         native.raw_set("redis", calls::library(&lua)?)?;
         native.raw_set("cjson", json_library(&lua, limits.memory)?)?;
         native.raw_set("cmsgpack", msgpack::library(&lua, limits.memory)?)?;
         native.raw_set("bit", bit::library(&lua)?)?;
+        let memory = limits.memory;
+        native.raw_set("replacer", lua.create_function(move |lua, args: MultiValue| strings::replacer(lua, &args, memory))?)?;
         native.raw_set("message", lua.create_function(|lua, problem: Value| message(lua, problem))?)?;
         native.raw_set("locate", lua.create_function(locate)?)?;
         let prelude = lua.load(include_str!("prelude.lua")).set_name("=prelude").set_mode(ChunkMode::Text);
@@ -108,12 +153,12 @@ impl Engine {
             Err(problem) => return (Err(compile_error(&problem)), !is_memory(&problem)),
         };
         let Some(db) = held.take() else { return (Err(Fault::new("ERR the script engine lost its state")), false) };
-        self.lua.set_app_data(Run { db, read_only });
-        let expired = Arc::new(AtomicBool::new(false));
-        let result = self.call(&script, keys, args, &expired);
+        let clock = Clock::new(self.limits.time);
+        self.lua.set_app_data(Run { db, read_only, clock: clock.clone(), memory: self.limits.memory });
+        let result = self.call(&script, keys, args, &clock);
         self.lua.remove_hook();
         *held = self.lua.remove_app_data::<Run>().map(|run| run.db);
-        if expired.load(Ordering::Relaxed) {
+        if clock.expired.load(Ordering::Relaxed) {
             return (Err(suffixed("ERR Script killed: it ran longer than the time limit", sha, None)), false);
         }
         match result {
@@ -135,19 +180,17 @@ impl Engine {
         }
     }
 
-    fn call(&self, script: &Function, keys: Argv, args: Argv, expired: &Arc<AtomicBool>) -> mlua::Result<(bool, Value)> {
+    fn call(&self, script: &Function, keys: Argv, args: Argv, clock: &Clock) -> mlua::Result<(bool, Value)> {
         let strings = |list: Argv| self.lua.create_sequence_from(list.iter().map(|item| mlua::LuaString::wrap(*item)));
         let (keys, args) = (strings(keys)?, strings(args)?);
-        let deadline = clock::after(self.limits.time);
-        let expired = Arc::clone(expired);
+        let clock = clock.clone();
         self.lua.set_hook(HookTriggers::new().every_nth_instruction(LOOK_EVERY), move |lua, _| {
-            if clock::now() < deadline {
+            if clock.in_time() {
                 return Ok(VmState::Continue);
             }
-            expired.store(true, Ordering::Relaxed);
             // From here on every instruction fails, also those of whatever catches this error.
             lua.set_hook(HookTriggers::new().every_nth_instruction(1), |_, _| Err(raise("ERR time limit")))?;
-            Err(raise("ERR time limit"))
+            Err(clock.over())
         })?;
         self.start.call((script, keys, args))
     }
@@ -163,9 +206,10 @@ fn json_library(lua: &Lua, memory: usize) -> mlua::Result<Table> {
     Ok(library)
 }
 
+/// Memory or stack ran out: the state must not be used again.
 fn is_memory(problem: &mlua::Error) -> bool {
     match problem {
-        mlua::Error::MemoryError(_) => true,
+        mlua::Error::MemoryError(_) | mlua::Error::StackError => true,
         mlua::Error::CallbackError { cause, .. } | mlua::Error::WithContext { cause, .. } => is_memory(cause),
         _ => false,
     }
@@ -183,10 +227,21 @@ fn raised(problem: &mlua::Error) -> Raised {
     }
 }
 
+/// A text without a place in the prelude in front of it: where its functions stand, real Redis has some of C, which have no places.
+fn unplaced(text: &[u8]) -> Option<&[u8]> {
+    let rest = text.strip_prefix(b"prelude:")?;
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    rest[digits..].strip_prefix(b": ")
+}
+
 /// What `pcall` gives to the script: errors of ours, and tables with `err`, become their text, as in Redis 7.0.
 fn message(lua: &Lua, problem: Value) -> mlua::Result<Value> {
     match &problem {
         Value::Error(error) => Ok(Value::String(lua.create_string(raised(error).text)?)),
+        Value::String(text) => match unplaced(&text.as_bytes()) {
+            Some(rest) => Ok(Value::String(lua.create_string(rest)?)),
+            None => Ok(problem.clone()),
+        },
         Value::Table(table) => match table.raw_get("err")? {
             text @ Value::String(_) => Ok(text),
             _ => Ok(problem),
@@ -208,7 +263,10 @@ fn locate(lua: &Lua, problem: Value) -> mlua::Result<Table> {
             Value::String(text) => text.to_string_lossy(),
             _ => "ERR unknown error".to_owned(),
         },
-        Value::String(text) => format!("ERR {}", text.to_string_lossy()),
+        Value::String(text) => {
+            let text = text.as_bytes();
+            format!("ERR {}", String::from_utf8_lossy(unplaced(&text).unwrap_or(&text)))
+        }
         Value::Nil => "ERR nil".to_owned(),
         other => {
             format!("ERR {}", lua.coerce_string(other.clone())?.map_or_else(|| other.type_name().to_owned(), |text| text.to_string_lossy()))

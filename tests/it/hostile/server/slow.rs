@@ -1,0 +1,113 @@
+use super::{HEAD, LONG, answer, ask, connect, pong, rest, send, whole};
+use crate::support::{raw, rest as server};
+use redis_rest::backend::memory::MemoryBackend;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+const SHORT: Duration = Duration::from_millis(300);
+
+/// Sends a byte now and then until the server answers or closes; everything it said.
+async fn drip(addr: SocketAddr, beginning: &str, byte: &[u8]) -> String {
+    let mut stream = connect(addr).await;
+    send(&mut stream, beginning).await;
+    let dripping = async {
+        let mut first = [0];
+        loop {
+            // The pace is the attack, not a wait for something.
+            match tokio::time::timeout(Duration::from_millis(20), stream.read(&mut first)).await {
+                Err(_) if stream.write_all(byte).await.is_ok() => {}
+                Ok(Ok(1)) => return char::from(first[0]).to_string() + &rest(&mut stream).await,
+                _ => return String::new(),
+            }
+        }
+    };
+    tokio::time::timeout(LONG, dripping).await.expect("the server ends it")
+}
+
+#[tokio::test]
+async fn heads_that_drip_are_cut_off_and_hold_up_nobody() {
+    let server = server::serve_with(MemoryBackend::new(), |config| config.header_timeout(SHORT)).await;
+    let addr = server.addr();
+    let slow: Vec<_> = (0..50).map(|_| tokio::spawn(drip(addr, "POST / HTTP/1.1\r\nHost: x\r\nX-Slow: ", b"a"))).collect();
+    for _ in 0..20 {
+        assert_eq!(raw::request(addr, "POST", "/", "[\"PING\"]").await.0, 200);
+    }
+    for slow in slow {
+        // Without an answer: there was no request.
+        assert_eq!(slow.await.unwrap(), "");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_is_closed() {
+    let server = server::serve_with(MemoryBackend::new(), |config| config.header_timeout(SHORT)).await;
+    assert_eq!(rest(&mut connect(server.addr()).await).await, "");
+    // Also between two requests.
+    let mut stream = connect(server.addr()).await;
+    assert_eq!(ask(&mut stream, "[\"PING\"]").await, pong());
+    assert_eq!(rest(&mut stream).await, "");
+}
+
+#[tokio::test]
+async fn bodies_that_drip_are_answered_and_cut_off() {
+    let server = server::serve_with(MemoryBackend::new(), |config| config.body_timeout(SHORT)).await;
+    let addr = server.addr();
+    let sized = drip(addr, &format!("{HEAD}Content-Length: 1000000\r\n\r\n"), b" ").await;
+    let chunked = drip(addr, &format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n"), b"1\r\n \r\n").await;
+    for said in [sized, chunked] {
+        assert_eq!(raw::parse(&said), (408, "{\"error\":\"ERR the body took too long\"}".to_owned()), "{said}");
+    }
+    // Who has no token is refused before the body, however slow.
+    let said = drip(addr, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", b" ").await;
+    assert_eq!(raw::parse(&said).0, 401, "{said}");
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_does_not_stay() {
+    let limits = |config: redis_rest::server::ServerConfig| {
+        config.write_timeout(SHORT).max_connections(1).max_request_bytes(40_000_000).max_reply_bytes(100_000_000)
+    };
+    let server = server::serve_with(MemoryBackend::new(), limits).await;
+    let mut stream = connect(server.addr()).await;
+    let text = "x".repeat(30_000_000);
+    send(&mut stream, whole(&format!("[\"ECHO\",\"{text}\"]"))).await;
+    // There is room for one connection: the next is answered when that is gone.
+    let gone = async { while raw::request(server.addr(), "POST", "/", "[\"PING\"]").await.0 != 200 {} };
+    tokio::time::timeout(LONG, gone).await.expect("the server gives it up");
+    // Only what the system had taken came.
+    assert!(rest(&mut stream).await.len() < text.len());
+}
+
+#[tokio::test]
+async fn a_slow_reader_that_keeps_reading_gets_everything() {
+    let server = server::serve_with(MemoryBackend::new(), |config| config.write_timeout(SHORT).max_request_bytes(40_000_000)).await;
+    let mut stream = connect(server.addr()).await;
+    let text = "x".repeat(30_000_000);
+    send(&mut stream, whole(&format!("[\"ECHO\",\"{text}\"]"))).await;
+    let mut piece = vec![0; 1_000_000];
+    let mut seen = 0;
+    // Longer altogether than the time limit, and each time far more than what it asks for.
+    while seen < text.len() / 2 {
+        tokio::time::sleep(SHORT / 10).await;
+        seen += stream.read(&mut piece).await.unwrap();
+    }
+    let mut all = Vec::new();
+    while !all.ends_with(b"x\"}") {
+        assert_ne!(stream.read_buf(&mut all).await.unwrap(), 0, "cut off after {}", seen + all.len());
+    }
+    assert_eq!(ask(&mut stream, "[\"PING\"]").await, pong());
+}
+
+#[tokio::test]
+async fn requests_sent_ahead_wait_for_their_reader() {
+    // Thousands of requests at once, and not one answer read: the server stops reading, so they cost it nothing.
+    let server = server::serve_with(MemoryBackend::new(), |config| config.write_timeout(SHORT)).await;
+    let mut stream = connect(server.addr()).await;
+    let many = whole(&format!("[\"ECHO\",\"{}\"]", "x".repeat(10_000))).repeat(100);
+    let flood = async { while stream.write_all(many.as_bytes()).await.is_ok() {} };
+    tokio::time::timeout(LONG, flood).await.expect("the server gives it up");
+    let mut fresh = connect(server.addr()).await;
+    send(&mut fresh, whole("[\"PING\"]")).await;
+    assert_eq!(answer(&mut fresh).await, pong());
+}

@@ -1,0 +1,60 @@
+use super::{LONG, connect, rest, send};
+use crate::support::{raw, rest as server};
+use redis_rest::backend::memory::MemoryBackend;
+use redis_rest::{Client, Event};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+
+/// A subscriber that has read the confirmation, and reads no more.
+async fn deaf(addr: std::net::SocketAddr) -> TcpStream {
+    let mut stream = connect(addr).await;
+    send(&mut stream, "GET /subscribe/news HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer local-token\r\n\r\n").await;
+    let mut said = Vec::new();
+    while !said.ends_with(b"data: subscribe,news,1\n\n\r\n") {
+        said.push(stream.read_u8().await.unwrap());
+    }
+    stream
+}
+
+/// Without the backend's own bound on the number of events, which 1 MB each would not reach.
+#[tokio::test]
+async fn a_subscriber_that_never_reads_is_cut_off_and_nobody_waits_for_it() {
+    let engine = MemoryBackend::new();
+    let server = server::serve_with(engine.clone(), |config| config.max_backlog_bytes(3_000_000)).await;
+    let mut deaf = [deaf(server.addr()).await, deaf(server.addr()).await];
+    let mut hearing = server::client(&server).subscribe(["news"]);
+    assert!(matches!(hearing.next().await, Some(Ok(Event::Subscribed(_)))));
+    let publisher = Client::from_backend(engine);
+    let (mut sent, mut reached) = (0, 3);
+    // The system's buffers take some megabytes each; the backlog three.
+    while reached > 1 {
+        assert!(sent < 100, "{reached} are still there");
+        reached = tokio::time::timeout(LONG, publisher.publish("news", "x".repeat(1_000_000))).await.expect("nobody blocks it").unwrap();
+        sent += 1;
+        let Some(Ok(Event::Message(message))) = hearing.next().await else { panic!("the honest one hears all") };
+        assert_eq!(message.payload.len(), 1_000_000);
+    }
+    // An end that no reader takes for a whole one: the last chunk is missing.
+    for stream in &mut deaf {
+        assert!(!rest(stream).await.ends_with("0\r\n\r\n"));
+    }
+    assert_eq!(raw::request(server.addr(), "POST", "/", "[\"PUBSUB\",\"NUMSUB\",\"news\"]").await.1, "{\"result\":[\"news\",1]}");
+}
+
+#[tokio::test]
+async fn a_subscriber_that_takes_nothing_for_long_is_closed() {
+    let engine = MemoryBackend::new();
+    let settings = |config: redis_rest::server::ServerConfig| {
+        config.write_timeout(std::time::Duration::from_millis(300)).max_backlog_bytes(usize::MAX)
+    };
+    let server = server::serve_with(engine.clone(), settings).await;
+    let mut deaf = deaf(server.addr()).await;
+    let publisher = Client::from_backend(engine);
+    for _ in 0..20 {
+        publisher.publish("news", "x".repeat(1_000_000)).await.unwrap();
+    }
+    // What waits is let go with the connection.
+    let gone = async { while publisher.publish("news", "").await.unwrap() > 0 {} };
+    tokio::time::timeout(LONG, gone).await.expect("the server gives it up");
+    assert!(rest(&mut deaf).await.len() < 20_000_000);
+}
