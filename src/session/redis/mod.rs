@@ -35,7 +35,7 @@ pub const DEFAULT_TTL: Duration = Duration::from_secs(24 * 3600);
 /// How long a delete is remembered, so that a late copy of an earlier store cannot bring the session back.
 const GONE_FOR: Duration = Duration::from_secs(60);
 
-/// Sessions in Redis. Cheap to clone: clones share the default time to live and [`close`](SessionStore::close).
+/// Sessions in Redis. Cheap to clone: clones share the default time to live and [`close`](crate::session::SessionStore::close).
 ///
 /// One operation is one HTTP request, or two where only an id is given and the user has to be looked up first
 /// (`delete_session`, `touch`, `set_ttl`); `list_sessions` takes two. A server that does not know a script yet costs one more,

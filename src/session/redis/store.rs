@@ -20,6 +20,16 @@ use std::time::Duration;
 const PROBE_DEADLINE: Duration = Duration::from_secs(1);
 
 impl RedisSessionStore {
+    async fn put(&self, session: &Session, create: bool) -> Result<(), SessionError> {
+        self.check(&session.id)?;
+        let record = session.to_json()?;
+        let (script, mode) = if create { (&SCRIPTS.create, "create") } else { (&SCRIPTS.store, "store") };
+        match self.cluster {
+            true => self.change_one(self.store_change(session, &record, create)).await.map(drop),
+            false => self.run_one(self.store_call(script, mode, &[(session, &record)])).await.map(drop),
+        }
+    }
+
     async fn expire(&self, session: &Session, ttl: Duration, mode: &str) -> Result<i64, SessionError> {
         self.check(&session.id)?;
         let ttl = self.ttl_millis(ttl, session.created_at);
@@ -32,25 +42,11 @@ impl RedisSessionStore {
 
 impl SessionStore for RedisSessionStore {
     fn store_session<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            self.check(&session.id)?;
-            let record = session.to_json()?;
-            match self.cluster {
-                true => self.change_one(self.store_change(session, &record, false)).await.map(drop),
-                false => self.run_one(self.store_call(&SCRIPTS.store, "store", &[(session, &record)])).await.map(drop),
-            }
-        })
+        Box::pin(self.put(session, false))
     }
 
     fn create_session<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            self.check(&session.id)?;
-            let record = session.to_json()?;
-            match self.cluster {
-                true => self.change_one(self.store_change(session, &record, true)).await.map(drop),
-                false => self.run_one(self.store_call(&SCRIPTS.create, "create", &[(session, &record)])).await.map(drop),
-            }
-        })
+        Box::pin(self.put(session, true))
     }
 
     fn retrieve_session<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Session> {

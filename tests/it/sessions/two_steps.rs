@@ -175,7 +175,7 @@ mod cases {
         }
         setup.way.before(1, RECORD, Event::Cut(Outcome::MaybeApplied));
         assert!(setup.store.store_session(&session).await.unwrap_err().maybe_applied());
-        assert_eq!(setup.index(layout).await, [session.id.clone()]);
+        assert_eq!(setup.index(layout).await, [session.id.as_str()]);
         assert!(setup.listed().await.is_empty(), "readers pass over it");
         assert_eq!(setup.store.cleanup_expired_sessions("user").await.unwrap(), 1);
         assert!(setup.index(layout).await.is_empty());
@@ -214,7 +214,7 @@ mod cases {
             setup.meanwhile(async |other| assert_eq!(other.cleanup_expired_sessions("user").await.unwrap(), 1, "it saw no session")),
         );
         setup.store.store_session(&session).await.unwrap();
-        assert_eq!(setup.index(layout).await, [session.id.clone()]);
+        assert_eq!(setup.index(layout).await, [session.id.as_str()]);
 
         let batch = [setup.session(), setup.session()];
         setup.way.before(1, RECORD, setup.meanwhile(async |other| assert!(other.cleanup_expired_sessions("user").await.unwrap() > 0)));
@@ -227,12 +227,12 @@ mod cases {
         // An id without a session, as a store that was cut off leaves it.
         setup.way.before(1, RECORD, Event::Cut(Outcome::NotApplied));
         setup.store.store_session(&session).await.unwrap_err();
-        assert_eq!(setup.index(layout).await, [session.id.clone()]);
+        assert_eq!(setup.index(layout).await, [session.id.as_str()]);
         let stored = session.clone();
         // The second command on the index takes the id out; the first has read it, and between them no session was found.
         setup.way.before(2, INDEX, setup.meanwhile(async move |other| other.store_session(&stored).await.unwrap()));
         assert_eq!(setup.store.cleanup_expired_sessions("user").await.unwrap(), 0);
-        assert_eq!(setup.listed().await, [session.id.clone()]);
+        assert_eq!(setup.listed().await, [session.id.as_str()]);
         // What protects it is over in a minute, and then it is an id like any other.
         assert!(setup.other.delete_session(&session.id).await.unwrap());
         assert!(setup.index(layout).await.is_empty());
@@ -254,13 +254,13 @@ mod cases {
         assert!(setup.store.exists(&session.id).await.unwrap());
         assert!(setup.listed().await.is_empty());
         setup.store.touch_loaded(&session, true).await.unwrap();
-        assert_eq!(setup.index(layout).await, [session.id.clone()]);
+        assert_eq!(setup.index(layout).await, [session.id.as_str()]);
 
         // As after a failover that lost the index: whatever moves the deadline lists the session again.
         let lose_index = async || assert_eq!(setup.other.client().del(["user_sessions:user"]).await.unwrap(), 1);
         lose_index().await;
         setup.store.set_ttl(&session.id, 2 * HOUR).await.unwrap();
-        assert_eq!(setup.listed().await, [session.id.clone()]);
+        assert_eq!(setup.listed().await, [session.id.as_str()]);
         lose_index().await;
         setup.store.store_session(&session).await.unwrap();
         assert_eq!(setup.listed().await, [session.id]);
