@@ -148,7 +148,7 @@ faults! {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn increments_add_up_when_replies_are_held() {
     for batch in [true, false] {
-        add_up(Fault::Hold, 1, Duration::from_millis(150), batch).await;
+        add_up(Fault::Hold, 1, Duration::from_millis(400), batch).await;
     }
 }
 
