@@ -9,7 +9,7 @@
 
 pub(crate) mod answer;
 mod cors;
-mod events;
+pub(crate) mod events;
 mod guard;
 mod http;
 pub(crate) mod reply;

@@ -3,7 +3,7 @@
 use super::error::SessionError;
 use super::metadata::Metadata;
 use crate::clock;
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use serde::de::{MapAccess, Visitor};
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -129,7 +129,7 @@ impl Session {
     /// The record as JSON. One that was read and not changed comes out to the letter.
     ///
     /// # Errors
-    /// Only for what JSON cannot hold; no session made by this crate is such.
+    /// Only for what cannot be written: a time that was set to a year outside of 0 to 9999.
     pub fn to_json(&self) -> Result<String, SessionError> {
         let members = self.members().map_err(|_| corrupt("record"))?;
         if let Some(original) = &self.original {
@@ -279,6 +279,10 @@ struct Time(DateTime<Utc>);
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Years have four digits there. One that was read as the last evening of 9999 west of Greenwich is in the next year.
+        if !(0..=9999).contains(&self.0.year()) {
+            return Err(S::Error::custom("a year that RFC 3339 cannot write"));
+        }
         serializer.serialize_str(&self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true))
     }
 }
@@ -329,7 +333,7 @@ impl Serialize for Ordered<'_> {
 }
 
 /// The members of a JSON object in their order.
-struct Members(Vec<(String, Box<RawValue>)>);
+pub(crate) struct Members(pub(crate) Vec<(String, Box<RawValue>)>);
 
 impl<'de> Deserialize<'de> for Members {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -433,6 +437,18 @@ mod tests {
         assert_eq!(json["mcp_client_ids"], serde_json::json!([]));
         assert_eq!(json["metadata"], serde_json::json!({}));
         assert!(json["created_at"].as_str().unwrap().ends_with('Z'));
+    }
+
+    #[test]
+    fn a_time_that_nobody_could_read_is_not_written() {
+        let good = Session::with_id("i", "u", "o").to_json().unwrap();
+        let late = "9999-12-31T23:59:59-08:00";
+        let text = format!(r#"{{"id":"i","user_id":"u","created_at":"{late}","last_active_at":"{late}"}}"#);
+        let session = Session::from_json(&text).unwrap();
+        assert_eq!(session.to_json().unwrap(), text);
+        let mut anew = Session::from_json(&good).unwrap();
+        anew.created_at = session.created_at;
+        assert!(matches!(anew.to_json(), Err(SessionError::Corrupt { .. })));
     }
 
     #[test]

@@ -86,11 +86,16 @@ impl Stream for Events {
     }
 }
 
+/// A name as an event has it, which is text in lines.
+fn as_sent(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).replace("\r\n", "\n").replace('\r', "\n")
+}
+
 /// What an event means; `None` for one that is not understood.
-fn read(what: &Listen, data: &Bytes) -> Option<Event> {
+pub(crate) fn read(what: &Listen, data: &Bytes) -> Option<Event> {
     let after = |prefix: &[u8]| data.starts_with(prefix).then(|| data.slice(prefix.len()..));
     // Names may hold commas, so they are not looked for: they are known.
-    let named = |word: &[u8], name: &Bytes| after(&[word, b",", name, b","].concat());
+    let named = |word: &[u8], name: &Bytes| after(&[word, b",", as_sent(name).as_bytes(), b","].concat());
     match what {
         Listen::Channel(name) => match named(b"message", name) {
             Some(payload) => Some(Event::Message(Message::new(None, name.clone(), payload))),
@@ -132,6 +137,9 @@ mod tests {
         assert_eq!(read(&channel, &"message,a".into()), None);
         let pattern = Listen::Pattern("x,*,z".into());
         assert_eq!(message(&pattern, "pmessage,x,*,z,x,y,z,p,q"), ("x,y,z".into(), "p,q".into()));
+        // What an event cannot carry comes changed.
+        let odd = Listen::Channel(b"a\r\nb\xff".to_vec().into());
+        assert!(matches!(read(&odd, &"message,a\nb\u{fffd},x".into()), Some(Event::Message(message)) if message.text() == "x"));
         assert_eq!(read(&Listen::Monitor, &"\"OK\"".into()), Some(Event::Subscribed(Bytes::new())));
     }
 }

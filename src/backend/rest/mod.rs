@@ -2,19 +2,19 @@
 
 mod batch;
 mod batcher;
-mod block;
+pub(crate) mod block;
 mod flight;
 mod hedge;
-mod listen;
+pub(crate) mod listen;
 mod requests;
 // One of the two, by the host.
 #[cfg_attr(target_family = "wasm", path = "fetch.rs")]
 mod reqwest;
-mod resp2;
-mod sse;
+pub(crate) mod resp2;
+pub(crate) mod sse;
 mod sync;
 mod transport;
-mod wire;
+pub(crate) mod wire;
 
 use requests::KEPT;
 pub use reqwest::HttpTransport;
