@@ -94,10 +94,8 @@ fn called(input: &mut Input<'_>) {
     let inside = eval("return redis.call(unpack(ARGV))", &[], &args);
     match (direct, inside) {
         (Ok(direct), Ok(inside)) => assert!(direct == inside || matches!(direct, Value::Int(number) if number.abs() >= 1 << 53)),
-        (Err(direct), Err(inside)) => {
-            let text = |error: &crate::Error| error.server_message().unwrap_or_default().to_owned();
-            assert!(text(&inside).starts_with(text(&direct).split(['\r', '\n']).next().unwrap_or_default()));
-        }
+        // Some have another text there, in Redis too.
+        (Err(direct), Err(inside)) => assert_eq!(direct.redis_code(), inside.redis_code()),
         _ => panic!("an error only there, or only here"),
     }
 }

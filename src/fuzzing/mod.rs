@@ -16,8 +16,11 @@ pub use records::{config, session_json};
 pub use replies::{base64_reply, json_reply, reply_formats, resp2_reply};
 pub use requests::{round_trip, server_request};
 
-/// Every target by its name.
-pub const TARGETS: [(&str, fn(&[u8])); 10] = [
+/// A target by its name.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: [Target; 10] = [
     ("base64_reply", base64_reply),
     ("config", config),
     ("event_stream", event_stream),
