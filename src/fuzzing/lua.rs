@@ -12,14 +12,15 @@ use std::time::Duration;
 static ENGINE: LazyLock<MemoryBackend> =
     LazyLock::new(|| MemoryBackend::builder().script_time(Duration::from_secs(1)).script_memory(8 << 20).build());
 
-/// Equal tables, however they are ordered; numbers to the digits that JSON keeps.
+/// Equal tables, however they are ordered; numbers to the digits that JSON keeps. A table as a key, which MessagePack may have, is
+/// equal to no other.
 const SAME: &str = "
 local function same(a, b)
   if type(a) ~= type(b) then return false end
   if type(a) == 'number' then return string.format('%.13g', a) == string.format('%.13g', b) or a ~= a end
   if type(a) ~= 'table' then return a == b end
-  for k, v in pairs(a) do if not same(v, b[k]) then return false end end
-  for k in pairs(b) do if a[k] == nil then return false end end
+  for k, v in pairs(a) do if type(k) ~= 'table' and not same(v, b[k]) then return false end end
+  for k in pairs(b) do if type(k) ~= 'table' and a[k] == nil then return false end end
   return true
 end
 ";
