@@ -49,6 +49,9 @@ mod command;
 mod config;
 mod error;
 mod exactly_once;
+#[cfg(all(any(fuzzing, test), feature = "memory", feature = "server"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod glob;
 pub mod guide;
 pub mod observe;

@@ -19,7 +19,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval_at};
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// What the path of an event stream asks for.
-pub(super) fn wanted(path: &str) -> Option<Listen> {
+pub(crate) fn wanted(path: &str) -> Option<Listen> {
     let (form, name) = path.strip_prefix('/')?.split_once('/').unwrap_or((path.strip_prefix('/')?, ""));
     let name: Bytes = percent_decode_str(name).collect::<Vec<u8>>().into();
     match form {
@@ -76,7 +76,7 @@ impl Stream for Events {
 }
 
 /// An event as text. A line break in it begins another `data:` line, as the format wants it.
-fn line(what: &Listen, event: &Event) -> Option<Vec<u8>> {
+pub(crate) fn line(what: &Listen, event: &Event) -> Option<Vec<u8>> {
     let data = match (event, what) {
         (Event::Subscribed(name), Listen::Channel(_)) => [b"subscribe,", &name[..], b",1"].concat(),
         (Event::Subscribed(name), Listen::Pattern(_)) => [b"psubscribe,", &name[..], b",1"].concat(),

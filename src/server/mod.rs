@@ -11,7 +11,7 @@ pub(crate) mod answer;
 mod backlog;
 mod config;
 mod cors;
-mod events;
+pub(crate) mod events;
 mod full;
 mod guard;
 mod http;

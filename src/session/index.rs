@@ -26,7 +26,7 @@ pub(super) fn read(layout: IndexLayout, key: &[u8]) -> Typed<Value> {
 }
 
 /// The ids in the reply to [`read`], each once, in their order.
-pub(super) fn ids(reply: Result<Value, Error>) -> Result<Vec<String>, SessionError> {
+pub(crate) fn ids(reply: Result<Value, Error>) -> Result<Vec<String>, SessionError> {
     let corrupt = || SessionError::Corrupt { field: "index" };
     let value = reply.map_err(|error| match error.redis_code() {
         Some("WRONGTYPE") => SessionError::IndexLayout,

@@ -6,7 +6,8 @@ use super::error::SessionError;
 use super::metadata::Metadata;
 use crate::clock;
 use chrono::{DateTime, Utc};
-use json::{Member, Members, Ordered, Raw, Time, optional, reads_as, required};
+pub(crate) use json::Members;
+use json::{Member, Ordered, Raw, Time, optional, reads_as, required};
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
@@ -131,7 +132,7 @@ impl Session {
     /// The record as JSON. One that was read and not changed comes out to the letter.
     ///
     /// # Errors
-    /// Only for what JSON cannot hold; no session made by this crate is such.
+    /// Only for what cannot be written: a time that was set to a year outside of 0 to 9999.
     pub fn to_json(&self) -> Result<String, SessionError> {
         let members = self.members().map_err(|_| corrupt("record"))?;
         if let Some(original) = &self.original {
@@ -342,6 +343,18 @@ mod tests {
         assert_eq!(json["mcp_client_ids"], serde_json::json!([]));
         assert_eq!(json["metadata"], serde_json::json!({}));
         assert!(json["created_at"].as_str().unwrap().ends_with('Z'));
+    }
+
+    #[test]
+    fn a_time_that_nobody_could_read_is_not_written() {
+        let good = Session::with_id("i", "u", "o").to_json().unwrap();
+        let late = "9999-12-31T23:59:59-08:00";
+        let text = format!(r#"{{"id":"i","user_id":"u","created_at":"{late}","last_active_at":"{late}"}}"#);
+        let session = Session::from_json(&text).unwrap();
+        assert_eq!(session.to_json().unwrap(), text);
+        let mut anew = Session::from_json(&good).unwrap();
+        anew.created_at = session.created_at;
+        assert!(matches!(anew.to_json(), Err(SessionError::Corrupt { .. })));
     }
 
     #[test]

@@ -26,6 +26,8 @@ mod native;
 mod observability;
 /// Exactly once, hedged reads, read your writes.
 mod once;
+/// Documents that promise something and name the test that shows it.
+mod promises;
 /// The commands of the `redis` crate, over TCP and over HTTP.
 mod redis_rs;
 /// Retries: what goes again, what does not, and what that adds up to.

@@ -11,7 +11,7 @@ pub(super) const SHORT: usize = 1024;
 /// Puts short values side by side, so that those of a batch do not cost an allocation each – made by one thread and given back by
 /// another – and yet a value that is kept holds no more than one block of the others.
 #[derive(Default)]
-pub(super) struct Blocks(RefCell<BytesMut>);
+pub(crate) struct Blocks(RefCell<BytesMut>);
 
 impl Blocks {
     /// A [short](SHORT) value of `length` bytes, as `fill` writes it; `None` when it cannot.

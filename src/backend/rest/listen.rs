@@ -86,11 +86,20 @@ impl Stream for Events {
     }
 }
 
+/// How far into an event the comma behind the channel is looked for by the pattern: what does not match there would be tried once
+/// for each comma, over ever more bytes.
+const CHANNEL_WITHIN: usize = 4096;
+
+/// A name as an event has it, which is text in lines.
+fn as_sent(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).replace("\r\n", "\n").replace('\r', "\n")
+}
+
 /// What an event means; `None` for one that is not understood.
-fn read(what: &Listen, data: &Bytes) -> Option<Event> {
+pub(crate) fn read(what: &Listen, data: &Bytes) -> Option<Event> {
     let after = |prefix: &[u8]| data.starts_with(prefix).then(|| data.slice(prefix.len()..));
     // Names may hold commas, so they are not looked for: they are known.
-    let named = |word: &[u8], name: &Bytes| after(&[word, b",", name, b","].concat());
+    let named = |word: &[u8], name: &Bytes| after(&[word, b",", as_sent(name).as_bytes(), b","].concat());
     match what {
         Listen::Channel(name) => match named(b"message", name) {
             Some(payload) => Some(Event::Message(Message::new(None, name.clone(), payload))),
@@ -100,7 +109,8 @@ fn read(what: &Listen, data: &Bytes) -> Option<Event> {
             Some(rest) => {
                 // The channel may hold commas too: the shortest that matches is taken.
                 let commas = rest.iter().enumerate().filter(|(_, byte)| **byte == b',').map(|(place, _)| place);
-                let place = commas.clone().find(|place| glob::matches(pattern, &rest[..*place])).or_else(|| commas.clone().next())?;
+                let mut near = commas.clone().take_while(|place| *place <= CHANNEL_WITHIN);
+                let place = near.find(|place| glob::matches(pattern, &rest[..*place])).or_else(|| commas.clone().next())?;
                 let message = Message::new(Some(pattern.clone()), rest.slice(..place), rest.slice(place + 1..));
                 Some(Event::Message(message))
             }
@@ -132,6 +142,12 @@ mod tests {
         assert_eq!(read(&channel, &"message,a".into()), None);
         let pattern = Listen::Pattern("x,*,z".into());
         assert_eq!(message(&pattern, "pmessage,x,*,z,x,y,z,p,q"), ("x,y,z".into(), "p,q".into()));
+        // No channel is found in this, and the search ends: over all of it, it would take minutes.
+        let commas = ",".repeat(1 << 20);
+        assert_eq!(message(&Listen::Pattern("*z".into()), &format!("pmessage,*z,{commas}")), (String::new(), commas[1..].into()));
+        // What an event cannot carry comes changed.
+        let odd = Listen::Channel(b"a\r\nb\xff".to_vec().into());
+        assert!(matches!(read(&odd, &"message,a\nb\u{fffd},x".into()), Some(Event::Message(message)) if message.text() == "x"));
         assert_eq!(read(&Listen::Monitor, &"\"OK\"".into()), Some(Event::Subscribed(Bytes::new())));
     }
 }

@@ -2,21 +2,21 @@
 
 mod batch;
 mod batcher;
-mod block;
+pub(crate) mod block;
 mod flight;
 mod hedge;
 // One of the two, by the host.
 #[cfg_attr(target_family = "wasm", path = "fetch.rs")]
 mod hyper;
-mod listen;
+pub(crate) mod listen;
 mod requests;
 #[cfg(all(feature = "reqwest", not(target_family = "wasm")))]
 mod reqwest;
-mod resp2;
-mod sse;
+pub(crate) mod resp2;
+pub(crate) mod sse;
 mod sync;
 mod transport;
-mod wire;
+pub(crate) mod wire;
 
 pub use hyper::HttpTransport;
 pub(crate) use hyper::Trust;

@@ -24,6 +24,8 @@ pub(crate) struct Parser {
     data: Option<Vec<u8>>,
     /// The last line ended with a carriage return: a line feed belongs to it.
     after_return: bool,
+    /// No line has ended yet: a byte order mark may stand before the first.
+    first: bool,
     limit: usize,
     ready: VecDeque<Sse>,
 }
@@ -31,7 +33,7 @@ pub(crate) struct Parser {
 impl Parser {
     /// Events of at most `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { line: Vec::new(), data: None, after_return: false, limit, ready: VecDeque::new() }
+        Self { line: Vec::new(), data: None, after_return: false, first: true, limit, ready: VecDeque::new() }
     }
 
     /// The next event that is complete.
@@ -64,8 +66,8 @@ impl Parser {
     }
 
     fn take(&mut self, line: &[u8]) {
-        // A byte order mark may stand before the first line.
-        let line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line);
+        let marked = if std::mem::take(&mut self.first) { line.strip_prefix(b"\xEF\xBB\xBF") } else { None };
+        let line = marked.unwrap_or(line);
         if line.is_empty() {
             if let Some(data) = self.data.take() {
                 self.ready.push_back(Sse::Data(data.into()));
@@ -117,6 +119,11 @@ mod tests {
         let text =
             "\u{feff}data: one\n\n:comment\ndata:two\r\ndata: more\r\n\r\nevent: x\rdata\r\rid: 7\n\ndata:  space\n\ndata: never ends";
         assert_eq!(parse([text.as_bytes()]), [data("one"), Sse::Comment, data("two\nmore"), data(""), data(" space")]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_one_only_at_the_beginning() {
+        assert_eq!(parse(["\u{feff}data: a\n\n\u{feff}data: b\n\ndata: c\n\n".as_bytes()]), [data("a"), data("c")]);
     }
 
     #[test]

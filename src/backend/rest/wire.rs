@@ -328,7 +328,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 }
 
-fn decode_base64(text: &[u8], blocks: Option<&Blocks>) -> Option<Bytes> {
+pub(crate) fn decode_base64(text: &[u8], blocks: Option<&Blocks>) -> Option<Bytes> {
     let length = base64_simd::STANDARD.decoded_length(text).ok()?;
     match blocks {
         Some(blocks) if length <= SHORT => {

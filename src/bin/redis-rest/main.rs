@@ -3,6 +3,8 @@
 //! Exit codes: 0 success, 1 an error of Redis (a session that is not found and problems that the doctor finds included), 2 usage
 //! or connection.
 
+#![forbid(unsafe_code)]
+
 mod args;
 mod bench;
 mod completions;

@@ -1,9 +1,9 @@
 //! The JSON of a record, as it is read and written: its members in their order, each kept as it came.
 
 use crate::session::error::SessionError;
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use serde::de::{MapAccess, Visitor};
-use serde::ser::SerializeMap;
+use serde::ser::{Error as _, SerializeMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::fmt;
@@ -29,6 +29,10 @@ pub(super) struct Time(pub(super) DateTime<Utc>);
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Years have four digits there. One that was read as the last evening of 9999 west of Greenwich is in the next year.
+        if !(0..=9999).contains(&self.0.year()) {
+            return Err(S::Error::custom("a year that RFC 3339 cannot write"));
+        }
         serializer.serialize_str(&self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true))
     }
 }
@@ -79,7 +83,7 @@ impl Serialize for Ordered<'_> {
 }
 
 /// The members of a JSON object in their order.
-pub(super) struct Members(pub(super) Vec<(String, Box<RawValue>)>);
+pub(crate) struct Members(pub(crate) Vec<(String, Box<RawValue>)>);
 
 impl<'de> Deserialize<'de> for Members {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -1,7 +1,5 @@
 //! Sessions.
 
-/// The table of what the original promises names tests that exist.
-mod checklist;
 /// Ids and ends that the caller of the manager chooses.
 mod chosen;
 /// The conformance cases on every store and both index layouts.

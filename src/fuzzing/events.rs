@@ -1,0 +1,111 @@
+//! Event streams, however they are cut.
+
+use super::input::Input;
+use crate::backend::rest::listen;
+use crate::backend::rest::sse::{Parser, Sse};
+use crate::glob;
+use crate::server::events::line;
+use crate::subscribe::{Event, Listen, Message};
+use bytes::Bytes;
+
+/// What comes out of `bytes`, cut at these places; false when an event was too large.
+fn parse(bytes: &[u8], cuts: &[u8], limit: usize) -> (Vec<Sse>, bool) {
+    let mut parser = Parser::new(limit);
+    let (mut events, mut rest) = (Vec::new(), bytes);
+    for cut in cuts.iter().map(|&cut| usize::from(cut)).chain([usize::MAX]) {
+        let (chunk, after) = rest.split_at(cut.min(rest.len()));
+        rest = after;
+        let taken = parser.feed(chunk);
+        events.extend(std::iter::from_fn(|| parser.next()));
+        if taken.is_err() {
+            return (events, false);
+        }
+    }
+    (events, true)
+}
+
+/// The same by the letter of the standard, all at once and without limits.
+fn reference(bytes: &[u8]) -> Vec<Sse> {
+    let (mut events, mut data) = (Vec::new(), None::<Vec<u8>>);
+    let mut rest = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    while let Some(end) = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
+        let line = &rest[..end];
+        rest = rest[end..].strip_prefix(b"\r\n").unwrap_or(&rest[end + 1..]);
+        let mut parts = line.splitn(2, |&byte| byte == b':');
+        let (field, value) = (parts.next().unwrap_or_default(), parts.next());
+        match (field, value) {
+            (b"", None) => events.extend(data.take().map(|data| Sse::Data(data.into()))),
+            (b"", Some(_)) => events.push(Sse::Comment),
+            (b"data", value) => {
+                let value = value.unwrap_or_default();
+                let value = value.strip_prefix(b" ").unwrap_or(value);
+                data = Some(data.map_or_else(|| value.to_vec(), |data| [&data[..], value].join(&b'\n')));
+            }
+            _ => {}
+        }
+    }
+    events
+}
+
+/// A stream of any bytes, and messages as the server of this crate sends them.
+pub fn event_stream(data: &[u8]) {
+    let mut input = Input::new(data);
+    let limit = 8 << input.below(8);
+    let cuts = [input.byte(), input.byte(), input.byte(), input.byte()];
+    let message = (input.below(3), input.text(), input.text(), input.text());
+    let bytes = input.rest();
+
+    let wanted = reference(bytes);
+    let (events, fits) = parse(bytes, &cuts, limit);
+    assert!((events.clone(), fits) == parse(bytes, &[], limit), "cuts change nothing");
+    if fits {
+        assert!(events == wanted);
+    } else {
+        assert!(bytes.len() > limit && wanted.starts_with(&events));
+    }
+    let size = |event: &Sse| if let Sse::Data(data) = event { data.len() } else { 0 };
+    assert!(events.iter().all(|event| size(event) <= limit));
+    assert!(parse(bytes, &cuts, bytes.len()).1, "nothing is larger than all");
+
+    understood(bytes);
+    sent_and_read(message, &cuts);
+}
+
+/// A message is a part of its event.
+fn understood(data: &[u8]) {
+    for what in [Listen::Channel("c".into()), Listen::Pattern("p*".into())] {
+        if let Some(Event::Message(message)) = listen::read(&what, &Bytes::copy_from_slice(data)) {
+            let parts = match &message.pattern {
+                None => vec![&b"message"[..], &message.channel, &message.payload],
+                Some(pattern) => vec![&b"pmessage"[..], pattern, &message.channel, &message.payload],
+            };
+            assert!(parts.join(&b',') == data);
+        }
+    }
+}
+
+/// What is published arrives, and nothing else does, whatever is in it.
+fn sent_and_read((form, name, channel, payload): (usize, String, String, String), cuts: &[u8]) {
+    let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+    let (what, event) = match form {
+        0 => (Listen::Channel(bytes(&name)), Message::new(None, bytes(&name), bytes(&payload))),
+        _ => {
+            // The comma behind the channel is found by the pattern, so that must match, and earlier commas would be taken for it.
+            if channel.contains(',') || !glob::matches(name.as_bytes(), channel.as_bytes()) {
+                return;
+            }
+            (Listen::Pattern(bytes(&name)), Message::new(Some(bytes(&name)), bytes(&channel), bytes(&payload)))
+        }
+    };
+    let lines = |text: &[u8]| String::from_utf8_lossy(text).replace("\r\n", "\n").replace('\r', "\n");
+    let sent = line(&what, &Event::Message(event.clone())).unwrap();
+    let (events, fits) = parse(&sent, cuts, sent.len());
+    let [Sse::Data(data)] = &events[..] else { panic!("one event, not {}", events.len()) };
+    match listen::read(&what, data) {
+        Some(Event::Message(read)) => {
+            assert!(fits && read.pattern == event.pattern);
+            assert!(lines(&event.channel) == lines(&read.channel) && lines(&event.payload).as_bytes() == &read.payload[..]);
+        }
+        _ => panic!("the message is not understood"),
+    }
+}
