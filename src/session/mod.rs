@@ -44,6 +44,7 @@ mod events;
 mod id;
 mod index;
 mod journal;
+mod log_name;
 mod lru;
 mod manager;
 mod memory;
@@ -61,6 +62,7 @@ mod workspace;
 pub use error::{Conflict, SessionError};
 pub use events::{Event, EventKind, Events};
 pub use index::IndexLayout;
+pub use log_name::log_name;
 pub use manager::{
     Durability, Flushed, Health, ManagerOptions, NewSession, Pending, ReadPolicy, Recovery, Saved, SessionManager, SyncMode, WritePolicy,
 };
