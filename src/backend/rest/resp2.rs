@@ -1,18 +1,19 @@
 //! RESP2 replies: read in place, with limits. A declared length allocates nothing by itself.
 
+use super::limits::{Limits, Room};
 use super::wire::Unreadable;
 use crate::error::ServerError;
 use crate::value::Value;
 use bytes::Bytes;
 
-/// As deep as the JSON reader goes.
-const DEPTH: usize = 128;
-
-/// Reads all replies in a body. Strings are slices of it.
-pub(crate) fn decode(body: &Bytes) -> Result<Vec<Value>, Unreadable> {
-    let mut reader = Reader { body, at: 0 };
+/// Reads the replies in a body, no more than `most`. Strings are slices of it.
+pub(crate) fn decode(body: &Bytes, most: usize, limits: Limits) -> Result<Vec<Value>, Unreadable> {
+    let mut reader = Reader { body, at: 0, room: Room::new(limits) };
     let mut replies = Vec::new();
     while reader.at < body.len() {
+        if replies.len() == most {
+            return Err(reader.unreadable("more replies than commands"));
+        }
         replies.push(reader.value(0)?);
     }
     Ok(replies)
@@ -21,11 +22,16 @@ pub(crate) fn decode(body: &Bytes) -> Result<Vec<Value>, Unreadable> {
 struct Reader<'a> {
     body: &'a Bytes,
     at: usize,
+    room: Room,
 }
 
 impl Reader<'_> {
     fn unreadable(&self, what: &'static str) -> Unreadable {
         Unreadable::at(what, self.at)
+    }
+
+    fn exceeds(&self, what: &'static str) -> Unreadable {
+        Unreadable::exceeds(what, 1, self.at + 1)
     }
 
     /// The rest of the line, without its end.
@@ -66,7 +72,6 @@ impl Reader<'_> {
                 None => Ok(Value::Nil),
             },
             b'*' => match self.length()? {
-                Some(_) if depth == DEPTH => Err(self.unreadable("too deep")),
                 Some(count) => self.array(count, depth),
                 None => Ok(Value::Nil),
             },
@@ -86,10 +91,12 @@ impl Reader<'_> {
     }
 
     fn array(&mut self, count: usize, depth: usize) -> Result<Value, Unreadable> {
-        // Each item takes four bytes at least (`:0` and a line end).
-        let possible = (self.body.len() - self.at) / 4;
-        let mut items = Vec::with_capacity(count.min(possible));
+        /// More than that is not believed: arrays within arrays could each promise as much as the rest of the body may hold.
+        const BELIEVED: usize = 128;
+        self.room.array(depth).map_err(|what| self.exceeds(what))?;
+        let mut items = Vec::with_capacity(count.min(BELIEVED));
         for _ in 0..count {
+            self.room.element().map_err(|what| self.exceeds(what))?;
             items.push(self.value(depth + 1)?);
         }
         Ok(Value::Array(items))
@@ -99,6 +106,8 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const LIMITS: Limits = Limits { depth: 2, elements: 100 };
 
     #[test]
     fn every_kind_of_reply() {
@@ -115,7 +124,8 @@ mod tests {
             Value::bytes("OK"),
             Value::Array(vec![Value::bytes(""), Value::Array(vec![Value::bytes("\r\n")])]),
         ];
-        assert!(decode(&body).unwrap() == wanted);
+        assert!(decode(&body, 8, LIMITS).unwrap() == wanted);
+        assert!(decode(&body, 7, LIMITS).is_err());
     }
 
     #[test]
@@ -134,7 +144,7 @@ mod tests {
             "$9223372036854775807\r\nx",
             &deep,
         ] {
-            assert!(decode(&Bytes::copy_from_slice(body.as_bytes())).is_err(), "{}", &body[..body.len().min(20)]);
+            assert!(decode(&Bytes::copy_from_slice(body.as_bytes()), 1, LIMITS).is_err(), "{}", &body[..body.len().min(20)]);
         }
     }
 }
