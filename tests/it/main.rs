@@ -18,6 +18,8 @@ mod conformance;
 mod examples;
 /// Replies in every format.
 mod formats;
+/// Whoever means harm: what leaks, what balloons, what gets through.
+mod hostile;
 /// The backend over TCP: TLS, settings, sentinels, clusters.
 mod native;
 /// What is counted, what spans hold, and that nothing of it is secret.

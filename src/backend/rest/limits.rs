@@ -15,7 +15,8 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// The same for replies that are elements of an array by themselves.
+    /// The same for replies that are elements of an array by themselves. Where a server sends them one after another instead, one more
+    /// level is let pass.
     pub(super) fn framed(self, replies: usize) -> Self {
         Self { depth: self.depth + 1, elements: self.elements.saturating_add(replies) }
     }

@@ -44,7 +44,7 @@ impl Rest {
         match opened.chunks {
             Some(_) if is_stream && is_encoded(&opened.response.headers) => Err(Error::new(ErrorKind::Unsupported, COMPRESSED)),
             Some(chunks) if is_stream && opened.response.status == 200 => {
-                let events = Events { chunks, parser: Parser::new(self.max_event_bytes), what: what.clone() };
+                let events = Events { chunks, parser: Parser::new(self.max_event_bytes), what: what.clone(), too_large: false };
                 Ok(Box::pin(events))
             }
             _ => Err(interpret(&opened.response, |body| {
@@ -60,6 +60,8 @@ struct Events {
     chunks: HttpChunks,
     parser: Parser,
     what: Listen,
+    /// What comes next is larger than allowed; what came before it is told all the same.
+    too_large: bool,
 }
 
 impl Stream for Events {
@@ -77,12 +79,11 @@ impl Stream for Events {
                     return Poll::Ready(Some(Ok(event)));
                 }
             }
+            if this.too_large {
+                return Poll::Ready(Some(Err(Error::new(ErrorKind::ReplyTooLarge, "an event is larger than allowed"))));
+            }
             match ready!(this.chunks.as_mut().poll_next(context)) {
-                Some(Ok(chunk)) => {
-                    if this.parser.feed(&chunk).is_err() {
-                        return Poll::Ready(Some(Err(Error::new(ErrorKind::ReplyTooLarge, "an event is larger than allowed"))));
-                    }
-                }
+                Some(Ok(chunk)) => this.too_large = this.parser.feed(&chunk).is_err(),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => return Poll::Ready(None),
             }

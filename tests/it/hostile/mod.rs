@@ -1,0 +1,3 @@
+//! Whoever means harm, on either side.
+
+mod client;
