@@ -1,9 +1,10 @@
 //! [`Config`]: what a client can be told. Checked in [`Config::build`]; no I/O here.
 
-use crate::backend::rest::{Transport, Trust};
+use crate::backend::rest::{DEEPEST, Limits, Transport, Trust};
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::retry::RetryPolicy;
+use crate::secret::Secret;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,13 +44,16 @@ pub enum ReplyFormat {
 /// | [`max_request_bytes`](Config::max_request_bytes) | 10 000 000 |
 /// | [`max_reply_bytes`](Config::max_reply_bytes) | 64 MiB |
 /// | [`max_reply_header_bytes`](Config::max_reply_header_bytes) | 256 KiB |
+/// | [`max_reply_depth`](Config::max_reply_depth) | 64 arrays |
+/// | [`max_reply_elements`](Config::max_reply_elements) | 1 000 000 |
+/// | [`max_event_bytes`](Config::max_event_bytes) | 16 MiB |
 /// | [`max_pipeline_commands`](Config::max_pipeline_commands) of one request | 1000 |
 /// | [`auto_batch_in_flight`](Config::auto_batch_in_flight) | 2 requests |
 #[derive(Clone)]
 #[must_use]
 pub struct Config {
     pub(crate) url: Option<String>,
-    pub(crate) token: Option<String>,
+    pub(crate) token: Option<Secret>,
     pub(crate) connect_timeout: Duration,
     pub(crate) timeout: Duration,
     pub(crate) deadline: Duration,
@@ -60,6 +64,8 @@ pub struct Config {
     /// On wasm the host decides.
     #[cfg_attr(target_family = "wasm", allow(dead_code))]
     pub(crate) max_reply_header_bytes: usize,
+    pub(crate) reply_limits: Limits,
+    pub(crate) max_event_bytes: usize,
     pub(crate) max_pipeline_commands: usize,
     /// Most requests in flight before commands wait for one to return; none: no automatic batching.
     pub(crate) auto_batch: Option<usize>,
@@ -83,6 +89,8 @@ impl Default for Config {
             max_request_bytes: 10_000_000,
             max_reply_bytes: 64 << 20,
             max_reply_header_bytes: 256 << 10,
+            reply_limits: Limits { depth: 64, elements: 1_000_000 },
+            max_event_bytes: 16 << 20,
             max_pipeline_commands: 1000,
             auto_batch: Some(2),
             allow_insecure_http: false,
@@ -125,12 +133,12 @@ impl Config {
             let names: Vec<_> = ENV_NAMES.iter().map(|(url, tokens)| format!("{url} with {}", tokens.join(" or "))).collect();
             return Err(config_error("no REST address in the environment").with_detail(format!("looked for {}", names.join("; "))));
         };
-        let Some(token) = token_names.iter().find_map(|name| set(name)) else {
+        let Some(token) = token_names.iter().find_map(|name| set(name)).map(Secret::new) else {
             let detail = format!("{url_name} is set, so one of these must be: {}", token_names.join(", "));
             return Err(config_error("no token in the environment").with_detail(detail));
         };
         let allowed = set(ENV_ALLOW_HTTP).is_some_and(|value| matches!(value.trim(), "1" | "true"));
-        let config = Self::new().url(url.trim()).token(token.trim());
+        let config = Self::new().url(url.trim()).token(token.as_str().trim());
         Ok(if allowed { config.allow_insecure_http() } else { config })
     }
 
@@ -140,9 +148,10 @@ impl Config {
         self
     }
 
-    /// The token, sent in the `Authorization` header and nowhere else.
+    /// The token, sent in the `Authorization` header and nowhere else. This copy of it is wiped from memory when the settings are
+    /// dropped; those in headers and in the buffers of connections are not.
     pub fn token(mut self, token: impl Into<String>) -> Self {
-        self.token = Some(token.into());
+        self.token = Some(Secret::new(token));
         self
     }
 
@@ -200,7 +209,7 @@ impl Config {
         self
     }
 
-    /// Largest reply body in bytes (default 64 MiB).
+    /// Largest reply body in bytes (default 64 MiB). Replies are never asked to be compressed, and never decompressed.
     pub fn max_reply_bytes(mut self, bytes: usize) -> Self {
         self.max_reply_bytes = bytes;
         self
@@ -211,6 +220,28 @@ impl Config {
     /// own limit counts.
     pub fn max_reply_header_bytes(mut self, bytes: usize) -> Self {
         self.max_reply_header_bytes = bytes;
+        self
+    }
+
+    /// Deepest nesting of arrays in a reply (default 64, at most 120). A deeper reply is
+    /// [`ErrorKind::ReplyTooLarge`], as is one that the next limit ends.
+    pub fn max_reply_depth(mut self, arrays: usize) -> Self {
+        self.reply_limits.depth = arrays;
+        self
+    }
+
+    /// Most elements of all arrays in the reply to one request, those within arrays included (default 1 000 000). An element may take
+    /// two bytes on the wire and takes about 40 in memory, so this bounds what a reply of few bytes can become. The replies to a
+    /// pipeline's commands are no elements by themselves.
+    pub fn max_reply_elements(mut self, count: usize) -> Self {
+        self.reply_limits.elements = count;
+        self
+    }
+
+    /// Largest event of a [subscription](Client::subscribe) in bytes (default 16 MiB). A larger one ends the connection, and another is
+    /// made: [`Event::Gap`](crate::Event::Gap). As many as 256 events wait for a reader who is slow.
+    pub fn max_event_bytes(mut self, bytes: usize) -> Self {
+        self.max_event_bytes = bytes;
         self
     }
 
@@ -301,7 +332,7 @@ impl Config {
 
     /// The token, checked.
     pub(crate) fn checked_token(&self) -> Result<&str> {
-        let token = self.token.as_deref().unwrap_or_default();
+        let token = self.token.as_ref().map_or("", Secret::as_str);
         if token.is_empty() {
             return Err(config_error("no token"));
         }
@@ -315,12 +346,17 @@ impl Config {
     }
 
     pub(crate) fn check_limits(&self) -> Result<()> {
-        if self.max_pipeline_commands == 0 || self.max_request_bytes == 0 || self.max_reply_bytes == 0 {
+        let Limits { depth, elements } = self.reply_limits;
+        let limits = [self.max_pipeline_commands, self.max_request_bytes, self.max_reply_bytes, self.max_event_bytes, depth, elements];
+        if limits.contains(&0) {
             return Err(config_error("a limit of zero allows nothing"));
         }
         // The HTTP library cannot do with less.
         if self.max_reply_header_bytes < 8 << 10 {
             return Err(config_error("max_reply_header_bytes must be 8192 at least"));
+        }
+        if depth > DEEPEST {
+            return Err(config_error("replies that are nested so deeply cannot be read").with_detail(format!("at most {DEEPEST} arrays")));
         }
         if self.timeout.is_zero() || self.deadline.is_zero() || self.connect_timeout.is_zero() {
             return Err(config_error("a timeout of zero allows nothing"));
@@ -347,7 +383,7 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
             .field("url", &self.url.as_ref().map(|_| "******"))
-            .field("token", &self.token.as_ref().map(|_| "******"))
+            .field("token", &self.token)
             .field("connect_timeout", &self.connect_timeout)
             .field("timeout", &self.timeout)
             .field("deadline", &self.deadline)
@@ -375,9 +411,9 @@ mod tests {
         ];
         let config = from(&all).unwrap();
         assert_eq!(config.url.as_deref(), Some("https://a.example"));
-        assert_eq!(config.token.as_deref(), Some("a"));
+        assert_eq!(config.checked_token().unwrap(), "a");
         let config = from(&all[..2]).unwrap();
-        assert_eq!(config.token.as_deref(), Some("b"));
+        assert_eq!(config.checked_token().unwrap(), "b");
         // A token of another family does not fit the address.
         let error = from(&all[..3]).unwrap_err().to_string();
         assert!(error.contains("REDIS_REST_TOKEN, REDIS_TOKEN"), "{error}");
@@ -413,6 +449,24 @@ mod tests {
         for token in ["", "a b", "a\nb", "\"abc\"", "ä"] {
             assert!(Client::new("https://example.com", token).is_err(), "{token:?}");
         }
+    }
+
+    #[test]
+    fn limits_that_cannot_work_are_refused() {
+        let config = || Client::builder().url("https://example.com").token("t");
+        let zero: [fn(Config) -> Config; 7] = [
+            |config| config.max_request_bytes(0),
+            |config| config.max_reply_bytes(0),
+            |config| config.max_reply_depth(0),
+            |config| config.max_reply_elements(0),
+            |config| config.max_event_bytes(0),
+            |config| config.max_pipeline_commands(0),
+            |config| config.max_reply_depth(121),
+        ];
+        for wrong in zero {
+            assert_eq!(wrong(config()).build().unwrap_err().kind(), ErrorKind::Config);
+        }
+        assert!(config().max_reply_depth(120).build().is_ok());
     }
 
     #[test]

@@ -268,6 +268,11 @@ impl Error {
         self.0.server.as_ref().map(ServerError::message)
     }
 
+    /// The code of Redis's error where it is one of Redis's own, for spans: what a script answers may start with anything.
+    pub(crate) fn known_code(&self) -> Option<&'static str> {
+        self.server_error()?.known_code()
+    }
+
     pub(crate) fn server_error(&self) -> Option<&ServerError> {
         self.0.server.as_ref()
     }
@@ -403,6 +408,11 @@ impl ServerError {
         if is_code { first } else { "ERR" }
     }
 
+    /// The code if it is one that Redis has; another may be data.
+    fn known_code(&self) -> Option<&'static str> {
+        CODES.into_iter().find(|known| *known == self.code())
+    }
+
     /// The whole text. It may quote keys and arguments.
     pub fn message(&self) -> &str {
         &self.0
@@ -431,10 +441,7 @@ impl ServerError {
 
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let code = self.code();
-        if !CODES.contains(&code) {
-            return f.write_str("Redis error with a code of its own");
-        }
+        let Some(code) = self.known_code() else { return f.write_str("Redis error with a code of its own") };
         write!(f, "Redis error {code}")?;
         let sentence = self.sentence();
         if let Some(known) = SENTENCES.iter().find(|known| sentence.starts_with(**known)) {

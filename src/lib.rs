@@ -61,6 +61,7 @@ mod retry;
 mod scan;
 mod scope;
 mod script;
+mod secret;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod session;

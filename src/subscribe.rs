@@ -68,7 +68,7 @@ impl fmt::Debug for Message {
 }
 
 /// What a subscription tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
     /// The server listens to this name (a channel or a pattern; empty for a monitor) from now on.
@@ -81,6 +81,19 @@ pub enum Event {
     Gap,
     /// Only that the connection lives. Backends say it; subscriptions do not pass it on.
     KeepAlive,
+}
+
+/// Shows no name, and of commands and messages the length.
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Subscribed(_) => f.write_str("Subscribed"),
+            Self::Message(message) => message.fmt(f),
+            Self::Command(text) => write!(f, "Command({} bytes)", text.len()),
+            Self::Gap => f.write_str("Gap"),
+            Self::KeepAlive => f.write_str("KeepAlive"),
+        }
+    }
 }
 
 /// How a subscription goes on when a connection is lost. Made by [`Client::subscribe`] and its sisters; a [`Stream`].

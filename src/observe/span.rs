@@ -64,7 +64,7 @@ pub(crate) async fn call<T>(operation: Operation<'_>, call: impl Future<Output =
     began.end(error);
     if let Some(error) = error {
         failed(&span, error);
-        if let Some(code) = error.redis_code() {
+        if let Some(code) = error.known_code() {
             span.record("db.response.status_code", code);
         }
     }
@@ -119,8 +119,8 @@ impl Attempt {
     }
 }
 
-/// The type of an error is Redis's code where Redis answered one, else the kind of the error.
+/// The type of an error is Redis's code where it is one of Redis's own, else the kind of the error.
 fn failed(span: &Span, error: &Error) {
-    span.record("error.type", error.redis_code().unwrap_or_else(|| name_of(error.kind())));
+    span.record("error.type", error.known_code().unwrap_or_else(|| name_of(error.kind())));
     span.record("otel.status_code", "ERROR");
 }

@@ -75,6 +75,7 @@ mod id;
 pub(crate) mod index;
 mod journal;
 mod keys;
+mod log_name;
 mod lru;
 mod manager;
 mod memory;
@@ -92,6 +93,7 @@ mod workspace;
 pub use error::{Conflict, SessionError};
 pub use events::{Event, EventKind, Events};
 pub use index::IndexLayout;
+pub use log_name::log_name;
 pub use manager::{
     Durability, Flushed, Health, ManagerOptions, NewSession, Pending, ReadPolicy, Recovery, Saved, SessionManager, SyncMode, WritePolicy,
 };

@@ -6,6 +6,7 @@
 use super::error::{Conflict, SessionError};
 use super::record::Session;
 use chrono::{DateTime, Utc};
+use std::fmt;
 use std::time::Duration;
 
 /// What a session's time to live becomes when it is written.
@@ -39,7 +40,7 @@ impl TtlRule {
 }
 
 /// A session that is to be written on conditions, perhaps after an outage in which it was created, changed or used.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct PendingPut {
     /// The session. What it was read from is what it is based on; one that was never read is new.
@@ -77,6 +78,13 @@ impl PendingPut {
     pub(crate) fn with_sent(mut self, sent: Vec<String>) -> Self {
         self.sent = sent;
         self
+    }
+}
+
+/// Shows nothing of the session, nor of its versions.
+impl fmt::Debug for PendingPut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PendingPut").field("ttl", &self.ttl).field("overwrites", &self.overwrites).finish_non_exhaustive()
     }
 }
 

@@ -18,7 +18,7 @@ mod conformance;
 mod examples;
 /// Replies in every format.
 mod formats;
-/// Clients and servers that mean harm, and what it costs.
+/// Whoever means harm: what leaks, what balloons, what gets through.
 mod hostile;
 /// The backend over TCP: TLS, settings, sentinels, clusters.
 mod native;

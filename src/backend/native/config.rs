@@ -3,6 +3,7 @@
 use super::NativeBackend;
 use super::connect::{Connector, Endpoint, Target};
 use crate::error::{Error, ErrorKind, Result};
+use crate::secret::Secret;
 use redis::RedisConnectionInfo;
 use std::fmt;
 use std::time::Duration;
@@ -32,7 +33,7 @@ const ENV_URL: &str = "REDIS_URL";
 pub struct NativeConfig {
     place: Place,
     username: Option<String>,
-    password: Option<String>,
+    password: Option<Secret>,
     database: Option<i64>,
     connect_timeout: Duration,
     pub(super) timeout: Duration,
@@ -87,7 +88,7 @@ impl NativeConfig {
     /// The user and password, instead of those in the address. An empty user is Redis's default user.
     pub fn login(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.username = Some(user.into()).filter(|user: &String| !user.is_empty());
-        self.password = Some(password.into());
+        self.password = Some(Secret::new(password));
         self
     }
 
@@ -169,7 +170,7 @@ impl NativeConfig {
             settings = settings.set_username(user);
         }
         if let Some(password) = &self.password {
-            settings = settings.set_password(password);
+            settings = settings.set_password(password.as_str());
         }
         if let Some(database) = self.database {
             settings = settings.set_db(database);

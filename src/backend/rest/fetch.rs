@@ -67,7 +67,10 @@ impl HttpTransport {
         if response.content_length().is_some_and(|length| length > request.max_reply_bytes as u64) {
             return Err(too_large(status));
         }
-        let head = HttpResponse { status, headers: std::mem::take(response.headers_mut()), body: Bytes::new() };
+        let mut headers = std::mem::take(response.headers_mut());
+        // The host has decompressed the body, and leaves the header.
+        headers.remove(http::header::CONTENT_ENCODING);
+        let head = HttpResponse { status, headers, body: Bytes::new() };
         Ok((head, Chunks(Box::pin(response.bytes_stream()))))
     }
 

@@ -103,7 +103,7 @@ impl Slot {
             let attempt = async {
                 match count {
                     1 => rest.attempt(&outgoing, limit, wire::decode_one).await.map(|value| vec![Ok(value)]),
-                    _ => rest.attempt(&outgoing, limit, |body, encoding| wire::decode_many(body, count, encoding)).await,
+                    _ => rest.attempt(&outgoing, limit, |body, form| wire::decode_many(body, count, form)).await,
                 }
             };
             let result = self.in_time(&mut batch, attempt).await;

@@ -2,7 +2,8 @@
 
 use super::sse::{Parser, Sse};
 use super::transport::{HttpChunks, HttpRequest};
-use super::{KEPT, Rest, interpret, wire};
+use super::wire::{Encoding, Form};
+use super::{COMPRESSED, KEPT, Rest, interpret, is_encoded, wire};
 use crate::backend::EventStream;
 use crate::error::{Error, ErrorKind, Result};
 use crate::glob;
@@ -41,13 +42,16 @@ impl Rest {
         let is_stream =
             opened.response.headers.get(http::header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
         match opened.chunks {
+            Some(_) if is_stream && is_encoded(&opened.response.headers) => Err(Error::new(ErrorKind::Unsupported, COMPRESSED)),
             Some(chunks) if is_stream && opened.response.status == 200 => {
-                let events = Events { chunks, parser: Parser::new(self.max_reply_bytes), what: what.clone() };
+                let events = Events { chunks, parser: Parser::new(self.max_event_bytes), what: what.clone(), too_large: false };
                 Ok(Box::pin(events))
             }
-            _ => Err(interpret(&opened.response, |body| wire::decode_one(body, wire::Encoding::Plain))
-                .err()
-                .unwrap_or_else(|| Error::new(ErrorKind::Unsupported, "the server does not serve event streams"))),
+            _ => Err(interpret(&opened.response, |body| {
+                wire::decode_one(body, Form { encoding: Encoding::Plain, limits: self.reply_limits })
+            })
+            .err()
+            .unwrap_or_else(|| Error::new(ErrorKind::Unsupported, "the server does not serve event streams"))),
         }
     }
 }
@@ -56,6 +60,8 @@ struct Events {
     chunks: HttpChunks,
     parser: Parser,
     what: Listen,
+    /// What comes next is larger than allowed; what came before it is told all the same.
+    too_large: bool,
 }
 
 impl Stream for Events {
@@ -73,12 +79,11 @@ impl Stream for Events {
                     return Poll::Ready(Some(Ok(event)));
                 }
             }
+            if this.too_large {
+                return Poll::Ready(Some(Err(Error::new(ErrorKind::ReplyTooLarge, "an event is larger than allowed"))));
+            }
             match ready!(this.chunks.as_mut().poll_next(context)) {
-                Some(Ok(chunk)) => {
-                    if this.parser.feed(&chunk).is_err() {
-                        return Poll::Ready(Some(Err(Error::new(ErrorKind::ReplyTooLarge, "an event is larger than allowed"))));
-                    }
-                }
+                Some(Ok(chunk)) => this.too_large = this.parser.feed(&chunk).is_err(),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => return Poll::Ready(None),
             }

@@ -8,6 +8,7 @@ mod hedge;
 // One of the two, by the host.
 #[cfg_attr(target_family = "wasm", path = "fetch.rs")]
 mod hyper;
+mod limits;
 pub(crate) mod listen;
 mod requests;
 #[cfg(all(feature = "reqwest", not(target_family = "wasm")))]
@@ -20,6 +21,7 @@ pub(crate) mod wire;
 
 pub use hyper::HttpTransport;
 pub(crate) use hyper::Trust;
+pub(crate) use limits::{DEEPEST, Limits};
 use requests::KEPT;
 #[cfg(all(feature = "reqwest", not(target_family = "wasm")))]
 pub use reqwest::ReqwestTransport;
@@ -36,7 +38,7 @@ use crate::retry::{Attempts, RetryPolicy, is_refused};
 use crate::subscribe::Listen;
 use batcher::Batcher;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,7 +46,7 @@ use std::time::Duration;
 use sync::SyncToken;
 use tracing::{Instrument, Span};
 use url::Url;
-use wire::Encoding;
+use wire::{Encoding, Form};
 
 /// Executes commands on a REST server. Made by [`Config::build`].
 pub struct RestBackend {
@@ -70,6 +72,8 @@ struct Rest {
     deadline: Duration,
     max_request_bytes: usize,
     max_reply_bytes: usize,
+    reply_limits: Limits,
+    max_event_bytes: usize,
     max_pipeline_commands: usize,
     telemetry: bool,
 }
@@ -128,7 +132,11 @@ impl RestBackend {
     pub fn new(config: Config) -> Result<Self> {
         config.check_limits()?;
         let endpoints = Endpoints::new(&config.parsed_url()?);
-        let mut token = HeaderValue::try_from(format!("Bearer {}", config.checked_token()?))
+        let token = config.checked_token()?;
+        // Of the right size at once: a text that grows leaves pieces behind.
+        let mut bearer = String::with_capacity(7 + token.len());
+        bearer.extend(["Bearer ", token]);
+        let mut token = HeaderValue::try_from(bearer)
             .map_err(|_| Error::new(ErrorKind::Config, "the token holds a character that a header cannot have"))?;
         // Kept out of the HTTP library's debug output and of HTTP/2's compression tables.
         token.set_sensitive(true);
@@ -166,6 +174,8 @@ impl RestBackend {
             deadline: config.deadline,
             max_request_bytes: config.max_request_bytes,
             max_reply_bytes: config.max_reply_bytes,
+            reply_limits: config.reply_limits,
+            max_event_bytes: config.max_event_bytes,
             max_pipeline_commands: config.max_pipeline_commands,
             telemetry: config.telemetry,
         });
@@ -234,7 +244,7 @@ impl Rest {
         &self,
         outgoing: &Outgoing,
         (number, limit): (u32, Duration),
-        read: impl Fn(&Bytes, Encoding) -> Result<Result<T>, wire::Unreadable>,
+        read: impl Fn(&Bytes, Form) -> Result<Result<T>, wire::Unreadable>,
     ) -> Result<T> {
         let attempt = observe::Attempt::begin(number);
         attempt.follows(&outgoing.calls);
@@ -247,7 +257,7 @@ impl Rest {
         &self,
         outgoing: &Outgoing,
         (number, limit): (u32, Duration),
-        read: impl Fn(&Bytes, Encoding) -> Result<Result<T>, wire::Unreadable>,
+        read: impl Fn(&Bytes, Form) -> Result<Result<T>, wire::Unreadable>,
         attempt: &observe::Attempt,
     ) -> Result<T> {
         let resp2 = self.resp2(outgoing);
@@ -277,7 +287,7 @@ impl Rest {
                 Encoding::Checked
             }
         };
-        interpret(&response, |body| read(body, encoding))
+        interpret(&response, |body| read(body, Form { encoding, limits: self.reply_limits }))
     }
 
     /// How the reply to this request is asked for: in RESP2, or in JSON.
@@ -291,7 +301,7 @@ impl Rest {
         outgoing: &Outgoing,
         safety: ReplaySafety,
         options: &CallOptions,
-        read: impl Fn(&Bytes, Encoding) -> Result<Result<T>, wire::Unreadable>,
+        read: impl Fn(&Bytes, Form) -> Result<Result<T>, wire::Unreadable>,
     ) -> Result<T> {
         let mut attempts = self.attempts(self.deadline(options), options);
         let timeout = options.timeout.unwrap_or(self.timeout);
@@ -346,13 +356,27 @@ fn interpret<T>(response: &HttpResponse, read: impl Fn(&Bytes) -> Result<Result<
                 _ => error,
             }
         }
-        Err(unreadable) if success => Error::new(ErrorKind::Decode, "the reply cannot be read").with_source(unreadable),
+        Err(unreadable) if success => {
+            let (kind, message) = match unreadable.is_too_much() {
+                true => (ErrorKind::ReplyTooLarge, "the reply holds more than is allowed"),
+                false if is_encoded(&response.headers) => (ErrorKind::Decode, COMPRESSED),
+                false => (ErrorKind::Decode, "the reply cannot be read"),
+            };
+            Error::new(kind, message).with_source(unreadable)
+        }
         Ok(Ok(_)) | Err(_) => {
             let outcome = if status >= 500 || success { Outcome::MaybeApplied } else { Outcome::NotApplied };
             Error::new(status_kind(status), status_text(status)).with_outcome(outcome)
         }
     };
     Err(error.with_status(status).with_retry_after(retry_after(&response.headers)))
+}
+
+const COMPRESSED: &str = "the reply is compressed, which it was not asked to be";
+
+/// The body is not what was meant, but an encoding of it.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_ENCODING).is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 const fn status_kind(status: u16) -> ErrorKind {

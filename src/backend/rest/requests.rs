@@ -56,7 +56,7 @@ impl Rest {
         let outgoing = Outgoing::new(self.endpoints.transaction.clone(), body, false);
         observe::commands_sent(Batch::Transaction, commands.len());
         let safety = safety::of_all(commands);
-        let read = |body: &Bytes, encoding| wire::decode_many(body, commands.len(), encoding);
+        let read = |body: &Bytes, form| wire::decode_many(body, commands.len(), form);
         self.call(&outgoing, safety, options, read).await.map_err(|error| match error.kind() {
             ErrorKind::Redis => error.with_kind(ErrorKind::Discarded),
             _ => error,
@@ -156,7 +156,7 @@ impl Rest {
             let in_resp2 = self.resp2(&outgoing).is_some();
             let result = match attempts.begin(options.timeout.unwrap_or(self.timeout)) {
                 Some(limit) => {
-                    let read = |body: &Bytes, encoding| wire::decode_many(body, pending.len(), encoding);
+                    let read = |body: &Bytes, form| wire::decode_many(body, pending.len(), form);
                     self.attempt(&outgoing, limit, read).await
                 }
                 None => Err(attempts.expired()),

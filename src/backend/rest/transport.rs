@@ -39,9 +39,9 @@ impl fmt::Debug for HttpRequest {
 pub struct HttpResponse {
     /// The status code.
     pub status: u16,
-    /// The headers.
+    /// The headers; without `content-encoding` where the transport decompressed the body.
     pub headers: HeaderMap,
-    /// The whole body, decompressed.
+    /// The whole body.
     pub body: Bytes,
 }
 

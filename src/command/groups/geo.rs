@@ -10,6 +10,7 @@
 use crate::command::declare::{commands, markers, options};
 use crate::command::{ArgWriter, Command, ToArg, ToArgs};
 use crate::value::{ConvertError, FromValue, Value};
+use std::fmt;
 
 markers! {
     /// The options of `GEOADD`: more members with [`and`](crate::Typed::and), and [`nx`](crate::Typed::nx), [`xx`](crate::Typed::xx),
@@ -65,12 +66,22 @@ impl FromValue for GeoPoint {
 }
 
 /// Where a search begins.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum GeoFrom {
     /// At a member.
     Member(String),
     /// At a place.
     Point(GeoPoint),
+}
+
+/// Shows neither member nor place.
+impl fmt::Debug for GeoFrom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Member(_) => "Member",
+            Self::Point(_) => "Point",
+        })
+    }
 }
 
 impl ToArgs for GeoFrom {

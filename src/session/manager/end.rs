@@ -7,6 +7,7 @@ use super::{Attached, Inner, unavailable};
 use crate::session::error::SessionError;
 use crate::session::events::EventKind;
 use crate::session::id;
+use crate::session::log_name::log_name;
 use chrono::{DateTime, Utc};
 use std::collections::HashSet;
 use std::sync::PoisonError;
@@ -155,7 +156,7 @@ impl Inner {
 
     pub(super) fn remove_workspace(&self, user_id: &str, id: &str) {
         if let Err(error) = self.workspaces.remove(user_id, id) {
-            tracing::warn!(%error, "a session's directory could not be removed");
+            tracing::warn!(session = %log_name(id), %error, "a session's directory could not be removed");
         }
     }
 }

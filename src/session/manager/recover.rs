@@ -6,6 +6,7 @@ use super::{Attached, Inner};
 use crate::breaker::{Admission, Probe, Signal};
 use crate::session::error::{Conflict, SessionError};
 use crate::session::journal::{Entry, Journal, Written, time};
+use crate::session::log_name::log_name;
 use crate::session::manager::write::Told;
 use crate::session::record::Session;
 use std::path::Path;
@@ -106,7 +107,10 @@ impl Inner {
                     flushed.deleted += 1;
                 }
                 Err(error) if error.is_unavailable() || error.maybe_applied() => failure = Some(error.clone()),
-                Err(_) => flushed.failed += 1,
+                Err(error) => {
+                    tracing::warn!(session = %log_name(id), %error, "the end of a session could not be written");
+                    flushed.failed += 1;
+                }
             }
         }
         failure.map_or(Ok(()), Err)
@@ -123,7 +127,7 @@ impl Inner {
                 Ok(_) | Err(SessionError::NotFound | SessionError::Conflict(Conflict::Deleted)) => flushed.dropped += 1,
                 Err(error) if error.is_unavailable() || error.maybe_applied() => failure = Some(error),
                 Err(error) => {
-                    tracing::warn!(%error, "a session could not be written");
+                    tracing::warn!(session = %log_name(&held.session.id), %error, "a session could not be written");
                     flushed.failed += 1;
                 }
             }

@@ -76,6 +76,7 @@ mod place;
 mod record;
 
 use super::error::SessionError;
+use super::log_name::log_name;
 use super::manager::SessionManager;
 use super::store::SessionStore as Store;
 use place::Place;
@@ -159,7 +160,7 @@ impl tower_sessions_core::SessionStore for TowerStore {
         };
         match saved {
             Err(SessionError::NotFound) => {
-                tracing::debug!("a session that has ended was not saved");
+                tracing::debug!(session = %log_name(encoded.id()), "a session that has ended was not saved");
                 Ok(())
             }
             result => result.map_err(error),

@@ -1,1 +1,4 @@
+//! Whoever means harm, on either side.
+
+mod client;
 mod server;

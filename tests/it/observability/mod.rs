@@ -2,7 +2,6 @@
 
 mod counts;
 mod documents;
-mod secrets;
 mod spans;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};

@@ -9,12 +9,17 @@ use std::sync::Arc;
 pub struct Certificates {
     /// The root certificate in PEM form.
     pub authority: String,
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
+    pub chain: Vec<CertificateDer<'static>>,
+    pub key: PrivateKeyDer<'static>,
 }
 
 impl Certificates {
     pub fn new() -> Self {
+        Self::signed(|_| {})
+    }
+
+    /// The same, with something changed before it was signed.
+    pub fn signed(change: impl FnOnce(&mut CertificateParams)) -> Self {
         let mut root = CertificateParams::new(Vec::new()).expect("no names");
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         // Of two that have one name, OpenSSL takes the one for the other.
@@ -23,7 +28,8 @@ impl Certificates {
         let authority = root.self_signed(&root_key).expect("a certificate").pem();
         let key = KeyPair::generate().expect("a key");
         let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let leaf = CertificateParams::new(names).expect("these are names");
+        let mut leaf = CertificateParams::new(names).expect("these are names");
+        change(&mut leaf);
         let leaf = leaf.signed_by(&key, &Issuer::new(root, root_key)).expect("a certificate");
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("it is a key");
         Self { authority, chain: vec![leaf.der().clone()], key }

@@ -24,7 +24,10 @@ pub struct Tls {
 impl Tls {
     /// A server that speaks only this protocol: `h2` or `http/1.1`.
     pub async fn start(protocol: &'static str) -> Self {
-        let certificates = Certificates::new();
+        Self::with(Certificates::new(), protocol).await
+    }
+
+    pub async fn with(certificates: Certificates, protocol: &'static str) -> Self {
         let acceptor = TlsAcceptor::from(certificates.server(protocol));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let addr = listener.local_addr().unwrap();

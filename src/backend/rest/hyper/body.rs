@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 /// A response whose body may still be coming. Where there is nothing to wait for, because the server refuses, it is read to its end.
 pub(in super::super) async fn open<B>(response: http::Response<B>, max_reply_bytes: usize) -> Result<HttpStream>
 where
-    B: Body<Data = Bytes, Error: std::error::Error> + Send + Unpin + 'static,
+    B: Body<Data = Bytes, Error: std::error::Error + 'static> + Send + Unpin + 'static,
 {
     if response.status() != http::StatusCode::OK {
         return Ok(HttpStream { response: read(response, max_reply_bytes).await?, chunks: None });
@@ -26,7 +26,7 @@ where
 /// The body of a response, a chunk at a time.
 pub(super) struct Chunks<B>(B);
 
-impl<B: Body<Data = Bytes, Error: std::error::Error> + Unpin> Stream for Chunks<B> {
+impl<B: Body<Data = Bytes, Error: std::error::Error + 'static> + Unpin> Stream for Chunks<B> {
     type Item = Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -47,7 +47,7 @@ impl<B: Body<Data = Bytes, Error: std::error::Error> + Unpin> Stream for Chunks<
 /// Reads a response to its end.
 pub(in super::super) async fn read<B>(response: http::Response<B>, max_reply_bytes: usize) -> Result<HttpResponse>
 where
-    B: Body<Data = Bytes, Error: std::error::Error> + Unpin,
+    B: Body<Data = Bytes, Error: std::error::Error + 'static> + Unpin,
 {
     let (head, mut body) = response.into_parts();
     let status = head.status.as_u16();
@@ -103,21 +103,26 @@ fn refused(error: &(dyn std::error::Error + 'static)) -> bool {
     })
 }
 
-pub(in super::super) fn broken(error: &dyn std::error::Error) -> Error {
+pub(in super::super) fn broken(error: &(dyn std::error::Error + 'static)) -> Error {
     Error::new(ErrorKind::Io, "the connection broke").with_outcome(Outcome::MaybeApplied).with_source(Cause::of(error))
 }
 
-/// The chain of causes as text. Causes hold no address and no header.
+/// The chain of causes as text. Causes hold no header, and no address but the names in a certificate that is for others.
 pub(in super::super) struct Cause(String);
 
 impl Cause {
-    pub(in super::super) fn of(error: &dyn std::error::Error) -> Self {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
+    pub(in super::super) fn of(error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut text = String::new();
+        for error in std::iter::successors(Some(error), |error| error.source()) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            // Its own text quotes what the server wrote when it ended the connection.
+            match error.downcast_ref::<h2::Error>().map(h2::Error::reason) {
+                Some(Some(reason)) => text.push_str(reason.description()),
+                Some(None) => text.push_str("HTTP/2 failed"),
+                None => text.push_str(&error.to_string()),
+            }
         }
         Self(text)
     }

@@ -1,0 +1,61 @@
+//! A text that is wiped when it is dropped.
+
+use std::fmt;
+use zeroize::Zeroizing;
+
+/// A token or a password in our keeping. Its memory is overwritten when it is dropped, and so is that of each clone.
+///
+/// Copies that others make are not: those in headers, in the buffers of connections, and in the program's own variables.
+#[derive(Clone)]
+pub(crate) struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes the text over; a `String` is not copied.
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(Zeroizing::new(text.into()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("******")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_os = "linux")]
+    use super::*;
+
+    /// Reads memory that is no longer ours, by the kernel's view of it: only there can be seen what a drop left behind.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_dropped_is_gone() {
+        use std::io::{Read as _, Seek as _, SeekFrom};
+
+        let left = |at: usize, length: usize| {
+            let mut bytes = vec![0; length];
+            let mut memory = std::fs::File::open("/proc/self/mem").unwrap();
+            memory.seek(SeekFrom::Start(at as u64)).unwrap();
+            memory.read_exact(&mut bytes).unwrap();
+            bytes
+        };
+        // Far longer than what an allocator writes into memory that is free, and far shorter than what it gives back.
+        let text = "s3cret-".repeat(100);
+        let (first, second) = (Secret::new(text.clone()), crate::Config::new().token(text.clone()));
+        let copy = second.clone();
+        let places = [first.as_str(), second.checked_token().unwrap(), copy.checked_token().unwrap()].map(|text| text.as_ptr() as usize);
+        for place in places {
+            assert_eq!(left(place, text.len()), text.as_bytes());
+        }
+        drop((first, second, copy));
+        for place in places {
+            let left = left(place, text.len());
+            assert!(!left.windows(7).any(|window| window == b"s3cret-"), "{}", String::from_utf8_lossy(&left));
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Replies that come a byte at a time: however alive a connection looks, the time of a call is its limit.
+
+use redis_rest::{Client, ErrorKind, Outcome};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+/// Says `start` to whoever asks, and then `drop` again and again.
+async fn dripping(start: &'static str, drop: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let _ = stream.read_u8().await;
+                let mut next = stream.write_all(start.as_bytes()).await;
+                while next.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                    next = stream.write_all(drop.as_bytes()).await;
+                }
+            });
+        }
+    });
+    addr
+}
+
+#[tokio::test]
+async fn time_is_up_whichever_part_of_a_reply_is_slow() {
+    const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+    for (start, drop) in [
+        ("", "H"),
+        ("HTTP/1.1 200 OK\r\nX-Slow: ", "a"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n{\"result\":\"", "A"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\n \r\n"),
+        ("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 1000000\r\n\r\n", "<"),
+        ("HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n"),
+        (HEAD, "\r"),
+    ] {
+        let client = Client::builder().url(format!("http://{}", dripping(start, drop).await)).token("t");
+        let client = client.timeout(Duration::from_millis(100)).deadline(Duration::from_millis(500)).build().unwrap();
+        let began = Instant::now();
+        // The one ends with its only attempt, the other with the deadline.
+        let (once, again) = tokio::join!(client.incr("n"), client.get::<String>("k"));
+        let (once, again) = (once.unwrap_err(), again.unwrap_err());
+        assert!(began.elapsed() < Duration::from_secs(5), "{start:?}{drop:?}: {:?}", began.elapsed());
+        // A head that is none is known as such before the time is up.
+        let kinds = [ErrorKind::Timeout, ErrorKind::Io];
+        let wanted = if matches!(drop, "H" | "\r") { &kinds[..] } else { &kinds[..1] };
+        assert!(wanted.contains(&once.kind()) && once.outcome() == Outcome::MaybeApplied, "{start:?}{drop:?}: {once:?}");
+        assert!(wanted.contains(&again.kind()), "{start:?}{drop:?}: {again:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_that_is_not_answered_is_tried_again_and_given_up() {
+    let client = Client::builder().url(format!("http://{}", dripping("HTTP/1.1 200 OK\r\nX-Slow: ", "a").await)).token("t");
+    let client = client.timeout(Duration::from_millis(1)).build().unwrap();
+    let error = client.subscribe(["c"]).next().await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+}

@@ -1,0 +1,127 @@
+//! Nothing secret comes out: every kind of error, in every way that it can be written, all that is logged and traced by this crate
+//! and its dependencies, the labels of metrics, `Debug` of what holds data, and panics. A process of its own says it all on its
+//! standard output, since loggers and subscribers are one for each process, and is read here.
+//!
+//! Addresses are secret by this crate's own rule too: its errors, lines and labels hold none. Those of dependencies do.
+
+mod calls;
+mod secrets;
+mod sessions;
+mod shown;
+mod wire;
+
+use crate::observability::Recorded;
+use redis_rest::{Error, ErrorKind};
+use secrets::{MARKS, forms};
+use std::fmt::{Debug, Display};
+use std::process::Command;
+
+#[test]
+fn nothing_secret_comes_out() {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "hostile::client::leaks::in_a_child", "--ignored", "--nocapture"]).env("RUST_BACKTRACE", "full");
+    let output = command.output().unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if let Some(path) = std::env::var_os("LEAKS_OUTPUT") {
+        std::fs::write(path, &text).unwrap();
+    }
+    for mark in MARKS {
+        for form in forms(mark) {
+            let found = text.lines().find(|line| line.to_lowercase().contains(&form.to_lowercase()));
+            assert!(found.is_none(), "{mark} as {form}: {found:?}");
+        }
+    }
+    assert!(output.status.success(), "{}", &text[text.len().saturating_sub(3000)..]);
+    // All that should have been heard was.
+    for part in [
+        "redis.http{",
+        " h2::codec::framed_read: received frame=Headers",
+        " h2::codec::framed_write: send frame=Headers",
+        "session store is unavailable",
+        "lines of the journal file cannot be read",
+        "a session could not be written",
+        "a session's directory could not be removed",
+        "trying again",
+        "db_operation_name=\"other\"",
+        "logged by log",
+    ] {
+        assert!(text.contains(part), "nothing with {part}");
+    }
+    for kind in ErrorKind::ALL {
+        assert!(text.contains(&format!("kind: {kind:?}")), "no error of kind {kind:?}");
+    }
+    for line in text.lines().filter(|line| line.contains(" redis_rest::") || line.starts_with("redis_rest_") || line.starts_with("error "))
+    {
+        // What an address looks like is none.
+        let line = line.replace("such as redis://127.0.0.1:6379/0", "");
+        assert!(!line.contains("127.0.0.1") && !line.contains("localhost"), "an address: {line}");
+    }
+    // Lines about one session have one name for it.
+    let name = text.lines().find_map(|line| line.strip_prefix("log name ")).unwrap();
+    let warned = |what: &str| text.lines().any(|line| line.contains(what) && line.contains(&format!("session={name}")));
+    assert!(warned("a session could not be written") && warned("a session's directory could not be removed"), "{name}");
+}
+
+/// All ways in which an error comes out, and those of its causes.
+fn said(error: &(dyn std::error::Error + 'static)) {
+    println!("error {error} | {error:?}\nerror {error:#?}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        println!("error caused by {error} | {error:?} | {error:#?}");
+        cause = error.source();
+    }
+}
+
+/// The same for the error of something that cannot have worked.
+fn failed<T, E: std::error::Error + 'static>(result: Result<T, E>) -> E {
+    let Err(error) = result else { panic!("this should have failed") };
+    said(&error);
+    error
+}
+
+/// The same for one that must be of this kind.
+fn fails<T>(kind: ErrorKind, result: Result<T, Error>) {
+    assert_eq!(failed(result).kind(), kind);
+}
+
+/// What holds data shows none of it.
+fn shown(value: &dyn Debug) {
+    println!("shown {value:?}\nshown {value:#?}");
+}
+
+fn written(value: &dyn Display) {
+    println!("written {value}");
+}
+
+/// Everything that is logged by way of `log`.
+struct Log;
+
+impl log::Log for Log {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        println!("log {} {}: {}", record.level(), record.target(), record.args());
+    }
+
+    fn flush(&self) {}
+}
+
+#[tokio::test]
+#[ignore = "run by the test that nothing secret comes out"]
+async fn in_a_child() {
+    use tracing_subscriber::filter::LevelFilter;
+    use tracing_subscriber::fmt::format::FmtSpan;
+    log::set_logger(&Log).unwrap();
+    log::set_max_level(log::LevelFilter::Trace);
+    log::trace!("logged by log");
+    let print = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_span_events(FmtSpan::FULL).with_ansi(false);
+    tracing::subscriber::set_global_default(print.with_writer(std::io::stdout).finish()).unwrap();
+    let recorded = Recorded::here();
+    calls::drive().await;
+    wire::drive().await;
+    sessions::drive().await;
+    shown::drive().await;
+    println!("{}", recorded.text());
+}

@@ -1,0 +1,77 @@
+//! `Debug` of what holds data and was not shown on the way.
+
+use super::secrets::{KEY, KEY_LIKE_A_CODE, SESSION, TOKEN, USER, VALUE};
+use super::{said, shown, written};
+use redis_rest::backend::Failover;
+use redis_rest::backend::memory::MemoryBackend;
+use redis_rest::backend::native::NativeConfig;
+use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpTransport, Transport};
+use redis_rest::cmd::GeoFrom;
+use redis_rest::server::ServerConfig;
+use redis_rest::session::{BatchOutcome, InMemorySessionStore, Reconciled, RedisSessionStore, Session, SessionError};
+use redis_rest::{BoxFuture, Client, Config, ConvertError, Error, Event, Listen, Script, ServerError, Value, cmd};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub async fn drive() {
+    let config = || Client::builder().url(format!("https://{KEY}.example")).token(TOKEN);
+    let client = config().build().unwrap();
+    shown(&config());
+    shown(&Config::new().read_only_token(TOKEN));
+    shown(&client);
+    shown(&client.with_prefix(KEY));
+    shown(&HttpTransport::for_config(&config()).unwrap());
+    shown(&NativeConfig::new(format!("redis://:{TOKEN}@{KEY}.example")).login(USER, TOKEN));
+    shown(&ServerConfig::new().token(TOKEN).read_only_token(format!("{TOKEN}x")));
+    shown(&Failover::new(client.backend().clone(), Arc::new(MemoryBackend::new())));
+
+    shown(&cmd("SET").arg(KEY).arg(VALUE));
+    shown(&client.set(KEY, VALUE).nx());
+    shown(&redis_rest::cmd::get::<String>(KEY));
+    shown(&client.scan(0).pattern(KEY).stream());
+    let script = Script::new(format!("return '{VALUE}'"));
+    shown(&script);
+    shown(&script.key(KEY).arg(VALUE));
+    shown(&client.redis_rs());
+    shown(&GeoFrom::Member(VALUE.into()));
+    for what in [Listen::Channel(KEY.into()), Listen::Pattern(KEY.into())] {
+        shown(&what);
+    }
+    for event in [Event::Subscribed(KEY.into()), Event::Command(format!("1.0 [0 127.0.0.1:1] \"SET\" \"{KEY}\" \"{VALUE}\"").into())] {
+        shown(&event);
+    }
+    shown(&client.subscribe([KEY]));
+    let server = ServerError::new(format!("{KEY_LIKE_A_CODE} {VALUE}"));
+    written(&server);
+    for value in [Value::bytes(VALUE), Value::Array(vec![Value::bytes(VALUE), Value::Error(server.clone())])] {
+        shown(&value);
+    }
+    said(&Error::redis(server));
+    said(&ConvertError::new("a number", "a string"));
+    let headers = http::HeaderMap::from_iter([(http::header::LOCATION, http::HeaderValue::from_static(VALUE))]);
+    shown(&HttpResponse { status: 200, headers, body: VALUE.into() });
+
+    let mut session = Session::new(USER, USER);
+    session.id = SESSION.into();
+    session.metadata.insert(VALUE, VALUE).unwrap();
+    shown(&session);
+    shown(&session.metadata);
+    shown(&Reconciled::Written(Box::new(session)));
+    shown(&BatchOutcome::new(vec![(SESSION.into(), Err(SessionError::NotFound))]));
+    shown(&RedisSessionStore::new(client, Duration::from_secs(60)));
+    shown(&InMemorySessionStore::new(Duration::from_secs(60)));
+    let client = Client::builder().url("http://127.0.0.1:1").token(TOKEN).transport(Showing).build().unwrap();
+    client.set(KEY, VALUE).await.unwrap();
+}
+
+/// A transport that shows what it is to send.
+struct Showing;
+
+impl Transport for Showing {
+    fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse, Error>> {
+        shown(&request);
+        // As the HTTP library would: the one header that is secret is marked as such.
+        shown(&request.headers);
+        Box::pin(async { Ok(HttpResponse { status: 200, headers: http::HeaderMap::new(), body: "{\"result\":\"OK\"}".into() }) })
+    }
+}
