@@ -68,11 +68,11 @@ async fn reasons_of_servers_are_not_passed_on() {
             let Ok(mut stream) = acceptor.accept(stream).await else { continue };
             // Settings, and a GOAWAY that takes back every stream.
             let _ = stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await;
-            let mut some = [0; 100];
-            let _ = stream.read_exact(&mut some).await;
+            let mut some = [0; 1000];
+            let _ = stream.read(&mut some).await;
             let reason = format!("{TOKEN} {VALUE}");
             let length = u8::try_from(8 + reason.len()).unwrap();
-            let _ = stream.write_all(&[&[0, 0, length, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1][..], reason.as_bytes()].concat()).await;
+            let _ = stream.write_all(&[&[0, 0, length, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1][..], reason.as_bytes()].concat()).await;
             let mut rest = Vec::new();
             let _ = stream.read_to_end(&mut rest).await;
         }
