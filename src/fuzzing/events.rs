@@ -90,8 +90,8 @@ fn sent_and_read((form, name, channel, payload): (usize, String, String, String)
     let (what, event) = match form {
         0 => (Listen::Channel(bytes(&name)), Message::new(None, bytes(&name), bytes(&payload))),
         _ => {
-            // The comma behind the channel is found by the pattern, so that must match, and earlier commas would be taken for it.
-            if channel.contains(',') || !glob::matches(name.as_bytes(), channel.as_bytes()) {
+            // The comma behind the channel is found by the pattern, so that must match what arrives, and earlier commas would be taken for it.
+            if channel.contains([',', '\r']) || !glob::matches(name.as_bytes(), channel.as_bytes()) {
                 return;
             }
             (Listen::Pattern(bytes(&name)), Message::new(Some(bytes(&name)), bytes(&channel), bytes(&payload)))
