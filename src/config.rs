@@ -215,9 +215,10 @@ impl Config {
         self
     }
 
-    /// Most bytes of all headers of a reply (default 256 KiB, at least 8 KiB); more of them end the attempt with
-    /// [`ErrorKind::Io`]. Over HTTP/1.1 bodies are read in parts of this size at most. Where the transport is the host's `fetch`, its
-    /// own limit counts.
+    /// Most bytes of all headers of a reply (default 256 KiB, at least 8 KiB); more of them, or more than 100 headers, are
+    /// [`ErrorKind::ReplyTooLarge`]. It is the size to which the buffer of an HTTP/1.1 connection grows, so that what comes at once with
+    /// the last part may be read as well: up to twice as much. The built-in transport keeps it; one of your own, `ReqwestTransport` and the
+    /// host's `fetch` have limits of their own.
     pub fn max_reply_header_bytes(mut self, bytes: usize) -> Self {
         self.max_reply_header_bytes = bytes;
         self

@@ -85,7 +85,7 @@ async fn headers_without_end_are_not_read() {
     assert_eq!(config.clone().build().unwrap().incr("n").await.unwrap(), 1);
     let small = config.clone().max_reply_header_bytes(8 << 10).build().unwrap();
     let error = small.incr("n").await.unwrap_err();
-    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Io, Outcome::MaybeApplied));
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::ReplyTooLarge, Outcome::MaybeApplied));
     let error = config.max_reply_header_bytes(100).build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
 }

@@ -23,8 +23,9 @@ use std::fmt;
 /// # Ok(()) }
 /// ```
 ///
+/// * The version of `reqwest` is 0.13, which is part of this crate's interface.
 /// * TLS is what the features of your own `reqwest` dependency bring: this crate's feature `rustls` and
-///   `Config::root_certificate_pem` do not reach it.
+///   `Config::root_certificate_pem` do not reach it, nor does `Config::max_reply_header_bytes`.
 /// * A connect timeout is yours to set; without one, the attempt's timeout counts. An attempt that fails by it has left nothing; one that
 ///   runs out while connecting is taken for one that may have.
 /// * Redirects are never followed and requests never sent again by it, whatever the builder said: a token must not travel, and only this crate

@@ -160,7 +160,7 @@ async fn a_head_without_end_is_no_reply() {
     for headers in [one, many] {
         let addr = answering(format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: 12\r\n\r\n{{\"result\":1}}")).await;
         let error = client(addr).build().unwrap().incr("n").await.unwrap_err();
-        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Io, Outcome::MaybeApplied), "{error:?}");
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::ReplyTooLarge, Outcome::MaybeApplied), "{error:?}");
     }
 }
 
@@ -243,7 +243,7 @@ async fn in_a_child() {
         ("a gigabyte declared", "HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n", ErrorKind::ReplyTooLarge),
         ("a gigabyte in chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", ErrorKind::ReplyTooLarge),
         ("a gigabyte until the end", "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", ErrorKind::ReplyTooLarge),
-        ("a gigabyte of head", "HTTP/1.1 200 OK\r\nX-Long: ", ErrorKind::Io),
+        ("a gigabyte of head", "HTTP/1.1 200 OK\r\nX-Long: ", ErrorKind::ReplyTooLarge),
     ];
     let minute = std::time::Duration::from_secs(60);
     for (name, head, wanted) in heads {
