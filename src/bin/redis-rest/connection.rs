@@ -57,10 +57,9 @@ impl Connection {
     pub(crate) fn config(&self) -> Result<Config, Failure> {
         let config = match (&self.url, &self.token) {
             (Some(url), Some(token)) => Config::new().url(url).token(token),
-            (None, None) => environment()?,
+            (None, token) => environment(token.as_deref())?,
             // An address is never combined with the token of another server, nor the other way round.
             (Some(_), None) => return Err(Failure::usage("--url needs --token: the environment's token is for the environment's server")),
-            (None, Some(token)) => environment()?.token(token),
         };
         let config = if self.allow_http { config.allow_insecure_http() } else { config };
         let limits = self.limits();
@@ -111,8 +110,10 @@ impl Connection {
     }
 }
 
-fn environment() -> Result<Config, Failure> {
-    Config::from_env().map_err(|error| {
+/// With `token` in the place of the environment's, which need not be there then.
+fn environment(token: Option<&str>) -> Result<Config, Failure> {
+    let given = |name: &str| token.filter(|_| name.ends_with("TOKEN")).map(str::to_owned);
+    Config::from_lookup(|name| given(name).or_else(|| std::env::var(name).ok())).map_err(|error| {
         Failure::from(error).hint("give --url and --token; for `redis-rest serve`: --url http://127.0.0.1:8079 --token local-token")
     })
 }

@@ -21,7 +21,7 @@ pub(crate) async fn run(action: Sessions, connection: &Connection) -> Result<(),
                 list => list?,
             };
             if list.corrupt > 0 {
-                note(&format!("{} records in the index of this user cannot be read; they are left as they are", list.corrupt));
+                note(&format!("records in the index of this user that cannot be read, and are left as they are: {}", list.corrupt));
             }
             match json {
                 true => print_as_json(&list.sessions),

@@ -93,6 +93,17 @@ fn exec_carries_any_bytes() {
     assert_eq!(server.tool(&["exec", "--json", "GET", "bin"]).json(), json!({ "base64": "/wE=" }));
 }
 
+/// The environment may hold another token, or none.
+#[test]
+fn a_token_given_takes_the_place_of_the_environments() {
+    let server = Serve::start(&[]);
+    for other in [None, Some("another")] {
+        let mut ping = tool();
+        ping.env("REDIS_REST_URL", &server.url).envs(other.map(|token| ("REDIS_REST_TOKEN", token)));
+        run(ping.args(["exec", "--token", TOKEN, "PING"])).prints("\"PONG\"\n");
+    }
+}
+
 #[test]
 fn errors_have_a_code_and_say_what_to_do_next() {
     let server = Serve::start(&[]);
