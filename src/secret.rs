@@ -26,13 +26,11 @@ impl fmt::Debug for Secret {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
-    #[cfg(target_os = "linux")]
     use super::*;
 
     /// Reads memory that is no longer ours, by the kernel's view of it: only there can be seen what a drop left behind.
-    #[cfg(target_os = "linux")]
     #[test]
     fn what_is_dropped_is_gone() {
         use std::io::{Read as _, Seek as _, SeekFrom};

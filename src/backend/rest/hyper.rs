@@ -90,8 +90,8 @@ impl HttpTransport {
         Ok(Self::with(connect_timeout, &Config::new()))
     }
 
-    /// The transport that a client of `config` would make, to wrap it: with its connect timeout, its root certificates, and its limit of headers. For an
-    /// `https://` address TLS is set up here, so that what is wrong shows at the start.
+    /// The transport that a client of `config` would make, to wrap it: with its connect timeout, its root certificates, and its limit of
+    /// headers. For an `https://` address TLS is set up here, so that what is wrong shows at the start.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] when TLS cannot be set up, or the address cannot work.

@@ -92,10 +92,15 @@ pub(in super::super) fn unanswered(error: &(dyn std::error::Error + 'static), co
     broken(error)
 }
 
+/// An error and its causes.
+fn chain<'a>(error: &'a (dyn std::error::Error + 'static)) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
+}
+
 /// HTTP/2 has words for a request that the server did not look at: a stream that it refused, or one after the last that it announced
 /// when it closed the connection in good order (RFC 9113, 8.7).
 fn refused(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source()).filter_map(|error| error.downcast_ref::<h2::Error>()).any(|error| {
+    chain(error).filter_map(|error| error.downcast_ref::<h2::Error>()).any(|error| {
         let reason = error.reason();
         error.is_remote()
             && ((error.is_reset() && reason == Some(h2::Reason::REFUSED_STREAM))
@@ -109,8 +114,7 @@ fn is_too_large(error: &::hyper::Error) -> bool {
 }
 
 pub(in super::super) fn broken(error: &(dyn std::error::Error + 'static)) -> Error {
-    let mut chain = std::iter::successors(Some(error), |error| error.source());
-    if chain.any(|error| error.downcast_ref::<::hyper::Error>().is_some_and(is_too_large)) {
+    if chain(error).filter_map(|error| error.downcast_ref::<::hyper::Error>()).any(is_too_large) {
         // Every attempt would meet it.
         let message = "the headers of the reply are larger than max_reply_header_bytes allows, or more than 100";
         return Error::new(ErrorKind::ReplyTooLarge, message).with_outcome(Outcome::MaybeApplied).with_source(Cause::of(error));
@@ -124,7 +128,7 @@ pub(in super::super) struct Cause(String);
 impl Cause {
     pub(in super::super) fn of(error: &(dyn std::error::Error + 'static)) -> Self {
         let mut text = String::new();
-        for error in std::iter::successors(Some(error), |error| error.source()) {
+        for error in chain(error) {
             if !text.is_empty() {
                 text.push_str(": ");
             }
