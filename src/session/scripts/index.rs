@@ -1,21 +1,35 @@
 //! What scripts do with an index.
 
 /// Reading and writing the index in both layouts.
+///
+/// Of a long JSON array only the end is read to begin with ([`TAIL`](self) bytes, the last 400 ids or so): a session that did not
+/// exist is looked for there alone, and appended. So an id that expired, and is still listed further ahead, can come to be listed
+/// twice; readers of this crate take it once, and a clean-up leaves it once. A short array is always read whole.
 pub(super) const INDEX: &str = r#"
 local index, layout = KEYS[1], ARGV[1]
 local json = layout == 'json'
-local left, text
+local TAIL = 16384
+-- The text of the JSON array, or its last bytes if only those were read, and the length of the whole.
+local left, text, partial, size
 -- What comes at the end of the JSON array, and whether `text` is what is stored, to the byte.
 local more, stored = '', false
+
+local function whole()
+  if partial then text, partial = redis.call('GET', index), false end
+end
 
 local function open()
   local kind = redis.call('TYPE', index).ok
   if kind ~= 'none' and kind ~= (json and 'string' or 'zset') then return -1 end
   left = redis.call('PTTL', index)
   if json then
-    text = redis.call('GET', index)
-    stored = text ~= false
-    text = text or '[]'
+    text = redis.call('GETRANGE', index, -TAIL, -1)
+    size, stored = #text, true
+    if size == TAIL then
+      size, partial = redis.call('STRLEN', index), true
+      if string.sub(text, -2) == '"]' and redis.call('GETRANGE', index, 0, 0) == '[' then return end
+      whole()
+    end
     if string.sub(text, 1, 1) ~= '[' or string.sub(text, -1) ~= ']' then
       text, stored = string.match(text, '^%s*(.-)%s*$'), false
       if text == '' or text == 'null' then text = '[]' end
@@ -29,10 +43,11 @@ local function now()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
-local function add(id, ttl)
+local function add(id, ttl, new)
   if not json then
     redis.call('ZADD', index, string.format('%.0f', now() + ttl), id)
   else
+    if not new then whole() end
     local quoted = '"' .. id .. '"'
     if string.find(text, quoted, 1, true) or string.find(more, quoted, 1, true) then return end
     local comma = (more ~= '' or not string.find(text, '^%[%s*%]$')) and ',' or ''
@@ -54,16 +69,20 @@ end
 
 local function remove(ids)
   if #ids == 0 then return end
-  stored = false
   if not json then
     for _, id in ipairs(ids) do redis.call('ZREM', index, id) end
-  elseif #ids == 1 or string.find(text, '\\', 1, true) then
+    return
+  end
+  whole()
+  stored = false
+  if #ids == 1 or string.find(text, '\\', 1, true) then
     for _, id in ipairs(ids) do cut(id) end
   else
-    local dead, kept = {}, {}
-    for _, id in ipairs(ids) do dead[id] = true end
+    local done, kept = {}, {}
+    for _, id in ipairs(ids) do done[id] = true end
     for id in string.gmatch(text, '"([^"]*)"') do
-      if not dead[id] then kept[#kept + 1] = '"' .. id .. '"' end
+      if not done[id] then kept[#kept + 1] = '"' .. id .. '"' end
+      done[id] = true
     end
     text = '[' .. table.concat(kept, ',') .. ']'
   end
@@ -73,7 +92,7 @@ local function save()
   if not json then return end
   if stored then
     -- In place: the rest is neither copied nor sent through Lua again.
-    if more ~= '' then redis.call('SETRANGE', index, #text - 1, more .. ']') end
+    if more ~= '' then redis.call('SETRANGE', index, size - 1, more .. ']') end
     return
   end
   if more ~= '' then text = string.sub(text, 1, -2) .. more .. ']' end

@@ -4,10 +4,11 @@
 /// `KEYS`: index, then record, gone mark and pin of each session. `ARGV`: layout, `store` or `create`, then id, user id,
 /// record and time to live of each.
 pub(super) const STORE: &str = r#"
-local codes, longest = {}, '0'
+local codes, there, longest = {}, {}, '0'
 for i = 2, #KEYS, 3 do
   local at = 3 + (i - 2) / 3 * 4
-  codes[#codes + 1] = refused(KEYS[i], KEYS[i + 1], ARGV[2], ARGV[at + 1]) or 1
+  local bad, old = refused(KEYS[i], KEYS[i + 1], ARGV[2], ARGV[at + 1])
+  codes[#codes + 1], there[#codes + 1] = bad or 1, old
 end
 for n, code in ipairs(codes) do
   if code == 1 then
@@ -15,7 +16,7 @@ for n, code in ipairs(codes) do
     local ttl = ARGV[at + 3]
     redis.call('SET', KEYS[key], ARGV[at + 2], 'PX', ttl)
     redis.call('DEL', KEYS[key + 2])
-    add(ARGV[at], tonumber(ttl))
+    add(ARGV[at], tonumber(ttl), not there[n])
     if tonumber(ttl) > tonumber(longest) then longest = ttl end
   end
 end
@@ -118,7 +119,7 @@ for n, code in ipairs(codes) do
     local i, at = 2 + (n - 1) * 3, 2 + (n - 1) * 6
     local ttl = ARGV[at + 4]
     if write(KEYS[i], KEYS[i + 2], ARGV[at + 1], ARGV[at + 3], ttl, ARGV[at + 5]) then
-      add(ARGV[at], tonumber(ttl))
+      add(ARGV[at], tonumber(ttl), ARGV[at + 2] == '')
       if tonumber(ttl) > tonumber(longest) then longest = ttl end
     end
   end

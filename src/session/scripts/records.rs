@@ -1,6 +1,6 @@
 //! What scripts do with a record and the keys beside it, all of which have one slot.
 
-/// Why a session may not be stored.
+/// Why a session may not be stored; otherwise nothing, and whether it is there already.
 pub(super) const REFUSED: &str = r#"
 local function refused(record, gone, mode, user)
   local old = redis.call('GET', record)
@@ -10,6 +10,7 @@ local function refused(record, gone, mode, user)
     local read, was = pcall(cjson.decode, old)
     if read and type(was) == 'table' and was.user_id ~= user then return -5 end
   end
+  return nil, old ~= false
 end
 "#;
 

@@ -10,6 +10,7 @@
 ///
 /// A score is never lowered: it may be too late, which costs nothing, but not too early.
 pub(super) const LIST: &str = r#"
+whole()
 local codes, longest = {}, '0'
 for i = 3, #ARGV, 3 do
   local id, ttl = ARGV[i], ARGV[i + 1]

@@ -91,6 +91,54 @@ async fn indexes_of_others_are_edited_as_text() {
     }
 }
 
+/// Of 20 KB, more than is read to append an id.
+fn long_index(ends: [&str; 2]) -> String {
+    let ids: Vec<_> = (0..500).map(|number| format!("\"{number:036}\"")).collect();
+    format!("{}{}{}", ends[0], ids.join(","), ends[1])
+}
+
+#[tokio::test]
+async fn long_indexes_of_others_are_edited_as_text() {
+    let Some(setup) = setup().await else { return };
+    for ends in [["[", "]"], ["[ ", "]"], [" [", "]"], ["[", " ]"], ["[", "]\n"]] {
+        let (one, two, three) = (setup.session(), setup.session(), setup.session());
+        let before = long_index(ends);
+        setup.client.set(INDEX, &before).await.unwrap();
+        setup.store.store_session(&one).await.unwrap();
+        // The first of these is there already.
+        setup.store.batch_store_sessions(&[two.clone(), one.clone(), three.clone()]).await.ok().unwrap();
+        let listed = format!("{},\"{}\",\"{}\",\"{}\"]", before.trim().trim_end_matches(']'), one.id, two.id, three.id);
+        assert_eq!(setup.text(INDEX).await.as_deref().map(str::trim), Some(&*listed.trim()), "{ends:?}");
+        setup.store.batch_delete_sessions(&[one.id, two.id]).await.ok().unwrap();
+        setup.store.delete_session(&three.id).await.unwrap();
+        let after: Vec<String> = serde_json::from_str(&setup.text(INDEX).await.unwrap()).unwrap();
+        assert_eq!(after, serde_json::from_str::<Vec<String>>(&before).unwrap(), "{ends:?}");
+    }
+    for before in [long_index(["{", "}"]), long_index(["", "]"]), long_index(["[", "}"]), long_index(["[", ""])] {
+        setup.client.set(INDEX, &before).await.unwrap();
+        let refused = setup.store.store_session(&setup.session()).await;
+        assert!(matches!(refused, Err(SessionError::Corrupt { field: "index" })));
+        assert_eq!(setup.text(INDEX).await, Some(before));
+    }
+}
+
+#[tokio::test]
+async fn an_expired_id_far_ahead_in_a_long_index_is_listed_twice_until_a_clean_up() {
+    let Some(setup) = setup().await else { return };
+    let again = setup.session();
+    setup.client.set(INDEX, long_index([&format!("[\"{}\",", again.id), "]"])).await.unwrap();
+    let listed = async || setup.text(INDEX).await.unwrap_or_default().matches(&again.id).count();
+    setup.store.store_session(&again).await.unwrap();
+    assert_eq!(listed().await, 2, "the array was not read");
+    setup.store.store_session(&again).await.unwrap();
+    assert_eq!(listed().await, 2, "a session that is there is looked for");
+    assert_eq!(setup.store.list_sessions("user-123").await.unwrap().len(), 1);
+    assert_eq!(setup.store.cleanup_expired_sessions("user-123").await.unwrap(), 500);
+    assert_eq!(listed().await, 1);
+    assert!(setup.store.delete_loaded(&again).await.unwrap());
+    assert_eq!(setup.text(INDEX).await, None);
+}
+
 #[tokio::test]
 async fn an_index_that_is_none_is_left_alone_and_nothing_is_written() {
     let Some(setup) = setup().await else { return };
