@@ -8,8 +8,10 @@ use crate::value::Value;
 /// The layout of the index of a user's sessions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum IndexLayout {
-    /// A JSON array of ids under `user_sessions:{user}`, shared with other services. Every change reads and writes the whole
-    /// array. The default.
+    /// A JSON array of ids under `user_sessions:{user}`, shared with other services. The default. A new session is appended in
+    /// place; storing one again reads the whole array, and a deletion writes it again. In an array of more than 16 KiB (400
+    /// sessions or so) an id that expired and is used again may stand twice until the next clean-up, which no reader of this crate
+    /// shows.
     #[default]
     JsonArray,
     /// A sorted set of ids, scored by deadline in Unix milliseconds. A change costs the same for ten sessions and for a hundred

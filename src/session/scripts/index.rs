@@ -59,11 +59,13 @@ local function cut(id)
   local quoted = '"' .. id .. '"'
   local from, to = string.find(text, quoted, 1, true)
   while from do
-    local head, tail = string.sub(text, 1, from - 1), string.sub(text, to + 1)
-    local rest, commas = string.gsub(tail, '^%s*,%s*', '')
-    if commas == 0 then head = string.gsub(head, ',%s*$', '') end
-    text = head .. rest
-    from, to = string.find(text, quoted, 1, true)
+    local _, comma = string.find(text, '^%s*,%s*', to + 1)
+    if not comma then
+      -- The last one: the comma ahead of it goes.
+      while string.find(text, '^[%s,]', from - 1) do from = from - 1 end
+    end
+    text = string.sub(text, 1, from - 1) .. string.sub(text, (comma or to) + 1)
+    from, to = string.find(text, quoted, from, true)
   end
 end
 
