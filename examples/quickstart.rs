@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let greeting: Option<String> = client.get("quickstart:greeting").await?;
     println!("the greeting is {greeting:?}");
 
-    println!("\n# Sessions: the first call of each kind sends its script as text, later ones only its name\n");
+    println!("\n# Sessions: a script goes by its hash; where the server does not have it yet (NOSCRIPT), its text follows\n");
     let store = RedisSessionStore::new(client.clone(), Duration::from_secs(24 * 3600));
     let mut first = Session::new("quickstart-user", "org-456");
     first.system_prompt = "You are a helpful assistant".into();

@@ -1,24 +1,16 @@
-//! [`Config`]: what a client can be told. Checked in [`Config::build`]; no I/O here.
+//! [`Config`]: what a client can be told. No I/O here.
 
-use crate::backend::rest::{DEEPEST, Limits, Transport, Trust};
+mod check;
+mod env;
+
+use crate::backend::rest::{Limits, Transport, Trust};
 use crate::client::Client;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::retry::RetryPolicy;
 use crate::secret::Secret;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use url::{Host, Url};
-
-/// The environment names of the address and of the token, in the order in which they are looked for.
-const ENV_NAMES: [(&str, &[&str]); 3] = [
-    ("REDIS_REST_URL", &["REDIS_REST_TOKEN", "REDIS_TOKEN"]),
-    ("UPSTASH_REDIS_REST_URL", &["UPSTASH_REDIS_REST_TOKEN"]),
-    ("KV_REST_API_URL", &["KV_REST_API_TOKEN"]),
-];
-
-/// The environment name that allows `http://` outside loopback when it is `1` or `true`.
-const ENV_ALLOW_HTTP: &str = "REDIS_REST_ALLOW_HTTP";
 
 /// How replies are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -106,40 +98,6 @@ impl Config {
     /// The defaults, without address and token.
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// Address and token from the environment. The first address that is set decides, and its token must be set too:
-    ///
-    /// 1. `REDIS_REST_URL` with `REDIS_REST_TOKEN` or `REDIS_TOKEN`
-    /// 2. `UPSTASH_REDIS_REST_URL` with `UPSTASH_REDIS_REST_TOKEN`
-    /// 3. `KV_REST_API_URL` with `KV_REST_API_TOKEN`
-    ///
-    /// `REDIS_REST_ALLOW_HTTP=1` allows `http://` addresses outside loopback. Names that are set to nothing count as not set.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Config`], naming what was looked for.
-    pub fn from_env() -> Result<Self> {
-        Self::from_lookup(|name| std::env::var(name).ok())
-    }
-
-    /// As [`Config::from_env`], from any source of names: the bindings of a worker, for example.
-    ///
-    /// # Errors
-    /// As [`Config::from_env`].
-    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let set = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
-        let found = ENV_NAMES.iter().find_map(|(url, tokens)| Some((set(url)?, *url, *tokens)));
-        let Some((url, url_name, token_names)) = found else {
-            let names: Vec<_> = ENV_NAMES.iter().map(|(url, tokens)| format!("{url} with {}", tokens.join(" or "))).collect();
-            return Err(config_error("no REST address in the environment").with_detail(format!("looked for {}", names.join("; "))));
-        };
-        let Some(token) = token_names.iter().find_map(|name| set(name)).map(Secret::new) else {
-            let detail = format!("{url_name} is set, so one of these must be: {}", token_names.join(", "));
-            return Err(config_error("no token in the environment").with_detail(detail));
-        };
-        let allowed = set(ENV_ALLOW_HTTP).is_some_and(|value| matches!(value.trim(), "1" | "true"));
-        let config = Self::new().url(url.trim()).token(token.as_str().trim());
-        Ok(if allowed { config.allow_insecure_http() } else { config })
     }
 
     /// The server's address, such as `https://host.example.com`. A path is kept as a prefix.
@@ -299,84 +257,6 @@ impl Config {
     pub fn build(self) -> Result<Client> {
         Client::from_config(self)
     }
-
-    /// The address, checked.
-    pub(crate) fn parsed_url(&self) -> Result<Url> {
-        let text = self.url.as_deref().unwrap_or_default().trim();
-        if text.is_empty() {
-            return Err(config_error("no address: set one such as https://host.example.com"));
-        }
-        // The parser's own message quotes nothing of the input.
-        let url = Url::parse(text)
-            .map_err(|error| config_error("the address is no URL such as https://host.example.com").with_detail(error.to_string()))?;
-        match url.scheme() {
-            "https" => {}
-            "http" if self.allow_insecure_http || is_loopback(&url) => {}
-            "http" => {
-                return Err(config_error(
-                    "http:// would send the token in the clear: use https://, or allow it by allow_insecure_http() or REDIS_REST_ALLOW_HTTP=1",
-                ));
-            }
-            "redis" | "rediss" | "unix" => {
-                return Err(config_error("this is an address of the native protocol: the REST address starts with https://"));
-            }
-            _ => return Err(config_error("the address must start with https:// or http://")),
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(config_error("the address must not hold a user name or password: give the token separately"));
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(config_error("the address must not hold a query or a fragment"));
-        }
-        Ok(url)
-    }
-
-    /// The token, checked.
-    pub(crate) fn checked_token(&self) -> Result<&str> {
-        let token = self.token.as_ref().map_or("", Secret::as_str);
-        if token.is_empty() {
-            return Err(config_error("no token"));
-        }
-        if token.starts_with(['"', '\'']) {
-            return Err(config_error("the token starts with a quotation mark: it was probably pasted with its quotes"));
-        }
-        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(config_error("the token holds a space, a line break or another character that a token cannot have"));
-        }
-        Ok(token)
-    }
-
-    pub(crate) fn check_limits(&self) -> Result<()> {
-        let Limits { depth, elements } = self.reply_limits;
-        let limits = [self.max_pipeline_commands, self.max_request_bytes, self.max_reply_bytes, self.max_event_bytes, depth, elements];
-        if limits.contains(&0) {
-            return Err(config_error("a limit of zero allows nothing"));
-        }
-        // The HTTP library cannot do with less.
-        if self.max_reply_header_bytes < 8 << 10 {
-            return Err(config_error("max_reply_header_bytes must be 8192 at least"));
-        }
-        if depth > DEEPEST {
-            return Err(config_error("replies that are nested so deeply cannot be read").with_detail(format!("at most {DEEPEST} arrays")));
-        }
-        if self.timeout.is_zero() || self.deadline.is_zero() || self.connect_timeout.is_zero() {
-            return Err(config_error("a timeout of zero allows nothing"));
-        }
-        Ok(())
-    }
-}
-
-fn config_error(message: &'static str) -> Error {
-    Error::new(ErrorKind::Config, message)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
 }
 
 /// Shows no token and no address.
@@ -397,78 +277,6 @@ impl fmt::Debug for Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn from(names: &[(&str, &str)]) -> Result<Config> {
-        Config::from_lookup(|name| names.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
-    }
-
-    #[test]
-    fn the_environment_in_its_order() {
-        let all = [
-            ("UPSTASH_REDIS_REST_URL", "https://b.example"),
-            ("UPSTASH_REDIS_REST_TOKEN", "b"),
-            ("REDIS_REST_URL", " https://a.example\n"),
-            ("REDIS_TOKEN", "a"),
-        ];
-        let config = from(&all).unwrap();
-        assert_eq!(config.url.as_deref(), Some("https://a.example"));
-        assert_eq!(config.checked_token().unwrap(), "a");
-        let config = from(&all[..2]).unwrap();
-        assert_eq!(config.checked_token().unwrap(), "b");
-        // A token of another family does not fit the address.
-        let error = from(&all[..3]).unwrap_err().to_string();
-        assert!(error.contains("REDIS_REST_TOKEN, REDIS_TOKEN"), "{error}");
-        let error = from(&[("REDIS_REST_URL", "")]).unwrap_err().to_string();
-        assert!(error.contains("REDIS_REST_URL") && error.contains("KV_REST_API_TOKEN"), "{error}");
-    }
-
-    #[test]
-    fn addresses_that_cannot_work_are_refused_with_a_reason() {
-        for (url, reason) in [
-            ("", "no address"),
-            ("host.example.com", "no URL"),
-            ("redis://localhost:6379", "native protocol"),
-            ("ftp://localhost", "https://"),
-            ("http://example.com", "in the clear"),
-            ("http://127.evil.example", "in the clear"),
-            ("https://user:s3cret@example.com", "user name"),
-            ("https://example.com?_token=s3cret", "query"),
-        ] {
-            let error = Client::new(url, "t").unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Config);
-            assert!(error.to_string().contains(reason), "{url}: {error}");
-            assert!(!format!("{error:?}").contains("s3cret"));
-        }
-        for url in ["http://127.0.0.1:1", "http://[::1]:1", "http://localhost:1", "https://example.com/prefix/"] {
-            assert!(Client::new(url, "t").is_ok(), "{url}");
-        }
-        assert!(Client::builder().url("http://10.0.0.1").token("t").allow_insecure_http().build().is_ok());
-    }
-
-    #[test]
-    fn tokens_that_cannot_work_are_refused() {
-        for token in ["", "a b", "a\nb", "\"abc\"", "ä"] {
-            assert!(Client::new("https://example.com", token).is_err(), "{token:?}");
-        }
-    }
-
-    #[test]
-    fn limits_that_cannot_work_are_refused() {
-        let config = || Client::builder().url("https://example.com").token("t");
-        let zero: [fn(Config) -> Config; 7] = [
-            |config| config.max_request_bytes(0),
-            |config| config.max_reply_bytes(0),
-            |config| config.max_reply_depth(0),
-            |config| config.max_reply_elements(0),
-            |config| config.max_event_bytes(0),
-            |config| config.max_pipeline_commands(0),
-            |config| config.max_reply_depth(121),
-        ];
-        for wrong in zero {
-            assert_eq!(wrong(config()).build().unwrap_err().kind(), ErrorKind::Config);
-        }
-        assert!(config().max_reply_depth(120).build().is_ok());
-    }
 
     #[test]
     fn debug_hides_the_token() {

@@ -46,6 +46,14 @@ async fn a_client_of_the_users_own_goes_through_their_proxy() {
     assert_eq!(client.incr("n").await.unwrap(), 1);
 }
 
+/// The `reqwest` of these tests has none.
+#[tokio::test]
+async fn a_client_of_the_users_own_without_tls_says_so_at_once() {
+    let client = Client::builder().url("https://127.0.0.1:1").token("t").transport(own()).build().unwrap();
+    let error = client.ping().await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Config, 1), "{error}");
+}
+
 #[tokio::test]
 async fn a_client_of_the_users_own_follows_no_redirect_even_if_told_to() {
     let elsewhere = MockServer::start().await;

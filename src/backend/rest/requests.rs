@@ -207,7 +207,10 @@ impl Rest {
 
 /// An error for a command that no REST server can carry. Nothing is sent then.
 pub(super) fn carried(command: &Command) -> Result<()> {
-    refuse::over_rest(command).map_or(Ok(()), |reason| Err(Error::new(ErrorKind::Unsupported, reason)))
+    match refuse::over_rest(command) {
+        Some(reason) => Err(Error::new(ErrorKind::Unsupported, "REST cannot carry this command").with_detail(reason)),
+        None => Ok(()),
+    }
 }
 
 fn too_large(limit: usize) -> Error {

@@ -54,11 +54,18 @@ impl ReqwestTransport {
             }
             Err(error) => {
                 let error = error.without_url();
+                if body::chain(&error).any(|error| error.to_string() == NO_TLS) {
+                    let message = "this client of reqwest has no TLS for https://: switch it on among the features of reqwest";
+                    return Err(Error::new(ErrorKind::Config, message));
+                }
                 Err(body::unanswered(&error, error.is_connect()))
             }
         }
     }
 }
+
+/// What hyper-util's connector says of `https://` where nothing puts TLS over it.
+const NO_TLS: &str = "invalid URL, scheme is not http";
 
 /// Without the address.
 fn cause(error: ::reqwest::Error) -> Cause {

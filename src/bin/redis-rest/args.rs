@@ -109,8 +109,8 @@ pub(crate) struct Limits {
     #[arg(long, value_name = "S", default_value = "5", value_parser = seconds, conflicts_with = "redis")]
     pub(crate) script_timeout: f64,
     /// Most memory for a script in the embedded engine, at least 1 MiB
-    #[arg(long, value_name = "N", default_value = "67108864", conflicts_with = "redis")]
-    pub(crate) script_memory_bytes: NonZeroUsize,
+    #[arg(long, value_name = "N", default_value = "67108864", value_parser = script_memory, conflicts_with = "redis")]
+    pub(crate) script_memory_bytes: usize,
 }
 
 #[derive(ClapArgs)]
@@ -261,6 +261,11 @@ impl Mode {
     }
 }
 
+/// Less does not hold the libraries that scripts have.
+fn script_memory(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|bytes| *bytes >= 1 << 20).ok_or_else(|| "a number from 1048576".to_owned())
+}
+
 /// From a hundredth of a second to a day.
 pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|seconds| (0.01..=86_400.0).contains(seconds)).ok_or_else(|| "a number from 0.01 to 86400".to_owned())
@@ -279,6 +284,7 @@ pub(crate) enum Sessions {
     /// Show a session
     Show {
         /// The session's id
+        #[arg(value_name = "SESSION")]
         id: String,
         /// Print JSON
         #[arg(long)]
@@ -287,6 +293,7 @@ pub(crate) enum Sessions {
     /// Change a session's metadata; its time to live stays as it is
     Update {
         /// The session's id
+        #[arg(value_name = "SESSION")]
         id: String,
         /// An entry to set. VALUE is JSON if it can be read as JSON, else text
         #[arg(long, value_name = "KEY=VALUE", required = true, value_parser = metadata)]
@@ -298,6 +305,7 @@ pub(crate) enum Sessions {
     /// Delete a session
     Delete {
         /// The session's id
+        #[arg(value_name = "SESSION")]
         id: String,
         /// Print JSON
         #[arg(long)]

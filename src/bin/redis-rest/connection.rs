@@ -2,7 +2,7 @@
 
 use crate::output::Failure;
 use clap::Args;
-use redis_rest::{Client, Config, Error};
+use redis_rest::{Client, Config, Error, ErrorKind};
 use std::cell::RefCell;
 use std::time::Duration;
 
@@ -27,6 +27,9 @@ pub(crate) struct Connection {
     timeout: Option<f64>,
 }
 
+/// What to do about an `http://` address that is refused.
+pub(crate) const ALLOW_HTTP: &str = "use https://; for a server on a private network say --allow-http, or REDIS_REST_ALLOW_HTTP=1";
+
 /// Longest time to connect, and for an attempt.
 pub(crate) struct Limits {
     pub(crate) connect: Duration,
@@ -42,6 +45,14 @@ pub(crate) struct Address {
     pub(crate) source: String,
 }
 
+impl Address {
+    /// Whether that it is `http://` is what is wrong with it.
+    pub(crate) fn needs_allow_http(&self) -> bool {
+        let allowed = || self.config.clone().allow_insecure_http().build().is_ok();
+        self.url.starts_with("http://") && self.config.clone().build().is_err() && allowed()
+    }
+}
+
 impl Connection {
     /// A client by flags and environment.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
@@ -50,7 +61,10 @@ impl Connection {
 
     /// The same, with further settings.
     pub(crate) fn client_with(&self, change: impl FnOnce(Config) -> Config) -> Result<Client, Failure> {
-        Ok(change(self.config()?).build()?)
+        change(self.config()?).build().map_err(|error| match self.address() {
+            Ok(address) if error.kind() == ErrorKind::Config && address.needs_allow_http() => Failure::from(error).hint(ALLOW_HTTP),
+            _ => error.into(),
+        })
     }
 
     /// Flags win; both flags together need no environment.

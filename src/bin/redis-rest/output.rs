@@ -73,18 +73,32 @@ impl From<Error> for Failure {
         if error.server_message().is_some() && error.maybe_applied() {
             message.push_str("\n  the command may have been applied");
         }
-        let mut cause = std::error::Error::source(&error);
-        while let Some(error) = cause {
-            message.push_str(&format!(": {error}"));
-            cause = error.source();
+        let causes = causes(&error);
+        if !causes.is_empty() {
+            message.push_str(&format!(": {causes}"));
         }
         Self { code, message, hint }
     }
 }
 
+/// The texts of an error's causes. They hold no address.
+pub(crate) fn causes(error: &Error) -> String {
+    let chain = std::iter::successors(std::error::Error::source(error), |error| error.source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// Whether the causes of a connection that failed say that TLS did.
+pub(crate) fn is_tls(causes: &str) -> bool {
+    let causes = causes.to_ascii_lowercase();
+    ["corrupt message", "wrong version", "tls", "handshake", "certificate"].iter().any(|word| causes.contains(word))
+}
+
 /// The exit code and what to do next.
 fn advice(error: &Error) -> (u8, Option<&'static str>) {
     match error.kind() {
+        ErrorKind::Connect if is_tls(&causes(error)) => {
+            (2, Some("redis-rest doctor says what is wrong with its TLS; does it speak plain HTTP, and its address begin with http://?"))
+        }
         ErrorKind::Connect => (2, Some("is it running? start one: redis-rest serve")),
         ErrorKind::Unauthorized if error.redis_code() == Some("NOPERM") => (1, Some("this token may not do that: use another one")),
         ErrorKind::Unauthorized => (2, Some("check --token, or the token in the environment")),

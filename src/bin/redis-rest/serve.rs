@@ -22,7 +22,7 @@ pub(crate) async fn run(args: Serve, connection: &Connection) -> Result<(), Fail
         })?),
         None => {
             let engine = MemoryBackend::builder().script_time(Duration::from_secs_f64(args.limits.script_timeout));
-            Arc::new(engine.script_memory(args.limits.script_memory_bytes.get()).build())
+            Arc::new(engine.script_memory(args.limits.script_memory_bytes).build())
         }
     };
     let mut config = limited(ServerConfig::new().listen(args.listen), &args.limits);

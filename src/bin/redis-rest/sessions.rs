@@ -3,6 +3,7 @@
 use crate::args::Sessions;
 use crate::connection::Connection;
 use crate::output::{Failure, note, one_line, print_line};
+use redis_rest::cmd::Ttl;
 use redis_rest::session::{RedisSessionStore, Session, SessionError, SessionStore as _};
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -29,7 +30,16 @@ pub(crate) async fn run(action: Sessions, connection: &Connection) -> Result<(),
                 false => print_line(list.sessions.iter().map(summary).collect::<Vec<_>>().join("\n").as_str()),
             }
         }
-        Sessions::Show { id, json } => show(&store.retrieve_session(&id).await?, json),
+        Sessions::Show { id, json: true } => print_as_json(&store.retrieve_session(&id).await?),
+        Sessions::Show { id, json: false } => {
+            let session = store.retrieve_session(&id).await?;
+            let expires = match store.client().ttl(format!("session:{id}")).await? {
+                Ttl::Expires(left) => time(chrono::Utc::now() + left),
+                Ttl::Persistent => "never".to_owned(),
+                Ttl::Missing => return Err(SessionError::NotFound.into()),
+            };
+            print_line(&format!("{}\nexpires      {expires}", lines(&session)))
+        }
         Sessions::Update { id, metadata, json } => {
             let mut session = store.retrieve_session(&id).await?;
             for (key, value) in metadata {
@@ -37,7 +47,7 @@ pub(crate) async fn run(action: Sessions, connection: &Connection) -> Result<(),
             }
             // Not over what somebody else wrote between the two requests.
             store.compare_and_update(&session).await?;
-            show(&session, json)
+            if json { print_as_json(&session) } else { print_line(&lines(&session)) }
         }
         Sessions::Delete { id, json } => {
             let was_there = match store.delete_session(&id).await {
@@ -64,10 +74,7 @@ fn summary(session: &Session) -> String {
     format!("{}  last active {}  created {}", one_line(&session.id), time(session.last_active_at), time(session.created_at))
 }
 
-fn show(session: &Session, json: bool) -> Result<(), Failure> {
-    if json {
-        return print_as_json(session);
-    }
+fn lines(session: &Session) -> String {
     let mut text = format!("session      {}", one_line(&session.id));
     for (name, value) in [
         ("user", &session.user_id),
@@ -83,7 +90,7 @@ fn show(session: &Session, json: bool) -> Result<(), Failure> {
     for (name, value) in session.metadata.iter() {
         let _ = write!(text, "\nmetadata     {} = {}", one_line(name), one_line(value));
     }
-    print_line(&text)
+    text
 }
 
 fn time(at: chrono::DateTime<chrono::Utc>) -> String {

@@ -230,7 +230,9 @@ fn sha1(text: impl AsRef<[u8]>) -> String {
 /// Shows nothing of the address or of sessions.
 impl fmt::Debug for RedisSessionStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisSessionStore").field("default_ttl", &self.default_ttl()).field("layout", &self.layout).finish_non_exhaustive()
+        let mut shown = f.debug_struct("RedisSessionStore");
+        shown.field("default_ttl", &self.default_ttl()).field("layout", &self.layout).field("max_lifetime", &self.max_lifetime);
+        shown.field("cluster", &self.cluster).finish_non_exhaustive()
     }
 }
 

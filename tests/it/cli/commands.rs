@@ -115,9 +115,10 @@ fn errors_have_a_code_and_say_what_to_do_next() {
     let url = |url| run(tool().args(["--url", url, "--token", "secret-of-ours", "exec", "GET", "k"]));
     for (ran, texts) in [
         (url("http://127.0.0.1:1"), ["no connection", "redis-rest serve"]),
+        (url(&server.url.replace("http:", "https:")), ["no connection", "plain HTTP"]),
         (url("redis://127.0.0.1:1"), ["native protocol", "https://"]),
-        (url("http://example.com"), ["in the clear", "https://"]),
-        (url("nonsense"), ["no URL", "https://"]),
+        (url("http://example.com"), ["in the clear", "--allow-http"]),
+        (url("nonsense"), ["no scheme", "https://"]),
         (run(tool().args(["exec", "GET", "k"])), ["REDIS_REST_URL", "--url"]),
         (run(tool().args(["--url", &server.url, "exec", "GET", "k"])), ["--token", "environment"]),
         (run(tool().args(["exec"])), ["required", "--help"]),
@@ -159,7 +160,10 @@ fn sessions_from_the_shell() {
     server.tool(&["sessions", "list", "nobody"]).prints("no sessions\n");
     assert_eq!(server.tool(&["sessions", "list", "nobody", "--json"]).json(), json!([]));
     let shown = server.tool(&["sessions", "show", "s1"]);
-    assert!(shown.stdout.contains("prompt       a\\nb\n"), "{shown:?}");
+    assert!(shown.stdout.contains("prompt       a\\nb\n") && shown.stdout.ends_with("\nexpires      never\n"), "{shown:?}");
+    server.tool(&["exec", "EXPIREAT", "session:s1", "4102444800"]).prints("(integer) 1\n");
+    let shown = server.tool(&["sessions", "show", "s1"]).stdout;
+    assert!(shown.contains("expires      2099-12-31T23:59:5") || shown.contains("expires      2100-01-01T00:00:0"), "{shown}");
     server.tool(&["sessions", "show", "s1", "--json"]).prints(&format!("{record}\n"));
 
     let update = ["sessions", "update", "s1", "--metadata", "plan=pro", "--metadata", "n=12345678901234567890", "--json"];

@@ -198,8 +198,9 @@ fn people_get_one_line_a_check() {
     let ran = doctor(&fake::start(hostile), &[]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     let lines: Vec<_> = ran.stdout.lines().collect();
-    assert_eq!(lines.len(), 3, "{ran:?}");
-    assert!(lines[2].starts_with("problem  redis ") && lines[2].contains("\\u{1b}[31mred\\nsecond") && lines[2].contains(" → "), "{ran:?}");
+    assert_eq!(lines.len(), 4, "{ran:?}");
+    assert!(lines[2].starts_with("ok       reach "), "{ran:?}");
+    assert!(lines[3].starts_with("problem  redis ") && lines[3].contains("\\u{1b}[31mred\\nsecond") && lines[3].contains(" → "), "{ran:?}");
 }
 
 #[test]

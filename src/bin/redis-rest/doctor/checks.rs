@@ -2,7 +2,7 @@
 
 use super::watch::Watch;
 use super::{Finding, Report, diagnosis};
-use crate::connection::{Address, Connection};
+use crate::connection::Connection;
 use crate::output::Failure;
 use redis_rest::backend::rest::HttpTransport;
 use redis_rest::{Client, Config, Error, ErrorKind, ReplyFormat, Value, cmd};
@@ -62,7 +62,7 @@ pub(super) async fn all(report: &mut Report, connection: &Connection, write: boo
 
 /// Address and token, before anything is sent.
 fn settings(report: &mut Report, connection: &Connection) -> Result<Option<Config>, Failure> {
-    let Address { config, url, source } = match connection.address() {
+    let address = match connection.address() {
         Ok(address) => address,
         Err(error) => {
             let fix = "set REDIS_REST_URL and REDIS_REST_TOKEN, or give --url and --token; to start a server here: redis-rest serve";
@@ -70,15 +70,15 @@ fn settings(report: &mut Report, connection: &Connection) -> Result<Option<Confi
             return Ok(None);
         }
     };
-    if let Err(error) = config.build() {
-        report.problem("address", diagnosis::address(&url, &error))?;
+    if let Err(error) = address.config.clone().build() {
+        report.problem("address", diagnosis::address(&address, &error))?;
         return Ok(None);
     }
-    report.ok("address", format!("from {source}"))?;
+    report.ok("address", format!("from {}", address.source))?;
     let config = match connection.config() {
         Ok(config) => config,
         Err(failure) => {
-            let fix = match source.as_str() {
+            let fix = match address.source.as_str() {
                 "--url" => "give --token, or unset --url",
                 _ => "set the token of the same server, from the same page as the address",
             };
@@ -91,9 +91,9 @@ fn settings(report: &mut Report, connection: &Connection) -> Result<Option<Confi
         return Ok(None);
     }
     // http:// to other machines is refused where nobody has allowed it.
-    if url.starts_with("https://") {
+    if address.url.starts_with("https://") {
         report.ok("tls", "https, checked by the first request")?;
-    } else if Config::new().url(&url).token("any").build().is_ok() {
+    } else if Config::new().url(&address.url).token("any").build().is_ok() {
         report.ok("tls", "plain HTTP, within this machine")?;
     } else {
         let text = "plain HTTP was allowed: whoever can listen on the way can read the token";
@@ -121,6 +121,9 @@ async fn reach(report: &mut Report, client: &Client, transport: &Watch) -> Flow 
         }
         Err(error) => {
             let (check, finding) = diagnosis::first(&error, &transport.last());
+            if matches!(check, "token" | "redis") {
+                report.ok("reach", "the server answers")?;
+            }
             report.problem(check, finding)?;
             STOP
         }

@@ -2,21 +2,22 @@
 
 use super::Finding;
 use super::watch::Seen;
+use crate::connection::{ALLOW_HTTP, Address};
+use crate::output::{causes, is_tls};
 use redis_rest::{Error, ErrorKind};
 
 /// The address cannot work.
-pub(super) fn address(url: &str, error: &Error) -> Finding {
-    let text = error.to_string();
-    let fix = if url.starts_with("http://") {
-        "use https://; for a server on a private network say --allow-http, or REDIS_REST_ALLOW_HTTP=1"
-    } else if url.starts_with("redis://") || url.starts_with("rediss://") {
+pub(super) fn address(address: &Address, error: &Error) -> Finding {
+    let url = &address.url;
+    if address.needs_allow_http() {
+        return Finding::new("http:// would send the token in the clear", ALLOW_HTTP);
+    }
+    let fix = if url.starts_with("redis://") || url.starts_with("rediss://") {
         "take the REST address from the provider's page, or put `redis-rest serve --redis` in front of this Redis"
-    } else if !url.contains("://") {
-        return Finding::new("the address has no scheme", "write https:// before it; for this machine http://");
     } else {
         "write it as https://host.example.com"
     };
-    Finding::new(text, fix)
+    Finding::new(error.to_string(), fix)
 }
 
 /// Which check an error of the first request belongs to, and what it means.
@@ -101,34 +102,23 @@ fn behind(error: &Error, seen: &Seen) -> bool {
 }
 
 fn connect(causes: &str) -> Finding {
-    let any = |words: &[&str]| words.iter().any(|word| causes.contains(word));
+    let any = |words: &[&str]| words.iter().any(|word| causes.to_ascii_lowercase().contains(word));
     if any(&["dns", "lookup", "resolve"]) {
         Finding::new("the name of the host cannot be found", "check its spelling, and the network")
-    } else if causes.contains("certificate") {
+    } else if any(&["certificate"]) {
         Finding::new(
             format!("the server's certificate is not accepted ({causes})"),
             "is the name in the address that of the certificate, is it in date, and is its issuer known to this system?",
         )
     } else if any(&["refused"]) {
         Finding::new("nothing listens at this address (refused)", "check host and port; to start a server here: redis-rest serve")
-    } else if any(&["corrupt message", "wrong version", "tls", "handshake"]) {
+    } else if is_tls(causes) {
         Finding::new("TLS does not work with this server", "does it speak plain HTTP? then the address begins with http://")
     } else if any(&["timed out", "timeout", "deadline"]) {
         Finding::new("no connection in time", "is the host up, and does a firewall let this through?")
     } else {
         Finding::new(format!("no connection ({causes})"), "check host, port and network")
     }
-}
-
-/// The texts of the causes, in small letters. They hold no address.
-fn causes(error: &Error) -> String {
-    let mut texts = Vec::new();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        texts.push(error.to_string());
-        cause = error.source();
-    }
-    texts.join(": ").to_ascii_lowercase()
 }
 
 /// The server's own text, or the library's where there is none. Cut: it is one line of a list.

@@ -1,0 +1,81 @@
+//! Address and token from the environment.
+
+use super::Config;
+use super::check::config_error;
+use crate::error::Result;
+use crate::secret::Secret;
+
+/// The environment names of the address and of the token, in the order in which they are looked for.
+const ENV_NAMES: [(&str, &[&str]); 3] = [
+    ("REDIS_REST_URL", &["REDIS_REST_TOKEN", "REDIS_TOKEN"]),
+    ("UPSTASH_REDIS_REST_URL", &["UPSTASH_REDIS_REST_TOKEN"]),
+    ("KV_REST_API_URL", &["KV_REST_API_TOKEN"]),
+];
+
+/// The environment name that allows `http://` outside loopback when it is `1` or `true`.
+const ENV_ALLOW_HTTP: &str = "REDIS_REST_ALLOW_HTTP";
+
+impl Config {
+    /// Address and token from the environment. The first address that is set decides, and its token must be set too:
+    ///
+    /// 1. `REDIS_REST_URL` with `REDIS_REST_TOKEN` or `REDIS_TOKEN`
+    /// 2. `UPSTASH_REDIS_REST_URL` with `UPSTASH_REDIS_REST_TOKEN`
+    /// 3. `KV_REST_API_URL` with `KV_REST_API_TOKEN`
+    ///
+    /// `REDIS_REST_ALLOW_HTTP=1` allows `http://` addresses outside loopback. Names that are set to nothing count as not set.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`], naming what was looked for.
+    pub fn from_env() -> Result<Self> {
+        Self::from_lookup(|name| std::env::var(name).ok())
+    }
+
+    /// As [`Config::from_env`], from any source of names: the bindings of a worker, for example.
+    ///
+    /// # Errors
+    /// As [`Config::from_env`].
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let set = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
+        let found = ENV_NAMES.iter().find_map(|(url, tokens)| Some((set(url)?, *url, *tokens)));
+        let Some((url, url_name, token_names)) = found else {
+            let names: Vec<_> = ENV_NAMES.iter().map(|(url, tokens)| format!("{url} with {}", tokens.join(" or "))).collect();
+            return Err(config_error("no REST address in the environment").with_detail(format!("looked for {}", names.join("; "))));
+        };
+        let Some(token) = token_names.iter().find_map(|name| set(name)).map(Secret::new) else {
+            let detail = format!("{url_name} is set, so one of these must be: {}", token_names.join(", "));
+            return Err(config_error("no token in the environment").with_detail(detail));
+        };
+        let allowed = set(ENV_ALLOW_HTTP).is_some_and(|value| matches!(value.trim(), "1" | "true"));
+        let config = Self::new().url(url.trim()).token(token.as_str().trim());
+        Ok(if allowed { config.allow_insecure_http() } else { config })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(names: &[(&str, &str)]) -> Result<Config> {
+        Config::from_lookup(|name| names.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn the_environment_in_its_order() {
+        let all = [
+            ("UPSTASH_REDIS_REST_URL", "https://b.example"),
+            ("UPSTASH_REDIS_REST_TOKEN", "b"),
+            ("REDIS_REST_URL", " https://a.example\n"),
+            ("REDIS_TOKEN", "a"),
+        ];
+        let config = from(&all).unwrap();
+        assert_eq!(config.url.as_deref(), Some("https://a.example"));
+        assert_eq!(config.checked_token().unwrap(), "a");
+        let config = from(&all[..2]).unwrap();
+        assert_eq!(config.checked_token().unwrap(), "b");
+        // A token of another family does not fit the address.
+        let error = from(&all[..3]).unwrap_err().to_string();
+        assert!(error.contains("REDIS_REST_TOKEN, REDIS_TOKEN"), "{error}");
+        let error = from(&[("REDIS_REST_URL", "")]).unwrap_err().to_string();
+        assert!(error.contains("REDIS_REST_URL") && error.contains("KV_REST_API_TOKEN"), "{error}");
+    }
+}
