@@ -3,6 +3,9 @@
 //! No text in here holds a value, a key, a token, a session id or a URL. What the server said is kept apart, behind
 //! [`Error::server_message`], and is never part of `Display` or `Debug`.
 
+mod server;
+
+pub use server::ServerError;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -319,144 +322,6 @@ impl std::error::Error for Error {
     }
 }
 
-/// An error as Redis words it: a code, and a text that may quote keys and arguments.
-///
-/// `Display` and `Debug` show the code and, where the text is one of Redis's constant sentences, the text.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ServerError(Arc<str>);
-
-/// Codes that Redis, its cluster and Upstash use. Another first word may be data (a script can answer with any text), so
-/// it is not shown.
-const CODES: [&str; 30] = [
-    "ERR",
-    "WRONGTYPE",
-    "NOSCRIPT",
-    "NOPERM",
-    "NOAUTH",
-    "WRONGPASS",
-    "READONLY",
-    "LOADING",
-    "BUSY",
-    "BUSYKEY",
-    "BUSYGROUP",
-    "NOGROUP",
-    "UNBLOCKED",
-    "TRYAGAIN",
-    "MASTERDOWN",
-    "CLUSTERDOWN",
-    "CROSSSLOT",
-    "MOVED",
-    "ASK",
-    "EXECABORT",
-    "OOM",
-    "MISCONF",
-    "NOREPLICAS",
-    "NOMASTERLINK",
-    "NOTBUSY",
-    "INPROG",
-    "NOPROTO",
-    "NOKEY",
-    "NOQUORUM",
-    "INVALIDOBJ",
-];
-
-/// Sentences without data in them: exact, or up to the first name that they quote.
-const SENTENCES: [&str; 28] = [
-    "value is not an integer or out of range",
-    "value is not a valid float",
-    "value is out of range",
-    "increment or decrement would overflow",
-    "increment would produce NaN or Infinity",
-    "syntax error",
-    "no such key",
-    "index out of range",
-    "hash value is not an integer",
-    "hash value is not a float",
-    "wrong number of arguments",
-    "unknown command",
-    "unknown subcommand",
-    "invalid expire time",
-    "min or max is not a float",
-    "min or max not valid string range item",
-    "resulting score is not a number (NaN)",
-    "max request size exceeded",
-    "max response size exceeded",
-    "max daily request limit exceeded",
-    "max requests limit exceeded",
-    "max key size exceeded",
-    "max single record size exceeded",
-    "DB capacity quota exceeded",
-    "DB connection refused",
-    "caller gone",
-    "Writes are temporarily rejected due to server upgrade",
-    "Number of keys can't be greater than number of args",
-];
-
-impl ServerError {
-    /// From the text as Redis sends it, without the leading `-`.
-    pub fn new(text: impl Into<Arc<str>>) -> Self {
-        Self(text.into())
-    }
-
-    /// The first word, such as `WRONGTYPE`; `ERR` where the text does not start with a code.
-    pub fn code(&self) -> &str {
-        let first = self.0.split([' ', '\r', '\n']).next().unwrap_or_default();
-        let is_code = !first.is_empty()
-            && first.len() <= 32
-            && first.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
-            && first.as_bytes()[0].is_ascii_uppercase();
-        if is_code { first } else { "ERR" }
-    }
-
-    /// The code if it is one that Redis has; another may be data.
-    fn known_code(&self) -> Option<&'static str> {
-        CODES.into_iter().find(|known| *known == self.code())
-    }
-
-    /// The whole text. It may quote keys and arguments.
-    pub fn message(&self) -> &str {
-        &self.0
-    }
-
-    /// The text without the code.
-    fn sentence(&self) -> &str {
-        self.0.strip_prefix(self.code()).unwrap_or(&self.0).trim_start()
-    }
-
-    /// True for an error after which the command, or a part of it, may have taken effect: raised inside a script that had
-    /// already started, told by a proxy whose caller went away, or about a reply that the server could not carry.
-    pub(crate) fn may_have_run(&self) -> bool {
-        let text = self.0.as_ref();
-        if self.code() == "NOSCRIPT" || text.starts_with("ERR Error compiling script") {
-            return false;
-        }
-        // Redis 7 appends `script: <sha>, on @user_script:<line>.`; Redis 6 and Upstash start with the call that failed.
-        text.contains("user_script")
-            || text.starts_with("ERR Error running script")
-            || text.contains("Script killed by user")
-            || text.starts_with("ERR caller gone")
-            || text.starts_with("ERR max response size exceeded")
-    }
-}
-
-impl fmt::Display for ServerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(code) = self.known_code() else { return f.write_str("Redis error with a code of its own") };
-        write!(f, "Redis error {code}")?;
-        let sentence = self.sentence();
-        if let Some(known) = SENTENCES.iter().find(|known| sentence.starts_with(**known)) {
-            write!(f, ": {known}")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for ServerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ServerError({self})")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -476,13 +341,6 @@ mod tests {
         assert!(error.server_message().is_some_and(|text| text.contains("s3cret")));
         let error = Error::redis(ServerError::new("S3CRET of a script"));
         assert!(!format!("{error} {error:?}").contains("S3CRET"));
-    }
-
-    #[test]
-    fn code_of_texts_without_one() {
-        assert_eq!(ServerError::new("Invalid token").code(), "ERR");
-        assert_eq!(ServerError::new("").code(), "ERR");
-        assert_eq!(ServerError::new("WRONGTYPE Operation against").code(), "WRONGTYPE");
     }
 
     #[test]

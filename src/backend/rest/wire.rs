@@ -1,16 +1,17 @@
 //! Bytes on the wire and values in memory. Pure: no I/O, no retry.
 
-use super::block::{Blocks, SHORT};
+pub(crate) mod json;
+
+use super::block::Blocks;
 use super::limits::{Limits, Room};
 use super::resp2;
 use crate::backend::Reply;
 use crate::command::Command;
-use crate::error::{Error, Result, ServerError};
+use crate::error::{Error, Result};
 use crate::value::Value;
-use base64_simd::AsOut as _;
 use bytes::Bytes;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use std::fmt;
+use json::{RepliesSeed, ReplySeed, ValueSeed};
+use serde::de::DeserializeSeed as _;
 
 /// The argument at this place (0 is the name) is not UTF-8, so JSON cannot carry it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +118,7 @@ impl Unreadable {
         let what = match error.classify() {
             Category::Eof => "the JSON ends early",
             Category::Syntax | Category::Io => "no JSON",
-            // The messages of the visitors below are constant; those of serde may quote the reply.
+            // The messages of the visitors are constant; those of serde may quote the reply.
             Category::Data => "no reply of the REST protocol",
         };
         Self { what, line: error.line(), column: error.column(), exceeds: false }
@@ -181,204 +182,6 @@ fn many(mut replies: Vec<Value>, count: usize) -> Result<Result<Vec<Reply>>, Unr
     match replies.len() == count {
         true => Ok(Ok(replies.into_iter().map(|value| entry(detached(value, &blocks))).collect())),
         false => Err(Unreadable::at("another number of replies than commands", 0)),
-    }
-}
-
-/// One `{"result": …}` or `{"error": "…"}`.
-#[derive(Clone, Copy)]
-struct ReplySeed<'a>(ValueSeed<'a>);
-
-impl<'de> DeserializeSeed<'de> for ReplySeed<'_> {
-    type Value = Reply;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Reply, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for ReplySeed<'_> {
-    type Value = Reply;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with a result or an error")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Reply, A::Error> {
-        let mut reply = None;
-        while let Some(field) = map.next_key::<Field>()? {
-            match field {
-                Field::Result => reply = Some(Ok(map.next_value_seed(self.0)?)),
-                Field::Error => reply = Some(Err(Error::redis(ServerError::new(map.next_value::<String>()?)))),
-                Field::Other => {
-                    map.next_value::<serde::de::IgnoredAny>()?;
-                }
-            }
-        }
-        reply.ok_or_else(|| A::Error::custom("neither a result nor an error"))
-    }
-}
-
-enum Field {
-    Result,
-    Error,
-    Other,
-}
-
-impl<'de> serde::Deserialize<'de> for Field {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Names;
-        impl Visitor<'_> for Names {
-            type Value = Field;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a field name")
-            }
-            fn visit_str<E>(self, name: &str) -> Result<Field, E> {
-                Ok(match name {
-                    "result" => Field::Result,
-                    "error" => Field::Error,
-                    _ => Field::Other,
-                })
-            }
-        }
-        deserializer.deserialize_identifier(Names)
-    }
-}
-
-/// The replies to a pipeline, or one error object.
-struct RepliesSeed<'a> {
-    count: usize,
-    value: ValueSeed<'a>,
-}
-
-impl<'de> DeserializeSeed<'de> for RepliesSeed<'_> {
-    type Value = Result<Vec<Reply>>;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for RepliesSeed<'_> {
-    type Value = Result<Vec<Reply>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of replies, or one error")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        match ReplySeed(self.value).visit_map(map)? {
-            Err(error) => Ok(Err(error)),
-            Ok(_) => Err(A::Error::custom("one result for many commands")),
-        }
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        // The count is ours, so it is safe to reserve.
-        let mut replies = Vec::with_capacity(self.count);
-        while let Some(reply) = seq.next_element_seed(ReplySeed(self.value))? {
-            if replies.len() == self.count {
-                return Err(A::Error::custom("more replies than commands"));
-            }
-            replies.push(reply);
-        }
-        if replies.len() < self.count {
-            return Err(A::Error::custom("fewer replies than commands"));
-        }
-        Ok(Ok(replies))
-    }
-}
-
-/// One value of a result.
-#[derive(Clone, Copy)]
-struct ValueSeed<'a> {
-    encoding: Encoding,
-    /// For short values; none: each has memory of its own.
-    blocks: Option<&'a Blocks>,
-    room: &'a Room,
-    /// Within how many others it stands.
-    depth: usize,
-}
-
-impl ValueSeed<'_> {
-    /// For what stands within this value.
-    fn within(self) -> Self {
-        Self { depth: self.depth + 1, ..self }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
-    type Value = Value;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for ValueSeed<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("null, an integer, a string or an array")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Nil)
-    }
-
-    fn visit_i64<E>(self, n: i64) -> Result<Value, E> {
-        Ok(Value::Int(n))
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, n: u64) -> Result<Value, E> {
-        n.try_into().map(Value::Int).map_err(|_| E::custom("an integer beyond 64 bits"))
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Value, E> {
-        // Padded base64 has a length divisible by four, so these two letters are always the status.
-        if text == "OK" {
-            return Ok(Value::Okay);
-        }
-        match self.encoding {
-            Encoding::Checked if text.contains('\u{FFFD}') => Err(E::custom("a string that has lost bytes")),
-            Encoding::Plain | Encoding::Checked | Encoding::Resp2 => Ok(Value::Bytes(Bytes::copy_from_slice(text.as_bytes()))),
-            Encoding::Base64 => {
-                decode_base64(text.as_bytes(), self.blocks).map(Value::Bytes).ok_or_else(|| E::custom("a string that is not base64"))
-            }
-        }
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        self.room.array(self.depth).map_err(A::Error::custom)?;
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element_seed(self.within())? {
-            self.room.element().map_err(A::Error::custom)?;
-            items.push(item);
-        }
-        Ok(Value::Array(items))
-    }
-
-    /// An error inside an array.
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
-        self.room.array(self.depth).map_err(A::Error::custom)?;
-        match ReplySeed(self.within()).visit_map(map)? {
-            Ok(_) => Err(A::Error::custom("a result inside a result")),
-            Err(error) => match error.server_error() {
-                Some(server) => Ok(Value::Error(server.clone())),
-                None => Err(A::Error::custom("an error without a text")),
-            },
-        }
-    }
-}
-
-pub(crate) fn decode_base64(text: &[u8], blocks: Option<&Blocks>) -> Option<Bytes> {
-    let length = base64_simd::STANDARD.decoded_length(text).ok()?;
-    match blocks {
-        Some(blocks) if length <= SHORT => {
-            blocks.value(length, |room| base64_simd::STANDARD.decode(text, room.as_out()).is_ok().then_some(()))
-        }
-        _ => {
-            // Of exactly the right size: `Bytes` takes it over as it is then.
-            let mut bytes = Vec::with_capacity(length);
-            base64_simd::STANDARD.decode_append(text, &mut bytes).ok()?;
-            Some(bytes.into())
-        }
     }
 }
 
