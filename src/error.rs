@@ -188,9 +188,13 @@ impl Error {
         }
     }
 
-    /// `detail` must hold nothing from the network or from arguments.
+    /// Adds to the text. `detail` must hold nothing from the network or from arguments.
     pub(crate) fn with_detail(mut self, detail: impl Into<Arc<str>>) -> Self {
-        self.0.detail = Some(detail.into());
+        let detail = detail.into();
+        self.0.detail = Some(match self.0.detail.take() {
+            Some(earlier) => format!("{earlier}, {detail}").into(),
+            None => detail,
+        });
         self
     }
 
