@@ -59,7 +59,7 @@ fn bulk(bytes: usize, format: ReplyFormat) -> Vec<u8> {
     match format {
         ReplyFormat::Resp2 => format!("${}\r\n{value}\r\n", value.len()).into_bytes(),
         ReplyFormat::Base64 => format!("\"{}\"", base64_simd::STANDARD.encode_to_string(value.as_bytes())).into_bytes(),
-        ReplyFormat::Text => serde_json::to_vec(&value).expect("a string"),
+        _ => serde_json::to_vec(&value).expect("a string"),
     }
 }
 

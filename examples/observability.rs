@@ -28,7 +28,7 @@ async fn main() -> Result<(), Failure> {
     let prometheus = install()?;
     let engine = MemoryBackend::new();
     let server = start(&engine, ([127, 0, 0, 1], 0).into()).await?;
-    let address = server.addr();
+    let address = server.local_addr();
     let client = Client::new(server.url(), DEFAULT_TOKEN)?;
     let soon = BreakerPolicy::default().min_calls(1).failure_ratio(0.0).open_for(Duration::from_millis(50), Duration::from_secs(1));
     let options = ManagerOptions::default().max_staleness(Duration::ZERO).recovery(Recovery::Automatic(soon));

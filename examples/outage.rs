@@ -23,7 +23,7 @@ async fn main() -> Result<(), Failure> {
 
     let engine = MemoryBackend::new();
     let server = start(&engine, ([127, 0, 0, 1], 0).into()).await?;
-    let address = server.addr();
+    let address = server.local_addr();
     say("a REST server runs, with an embedded engine behind it");
 
     // What is tried again is tried for a short time only, so that the example is short. The defaults are in the documentation.

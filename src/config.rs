@@ -14,6 +14,7 @@ use std::time::Duration;
 
 /// How replies are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ReplyFormat {
     /// JSON with strings in base64: any bytes survive. Every server knows it, or sends text.
     Base64,

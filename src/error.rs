@@ -85,7 +85,9 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, for tables and exhaustive tests.
-    pub const ALL: [ErrorKind; 16] = [
+    pub const ALL: &'static [ErrorKind] = &Self::EACH;
+
+    pub(crate) const EACH: [ErrorKind; 16] = [
         ErrorKind::Config,
         ErrorKind::InvalidCommand,
         ErrorKind::Connect,

@@ -72,7 +72,7 @@ async fn serve(redis: &str, per_mille: u64) -> Result<(), Failure> {
     let config = ServerConfig::new().listen(([127, 0, 0, 1], 0).into());
     let server = Server::bind(Arc::new(backend), config).await?.spawn();
     let faults = [Fault::Drop, Fault::Reset, Fault::Half, Fault::Empty500, Fault::Busy503, Fault::Hold, Fault::Limited429, Fault::Html502];
-    let proxy = Proxy::start(server.addr(), faults[0], per_mille).await;
+    let proxy = Proxy::start(server.local_addr(), faults[0], per_mille).await;
     println!("{}\n{}", server.url(), proxy.url());
     std::io::stdout().flush()?;
     let mut tick = tokio::time::interval(Duration::from_millis(500));

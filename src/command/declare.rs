@@ -181,10 +181,10 @@ macro_rules! options {
         }
         options!(@each $kind $($rest)*);
     };
-    (@each $kind:ident $(#[$meta:meta])* fn $name:ident($param:ident: u64) = $option:literal @ $index:literal; $($rest:tt)*) => {
+    (@each $kind:ident $(#[$meta:meta])* fn $name:ident($param:ident: $type:ident) = $option:literal @ $index:literal; $($rest:tt)*) => {
         $(#[$meta])*
         #[doc = concat!("\n\n`", $option, "`.")]
-        pub fn $name(self, $param: u64) -> Self {
+        pub fn $name(self, $param: $type) -> Self {
             self.with(|command| command.insert_args($index, [$option.as_bytes(), $param.to_string().as_bytes()]))
         }
         options!(@each $kind $($rest)*);

@@ -9,6 +9,7 @@ use crate::command::{CallOptions, Command};
 use crate::config::{Config, ReplyFormat};
 use crate::error::{Error, Result, ServerError};
 use crate::platform::BoxFuture;
+use crate::secret::Secret;
 use crate::server::answer::{Answer, Service};
 use crate::server::request;
 use http::request::Parts;
@@ -126,7 +127,7 @@ fn whole(input: &mut Input<'_>, with_token: bool) {
     let Ok(request) = request.body(()) else { return };
     let head = request.into_parts().0;
     let recorder = Recorder::default();
-    let service = Service::new(Arc::new(recorder.clone()), TOKEN.to_owned(), Some(READ_ONLY_TOKEN.to_owned()), 1000, 1 << 20);
+    let service = Service::new(Arc::new(recorder.clone()), Secret::new(TOKEN), Some(Secret::new(READ_ONLY_TOKEN)), 1000, 1 << 20);
     let answered = block_on(answer(&service, &head, input.rest()));
     let given = recorder.given();
     let knows = |text: &str| text.contains("t0ken");
@@ -181,7 +182,7 @@ pub fn round_trip(data: &[u8]) {
     let commands: Vec<Command> = (0..count).map(|_| command(&mut input)).collect();
     let replies: Vec<Reply> = (0..count).map(|_| input.reply()).collect();
     let recorder = Recorder { replies: Arc::new(Mutex::new(replies.clone())), ..Recorder::default() };
-    let service = Service::new(Arc::new(recorder.clone()), TOKEN.to_owned(), None, 1 << 20, 1 << 20);
+    let service = Service::new(Arc::new(recorder.clone()), Secret::new(TOKEN), None, 1 << 20, 1 << 20);
     let base = Url::parse("https://server.example/base").unwrap();
     let config = Config::new().url(base.as_str()).token(TOKEN).no_retry().no_auto_batch().reply_format(format);
     let client = RestBackend::new(config.transport(Direct { service, base })).unwrap();

@@ -4,6 +4,7 @@ use ::metrics::{KeyName, SharedString, Unit, with_recorder};
 
 /// What a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Instrument {
     /// Only grows.
     Counter,

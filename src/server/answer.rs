@@ -7,6 +7,7 @@ use super::request::{self, Bad};
 use crate::backend::{Backend, Reply};
 use crate::command::{CallOptions, Command};
 use crate::error::{Error, ErrorKind, Outcome};
+use crate::secret::Secret;
 use bytes::Bytes;
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::request::Parts;
@@ -60,8 +61,8 @@ pub(crate) fn encoding(headers: &HeaderMap, form: Form) -> Option<Encoding> {
 pub(crate) struct Service {
     backend: Arc<dyn Backend>,
     guard: Guard,
-    token: String,
-    read_only_token: Option<String>,
+    token: Secret,
+    read_only_token: Option<Secret>,
     max_request_bytes: usize,
     max_reply_bytes: usize,
     answered: AtomicU64,
@@ -86,8 +87,8 @@ impl Admitted {
 impl Service {
     pub(crate) fn new(
         backend: Arc<dyn Backend>,
-        token: String,
-        read_only_token: Option<String>,
+        token: Secret,
+        read_only_token: Option<Secret>,
         max_request_bytes: usize,
         max_reply_bytes: usize,
     ) -> Self {
@@ -159,7 +160,7 @@ impl Service {
         };
         // In constant time, so that a token cannot be found byte by byte.
         let is = |token: &str| bool::from(given.ct_eq(token.as_bytes()));
-        match (is(&self.token), self.read_only_token.as_deref().is_some_and(is)) {
+        match (is(self.token.as_str()), self.read_only_token.as_ref().map(Secret::as_str).is_some_and(is)) {
             (true, _) => Some(Access::Full),
             (false, true) => Some(Access::ReadOnly),
             (false, false) => None,

@@ -2,6 +2,7 @@
 
 use super::cors::Cors;
 use crate::error::{Error, ErrorKind, Result};
+use crate::secret::Secret;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -45,8 +46,8 @@ pub(super) struct Limits {
 #[must_use]
 pub struct ServerConfig {
     pub(super) listen: SocketAddr,
-    pub(super) token: String,
-    pub(super) read_only_token: Option<String>,
+    pub(super) token: Secret,
+    pub(super) read_only_token: Option<Secret>,
     pub(super) limits: Limits,
     pub(super) cors: Cors,
     /// One of the origins given is none.
@@ -57,7 +58,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 8079).into(),
-            token: DEFAULT_TOKEN.to_owned(),
+            token: Secret::new(DEFAULT_TOKEN),
             read_only_token: None,
             limits: Limits {
                 header_timeout: Duration::from_secs(75),
@@ -89,13 +90,13 @@ impl ServerConfig {
 
     /// The token that allows everything this server serves.
     pub fn token(mut self, token: impl Into<String>) -> Self {
-        self.token = token.into();
+        self.token = Secret::new(token);
         self
     }
 
     /// A second token, which allows only commands that write nothing.
     pub fn read_only_token(mut self, token: impl Into<String>) -> Self {
-        self.read_only_token = Some(token.into());
+        self.read_only_token = Some(Secret::new(token));
         self
     }
 
@@ -164,26 +165,27 @@ impl ServerConfig {
 
     pub(super) fn check(&self) -> Result<()> {
         let wrong = |reason| Err(Error::new(ErrorKind::Config, reason));
+        let (token, reader) = (self.token.as_str(), self.read_only_token.as_ref().map(Secret::as_str));
         if self.wrong_origin {
             return wrong("an origin is a scheme, a host and perhaps a port, such as http://localhost:3000, or * for every one");
         }
         // Any page in a browser on this machine could read everything.
-        if self.cors.allows_every_origin() && self.token == DEFAULT_TOKEN {
+        if self.cors.allows_every_origin() && token == DEFAULT_TOKEN {
             return wrong("the default token is known to everyone: set another to answer pages of every origin");
         }
-        for token in [Some(&self.token), self.read_only_token.as_ref()].into_iter().flatten() {
+        for token in [Some(token), reader].into_iter().flatten() {
             if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
                 return wrong("a token must be of visible ASCII characters without spaces");
             }
         }
-        if self.read_only_token.as_ref() == Some(&self.token) {
+        if reader == Some(token) {
             return wrong("the read-only token must differ from the token");
         }
         if !self.listen.ip().is_loopback() {
-            if self.token == DEFAULT_TOKEN {
+            if token == DEFAULT_TOKEN {
                 return wrong("the default token is known to everyone: set another to listen beyond this machine");
             }
-            if self.read_only_token.as_deref() == Some(DEFAULT_TOKEN) {
+            if reader == Some(DEFAULT_TOKEN) {
                 return wrong("the default token is known to everyone: set another read-only token to listen beyond this machine");
             }
         }
@@ -206,8 +208,8 @@ impl fmt::Debug for ServerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerConfig")
             .field("listen", &self.listen)
-            .field("token", &"******")
-            .field("read_only_token", &self.read_only_token.as_ref().map(|_| "******"))
+            .field("token", &self.token)
+            .field("read_only_token", &self.read_only_token)
             .field("limits", &self.limits)
             .field("cors", &self.cors)
             .finish()

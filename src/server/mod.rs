@@ -175,7 +175,7 @@ pub struct RunningServer {
 
 impl RunningServer {
     /// The address that it listens on.
-    pub fn addr(&self) -> SocketAddr {
+    pub fn local_addr(&self) -> SocketAddr {
         self.addr
     }
 

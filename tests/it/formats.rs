@@ -79,7 +79,7 @@ async fn both_formats_at_once_are_refused_and_transactions_stay_json() {
     let post = |path: &'static str, headers: &'static str, body: &'static str| {
         let mut head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
         head += &format!("Authorization: Bearer {DEFAULT_TOKEN}\r\n{headers}\r\n{body}");
-        raw::exchange(server.addr(), head)
+        raw::exchange(server.local_addr(), head)
     };
     let resp2 = "upstash-response-format: resp2\r\n";
     let both = post("/", "upstash-response-format: resp2\r\nupstash-encoding: base64\r\n", "[\"PING\"]").await;

@@ -44,7 +44,7 @@ impl Backend for Slow {
 async fn stopping_lets_requests_finish_and_ends_idle_connections() {
     let backend = Slow::default();
     let server = rest::serve(backend.clone()).await;
-    let addr = server.addr();
+    let addr = server.local_addr();
     let client = rest::config(&server).no_retry().build().unwrap();
     // One connection stays idle in the client's pool, one has said nothing yet, one waits for its reply.
     let mut pipe = client.pipeline();
@@ -72,7 +72,7 @@ async fn stopping_lets_requests_finish_and_ends_idle_connections() {
 #[tokio::test]
 async fn dropping_the_handle_stops_at_once() {
     let server = rest::serve(Slow::default()).await;
-    let addr = server.addr();
+    let addr = server.local_addr();
     drop(server);
     while tokio::net::TcpStream::connect(addr).await.is_ok() {
         tokio::task::yield_now().await;
@@ -82,7 +82,7 @@ async fn dropping_the_handle_stops_at_once() {
 #[tokio::test]
 async fn addresses_that_cannot_be_listened_on() {
     let server = rest::serve(Slow::default()).await;
-    let taken = Server::bind(Arc::new(Slow::default()), ServerConfig::new().listen(server.addr())).await.unwrap_err();
+    let taken = Server::bind(Arc::new(Slow::default()), ServerConfig::new().listen(server.local_addr())).await.unwrap_err();
     assert_eq!(taken.kind(), ErrorKind::Config);
     let everyone = ServerConfig::new().listen(([0, 0, 0, 0], 0).into());
     let error = Server::bind(Arc::new(Slow::default()), everyone.clone()).await.unwrap_err();
@@ -104,11 +104,11 @@ async fn a_redis_that_goes_and_comes_back() {
     let error = direct.incr("n").await.unwrap_err();
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::Connect, Outcome::NotApplied));
     assert_eq!(
-        raw::request(server.addr(), "POST", "/", "[\"GET\",\"k\"]").await,
+        raw::request(server.local_addr(), "POST", "/", "[\"GET\",\"k\"]").await,
         (503, "{\"error\":\"DB connection refused\"}".to_owned())
     );
-    assert_eq!(raw::request(server.addr(), "POST", "/pipeline", "[[\"GET\",\"k\"],[\"INCR\",\"n\"]]").await.0, 503);
-    assert_eq!(raw::request(server.addr(), "POST", "/multi-exec", "[[\"GET\",\"k\"]]").await.0, 503);
+    assert_eq!(raw::request(server.local_addr(), "POST", "/pipeline", "[[\"GET\",\"k\"],[\"INCR\",\"n\"]]").await.0, 503);
+    assert_eq!(raw::request(server.local_addr(), "POST", "/multi-exec", "[[\"GET\",\"k\"]]").await.0, 503);
 
     redis.restart();
     assert_eq!(client.incr("n").await.unwrap(), 1);
@@ -166,7 +166,7 @@ async fn pages_of_named_origins_may_ask() {
     let server = rest::serve_with(MemoryBackend::new(), |config| config.cors("http://localhost:3000")).await;
     let asked = |method: &str, headers: &str| {
         let request = format!("{method} / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\nContent-Length: 0\r\n\r\n");
-        let addr = server.addr();
+        let addr = server.local_addr();
         async move { raw::exchange(addr, request).await.to_ascii_lowercase() }
     };
     let preflight = "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization,upstash-encoding";
@@ -191,6 +191,6 @@ async fn pages_of_named_origins_may_ask() {
     }
     let plain = rest::serve(MemoryBackend::new()).await;
     let head = "Host: x\r\nConnection: close\r\nOrigin: http://localhost:3000\r\nAccess-Control-Request-Method: POST";
-    let refused = raw::exchange(plain.addr(), format!("OPTIONS / HTTP/1.1\r\n{head}\r\n\r\n")).await;
+    let refused = raw::exchange(plain.local_addr(), format!("OPTIONS / HTTP/1.1\r\n{head}\r\n\r\n")).await;
     assert!(refused.starts_with("HTTP/1.1 405") && !refused.contains("access-control-"), "{refused}");
 }

@@ -102,7 +102,7 @@ async fn what_is_published_arrives_over_rest_from_redis() {
 async fn a_subscriber_survives_the_servers_restart_and_knows_of_the_gap() {
     let engine = MemoryBackend::new();
     let server = rest::serve(engine.clone()).await;
-    let address = server.addr();
+    let address = server.local_addr();
     let client = rest::client(&server);
     let mut subscription = client.subscribe(["c"]);
     assert_eq!(next(&mut subscription).await, Event::Subscribed("c".into()));

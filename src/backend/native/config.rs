@@ -18,7 +18,7 @@ const ENV_URL: &str = "REDIS_URL";
 /// | [`connect_timeout`](NativeConfig::connect_timeout) | 3 s |
 /// | [`timeout`](NativeConfig::timeout) of a call | 5 s |
 /// | [`connect_retries`](NativeConfig::connect_retries) | 0 |
-/// | [`root_certificates`](NativeConfig::root_certificates) | those of the platform |
+/// | [`only_root_certificates_pem`](NativeConfig::only_root_certificates_pem) | those of the platform |
 ///
 /// ```
 /// # async fn run() -> redis_rest::Result<()> {
@@ -43,8 +43,8 @@ pub struct NativeConfig {
 
 #[derive(Clone)]
 enum Place {
-    One(String),
-    Sentinels { urls: Vec<String>, master: String },
+    One(Secret),
+    Sentinels { urls: Vec<Secret>, master: String },
 }
 
 impl NativeConfig {
@@ -64,7 +64,7 @@ impl NativeConfig {
     /// A server at `redis://[user][:password@]host[:port][/database]`, the same with `rediss://` for TLS (feature `rustls`), or
     /// `unix:///path`.
     pub fn new(url: impl Into<String>) -> Self {
-        Self::of(Place::One(url.into()))
+        Self::of(Place::One(Secret::new(url)))
     }
 
     /// The server at `REDIS_URL`.
@@ -82,7 +82,7 @@ impl NativeConfig {
     /// [`new`](Self::new), with the user and password of the sentinels if they want one; those of the master are [`login`](Self::login).
     /// The master is reached by TLS where its sentinels are.
     pub fn sentinel<U: Into<String>>(urls: impl IntoIterator<Item = U>, master: impl Into<String>) -> Self {
-        Self::of(Place::Sentinels { urls: urls.into_iter().map(Into::into).collect(), master: master.into() })
+        Self::of(Place::Sentinels { urls: urls.into_iter().map(Secret::new).collect(), master: master.into() })
     }
 
     /// The user and password, instead of those in the address. An empty user is Redis's default user.
@@ -119,7 +119,7 @@ impl NativeConfig {
 
     /// Trusts the certificates in this PEM text and no others, for servers with a certificate authority of their own.
     #[cfg(feature = "rustls")]
-    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+    pub fn only_root_certificates_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.root_certificates = Some(pem.into());
         self
     }
@@ -154,9 +154,9 @@ impl NativeConfig {
 
     pub(super) fn connector(&self) -> Result<Connector> {
         let mut target = match &self.place {
-            Place::One(url) => Target::One(Endpoint::parse(url)?),
+            Place::One(url) => Target::One(Endpoint::parse(url.as_str())?),
             Place::Sentinels { urls, master } => {
-                let sentinels = urls.iter().map(|url| Endpoint::parse(url)).collect::<Result<Vec<_>>>()?;
+                let sentinels = urls.iter().map(|url| Endpoint::parse(url.as_str())).collect::<Result<Vec<_>>>()?;
                 let login = RedisConnectionInfo::default();
                 if sentinels.is_empty() {
                     return Err(Error::new(ErrorKind::Config, "no sentinel is named"));

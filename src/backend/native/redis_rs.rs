@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn no_error_forgets_that_the_command_may_have_run() {
-        for kind in ErrorKind::ALL {
+        for kind in ErrorKind::EACH {
             for outcome in [Outcome::NotApplied, Outcome::Applied, Outcome::MaybeApplied] {
                 let text = failure(&Error::custom(kind, outcome, "s")).to_string();
                 assert_eq!(text.contains("may have been applied"), outcome == Outcome::MaybeApplied, "{kind:?}: {text}");

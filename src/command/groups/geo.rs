@@ -125,6 +125,7 @@ impl ToArgs for GeoBy {
 
 /// What a search found.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct GeoHit<R> {
     /// The member.
     pub member: R,

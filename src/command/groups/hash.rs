@@ -183,7 +183,7 @@ impl<R, X> Typed<Vec<Option<R>>, HGetEx, X> {
 
 options! { HGetEx<R> on Vec<Option<R>>;
     /// They expire at this Unix time in milliseconds.
-    fn px_at(unix_millis: u64) = "PXAT" @ 1;
+    fn px_at(unix_millis: i64) = "PXAT" @ 1;
     /// Takes their times to live away.
     fn persist() = "PERSIST" @ 1;
 }
@@ -198,7 +198,7 @@ impl<X> Typed<bool, HSetEx, X> {
 
 options! { HSetEx on bool;
     /// They expire at this Unix time in milliseconds.
-    fn px_at(unix_millis: u64) = "PXAT" @ 1;
+    fn px_at(unix_millis: i64) = "PXAT" @ 1;
     /// Leaves their times to live as they are.
     fn keep_ttl() = "KEEPTTL" @ 1;
     /// Only if none of the fields exists.

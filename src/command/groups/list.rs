@@ -94,7 +94,7 @@ commands! { "list";
 
 impl<R, X> Typed<R, Pop, X> {
     /// Takes up to `count` values off (Redis 6.2); nil when there is no list.
-    pub fn count<T>(self, count: u64) -> Typed<Option<Vec<T>>, Pop, X> {
+    pub fn count(self, count: u64) -> Typed<Option<Vec<R>>, Pop, X> {
         self.with(|command| command.arg(count))
     }
 }

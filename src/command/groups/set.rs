@@ -65,7 +65,7 @@ commands! { "set";
 
 impl<R, X> Typed<R, Random, X> {
     /// Up to so many different members; of `SRANDMEMBER`, if negative, so many that may be the same.
-    pub fn count<T>(self, count: i64) -> Typed<Vec<T>, Random, X> {
+    pub fn count(self, count: i64) -> Typed<Vec<R>, Random, X> {
         self.with(|command| command.arg(count))
     }
 }

@@ -113,7 +113,7 @@ impl<R, X> Typed<R, Set, X> {
 
 options! { Set<R>;
     /// Expires at this Unix time in milliseconds.
-    fn px_at(unix_millis: u64) = "PXAT" [unix_millis];
+    fn px_at(unix_millis: i64) = "PXAT" [unix_millis];
     /// Leaves the time to live as it is.
     fn keep_ttl() = "KEEPTTL" [];
 }
@@ -149,7 +149,7 @@ impl<R, X> Typed<R, GetEx, X> {
 
 options! { GetEx<R>;
     /// Expires at this Unix time in milliseconds.
-    fn px_at(unix_millis: u64) = "PXAT" [unix_millis];
+    fn px_at(unix_millis: i64) = "PXAT" [unix_millis];
     /// Takes the time to live away.
     fn persist() = "PERSIST" [];
 }
@@ -174,7 +174,7 @@ impl<X> Typed<bool, MSetEx, X> {
 
 options! { MSetEx on bool;
     /// They expire at this Unix time in milliseconds.
-    fn px_at(unix_millis: u64) = "PXAT" [unix_millis];
+    fn px_at(unix_millis: i64) = "PXAT" [unix_millis];
     /// Leaves their times to live as they are.
     fn keep_ttl() = "KEEPTTL" [];
     /// Only if none of them exists.
@@ -204,6 +204,7 @@ options! { LcsIdx on LcsMatches;
 
 /// Where the longest common subsequence of two values is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LcsMatches {
     /// Runs of equal bytes, from the end: first and last byte in the one and in the other value.
     pub runs: Vec<((u64, u64), (u64, u64))>,

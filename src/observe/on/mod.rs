@@ -43,10 +43,10 @@ macro_rules! key {
 use key;
 
 /// A key for each kind of error.
-type ByKind = [Key; ErrorKind::ALL.len()];
+type ByKind = [Key; ErrorKind::EACH.len()];
 
 fn by_kind(name: &'static str) -> ByKind {
-    ErrorKind::ALL.map(|kind| Key::from_parts(name, vec![Label::from_static_parts("error.type", name_of(kind))]))
+    ErrorKind::EACH.map(|kind| Key::from_parts(name, vec![Label::from_static_parts("error.type", name_of(kind))]))
 }
 
 /// The place of a kind in [`ErrorKind::ALL`].
@@ -208,10 +208,10 @@ mod tests {
 
     #[test]
     fn each_kind_of_error_has_its_own_place_and_name() {
-        for (place, kind) in ErrorKind::ALL.into_iter().enumerate() {
+        for (place, kind) in ErrorKind::EACH.into_iter().enumerate() {
             assert_eq!(place_of(kind), place);
         }
-        let names: std::collections::HashSet<_> = ErrorKind::ALL.into_iter().map(name_of).collect();
-        assert_eq!(names.len(), ErrorKind::ALL.len());
+        let names: std::collections::HashSet<_> = ErrorKind::EACH.into_iter().map(name_of).collect();
+        assert_eq!(names.len(), ErrorKind::EACH.len());
     }
 }

@@ -88,7 +88,7 @@ impl Keys {
         Self {
             calls: outcomes.map(|outcome| Key::from_parts(table::CALLS, vec![operation(), Label::from_static_parts("outcome", outcome)])),
             went_well: Key::from_parts(table::DURATION, vec![system(), operation()]),
-            failed: ErrorKind::ALL.map(|kind| {
+            failed: ErrorKind::EACH.map(|kind| {
                 let failed = Label::from_static_parts("error.type", name_of(kind));
                 Key::from_parts(table::DURATION, vec![system(), operation(), failed])
             }),

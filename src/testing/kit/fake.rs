@@ -5,6 +5,7 @@ use super::sent::commands;
 use crate::backend::memory::MemoryBackend;
 use crate::client::Client;
 use crate::config::Config;
+use crate::secret::Secret;
 use crate::server::answer::{self, Service};
 use std::fmt;
 use std::pin::pin;
@@ -75,7 +76,7 @@ impl FakeRedis {
 
     /// Starts one with this engine, which others may share.
     pub async fn start_with(engine: MemoryBackend) -> Self {
-        let service = Arc::new(Service::new(Arc::new(engine.clone()), TOKEN.to_owned(), None, MAX_REQUEST_BYTES, MAX_REPLY_BYTES));
+        let service = Arc::new(Service::new(Arc::new(engine.clone()), Secret::new(TOKEN), None, MAX_REQUEST_BYTES, MAX_REPLY_BYTES));
         let reply = FakeReply { service, instead: Arc::default(), lost: false, delay: None };
         let server = MockServer::start().await;
         Mock::given(any()).respond_with(reply.clone()).with_priority(LAST).named("the engine").mount(&server).await;

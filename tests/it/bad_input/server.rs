@@ -17,23 +17,23 @@ async fn bodies_that_are_no_commands() {
             if target != "/" && body == "[[\"GET\",\"k\"]]" {
                 continue;
             }
-            let (status, answer) = request(server.addr(), "POST", target, body).await;
+            let (status, answer) = request(server.local_addr(), "POST", target, body).await;
             assert_eq!(status, 400, "{target} {body:.20}: {answer}");
             assert!(answer.starts_with("{\"error\":\"ERR "), "{answer}");
         }
     }
     for body in [&b"[\"GET\",\"\xff\"]"[..], b"[\"GET\",\"\\ud800\"]"] {
-        assert_eq!(request(server.addr(), "POST", "/", body).await.0, 400);
+        assert_eq!(request(server.local_addr(), "POST", "/", body).await.0, 400);
     }
     // It still works.
-    assert_eq!(request(server.addr(), "POST", "/", "[\"PING\"]").await, (200, "{\"result\":\"PONG\"}".to_owned()));
+    assert_eq!(request(server.local_addr(), "POST", "/", "[\"PING\"]").await, (200, "{\"result\":\"PONG\"}".to_owned()));
 }
 
 #[tokio::test]
 async fn methods_and_addresses() {
     let Some(redis) = Redis::start() else { return };
     let server = rest::serve(redis.backend().await).await;
-    let addr = server.addr();
+    let addr = server.local_addr();
     for method in ["DELETE", "PATCH", "OPTIONS", "TRACE", "NOSUCH"] {
         let (status, body) = request(addr, method, "/get/k", "").await;
         assert_eq!(status, 405, "{method}");
@@ -64,7 +64,7 @@ async fn methods_and_addresses() {
 async fn the_path_form() {
     let Some(redis) = Redis::start() else { return };
     let server = rest::serve(redis.backend().await).await;
-    let addr = server.addr();
+    let addr = server.local_addr();
     let ok = |result: &str| (200, format!("{{\"result\":{result}}}"));
     assert_eq!(request(addr, "POST", "/set/foo?EX=100", b"a/b ?\xff").await, ok("\"OK\""));
     assert_eq!(request(addr, "GET", "/get/foo", "").await, ok("\"a/b ?\u{fffd}\""));
@@ -82,7 +82,7 @@ async fn the_path_form() {
 async fn tokens() {
     let Some(redis) = Redis::start() else { return };
     let server = rest::serve(redis.backend().await).await;
-    let addr = server.addr();
+    let addr = server.local_addr();
     let unauthorized = (401, "{\"error\":\"WRONGPASS invalid or missing auth token\"}".to_owned());
     for headers in [
         "",
@@ -179,10 +179,10 @@ async fn refused_commands_and_what_is_like_them() {
     ] {
         // By hand: this crate's client refuses most of them itself.
         let words = serde_json::to_string(&line.split(' ').collect::<Vec<_>>()).unwrap();
-        let (status, body) = request(server.addr(), "POST", "/", &words).await;
+        let (status, body) = request(server.local_addr(), "POST", "/", &words).await;
         assert!(status == 400 && body.starts_with("{\"error\":\"ERR this command is not available over REST"), "{line}: {status} {body}");
         let transaction = format!("[[\"SET\",\"never\",\"x\"],{words}]");
-        let (status, body) = request(server.addr(), "POST", "/multi-exec", transaction).await;
+        let (status, body) = request(server.local_addr(), "POST", "/multi-exec", transaction).await;
         assert!(status == 400 && body.starts_with("{\"error\":\""), "{line}: {status} {body}");
     }
     assert_eq!(client.get::<Option<String>>("never").await.unwrap(), None);
@@ -199,14 +199,16 @@ async fn refused_commands_and_what_is_like_them() {
         client.run::<Value>(cmd(line)).await.unwrap_or_else(|error| panic!("{line}: {error:?}"));
     }
     // A name with a space is one name and no way around.
-    assert!(request(server.addr(), "POST", "/", "[\"CONFIG GET\",\"maxmemory\"]").await.1.starts_with("{\"error\":\"ERR unknown command"));
+    assert!(
+        request(server.local_addr(), "POST", "/", "[\"CONFIG GET\",\"maxmemory\"]").await.1.starts_with("{\"error\":\"ERR unknown command")
+    );
 }
 
 #[tokio::test]
 async fn bodies_that_are_too_large() {
     let Some(redis) = Redis::start() else { return };
     let server = rest::serve_with(redis.backend().await, |config| config.max_request_bytes(1000)).await;
-    let addr = server.addr();
+    let addr = server.local_addr();
     let fits = format!("[\"ECHO\",\"{}\"]", "x".repeat(1000 - 11));
     assert_eq!(fits.len(), 1000);
     assert_eq!(request(addr, "POST", "/", &fits).await.0, 200);
@@ -246,7 +248,7 @@ async fn entries_with_odd_arguments() {
     let Some(redis) = Redis::start() else { return };
     let server = rest::serve(redis.backend().await).await;
     let body = r#"[["SET","n",1.50],["GET","n"],["SET","b",true],["GET","b"],["NOSUCH"],["SET","big",12345678901234567890],["GET","big"]]"#;
-    let (status, answer) = raw::request(server.addr(), "POST", "/pipeline", body).await;
+    let (status, answer) = raw::request(server.local_addr(), "POST", "/pipeline", body).await;
     assert_eq!(status, 200);
     let replies: Vec<serde_json::Value> = serde_json::from_str(&answer).unwrap();
     let result = |index: usize| replies[index]["result"].as_str().unwrap_or_default();

@@ -225,7 +225,7 @@ async fn chaos(seed: u64, time: Duration, two_steps: bool) -> Option<(Wrong, Vec
     let mut proxies = Vec::new();
     let mut managers = Vec::new();
     for _ in 0..MANAGERS {
-        let proxy = Proxy::start(server.addr(), Fault::Drop, 0).await;
+        let proxy = Proxy::start(server.local_addr(), Fault::Drop, 0).await;
         let client = Client::builder().url(proxy.url()).token(DEFAULT_TOKEN);
         let client = client.timeout(Duration::from_millis(200)).deadline(Duration::from_millis(500)).build().unwrap();
         let soon = BreakerPolicy::default().min_calls(1).failure_ratio(0.0);

@@ -51,7 +51,7 @@ fn config(server: &Process) -> NativeConfig {
 async fn calls_pipelines_and_subscriptions() {
     let authority = Authority::new();
     let Some(server) = authority.server("127.0.0.1") else { return };
-    let client = Client::from_backend(config(&server).root_certificates(authority.pem.clone()).connect().await.unwrap());
+    let client = Client::from_backend(config(&server).only_root_certificates_pem(authority.pem.clone()).connect().await.unwrap());
     client.set("name", "Ada").await.unwrap();
     assert_eq!(client.get::<String>("name").await.unwrap(), "Ada");
     let large = vec![0xff_u8; 1 << 20];
@@ -76,9 +76,9 @@ async fn certificates_of_others_are_refused() {
     let authority = Authority::new();
     let Some(server) = authority.server("127.0.0.1") else { return };
     let Some(elsewhere) = authority.server("redis.example") else { return };
-    let of_ours = |server: &Process| config(server).root_certificates(authority.pem.clone());
+    let of_ours = |server: &Process| config(server).only_root_certificates_pem(authority.pem.clone());
     let cases = [
-        (config(&server).root_certificates(Authority::new().pem), "authority"),
+        (config(&server).only_root_certificates_pem(Authority::new().pem), "authority"),
         // The platform does not know ours.
         (config(&server), "certificate"),
         (of_ours(&elsewhere), "another host"),
@@ -97,7 +97,7 @@ async fn certificates_of_others_are_refused() {
 #[test]
 fn root_certificates_must_be_some() {
     for pem in ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
-        let error = NativeConfig::new("rediss://127.0.0.1").root_certificates(pem).lazy().unwrap_err();
+        let error = NativeConfig::new("rediss://127.0.0.1").only_root_certificates_pem(pem).lazy().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{pem}");
     }
 }

@@ -149,7 +149,7 @@ async fn every_failure_with_every_replay_safety() {
 fn no_kind_of_error_is_forgotten() {
     let table = table();
     for kind in ErrorKind::ALL {
-        assert!(table.iter().any(|row| row.kind == kind), "{kind:?}");
+        assert!(table.iter().any(|row| row.kind == *kind), "{kind:?}");
     }
 }
 

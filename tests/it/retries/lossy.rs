@@ -21,7 +21,7 @@ struct Setup {
 async fn setup(fault: Fault, per_mille: u64, timeout: Duration, batch: bool) -> Option<Setup> {
     let redis = Redis::start()?;
     let server = rest::serve(redis.backend().await).await;
-    let proxy = Proxy::start(server.addr(), fault, per_mille).await;
+    let proxy = Proxy::start(server.local_addr(), fault, per_mille).await;
     // The defaults, but for waits that would only make the test long.
     let retry = RetryPolicy::default().backoff(Duration::from_millis(1), Duration::from_millis(5));
     let lossy = Client::builder().url(proxy.url()).token(DEFAULT_TOKEN).retry(retry).timeout(timeout);

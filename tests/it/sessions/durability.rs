@@ -148,7 +148,7 @@ async fn a_journal_file_has_one_owner() {
 async fn what_was_pending_when_the_process_was_killed_is_written_by_the_next() {
     let engine = MemoryBackend::new();
     let server = rest::serve(engine.clone()).await;
-    let proxy = Proxy::start(server.addr(), Fault::Drop, 0).await;
+    let proxy = Proxy::start(server.local_addr(), Fault::Drop, 0).await;
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("journal");
     let mut child = Command::new(std::env::current_exe().unwrap())

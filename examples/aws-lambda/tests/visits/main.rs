@@ -48,7 +48,7 @@ async fn a_visitor_gets_a_session_and_is_known_by_its_cookie() {
 async fn a_function_whose_connection_was_closed_while_it_was_frozen_goes_on_with_the_next_event() {
     let (data, server, mut function) = start().await;
     let first = function.visit(&[]).await;
-    let address = server.addr();
+    let address = server.local_addr();
     function.freeze(true);
     server.shutdown().await;
     let _server = redis(&data, address).await;
@@ -61,7 +61,7 @@ async fn without_redis_the_answer_is_503_and_afterwards_the_session_is_the_same(
     let (data, server, mut function) = start().await;
     let first = function.visit(&[]).await;
     let cookie = parts(&first).2;
-    let address = server.addr();
+    let address = server.local_addr();
     server.shutdown().await;
     for cookies in [&[cookie][..], &[]] {
         let answer = function.visit(cookies).await;

@@ -23,6 +23,7 @@ impl<R: FromValue> FromValue for StreamEntry<R> {
 
 /// What `XAUTOCLAIM` answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AutoClaimed<R> {
     /// Where to go on; `0-0` at the end.
     pub next: String,
@@ -34,6 +35,7 @@ pub struct AutoClaimed<R> {
 
 /// What `XAUTOCLAIM … JUSTID` answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ClaimedIds {
     /// Where to go on; `0-0` at the end.
     pub next: String,
@@ -67,6 +69,7 @@ impl FromValue for ClaimedIds {
 
 /// What a group has not acknowledged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PendingSummary {
     /// How many entries.
     pub count: u64,
@@ -88,6 +91,7 @@ impl FromValue for PendingSummary {
 
 /// An entry that was delivered and not acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PendingEntry {
     /// Its id.
     pub id: String,
@@ -157,9 +161,20 @@ pub struct ConsumerInfo {
     pub name: String,
     /// How many entries it has not acknowledged.
     pub pending: u64,
-    /// For how many milliseconds it did not ask.
-    pub idle: u64,
-    /// For how many milliseconds it was not given anything (Redis 7.2).
-    pub inactive: Option<i64>,
+    /// How long ago it last asked.
+    #[serde(deserialize_with = "millis")]
+    pub idle: Duration,
+    /// How long ago it was last given something (Redis 7.2); nothing: never.
+    #[serde(deserialize_with = "millis_or_never")]
+    pub inactive: Option<Duration>,
+}
+
+fn millis<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    u64::deserialize(deserializer).map(Duration::from_millis)
+}
+
+/// Never is -1.
+fn millis_or_never<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    i64::deserialize(deserializer).map(|millis| u64::try_from(millis).ok().map(Duration::from_millis))
 }
 from_fields!(ConsumerInfo);

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub const MINUTE: Duration = Duration::from_secs(60);
 /// In the year 2100.
-pub const FUTURE_MS: u64 = 4_102_444_800_000;
+pub const FUTURE_MS: i64 = 4_102_444_800_000;
 
 pub const LIBRARY: &str = "#!lua name=lib\n\
     redis.register_function('hi', function(keys, args) return args[1] end)\n\

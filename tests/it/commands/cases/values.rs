@@ -90,7 +90,7 @@ fn generic() -> Vec<Case> {
         case(expire("s", MINUTE).nx(), "PEXPIRE s 60000 NX", Is("true")),
         case(expire("lock", MINUTE).gt(), "PEXPIRE lock 60000 GT", Is("false")),
         case(expire("lock", MINUTE).lt(), "PEXPIRE lock 60000 LT", Is("true")),
-        case(expire_at("s", FUTURE_MS as i64).xx(), "PEXPIREAT s 4102444800000 XX", Is("false")),
+        case(expire_at("s", FUTURE_MS).xx(), "PEXPIREAT s 4102444800000 XX", Is("false")),
         case(expire_time("s"), "PEXPIRETIME s", Is("Persistent")),
         case(ttl("none"), "PTTL none", Is("Missing")),
         case(persist("lock"), "PERSIST lock", Is("true")),

@@ -11,7 +11,7 @@ const FLOOD: usize = 600;
 #[tokio::test]
 async fn connections_beyond_the_limit_are_refused_and_the_others_go_on() {
     let server = server::serve_with(MemoryBackend::new(), |config| config.max_connections(ROOM)).await;
-    let addr = server.addr();
+    let addr = server.local_addr();
     let mut honest = connect(addr).await;
     assert_eq!(ask(&mut honest, "[\"PING\"]").await, pong());
     let mut held = Vec::new();
@@ -56,10 +56,10 @@ async fn connections_beyond_the_limit_are_refused_and_the_others_go_on() {
 #[tokio::test]
 async fn a_refused_client_sees_the_answer_although_it_had_sent_its_request() {
     let server = server::serve_with(MemoryBackend::new(), |config| config.max_connections(1)).await;
-    let mut first = connect(server.addr()).await;
+    let mut first = connect(server.local_addr()).await;
     assert_eq!(ask(&mut first, "[\"PING\"]").await, pong());
     for _ in 0..50 {
-        let mut stream = connect(server.addr()).await;
+        let mut stream = connect(server.local_addr()).await;
         send(&mut stream, whole(&format!("[\"ECHO\",\"{}\"]", "x".repeat(1000)))).await;
         assert_eq!(parse(&rest(&mut stream).await).0, 503);
     }

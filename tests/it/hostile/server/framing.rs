@@ -6,7 +6,7 @@ use redis_rest::backend::memory::MemoryBackend;
 #[tokio::test]
 async fn heads_that_are_too_large() {
     let server = server::serve_with(MemoryBackend::new(), |config| config.max_header_bytes(8192)).await;
-    let addr = server.addr();
+    let addr = server.local_addr();
     let header = |bytes: usize| format!("Authorization: Bearer local-token\r\nX-Long: {}\r\n", "x".repeat(bytes));
     assert_eq!(request_with(addr, "POST", "/", &header(7000), "[\"PING\"]").await.0, 200);
     assert_eq!(request_with(addr, "POST", "/", &header(9000), "[\"PING\"]").await.0, 431);
@@ -21,13 +21,13 @@ async fn heads_that_are_too_large() {
     tokio::time::timeout(super::LONG, endless).await.expect("the server closes");
     // The default takes a whole address of the largest size.
     let server = server::serve(MemoryBackend::new()).await;
-    assert_eq!(request(server.addr(), "GET", &format!("/get/{}", "k".repeat(65_000)), "").await.0, 200);
+    assert_eq!(request(server.local_addr(), "GET", &format!("/get/{}", "k".repeat(65_000)), "").await.0, 200);
 }
 
 #[tokio::test]
 async fn bodies_that_are_badly_framed_run_nothing() {
     let server = server::serve(MemoryBackend::new()).await;
-    let addr = server.addr();
+    let addr = server.local_addr();
     let set = "[\"SET\",\"k\",\"v\"]";
     for (framing, body) in [
         ("Transfer-Encoding: chunked", format!("zz\r\n{set}\r\n0\r\n\r\n")),
@@ -64,10 +64,10 @@ async fn a_request_hides_nowhere() {
     let ping = "8\r\n[\"PING\"]\r\n0\r\n\r\n";
     let hidden = whole("[\"SET\",\"hidden\",\"v\"]");
     let both = format!("{HEAD}Content-Length: {}\r\nTransfer-Encoding: chunked\r\n\r\n{ping}{hidden}", ping.len() + hidden.len());
-    let said = exchange(server.addr(), both).await;
+    let said = exchange(server.local_addr(), both).await;
     // Whether refused or answered by the chunks: then the connection is closed, and what follows is not read.
     assert_eq!(said.matches("HTTP/1.1").count(), 1, "{said}");
-    assert_eq!(request(server.addr(), "POST", "/", "[\"EXISTS\",\"hidden\"]").await.1, "{\"result\":0}");
+    assert_eq!(request(server.local_addr(), "POST", "/", "[\"EXISTS\",\"hidden\"]").await.1, "{\"result\":0}");
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn garbage_behind_a_request_ends_only_its_connection() {
     for garbage in
         ["\u{0}\u{1}\u{2}\r\n\r\n", "GET\r\n\r\n", "[\"SET\",\"k\",\"v\"]\r\n\r\n", "SET k v\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]
     {
-        let mut stream = connect(server.addr()).await;
+        let mut stream = connect(server.local_addr()).await;
         send(&mut stream, whole("[\"PING\"]") + &whole("[\"PING\"]") + garbage).await;
         assert_eq!(answer(&mut stream).await, pong());
         assert_eq!(answer(&mut stream).await, pong());
@@ -84,14 +84,14 @@ async fn garbage_behind_a_request_ends_only_its_connection() {
         // HTTP/2 is told apart, and gets no answer of HTTP/1.
         assert!(if garbage.starts_with("PRI") { said.is_empty() } else { parse(&said).0 == 400 }, "{garbage:?}: {said}");
     }
-    assert_eq!(request(server.addr(), "POST", "/", "[\"EXISTS\",\"k\"]").await.1, "{\"result\":0}");
+    assert_eq!(request(server.local_addr(), "POST", "/", "[\"EXISTS\",\"k\"]").await.1, "{\"result\":0}");
 }
 
 /// In the path form a path is arguments, and nothing that a file or another key could be reached by.
 #[tokio::test]
 async fn dots_in_a_path_are_arguments_as_they_are() {
     let server = server::serve(MemoryBackend::new()).await;
-    let addr = server.addr();
+    let addr = server.local_addr();
     for (target, key) in [
         ("/set/..%2F..%2Fetc%2Fpasswd/v", "../../etc/passwd"),
         ("/set/%2e%2e/v", ".."),

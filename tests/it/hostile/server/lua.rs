@@ -90,7 +90,7 @@ async fn no_script_overflows_the_stack() {
 #[tokio::test]
 async fn others_wait_for_a_looping_script_no_longer_than_its_limit() {
     let server = server::serve(limited(500)).await;
-    let addr = server.addr();
+    let addr = server.local_addr();
     let script = "redis.call('SET', 'before', 'v') while true do end";
     let body = format!("[\"EVAL\",\"{script}\",\"0\"]");
     let looping = tokio::spawn(async move { ask(&mut connect(addr).await, &body).await });

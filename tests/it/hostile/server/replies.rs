@@ -16,8 +16,8 @@ async fn filled() -> MemoryBackend {
 #[tokio::test]
 async fn all_of_many_keys_come_and_others_are_served_meanwhile() {
     let server = server::serve(filled().await).await;
-    let asking: Vec<_> = (0..4).map(|_| tokio::spawn(raw::request(server.addr(), "POST", "/", "[\"KEYS\",\"*\"]"))).collect();
-    let mut other = connect(server.addr()).await;
+    let asking: Vec<_> = (0..4).map(|_| tokio::spawn(raw::request(server.local_addr(), "POST", "/", "[\"KEYS\",\"*\"]"))).collect();
+    let mut other = connect(server.local_addr()).await;
     for _ in 0..50 {
         assert_eq!(ask(&mut other, "[\"PING\"]").await, pong());
     }
@@ -39,7 +39,7 @@ async fn replies_that_do_not_fit_become_errors_in_their_place() {
     client.set("large", "x".repeat(400_000)).await.unwrap();
     let gets = format!("[{}[\"INCR\",\"n\"]]", "[\"GET\",\"large\"],".repeat(99_999));
     for target in ["/pipeline", "/multi-exec"] {
-        let (status, body) = raw::request(server.addr(), "POST", target, &gets).await;
+        let (status, body) = raw::request(server.local_addr(), "POST", target, &gets).await;
         let replies: Vec<serde_json::Value> = serde_json::from_str(&body).unwrap();
         assert_eq!((status, replies.len()), (200, 100_000));
         let whole = replies.iter().filter(|reply| reply["result"].as_str().is_some_and(|text| text.len() == 400_000)).count();

@@ -21,7 +21,7 @@ async fn deaf(addr: std::net::SocketAddr) -> TcpStream {
 async fn a_subscriber_that_never_reads_is_cut_off_and_nobody_waits_for_it() {
     let engine = MemoryBackend::new();
     let server = server::serve_with(engine.clone(), |config| config.max_backlog_bytes(3_000_000)).await;
-    let mut deaf = [deaf(server.addr()).await, deaf(server.addr()).await];
+    let mut deaf = [deaf(server.local_addr()).await, deaf(server.local_addr()).await];
     let mut hearing = server::client(&server).subscribe(["news"]);
     assert!(matches!(hearing.next().await, Some(Ok(Event::Subscribed(_)))));
     let publisher = Client::from_backend(engine);
@@ -38,7 +38,7 @@ async fn a_subscriber_that_never_reads_is_cut_off_and_nobody_waits_for_it() {
     for stream in &mut deaf {
         assert!(!rest(stream).await.ends_with("0\r\n\r\n"));
     }
-    assert_eq!(raw::request(server.addr(), "POST", "/", "[\"PUBSUB\",\"NUMSUB\",\"news\"]").await.1, "{\"result\":[\"news\",1]}");
+    assert_eq!(raw::request(server.local_addr(), "POST", "/", "[\"PUBSUB\",\"NUMSUB\",\"news\"]").await.1, "{\"result\":[\"news\",1]}");
 }
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn a_subscriber_that_takes_nothing_for_long_is_closed() {
         config.write_timeout(std::time::Duration::from_millis(300)).max_backlog_bytes(usize::MAX)
     };
     let server = server::serve_with(engine.clone(), settings).await;
-    let mut deaf = deaf(server.addr()).await;
+    let mut deaf = deaf(server.local_addr()).await;
     let publisher = Client::from_backend(engine);
     for _ in 0..20 {
         publisher.publish("news", "x".repeat(1_000_000)).await.unwrap();

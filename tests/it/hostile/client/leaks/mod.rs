@@ -47,7 +47,7 @@ fn nothing_secret_comes_out() {
     ] {
         assert!(text.contains(part), "nothing with {part}");
     }
-    for kind in ErrorKind::ALL {
+    for &kind in ErrorKind::ALL {
         assert!(text.contains(&format!("kind: {kind:?}")), "no error of kind {kind:?}");
     }
     for line in text.lines().filter(|line| line.contains(" redis_rest::") || line.starts_with("redis_rest_") || line.starts_with("error "))
