@@ -175,7 +175,7 @@ impl Config {
     }
 
     /// Most bytes of all headers of a reply (default 256 KiB, at least 8 KiB); more of them, or more than 100 headers, are
-    /// [`ErrorKind::ReplyTooLarge`]. It is the size to which the buffer of an HTTP/1.1 connection grows, so that what comes at once with
+    /// [`ErrorKind::ReplyTooLarge`](crate::ErrorKind::ReplyTooLarge). It is the size to which the buffer of an HTTP/1.1 connection grows, so that what comes at once with
     /// the last part may be read as well: up to twice as much. The built-in transport keeps it; one of your own, `ReqwestTransport` and the
     /// host's `fetch` have limits of their own.
     pub fn max_reply_header_bytes(mut self, bytes: usize) -> Self {
@@ -184,7 +184,7 @@ impl Config {
     }
 
     /// Deepest nesting of arrays in a reply (default 64, at most 120). A deeper reply is
-    /// [`ErrorKind::ReplyTooLarge`], as is one that the next limit ends.
+    /// [`ErrorKind::ReplyTooLarge`](crate::ErrorKind::ReplyTooLarge), as is one that the next limit ends.
     pub fn max_reply_depth(mut self, arrays: usize) -> Self {
         self.reply_limits.depth = arrays;
         self
@@ -254,7 +254,7 @@ impl Config {
     /// Checks the settings and makes the client. Does no I/O.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] with what to change.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) with what to change.
     pub fn build(self) -> Result<Client> {
         Client::from_config(self)
     }

@@ -25,7 +25,7 @@ impl Config {
     /// `REDIS_REST_ALLOW_HTTP=1` allows `http://` addresses outside loopback. Names that are set to nothing count as not set.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`], naming what was looked for.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming what was looked for.
     pub fn from_env() -> Result<Self> {
         Self::from_lookup(|name| std::env::var(name).ok())
     }

@@ -178,7 +178,6 @@ mod tests {
 
     #[test]
     fn names_count_in_any_case() {
-        assert!(refusal(&cmd("blpop").arg("k").arg(0)).is_some());
         assert!(refusal(&cmd("select").arg(0)).is_some());
         assert!(refusal(&cmd("script").arg("kill")).is_some());
         assert!(refusal(&cmd("SCRIPT LOAD").arg("return 1")).is_none());

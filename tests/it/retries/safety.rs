@@ -3,9 +3,6 @@
 use crate::support::redis::Redis;
 use redis_rest::{Client, Command, ErrorKind, Outcome, ReplaySafety, Value, cmd};
 
-/// Flagged `readonly`, and not called so here. Each with its reason.
-const NOT_CALLED_READ_ONLY: &[(&str, &str)] = &[];
-
 /// Flagged `write`, but reads without an option that these calls do not have.
 const READS_WITHOUT_AN_OPTION: &[(&str, &str)] = &[
     ("SORT", "writes with STORE only"),
@@ -53,7 +50,7 @@ async fn read_only_is_what_redis_flags_so() {
         let safety = call(name).replay_safety();
         let has = |flag: &str| flags.iter().any(|known| known == flag);
         let right = match (has("readonly"), has("write")) {
-            (true, _) => safety == ReplaySafety::ReadOnly || listed(NOT_CALLED_READ_ONLY, name),
+            (true, _) => safety == ReplaySafety::ReadOnly,
             (_, true) => safety != ReplaySafety::ReadOnly || listed(READS_WITHOUT_AN_OPTION, name),
             // Neither: touches no key, or administers.
             _ => true,
