@@ -175,8 +175,8 @@ impl Config {
     }
 
     /// Most bytes of all headers of a reply (default 256 KiB, at least 8 KiB); more of them, or more than 100 headers, are
-    /// [`ErrorKind::ReplyTooLarge`](crate::ErrorKind::ReplyTooLarge). It is the size to which the buffer of an HTTP/1.1 connection grows, so that what comes at once with
-    /// the last part may be read as well: up to twice as much. The built-in transport keeps it; one of your own, `ReqwestTransport` and the
+    /// [`ErrorKind::ReplyTooLarge`](crate::ErrorKind::ReplyTooLarge). It is the size to which the buffer of an HTTP/1.1 connection
+    /// grows, so that what comes at once with the last part may be read as well: up to twice as much. The built-in transport keeps it; one of your own, `ReqwestTransport` and the
     /// host's `fetch` have limits of their own.
     pub fn max_reply_header_bytes(mut self, bytes: usize) -> Self {
         self.max_reply_header_bytes = bytes;
