@@ -73,7 +73,7 @@ mod value;
 
 pub use breaker::{BreakerPolicy, BreakerState};
 pub use client::Client;
-pub use command::{ArgWriter, CallOptions, Command, Detached, Plain, ReplaySafety, Row, ToArg, ToArgs, Typed, cmd};
+pub use command::{ArgWriter, CallOptions, Command, Detached, Plain, ReplaySafety, ToArg, ToArgs, Typed, cmd};
 pub use config::{Config, ReplyFormat};
 pub use error::{Error, ErrorKind, Outcome, Result, ServerError};
 pub use pipeline::{Pipeline, Replies, Slot, Transaction};
@@ -86,6 +86,7 @@ pub use value::{ConvertError, Fields, FromValue, Json, Value};
 
 /// Typed commands to put into a pipeline or a transaction, and the markers of their options.
 pub mod cmd {
+    pub use crate::command::Row;
     pub use crate::command::groups::*;
 }
 

@@ -180,7 +180,7 @@ fn help(topic: &[Vec<u8>]) -> String {
                 Tab completes names, `help NAME` says more about one, Ctrl-C drops the line, Ctrl-D or `exit` ends.\n"
             .to_owned();
     }
-    let about = |row: &redis_rest::Row| {
+    let about = |row: &redis_rest::cmd::Row| {
         let since = if row.since.starts_with(|c: char| c.is_ascii_digit()) { "since Redis" } else { "of" };
         format!("{}  ({}, {since} {})  {}\n", row.command, row.group, row.since, row.url())
     };

@@ -4,7 +4,8 @@ mod collections;
 mod others;
 mod values;
 
-use redis_rest::{Command, FromValue, Row, Typed, Value, cmd};
+use redis_rest::cmd::Row;
+use redis_rest::{Command, FromValue, Typed, Value, cmd};
 use serde::Deserialize;
 use std::fmt::Debug;
 use std::time::Duration;
