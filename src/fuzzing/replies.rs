@@ -105,8 +105,10 @@ pub fn resp2_reply(data: &[u8]) {
     let mut input = Input::new(data);
     let (count, cut) = (input.below(5), usize::from(input.byte()));
     let body = Bytes::copy_from_slice(input.rest());
+    // Near the limit of nesting: replies to a pipeline may go one level deeper.
+    let deep = body.iter().filter(|&&byte| byte == b'*').count() > 100;
     let Ok(values) = decode_resp2(&body) else {
-        assert!(decode_one(&body, Encoding::Resp2).is_err() && decode_many(&body, count, Encoding::Resp2).is_err());
+        assert!(decode_one(&body, Encoding::Resp2).is_err() && (deep || decode_many(&body, count, Encoding::Resp2).is_err()));
         return;
     };
     let weight = Weight::of(&values);
@@ -129,7 +131,6 @@ pub fn resp2_reply(data: &[u8]) {
         }
     }
     let alone = decode_one(&body, Encoding::Resp2).is_ok();
-    let deep = body.iter().filter(|&&byte| byte == b'*').count() > 100;
     assert!(if deep { !alone || values.len() == 1 } else { alone == (values.len() == 1) });
     if let Ok(Ok(replies)) = decode_many(&body, count, Encoding::Resp2) {
         assert_eq!(replies.len(), count);
