@@ -4,7 +4,7 @@
 //! It costs a key that lives ten minutes, and about twice the work of the command. What Lua cannot hold exactly, an integer
 //! reply of 2⁵³ or more, is an error instead of a wrong number.
 
-use crate::backend::Reply;
+use crate::backend::{Backend, Reply};
 use crate::command::{CallOptions, Command, ReplaySafety};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::script::Script;
@@ -179,9 +179,9 @@ pub(crate) fn unwrap(reply: Reply, count: usize) -> Result<Vec<Reply>> {
         .collect())
 }
 
-/// Refuses a deadline beyond which a replay would find no reply any more.
-pub(crate) fn check_deadline(options: &CallOptions) -> Result<()> {
-    match options.deadline {
+/// Refuses a deadline beyond which a replay would find no reply any more: the call's, or else the backend's own.
+pub(crate) fn check_deadline(backend: &dyn Backend, options: &CallOptions) -> Result<()> {
+    match backend.deadline(options) {
         Some(deadline) if deadline >= KEPT_FOR => Err(Error::new(
             ErrorKind::InvalidCommand,
             "exactly once: the deadline must be shorter than the 10 minutes for which replies are kept",

@@ -239,7 +239,7 @@ async fn send(client: &Client, commands: &[Command], options: &CallOptions) -> V
 /// Each command in a script and with an id of its own. One that the server does not know yet is made known first, so that the
 /// order of the commands stays.
 async fn exactly_once_each(client: &Client, commands: &[Command], options: &CallOptions) -> Result<Vec<Reply>> {
-    exactly_once::check_deadline(options)?;
+    exactly_once::check_deadline(&**client.backend(), options)?;
     let calls = commands.iter().enumerate().map(|(index, command)| {
         exactly_once::wrap(std::slice::from_ref(command)).map_err(|error| error.with_detail(format!("entry {index}")))
     });
@@ -317,7 +317,7 @@ impl Transaction {
         let Batch { client, commands, options, .. } = &self.0;
         let replies = match options.exactly_once {
             true => {
-                exactly_once::check_deadline(options)?;
+                exactly_once::check_deadline(&**client.backend(), options)?;
                 let mut once = exactly_once::wrap(commands)?;
                 if let Some(eval) = as_eval(&once) {
                     once = eval;

@@ -8,6 +8,7 @@ use crate::observe::Guarded;
 use crate::platform::BoxFuture;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Two backends in front of the **same** data: native first and REST as its fallback, or the other way round.
 ///
@@ -116,6 +117,14 @@ impl Backend for Failover {
         self.first.is_cluster() || self.second.is_cluster()
     }
 
+    /// Of both, one after the other.
+    fn deadline(&self, options: &CallOptions) -> Option<Duration> {
+        match (self.first.deadline(options), self.second.deadline(options)) {
+            (Some(first), Some(second)) => Some(first.saturating_add(second)),
+            (one, other) => one.or(other),
+        }
+    }
+
     fn sync_token(&self) -> Option<String> {
         self.first.sync_token().or_else(|| self.second.sync_token())
     }
@@ -137,7 +146,6 @@ mod tests {
     use super::*;
     use crate::{Client, ErrorKind, Value, cmd};
     use std::sync::Mutex;
-    use std::time::Duration;
 
     /// Answers its name, or the error that it was told; counts its calls.
     #[derive(Default)]

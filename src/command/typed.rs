@@ -110,6 +110,10 @@ impl<R, K> Typed<R, K, Client> {
     /// (`EVAL`, `CONFIG` …), for more than 7000 arguments, or on a cluster. An integer reply of 2⁵³ or more is
     /// [`ErrorKind::Inexact`](crate::ErrorKind::Inexact).
     ///
+    /// The deadline, the call's or else the client's, must be shorter than the 10 minutes (with
+    /// [`Failover`](crate::backend::Failover), that of both sides together): a longer one is
+    /// [`ErrorKind::InvalidCommand`](crate::ErrorKind::InvalidCommand), and nothing is sent.
+    ///
     /// ```
     /// # async fn run(client: redis_rest::Client) -> redis_rest::Result<()> {
     /// let visits: i64 = client.incr("visits").exactly_once().await?;

@@ -2,6 +2,7 @@
 
 use crate::support::redis::Redis;
 use crate::support::rest;
+use redis_rest::backend::Failover;
 use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpTransport, Transport};
 use redis_rest::{BoxFuture, Client, Error, ErrorKind, Outcome, RetryPolicy, Value, cmd};
@@ -117,6 +118,31 @@ async fn kept_replies_are_what_the_command_said() {
     for key in kept {
         assert!(matches!(client.ttl(key).await.unwrap(), cmd::Ttl::Expires(left) if left <= Duration::from_secs(600)));
     }
+}
+
+#[tokio::test]
+async fn a_deadline_for_which_no_reply_is_kept_is_refused() {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let with = |minutes: u64| {
+        let transport = Scripted(|_, _: &HttpRequest| (Duration::ZERO, reply(r#"{"result":1}"#, None)), Arc::clone(&sent));
+        let config = Client::builder().url("http://127.0.0.1:1").token("t").transport(transport);
+        config.deadline(Duration::from_secs(60 * minutes)).build().unwrap()
+    };
+    let (long, short) = (with(20), with(9));
+    let both = Client::from_backend(Failover::new(short.backend().clone(), short.backend().clone()));
+    for client in [&long, &both] {
+        let mut pipe = client.pipeline().exactly_once();
+        let _ = pipe.add(cmd::incr("n"));
+        let mut tx = client.transaction().exactly_once();
+        let _ = tx.add(cmd::incr("n"));
+        let errors = [client.incr("n").exactly_once().await.err(), pipe.send().await.err(), tx.send().await.err()];
+        assert_eq!(errors.map(|error| error.map(|error| error.kind())), [Some(ErrorKind::InvalidCommand); 3]);
+    }
+    assert!(short.incr("n").exactly_once().deadline(Duration::from_secs(600)).await.is_err(), "the call's own");
+    assert_eq!(sent.load(Ordering::Relaxed), 0);
+    let answered = |error: Error| error.kind() == ErrorKind::Conversion;
+    assert!(long.incr("n").exactly_once().deadline(Duration::from_secs(599)).await.is_err_and(answered), "it was sent");
+    assert!(short.incr("n").exactly_once().await.is_err_and(answered), "it was sent");
 }
 
 #[tokio::test]

@@ -211,6 +211,10 @@ impl Backend for RestBackend {
         Box::pin(self.rest.open(what))
     }
 
+    fn deadline(&self, options: &CallOptions) -> Option<Duration> {
+        Some(options.deadline.unwrap_or(self.rest.deadline))
+    }
+
     fn sync_token(&self) -> Option<String> {
         self.rest.sync.get()
     }
