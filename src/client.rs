@@ -227,7 +227,7 @@ impl Client {
 
     async fn execute_once(&self, command: &Command, options: &CallOptions) -> Reply {
         exactly_once::check_deadline(&*self.backend, options)?;
-        let once = exactly_once::wrap(std::slice::from_ref(command))?;
+        let once = exactly_once::wrap(self.prefix(), std::slice::from_ref(command))?;
         let mut replies = exactly_once::unwrap(self.send(&once, options).await, 1)?;
         replies.pop().unwrap_or_else(|| Ok(Value::Nil))
     }

@@ -241,7 +241,7 @@ async fn send(client: &Client, commands: &[Command], options: &CallOptions) -> V
 async fn exactly_once_each(client: &Client, commands: &[Command], options: &CallOptions) -> Result<Vec<Reply>> {
     exactly_once::check_deadline(&**client.backend(), options)?;
     let calls = commands.iter().enumerate().map(|(index, command)| {
-        exactly_once::wrap(std::slice::from_ref(command)).map_err(|error| error.with_detail(format!("entry {index}")))
+        exactly_once::wrap(client.prefix(), std::slice::from_ref(command)).map_err(|error| error.with_detail(format!("entry {index}")))
     });
     let mut calls = calls.collect::<Result<Vec<_>>>()?;
     if let Some(first) = calls.first_mut()
@@ -318,7 +318,7 @@ impl Transaction {
         let replies = match options.exactly_once {
             true => {
                 exactly_once::check_deadline(&**client.backend(), options)?;
-                let mut once = exactly_once::wrap(commands)?;
+                let mut once = exactly_once::wrap(client.prefix(), commands)?;
                 if let Some(eval) = as_eval(&once) {
                     once = eval;
                 }

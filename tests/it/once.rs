@@ -4,6 +4,7 @@ use crate::support::redis::Redis;
 use crate::support::rest;
 use redis_rest::backend::Failover;
 use redis_rest::backend::memory::MemoryBackend;
+use redis_rest::backend::native::NativeBackend;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpTransport, Transport};
 use redis_rest::{BoxFuture, Client, Error, ErrorKind, Outcome, RetryPolicy, Value, cmd};
 use std::sync::Arc;
@@ -118,6 +119,22 @@ async fn kept_replies_are_what_the_command_said() {
     for key in kept {
         assert!(matches!(client.ttl(key).await.unwrap(), cmd::Ttl::Expires(left) if left <= Duration::from_secs(600)));
     }
+}
+
+#[tokio::test]
+async fn a_user_of_one_prefix_needs_no_other_key() {
+    let Some(redis) = Redis::start() else { return };
+    redis.control("ACL SETUSER app on >pw ~app:* +@all");
+    let native = NativeBackend::connect(&redis.url().replace("//", "//app:pw@")).await.unwrap();
+    let server = rest::serve(native).await;
+    let app = rest::client(&server).with_prefix("app:");
+    assert_eq!(app.incr("n").exactly_once().await.unwrap(), 1);
+    let mut pipe = app.pipeline().exactly_once();
+    let piped = pipe.add(cmd::incr("n"));
+    assert_eq!(pipe.send().await.unwrap().take(piped).unwrap(), 2);
+    let mut tx = app.transaction().exactly_once();
+    let moved = tx.add(cmd::incr("n"));
+    assert_eq!(tx.send().await.unwrap().take(moved).unwrap(), 3);
 }
 
 #[tokio::test]
