@@ -20,6 +20,9 @@ use std::time::Duration;
 
 /// A Redis client over HTTP. Cheap to clone: clones share connections and settings.
 ///
+/// Calls need a Tokio runtime with timers and I/O, and are errors of kind [`ErrorKind::Config`](crate::ErrorKind::Config) elsewhere.
+/// Making a client needs none, nor does `wasm32`.
+///
 /// ```
 /// # async fn run() -> redis_rest::Result<()> {
 /// use redis_rest::Client;

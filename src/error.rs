@@ -5,6 +5,7 @@
 
 mod server;
 
+use crate::platform::NoRuntime;
 pub use server::ServerError;
 use std::fmt;
 use std::sync::Arc;
@@ -282,6 +283,12 @@ impl Error {
 
     pub(crate) fn server_error(&self) -> Option<&ServerError> {
         self.0.server.as_ref()
+    }
+}
+
+impl From<NoRuntime> for Error {
+    fn from(_: NoRuntime) -> Self {
+        Self::new(ErrorKind::Config, "no Tokio runtime: calls need one, with its timers and I/O")
     }
 }
 

@@ -139,6 +139,7 @@ impl NativeBackend {
     }
 
     async fn try_link(&self, deadline: Instant) -> Result<Link> {
+        platform::in_runtime()?;
         let connecting = async {
             let mut link = self.0.link.lock().await;
             if let Some(link) = link.as_ref().filter(|link| !link.driver.is_finished()) {

@@ -275,7 +275,7 @@ impl Rest {
         let response = self
             .timers
             .timeout(limit, self.transport.send(request))
-            .await
+            .await?
             .ok_or_else(|| Error::new(ErrorKind::Timeout, "no reply within the attempt's timeout"))??;
         attempt.answered(response.status);
         self.sync.take(&response.headers, place);
