@@ -168,7 +168,8 @@ impl RestBackend {
             resp2,
             sync: SyncToken::default(),
             timers: Timers::default(),
-            retry: config.retry,
+            // The outage of one server must not use up the retries of another that was set up alike.
+            retry: config.retry.with_own_budget(),
             connect_timeout: config.connect_timeout,
             timeout: config.timeout,
             deadline: config.deadline,
