@@ -76,7 +76,8 @@ impl Client {
         Self { backend, scope: None }
     }
 
-    /// The backend behind this client.
+    /// The backend behind this client. It knows nothing of the client's [prefix](Self::with_prefix), nor that it may
+    /// [only read](Self::read_only): another client made from it has neither.
     pub fn backend(&self) -> &Arc<dyn Backend> {
         &self.backend
     }
