@@ -191,7 +191,11 @@ fn scripted(answer: impl Fn(usize, &HttpRequest) -> (Duration, HttpResponse) + S
 }
 
 fn reply(body: &'static str, token: Option<&str>) -> HttpResponse {
-    let mut response = HttpResponse { status: 200, headers: Default::default(), body: body.into() };
+    reply_as(200, body, token)
+}
+
+fn reply_as(status: u16, body: &'static str, token: Option<&str>) -> HttpResponse {
+    let mut response = HttpResponse::new(status, Default::default(), body);
     if let Some(token) = token {
         response.headers.insert("upstash-sync-token", token.parse().unwrap());
     }
@@ -221,7 +225,7 @@ async fn retries_are_counted_for_the_server_only_when_asked() {
                 let count = request.headers.get("upstash-telemetry-retry").map(|count| count.to_str().unwrap().to_owned());
                 log.lock().unwrap().push(count);
                 let status = if number < 2 { 500 } else { 200 };
-                (Duration::ZERO, HttpResponse { status, ..reply(if number < 2 { "" } else { r#"{"result":1}"# }, None) })
+                (Duration::ZERO, reply_as(status, if number < 2 { "" } else { r#"{"result":1}"# }, None))
             },
             Arc::default(),
         );
@@ -243,12 +247,12 @@ async fn the_sync_token_goes_out_with_the_very_next_request() {
         match number {
             0 => (Duration::ZERO, reply(r#"{"result":1}"#, Some("one"))),
             // Failed commands bring one too.
-            1 => (Duration::ZERO, HttpResponse { status: 400, ..reply(r#"{"error":"ERR no"}"#, Some("two")) }),
+            1 => (Duration::ZERO, reply_as(400, r#"{"error":"ERR no"}"#, Some("two"))),
             // Overtaken by the next, and so older.
             2 => (Duration::from_secs(2), reply(r#"{"result":1}"#, Some("old"))),
             3 => (Duration::from_secs(1), reply(r#"{"result":1}"#, Some("new"))),
             // A failed attempt, then the retry: with the token of the attempt before.
-            4 => (Duration::ZERO, HttpResponse { status: 500, ..reply("", Some("late")) }),
+            4 => (Duration::ZERO, reply_as(500, "", Some("late"))),
             _ => (Duration::ZERO, reply(r#"{"result":1}"#, None)),
         }
     });
