@@ -30,6 +30,7 @@ impl<R> fmt::Debug for Slot<R> {
 
 /// The replies to a pipeline or transaction, in the order of its commands.
 #[derive(Debug)]
+#[must_use = "a command that failed says so only in its own reply: take the replies, or read them by `all`"]
 pub struct Replies {
     batch: u64,
     items: Vec<Option<Reply>>,
