@@ -41,7 +41,7 @@ struct Constant {
 impl Transport for Constant {
     fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
         black_box(request.body);
-        let response = HttpResponse { status: 200, headers: self.headers.clone(), body: self.body.clone() };
+        let response = HttpResponse::new(200, self.headers.clone(), self.body.clone());
         Box::pin(std::future::ready(Ok(response)))
     }
 }
@@ -163,7 +163,7 @@ async fn measure(client: &Client, commands: &[Command], length: Duration) -> Res
                     for command in many {
                         let _ = pipeline.add_raw::<Value>(command.clone());
                     }
-                    black_box(pipeline.send().await?);
+                    black_box(pipeline.send().await?.all::<Value>()?);
                 }
             }
             calls += 1;

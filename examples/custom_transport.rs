@@ -7,6 +7,7 @@ use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, Transport};
 use redis_rest::server::{DEFAULT_TOKEN, Server, ServerConfig};
 use redis_rest::{BoxFuture, Client, Error, ErrorKind, Outcome, Result};
+use std::io;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -16,8 +17,8 @@ struct Socket;
 impl Transport for Socket {
     fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
         // Nothing has left: any command may go again. From the first byte on, nobody knows what the server has done.
-        let unsent = |_| Error::custom(ErrorKind::Connect, Outcome::NotApplied, "no connection");
-        let broke = |_| Error::custom(ErrorKind::Io, Outcome::MaybeApplied, "the connection broke");
+        let unsent = |error: io::Error| Error::custom(ErrorKind::Connect, Outcome::NotApplied, "no connection").with_source(error);
+        let broke = |error: io::Error| Error::custom(ErrorKind::Io, Outcome::MaybeApplied, "the connection broke").with_source(error);
         Box::pin(async move {
             let (host, port) = (request.url.host_str().unwrap_or_default(), request.url.port_or_known_default().unwrap_or(80));
             let mut stream = TcpStream::connect((host, port)).await.map_err(unsent)?;
@@ -30,7 +31,7 @@ impl Transport for Socket {
             stream.write_all(&[&head, &b"\r\n"[..], &request.body].concat()).await.map_err(broke)?;
             let (mut answer, most) = (Vec::new(), (request.max_reply_bytes as u64).saturating_add(16 << 10));
             stream.take(most).read_to_end(&mut answer).await.map_err(broke)?;
-            let response = parse(answer.into()).ok_or_else(|| broke(std::io::ErrorKind::InvalidData.into()))?;
+            let response = parse(answer.into()).ok_or_else(|| broke(io::ErrorKind::InvalidData.into()))?;
             let too_large = Error::custom(ErrorKind::ReplyTooLarge, Outcome::MaybeApplied, "the reply is larger than allowed");
             if response.body.len() > request.max_reply_bytes { Err(too_large) } else { Ok(response) }
         })
@@ -44,7 +45,7 @@ fn parse(answer: Bytes) -> Option<HttpResponse> {
     let header = |line: &str| {
         line.split_once(':').map(|(name, value)| Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_str(value.trim()).ok()?)))
     };
-    Some(HttpResponse { status, headers: lines.filter_map(header).collect::<Option<HeaderMap>>()?, body: answer.slice(end + 4..) })
+    Some(HttpResponse::new(status, lines.filter_map(header).collect::<Option<HeaderMap>>()?, answer.slice(end + 4..)))
 }
 
 #[tokio::main]

@@ -96,10 +96,10 @@ async fn at_once(client: &Client) -> Result<(), Failure> {
     }
     let mut pipe = client.pipeline();
     let _ = (pipe.add(cmd::get::<Option<String>>("a")), pipe.add(cmd::get::<Option<String>>("b")));
-    pipe.send().await?;
+    pipe.send().await?.all::<Value>()?;
     let mut transaction = client.transaction();
     let _ = (transaction.add(cmd::incr("visits")), transaction.add(cmd::get::<i64>("visits")));
-    transaction.send().await?;
+    transaction.send().await?.all::<Value>()?;
     Ok(())
 }
 

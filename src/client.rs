@@ -20,6 +20,9 @@ use std::time::Duration;
 
 /// A Redis client over HTTP. Cheap to clone: clones share connections and settings.
 ///
+/// Calls need a Tokio runtime with timers and I/O, and are errors of kind [`ErrorKind::Config`](crate::ErrorKind::Config) elsewhere.
+/// Making a client needs none, nor does `wasm32`.
+///
 /// ```
 /// # async fn run() -> redis_rest::Result<()> {
 /// use redis_rest::Client;
@@ -73,7 +76,8 @@ impl Client {
         Self { backend, scope: None }
     }
 
-    /// The backend behind this client.
+    /// The backend behind this client. It knows nothing of the client's [prefix](Self::with_prefix), nor that it may
+    /// [only read](Self::read_only): another client made from it has neither.
     pub fn backend(&self) -> &Arc<dyn Backend> {
         &self.backend
     }
@@ -226,8 +230,8 @@ impl Client {
     }
 
     async fn execute_once(&self, command: &Command, options: &CallOptions) -> Reply {
-        exactly_once::check_deadline(options)?;
-        let once = exactly_once::wrap(std::slice::from_ref(command))?;
+        exactly_once::check_deadline(&*self.backend, options)?;
+        let once = exactly_once::wrap(self.prefix(), std::slice::from_ref(command))?;
         let mut replies = exactly_once::unwrap(self.send(&once, options).await, 1)?;
         replies.pop().unwrap_or_else(|| Ok(Value::Nil))
     }

@@ -5,6 +5,7 @@
 
 mod server;
 
+use crate::platform::NoRuntime;
 pub use server::ServerError;
 use std::fmt;
 use std::sync::Arc;
@@ -141,6 +142,13 @@ impl Error {
 
     /// An error for a [`Backend`](crate::backend::Backend) or [`Transport`](crate::backend::rest::Transport) written
     /// outside this crate. `message` is shown to users: it must not hold data.
+    ///
+    /// ```
+    /// use redis_rest::{Error, ErrorKind, Outcome};
+    /// let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+    /// let error = Error::custom(ErrorKind::Connect, Outcome::NotApplied, "no connection").with_source(refused);
+    /// assert_eq!(error.to_string(), "no connection");
+    /// ```
     pub fn custom(kind: ErrorKind, outcome: Outcome, message: &'static str) -> Self {
         Self::new(kind, message).with_outcome(outcome)
     }
@@ -200,7 +208,9 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_status(mut self, status: u16) -> Self {
+    /// With the HTTP status that the server answered; shown.
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
         self.0.status = Some(status);
         self
     }
@@ -210,13 +220,18 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
-        self.0.retry_after = wait;
+    /// With how long the server asked to wait. A retry then comes after that long, instead of the policy's backoff, or not at all where
+    /// the deadline is earlier.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: impl Into<Option<Duration>>) -> Self {
+        self.0.retry_after = wait.into();
         self
     }
 
-    /// `source` must hold nothing secret: texts of HTTP libraries quote URLs and are stripped before.
-    pub(crate) fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+    /// With its cause, which is the [`source`](std::error::Error::source) and part of the `Debug` output, not of the text. It must hold
+    /// nothing secret in either form: texts of HTTP libraries quote URLs, and are stripped before by this crate.
+    #[must_use]
+    pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.0.source = Some(Arc::new(source));
         self
     }
@@ -284,6 +299,12 @@ impl Error {
 
     pub(crate) fn server_error(&self) -> Option<&ServerError> {
         self.0.server.as_ref()
+    }
+}
+
+impl From<NoRuntime> for Error {
+    fn from(_: NoRuntime) -> Self {
+        Self::new(ErrorKind::Config, "no Tokio runtime: calls need one, with its timers and I/O")
     }
 }
 

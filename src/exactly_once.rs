@@ -4,8 +4,8 @@
 //! It costs a key that lives ten minutes, and about twice the work of the command. What Lua cannot hold exactly, an integer
 //! reply of 2⁵³ or more, is an error instead of a wrong number.
 
-use crate::backend::Reply;
-use crate::command::{CallOptions, Command, ReplaySafety};
+use crate::backend::{Backend, Reply};
+use crate::command::{CallOptions, Command, ReplaySafety, keys};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::script::Script;
 use crate::value::Value;
@@ -19,7 +19,7 @@ const KEPT_FOR: Duration = Duration::from_secs(600);
 /// Lua's stack holds 8000 values; some are the script's own.
 const MOST_ARGUMENTS: usize = 7000;
 
-/// Where replies are kept.
+/// Where replies are kept: this and a UUID, after the client's prefix.
 const PREFIX: &str = "redis_rest:once:";
 
 /// What Redis does not allow in scripts, as names.
@@ -67,32 +67,6 @@ const NOT_IN_SCRIPTS: &[&str] = &[
     "WATCH",
 ];
 
-/// Commands whose arguments are all keys.
-const ALL_KEYS: &[&str] = &[
-    "COPY",
-    "DEL",
-    "EXISTS",
-    "LMOVE",
-    "MGET",
-    "PFCOUNT",
-    "PFMERGE",
-    "RENAME",
-    "RENAMENX",
-    "RPOPLPUSH",
-    "SDIFF",
-    "SDIFFSTORE",
-    "SINTER",
-    "SINTERSTORE",
-    "SMOVE",
-    "SUNION",
-    "SUNIONSTORE",
-    "TOUCH",
-    "UNLINK",
-];
-
-/// Commands whose arguments are keys and values in turn.
-const PAIRS: &[&str] = &["MSET", "MSETNX"];
-
 /// `KEYS[1]` keeps the replies; the others are named for servers that lock by key. `ARGV`: how long to keep them, how many
 /// commands, then of each the number of its words and the words.
 const ONCE: &str = r#"
@@ -125,11 +99,12 @@ return cmsgpack.unpack(kept)
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(ONCE.trim_start()).replay_safety(ReplaySafety::Idempotent));
 
-/// One command that runs `commands` once, however often it is sent. Checked here, before anything is sent.
-pub(crate) fn wrap(commands: &[Command]) -> Result<Command> {
+/// One command that runs `commands` once, however often it is sent. Checked here, before anything is sent. `prefix` is what the
+/// client puts before every key, so that its permissions hold for the kept reply too.
+pub(crate) fn wrap(prefix: &[u8], commands: &[Command]) -> Result<Command> {
     let refuse =
         |index: usize, reason: &'static str| Err(Error::new(ErrorKind::InvalidCommand, reason).with_detail(format!("entry {index}")));
-    let mut call = SCRIPT.key(format!("{PREFIX}{}", Uuid::new_v4()));
+    let mut call = SCRIPT.key([prefix, PREFIX.as_bytes(), Uuid::new_v4().to_string().as_bytes()].concat());
     let mut words = 0;
     for (index, command) in commands.iter().enumerate() {
         command.check()?;
@@ -140,7 +115,7 @@ pub(crate) fn wrap(commands: &[Command]) -> Result<Command> {
         if words > MOST_ARGUMENTS {
             return refuse(index, "exactly once: more than 7000 arguments do not fit into a script call");
         }
-        call = keys(command).fold(call, crate::ScriptCall::key);
+        call = keys_of(command).fold(call, crate::ScriptCall::key);
     }
     call = call.arg(crate::command::groups::millis(KEPT_FOR)).arg(commands.len());
     for command in commands {
@@ -149,15 +124,9 @@ pub(crate) fn wrap(commands: &[Command]) -> Result<Command> {
     Ok(call.call::<Value>().into_command())
 }
 
-/// The keys of a command, as far as its name tells: of most, the first argument.
-fn keys(command: &Command) -> impl Iterator<Item = &[u8]> {
-    let named = |names: &[&str]| names.iter().any(|name| command.is(name));
-    let (step, most) = match (named(ALL_KEYS), named(PAIRS)) {
-        (true, _) => (1, usize::MAX),
-        (_, true) => (2, usize::MAX),
-        _ => (1, 1),
-    };
-    command.arguments().step_by(step).take(most)
+/// The keys of a command; of one that is not known here none, rather than an argument that may be something else.
+fn keys_of(command: &Command) -> impl Iterator<Item = &[u8]> {
+    keys::positions(command).unwrap_or_default().into_iter().filter_map(|index| command.get(index))
 }
 
 /// Reads the reply to [`wrap`] of `count` commands.
@@ -179,9 +148,9 @@ pub(crate) fn unwrap(reply: Reply, count: usize) -> Result<Vec<Reply>> {
         .collect())
 }
 
-/// Refuses a deadline beyond which a replay would find no reply any more.
-pub(crate) fn check_deadline(options: &CallOptions) -> Result<()> {
-    match options.deadline {
+/// Refuses a deadline beyond which a replay would find no reply any more: the call's, or else the backend's own.
+pub(crate) fn check_deadline(backend: &dyn Backend, options: &CallOptions) -> Result<()> {
+    match backend.deadline(options) {
         Some(deadline) if deadline >= KEPT_FOR => Err(Error::new(
             ErrorKind::InvalidCommand,
             "exactly once: the deadline must be shorter than the 10 minutes for which replies are kept",
@@ -198,21 +167,34 @@ mod tests {
     #[test]
     fn what_cannot_travel_in_a_script_is_refused_before_it_is_sent() {
         for name in ["EVAL", "fcall", "CONFIG", "SCRIPT LOAD"] {
-            assert_eq!(wrap(&[cmd(name)]).unwrap_err().kind(), ErrorKind::InvalidCommand);
+            assert_eq!(wrap(b"", &[cmd(name)]).unwrap_err().kind(), ErrorKind::InvalidCommand);
         }
-        assert!(wrap(&[cmd("DEL").args(vec!["k"; 6998])]).is_ok());
-        assert!(wrap(&[cmd("DEL").args(vec!["k"; 7000])]).is_err());
+        assert!(wrap(b"", &[cmd("DEL").args(vec!["k"; 6998])]).is_ok());
+        assert!(wrap(b"", &[cmd("DEL").args(vec!["k"; 7000])]).is_err());
     }
 
     #[test]
     fn the_keys_are_named() {
-        let named = |command: Command| {
-            let keys: Vec<Vec<u8>> = keys(&command).map(<[u8]>::to_vec).collect();
-            keys
+        let named = |line: &str, keys: &str| {
+            let mut words = line.split(' ');
+            let command = words.next().map(cmd).unwrap().args(words.collect::<Vec<_>>());
+            let call = wrap(b"app:", &[command]).unwrap();
+            let count = String::from_utf8_lossy(call.get(1).unwrap()).parse().unwrap();
+            let all: Vec<_> = call.arguments().skip(2).take(count).map(String::from_utf8_lossy).collect();
+            assert!(all[0].starts_with("app:redis_rest:once:"));
+            assert_eq!(all[1..].join(" "), keys, "{line}");
         };
-        assert_eq!(named(cmd("INCRBY").arg("k").arg(1)), [b"k"]);
-        assert_eq!(named(cmd("mset").arg("a").arg(1).arg("b").arg(2)), [b"a", b"b"]);
-        assert_eq!(named(cmd("DEL").args(["a", "b"])), [b"a", b"b"]);
-        assert!(named(cmd("PING")).is_empty());
+        named("INCRBY k 1", "k");
+        named("mset a 1 b 2", "a b");
+        named("DEL a b", "a b");
+        named("LMPOP 2 a b LEFT", "a b");
+        named("BITOP AND d a", "d a");
+        named("XREADGROUP GROUP g c STREAMS a b > >", "a b");
+        named("ZUNIONSTORE d 2 a b WEIGHTS 1 2", "d a b");
+        named("SORT k BY w_* STORE d", "k d");
+        named("LMPOP 18446744073709551615 a LEFT", "");
+        named("MSETEX 18446744073709551615 a 1", "");
+        named("NEVER.HEARD.OF 1", "");
+        named("PING", "");
     }
 }

@@ -30,6 +30,7 @@ impl<R> fmt::Debug for Slot<R> {
 
 /// The replies to a pipeline or transaction, in the order of its commands.
 #[derive(Debug)]
+#[must_use = "a command that failed says so only in its own reply: take the replies, or read them by `all`"]
 pub struct Replies {
     batch: u64,
     items: Vec<Option<Reply>>,
@@ -239,9 +240,9 @@ async fn send(client: &Client, commands: &[Command], options: &CallOptions) -> V
 /// Each command in a script and with an id of its own. One that the server does not know yet is made known first, so that the
 /// order of the commands stays.
 async fn exactly_once_each(client: &Client, commands: &[Command], options: &CallOptions) -> Result<Vec<Reply>> {
-    exactly_once::check_deadline(options)?;
+    exactly_once::check_deadline(&**client.backend(), options)?;
     let calls = commands.iter().enumerate().map(|(index, command)| {
-        exactly_once::wrap(std::slice::from_ref(command)).map_err(|error| error.with_detail(format!("entry {index}")))
+        exactly_once::wrap(client.prefix(), std::slice::from_ref(command)).map_err(|error| error.with_detail(format!("entry {index}")))
     });
     let mut calls = calls.collect::<Result<Vec<_>>>()?;
     if let Some(first) = calls.first_mut()
@@ -317,8 +318,8 @@ impl Transaction {
         let Batch { client, commands, options, .. } = &self.0;
         let replies = match options.exactly_once {
             true => {
-                exactly_once::check_deadline(options)?;
-                let mut once = exactly_once::wrap(commands)?;
+                exactly_once::check_deadline(&**client.backend(), options)?;
+                let mut once = exactly_once::wrap(client.prefix(), commands)?;
                 if let Some(eval) = as_eval(&once) {
                     once = eval;
                 }

@@ -14,6 +14,9 @@ use std::time::Duration;
 ///
 /// The wait before retry `n` is drawn evenly from zero to `min(max_backoff, min_backoff × 2ⁿ⁻¹)` ("full jitter"), so that
 /// many clients that failed together do not come back together.
+///
+/// All retries of a client and its clones also spend from one budget: 500 at first and at most, and each call earns a fifth of one.
+/// Each client that is built has its own, also where several are built with clones of one policy.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct RetryPolicy {
@@ -45,6 +48,11 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// The same policy with a full budget of its own: clones of a policy share theirs.
+    pub(crate) fn with_own_budget(self) -> Self {
+        Self { budget: Budget::default(), ..self }
+    }
+
     /// One retry's worth, for a second copy of a slow read; false when the budget is spent.
     pub(crate) fn spend(&self) -> bool {
         self.budget.spend()

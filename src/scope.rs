@@ -52,9 +52,10 @@ impl Scope {
         if self.prefix.contains(&b'*') && (command.is("SORT") || command.is("SORT_RO")) {
             return Err(Error::new(ErrorKind::Unsupported, "the client's prefix has a `*`, which would be a pattern in this command"));
         }
-        let positions = keys::positions(command).ok_or_else(|| {
+        let mut positions = keys::positions(command).ok_or_else(|| {
             Error::new(ErrorKind::Unsupported, "which arguments are keys is not known, so they cannot be given the client's prefix")
         })?;
+        positions.extend(keys::patterns(command));
         Ok(Cow::Owned(command.with_prefixes(&positions, &self.prefix)))
     }
 

@@ -1,24 +1,29 @@
 //! [`Failover`]: two ways to the same Redis, of which the second is used while the first is down.
 
-use crate::backend::{Backend, Reply};
+use crate::backend::{Backend, EventStream, Reply};
 use crate::breaker::{Admission, Breaker, BreakerPolicy, BreakerState, Probe, Signal};
 use crate::command::{CallOptions, Command, ReplaySafety};
 use crate::error::{Error, Outcome, Result};
 use crate::observe::Guarded;
 use crate::platform::BoxFuture;
+use crate::subscribe::Listen;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Two backends in front of the **same** data: native first and REST as its fallback, or the other way round.
 ///
 /// Not sticky: the first comes back as soon as a call of it succeeds, which is tried by one call at a time while its breaker is
 /// half-open. Only unreachability switches, never a command's own error. A command that may have run on one side is not sent to
-/// the other unless it may run twice ([`ReplaySafety`]).
+/// the other unless it may run twice ([`ReplaySafety`]). A subscription connects by the same rule, as what only reads, and keeps its
+/// side until that connection is lost.
+///
+/// A backend that is taken from a client comes [without](crate::Client::backend) that client's prefix: the client in front needs its own.
 ///
 /// ```
 /// # fn run(rest: redis_rest::Client, native: redis_rest::Client) {
 /// use redis_rest::{Client, backend::Failover};
-/// let client = Client::from_backend(Failover::new(native.backend().clone(), rest.backend().clone()));
+/// let client = Client::from_backend(Failover::new(native.backend().clone(), rest.backend().clone())).with_prefix("app:");
 /// # }
 /// ```
 pub struct Failover {
@@ -112,8 +117,25 @@ impl Backend for Failover {
         })
     }
 
+    fn listen<'a>(&'a self, what: &'a Listen) -> BoxFuture<'a, Result<EventStream>> {
+        Box::pin(async move {
+            match self.on_first(ReplaySafety::ReadOnly, async { self.first.listen(what).await }).await {
+                Some(events) => events,
+                None => self.second.listen(what).await,
+            }
+        })
+    }
+
     fn is_cluster(&self) -> bool {
         self.first.is_cluster() || self.second.is_cluster()
+    }
+
+    /// Of both, one after the other.
+    fn deadline(&self, options: &CallOptions) -> Option<Duration> {
+        match (self.first.deadline(options), self.second.deadline(options)) {
+            (Some(first), Some(second)) => Some(first.saturating_add(second)),
+            (one, other) => one.or(other),
+        }
     }
 
     fn sync_token(&self) -> Option<String> {
@@ -135,9 +157,10 @@ impl fmt::Debug for Failover {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Client, ErrorKind, Value, cmd};
+    use crate::{Client, ErrorKind, Event, Value, cmd};
+    use std::pin::Pin;
     use std::sync::Mutex;
-    use std::time::Duration;
+    use std::task::{Context, Poll};
 
     /// Answers its name, or the error that it was told; counts its calls.
     #[derive(Default)]
@@ -172,6 +195,37 @@ mod tests {
         fn transaction<'a>(&'a self, commands: &'a [Command], _: &'a CallOptions) -> BoxFuture<'a, Result<Vec<Reply>>> {
             Box::pin(std::future::ready(commands.iter().map(|_| self.answer().map(Ok)).collect()))
         }
+        /// Tells its name, and breaks.
+        fn listen<'a>(&'a self, _: &'a Listen) -> BoxFuture<'a, Result<EventStream>> {
+            let events = self.answer().map(|_| -> EventStream { Box::pin(Once(Some(Ok(Event::Subscribed(self.name.into()))))) });
+            Box::pin(std::future::ready(events))
+        }
+    }
+
+    struct Once(Option<Result<Event>>);
+
+    impl futures_core::Stream for Once {
+        type Item = Result<Event>;
+        fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            Poll::Ready(self.0.take())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_subscription_goes_where_commands_go() {
+        let (first, second) = (Side::new("first"), Side::new("second"));
+        let client = Client::from_backend(Failover::new(first.clone(), second.clone()));
+        let mut news = client.subscribe(["news"]);
+        let mut told = async || loop {
+            if let Event::Subscribed(name) = news.next().await.unwrap().unwrap() {
+                return name;
+            }
+        };
+        assert_eq!(told().await, "first");
+        first.fails(Some(Error::new(ErrorKind::Io, "")));
+        assert_eq!(told().await, "second");
+        first.fails(None);
+        assert_eq!(told().await, "first");
     }
 
     async fn who(client: &Client) -> Result<String> {

@@ -21,6 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::platform::{BoxFuture, BoxStream, MaybeSend};
 use crate::subscribe::{Event, Listen};
 use crate::value::Value;
+use std::time::Duration;
 
 /// The result of one entry of a pipeline or transaction.
 pub type Reply = Result<Value>;
@@ -53,6 +54,13 @@ pub trait Backend: MaybeSend + 'static {
     /// refused (`CROSSSLOT`). A backend in front of another answers what that one answers.
     fn is_cluster(&self) -> bool {
         false
+    }
+
+    /// How long after its begin a call with these options may still be sent again: its own deadline, or else the backend's. `None`
+    /// where nothing limits it. Exactly-once calls are refused where that is longer than replies are kept. A backend in front of
+    /// another answers what that one answers.
+    fn deadline(&self, options: &CallOptions) -> Option<Duration> {
+        options.deadline
     }
 
     /// The read-your-writes token of the last reply, where the backend has such. See

@@ -14,7 +14,7 @@ mod sentinel;
 
 use crate::backend::{Backend, EventStream, Reply};
 use crate::clock::{self, Instant};
-use crate::command::{CallOptions, Command};
+use crate::command::{CallOptions, Command, refuse};
 use crate::error::{Error, ErrorKind, Outcome, Result, ServerError};
 use crate::platform::{self, BoxFuture};
 use crate::subscribe::Listen;
@@ -29,31 +29,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
-
-/// Commands that change the state of a connection, which others share: they would break the calls of everyone.
-const NOT_SHARED: &[&str] = &[
-    "AUTH",
-    "CLIENT",
-    "DISCARD",
-    "EXEC",
-    "HELLO",
-    "MONITOR",
-    "MULTI",
-    "PSUBSCRIBE",
-    "PSYNC",
-    "PUNSUBSCRIBE",
-    "QUIT",
-    "REPLCONF",
-    "RESET",
-    "SELECT",
-    "SSUBSCRIBE",
-    "SUBSCRIBE",
-    "SUNSUBSCRIBE",
-    "SYNC",
-    "UNSUBSCRIBE",
-    "UNWATCH",
-    "WATCH",
-];
 
 /// Executes commands on a Redis server over TCP or a Unix socket. Cheap to clone: clones share the connection.
 ///
@@ -164,6 +139,7 @@ impl NativeBackend {
     }
 
     async fn try_link(&self, deadline: Instant) -> Result<Link> {
+        platform::in_runtime()?;
         let connecting = async {
             let mut link = self.0.link.lock().await;
             if let Some(link) = link.as_ref().filter(|link| !link.driver.is_finished()) {
@@ -295,7 +271,7 @@ fn short() -> Error {
 
 fn pack(command: &Command) -> Result<redis::Cmd> {
     command.check()?;
-    if NOT_SHARED.iter().any(|name| command.is(name)) {
+    if command.upper(&mut [0; 24]).is_some_and(refuse::takes_the_connection) {
         return Err(Error::new(ErrorKind::Unsupported, "this command would change the connection that all calls share"));
     }
     let mut packed = redis::Cmd::new();
@@ -357,7 +333,7 @@ mod tests {
 
     #[test]
     fn what_would_change_the_connection_is_refused() {
-        for name in ["select", "MULTI", "Client"] {
+        for name in ["select", "MULTI", "Client", "READONLY"] {
             assert_eq!(pack(&cmd(name).arg("1")).unwrap_err().kind(), ErrorKind::Unsupported);
         }
         assert!(pack(&cmd("GET").arg("MULTI")).is_ok());

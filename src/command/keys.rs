@@ -185,7 +185,8 @@ pub(crate) fn positions(command: &Command) -> Option<Vec<usize>> {
     let count = command.arguments().len();
     let counted = |at: usize| {
         let number: usize = std::str::from_utf8(command.get(at)?).ok()?.parse().ok()?;
-        (at + 1 + number <= count).then(|| at + 1..at + 1 + number)
+        let end = number.checked_add(at + 1)?;
+        (end <= count).then(|| at + 1..end)
     };
     Some(match name {
         _ if FIRST.contains(&name) => vec![0],
@@ -199,7 +200,7 @@ pub(crate) fn positions(command: &Command) -> Option<Vec<usize>> {
         "MSET" | "MSETNX" => (0..count).step_by(2).collect(),
         "MSETEX" => {
             let pairs: usize = std::str::from_utf8(command.get(0)?).ok()?.parse().ok()?;
-            (1..(2 * pairs).checked_add(1)?.min(count)).step_by(2).collect()
+            (1..pairs.checked_mul(2)?.checked_add(1)?.min(count)).step_by(2).collect()
         }
         "BITOP" => (1..count).collect(),
         "MEMORY" => match command.has("USAGE", 0) {
@@ -210,7 +211,7 @@ pub(crate) fn positions(command: &Command) -> Option<Vec<usize>> {
             let streams = command.arguments().position(|argument| argument.eq_ignore_ascii_case(b"STREAMS"))? + 1;
             (streams..streams + (count - streams) / 2).collect()
         }
-        "SORT" | "SORT_RO" => std::iter::once(0).chain(after(command, &["STORE"])).chain(patterns_of_sort(command)).collect(),
+        "SORT" | "SORT_RO" => std::iter::once(0).chain(after(command, &["STORE"])).collect(),
         "GEORADIUS" | "GEORADIUSBYMEMBER" => std::iter::once(0).chain(after(command, &["STORE", "STOREDIST"])).collect(),
         "JSON.MSET" => (0..count).step_by(3).collect(),
         "JSON.MGET" => (0..count.saturating_sub(1)).collect(),
@@ -227,7 +228,9 @@ fn after<'a>(command: &'a Command, options: &'a [&str]) -> impl Iterator<Item = 
     places.map(|(index, _)| index + 1).filter(move |index| command.get(*index).is_some())
 }
 
-/// Patterns that name keys: with a `*` in them, which stands for the element.
-fn patterns_of_sort(command: &Command) -> impl Iterator<Item = usize> + '_ {
-    after(command, &["BY", "GET"]).filter(|index| command.get(*index).is_some_and(|pattern| pattern.contains(&b'*')))
+/// The indexes of the patterns of `SORT`, which name keys: with a `*` in them, which stands for the element.
+pub(crate) fn patterns(command: &Command) -> impl Iterator<Item = usize> + '_ {
+    let sorts = command.is("SORT") || command.is("SORT_RO");
+    let pattern = |index: &usize| command.get(*index).is_some_and(|pattern| pattern.contains(&b'*'));
+    after(command, &["BY", "GET"]).filter(move |index| sorts && pattern(index))
 }

@@ -1,5 +1,6 @@
 //! Commands that no REST server can carry: they block, or change or take over a connection that requests do not have to
-//! themselves. The client refuses them before sending, the server before executing.
+//! themselves. The client refuses them before sending, the server before executing. What takes over a connection is refused over TCP
+//! too, where all calls share one.
 
 use super::Command;
 
@@ -8,15 +9,43 @@ pub(crate) fn over_rest(command: &Command) -> Option<&'static str> {
     match command.upper(&mut [0; 24])? {
         "BLMOVE" | "BLMPOP" | "BLPOP" | "BRPOP" | "BRPOPLPUSH" | "BZMPOP" | "BZPOPMAX" | "BZPOPMIN" | "WAIT" | "WAITAOF" => {}
         "XREAD" | "XREADGROUP" if asks_to_block(command) => {}
-        "ASKING" | "AUTH" | "CLIENT" | "DISCARD" | "EXEC" | "HELLO" | "MONITOR" | "MULTI" | "PSUBSCRIBE" | "PSYNC" | "PUNSUBSCRIBE"
-        | "QUIT" | "READONLY" | "READWRITE" | "REPLCONF" | "RESET" | "SSUBSCRIBE" | "SUBSCRIBE" | "SUNSUBSCRIBE" | "SYNC"
-        | "UNSUBSCRIBE" | "UNWATCH" | "WATCH" => {
-            return Some("it would change or take over the connection that all requests share");
-        }
-        "SELECT" if command.get(0) != Some(b"0") => return Some("it would change or take over the connection that all requests share"),
+        "SELECT" if command.get(0) == Some(b"0") => return None,
+        name if takes_the_connection(name) => return Some("it would change or take over the connection that all requests share"),
         _ => return None,
     }
     Some("it would block the connection that all requests share")
+}
+
+/// True for what changes the state of a connection or takes it over, by its name in capitals: whoever shares the connection would be
+/// hit.
+pub(crate) fn takes_the_connection(name: &str) -> bool {
+    matches!(
+        name,
+        "ASKING"
+            | "AUTH"
+            | "CLIENT"
+            | "DISCARD"
+            | "EXEC"
+            | "HELLO"
+            | "MONITOR"
+            | "MULTI"
+            | "PSUBSCRIBE"
+            | "PSYNC"
+            | "PUNSUBSCRIBE"
+            | "QUIT"
+            | "READONLY"
+            | "READWRITE"
+            | "REPLCONF"
+            | "RESET"
+            | "SELECT"
+            | "SSUBSCRIBE"
+            | "SUBSCRIBE"
+            | "SUNSUBSCRIBE"
+            | "SYNC"
+            | "UNSUBSCRIBE"
+            | "UNWATCH"
+            | "WATCH"
+    )
 }
 
 /// Looks for `BLOCK` among the options of `XREAD` and `XREADGROUP`, where groups and streams may have any name.

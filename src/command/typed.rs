@@ -106,9 +106,17 @@ impl<R, K> Typed<R, K, Client> {
     /// Has the server run the command once, however often it is sent: the first reply is kept for 10 minutes and answers
     /// replays. So a command such as `INCR` can be sent again when a reply was lost.
     ///
+    /// The reply is kept at the key `redis_rest:once:{uuid}`, after the client's [prefix](Client::with_prefix), and expires by
+    /// itself; nothing else reads or deletes it. The user of the token must be allowed that key, `EVALSHA` and `EVAL`.
+    ///
     /// The command travels in a script, which costs a key and about twice the work; not for what Redis refuses in scripts
-    /// (`EVAL`, `CONFIG` …), for more than 7000 arguments, or on a cluster. An integer reply of 2⁵³ or more is
+    /// (`EVAL`, `CONFIG` …), for more than 7000 arguments, or on a cluster. All keys that the command names go to the script as its
+    /// keys; of a command that is not known here, none do. An integer reply of 2⁵³ or more is
     /// [`ErrorKind::Inexact`](crate::ErrorKind::Inexact).
+    ///
+    /// The deadline, the call's or else the client's, must be shorter than the 10 minutes (with
+    /// [`Failover`](crate::backend::Failover), that of both sides together): a longer one is
+    /// [`ErrorKind::InvalidCommand`](crate::ErrorKind::InvalidCommand), and nothing is sent.
     ///
     /// ```
     /// # async fn run(client: redis_rest::Client) -> redis_rest::Result<()> {

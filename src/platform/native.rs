@@ -35,6 +35,15 @@ pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) {
     }
 }
 
+/// There is no runtime here: nothing that waits or connects can be made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NoRuntime;
+
+/// That this is called within a runtime. What waits or connects panics elsewhere.
+pub(crate) fn in_runtime() -> Result<(), NoRuntime> {
+    tokio::runtime::Handle::try_current().map(drop).map_err(|_| NoRuntime)
+}
+
 /// Waits for `duration`.
 pub(crate) async fn sleep(duration: Duration) {
     tokio::time::sleep(duration).await;
@@ -57,9 +66,9 @@ impl Timers {
     /// More than this are not kept.
     const KEPT: usize = 1024;
 
-    /// The output of `future`, or `None` when `limit` passes first.
-    pub(crate) async fn timeout<F: Future>(&self, limit: Duration, future: F) -> Option<F::Output> {
-        let runtime = tokio::runtime::Handle::current().id();
+    /// The output of `future`, or `None` when `limit` passes first. Outside of a runtime `future` is not begun.
+    pub(crate) async fn timeout<F: Future>(&self, limit: Duration, future: F) -> Result<Option<F::Output>, NoRuntime> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| NoRuntime)?.id();
         let kept = self.lock().pop();
         let mut timer = match kept {
             // One of another runtime would not go off when that has ended.
@@ -79,7 +88,7 @@ impl Timers {
         if output.is_some() && kept.len() < Self::KEPT {
             kept.push((runtime, timer));
         }
-        output
+        Ok(output)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Timer>> {

@@ -34,6 +34,14 @@ pub(crate) fn spawn(future: impl Future<Output = ()> + 'static) {
     wasm_bindgen_futures::spawn_local(future);
 }
 
+/// The host always runs what waits.
+pub(crate) type NoRuntime = std::convert::Infallible;
+
+/// That futures can wait here.
+pub(crate) fn in_runtime() -> Result<(), NoRuntime> {
+    Ok(())
+}
+
 /// Waits for `duration`, at most for 24.8 days: `setTimeout` counts milliseconds in 31 bits, and takes more for none.
 pub(crate) async fn sleep(duration: Duration) {
     const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
@@ -59,7 +67,7 @@ pub(crate) struct Timers;
 impl Timers {
     /// The output of `future`, or `None` when `limit` passes first.
     #[allow(clippy::unused_self, reason = "elsewhere it keeps timers")]
-    pub(crate) async fn timeout<F: Future>(&self, limit: Duration, future: F) -> Option<F::Output> {
-        timeout(limit, future).await
+    pub(crate) async fn timeout<F: Future>(&self, limit: Duration, future: F) -> Result<Option<F::Output>, NoRuntime> {
+        Ok(timeout(limit, future).await)
     }
 }

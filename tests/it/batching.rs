@@ -19,7 +19,7 @@ struct Asked {
 impl Asked {
     fn says(self, status: u16, body: &Json) {
         let body = Bytes::from(body.to_string());
-        let _ = self.answer.send(Ok(HttpResponse { status, headers: http::HeaderMap::new(), body }));
+        let _ = self.answer.send(Ok(HttpResponse::new(status, http::HeaderMap::new(), body)));
     }
 
     fn breaks(self) {

@@ -2,7 +2,9 @@
 
 use crate::support::redis::Redis;
 use crate::support::rest;
+use redis_rest::backend::Failover;
 use redis_rest::backend::memory::MemoryBackend;
+use redis_rest::backend::native::NativeBackend;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpTransport, Transport};
 use redis_rest::{BoxFuture, Client, Error, ErrorKind, Outcome, RetryPolicy, Value, cmd};
 use std::sync::Arc;
@@ -120,6 +122,47 @@ async fn kept_replies_are_what_the_command_said() {
 }
 
 #[tokio::test]
+async fn a_user_of_one_prefix_needs_no_other_key() {
+    let Some(redis) = Redis::start() else { return };
+    redis.control("ACL SETUSER app on >pw ~app:* +@all");
+    let native = NativeBackend::connect(&redis.url().replace("//", "//app:pw@")).await.unwrap();
+    let server = rest::serve(native).await;
+    let app = rest::client(&server).with_prefix("app:");
+    assert_eq!(app.incr("n").exactly_once().await.unwrap(), 1);
+    let mut pipe = app.pipeline().exactly_once();
+    let piped = pipe.add(cmd::incr("n"));
+    assert_eq!(pipe.send().await.unwrap().take(piped).unwrap(), 2);
+    let mut tx = app.transaction().exactly_once();
+    let moved = tx.add(cmd::incr("n"));
+    assert_eq!(tx.send().await.unwrap().take(moved).unwrap(), 3);
+}
+
+#[tokio::test]
+async fn a_deadline_for_which_no_reply_is_kept_is_refused() {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let with = |minutes: u64| {
+        let transport = Scripted(|_, _: &HttpRequest| (Duration::ZERO, reply(r#"{"result":1}"#, None)), Arc::clone(&sent));
+        let config = Client::builder().url("http://127.0.0.1:1").token("t").transport(transport);
+        config.deadline(Duration::from_secs(60 * minutes)).build().unwrap()
+    };
+    let (long, short) = (with(20), with(9));
+    let both = Client::from_backend(Failover::new(short.backend().clone(), short.backend().clone()));
+    for client in [&long, &both] {
+        let mut pipe = client.pipeline().exactly_once();
+        let _ = pipe.add(cmd::incr("n"));
+        let mut tx = client.transaction().exactly_once();
+        let _ = tx.add(cmd::incr("n"));
+        let errors = [client.incr("n").exactly_once().await.err(), pipe.send().await.err(), tx.send().await.err()];
+        assert_eq!(errors.map(|error| error.map(|error| error.kind())), [Some(ErrorKind::InvalidCommand); 3]);
+    }
+    assert!(short.incr("n").exactly_once().deadline(Duration::from_secs(600)).await.is_err(), "the call's own");
+    assert_eq!(sent.load(Ordering::Relaxed), 0);
+    let answered = |error: Error| error.kind() == ErrorKind::Conversion;
+    assert!(long.incr("n").exactly_once().deadline(Duration::from_secs(599)).await.is_err_and(answered), "it was sent");
+    assert!(short.incr("n").exactly_once().await.is_err_and(answered), "it was sent");
+}
+
+#[tokio::test]
 async fn a_lock_reads_back_instead_of_guessing() {
     let server = rest::serve(MemoryBackend::new()).await;
     let (client, _) = losing(&server.url(), |number| number == 0);
@@ -148,7 +191,11 @@ fn scripted(answer: impl Fn(usize, &HttpRequest) -> (Duration, HttpResponse) + S
 }
 
 fn reply(body: &'static str, token: Option<&str>) -> HttpResponse {
-    let mut response = HttpResponse { status: 200, headers: Default::default(), body: body.into() };
+    reply_as(200, body, token)
+}
+
+fn reply_as(status: u16, body: &'static str, token: Option<&str>) -> HttpResponse {
+    let mut response = HttpResponse::new(status, Default::default(), body);
     if let Some(token) = token {
         response.headers.insert("upstash-sync-token", token.parse().unwrap());
     }
@@ -178,7 +225,7 @@ async fn retries_are_counted_for_the_server_only_when_asked() {
                 let count = request.headers.get("upstash-telemetry-retry").map(|count| count.to_str().unwrap().to_owned());
                 log.lock().unwrap().push(count);
                 let status = if number < 2 { 500 } else { 200 };
-                (Duration::ZERO, HttpResponse { status, ..reply(if number < 2 { "" } else { r#"{"result":1}"# }, None) })
+                (Duration::ZERO, reply_as(status, if number < 2 { "" } else { r#"{"result":1}"# }, None))
             },
             Arc::default(),
         );
@@ -200,12 +247,12 @@ async fn the_sync_token_goes_out_with_the_very_next_request() {
         match number {
             0 => (Duration::ZERO, reply(r#"{"result":1}"#, Some("one"))),
             // Failed commands bring one too.
-            1 => (Duration::ZERO, HttpResponse { status: 400, ..reply(r#"{"error":"ERR no"}"#, Some("two")) }),
+            1 => (Duration::ZERO, reply_as(400, r#"{"error":"ERR no"}"#, Some("two"))),
             // Overtaken by the next, and so older.
             2 => (Duration::from_secs(2), reply(r#"{"result":1}"#, Some("old"))),
             3 => (Duration::from_secs(1), reply(r#"{"result":1}"#, Some("new"))),
             // A failed attempt, then the retry: with the token of the attempt before.
-            4 => (Duration::ZERO, HttpResponse { status: 500, ..reply("", Some("late")) }),
+            4 => (Duration::ZERO, reply_as(500, "", Some("late"))),
             _ => (Duration::ZERO, reply(r#"{"result":1}"#, None)),
         }
     });

@@ -49,7 +49,7 @@ async fn stopping_lets_requests_finish_and_ends_idle_connections() {
     // One connection stays idle in the client's pool, one has said nothing yet, one waits for its reply.
     let mut pipe = client.pipeline();
     let _ = pipe.add(cmd::set("k", "v"));
-    pipe.send().await.unwrap();
+    pipe.send().await.unwrap().all::<Value>().unwrap();
     let _silent = tokio::net::TcpStream::connect(addr).await.unwrap();
     let call = tokio::spawn({
         let client = client.clone();

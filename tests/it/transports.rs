@@ -4,13 +4,15 @@
 use crate::support::certificates::Certificates;
 use crate::support::raw::answering;
 use crate::support::rest;
+use crate::support::scripted::{Answer, Scripted};
 use crate::support::tls::url;
 use bytes::Bytes;
 use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::rest::ReqwestTransport;
-use redis_rest::{Client, ErrorKind, Outcome, cmd};
+use redis_rest::{Client, Error, ErrorKind, Outcome, cmd};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use wiremock::matchers::{any, header};
@@ -146,4 +148,21 @@ async fn what_a_server_did_not_look_at_is_sent_again() {
         let error = pipe.send().await.unwrap_err();
         assert_eq!((error.kind(), error.outcome()), (ErrorKind::Connect, Outcome::NotApplied), "{how:?}: {error:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_transport_of_ones_own_says_of_a_failure_arrives() {
+    let refused = Error::custom(ErrorKind::Connect, Outcome::NotApplied, "no connection")
+        .with_source(std::io::Error::from(std::io::ErrorKind::ConnectionRefused))
+        .with_status(502)
+        .with_retry_after(Duration::from_millis(700));
+    let transport = Scripted::answers([Answer::Fails(refused)]);
+    let client = transport.config().connect_timeout(Duration::from_secs(1)).build().unwrap();
+    let began = tokio::time::Instant::now();
+    let error = client.incr("n").await.unwrap_err();
+    // Tried again after the wait, and not once more, since that would be after the connect timeout.
+    assert_eq!((transport.count(), began.elapsed().as_millis() / 100), (2, 7));
+    let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    assert_eq!(source.map(std::io::Error::kind), Some(std::io::ErrorKind::ConnectionRefused));
+    assert_eq!(error.to_string(), "no connection (HTTP 502) after 2 attempts");
 }

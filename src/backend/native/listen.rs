@@ -18,6 +18,7 @@ const WAITING: usize = 1024;
 
 impl NativeBackend {
     pub(super) async fn open(&self, what: &Listen) -> Result<EventStream> {
+        platform::in_runtime()?;
         let opening = async {
             match what {
                 Listen::Channel(name) => {

@@ -37,6 +37,7 @@ impl Rest {
         let mut headers = self.headers.clone();
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         let request = HttpRequest::new(url, headers, Bytes::new(), self.max_reply_bytes);
+        platform::in_runtime()?;
         let opening = platform::timeout(self.timeout, self.transport.open(request));
         let opened = opening.await.ok_or_else(|| Error::new(ErrorKind::Timeout, "no reply within the attempt's timeout"))??;
         let is_stream =

@@ -168,7 +168,8 @@ impl RestBackend {
             resp2,
             sync: SyncToken::default(),
             timers: Timers::default(),
-            retry: config.retry,
+            // The outage of one server must not use up the retries of another that was set up alike.
+            retry: config.retry.with_own_budget(),
             connect_timeout: config.connect_timeout,
             timeout: config.timeout,
             deadline: config.deadline,
@@ -209,6 +210,10 @@ impl Backend for RestBackend {
 
     fn listen<'a>(&'a self, what: &'a Listen) -> BoxFuture<'a, Result<EventStream>> {
         Box::pin(self.rest.open(what))
+    }
+
+    fn deadline(&self, options: &CallOptions) -> Option<Duration> {
+        Some(options.deadline.unwrap_or(self.rest.deadline))
     }
 
     fn sync_token(&self) -> Option<String> {
@@ -271,7 +276,7 @@ impl Rest {
         let response = self
             .timers
             .timeout(limit, self.transport.send(request))
-            .await
+            .await?
             .ok_or_else(|| Error::new(ErrorKind::Timeout, "no reply within the attempt's timeout"))??;
         attempt.answered(response.status);
         self.sync.take(&response.headers, place);

@@ -25,6 +25,7 @@ impl Rest {
         match options.hedge_after {
             None => call().await,
             Some(after) if safety == ReplaySafety::ReadOnly => {
+                platform::in_runtime()?;
                 // Rare, and twice as large as a call.
                 Box::pin(hedge::race(call, after, || self.retry.spend())).await
             }

@@ -35,7 +35,7 @@ impl fmt::Debug for HttpRequest {
 
 /// One HTTP response, read to its end.
 #[derive(Clone)]
-#[allow(clippy::exhaustive_structs, reason = "transports make it")]
+#[non_exhaustive]
 pub struct HttpResponse {
     /// The status code.
     pub status: u16,
@@ -43,6 +43,13 @@ pub struct HttpResponse {
     pub headers: HeaderMap,
     /// The whole body.
     pub body: Bytes,
+}
+
+impl HttpResponse {
+    /// A response with a body that was read to its end.
+    pub fn new(status: u16, headers: HeaderMap, body: impl Into<Bytes>) -> Self {
+        Self { status, headers, body: body.into() }
+    }
 }
 
 /// Shows the status and the length.
@@ -56,12 +63,19 @@ impl fmt::Debug for HttpResponse {
 pub type HttpChunks = BoxStream<Result<Bytes, Error>>;
 
 /// A response whose body is still coming.
-#[allow(clippy::exhaustive_structs, reason = "transports make it")]
+#[non_exhaustive]
 pub struct HttpStream {
     /// Status and headers, and the body where it was read to the end.
     pub response: HttpResponse,
     /// The body where it is still coming.
     pub chunks: Option<HttpChunks>,
+}
+
+impl HttpStream {
+    /// A response without a body of its own, whose body comes as `chunks`; or with it, and no `chunks`.
+    pub fn new(response: HttpResponse, chunks: Option<HttpChunks>) -> Self {
+        Self { response, chunks }
+    }
 }
 
 /// Shows the status.

@@ -4,6 +4,8 @@ use crate::support::raw::answering;
 use crate::support::redis::Redis;
 use crate::support::rest;
 use bytes::Bytes;
+use redis_rest::backend::native::{NativeBackend, NativeCluster, NativeConfig};
+use redis_rest::backend::rest::ReqwestTransport;
 use redis_rest::{Client, Config, ErrorKind, Outcome, cmd};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -32,6 +34,39 @@ async fn a_wrong_token_is_one_attempt_and_not_quoted() {
     assert_eq!((error.kind(), error.outcome(), error.status()), (ErrorKind::Unauthorized, Outcome::NotApplied, Some(401)));
     assert_eq!(error.redis_code(), Some("WRONGPASS"));
     assert!(!format!("{error} {error:?}").contains("s3cret"));
+}
+
+/// The output of a future that waits for nothing.
+fn at_once<T>(future: impl IntoFuture<Output = T>) -> T {
+    let mut future = std::pin::pin!(future.into_future());
+    match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+        std::task::Poll::Ready(output) => output,
+        std::task::Poll::Pending => panic!("it waits"),
+    }
+}
+
+#[test]
+fn calls_outside_of_a_runtime_are_errors() {
+    let rest = once("http://127.0.0.1:1").build().unwrap();
+    let reqwest = once("http://127.0.0.1:1").transport(ReqwestTransport::new(reqwest::Client::builder()).unwrap()).build().unwrap();
+    let native = Client::from_backend(NativeBackend::lazy("redis://127.0.0.1:1").unwrap());
+    let cluster = Client::from_backend(NativeCluster::lazy([NativeConfig::new("redis://127.0.0.1:1")]).unwrap());
+    for client in [rest, reqwest, native, cluster] {
+        let (mut pipe, mut tx) = (client.pipeline(), client.transaction());
+        let _ = (pipe.add(cmd::incr("k")), tx.add(cmd::incr("k")));
+        let errors = [
+            at_once(client.incr("k")).err(),
+            at_once(client.get::<String>("k").hedge_after(Duration::ZERO)).err(),
+            at_once(pipe.send()).err(),
+            at_once(tx.send()).err(),
+            at_once(client.warm_up()).err(),
+            at_once(client.subscribe(["c"]).next()).unwrap().err(),
+        ];
+        for error in errors.map(Option::unwrap) {
+            assert_eq!((error.kind(), error.outcome()), (ErrorKind::Config, Outcome::NotApplied), "{error:?}");
+            assert!(error.to_string().starts_with("no Tokio runtime"), "{error}");
+        }
+    }
 }
 
 #[tokio::test]

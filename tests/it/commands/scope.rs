@@ -181,7 +181,7 @@ async fn each_call_is_a_span_with_the_usual_names_and_nothing_secret() {
     client.incr("s3cret").await.unwrap_err();
     let mut pipe = client.pipeline();
     let _ = (pipe.add(cmd::get::<Value>("s3cret")), pipe.add(cmd::get::<Value>("s3cret")));
-    pipe.send().await.unwrap();
+    pipe.send().await.unwrap().all::<Value>().unwrap();
     drop(guard);
     let texts: Vec<String> = spans.0.lock().unwrap().values().cloned().collect();
     assert_eq!(texts.len(), 3, "{texts:?}");

@@ -92,17 +92,17 @@ async fn batches_of_every_kind() {
 
     let mut pipe = client.pipeline();
     let _ = (0..3).map(|_| pipe.add(cmd::incr("n"))).collect::<Vec<_>>();
-    pipe.send().await.unwrap();
+    pipe.send().await.unwrap().all::<Value>().unwrap();
     let mut transaction = client.transaction();
     let _ = (transaction.add(cmd::incr("n")), transaction.add(cmd::get::<Value>("n")));
-    transaction.send().await.unwrap();
+    transaction.send().await.unwrap().all::<Value>().unwrap();
     assert_eq!((size("count", "pipeline"), size("sum", "pipeline")), (1.0, 3.0));
     assert_eq!((size("count", "transaction"), size("sum", "transaction")), (1.0, 2.0));
     assert_eq!(recorded.value(CALLS, &[r#"db_operation_name="PIPELINE""#]), 1.0);
     assert_eq!(recorded.value(CALLS, &[r#"db_operation_name="MULTI""#]), 1.0);
     let mut pipe = client.pipeline();
     let _ = pipe.add(cmd::get::<Value>("n"));
-    pipe.send().await.unwrap();
+    pipe.send().await.unwrap().all::<Value>().unwrap();
     assert_eq!(recorded.value(CALLS, &[r#"db_operation_name="GET""#]), 1.0, "a batch of one is its command");
 }
 

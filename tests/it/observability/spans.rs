@@ -134,13 +134,13 @@ async fn pipelines_are_named_by_their_commands_where_those_are_alike() {
     let (spans, guard) = Spans::here();
     let mut pipe = client.pipeline();
     let _ = (pipe.add(cmd::get::<Value>("a")), pipe.add(cmd::get::<Value>("b")));
-    pipe.send().await.unwrap();
+    pipe.send().await.unwrap().all::<Value>().unwrap();
     let mut pipe = client.pipeline();
     let _ = (pipe.add(cmd::get::<Value>("a")), pipe.add(cmd::incr("b")));
-    pipe.send().await.unwrap();
+    pipe.send().await.unwrap().all::<Value>().unwrap();
     let mut transaction = client.transaction();
     let _ = transaction.add(cmd::incr("b"));
-    transaction.send().await.unwrap();
+    transaction.send().await.unwrap().all::<Value>().unwrap();
     drop(guard);
     let fields: String = spans.0.lock().unwrap().iter().map(|(_, seen)| seen.fields.clone()).collect();
     for part in [

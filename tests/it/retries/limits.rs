@@ -103,6 +103,17 @@ async fn an_outage_gets_a_fifth_more_load_at_most() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn clients_that_were_set_up_alike_have_budgets_of_their_own() {
+    let down = Scripted::answers([says(503, "")]);
+    let config = down.config();
+    let client = config.clone().build().unwrap();
+    while client.get::<Value>("k").await.unwrap_err().attempts() > 1 {}
+    let hiccup = Scripted::answers([says(503, ""), says(200, r#"{"result":7}"#)]);
+    let other = config.transport(hiccup.clone()).build().unwrap();
+    assert_eq!(other.get::<i64>("k").await.unwrap(), 7);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_never_sent_is_tried_until_the_connect_timeout() {
     let refused = fails(ErrorKind::Connect, Outcome::NotApplied);
     let transport = Scripted::answers([refused.clone(), refused.clone(), refused.clone(), says(200, r#"{"result":7}"#)]);

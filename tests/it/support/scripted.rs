@@ -94,7 +94,7 @@ impl Transport for Scripted {
                 Answer::Says { status, retry_after, body } => {
                     let mut headers = http::HeaderMap::new();
                     headers.extend(retry_after.map(|value| (http::header::RETRY_AFTER, http::HeaderValue::from_static(value))));
-                    Ok(HttpResponse { status, headers, body })
+                    Ok(HttpResponse::new(status, headers, body))
                 }
                 Answer::Never => {
                     let _unfinished = Unfinished(Arc::clone(&self.dropped));

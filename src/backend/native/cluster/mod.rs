@@ -177,6 +177,7 @@ impl NativeCluster {
 
     /// Has the map asked for, unless another call did since it was the one of number `seen`.
     async fn learn_after(&self, seen: u64, deadline: Instant) -> Result<()> {
+        platform::in_runtime()?;
         let learning = async {
             let _one = self.0.learning.lock().await;
             match self.0.learned.load(Ordering::Acquire) == seen {

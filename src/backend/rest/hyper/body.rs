@@ -16,11 +16,11 @@ where
     B: Body<Data = Bytes, Error: std::error::Error + 'static> + Send + Unpin + 'static,
 {
     if response.status() != http::StatusCode::OK {
-        return Ok(HttpStream { response: read(response, max_reply_bytes).await?, chunks: None });
+        return Ok(HttpStream::new(read(response, max_reply_bytes).await?, None));
     }
     let (head, body) = response.into_parts();
-    let head = HttpResponse { status: 200, headers: head.headers, body: Bytes::new() };
-    Ok(HttpStream { response: head, chunks: Some(Box::pin(Chunks(body))) })
+    let head = HttpResponse::new(200, head.headers, Bytes::new());
+    Ok(HttpStream::new(head, Some(Box::pin(Chunks(body)))))
 }
 
 /// The body of a response, a chunk at a time.

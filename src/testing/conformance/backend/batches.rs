@@ -72,7 +72,7 @@ pub async fn transactions(client: &Client) {
             let mut tx = client.transaction();
             let _ = tx.add(cmd::incr(&left));
             let _ = tx.add(cmd::incr(&right));
-            tx.send().await.unwrap();
+            tx.send().await.unwrap().all::<i64>().unwrap();
         }
     };
     let read = async {

@@ -41,7 +41,7 @@ struct Kept(Arc<Mutex<Vec<(Url, http::HeaderMap, Bytes)>>>);
 impl Transport for Kept {
     fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse, Error>> {
         self.0.lock().unwrap().push((request.url, request.headers, request.body));
-        Box::pin(async { Ok(HttpResponse { status: 200, headers: http::HeaderMap::new(), body: Bytes::from_static(b"{\"result\":1}") }) })
+        Box::pin(async { Ok(HttpResponse::new(200, http::HeaderMap::new(), "{\"result\":1}")) })
     }
 
     fn open(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpStream, Error>> {

@@ -13,7 +13,7 @@ struct Says(&'static str, Bytes);
 impl Transport for Says {
     fn send(&self, _: HttpRequest) -> BoxFuture<'_, Result<HttpResponse, Error>> {
         let headers = http::HeaderMap::from_iter([(http::header::CONTENT_TYPE, http::HeaderValue::from_static(self.0))]);
-        Box::pin(async { Ok(HttpResponse { status: 200, headers, body: self.1.clone() }) })
+        Box::pin(async { Ok(HttpResponse::new(200, headers, self.1.clone())) })
     }
 }
 

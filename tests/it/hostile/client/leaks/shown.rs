@@ -49,7 +49,7 @@ pub async fn drive() {
     said(&Error::redis(server));
     said(&ConvertError::new("a number", "a string"));
     let headers = http::HeaderMap::from_iter([(http::header::LOCATION, http::HeaderValue::from_static(VALUE))]);
-    shown(&HttpResponse { status: 200, headers, body: VALUE.into() });
+    shown(&HttpResponse::new(200, headers, VALUE));
 
     let mut session = Session::new(USER, USER);
     session.id = SESSION.into();
@@ -72,6 +72,6 @@ impl Transport for Showing {
         shown(&request);
         // As the HTTP library would: the one header that is secret is marked as such.
         shown(&request.headers);
-        Box::pin(async { Ok(HttpResponse { status: 200, headers: http::HeaderMap::new(), body: "{\"result\":\"OK\"}".into() }) })
+        Box::pin(async { Ok(HttpResponse::new(200, http::HeaderMap::new(), "{\"result\":\"OK\"}")) })
     }
 }
