@@ -30,6 +30,18 @@ pub enum SessionError {
         /// The field that cannot be read, or `record` or `index` for the whole.
         field: &'static str,
     },
+    /// What was set cannot be written as JSON. Nothing was sent.
+    #[error("this cannot be written to a session's record: {field}")]
+    Unwritable {
+        /// The field that cannot be written, or `record` for the whole.
+        field: &'static str,
+    },
+    /// A value is of another type than the one that was asked for.
+    #[error("a value of the session is of another type than was asked for: {field}")]
+    WrongType {
+        /// The field that the value is in.
+        field: &'static str,
+    },
     /// Redis could not be reached, or cannot work at the moment. It did not happen.
     #[error("Redis is unavailable: {0}")]
     Unavailable(#[source] Error),
@@ -119,6 +131,8 @@ impl SessionError {
             Self::Closed
             | Self::CrossSlot
             | Self::InvalidId
+            | Self::Unwritable { .. }
+            | Self::WrongType { .. }
             | Self::LimitReached { .. }
             | Self::Workspace(_)
             | Self::JournalFull { .. }

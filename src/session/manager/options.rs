@@ -193,9 +193,9 @@ impl NewSession {
     /// Sets one value of the metadata.
     ///
     /// # Errors
-    /// [`SessionError::Corrupt`] when `value` cannot be written as JSON.
+    /// [`SessionError::Unwritable`] when `value` cannot be written as JSON.
     pub fn with(mut self, name: impl Into<String>, value: impl serde::Serialize) -> Result<Self, SessionError> {
-        self.session.metadata.insert(name, value).map_err(|_| SessionError::Corrupt { field: "metadata" })?;
+        self.session.metadata.insert(name, value)?;
         Ok(self)
     }
 }
