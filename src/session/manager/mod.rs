@@ -337,7 +337,11 @@ impl Attached {
 
     /// Remembers why the store was found not to work.
     fn remember(&self, error: &SessionError) {
-        if let SessionError::Unavailable(error) | SessionError::MaybeApplied(error) | SessionError::Refused(error) = error {
+        if let SessionError::Unavailable(error)
+        | SessionError::MaybeApplied(error)
+        | SessionError::Config(error)
+        | SessionError::Refused(error) = error
+        {
             self.lock().failed = Some((error.kind(), clock::utc_now()));
         }
     }

@@ -90,7 +90,7 @@ impl RedisSessionStore {
     /// `SESSION_TTL`, a duration such as `24h` or `1h30m` (default 24 h).
     ///
     /// # Errors
-    /// [`SessionError::Refused`] with [`ErrorKind::Config`], naming what was looked for.
+    /// [`SessionError::Config`], naming what was looked for.
     pub fn from_env() -> Result<Self, SessionError> {
         let ttl = match std::env::var("SESSION_TTL") {
             Ok(text) if !text.trim().is_empty() => duration::parse(text.trim())
