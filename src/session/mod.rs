@@ -99,7 +99,7 @@ pub use manager::{
 };
 pub use memory::InMemorySessionStore;
 pub use metadata::Metadata;
-pub use reconcile::{PendingPut, Reconciled, TtlRule};
+pub use reconcile::{Decision, PendingPut, Reconciled, TtlRule};
 pub use record::Session;
 pub use redis::{DEFAULT_TTL, RedisSessionStore};
 pub use store::{BatchOutcome, SessionList, SessionStore, StoreFuture, Touched};

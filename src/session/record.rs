@@ -144,9 +144,11 @@ impl Session {
         serde_json::to_string(&Ordered(&members)).map_err(|_| SessionError::Unwritable { field: "record" })
     }
 
-    /// The text of the stored version that it is to replace: the one it was read from, unless
-    /// [`based_on`](Self::based_on) says another.
-    pub(crate) fn original_text(&self) -> Option<&str> {
+    /// The text of the stored record that this version is to replace, to the letter: what it was read from by
+    /// [`from_json`](Self::from_json), or the version on which a store is told to base it. `None` for a new session. What
+    /// [`compare_and_update`](super::SessionStore::compare_and_update) compares with. (A session out of an
+    /// [`InMemorySessionStore`](super::InMemorySessionStore) may have none: that store counts versions instead.)
+    pub fn original(&self) -> Option<&str> {
         let original = self.replaces.as_ref().or(self.original.as_ref()).filter(|_| !self.is_new);
         original.map(|original| original.text.as_str())
     }
