@@ -203,7 +203,8 @@ impl SessionManager {
     }
 
     /// Creates a session with a prompt, clients or metadata. When the store is unavailable the session is created in memory, and
-    /// [`Saved::durability`] says so. A caller that gives up before the answer leaves no session behind.
+    /// [`Saved::durability`] says so. A caller that gives up before the answer leaves no session behind, and no directory either,
+    /// unless somebody has put something into it.
     ///
     /// # Errors
     /// [`SessionError::LimitReached`]; [`SessionError::JournalFull`]; [`SessionError::Workspace`] when its directory cannot be
@@ -270,6 +271,9 @@ impl SessionManager {
     /// Ends a session: here, in the store, and its directory. True when there was one. Works for a session that only the store
     /// knows. While the store is unavailable it is remembered, and the session does not come back.
     ///
+    /// The session has ended before its directory is removed, which takes as long as its files take: this waits for it, on one of
+    /// the threads that the runtime keeps for what blocks. It goes on when the caller gives up, but not when the runtime ends.
+    ///
     /// # Errors
     /// [`SessionError::Workspace`] when the directory cannot be removed (the session is ended all the same); what the store
     /// refuses. With [`WritePolicy::FailClosed`] also that the store is unavailable.
@@ -279,7 +283,8 @@ impl SessionManager {
 
     /// Ends all sessions that a user has now, here and in the store ("log out everywhere"); answers how many are known to have been
     /// ended. While the store is unavailable it is remembered: sessions from before this call do not come back, and those created
-    /// after it stay.
+    /// after it stay. Their directories are removed as by [`cleanup_session`](Self::cleanup_session); one that cannot be is told in the
+    /// log.
     ///
     /// # Errors
     /// What the store refuses. With [`WritePolicy::FailClosed`] also that the store is unavailable.

@@ -140,8 +140,8 @@ impl Inner {
             Err(error) => return Err(error),
         }
         self.sessions.remove(&session.id);
-        self.remove_workspace(&session.user_id, &session.id);
         self.events.send(EventKind::Deleted, &session.id);
+        self.workspaces.remove_all(&session.user_id, [&session.id]).await;
         Ok(true)
     }
 }

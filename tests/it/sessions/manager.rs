@@ -322,6 +322,32 @@ async fn workspaces_stay_inside_the_root() {
     assert!(outside.is_dir() && !path.exists());
 }
 
+#[test]
+fn files_are_removed_beside_the_runtime() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let manager = SessionManager::new(dir.path(), 0);
+        let session = manager.create_session("user", "org").await.unwrap();
+        let path = PathBuf::from(&session.workspace_path);
+        std::fs::write(path.join("file"), "").unwrap();
+        // The only thread for what blocks is busy, as with many files.
+        let (let_go, busy) = std::sync::mpsc::channel::<()>();
+        tokio::task::spawn_blocking(move || busy.recv());
+        let mut events = manager.events();
+        let ending = tokio::spawn({
+            let (manager, id) = (manager.clone(), session.id.clone());
+            async move { manager.cleanup_session(&id).await }
+        });
+        assert_eq!(events.next().await.unwrap().kind, EventKind::Deleted);
+        assert!(path.exists(), "others run while it is removed");
+        assert!(matches!(manager.get_session(&session.id).await, Err(SessionError::NotFound)));
+        drop(let_go);
+        assert!(*ending.await.unwrap().unwrap());
+        assert!(!path.exists());
+    });
+}
+
 #[tokio::test]
 async fn events_never_hold_up_the_manager() {
     let (manager, store) = with_scripted(ManagerOptions::default().max_staleness(Duration::ZERO), true).await;
