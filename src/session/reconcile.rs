@@ -11,6 +11,7 @@ use std::time::Duration;
 
 /// What a session's time to live becomes when it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TtlRule {
     /// It stays as it is.
     Keep,

@@ -198,6 +198,7 @@ async fn reconcile_one<S: SessionStore + ?Sized>(store: &S, put: &PendingPut) ->
 
 /// What a touch did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Touched {
     /// The session lives longer now.
     Extended,
@@ -209,6 +210,7 @@ pub enum Touched {
 
 /// The sessions of a user.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 #[must_use]
 pub struct SessionList {
     /// The sessions, in the order of the index.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 /// When reads ask the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum SyncMode {
     /// Never: the store is a backup. Fastest, for a single instance.
     Off,
@@ -26,6 +27,7 @@ impl From<bool> for SyncMode {
 
 /// How a store that failed is taken up again.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Recovery {
     /// By itself: after a while one call probes the store, and when it works again, what it missed is written and it is used
     /// again. The default opens at the first failure, since sessions go on in memory at no cost.
@@ -53,6 +55,7 @@ impl Recovery {
 
 /// What a manager answers from memory while the store cannot be asked. With [`SyncMode::Off`] memory is asked anyway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ReadPolicy {
     /// Sessions that the store was last seen to have at most so long ago, and those that are pending. Others are
     /// [`Unavailable`](SessionError::Unavailable).
@@ -63,6 +66,7 @@ pub enum ReadPolicy {
 
 /// What becomes of changes while the store cannot be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum WritePolicy {
     /// They succeed as pending, and are made up for.
     Journal,
