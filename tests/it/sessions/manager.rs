@@ -322,6 +322,22 @@ async fn workspaces_stay_inside_the_root() {
     assert!(outside.is_dir() && !path.exists());
 }
 
+#[tokio::test]
+async fn a_create_that_fails_takes_back_only_what_it_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Scripted::new(InMemorySessionStore::new(HOUR));
+    let manager = SessionManager::new(dir.path(), 0);
+    manager.set_session_store(Arc::new(store.clone()), true).await.unwrap();
+    store.refuse_writes(true);
+    let theirs = dir.path().join("user/theirs");
+    std::fs::create_dir_all(&theirs).unwrap();
+    std::fs::write(theirs.join("file"), "").unwrap();
+    for id in ["theirs", "ours"] {
+        assert!(manager.create_session_with(NewSession::new("user", "org").id(id)).await.is_err());
+    }
+    assert!(theirs.join("file").exists() && !dir.path().join("user/ours").exists());
+}
+
 #[test]
 fn files_are_removed_beside_the_runtime() {
     let dir = tempfile::tempdir().unwrap();
