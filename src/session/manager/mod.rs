@@ -214,7 +214,7 @@ impl SessionManager {
     ///
     /// # Errors
     /// [`SessionError::LimitReached`]; [`SessionError::JournalFull`]; [`SessionError::Workspace`] when its directory cannot be
-    /// made; [`SessionError::Conflict`] when an id of yours is taken; what the store refuses. With [`WritePolicy::FailClosed`] also that the store is unavailable.
+    /// made; [`SessionError::Conflict`] when an id of yours is taken; [`SessionError::Unwritable`] for metadata that cannot be written; what the store refuses. With [`WritePolicy::FailClosed`] also that the store is unavailable.
     pub async fn create_session_with(&self, new: NewSession) -> Result<Saved<Session>, SessionError> {
         self.0.create(new).await
     }

@@ -142,7 +142,7 @@ impl ManagerOptions {
 ///
 /// ```
 /// use redis_rest::session::NewSession;
-/// let new = NewSession::new("user-123", "org-456").system_prompt("Be brief").mcp_clients(["client-1"]);
+/// let new = NewSession::new("user-123", "org-456").system_prompt("Be brief").mcp_clients(["client-1"]).with("plan", "pro");
 /// # let _ = new;
 /// ```
 #[derive(Clone, Debug)]
@@ -150,12 +150,14 @@ impl ManagerOptions {
 pub struct NewSession {
     session: Session,
     expires_at: Option<DateTime<Utc>>,
+    /// Why it cannot be created.
+    failed: Option<SessionError>,
 }
 
 impl NewSession {
     /// A session of this user and organisation.
     pub fn new(user_id: impl Into<String>, org_id: impl Into<String>) -> Self {
-        Self { session: Session::new(user_id, org_id), expires_at: None }
+        Self { session: Session::new(user_id, org_id), expires_at: None, failed: None }
     }
 
     /// Sets the id (default: a random UUID). It must not be guessable. One that is taken is a
@@ -190,16 +192,14 @@ impl NewSession {
         self
     }
 
-    pub(super) fn into_parts(self) -> (Session, Option<DateTime<Utc>>) {
-        (self.session, self.expires_at)
+    /// Sets one value of the metadata. One that cannot be written as JSON makes creating the session fail, with
+    /// [`SessionError::Unwritable`].
+    pub fn with(mut self, name: impl Into<String>, value: impl serde::Serialize) -> Self {
+        self.failed = self.session.metadata.insert(name, value).err().or(self.failed);
+        self
     }
 
-    /// Sets one value of the metadata.
-    ///
-    /// # Errors
-    /// [`SessionError::Unwritable`] when `value` cannot be written as JSON.
-    pub fn with(mut self, name: impl Into<String>, value: impl serde::Serialize) -> Result<Self, SessionError> {
-        self.session.metadata.insert(name, value)?;
-        Ok(self)
+    pub(super) fn into_parts(self) -> Result<(Session, Option<DateTime<Utc>>), SessionError> {
+        self.failed.map_or(Ok((self.session, self.expires_at)), Err)
     }
 }

@@ -28,8 +28,8 @@ pub(super) enum Told {
 
 impl Inner {
     pub(super) async fn create(&self, new: NewSession) -> Result<Saved<Session>, SessionError> {
+        let (mut session, expires_at) = new.into_parts()?;
         let place = self.sessions.reserve(self.max_sessions)?;
-        let (mut session, expires_at) = new.into_parts();
         id::check(&session.id)?;
         if let Some(path) = self.workspaces.path(&session.user_id, &session.id) {
             session.workspace_path = path.to_string_lossy().into_owned();

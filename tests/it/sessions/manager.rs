@@ -6,7 +6,7 @@ use redis_rest::session::{
     EventKind, InMemorySessionStore, ManagerOptions, NewSession, RedisSessionStore, Session, SessionError, SessionManager, SessionStore,
     Touched,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +47,9 @@ async fn listed(manager: &SessionManager) -> BTreeSet<String> {
 #[tokio::test]
 async fn without_a_store_everything_works_in_memory() {
     let manager = SessionManager::new("", 2);
-    let new = NewSession::new("user", "org").system_prompt("Be brief").mcp_clients(["c1", "c2"]).with("plan", "pro").unwrap();
+    let new = NewSession::new("user", "org").system_prompt("Be brief").mcp_clients(["c1", "c2"]).with("plan", "pro");
+    let unwritable = new.clone().with("seats", BTreeMap::from([((1, 'A'), "taken")]));
+    assert!(matches!(manager.create_session_with(unwritable).await, Err(SessionError::Unwritable { field: "metadata" })));
     let session = manager.create_session_with(new).await.unwrap();
     let found = manager.get_session(&session.id).await.unwrap();
     assert_eq!((found.system_prompt.as_str(), found.mcp_client_ids.len()), ("Be brief", 2));
