@@ -39,8 +39,8 @@ impl Metadata {
     /// # Errors
     /// [`SessionError::WrongType`] when the value is of another type.
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, SessionError> {
-        let read = |raw: &Box<RawValue>| serde_json::from_str(raw.get()).map_err(|_| SessionError::WrongType { field: "metadata" });
-        self.0.get(name).map(read).transpose()
+        let Some(raw) = self.get_raw(name) else { return Ok(None) };
+        serde_json::from_str(raw).map(Some).map_err(|_| SessionError::WrongType { field: "metadata" })
     }
 
     /// The JSON text of the value of `name`.
