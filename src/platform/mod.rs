@@ -14,7 +14,7 @@ use native as here;
 use wasm as here;
 
 pub use here::{BoxFuture, BoxStream, MaybeSend};
-pub(crate) use here::{HAS_FILES, Instant, NoRuntime, Timers, USER_AGENT, in_runtime, random, sleep, spawn, timeout};
+pub(crate) use here::{HAS_FILES, Instant, NoRuntime, Timers, USER_AGENT, blocking, in_runtime, random, sleep, spawn, timeout};
 
 use std::future::Future;
 

@@ -44,6 +44,21 @@ pub(crate) fn in_runtime() -> Result<(), NoRuntime> {
     tokio::runtime::Handle::try_current().map(drop).map_err(|_| NoRuntime)
 }
 
+/// Runs `act`, which blocks, on a thread for that, from now on and also if nobody waits for the end; here where there is no runtime.
+/// `None` when the runtime ends before it could begin.
+pub(crate) fn blocking<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> impl Future<Output = Option<T>> {
+    let begun = match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => Ok(runtime.spawn_blocking(act)),
+        Err(_) => Err(act()),
+    };
+    async move {
+        match begun {
+            Ok(task) => task.await.ok(),
+            Err(done) => Some(done),
+        }
+    }
+}
+
 /// Waits for `duration`.
 pub(crate) async fn sleep(duration: Duration) {
     tokio::time::sleep(duration).await;

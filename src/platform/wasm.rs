@@ -42,6 +42,11 @@ pub(crate) fn in_runtime() -> Result<(), NoRuntime> {
     Ok(())
 }
 
+/// Runs `act` here: there are no threads.
+pub(crate) fn blocking<T>(act: impl FnOnce() -> T) -> impl Future<Output = Option<T>> {
+    std::future::ready(Some(act()))
+}
+
 /// Waits for `duration`, at most for 24.8 days: `setTimeout` counts milliseconds in 31 bits, and takes more for none.
 pub(crate) async fn sleep(duration: Duration) {
     const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);

@@ -2,66 +2,67 @@
 
 use crate::breaker::Signal;
 use crate::error::{Error, ErrorKind, Outcome};
+use std::fmt;
 
 /// Why a session operation failed. A session that is not there and a Redis that is not there are never confused.
 ///
-/// No text holds a session id, a user id or anything of a record.
-#[derive(Clone, Debug, thiserror::Error)]
+/// No text holds a session id, a user id or anything of a record. Where an [`Error`] is the reason, the text holds its text, and
+/// [`source`](std::error::Error::source) is what is behind that error, so that a chain says nothing twice.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum SessionError {
     /// There is no such session. It did not happen.
-    #[error("session not found")]
     NotFound,
     /// Something else stands in the way. It did not happen.
-    #[error("{0}")]
     Conflict(Conflict),
     /// The manager holds as many sessions as it may. It did not happen.
-    #[error("the limit of {limit} sessions is reached")]
     LimitReached {
         /// The limit.
         limit: usize,
     },
     /// A session id is 1 to 128 of `A-Z a-z 0-9 _ . -`, and neither `.` nor `..`. Nothing was sent.
-    #[error("invalid session id: 1 to 128 of A-Z a-z 0-9 _ . - are allowed")]
     InvalidId,
     /// What is stored cannot be read as a session. It is left as it is.
-    #[error("the stored record is corrupt: {field}")]
     Corrupt {
         /// The field that cannot be read, or `record` or `index` for the whole.
         field: &'static str,
     },
+    /// What was set cannot be written as JSON. Nothing was sent.
+    Unwritable {
+        /// The field that cannot be written, or `record` for the whole.
+        field: &'static str,
+    },
+    /// A value is of another type than the one that was asked for.
+    WrongType {
+        /// The field that the value is in.
+        field: &'static str,
+    },
     /// Redis could not be reached, or cannot work at the moment. It did not happen.
-    #[error("Redis is unavailable: {0}")]
-    Unavailable(#[source] Error),
+    Unavailable(Error),
     /// The request left, and no usable answer came back: it may have happened.
-    #[error("the operation may have been applied: {0}")]
-    MaybeApplied(#[source] Error),
+    MaybeApplied(Error),
+    /// The store was set up in a way that cannot work: no address in the environment, or a prefix that no cluster can take.
+    /// Nothing was sent.
+    Config(Error),
     /// Redis refused. It did not happen.
-    #[error("Redis refused: {0}")]
-    Refused(#[source] Error),
+    Refused(Error),
     /// The user's index has the other layout; [`migrate_index`](crate::session::RedisSessionStore::migrate_index) moves
     /// it. It did not happen.
-    #[error("the user's index has another layout: migrate it, or configure the store for it")]
     IndexLayout,
     /// Redis Cluster refused, because record and index have hash slots of their own:
     /// [`cluster`](crate::session::RedisSessionStore::cluster) makes the store keep to one in each request. It did not happen.
-    #[error("the keys of a session are in different slots of a Redis Cluster: set `.cluster()` on the session store")]
     CrossSlot,
     /// The store was closed. It did not happen.
-    #[error("the session store is closed")]
     Closed,
     /// The store is unavailable, and as much is pending already as the journal may hold. It did not happen.
-    #[error("the store is unavailable, and the journal is full: {limit} sessions are pending")]
     JournalFull {
         /// The limit.
         limit: usize,
     },
     /// The journal file cannot be opened, read or written. A change that fails with this is pending in memory only: it is made up
     /// for, unless the process ends before.
-    #[error("the journal file: {0}")]
     Journal(std::io::ErrorKind),
     /// A directory of a workspace could not be made or removed.
-    #[error("workspace: {0}")]
     Workspace(std::io::ErrorKind),
 }
 
@@ -81,6 +82,43 @@ pub enum Conflict {
     /// There is a session with this id already.
     #[error("there is a session with this id already")]
     Exists,
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound => f.write_str("session not found"),
+            Self::Conflict(conflict) => write!(f, "{conflict}"),
+            Self::LimitReached { limit } => write!(f, "the limit of {limit} sessions is reached"),
+            Self::InvalidId => f.write_str("invalid session id: 1 to 128 of A-Z a-z 0-9 _ . - are allowed"),
+            Self::Corrupt { field } => write!(f, "the stored record is corrupt: {field}"),
+            Self::Unwritable { field } => write!(f, "this cannot be written to a session's record: {field}"),
+            Self::WrongType { field } => write!(f, "a value of the session is of another type than was asked for: {field}"),
+            Self::Unavailable(error) => write!(f, "Redis is unavailable: {error}"),
+            Self::MaybeApplied(error) => write!(f, "the operation may have been applied: {error}"),
+            Self::Config(error) => write!(f, "the session store cannot work as it is configured: {error}"),
+            Self::Refused(error) => write!(f, "Redis refused: {error}"),
+            Self::IndexLayout => f.write_str("the user's index has another layout: migrate it, or configure the store for it"),
+            Self::CrossSlot => {
+                f.write_str("the keys of a session are in different slots of a Redis Cluster: set `.cluster()` on the session store")
+            }
+            Self::Closed => f.write_str("the session store is closed"),
+            Self::JournalFull { limit } => {
+                write!(f, "the store is unavailable, and the journal is full: {limit} sessions are pending")
+            }
+            Self::Journal(kind) => write!(f, "the journal file: {kind}"),
+            Self::Workspace(kind) => write!(f, "workspace: {kind}"),
+        }
+    }
+}
+
+impl std::error::Error for SessionError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unavailable(error) | Self::MaybeApplied(error) | Self::Config(error) | Self::Refused(error) => error.source(),
+            _ => None,
+        }
+    }
 }
 
 impl SessionError {
@@ -115,10 +153,12 @@ impl SessionError {
     /// What the end of a call says about the store.
     pub(crate) fn signal(&self) -> Signal {
         match self {
-            Self::Unavailable(error) | Self::MaybeApplied(error) | Self::Refused(error) => Signal::of(error),
+            Self::Unavailable(error) | Self::MaybeApplied(error) | Self::Config(error) | Self::Refused(error) => Signal::of(error),
             Self::Closed
             | Self::CrossSlot
             | Self::InvalidId
+            | Self::Unwritable { .. }
+            | Self::WrongType { .. }
             | Self::LimitReached { .. }
             | Self::Workspace(_)
             | Self::JournalFull { .. }
@@ -142,7 +182,29 @@ impl From<Error> for SessionError {
             }
             ErrorKind::Conversion => Self::Corrupt { field: "record" },
             ErrorKind::Closed => Self::Closed,
+            ErrorKind::Config => Self::Config(error),
             _ => Self::Refused(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_says_each_cause_once() {
+        let cause = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        for kind in ErrorKind::ALL {
+            let error: SessionError = Error::new(kind, "the reason").with_source(std::io::Error::from(cause.kind())).into();
+            if matches!(error, SessionError::Corrupt { .. } | SessionError::Closed) {
+                continue;
+            }
+            let chain = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+            let texts: Vec<String> = chain.map(ToString::to_string).collect();
+            assert_eq!(texts.len(), 2, "{texts:?}");
+            assert!(texts[0].contains(": the reason") && texts[1] == cause.to_string(), "{texts:?}");
+            assert_eq!(matches!(error, SessionError::Config(_)), kind == ErrorKind::Config, "{texts:?}");
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::value::Value;
 
 /// The layout of the index of a user's sessions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum IndexLayout {
     /// A JSON array of ids under `user_sessions:{user}`, shared with other services. The default. A new session is appended in
     /// place; storing one again reads the whole array, and a deletion writes it again. In an array of more than 16 KiB (400

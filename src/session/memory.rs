@@ -9,7 +9,6 @@ use super::record::Session;
 use super::store::Touched;
 use crate::clock::{self, Instant};
 use crate::observe::{self, Place};
-use chrono::{DateTime, Utc};
 use shard::{Entry, Shard, Unlisted, size};
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashMap};
@@ -46,6 +45,7 @@ pub struct InMemorySessionStore {
     inner: Arc<Inner>,
     /// In nanoseconds; shared by clones.
     default_ttl: Arc<AtomicU64>,
+    max_lifetime: Option<Duration>,
 }
 
 struct Inner {
@@ -55,7 +55,6 @@ struct Inner {
     users: Vec<Mutex<HashMap<String, BTreeMap<u64, String>>>>,
     hasher: RandomState,
     next: AtomicU64,
-    max_lifetime: Option<Duration>,
     max_entries: usize,
     max_bytes: usize,
     evicted: AtomicU64,
@@ -78,24 +77,47 @@ impl InMemorySessionStore {
             users: (0..shards).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
             next: AtomicU64::new(0),
-            max_lifetime: None,
             max_entries: max_entries.div_ceil(shards).max(1),
             max_bytes: max_bytes.div_ceil(shards).max(1),
             evicted: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             moved: AtomicU64::new(0),
         };
-        Self { inner: Arc::new(inner), default_ttl: Arc::new(AtomicU64::new(nanos(ttl))) }
+        Self { inner: Arc::new(inner), default_ttl: Arc::new(AtomicU64::new(nanos(ttl))), max_lifetime: None }
     }
 
     /// Another handle on the same sessions, with a default time to live of its own.
     #[must_use]
     pub fn with_default_ttl(&self, ttl: Duration) -> Self {
-        Self { inner: Arc::clone(&self.inner), default_ttl: Arc::new(AtomicU64::new(nanos(ttl))) }
+        Self { default_ttl: Arc::new(AtomicU64::new(nanos(ttl))), ..self.clone() }
+    }
+
+    /// No session lives longer than this after its `created_at`, whatever touches or explicit times to live say (default: no limit).
+    /// Holds for what is written by this handle and its clones.
+    #[must_use]
+    pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
+        self.max_lifetime = Some(lifetime);
+        self
     }
 
     fn ttl(&self) -> Duration {
         Duration::from_nanos(self.default_ttl.load(Ordering::Relaxed))
+    }
+
+    /// `ttl`, cut to what the absolute lifetime leaves.
+    fn cut(&self, ttl: Duration, session: &Session) -> Duration {
+        let Some(most) = self.max_lifetime else { return ttl };
+        let moved = Duration::from_nanos(self.inner.moved.load(Ordering::Relaxed));
+        let age = (clock::utc_now() - session.created_at).to_std().unwrap_or_default().saturating_add(moved);
+        ttl.min(most.saturating_sub(age))
+    }
+
+    fn write(&self, session: &Session, replace: bool) -> Result<(), SessionError> {
+        self.inner.write(session, replace, self.cut(self.ttl(), session))
+    }
+
+    fn expire(&self, session: &Session, ttl: Duration, mode: Mode) -> Result<Touched, SessionError> {
+        self.inner.expire(&session.id, self.cut(ttl, session), mode)
     }
 
     /// How many sessions are held, those included that have expired and were not passed by yet.
@@ -160,11 +182,9 @@ impl Inner {
         lock(&self.users[self.place(user_id)])
     }
 
-    fn deadline(&self, ttl: Duration, created_at: DateTime<Utc>) -> Instant {
-        let left = self.max_lifetime.map(|most| most.saturating_sub((clock::utc_now() - created_at).to_std().unwrap_or_default()));
-        let ttl = left.map_or(ttl, |left| left.min(ttl)).min(LONGEST);
+    fn deadline(&self, ttl: Duration) -> Instant {
         let now = self.now();
-        now.checked_add(ttl).unwrap_or(now)
+        now.checked_add(ttl.min(LONGEST)).unwrap_or(now)
     }
 
     fn unlist(&self, unlisted: Vec<Unlisted>) {
@@ -205,7 +225,7 @@ impl Inner {
             unlisted.push(own);
             return (Err(SessionError::Conflict(conflict)), unlisted);
         }
-        let deadline = self.deadline(ttl, session.created_at);
+        let deadline = self.deadline(ttl);
         let revision = self.next.fetch_add(1, Ordering::Relaxed);
         let stored = Arc::new(session.with_revision(revision));
         let entry = Entry { bytes: size(&stored), session: stored, deadline, pinned: false, number, revision };
@@ -295,9 +315,9 @@ impl Inner {
         expired
     }
 
-    fn expire(&self, session: &Session, ttl: Duration, mode: Mode) -> Result<Touched, SessionError> {
-        let deadline = self.deadline(ttl, session.created_at);
-        self.with(&session.id, |entry| {
+    fn expire(&self, id: &str, ttl: Duration, mode: Mode) -> Result<Touched, SessionError> {
+        let deadline = self.deadline(ttl);
+        self.with(id, |entry| {
             if mode == Mode::Automatic && entry.pinned {
                 return Ok(Touched::Pinned);
             }
@@ -328,5 +348,34 @@ enum Mode {
 impl fmt::Debug for InMemorySessionStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "InMemorySessionStore({} sessions)", self.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::SessionStore;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[tokio::test]
+    async fn nothing_passes_the_absolute_lifetime_in_memory() {
+        let store = InMemorySessionStore::new(HOUR).max_lifetime(2 * HOUR);
+        let of_age = |age: Duration| {
+            let mut session = Session::new("user", "org");
+            session.created_at -= age;
+            session
+        };
+        let (young, old) = (of_age(HOUR), of_age(3 * HOUR));
+        store.store_session(&old).await.unwrap();
+        assert!(!store.exists(&old.id).await.unwrap());
+        store.store_session(&young).await.unwrap();
+        store.advance(HOUR / 2);
+        store.touch(&young.id).await.unwrap();
+        store.set_ttl_loaded(&young, 5 * HOUR).await.unwrap();
+        store.store_session(&young).await.unwrap();
+        assert!(store.exists(&young.id).await.unwrap());
+        store.advance(HOUR / 2);
+        assert!(!store.exists(&young.id).await.unwrap());
     }
 }

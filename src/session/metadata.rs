@@ -1,5 +1,6 @@
 //! A session's metadata: names and JSON values, each kept as it was written until it is changed.
 
+use super::error::SessionError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
@@ -25,18 +26,21 @@ impl Metadata {
     /// Sets a value.
     ///
     /// # Errors
-    /// When `value` cannot be written as JSON (a map with keys that are no strings, for example).
-    pub fn insert(&mut self, name: impl Into<String>, value: impl Serialize) -> Result<(), serde_json::Error> {
-        self.0.insert(name.into(), to_raw_value(&value)?);
+    /// [`SessionError::Unwritable`] when `value` cannot be written as JSON (a map with keys that are no strings, for example).
+    pub fn insert(&mut self, name: impl Into<String>, value: impl Serialize) -> Result<(), SessionError> {
+        // The error of serde_json may quote the value.
+        let raw = to_raw_value(&value).map_err(|_| SessionError::Unwritable { field: "metadata" })?;
+        self.0.insert(name.into(), raw);
         Ok(())
     }
 
     /// The value of `name` as a type of yours; `None` when there is none.
     ///
     /// # Errors
-    /// When the value is of another type.
-    pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, serde_json::Error> {
-        self.0.get(name).map(|raw| serde_json::from_str(raw.get())).transpose()
+    /// [`SessionError::WrongType`] when the value is of another type.
+    pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, SessionError> {
+        let Some(raw) = self.get_raw(name) else { return Ok(None) };
+        serde_json::from_str(raw).map(Some).map_err(|_| SessionError::WrongType { field: "metadata" })
     }
 
     /// The JSON text of the value of `name`.

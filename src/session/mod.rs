@@ -63,7 +63,8 @@
 //!
 //! # Settings
 //!
-//! [`RedisSessionStore::from_env`] reads the REST address and token, and `SESSION_TTL`. `REDIS_URL`, an address of the native
+//! [`RedisSessionStore::from_env`] reads the REST address and token, and `SESSION_TTL`; [`from_lookup`](RedisSessionStore::from_lookup)
+//! the same names from wherever a platform keeps them. `REDIS_URL`, an address of the native
 //! protocol, is not looked at: where both are set REST is used, and the native backend only when a program asks for it.
 //!
 #![doc = include_str!("../../docs/sessions.md")]
@@ -99,7 +100,7 @@ pub use manager::{
 };
 pub use memory::InMemorySessionStore;
 pub use metadata::Metadata;
-pub use reconcile::{PendingPut, Reconciled, TtlRule};
+pub use reconcile::{Decision, PendingPut, Reconciled, TtlRule};
 pub use record::Session;
 pub use redis::{DEFAULT_TTL, RedisSessionStore};
 pub use store::{BatchOutcome, SessionList, SessionStore, StoreFuture, Touched};

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 /// What a session's time to live becomes when it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TtlRule {
     /// It stays as it is.
     Keep,
@@ -75,6 +76,16 @@ impl PendingPut {
         self
     }
 
+    /// What to do with it, where `stored` is what the store has now, read by [`Session::from_json`]. For stores that make their own
+    /// [`reconcile`](super::SessionStore::reconcile): the write that follows must be made on the condition that `stored` is still
+    /// what is there, and then the time to live becomes what [`ttl`](Self::ttl) says.
+    ///
+    /// # Errors
+    /// [`SessionError::Conflict`] where another session or another user's is stored; [`SessionError::Unwritable`].
+    pub fn decide(&self, stored: Option<&Session>) -> Result<Decision, SessionError> {
+        decide(self, stored, crate::clock::utc_now())
+    }
+
     pub(crate) fn with_sent(mut self, sent: Vec<String>) -> Self {
         self.sent = sent;
         self
@@ -102,20 +113,30 @@ pub enum Reconciled {
     Expired,
 }
 
-/// What to do with a put.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Decision {
-    /// Write it where nothing is.
+/// What to do with a [`PendingPut`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[must_use]
+pub enum Decision {
+    /// Write this where nothing is.
     Create(Box<Session>),
-    /// Write this version over the one that it says it is based on; `ours` is false where it is in substance somebody else's.
-    Replace { version: Box<Session>, ours: bool },
-    /// Nothing to write.
+    /// Write this over the record that is its [`original`](Session::original).
+    Replace {
+        /// What to write.
+        version: Box<Session>,
+        /// False where it is in substance somebody else's newer version.
+        ours: bool,
+    },
+    /// Nothing to write: this has become of it.
     Settled(Reconciled),
 }
 
 impl Decision {
-    /// The record to write.
-    pub(super) fn text(&self) -> Result<String, SessionError> {
+    /// The record to write; nothing where there is nothing to write.
+    ///
+    /// # Errors
+    /// [`SessionError::Unwritable`].
+    pub fn text(&self) -> Result<String, SessionError> {
         match self {
             Self::Create(version) | Self::Replace { version, .. } => version.to_json(),
             Self::Settled(_) => Ok(String::new()),
@@ -125,13 +146,13 @@ impl Decision {
     /// The record that must be there for it, if one must.
     pub(super) fn replaces(&self) -> Option<&str> {
         match self {
-            Self::Replace { version, .. } => version.original_text(),
+            Self::Replace { version, .. } => version.original(),
             _ => None,
         }
     }
 
     /// What became of the put, once this record was written.
-    pub(super) fn written(self, text: &str) -> Reconciled {
+    pub fn written(self, text: &str) -> Reconciled {
         let (mut version, ours) = match self {
             Self::Create(version) => (version, true),
             Self::Replace { version, ours } => (version, ours),
@@ -175,7 +196,7 @@ pub(super) fn decide(put: &PendingPut, stored: Option<&Session>, now: DateTime<U
     if stored.user_id != put.session.user_id {
         return Err(SessionError::Conflict(Conflict::UserChanged));
     }
-    let is_base = match put.session.original_text() {
+    let is_base = match put.session.original() {
         Some(base) => base == text,
         None => put.session.was_read() && put.session.revision() == stored.revision(),
     };
@@ -202,7 +223,7 @@ fn ours_is_newer(put: &PendingPut, stored: &Session, text: &str) -> Result<bool,
     if was_sent(put, text)? {
         return Ok(true);
     }
-    Ok(match put.session.original_text() {
+    Ok(match put.session.original() {
         Some(base) => {
             let base = Session::from_json(base)?;
             stored.last_active_at < base.last_active_at || stored.same_but_for_use(&base)

@@ -132,21 +132,23 @@ impl Session {
     /// The record as JSON. One that was read and not changed comes out to the letter.
     ///
     /// # Errors
-    /// Only for what cannot be written: a time that was set to a year outside of 0 to 9999.
+    /// [`SessionError::Unwritable`], naming the field: a time that was set to a year outside of 0 to 9999.
     pub fn to_json(&self) -> Result<String, SessionError> {
-        let members = self.members().map_err(|_| corrupt("record"))?;
+        let members = self.members()?;
         if let Some(original) = &self.original {
             let same = |(new, old): (&Member<'_>, &(String, Box<RawValue>))| new.0 == old.0 && new.1.get() == old.1.get();
             if members.len() == original.members.len() && members.iter().zip(&original.members).all(same) {
                 return Ok(original.text.clone());
             }
         }
-        serde_json::to_string(&Ordered(&members)).map_err(|_| corrupt("record"))
+        serde_json::to_string(&Ordered(&members)).map_err(|_| SessionError::Unwritable { field: "record" })
     }
 
-    /// The text of the stored version that it is to replace: the one it was read from, unless
-    /// [`based_on`](Self::based_on) says another.
-    pub(crate) fn original_text(&self) -> Option<&str> {
+    /// The text of the stored record that this version is to replace, to the letter: what it was read from by
+    /// [`from_json`](Self::from_json), or the version on which a store is told to base it. `None` for a new session. What
+    /// [`compare_and_update`](super::SessionStore::compare_and_update) compares with. (A session out of an
+    /// [`InMemorySessionStore`](super::InMemorySessionStore) may have none: that store counts versions instead.)
+    pub fn original(&self) -> Option<&str> {
         let original = self.replaces.as_ref().or(self.original.as_ref()).filter(|_| !self.is_new);
         original.map(|original| original.text.as_str())
     }
@@ -193,7 +195,7 @@ impl Session {
     }
 
     /// The members to write: those that were read in their order, each as it was unless it was changed, then what is new.
-    fn members(&self) -> serde_json::Result<Vec<Member<'_>>> {
+    fn members(&self) -> Result<Vec<Member<'_>>, SessionError> {
         let old = self.original.as_deref().map(|original| original.members.as_slice()).unwrap_or_default();
         let mut members = Vec::with_capacity(old.len().max(KNOWN.len()));
         for (name, raw) in old {
@@ -213,7 +215,7 @@ impl Session {
     }
 
     /// The new value of a known member, if it is no longer what `raw` says.
-    fn changed(&self, name: &str, raw: &RawValue) -> serde_json::Result<Option<Box<RawValue>>> {
+    fn changed(&self, name: &str, raw: &RawValue) -> Result<Option<Box<RawValue>>, SessionError> {
         let same = match name {
             "id" => reads_as(raw, &self.id),
             "user_id" => reads_as(raw, &self.user_id),
@@ -230,8 +232,8 @@ impl Session {
     }
 
     /// The value of a known member as JSON.
-    fn value(&self, name: &str) -> serde_json::Result<Box<RawValue>> {
-        match name {
+    fn value(&self, name: &str) -> Result<Box<RawValue>, SessionError> {
+        let value = match name {
             "id" => to_raw_value(&self.id),
             "user_id" => to_raw_value(&self.user_id),
             "org_id" => to_raw_value(&self.org_id),
@@ -241,7 +243,9 @@ impl Session {
             "created_at" => to_raw_value(&Time(self.created_at)),
             "last_active_at" => to_raw_value(&Time(self.last_active_at)),
             _ => to_raw_value(&self.metadata),
-        }
+        };
+        let field = KNOWN.into_iter().find(|known| *known == name).unwrap_or("record");
+        value.map_err(|_| SessionError::Unwritable { field })
     }
 
     /// True for a member that is as good as absent.
@@ -354,7 +358,7 @@ mod tests {
         assert_eq!(session.to_json().unwrap(), text);
         let mut anew = Session::from_json(&good).unwrap();
         anew.created_at = session.created_at;
-        assert!(matches!(anew.to_json(), Err(SessionError::Corrupt { .. })));
+        assert!(matches!(anew.to_json(), Err(SessionError::Unwritable { field: "created_at" })));
     }
 
     #[test]

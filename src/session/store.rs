@@ -20,6 +20,11 @@ pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, SessionError>>;
 /// * A delete is idempotent and wins: for a minute its id cannot be stored again.
 /// * A touch never shortens a time to live.
 ///
+/// A store of your own finds out what a session was read from by [`Session::original`], on which
+/// [`compare_and_update`](Self::compare_and_update) and [`compare_and_delete`](Self::compare_and_delete) rest, and by them
+/// [`reconcile`](Self::reconcile), which a manager writes by. So it keeps the text of [`Session::to_json`] as it is, and every session
+/// that it returns comes out of [`Session::from_json`] of the stored text.
+///
 /// Methods that end in `_loaded` do the same with a session in hand, which saves the request that would look up its user.
 pub trait SessionStore: MaybeSend + 'static {
     /// Writes a session and its index entry. It lives for the default time to live, also if it was there before.
@@ -46,10 +51,12 @@ pub trait SessionStore: MaybeSend + 'static {
     /// [`SessionError::NotFound`] when it is gone; [`SessionError::Conflict`] when the stored one belongs to another user.
     fn update_session<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()>;
 
-    /// As [`update_session`](Self::update_session), but only if the stored record is still what `session` was read from.
+    /// As [`update_session`](Self::update_session), but only if the stored record is still what `session` was read from, which is
+    /// its [`original`](Session::original).
     ///
     /// # Errors
-    /// [`SessionError::Conflict`] when somebody else wrote meanwhile.
+    /// [`SessionError::NotFound`] when it is gone; [`SessionError::Conflict`] when somebody else wrote meanwhile, or when `session` was
+    /// never read.
     fn compare_and_update<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()>;
 
     /// Deletes a session and its index entry; true when it was there. Deleting twice is no error.
@@ -60,10 +67,12 @@ pub trait SessionStore: MaybeSend + 'static {
         self.delete_session(&session.id)
     }
 
-    /// Deletes a session only if the stored record is still what `session` was read from.
+    /// Deletes a session only if the stored record is still what `session` was read from, which is its
+    /// [`original`](Session::original).
     ///
     /// # Errors
-    /// [`SessionError::NotFound`] when it is gone; [`SessionError::Conflict`] when somebody else wrote meanwhile.
+    /// [`SessionError::NotFound`] when it is gone; [`SessionError::Conflict`] when somebody else wrote meanwhile, or when `session` was
+    /// never read.
     fn compare_and_delete<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()>;
 
     /// All sessions of a user, in the order of the index. What is gone is left out; what cannot be read is counted.
@@ -101,7 +110,8 @@ pub trait SessionStore: MaybeSend + 'static {
     /// Writes sessions where what is stored now allows it; see [`Reconciled`]. Deletions win, what others wrote meanwhile stands,
     /// and deadlines stay as they were. The manager writes by this alone, in an outage and out of it.
     ///
-    /// This default does it one by one and looks before it writes; a store with conditional writes does better.
+    /// This default does it one by one and looks before it writes; a store with conditional writes does better, and
+    /// [`PendingPut::decide`] says what to write.
     fn reconcile<'a>(&'a self, puts: &'a [PendingPut]) -> BoxFuture<'a, Vec<Result<Reconciled, SessionError>>> {
         Box::pin(async move {
             let mut results = Vec::with_capacity(puts.len());
@@ -188,6 +198,7 @@ async fn reconcile_one<S: SessionStore + ?Sized>(store: &S, put: &PendingPut) ->
 
 /// What a touch did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Touched {
     /// The session lives longer now.
     Extended,
@@ -199,6 +210,7 @@ pub enum Touched {
 
 /// The sessions of a user.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 #[must_use]
 pub struct SessionList {
     /// The sessions, in the order of the index.
@@ -207,6 +219,13 @@ pub struct SessionList {
     pub corrupt: usize,
     /// True when a store that should have been asked could not be: there may be more sessions.
     pub partial: bool,
+}
+
+impl SessionList {
+    /// These sessions, with nothing corrupt and nothing missing.
+    pub fn new(sessions: Vec<Session>) -> Self {
+        Self { sessions, ..Self::default() }
+    }
 }
 
 impl std::ops::Deref for SessionList {

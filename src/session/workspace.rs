@@ -2,7 +2,9 @@
 
 use super::error::SessionError;
 use super::id;
+use super::log_name::log_name;
 use crate::platform;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The directories of sessions.
@@ -34,9 +36,34 @@ impl Workspaces {
     }
 
     /// Removes the directory of a session with all that is in it, following no links. The path is made from the root, the user
-    /// and the id; what a record says it is does not count.
-    pub(super) fn remove(&self, user_id: &str, session_id: &str) -> Result<(), SessionError> {
-        self.files(user_id, session_id).map_or(Ok(()), |path| fs::remove(&path)).map_err(|error| SessionError::Workspace(error.kind()))
+    /// and the id; what a record says it is does not count. Takes as long as the files take, on a thread for that, and goes on
+    /// when the caller gives up.
+    pub(super) async fn remove(&self, user_id: &str, session_id: &str) -> Result<(), SessionError> {
+        let Some(path) = self.files(user_id, session_id) else { return Ok(()) };
+        let removed = platform::blocking(move || fs::remove(&path)).await;
+        removed.unwrap_or_else(|| Err(ErrorKind::Interrupted.into())).map_err(|error| SessionError::Workspace(error.kind()))
+    }
+
+    /// The same for sessions of a user, where a directory that cannot be removed is only told in the log.
+    pub(super) async fn remove_all<'a>(&self, user_id: &str, ids: impl IntoIterator<Item = &'a String>) {
+        let paths: Vec<_> = ids.into_iter().filter_map(|id| Some((id.clone(), self.files(user_id, id)?))).collect();
+        if paths.is_empty() {
+            return;
+        }
+        let remove = move || {
+            for (id, path) in &paths {
+                if let Err(error) = fs::remove(path) {
+                    let error = SessionError::Workspace(error.kind());
+                    tracing::warn!(session = %log_name(id), %error, "a session's directory could not be removed");
+                }
+            }
+        };
+        let _ = platform::blocking(remove).await;
+    }
+
+    /// Takes back what [`create`](Self::create) made, if nobody has put anything into it. Blocks for a few microseconds.
+    pub(super) fn take_back(&self, user_id: &str, session_id: &str) {
+        self.files(user_id, session_id).into_iter().for_each(|path| fs::remove_empty(&path));
     }
 }
 
@@ -69,11 +96,21 @@ mod fs {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        // The user's directory goes with the last session; while it holds another one this fails, as it should.
+        remove_parent(path);
+        Ok(())
+    }
+
+    pub(super) fn remove_empty(path: &Path) {
+        if refuse_link(path).is_ok() && std::fs::remove_dir(path).is_ok() {
+            remove_parent(path);
+        }
+    }
+
+    /// The user's directory goes with the last session; while it holds another one this fails, as it should.
+    fn remove_parent(path: &Path) {
         if let Some(user) = path.parent() {
             let _ = std::fs::remove_dir(user);
         }
-        Ok(())
     }
 
     /// The user's directory must not lead elsewhere. (A session's own, if it is a link, is removed as a link.)
@@ -100,8 +137,8 @@ mod tests {
         assert_eq!(component("user-123"), "user-123");
     }
 
-    #[test]
-    fn directories_are_private_and_stay_inside_the_root() {
+    #[tokio::test]
+    async fn directories_are_private_and_stay_inside_the_root() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
         let workspaces = Workspaces::new(root.to_path_buf());
@@ -115,16 +152,16 @@ mod tests {
             assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
         }
         assert!(workspaces.path("user", "../x").is_none());
-        workspaces.remove("../../escape", "session-1").unwrap();
-        workspaces.remove("../../escape", "session-1").unwrap();
+        workspaces.remove("../../escape", "session-1").await.unwrap();
+        workspaces.remove("../../escape", "session-1").await.unwrap();
         assert!(!path.exists() && path.parent().unwrap().exists());
-        workspaces.remove("../../escape", "session-2").unwrap();
+        workspaces.remove("../../escape", "session-2").await.unwrap();
         assert!(!path.parent().unwrap().exists());
     }
 
     #[cfg(unix)]
-    #[test]
-    fn links_are_not_followed() {
+    #[tokio::test]
+    async fn links_are_not_followed() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
         let outside = root.join("outside");
@@ -135,10 +172,10 @@ mod tests {
         let linked = workspaces.path("user", "linked").unwrap();
         std::fs::remove_dir(&linked).unwrap();
         std::os::unix::fs::symlink(outside.join("session"), &linked).unwrap();
-        workspaces.remove("user", "linked").unwrap();
+        workspaces.remove("user", "linked").await.unwrap();
         assert!(!linked.exists());
         std::os::unix::fs::symlink(&outside, root.join("root/other")).unwrap();
-        assert!(workspaces.remove("other", "session").is_err());
+        assert!(workspaces.remove("other", "session").await.is_err());
         assert!(workspaces.create("other", "new").is_err());
         assert!(outside.join("session/kept").exists());
     }

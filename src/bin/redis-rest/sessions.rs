@@ -100,7 +100,10 @@ fn time(at: chrono::DateTime<chrono::Utc>) -> String {
 impl From<SessionError> for Failure {
     fn from(error: SessionError) -> Self {
         match error {
-            SessionError::Unavailable(error) | SessionError::MaybeApplied(error) | SessionError::Refused(error) => error.into(),
+            SessionError::Unavailable(error)
+            | SessionError::MaybeApplied(error)
+            | SessionError::Config(error)
+            | SessionError::Refused(error) => error.into(),
             SessionError::NotFound => {
                 Failure::redis("session not found").hint("it may have expired; a user's sessions: redis-rest sessions list USER")
             }

@@ -7,7 +7,6 @@ use super::{Attached, Inner, unavailable};
 use crate::session::error::SessionError;
 use crate::session::events::EventKind;
 use crate::session::id;
-use crate::session::log_name::log_name;
 use chrono::{DateTime, Utc};
 use std::collections::HashSet;
 use std::sync::PoisonError;
@@ -46,7 +45,7 @@ impl Inner {
             self.events.send(EventKind::Deleted, id);
         }
         if let Some(user_id) = user_id {
-            self.workspaces.remove(&user_id, id)?;
+            self.workspaces.remove(&user_id, id).await?;
         }
         Ok(Saved::new(existed, durability))
     }
@@ -132,10 +131,8 @@ impl Inner {
                 if error.maybe_applied() { Durability::MaybeApplied } else { Durability::Pending }
             }
         };
-        for id in &known {
-            self.remove_workspace(user_id, id);
-            self.events.send(EventKind::Deleted, id);
-        }
+        known.iter().for_each(|id| self.events.send(EventKind::Deleted, id));
+        self.workspaces.remove_all(user_id, &known).await;
         Ok(Saved::new(known.len(), durability))
     }
 
@@ -152,11 +149,5 @@ impl Inner {
         ids.iter().for_each(|id| self.told_end(id));
         self.sessions.revoked(user_id, at);
         Ok(ids)
-    }
-
-    pub(super) fn remove_workspace(&self, user_id: &str, id: &str) {
-        if let Err(error) = self.workspaces.remove(user_id, id) {
-            tracing::warn!(session = %log_name(id), %error, "a session's directory could not be removed");
-        }
     }
 }

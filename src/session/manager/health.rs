@@ -7,6 +7,7 @@ use std::ops::{Deref, DerefMut};
 
 /// How far a change has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Durability {
     /// The store has it.
     Durable,

@@ -101,6 +101,12 @@ struct Seen {
 impl SessionManager {
     /// A manager with directories below `workspace_root` (none if that is empty) and at most `max_sessions` sessions created or
     /// used here (0: no limit). Sessions that were only synced from Redis do not count until they are used.
+    ///
+    /// A session's directory is `root/{user}/{session}`, made when it is created here, and its
+    /// [`workspace_path`](Session::workspace_path). For `{user}` stands the user id where it is 1 to 64 of `a-z 0-9 _ -`; any other (one
+    /// with a capital, a dot or an `@`, for example) becomes `~` and its SHA-1 in hexadecimal, so that no two users share a directory on
+    /// any file system and none leaves the root. The end of a session removes this directory and no other, whatever the record's
+    /// `workspace_path` says: directories that another service made elsewhere are left alone.
     pub fn new(workspace_root: impl Into<PathBuf>, max_sessions: usize) -> Self {
         Self::with_options(workspace_root, max_sessions, ManagerOptions::default())
     }
@@ -203,11 +209,12 @@ impl SessionManager {
     }
 
     /// Creates a session with a prompt, clients or metadata. When the store is unavailable the session is created in memory, and
-    /// [`Saved::durability`] says so. A caller that gives up before the answer leaves no session behind.
+    /// [`Saved::durability`] says so. A caller that gives up before the answer leaves no session behind, and no directory either,
+    /// unless somebody has put something into it.
     ///
     /// # Errors
     /// [`SessionError::LimitReached`]; [`SessionError::JournalFull`]; [`SessionError::Workspace`] when its directory cannot be
-    /// made; [`SessionError::Conflict`] when an id of yours is taken; what the store refuses. With [`WritePolicy::FailClosed`] also that the store is unavailable.
+    /// made; [`SessionError::Conflict`] when an id of yours is taken; [`SessionError::Unwritable`] for metadata that cannot be written; what the store refuses. With [`WritePolicy::FailClosed`] also that the store is unavailable.
     pub async fn create_session_with(&self, new: NewSession) -> Result<Saved<Session>, SessionError> {
         self.0.create(new).await
     }
@@ -270,6 +277,9 @@ impl SessionManager {
     /// Ends a session: here, in the store, and its directory. True when there was one. Works for a session that only the store
     /// knows. While the store is unavailable it is remembered, and the session does not come back.
     ///
+    /// The session has ended before its directory is removed, which takes as long as its files take: this waits for it, on one of
+    /// the threads that the runtime keeps for what blocks. It goes on when the caller gives up, but not when the runtime ends.
+    ///
     /// # Errors
     /// [`SessionError::Workspace`] when the directory cannot be removed (the session is ended all the same); what the store
     /// refuses. With [`WritePolicy::FailClosed`] also that the store is unavailable.
@@ -279,7 +289,8 @@ impl SessionManager {
 
     /// Ends all sessions that a user has now, here and in the store ("log out everywhere"); answers how many are known to have been
     /// ended. While the store is unavailable it is remembered: sessions from before this call do not come back, and those created
-    /// after it stay.
+    /// after it stay. Their directories are removed as by [`cleanup_session`](Self::cleanup_session); one that cannot be is told in the
+    /// log.
     ///
     /// # Errors
     /// What the store refuses. With [`WritePolicy::FailClosed`] also that the store is unavailable.
@@ -337,7 +348,11 @@ impl Attached {
 
     /// Remembers why the store was found not to work.
     fn remember(&self, error: &SessionError) {
-        if let SessionError::Unavailable(error) | SessionError::MaybeApplied(error) | SessionError::Refused(error) = error {
+        if let SessionError::Unavailable(error)
+        | SessionError::MaybeApplied(error)
+        | SessionError::Config(error)
+        | SessionError::Refused(error) = error
+        {
             self.lock().failed = Some((error.kind(), clock::utc_now()));
         }
     }

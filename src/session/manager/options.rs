@@ -9,6 +9,7 @@ use std::time::Duration;
 
 /// When reads ask the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum SyncMode {
     /// Never: the store is a backup. Fastest, for a single instance.
     Off,
@@ -26,6 +27,7 @@ impl From<bool> for SyncMode {
 
 /// How a store that failed is taken up again.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Recovery {
     /// By itself: after a while one call probes the store, and when it works again, what it missed is written and it is used
     /// again. The default opens at the first failure, since sessions go on in memory at no cost.
@@ -53,6 +55,7 @@ impl Recovery {
 
 /// What a manager answers from memory while the store cannot be asked. With [`SyncMode::Off`] memory is asked anyway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ReadPolicy {
     /// Sessions that the store was last seen to have at most so long ago, and those that are pending. Others are
     /// [`Unavailable`](SessionError::Unavailable).
@@ -63,6 +66,7 @@ pub enum ReadPolicy {
 
 /// What becomes of changes while the store cannot be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum WritePolicy {
     /// They succeed as pending, and are made up for.
     Journal,
@@ -138,7 +142,7 @@ impl ManagerOptions {
 ///
 /// ```
 /// use redis_rest::session::NewSession;
-/// let new = NewSession::new("user-123", "org-456").system_prompt("Be brief").mcp_clients(["client-1"]);
+/// let new = NewSession::new("user-123", "org-456").system_prompt("Be brief").mcp_clients(["client-1"]).with("plan", "pro");
 /// # let _ = new;
 /// ```
 #[derive(Clone, Debug)]
@@ -146,12 +150,14 @@ impl ManagerOptions {
 pub struct NewSession {
     session: Session,
     expires_at: Option<DateTime<Utc>>,
+    /// Why it cannot be created.
+    failed: Option<SessionError>,
 }
 
 impl NewSession {
     /// A session of this user and organisation.
     pub fn new(user_id: impl Into<String>, org_id: impl Into<String>) -> Self {
-        Self { session: Session::new(user_id, org_id), expires_at: None }
+        Self { session: Session::new(user_id, org_id), expires_at: None, failed: None }
     }
 
     /// Sets the id (default: a random UUID). It must not be guessable. One that is taken is a
@@ -186,16 +192,14 @@ impl NewSession {
         self
     }
 
-    pub(super) fn into_parts(self) -> (Session, Option<DateTime<Utc>>) {
-        (self.session, self.expires_at)
+    /// Sets one value of the metadata. One that cannot be written as JSON makes creating the session fail, with
+    /// [`SessionError::Unwritable`].
+    pub fn with(mut self, name: impl Into<String>, value: impl serde::Serialize) -> Self {
+        self.failed = self.session.metadata.insert(name, value).err().or(self.failed);
+        self
     }
 
-    /// Sets one value of the metadata.
-    ///
-    /// # Errors
-    /// [`SessionError::Corrupt`] when `value` cannot be written as JSON.
-    pub fn with(mut self, name: impl Into<String>, value: impl serde::Serialize) -> Result<Self, SessionError> {
-        self.session.metadata.insert(name, value).map_err(|_| SessionError::Corrupt { field: "metadata" })?;
-        Ok(self)
+    pub(super) fn into_parts(self) -> Result<(Session, Option<DateTime<Utc>>), SessionError> {
+        self.failed.map_or(Ok((self.session, self.expires_at)), Err)
     }
 }

@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering;
 
 /// What a [`flush`](super::SessionManager::flush) did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Flushed {
     /// Sessions written.
     pub written: usize,

@@ -2,7 +2,7 @@
 
 use super::health::{Health, Pending};
 use super::recover::Flushed;
-use super::{Attached, Inner, SessionManager};
+use super::{Attached, Inner, SessionManager, unavailable};
 use crate::session::error::SessionError;
 use crate::session::events::EventKind;
 use crate::session::record::Session;
@@ -65,21 +65,17 @@ impl SessionManager {
     /// only what nobody used or changed meanwhile: one node's idle view does not end a session that is active on another.
     ///
     /// # Errors
-    /// What the store answers. Sessions ended before the error stay ended.
+    /// What the store answers; [`SessionError::Unavailable`] at once while it does not work. Sessions ended before the error stay
+    /// ended.
     pub async fn delete_inactive_sessions(&self, max_idle: Duration) -> Result<usize, SessionError> {
         let mut ended = 0;
         for held in self.0.sessions.filter(|held| held.idle() >= max_idle) {
-            let Some(attached) = self.0.attached() else {
+            if self.0.attached().is_none() {
                 ended += usize::from(*self.cleanup_session(&held.session.id).await?);
                 continue;
-            };
-            match self.0.delete_idle(&attached, &held.session, max_idle).await {
-                Ok(deleted) => ended += usize::from(deleted),
-                Err(error) => {
-                    attached.note(Some(&error));
-                    return Err(error);
-                }
             }
+            let attached = self.0.ready().await.ok_or_else(unavailable)?;
+            ended += usize::from(attached.ask(self.0.delete_idle(&attached, &held.session, max_idle)).await?);
         }
         Ok(ended)
     }
@@ -140,8 +136,8 @@ impl Inner {
             Err(error) => return Err(error),
         }
         self.sessions.remove(&session.id);
-        self.remove_workspace(&session.user_id, &session.id);
         self.events.send(EventKind::Deleted, &session.id);
+        self.workspaces.remove_all(&session.user_id, [&session.id]).await;
         Ok(true)
     }
 }

@@ -28,8 +28,8 @@ pub(super) enum Told {
 
 impl Inner {
     pub(super) async fn create(&self, new: NewSession) -> Result<Saved<Session>, SessionError> {
+        let (mut session, expires_at) = new.into_parts()?;
         let place = self.sessions.reserve(self.max_sessions)?;
-        let (mut session, expires_at) = new.into_parts();
         id::check(&session.id)?;
         if let Some(path) = self.workspaces.path(&session.user_id, &session.id) {
             session.workspace_path = path.to_string_lossy().into_owned();
@@ -44,7 +44,7 @@ impl Inner {
             Err(error) => {
                 // The directory of a session that is there is that session's.
                 if matches!(error, SessionError::Conflict(Conflict::Deleted)) {
-                    self.remove_workspace(&session.user_id, &session.id);
+                    self.workspaces.take_back(&session.user_id, &session.id);
                 }
                 return Err(error);
             }
@@ -256,7 +256,7 @@ impl Drop for Unborn<'_> {
             }
             None => drop(self.inner.sessions.remove(&session.id)),
         }
-        self.inner.remove_workspace(&session.user_id, &session.id);
+        self.inner.workspaces.take_back(&session.user_id, &session.id);
     }
 }
 

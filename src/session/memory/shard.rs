@@ -87,5 +87,5 @@ pub(super) fn size(session: &Session) -> usize {
     let metadata = session.metadata.iter().map(|(name, raw)| name.len() + raw.len() + 64).sum::<usize>();
     let texts =
         session.id.len() * 3 + session.user_id.len() + session.org_id.len() + session.workspace_path.len() + session.system_prompt.len();
-    FIXED + lists + metadata + texts + session.original_text().map_or(0, |text| 2 * text.len())
+    FIXED + lists + metadata + texts + session.original().map_or(0, |text| 2 * text.len())
 }

@@ -18,11 +18,11 @@ fn ready<'a, T: crate::MaybeSend + 'a>(result: Result<T, SessionError>) -> Store
 
 impl SessionStore for InMemorySessionStore {
     fn store_session<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
-        ready(self.inner.write(session, true, self.ttl()))
+        ready(self.write(session, true))
     }
 
     fn create_session<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
-        ready(self.inner.write(session, false, self.ttl()))
+        ready(self.write(session, false))
     }
 
     fn retrieve_session<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Session> {
@@ -63,24 +63,24 @@ impl SessionStore for InMemorySessionStore {
     }
 
     fn set_ttl<'a>(&'a self, id: &'a str, ttl: Duration) -> StoreFuture<'a, ()> {
-        ready(self.inner.read(id).and_then(|session| self.inner.expire(&session, ttl, Mode::Set)).map(drop))
+        ready(self.inner.read(id).and_then(|session| self.expire(&session, ttl, Mode::Set)).map(drop))
     }
 
     fn set_ttl_loaded<'a>(&'a self, session: &'a Session, ttl: Duration) -> StoreFuture<'a, ()> {
-        ready(self.inner.expire(session, ttl, Mode::Set).map(drop))
+        ready(self.expire(session, ttl, Mode::Set).map(drop))
     }
 
     fn touch<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Touched> {
-        ready(self.inner.read(id).and_then(|session| self.inner.expire(&session, self.ttl(), Mode::ByHand)))
+        ready(self.inner.read(id).and_then(|session| self.expire(&session, self.ttl(), Mode::ByHand)))
     }
 
     fn touch_loaded<'a>(&'a self, session: &'a Session, automatic: bool) -> StoreFuture<'a, Touched> {
         let mode = if automatic { Mode::Automatic } else { Mode::ByHand };
-        ready(self.inner.expire(session, self.ttl(), mode))
+        ready(self.expire(session, self.ttl(), mode))
     }
 
     fn batch_store_sessions<'a>(&'a self, sessions: &'a [Session]) -> BoxFuture<'a, BatchOutcome> {
-        let results = sessions.iter().map(|session| (session.id.clone(), self.inner.write(session, true, self.ttl())));
+        let results = sessions.iter().map(|session| (session.id.clone(), self.write(session, true)));
         Box::pin(std::future::ready(BatchOutcome::new(results.collect())))
     }
 
@@ -93,8 +93,8 @@ impl SessionStore for InMemorySessionStore {
         let left = |at: DateTime<Utc>| (at - clock::utc_now()).to_std().unwrap_or_default();
         ready(match rule {
             TtlRule::Keep => Ok(()),
-            TtlRule::Slide(at) => self.inner.expire(session, left(at), Mode::Automatic).map(drop),
-            TtlRule::Set(at) => self.inner.expire(session, left(at), Mode::Set).map(drop),
+            TtlRule::Slide(at) => self.expire(session, left(at), Mode::Automatic).map(drop),
+            TtlRule::Set(at) => self.expire(session, left(at), Mode::Set).map(drop),
         })
     }
 

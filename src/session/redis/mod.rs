@@ -18,6 +18,7 @@ use crate::client::Client;
 use crate::clock;
 use crate::command::cmd;
 use crate::command::groups::millis;
+use crate::config::Config;
 use crate::error::{Error, ErrorKind};
 use crate::script::{Call, Script};
 use crate::value::{FromValue, Value};
@@ -90,15 +91,23 @@ impl RedisSessionStore {
     /// `SESSION_TTL`, a duration such as `24h` or `1h30m` (default 24 h).
     ///
     /// # Errors
-    /// [`SessionError::Refused`] with [`ErrorKind::Config`], naming what was looked for.
+    /// [`SessionError::Config`], naming what was looked for.
     pub fn from_env() -> Result<Self, SessionError> {
-        let ttl = match std::env::var("SESSION_TTL") {
-            Ok(text) if !text.trim().is_empty() => duration::parse(text.trim())
+        Self::from_lookup(|name| std::env::var(name).ok())
+    }
+
+    /// As [`from_env`](Self::from_env), from any source of names: the bindings of a worker, for example.
+    ///
+    /// # Errors
+    /// As [`from_env`](Self::from_env).
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SessionError> {
+        let ttl = match lookup("SESSION_TTL") {
+            Some(text) if !text.trim().is_empty() => duration::parse(text.trim())
                 .filter(|ttl| !ttl.is_zero())
                 .ok_or_else(|| Error::new(ErrorKind::Config, "SESSION_TTL must be a positive duration such as 24h, 1h30m or 90s"))?,
             _ => DEFAULT_TTL,
         };
-        Ok(Self::new(Client::from_env()?, ttl))
+        Ok(Self::new(Config::from_lookup(lookup)?.build()?, ttl))
     }
 
     /// Keeps the index in another layout. Every store of the same users must use the same.
@@ -240,4 +249,29 @@ impl fmt::Debug for RedisSessionStore {
 fn read(id: &str, record: &[u8]) -> Result<Session, SessionError> {
     let session = Session::from_json(record)?;
     if session.id == id { Ok(session) } else { Err(SessionError::Corrupt { field: "id" }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_to_live_comes_from_the_environment() {
+        let address = [("REDIS_REST_URL", "http://127.0.0.1:8079"), ("REDIS_TOKEN", "token")];
+        let store = |ttl: Option<&str>| {
+            RedisSessionStore::from_lookup(|name| match (name, ttl) {
+                ("SESSION_TTL", ttl) => ttl.map(String::from),
+                _ => address.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()),
+            })
+        };
+        for (ttl, wanted) in [(None, DEFAULT_TTL), (Some(" "), DEFAULT_TTL), (Some(" 1h30m\n"), Duration::from_secs(5400))] {
+            assert_eq!(store(ttl).unwrap().default_ttl(), wanted, "{ttl:?}");
+        }
+        for bad in ["24", "-1h", "0s"] {
+            let error = store(Some(bad)).unwrap_err();
+            assert!(matches!(error, SessionError::Config(_)) && error.to_string().contains("SESSION_TTL"), "{bad}: {error}");
+        }
+        let error = RedisSessionStore::from_lookup(|_| None).unwrap_err();
+        assert!(matches!(error, SessionError::Config(_)) && error.to_string().contains("REDIS_REST_URL"), "{error}");
+    }
 }

@@ -25,7 +25,7 @@ impl RedisSessionStore {
             }
             let mut session = self.retrieve_session(id).await?;
             if let Some((written, error)) = uncertain.take() {
-                match session.original_text() {
+                match session.original() {
                     Some(text) if text == written => return Ok(session),
                     // Ours may have been written and replaced since: changing again could change twice.
                     _ => return Err(error),

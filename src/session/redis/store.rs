@@ -67,7 +67,7 @@ impl SessionStore for RedisSessionStore {
     fn compare_and_update<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             // A session that was never read is based on nothing, so whatever is stored is a conflict.
-            self.update(session, Some(session.original_text().unwrap_or_default())).await
+            self.update(session, Some(session.original().unwrap_or_default())).await
         })
     }
 
@@ -94,7 +94,7 @@ impl SessionStore for RedisSessionStore {
     fn compare_and_delete<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             self.check(&session.id)?;
-            let read = sha1(session.original_text().unwrap_or_default());
+            let read = sha1(session.original().unwrap_or_default());
             match self.cluster {
                 true => self.delete_one(&SCRIPTS.in_slots.compare_and_delete, Deletion::of(session), &read).await.map(drop),
                 false => self.run_one(self.compare_and_delete_call(session, &read)).await.map(drop),

@@ -251,9 +251,10 @@ fn nothing_written(error: SessionError) -> SessionError {
 /// The last step failed: the session is written, and may not be listed.
 fn not_listed(error: SessionError) -> SessionError {
     SessionError::MaybeApplied(match error {
-        SessionError::Unavailable(error) | SessionError::MaybeApplied(error) | SessionError::Refused(error) => {
-            error.with_outcome(Outcome::MaybeApplied)
-        }
+        SessionError::Unavailable(error)
+        | SessionError::MaybeApplied(error)
+        | SessionError::Config(error)
+        | SessionError::Refused(error) => error.with_outcome(Outcome::MaybeApplied),
         _ => Error::custom(ErrorKind::Redis, Outcome::MaybeApplied, "the session was written, but its user's index is another by now"),
     })
 }

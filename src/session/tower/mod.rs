@@ -184,6 +184,7 @@ fn error(error: SessionError) -> Error {
     use super::error::Conflict;
     match error {
         SessionError::Corrupt { .. } => Error::Decode(error.to_string()),
+        SessionError::Unwritable { .. } => Error::Encode(error.to_string()),
         SessionError::Conflict(Conflict::UserChanged) => {
             Error::Backend("the user of a session cannot change under its id: call cycle_id() when somebody logs in or out".into())
         }

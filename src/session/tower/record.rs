@@ -86,8 +86,8 @@ impl Encoded {
         }
         for (name, raw) in self.metadata.iter() {
             if !stored.metadata.get_raw(name).is_some_and(|old| same(old, raw)) {
-                let value = serde_json::from_str::<&RawValue>(raw);
-                value.and_then(|value| stored.metadata.insert(name, value)).map_err(|_| SessionError::Corrupt { field: "metadata" })?;
+                let value = serde_json::from_str::<&RawValue>(raw).map_err(|_| SessionError::Unwritable { field: "metadata" })?;
+                stored.metadata.insert(name, value)?;
             }
         }
         stored.last_active_at = clock::utc_now();

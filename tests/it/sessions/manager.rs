@@ -6,7 +6,7 @@ use redis_rest::session::{
     EventKind, InMemorySessionStore, ManagerOptions, NewSession, RedisSessionStore, Session, SessionError, SessionManager, SessionStore,
     Touched,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +47,9 @@ async fn listed(manager: &SessionManager) -> BTreeSet<String> {
 #[tokio::test]
 async fn without_a_store_everything_works_in_memory() {
     let manager = SessionManager::new("", 2);
-    let new = NewSession::new("user", "org").system_prompt("Be brief").mcp_clients(["c1", "c2"]).with("plan", "pro").unwrap();
+    let new = NewSession::new("user", "org").system_prompt("Be brief").mcp_clients(["c1", "c2"]).with("plan", "pro");
+    let unwritable = new.clone().with("seats", BTreeMap::from([((1, 'A'), "taken")]));
+    assert!(matches!(manager.create_session_with(unwritable).await, Err(SessionError::Unwritable { field: "metadata" })));
     let session = manager.create_session_with(new).await.unwrap();
     let found = manager.get_session(&session.id).await.unwrap();
     assert_eq!((found.system_prompt.as_str(), found.mcp_client_ids.len()), ("Be brief", 2));
@@ -320,6 +322,48 @@ async fn workspaces_stay_inside_the_root() {
     manager.update_session(&session).await.unwrap();
     assert!(*manager.cleanup_session(&session.id).await.unwrap());
     assert!(outside.is_dir() && !path.exists());
+}
+
+#[tokio::test]
+async fn a_create_that_fails_takes_back_only_what_it_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Scripted::new(InMemorySessionStore::new(HOUR));
+    let manager = SessionManager::new(dir.path(), 0);
+    manager.set_session_store(Arc::new(store.clone()), true).await.unwrap();
+    store.refuse_writes(true);
+    let theirs = dir.path().join("user/theirs");
+    std::fs::create_dir_all(&theirs).unwrap();
+    std::fs::write(theirs.join("file"), "").unwrap();
+    for id in ["theirs", "ours"] {
+        assert!(manager.create_session_with(NewSession::new("user", "org").id(id)).await.is_err());
+    }
+    assert!(theirs.join("file").exists() && !dir.path().join("user/ours").exists());
+}
+
+#[test]
+fn files_are_removed_beside_the_runtime() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let manager = SessionManager::new(dir.path(), 0);
+        let session = manager.create_session("user", "org").await.unwrap();
+        let path = PathBuf::from(&session.workspace_path);
+        std::fs::write(path.join("file"), "").unwrap();
+        // The only thread for what blocks is busy, as with many files.
+        let (let_go, busy) = std::sync::mpsc::channel::<()>();
+        tokio::task::spawn_blocking(move || busy.recv());
+        let mut events = manager.events();
+        let ending = tokio::spawn({
+            let (manager, id) = (manager.clone(), session.id.clone());
+            async move { manager.cleanup_session(&id).await }
+        });
+        assert_eq!(events.next().await.unwrap().kind, EventKind::Deleted);
+        assert!(path.exists(), "others run while it is removed");
+        assert!(matches!(manager.get_session(&session.id).await, Err(SessionError::NotFound)));
+        drop(let_go);
+        assert!(*ending.await.unwrap().unwrap());
+        assert!(!path.exists());
+    });
 }
 
 #[tokio::test]

@@ -6,6 +6,8 @@ mod chosen;
 mod conformance;
 /// How far a change has come, policies, the bound, and the journal file.
 mod durability;
+/// The same cases on a store that is written by what is public.
+mod foreign;
 /// A way to the store that can be shut.
 pub mod gate;
 /// The manager: cache, limits, sync modes, touches, workspaces, events.

@@ -22,6 +22,8 @@ async fn while_the_store_is_down_no_call_goes_there_and_none_fails() {
     assert!(matches!(node.manager.get_session("unknown").await, Err(SessionError::Unavailable(_))), "never NotFound");
     let third = node.create().await;
     assert!(*node.manager.cleanup_session(&third.id).await.unwrap());
+    let idle = node.manager.delete_inactive_sessions(Duration::ZERO).await;
+    assert!(matches!(idle, Err(SessionError::Unavailable(_))), "only the store knows who is idle");
     assert_eq!(node.gate.tried(), tried);
     let pending = node.manager.pending();
     assert_eq!((pending.new, pending.changed, pending.touched, pending.deleted), (1, 1, 0, 1));

@@ -121,11 +121,11 @@ impl Setup {
     async fn index(&self, layout: IndexLayout) -> Vec<String> {
         let client = self.other.client();
         match layout {
-            IndexLayout::JsonArray => {
+            IndexLayout::SortedSet => client.zrange("user_sessions:user").await.unwrap(),
+            _ => {
                 let text: Option<String> = client.get("user_sessions:user").await.unwrap();
                 text.map(|text| serde_json::from_str(&text).unwrap()).unwrap_or_default()
             }
-            IndexLayout::SortedSet => client.zrange("user_sessions:user").await.unwrap(),
         }
     }
 

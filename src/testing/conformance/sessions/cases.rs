@@ -229,11 +229,13 @@ pub async fn invalid_ids(harness: &impl Harness) {
             store.create_session(&bad).await,
             store.update_session(&bad).await,
             store.compare_and_update(&bad).await,
+            store.compare_and_delete(&bad).await,
             store.retrieve_session(id).await.map(drop),
             store.delete_session(id).await.map(drop),
             store.delete_loaded(&bad).await.map(drop),
             store.exists(id).await.map(drop),
             store.set_ttl(id, HOUR).await,
+            store.set_ttl_loaded(&bad, HOUR).await,
             store.touch(id).await.map(drop),
             store.touch_loaded(&bad, true).await.map(drop),
         ];
@@ -272,6 +274,27 @@ pub async fn compare_and_update(harness: &impl Harness) {
     assert_eq!(store.retrieve_session(&mine.id).await.expect("found"), one);
     store.delete_session(&mine.id).await.expect("deleted");
     assert!(matches!(store.compare_and_update(&one).await, Err(SessionError::NotFound)));
+}
+
+/// A delete based on an old copy does not win over a newer version.
+pub async fn compare_and_delete(harness: &impl Harness) {
+    let (store, user) = (harness.store(HOUR), user());
+    let never_read = session(&user);
+    store.store_session(&never_read).await.expect("stored");
+    let old = store.retrieve_session(&never_read.id).await.expect("found");
+    let mut newer = old.clone();
+    newer.system_prompt = "newer".into();
+    store.update_session(&newer).await.expect("updated");
+    for outdated in [&old, &never_read] {
+        assert!(matches!(store.compare_and_delete(outdated).await, Err(SessionError::Conflict(Conflict::Changed))));
+    }
+    let read = store.retrieve_session(&newer.id).await.expect("found");
+    assert_eq!(read, newer);
+    store.compare_and_delete(&read).await.expect("nobody was faster");
+    assert!(!store.exists(&read.id).await.expect("an answer"));
+    assert!(listed(&*store, &user).await.is_empty());
+    assert!(matches!(store.compare_and_delete(&read).await, Err(SessionError::NotFound)));
+    assert!(matches!(store.store_session(&never_read).await, Err(SessionError::Conflict(Conflict::Deleted))));
 }
 
 /// After an outage: new sessions are written with the deadline they had, deletions win, and what others wrote meanwhile stands.

@@ -63,7 +63,8 @@ macro_rules! each_session_case {
     ($run:ident) => {
         $run! {
             life_of_a_session updates_never_resurrect deletes_win create_is_not_save sessions_expire times_to_live
-            after_an_outage storing_again_starts_over batches log_out_everywhere invalid_ids odd_users compare_and_update default_ttl
+            after_an_outage storing_again_starts_over batches log_out_everywhere invalid_ids odd_users compare_and_update compare_and_delete
+            default_ttl
             concurrent_changes close
         }
     };

@@ -79,7 +79,7 @@ async fn keys_of_one_session_share_a_slot() {
         }
     }
     let half = RedisSessionStore::new(client.with_prefix("a{b"), HOUR);
-    assert!(matches!(half.store_session(&Session::new("user", "org")).await, Err(SessionError::Refused(_))));
+    assert!(matches!(half.store_session(&Session::new("user", "org")).await, Err(SessionError::Config(_))));
 }
 
 /// A REST server in front does not say that it is a cluster: a program is told what to set, the tool finds out by itself.

@@ -102,7 +102,7 @@ async fn outage() {
     failed(SessionManager::with_journal("", 0, options, &file));
     let node = Node::with(manager).await;
     let mut events = node.manager.events();
-    let new = |name: &str| NewSession::new(USER, USER).id(format!("{SESSION}{name}")).with(VALUE, VALUE).unwrap();
+    let new = |name: &str| NewSession::new(USER, USER).id(format!("{SESSION}{name}")).with(VALUE, VALUE);
     shown(&new(""));
     shown(&node.manager.create_session_with(new("")).await.unwrap());
     failed(node.manager.create_session_with(new("")).await);

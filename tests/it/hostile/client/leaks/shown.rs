@@ -1,7 +1,7 @@
 //! `Debug` of what holds data and was not shown on the way.
 
 use super::secrets::{KEY, KEY_LIKE_A_CODE, SESSION, TOKEN, USER, VALUE};
-use super::{said, shown, written};
+use super::{failed, said, shown, written};
 use redis_rest::backend::Failover;
 use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::native::NativeConfig;
@@ -54,6 +54,8 @@ pub async fn drive() {
     let mut session = Session::new(USER, USER);
     session.id = SESSION.into();
     session.metadata.insert(VALUE, VALUE).unwrap();
+    failed(session.metadata.get::<u32>(VALUE));
+    failed(session.metadata.insert(VALUE, Unwritable));
     shown(&session);
     shown(&session.metadata);
     shown(&Reconciled::Written(Box::new(session)));
@@ -62,6 +64,15 @@ pub async fn drive() {
     shown(&InMemorySessionStore::new(Duration::from_secs(60)));
     let client = Client::builder().url("http://127.0.0.1:1").token(TOKEN).transport(Showing).build().unwrap();
     client.set(KEY, VALUE).await.unwrap();
+}
+
+/// Quotes itself when it cannot be written.
+struct Unwritable;
+
+impl serde::Serialize for Unwritable {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom(VALUE))
+    }
 }
 
 /// A transport that shows what it is to send.
