@@ -1,8 +1,8 @@
 //! Ends of sessions: noted here first, so that nothing brings them back, then told to the store.
 
 use super::health::{Durability, Saved};
+use super::held::Held;
 use super::options::WritePolicy;
-use super::state::Held;
 use super::{Attached, Inner, unavailable};
 use crate::session::error::SessionError;
 use crate::session::events::EventKind;

@@ -3,6 +3,7 @@
 mod debts;
 mod end;
 mod health;
+mod held;
 mod options;
 mod read;
 mod recover;

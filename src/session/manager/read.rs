@@ -1,7 +1,7 @@
 //! Reads: what is pending first, then memory where it is fresh enough, then the store.
 
+use super::held::Held;
 use super::options::ReadPolicy;
-use super::state::Held;
 use super::write::Told;
 use super::{Attached, Flight, Inner, tolerate, unavailable};
 use crate::clock;

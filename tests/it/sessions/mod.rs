@@ -14,6 +14,8 @@ mod manager;
 mod model;
 /// The manager through outages: what is written after them, and what is not.
 mod outage;
+/// Changes that meet while the store has not answered the first.
+mod overlapping;
 /// A store that counts, fails and waits when told to.
 mod scripted;
 /// What is in Redis: records and indexes shared with other services.
