@@ -139,7 +139,9 @@ impl Inner {
             Err(SessionError::NotFound | SessionError::Conflict(_)) => return Ok(false),
             Err(error) => return Err(error),
         }
-        self.sessions.remove(&session.id);
+        // A list that was sent before may still bring it.
+        self.sessions.bury(&session.id);
+        self.told_end(&session.id);
         self.remove_workspace(&session.user_id, &session.id);
         self.events.send(EventKind::Deleted, &session.id);
         Ok(true)

@@ -129,7 +129,8 @@ impl Inner {
         let now = clock::utc_now();
         let moved = |session: &Session| {
             let mut moved = session.clone();
-            moved.last_active_at = now;
+            // Another's clock may be ahead, and what goes back looks older than it is.
+            moved.last_active_at = moved.last_active_at.max(now);
             moved
         };
         match self.change(&id, Kind::Touched, ttl, moved).await {
