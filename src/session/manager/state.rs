@@ -209,7 +209,7 @@ impl Sessions {
             (Some(was), true) => {
                 let was = held.settled(was);
                 state.remove(id);
-                state.restore(id, was);
+                state.put_back(id, was);
             }
             (Some(was), false) => held.without(before.version, was),
         }
@@ -291,7 +291,7 @@ impl Sessions {
         let state = &mut *self.lock();
         state.debts.unbury(id);
         if let (Some(held), false) = (held, state.sessions.contains_key(id)) {
-            state.restore(id, held);
+            state.put_back(id, held);
         }
     }
 
@@ -389,6 +389,15 @@ impl State {
         }
         self.sessions.insert(id.to_owned(), held);
         self.level.set(self.sessions.len());
+    }
+
+    /// The same for what was taken out before: the journal file holds it no more.
+    fn put_back(&mut self, id: &str, held: Held) {
+        let entry = held.entry();
+        self.restore(id, held);
+        if let Some(entry) = entry {
+            drop(self.keep(&entry));
+        }
     }
 
     fn is_revoked(&self, session: &Session, began: u64) -> bool {
