@@ -130,7 +130,7 @@ impl Journal {
             file.write_all(b"\n").map_err(failed)?;
         }
         let (jobs, queue) = mpsc::channel();
-        let writer = Writer { file, path: path.to_owned(), _lock: lock };
+        let writer = Writer { file, path: path.to_owned(), torn: false, _lock: lock };
         let thread = std::thread::Builder::new().name("session-journal".into());
         let writer = Some(thread.spawn(move || writer.run(&queue)).map_err(failed)?);
         Ok((Self { jobs, writer, lines: text.lines().count(), owed }, entries))
@@ -200,6 +200,8 @@ impl Drop for Journal {
 struct Writer {
     file: File,
     path: PathBuf,
+    /// A write failed, perhaps within a line.
+    torn: bool,
     _lock: File,
 }
 
@@ -233,7 +235,13 @@ impl Writer {
     }
 
     fn add(&mut self, text: &str) -> io::Result<()> {
+        if self.torn {
+            // As after a line that a crash cut off.
+            self.file.write_all(b"\n")?;
+        }
+        self.torn = true;
         self.file.write_all(text.as_bytes())?;
+        self.torn = false;
         self.file.sync_data()
     }
 
@@ -244,6 +252,7 @@ impl Writer {
         file.sync_all()?;
         std::fs::rename(&new, &self.path)?;
         self.file = OpenOptions::new().append(true).open(&self.path)?;
+        self.torn = false;
         // The new name is on the disk when its directory is; where directories cannot be opened, that is the system's business.
         if let Some(Ok(dir)) = self.path.parent().map(File::open) {
             let _ = dir.sync_all();
@@ -343,5 +352,21 @@ mod tests {
         }
         text = text.replacen("\\\"a\\\"", "\\\"z\\\"", 1);
         assert_eq!(read(&text), (vec![put("a", "2"), delete, again], 1));
+    }
+
+    #[test]
+    fn what_is_written_after_a_write_that_failed_can_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let file = || private().append(true).open(&path).unwrap();
+        let mut full = file();
+        let mut writer = Writer { file: File::open(&path).unwrap(), path: path.clone(), torn: false, _lock: file() };
+        assert!(writer.add(&line(&put("a", "1"))).is_err(), "opened for reading only");
+        // As a disk that is full takes what it has room for.
+        full.write_all(&line(&put("a", "1")).as_bytes()[..20]).unwrap();
+        writer.file = full;
+        writer.add(&line(&put("b", "1"))).unwrap();
+        let (entries, damaged) = read(&std::fs::read_to_string(&path).unwrap());
+        assert_eq!((entries.into_iter().map(|(_, entry)| entry).collect::<Vec<_>>(), damaged), (vec![put("b", "1")], 1));
     }
 }
