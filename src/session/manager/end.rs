@@ -10,7 +10,6 @@ use crate::session::id;
 use crate::session::log_name::log_name;
 use chrono::{DateTime, Utc};
 use std::collections::HashSet;
-use std::sync::PoisonError;
 
 impl Inner {
     pub(super) async fn cleanup(&self, id: &str) -> Result<Saved<bool>, SessionError> {
@@ -70,7 +69,7 @@ impl Inner {
 
     /// The store knows of an end. Who reads from now on asks anew: a read that was sent before may still bring the session.
     pub(super) fn told_end(&self, id: &str) {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.flights.forget(id);
         self.sessions.buried(id);
     }
 
