@@ -8,6 +8,8 @@ mod conformance;
 mod durability;
 /// A way to the store that can be shut.
 pub mod gate;
+/// Random histories of a JSON index of which only the end is read.
+mod long_index;
 /// The manager: cache, limits, sync modes, touches, workspaces, events.
 mod manager;
 /// Random histories against a model, and many tasks at once.
