@@ -30,6 +30,11 @@ pub(super) fn read(layout: IndexLayout, key: &[u8]) -> Typed<Value> {
 
 /// The ids in the reply to [`read`], each once, in their order.
 pub(crate) fn ids(reply: Result<Value, Error>) -> Result<Vec<String>, SessionError> {
+    Ok(listed(reply)?.0)
+}
+
+/// The same, and whether some stand there twice.
+pub(super) fn listed(reply: Result<Value, Error>) -> Result<(Vec<String>, bool), SessionError> {
     let corrupt = || SessionError::Corrupt { field: "index" };
     let value = reply.map_err(|error| match error.redis_code() {
         Some("WRONGTYPE") => SessionError::IndexLayout,
@@ -43,6 +48,8 @@ pub(crate) fn ids(reply: Result<Value, Error>) -> Result<Vec<String>, SessionErr
         _ => return Err(corrupt()),
     };
     let mut seen = std::collections::HashSet::with_capacity(ids.len());
+    let count = ids.len();
     ids.retain(|id| seen.insert(id.clone()));
-    Ok(ids)
+    let twice = ids.len() < count;
+    Ok((ids, twice))
 }

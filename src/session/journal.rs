@@ -11,6 +11,7 @@ use super::error::SessionError;
 use super::reconcile::TtlRule;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -92,6 +93,15 @@ pub(super) struct Journal {
     writer: Option<JoinHandle<()>>,
     /// Lines in the file, outdated ones included.
     lines: usize,
+    /// What it holds something of that is not outdated: only that can be settled.
+    owed: HashSet<Key>,
+}
+
+/// Whom an entry is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Session(String),
+    User(String),
 }
 
 impl Journal {
@@ -109,7 +119,8 @@ impl Journal {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(failed(error)),
         };
-        let (entries, damaged) = read(&text);
+        let (keyed, damaged) = read(&text);
+        let (owed, entries) = keyed.into_iter().unzip();
         if damaged > 0 {
             tracing::warn!(damaged, "lines of the journal file cannot be read, and are passed over");
         }
@@ -119,27 +130,39 @@ impl Journal {
             file.write_all(b"\n").map_err(failed)?;
         }
         let (jobs, queue) = mpsc::channel();
-        let writer = Writer { file, path: path.to_owned(), _lock: lock };
+        let writer = Writer { file, path: path.to_owned(), torn: false, _lock: lock };
         let thread = std::thread::Builder::new().name("session-journal".into());
         let writer = Some(thread.spawn(move || writer.run(&queue)).map_err(failed)?);
-        Ok((Self { jobs, writer, lines: text.lines().count() }, entries))
+        Ok((Self { jobs, writer, lines: text.lines().count(), owed }, entries))
     }
 
     /// Adds an entry.
     pub(super) fn write(&mut self, entry: &Entry) -> Written {
         let (done, written) = oneshot::channel();
         self.lines += 1;
+        match key(entry) {
+            Some((key, true)) => drop(self.owed.insert(key)),
+            Some((key, false)) => drop(self.owed.remove(&key)),
+            None => {}
+        }
         // A writer that is gone drops `done`, which the receiver sees.
         let _ = self.jobs.send(Job::Add(line(entry), done));
         written
     }
 
     pub(super) fn settled(&mut self, id: &str) {
-        drop(self.write(&Entry::Settled { id: id.to_owned() }));
+        self.settle(Key::Session(id.to_owned()), Entry::Settled { id: id.to_owned() });
     }
 
     pub(super) fn forgiven(&mut self, user_id: &str) {
-        drop(self.write(&Entry::Forgiven { user_id: user_id.to_owned() }));
+        self.settle(Key::User(user_id.to_owned()), Entry::Forgiven { user_id: user_id.to_owned() });
+    }
+
+    /// What was never written here is not settled here: while the store works the file does not grow.
+    fn settle(&mut self, key: Key, entry: Entry) {
+        if self.owed.contains(&key) {
+            drop(self.write(&entry));
+        }
     }
 
     /// True when most lines are outdated, with so many entries that are not.
@@ -158,6 +181,7 @@ impl Journal {
     /// Replaces all that is in the file.
     pub(super) fn replace(&mut self, entries: &[Entry]) {
         self.lines = entries.len();
+        self.owed = entries.iter().filter_map(key).filter(|(_, owed)| *owed).map(|(key, _)| key).collect();
         let _ = self.jobs.send(Job::Replace(entries.iter().map(line).collect()));
     }
 }
@@ -176,6 +200,8 @@ impl Drop for Journal {
 struct Writer {
     file: File,
     path: PathBuf,
+    /// A write failed, perhaps within a line.
+    torn: bool,
     _lock: File,
 }
 
@@ -209,7 +235,13 @@ impl Writer {
     }
 
     fn add(&mut self, text: &str) -> io::Result<()> {
+        if self.torn {
+            // As after a line that a crash cut off.
+            self.file.write_all(b"\n")?;
+        }
+        self.torn = true;
         self.file.write_all(text.as_bytes())?;
+        self.torn = false;
         self.file.sync_data()
     }
 
@@ -220,6 +252,7 @@ impl Writer {
         file.sync_all()?;
         std::fs::rename(&new, &self.path)?;
         self.file = OpenOptions::new().append(true).open(&self.path)?;
+        self.torn = false;
         // The new name is on the disk when its directory is; where directories cannot be opened, that is the system's business.
         if let Some(Ok(dir)) = self.path.parent().map(File::open) {
             let _ = dir.sync_all();
@@ -256,34 +289,33 @@ fn line(entry: &Entry) -> String {
     format!("{} {text}\n", checksum(&text))
 }
 
+/// Whom an entry is about, and whether something is owed then; `None` for a record that cannot be read.
+fn key(entry: &Entry) -> Option<(Key, bool)> {
+    Some(match entry {
+        Entry::Put { record, .. } => (Key::Session(super::Session::from_json(record).ok()?.id), true),
+        Entry::Delete { id, .. } => (Key::Session(id.clone()), true),
+        Entry::Settled { id } => (Key::Session(id.clone()), false),
+        Entry::Revoke { user_id, .. } => (Key::User(user_id.clone()), true),
+        Entry::Forgiven { user_id } => (Key::User(user_id.clone()), false),
+    })
+}
+
 /// The entries of a file that still count, oldest first, and how many lines could not be read.
-fn read(text: &str) -> (Vec<Entry>, usize) {
-    let mut entries: Vec<Option<Entry>> = Vec::new();
-    let (mut sessions, mut users) = (std::collections::HashMap::new(), std::collections::HashMap::new());
+fn read(text: &str) -> (Vec<(Key, Entry)>, usize) {
+    let mut entries: Vec<Option<(Key, Entry)>> = Vec::new();
+    let mut places = HashMap::new();
     let mut damaged = 0;
     for line in text.lines().filter(|line| !line.is_empty()) {
         let good = line.split_once(' ').filter(|(sum, text)| checksum(text) == *sum);
-        let Some(entry) = good.and_then(|(_, text)| serde_json::from_str::<Entry>(text).ok()) else {
+        let entry = good.and_then(|(_, text)| serde_json::from_str::<Entry>(text).ok());
+        let Some((entry, (key, owed))) = entry.and_then(|entry| key(&entry).map(|key| (entry, key))) else {
             damaged += 1;
             continue;
         };
-        let (places, key, owed) = match &entry {
-            Entry::Put { record, .. } => match super::Session::from_json(record) {
-                Ok(session) => (&mut sessions, session.id, true),
-                Err(_) => {
-                    damaged += 1;
-                    continue;
-                }
-            },
-            Entry::Delete { id, .. } => (&mut sessions, id.clone(), true),
-            Entry::Settled { id } => (&mut sessions, id.clone(), false),
-            Entry::Revoke { user_id, .. } => (&mut users, user_id.clone(), true),
-            Entry::Forgiven { user_id } => (&mut users, user_id.clone(), false),
-        };
-        if let Some(place) = places.insert(key, entries.len()) {
+        if let Some(place) = places.insert(key.clone(), entries.len()) {
             entries[place] = None;
         }
-        entries.push(owed.then_some(entry));
+        entries.push(owed.then_some((key, entry)));
     }
     (entries.into_iter().flatten().collect(), damaged)
 }
@@ -307,6 +339,10 @@ mod tests {
         let lines = [put("a", "1"), put("b", "1"), revoke, put("a", "2"), delete.clone(), put("c", "1"), again.clone()];
         let settled = Entry::Settled { id: "c".into() };
         let mut text: String = lines.iter().chain([&settled]).map(line).collect();
+        let read = |text: &str| {
+            let (entries, damaged) = read(text);
+            (entries.into_iter().map(|(_, entry)| entry).collect::<Vec<_>>(), damaged)
+        };
         assert_eq!(read(&text), (vec![put("a", "2"), delete.clone(), again.clone()], 0));
         // Any one byte changed, and a last line cut off anywhere: that line is passed over, the others count.
         let last = line(&put("a", "3"));
@@ -316,5 +352,21 @@ mod tests {
         }
         text = text.replacen("\\\"a\\\"", "\\\"z\\\"", 1);
         assert_eq!(read(&text), (vec![put("a", "2"), delete, again], 1));
+    }
+
+    #[test]
+    fn what_is_written_after_a_write_that_failed_can_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let file = || private().append(true).open(&path).unwrap();
+        let mut full = file();
+        let mut writer = Writer { file: File::open(&path).unwrap(), path: path.clone(), torn: false, _lock: file() };
+        assert!(writer.add(&line(&put("a", "1"))).is_err(), "opened for reading only");
+        // As a disk that is full takes what it has room for.
+        full.write_all(&line(&put("a", "1")).as_bytes()[..20]).unwrap();
+        writer.file = full;
+        writer.add(&line(&put("b", "1"))).unwrap();
+        let (entries, damaged) = read(&std::fs::read_to_string(&path).unwrap());
+        assert_eq!((entries.into_iter().map(|(_, entry)| entry).collect::<Vec<_>>(), damaged), (vec![put("b", "1")], 1));
     }
 }

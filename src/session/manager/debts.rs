@@ -58,9 +58,11 @@ impl Debt {
         }
     }
 
-    /// The store has a version of it now.
-    pub(super) fn seen(&mut self) {
-        if self.kind == Kind::New {
+    /// The store has a version of it now, since which it was at most used, or changed too.
+    pub(super) fn seen(&mut self, uses_only: bool) {
+        if uses_only {
+            (self.kind, self.overwrites) = (Kind::Touched, false);
+        } else if self.kind == Kind::New {
             self.kind = Kind::Changed;
         }
     }

@@ -1,15 +1,14 @@
 //! Ends of sessions: noted here first, so that nothing brings them back, then told to the store.
 
 use super::health::{Durability, Saved};
+use super::held::Held;
 use super::options::WritePolicy;
-use super::state::Held;
 use super::{Attached, Inner, unavailable};
 use crate::session::error::SessionError;
 use crate::session::events::EventKind;
 use crate::session::id;
 use chrono::{DateTime, Utc};
 use std::collections::HashSet;
-use std::sync::PoisonError;
 
 impl Inner {
     pub(super) async fn cleanup(&self, id: &str) -> Result<Saved<bool>, SessionError> {
@@ -69,7 +68,7 @@ impl Inner {
 
     /// The store knows of an end. Who reads from now on asks anew: a read that was sent before may still bring the session.
     pub(super) fn told_end(&self, id: &str) {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.flights.forget(id);
         self.sessions.buried(id);
     }
 

@@ -2,7 +2,9 @@
 
 mod debts;
 mod end;
+mod flights;
 mod health;
+mod held;
 mod options;
 mod read;
 mod recover;
@@ -22,18 +24,17 @@ use super::record::Session;
 use super::store::{SessionList, SessionStore};
 use super::workspace::Workspaces;
 use crate::breaker::{Breaker, BreakerState, Signal};
-use crate::clock::{self, Instant};
+use crate::clock;
 use crate::error::ErrorKind;
 use crate::observe::{self, Guarded};
 use chrono::{DateTime, Utc};
+use flights::Flights;
 use state::Sessions;
-use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::OnceCell;
 use turns::Turns;
 
 /// Manages sessions: creates them, keeps them in memory, and persists them to a [`SessionStore`] where one is set. Cheap to
@@ -70,15 +71,7 @@ struct Inner {
     options: ManagerOptions,
     attached: RwLock<Option<Attached>>,
     events: Sender,
-    /// Reads under way: many callers of one session share one request.
-    flights: Mutex<HashMap<String, Arc<Flight>>>,
-}
-
-struct Flight {
-    /// The version of the sessions before it was sent.
-    sent: u64,
-    at: Instant,
-    reply: OnceCell<Result<Session, SessionError>>,
+    flights: Flights,
 }
 
 /// A store that was set.
@@ -122,7 +115,7 @@ impl SessionManager {
             options,
             attached: RwLock::default(),
             events: Sender::new(),
-            flights: Mutex::default(),
+            flights: Flights::default(),
         }))
     }
 

@@ -1,9 +1,9 @@
 //! Reads: what is pending first, then memory where it is fresh enough, then the store.
 
+use super::held::Held;
 use super::options::ReadPolicy;
-use super::state::Held;
 use super::write::Told;
-use super::{Attached, Flight, Inner, tolerate, unavailable};
+use super::{Attached, Inner, tolerate, unavailable};
 use crate::clock;
 use crate::observe::{Place, Retrieval};
 use crate::session::error::SessionError;
@@ -11,8 +11,7 @@ use crate::session::events::EventKind;
 use crate::session::id;
 use crate::session::record::Session;
 use crate::session::store::SessionList;
-use std::sync::{Arc, PoisonError};
-use tokio::sync::OnceCell;
+use std::sync::Arc;
 
 impl Inner {
     pub(super) async fn get(&self, id: &str, user_id: Option<&str>) -> Result<Session, SessionError> {
@@ -104,26 +103,11 @@ impl Inner {
     /// that there is a copy here.
     pub(super) async fn fetch(&self, attached: &Attached, id: &str, held: bool) -> Result<Arc<Session>, SessionError> {
         let reading = self.sessions.reading();
-        let flights = || self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        let flight = {
-            let mut flights = flights();
-            match flights.get(id).filter(|flight| flight.at.elapsed() <= self.options.max_staleness) {
-                Some(flight) => Arc::clone(flight),
-                None => {
-                    let flight = Arc::new(Flight { sent: reading.began, at: clock::now(), reply: OnceCell::new() });
-                    flights.insert(id.to_owned(), Arc::clone(&flight));
-                    flight
-                }
-            }
-        };
-        let result = flight.reply.get_or_init(|| attached.ask(attached.store.retrieve_session(id))).await.clone();
-        {
-            let mut flights = flights();
-            if flights.get(id).is_some_and(|current| Arc::ptr_eq(current, &flight)) {
-                flights.remove(id);
-            }
-        }
-        let session = self.sessions.put_read(result?, flight.sent, held, &reading).ok_or(SessionError::NotFound)?;
+        let seat = self.flights.join(id, reading.began, self.options.max_staleness);
+        let result = seat.reply(async { attached.ask(attached.store.retrieve_session(id)).await }).await;
+        let sent = seat.sent();
+        drop(seat);
+        let session = self.sessions.put_read(result?, sent, held, &reading).ok_or(SessionError::NotFound)?;
         self.events.send(EventKind::Synced, id);
         Ok(session)
     }

@@ -10,7 +10,7 @@ use crate::session::log_name::log_name;
 use crate::session::manager::write::Told;
 use crate::session::record::Session;
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a [`flush`](super::SessionManager::flush) did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,12 +22,26 @@ pub struct Flushed {
     pub deleted: usize,
     /// Copies dropped because the session was deleted or expired meanwhile, or somebody else's newer version stands.
     pub dropped: usize,
-    /// Sessions that the store refused; they stay unwritten.
+    /// Sessions, and ends of all sessions of a user, that the store refused; they stay unwritten.
     pub failed: usize,
 }
 
 /// Most sessions in one step of a flush: what a step has done is noted before the next begins.
 const STEP: usize = 100;
+
+/// What a call that makes up for an outage leaves when it is dropped.
+struct Rest<'a> {
+    leftover: &'a AtomicBool,
+    left: bool,
+}
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        if self.left {
+            self.leftover.store(true, Ordering::Relaxed);
+        }
+    }
+}
 
 impl Inner {
     /// The store, while it works; if it is time to look whether it does again, this call does, and makes up for what it missed.
@@ -68,11 +82,20 @@ impl Inner {
         }
     }
 
-    /// Writes what the store missed, when it was seen to work again.
+    /// Writes what the store missed, when it was seen to work again. What this call does not come to, because it fails or is given
+    /// up, is left to the next.
     pub(super) async fn take_up(&self, attached: &Attached) {
+        let mut rest = Rest { leftover: &self.leftover, left: true };
         match attached.ask(self.flush(attached)).await {
-            Ok(flushed) => tracing::info!(?flushed, "session store works again"),
-            Err(error) => tracing::warn!(%error, "session store failed again while it was told what it had missed"),
+            Ok(flushed) => {
+                rest.left = false;
+                tracing::info!(?flushed, "session store works again");
+            }
+            Err(error) => {
+                // Where it is not that the store is away, it would be the same for every call.
+                rest.left = error.is_unavailable();
+                tracing::warn!(%error, "session store failed again while it was told what it had missed");
+            }
         }
     }
 
@@ -81,7 +104,14 @@ impl Inner {
     pub(super) async fn flush(&self, attached: &Attached) -> Result<Flushed, SessionError> {
         let mut flushed = Flushed::default();
         for (user_id, at) in self.sessions.debts(|debts| debts.revoked()) {
-            flushed.deleted += self.tell_revoked(attached, &user_id, at).await?.len();
+            match self.tell_revoked(attached, &user_id, at).await {
+                Ok(ended) => flushed.deleted += ended.len(),
+                Err(error) if error.is_unavailable() || error.maybe_applied() => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%error, "the end of a user's sessions could not be written");
+                    flushed.failed += 1;
+                }
+            }
         }
         let buried = self.sessions.debts(|debts| debts.buried());
         for step in buried.chunks(STEP) {

@@ -1,7 +1,8 @@
 //! What a manager holds: sessions in memory, and what the store is owed. No I/O; every method is short, under one lock.
 
-use super::debts::{Debt, Debts, Kind, entry, revoked};
-use crate::clock::{self, Instant};
+use super::debts::{Debt, Debts, Kind, revoked};
+use super::held::Held;
+use crate::clock;
 use crate::observe::HeldLevel;
 use crate::session::error::{Conflict, SessionError};
 use crate::session::journal::{Entry, Written};
@@ -10,44 +11,6 @@ use crate::session::record::Session;
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-/// A session held in memory.
-#[derive(Clone)]
-pub(super) struct Held {
-    /// What readers see.
-    pub(super) session: Arc<Session>,
-    /// The version that the store was last known to have; `None` for one that it has never seen.
-    pub(super) stored: Option<Arc<Session>>,
-    /// What the store is owed for it.
-    pub(super) debt: Option<Debt>,
-    /// When the store was last seen to have it.
-    pub(super) checked: Instant,
-    /// When `last_active_at` was last moved.
-    pub(super) touched: Option<Instant>,
-    /// Counts towards the limit: created or used here.
-    counted: bool,
-    /// Changes with every change, so that a slow reply does not overwrite what came after its request.
-    pub(super) version: u64,
-}
-
-impl Held {
-    /// What a journal file has to hold of it.
-    fn entry(&self) -> Option<Entry> {
-        entry(&self.session, self.stored.as_deref(), self.debt.as_ref()?)
-    }
-
-    /// How long ago the session was last used, by its record.
-    pub(super) fn idle(&self) -> Duration {
-        (clock::utc_now() - self.session.last_active_at).to_std().unwrap_or_default()
-    }
-
-    /// True when its deadline passed, as far as it is known here: what the store knows better is not owed.
-    pub(super) fn expired(&self) -> bool {
-        let deadline = self.debt.as_ref().and_then(|debt| debt.ttl.deadline());
-        deadline.is_some_and(|at| at <= clock::utc_now())
-    }
-}
 
 #[derive(Default)]
 struct State {
@@ -202,7 +165,7 @@ impl Sessions {
             Some(held) => {
                 held.session = Arc::new(session);
                 held.stored = Some(Arc::clone(&held.session));
-                (held.checked, held.version) = (now, version);
+                (held.checked, held.version, held.content) = (now, version, version);
                 Some(Arc::clone(&held.session))
             }
             None if held => None,
@@ -229,22 +192,26 @@ impl Sessions {
         let held = state.sessions.get_mut(id)?;
         let before = Before { held: Some(held.clone()), version };
         held.session = Arc::new(change(&held.session));
-        held.version = version;
-        held.touched = Some(clock::now());
+        held.changed(version, kind, ttl);
         let debt = held.debt.get_or_insert_with(|| Debt::new(kind, TtlRule::Keep));
         debt.add(kind, ttl, overwrites);
         state.debts.owe(id);
         Some(before)
     }
 
-    /// Takes a change back that the store refused, unless the session changed again since.
+    /// Takes a change back that was not made. What came after it stays, without it.
     pub(super) fn take_back(&self, id: &str, before: Before) {
         let state = &mut *self.lock();
-        if state.sessions.get(id).is_some_and(|held| held.version == before.version) {
-            state.remove(id);
-            if let Some(held) = before.held {
-                state.restore(id, held);
+        let Some(held) = state.sessions.get_mut(id) else { return };
+        match (before.held, held.version == before.version) {
+            (None, true) => drop(state.remove(id)),
+            (None, false) => {}
+            (Some(was), true) => {
+                let was = held.settled(was);
+                state.remove(id);
+                state.put_back(id, was);
             }
+            (Some(was), false) => held.without(before.version, was),
         }
     }
 
@@ -266,19 +233,19 @@ impl Sessions {
         let id = stored.id.clone();
         let new_version = state.version();
         let Some(held) = state.sessions.get_mut(&id) else { return false };
+        let stored = Arc::new(stored);
         held.checked = clock::now();
-        held.stored = Some(Arc::new(stored));
+        held.stored = Some(Arc::clone(&stored));
         if held.version == version {
             // A read that was sent before may not have seen it.
             held.version = new_version;
             held.debt = None;
-            held.session = held.stored.clone().unwrap_or_else(|| Arc::clone(&held.session));
+            held.session = stored;
+            held.earlier.clear();
             state.debts.settled(&id);
             return true;
         }
-        if let Some(debt) = &mut held.debt {
-            debt.seen();
-        }
+        held.stored_meanwhile(version, stored, new_version);
         false
     }
 
@@ -324,7 +291,7 @@ impl Sessions {
         let state = &mut *self.lock();
         state.debts.unbury(id);
         if let (Some(held), false) = (held, state.sessions.contains_key(id)) {
-            state.restore(id, held);
+            state.put_back(id, held);
         }
     }
 
@@ -408,7 +375,9 @@ impl State {
         let now = clock::now();
         // One that was created was used just now; one that was read may be due.
         let touched = stored.is_none().then_some(now);
-        let held = Held { session: Arc::new(session), stored, debt, checked: now, touched, counted, version };
+        let session = Arc::new(session);
+        let (content, used, earlier) = (version, TtlRule::Keep, Vec::new());
+        let held = Held { session, stored, debt, checked: now, touched, counted, version, content, used, earlier };
         self.restore(&id, held);
         Before { held: None, version }
     }
@@ -420,6 +389,15 @@ impl State {
         }
         self.sessions.insert(id.to_owned(), held);
         self.level.set(self.sessions.len());
+    }
+
+    /// The same for what was taken out before: the journal file holds it no more.
+    fn put_back(&mut self, id: &str, held: Held) {
+        let entry = held.entry();
+        self.restore(id, held);
+        if let Some(entry) = entry {
+            drop(self.keep(&entry));
+        }
     }
 
     fn is_revoked(&self, session: &Session, began: u64) -> bool {

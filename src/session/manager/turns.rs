@@ -28,18 +28,21 @@ impl Turns {
 
     /// Waits for the turn.
     pub(super) async fn take(&self, id: &str) -> Turn {
-        let guard = self.queue(id).lock_owned().await;
-        self.turn(id, guard)
+        // Made before the wait, so that one who gives up puts the queue away too.
+        let mut turn = self.turn(id);
+        turn.guard = Some(self.queue(id).lock_owned().await);
+        turn
     }
 
     /// The turn, unless somebody has it.
     pub(super) fn try_take(&self, id: &str) -> Option<Turn> {
-        let guard = self.queue(id).try_lock_owned().ok()?;
-        Some(self.turn(id, guard))
+        let mut turn = self.turn(id);
+        turn.guard = Some(self.queue(id).try_lock_owned().ok()?);
+        Some(turn)
     }
 
-    fn turn(&self, id: &str, guard: OwnedMutexGuard<()>) -> Turn {
-        Turn { queues: Arc::clone(&self.0), id: id.to_owned(), guard: Some(guard) }
+    fn turn(&self, id: &str) -> Turn {
+        Turn { queues: Arc::clone(&self.0), id: id.to_owned(), guard: None }
     }
 }
 
@@ -47,9 +50,31 @@ impl Drop for Turn {
     fn drop(&mut self) {
         self.guard = None;
         let mut queues = lock(&self.queues);
-        // Who waits holds the queue; with nobody left it is the map's alone. One who gave up waiting leaves it to the next turn.
+        // Who waits holds the queue; with nobody left it is the map's alone.
         if queues.get(&self.id).is_some_and(|queue| Arc::strong_count(queue) == 1) {
             queues.remove(&self.id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_queue_goes_with_the_last_who_has_the_turn_or_waits_for_it() {
+        let turns = Turns::default();
+        let first = turns.take("a").await;
+        let mut second = Box::pin(turns.take("a"));
+        std::future::poll_fn(|context| {
+            assert!(second.as_mut().poll(context).is_pending());
+            std::task::Poll::Ready(())
+        })
+        .await;
+        assert!(turns.try_take("a").is_none());
+        drop(first);
+        assert_eq!(lock(&turns.0).len(), 1);
+        drop(second);
+        assert!(lock(&turns.0).is_empty(), "given up, after the turn had come");
     }
 }

@@ -135,7 +135,9 @@ impl Inner {
             Err(SessionError::NotFound | SessionError::Conflict(_)) => return Ok(false),
             Err(error) => return Err(error),
         }
-        self.sessions.remove(&session.id);
+        // A list that was sent before may still bring it.
+        self.sessions.bury(&session.id);
+        self.told_end(&session.id);
         self.events.send(EventKind::Deleted, &session.id);
         self.workspaces.remove_all(&session.user_id, [&session.id]).await;
         Ok(true)

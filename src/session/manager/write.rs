@@ -2,8 +2,10 @@
 
 use super::debts::Kind;
 use super::health::{Durability, Saved};
+use super::held::Held;
 use super::options::{NewSession, WritePolicy};
-use super::state::{Before, Held};
+use super::state::Before;
+use super::turns::Turn;
 use super::{Attached, Inner, unavailable};
 use crate::clock;
 use crate::observe;
@@ -50,8 +52,7 @@ impl Inner {
             }
         };
         let mut unborn = Unborn { inner: self, session: Some(&session), sent: true };
-        let told = self.push(&session.id).await;
-        let finished = match self.finish(&session.id, before, told).await {
+        let finished = match self.tell(&session.id, before).await {
             // It is held, but not in the file.
             Err(error) if !matches!(error, SessionError::Journal(_)) => {
                 if matches!(error, SessionError::Conflict(Conflict::Exists)) {
@@ -97,8 +98,7 @@ impl Inner {
         // While the store works the last writer wins; what was left from an outage does not overwrite what others wrote since.
         let overwrites = kind == Kind::Changed && self.active().is_some();
         let before = self.sessions.change(id, kind, ttl, overwrites, change).ok_or(SessionError::NotFound)?;
-        let told = self.push(id).await;
-        self.finish(id, before, told).await
+        self.tell(id, before).await
     }
 
     /// A session, to be changed: also one that only the store has.
@@ -129,7 +129,8 @@ impl Inner {
         let now = clock::utc_now();
         let moved = |session: &Session| {
             let mut moved = session.clone();
-            moved.last_active_at = now;
+            // Another's clock may be ahead, and what goes back looks older than it is.
+            moved.last_active_at = moved.last_active_at.max(now);
             moved
         };
         match self.change(&id, Kind::Touched, ttl, moved).await {
@@ -139,11 +140,13 @@ impl Inner {
         }
     }
 
-    /// Tells the store what it is owed for a session, in the session's turn.
-    pub(super) async fn push(&self, id: &str) -> Result<Told, SessionError> {
-        let Some(attached) = self.ready().await else { return Ok(Told::Pending(None)) };
-        let _turn = self.turns.take(id).await;
-        self.push_in_turn(&attached, id).await
+    /// Tells the store what it is owed for a session, in the session's turn, which lasts until what was refused is taken back: what
+    /// comes next must not be sent with it.
+    async fn tell(&self, id: &str, before: Before) -> Result<Durability, SessionError> {
+        let Some(attached) = self.ready().await else { return self.finish(id, before, Ok(Told::Pending(None)), None).await };
+        let turn = self.turns.take(id).await;
+        let told = self.push_in_turn(&attached, id).await;
+        self.finish(id, before, told, Some(turn)).await
     }
 
     pub(super) async fn push_in_turn(&self, attached: &Attached, id: &str) -> Result<Told, SessionError> {
@@ -205,7 +208,13 @@ impl Inner {
     }
 
     /// How far a change has come, by what became of telling the store; what was refused is taken back.
-    pub(super) async fn finish(&self, id: &str, before: Before, told: Result<Told, SessionError>) -> Result<Durability, SessionError> {
+    async fn finish(
+        &self,
+        id: &str,
+        before: Before,
+        told: Result<Told, SessionError>,
+        turn: Option<Turn>,
+    ) -> Result<Durability, SessionError> {
         let error = match told {
             Ok(Told::Durable | Told::Superseded) => return Ok(Durability::Durable),
             Ok(Told::Pending(error)) => error,
@@ -230,6 +239,8 @@ impl Inner {
                 self.sessions.take_back(id, before);
                 return Err(SessionError::JournalFull { limit });
             }
+            // Whoever makes up for it takes the turn.
+            drop(turn);
             self.leave(&attached);
         }
         self.sessions.left_pending(id);

@@ -196,8 +196,13 @@ impl RedisSessionStore {
 
     /// The ids in a user's index.
     async fn index_ids(&self, user_id: &str) -> Result<Vec<String>, SessionError> {
+        Ok(self.listed_ids(user_id).await?.0)
+    }
+
+    /// The same, and whether some stand there twice.
+    async fn listed_ids(&self, user_id: &str) -> Result<(Vec<String>, bool), SessionError> {
         self.check_open()?;
-        index::ids(index::read(self.layout, &self.keys.index(user_id)).on(&self.client).await)
+        index::listed(index::read(self.layout, &self.keys.index(user_id)).on(&self.client).await)
     }
 
     /// The raw records of sessions, in few pipelined commands of one request (more only where the request limit asks for it).

@@ -44,8 +44,9 @@ impl RedisSessionStore {
         self.add_keys(call, &session.id)
     }
 
-    pub(super) fn prune_call(&self, user_id: &str, ids: &[String]) -> Call {
-        let call = self.index(&SCRIPTS.prune, user_id);
+    /// The call that takes those out of the index that are gone; with `once`, also what stands there twice.
+    pub(super) fn prune_call(&self, user_id: &str, once: bool, ids: &[String]) -> Call {
+        let call = self.index(&SCRIPTS.prune, user_id).arg(if once { "once" } else { "" });
         ids.iter().fold(call, |call, id| call.key(self.keys.record(id)).arg(id))
     }
 

@@ -188,10 +188,10 @@ impl SessionStore for RedisSessionStore {
 
     fn cleanup_expired_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, usize> {
         Box::pin(async move {
-            let ids = self.index_ids(user_id).await?;
+            let (ids, twice) = self.listed_ids(user_id).await?;
             let expired = match self.cluster {
                 true => self.prune(user_id, &ids.iter().map(String::as_str).collect::<Vec<_>>()).await?,
-                false => self.count_over(&ids, |chunk| self.prune_call(user_id, chunk)).await?,
+                false => self.count_over(&ids, |chunk| self.prune_call(user_id, twice, chunk)).await?,
             };
             observe::sessions_expired(Place::Redis, expired);
             Ok(expired)

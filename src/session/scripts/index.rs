@@ -38,6 +38,18 @@ local function open()
   end
 end
 
+local plain, plain_of
+
+-- Where an id is in the text, from there on. Quotes that are escaped in it are no quotes, and none is the first character, which in
+-- a text that was cut there may be escaped too. Ids that are valid are meant: of others escapes may look different.
+local function find(id, from)
+  if plain_of ~= text then
+    plain, plain_of = text, text
+    if string.find(text, '\\', 1, true) then plain = string.gsub(text, '\\.', '\1\1') end
+  end
+  return string.find(plain, '"' .. id .. '"', from or 2, true)
+end
+
 local function now()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
@@ -49,15 +61,14 @@ local function add(id, ttl, new)
   else
     if not new then whole() end
     local quoted = '"' .. id .. '"'
-    if string.find(text, quoted, 1, true) or string.find(more, quoted, 1, true) then return end
+    if find(id) or string.find(more, quoted, 1, true) then return end
     local comma = (more ~= '' or not string.find(text, '^%[%s*%]$')) and ',' or ''
     more = more .. comma .. quoted
   end
 end
 
 local function cut(id)
-  local quoted = '"' .. id .. '"'
-  local from, to = string.find(text, quoted, 1, true)
+  local from, to = find(id)
   while from do
     local _, comma = string.find(text, '^%s*,%s*', to + 1)
     if not comma then
@@ -65,29 +76,38 @@ local function cut(id)
       while string.find(text, '^[%s,]', from - 1) do from = from - 1 end
     end
     text = string.sub(text, 1, from - 1) .. string.sub(text, (comma or to) + 1)
-    from, to = string.find(text, quoted, from, true)
+    from, to = find(id, from)
   end
 end
 
-local function remove(ids)
-  if #ids == 0 then return end
+-- Takes ids out; with `once`, also what stands there twice.
+local function remove(ids, once)
+  if #ids == 0 and not once then return end
   if not json then
     for _, id in ipairs(ids) do redis.call('ZREM', index, id) end
     return
   end
   whole()
   stored = false
-  if #ids == 1 or string.find(text, '\\', 1, true) then
-    for _, id in ipairs(ids) do cut(id) end
-  else
-    local done, kept = {}, {}
-    for _, id in ipairs(ids) do done[id] = true end
-    for id in string.gmatch(text, '"([^"]*)"') do
-      if not done[id] then kept[#kept + 1] = '"' .. id .. '"' end
-      done[id] = true
-    end
-    text = '[' .. table.concat(kept, ',') .. ']'
+  local done, kept, valid = {}, {}, {}
+  for _, id in ipairs(ids) do
+    done['"' .. string.gsub(id, '["\\]', '\\%0') .. '"'] = true
+    if not string.find(id, '[^%w_.-]') then valid[#valid + 1] = id end
   end
+  if once or #ids > 1 or #valid == 0 then
+    find('')
+    if string.find(string.gsub(plain, '"[^"]*"', ''), '^%[[%s,]*%]$') then
+      for from, to in string.gmatch(plain, '()"[^"]*"()') do
+        local item = string.sub(text, from, to - 1)
+        if not done[item] then kept[#kept + 1] = item end
+        done[item] = true
+      end
+      text = '[' .. table.concat(kept, ',') .. ']'
+      return
+    end
+  end
+  -- One, or an array of more than strings.
+  for _, id in ipairs(valid) do cut(id) end
 end
 
 local function save()

@@ -50,16 +50,16 @@ if not stored then return {-6} end
 if redis.sha1hex(stored) ~= ARGV[4] then return {-8} end
 "#;
 
-/// `KEYS`: index, then the records. `ARGV`: layout, ids.
+/// `KEYS`: index, then the records. `ARGV`: layout, `once` where ids are to be listed once that stand there twice, or nothing, ids.
 pub(super) const PRUNE: &str = r#"
 local codes, ids = {}, {}
 for i = 2, #KEYS do
   local dead = redis.call('EXISTS', KEYS[i]) == 0
   codes[#codes + 1] = dead and 1 or 0
-  if dead then ids[#ids + 1] = ARGV[i] end
+  if dead then ids[#ids + 1] = ARGV[i + 1] end
 end
-if #ids > 0 then
-  remove(ids)
+if #ids > 0 or ARGV[2] == 'once' then
+  remove(ids, ARGV[2] == 'once')
   save()
 end
 return codes

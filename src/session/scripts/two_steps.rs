@@ -15,7 +15,7 @@ local codes, longest = {}, '0'
 for i = 3, #ARGV, 3 do
   local id, ttl = ARGV[i], ARGV[i + 1]
   local score = not json and redis.call('ZSCORE', index, id)
-  local listed = score or (json and string.find(text, '"' .. id .. '"', 1, true) ~= nil)
+  local listed = score or (json and find(id) ~= nil)
   if ARGV[i + 2] == 'add' or listed then
     if not listed or (score and tonumber(score) < now() + tonumber(ttl)) then add(id, tonumber(ttl)) end
     if tonumber(ttl) > tonumber(longest) then longest = ttl end

@@ -1,10 +1,12 @@
 use super::gate::{HOUR, Node, Way, at_once};
+use super::scripted::Scripted;
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::rest;
 use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::server::DEFAULT_TOKEN;
 use redis_rest::session::{
-    Durability, ManagerOptions, Pending, ReadPolicy, Recovery, RedisSessionStore, SessionError, SessionManager, SessionStore, WritePolicy,
+    Durability, InMemorySessionStore, ManagerOptions, Pending, ReadPolicy, Recovery, RedisSessionStore, SessionError, SessionManager,
+    SessionStore, WritePolicy,
 };
 use redis_rest::{BreakerState, Client, ErrorKind, cmd::Ttl};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -141,6 +143,47 @@ async fn a_journal_file_has_one_owner() {
     drop(owner);
     assert!(journalled(&file).is_ok(), "free when its owner is gone");
     assert!(journalled(&dir.path().join("no such directory/journal")).is_err());
+}
+
+/// Told to fail closed, so that what is changed in the outage is taken back.
+#[tokio::test]
+async fn what_a_journal_file_holds_stays_there_when_a_later_change_is_taken_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("journal");
+    let open = || SessionManager::with_journal("", 0, ManagerOptions::default().writes(WritePolicy::FailClosed), &file).unwrap();
+    let manager = open();
+    // Before there was a store.
+    let [changed, ended, revoked] = ["user", "user", "another"].map(|user| manager.create_session(user, "org"));
+    let [mut changed, ended, _] = [changed.await.unwrap(), ended.await.unwrap(), revoked.await.unwrap()];
+    let store = Scripted::new(InMemorySessionStore::new(HOUR));
+    manager.set_session_store(Arc::new(store.clone()), true).await.unwrap();
+    store.fail(true);
+    changed.system_prompt = "not made".into();
+    manager.update_session(&changed).await.unwrap_err();
+    manager.cleanup_session(&ended.id).await.unwrap_err();
+    manager.delete_user_sessions("another").await.unwrap_err();
+    assert_eq!(manager.pending().new, 3);
+    drop(manager);
+    let manager = open();
+    assert_eq!(manager.pending().new, 3);
+    assert_eq!(manager.get_session(&changed.id).await.unwrap().system_prompt, "");
+}
+
+#[tokio::test]
+async fn a_journal_file_does_not_grow_while_the_store_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("journal");
+    let manager = journalled(&file).unwrap();
+    manager.create_session("user", "org").await.unwrap();
+    manager.set_session_store(Arc::new(InMemorySessionStore::new(HOUR)), true).await.unwrap();
+    let before = std::fs::read(&file).unwrap();
+    for _ in 0..10 {
+        let session = manager.create_session("user", "org").await.unwrap();
+        manager.cleanup_session(&session.id).await.unwrap();
+    }
+    assert_eq!(manager.pending().new, 1, "the one from before");
+    drop(manager);
+    assert!(std::fs::read(&file).unwrap() == before);
 }
 
 /// Kills a process in an outage, and looks what its successor writes.

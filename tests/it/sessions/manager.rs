@@ -286,6 +286,43 @@ async fn a_delete_that_races_a_read_stays_deleted() {
 }
 
 #[tokio::test]
+async fn an_idle_session_that_ends_does_not_come_back_by_a_list() {
+    let (manager, store) = with_scripted(ManagerOptions::default(), true).await;
+    let session = manager.create_session("user", "org").await.unwrap();
+    store.hold_reads(true);
+    let before = store.reads();
+    let listing = tokio::spawn({
+        let manager = manager.clone();
+        async move { manager.list_sessions("user").await }
+    });
+    while store.reads() == before {
+        tokio::task::yield_now().await;
+    }
+    store.hold_reads(false);
+    // On one thread, and nothing here waits: the list goes on after it.
+    assert_eq!(manager.delete_inactive_sessions(Duration::ZERO).await.unwrap(), 1);
+    assert!(listing.await.unwrap().unwrap().is_empty());
+    assert!(matches!(manager.get_session(&session.id).await, Err(SessionError::NotFound)));
+}
+
+/// A session seems older than what another instance knows of it where `last_active_at` goes back, and is then replaced.
+#[tokio::test]
+async fn a_use_by_a_clock_that_is_slow_does_not_move_the_last_use_back() {
+    let (managers, store, _server) = managers(2, &ManagerOptions::default().touch_interval(Duration::ZERO)).await;
+    let [here, there] = managers.as_slice() else { unreachable!() };
+    let mut session = Session::new("user", "org");
+    session.last_active_at += HOUR;
+    store.store_session(&session).await.unwrap();
+    assert_eq!(here.list_sessions("user").await.unwrap().len(), 1);
+    let mut theirs = there.get_session(&session.id).await.unwrap();
+    assert_eq!(theirs.last_active_at, session.last_active_at);
+    theirs.system_prompt = "theirs".into();
+    there.update_session(&theirs).await.unwrap();
+    here.set_ttl(&session.id, HOUR).await.unwrap();
+    assert_eq!(store.retrieve_session(&session.id).await.unwrap().system_prompt, "theirs");
+}
+
+#[tokio::test]
 async fn idle_copies_are_dropped_and_idle_sessions_end_only_if_nobody_uses_them() {
     let (managers, store, _server) = managers(2, &ManagerOptions::default()).await;
     let [here, there] = managers.as_slice() else { unreachable!() };

@@ -10,12 +10,16 @@ mod durability;
 mod foreign;
 /// A way to the store that can be shut.
 pub mod gate;
+/// Random histories of a JSON index of which only the end is read.
+mod long_index;
 /// The manager: cache, limits, sync modes, touches, workspaces, events.
 mod manager;
 /// Random histories against a model, and many tasks at once.
 mod model;
 /// The manager through outages: what is written after them, and what is not.
 mod outage;
+/// Changes that meet while the store has not answered the first.
+mod overlapping;
 /// A store that counts, fails and waits when told to.
 mod scripted;
 /// What is in Redis: records and indexes shared with other services.

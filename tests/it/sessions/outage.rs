@@ -1,7 +1,11 @@
 use super::gate::{HOUR, Node, Way, at_once};
+use super::scripted::Scripted;
 use crate::support::redis::Redis;
-use redis_rest::session::{ManagerOptions, Pending, Recovery, RedisSessionStore, Session, SessionError, SessionManager, SessionStore};
-use redis_rest::{BreakerState, Client};
+use redis_rest::session::{
+    InMemorySessionStore, IndexLayout, ManagerOptions, Pending, Recovery, RedisSessionStore, Session, SessionError, SessionManager,
+    SessionStore,
+};
+use redis_rest::{BreakerPolicy, BreakerState, Client};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +50,57 @@ async fn the_first_call_after_an_outage_makes_up_for_it() {
     assert_eq!(node.ids().await, [changed.id.clone(), new.id.clone()]);
     assert_eq!(node.elsewhere.retrieve_session(&changed.id).await.unwrap().system_prompt, changed.system_prompt);
     assert!(matches!(node.manager.get_session(&deleted.id).await, Err(SessionError::NotFound)));
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_or_fails_while_it_makes_up_for_an_outage_leaves_it_to_the_next() {
+    // A single failure does not open the second one's breaker.
+    for (recovery, given_up) in [(at_once(), true), (Recovery::Automatic(BreakerPolicy::default()), false)] {
+        let store = Scripted::new(InMemorySessionStore::new(HOUR));
+        let manager = SessionManager::with_options("", 0, ManagerOptions::default().recovery(recovery));
+        manager.set_session_store(Arc::new(store.clone()), true).await.unwrap();
+        let mut session = manager.create_session("user", "org").await.unwrap();
+        store.fail(true);
+        session.system_prompt = "changed in the outage".into();
+        manager.update_session(&session).await.unwrap();
+        if given_up {
+            store.fail(false);
+            store.hold_puts(true);
+            let (before, mut call) = (store.puts(), Box::pin(manager.get_session("another")));
+            while store.puts() == before {
+                std::future::poll_fn(|context| {
+                    assert!(call.as_mut().poll(context).is_pending());
+                    std::task::Poll::Ready(())
+                })
+                .await;
+            }
+            drop(call);
+            store.hold_puts(false);
+        } else {
+            assert!(manager.get_session("another").await.is_err_and(|error| error.is_unavailable()));
+            store.fail(false);
+        }
+        assert_eq!(manager.pending().changed, 1);
+        assert!(matches!(manager.get_session("another").await, Err(SessionError::NotFound)));
+        assert_eq!(manager.pending(), Pending::default(), "given up: {given_up}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_made_up_for_does_not_stop_the_rest() {
+    let node = Node::new(at_once()).await;
+    let ended = node.create().await;
+    let other = node.elsewhere.clone().index_layout(IndexLayout::SortedSet);
+    other.store_session(&Session::new("moved", "org")).await.unwrap();
+    node.gate.set(Way::Cut);
+    node.manager.delete_user_sessions("moved").await.unwrap();
+    node.manager.cleanup_session(&ended.id).await.unwrap();
+    let new = node.create().await;
+    node.gate.set(Way::Open);
+    let flushed = node.manager.flush().await.unwrap();
+    assert_eq!((flushed.written, flushed.deleted, flushed.failed), (1, 1, 1));
+    assert_eq!(node.ids().await, [new.id]);
+    assert_eq!(node.manager.pending().revoked, 1, "what was refused stays");
 }
 
 #[tokio::test]

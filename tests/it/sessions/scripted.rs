@@ -18,12 +18,21 @@ struct Inner {
     fails: AtomicBool,
     refuses: AtomicBool,
     held: watch::Sender<bool>,
+    puts: AtomicUsize,
+    held_puts: watch::Sender<bool>,
 }
 
 impl Scripted {
     pub fn new(store: InMemorySessionStore) -> Self {
-        let held = watch::Sender::new(false);
-        Self(Arc::new(Inner { store, reads: AtomicUsize::new(0), fails: AtomicBool::new(false), refuses: AtomicBool::new(false), held }))
+        Self(Arc::new(Inner {
+            store,
+            reads: AtomicUsize::new(0),
+            fails: AtomicBool::new(false),
+            refuses: AtomicBool::new(false),
+            held: watch::Sender::new(false),
+            puts: AtomicUsize::new(0),
+            held_puts: watch::Sender::new(false),
+        }))
     }
 
     pub fn inner(&self) -> &InMemorySessionStore {
@@ -48,6 +57,16 @@ impl Scripted {
     /// The answers of reads and probes wait until they are let go.
     pub fn hold_reads(&self, held: bool) {
         self.0.held.send_replace(held);
+    }
+
+    /// How often it was told of changes.
+    pub fn puts(&self) -> usize {
+        self.0.puts.load(Ordering::SeqCst)
+    }
+
+    /// The answers to changes, which are made at once or refused, wait until they are let go.
+    pub fn hold_puts(&self, held: bool) {
+        self.0.held_puts.send_replace(held);
     }
 
     fn check(&self) -> Result<(), SessionError> {
@@ -139,10 +158,14 @@ impl SessionStore for Scripted {
 
     fn reconcile<'a>(&'a self, puts: &'a [PendingPut]) -> BoxFuture<'a, Vec<Result<Reconciled, SessionError>>> {
         Box::pin(async move {
-            match self.check_write() {
+            self.0.puts.fetch_add(1, Ordering::SeqCst);
+            let answer = match self.check_write() {
                 Ok(()) => self.0.store.reconcile(puts).await,
                 Err(error) => puts.iter().map(|_| Err(error.clone())).collect(),
-            }
+            };
+            // As above.
+            let _ = self.0.held_puts.subscribe().wait_for(|held| !held).await;
+            answer
         })
     }
 

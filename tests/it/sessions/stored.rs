@@ -89,6 +89,13 @@ async fn indexes_of_others_are_edited_as_text() {
         assert_eq!(after, deleted.map(|text| text.replace([' ', '\n'], "")), "{before:?}");
         setup.client.del([format!("session_gone:{{session:{}}}", session.id)]).await.unwrap();
     }
+    // What no reader of this crate takes for an index is left as it is, but for the ids.
+    let (one, two) = (setup.session(), setup.session());
+    setup.store.batch_store_sessions(&[one.clone(), two.clone()]).await.ok().unwrap();
+    let before = format!(r#"[1,"{}",["{}","c"],null,"{}"]"#, one.id, two.id, two.id);
+    setup.client.set(INDEX, before).await.unwrap();
+    setup.store.batch_delete_sessions(&[one.id, two.id]).await.ok().unwrap();
+    assert_eq!(setup.text(INDEX).await.as_deref(), Some(r#"[1,["c"],null]"#));
 }
 
 /// Of 20 KB, more than is read to append an id.
@@ -136,6 +143,12 @@ async fn an_expired_id_far_ahead_in_a_long_index_is_listed_twice_until_a_clean_u
     assert_eq!(setup.store.list_sessions("user-123").await.unwrap().len(), 2);
     assert_eq!(setup.store.cleanup_expired_sessions("user-123").await.unwrap(), 500);
     assert_eq!((listed(&again).await, listed(&there).await), (1, 1));
+    // Also where there is nothing else to take out, or one id only.
+    for (gone, count) in [("", 0), ("\"gone\",", 1)] {
+        setup.client.set(INDEX, format!("[\"{}\",{gone}\"{}\",\"{}\"]", again.id, there.id, again.id)).await.unwrap();
+        assert_eq!(setup.store.cleanup_expired_sessions("user-123").await.unwrap(), count);
+        assert_eq!((listed(&again).await, listed(&there).await), (1, 1), "{gone}");
+    }
     assert_eq!(setup.store.delete_user_sessions("user-123").await.unwrap(), 2);
     assert_eq!(setup.text(INDEX).await, None);
 }

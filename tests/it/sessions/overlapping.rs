@@ -1,0 +1,110 @@
+use super::scripted::Scripted;
+use redis_rest::session::{
+    InMemorySessionStore, ManagerOptions, Pending, Session, SessionError, SessionManager, SessionStore, WritePolicy,
+};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Copies are fresh for an hour, and touched whenever they are asked for.
+async fn setup(options: ManagerOptions) -> (SessionManager, Scripted, Session) {
+    let store = Scripted::new(InMemorySessionStore::new(HOUR));
+    let manager = SessionManager::with_options("", 0, options.max_staleness(HOUR).touch_interval(Duration::ZERO));
+    manager.set_session_store(Arc::new(store.clone()), true).await.unwrap();
+    let session = manager.create_session("user", "org").await.unwrap().into_inner();
+    (manager, store, session)
+}
+
+fn with_prompt(session: &Session, prompt: &str) -> Session {
+    let mut session = session.clone();
+    session.system_prompt = prompt.into();
+    session
+}
+
+/// Runs `first` until the store has it and holds its answer back, `meanwhile`, and then `second` until it waits; both go on then.
+async fn overlap<A, B>(
+    store: &Scripted,
+    first: impl Future<Output = A>,
+    meanwhile: impl AsyncFnOnce(),
+    second: impl Future<Output = B>,
+) -> (A, B) {
+    let (mut first, mut second) = (std::pin::pin!(first), std::pin::pin!(second));
+    store.hold_puts(true);
+    let before = store.puts();
+    while store.puts() == before {
+        std::future::poll_fn(|context| {
+            assert!(first.as_mut().poll(context).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+    }
+    meanwhile().await;
+    std::future::poll_fn(|context| {
+        assert!(second.as_mut().poll(context).is_pending(), "it waits for its turn");
+        Poll::Ready(())
+    })
+    .await;
+    store.hold_puts(false);
+    tokio::join!(first, second)
+}
+
+#[tokio::test]
+async fn a_use_of_a_session_does_not_undo_what_others_wrote() {
+    for updates in [false, true] {
+        let (manager, store, session) = setup(ManagerOptions::default()).await;
+        let write_theirs = async || {
+            let stored = store.inner().retrieve_session(&session.id).await.unwrap();
+            store.inner().update_session(&with_prompt(&stored, "theirs")).await.unwrap();
+        };
+        if !updates {
+            write_theirs().await;
+        }
+        let first = async {
+            match updates {
+                true => drop(manager.update_session(&with_prompt(&session, "ours")).await.unwrap()),
+                false => drop(manager.get_session(&session.id).await.unwrap()),
+            }
+        };
+        let meanwhile = async || {
+            if updates {
+                write_theirs().await;
+            }
+        };
+        let (_, second) = overlap(&store, first, meanwhile, manager.set_ttl(&session.id, HOUR / 2)).await;
+        second.unwrap();
+        assert_eq!(store.inner().retrieve_session(&session.id).await.unwrap().system_prompt, "theirs", "{updates}");
+        assert_eq!(manager.get_session(&session.id).await.unwrap().system_prompt, "theirs", "{updates}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_is_not_made_by_the_change_that_follows() {
+    let (manager, store, session) = setup(ManagerOptions::default()).await;
+    store.refuse_writes(true);
+    let refused = with_prompt(&session, "refused");
+    let accept = async || store.refuse_writes(false);
+    let (first, second) = overlap(&store, manager.update_session(&refused), accept, manager.set_ttl(&session.id, HOUR / 2)).await;
+    assert!(matches!(first, Err(SessionError::Refused(_))));
+    second.unwrap();
+    assert_eq!(store.inner().retrieve_session(&session.id).await.unwrap().system_prompt, "");
+    assert_eq!(manager.get_session(&session.id).await.unwrap().system_prompt, "");
+
+    let (manager, store, session) = setup(ManagerOptions::default()).await;
+    let (stored, refused) = (with_prompt(&session, "stored"), with_prompt(&session, "refused"));
+    let refuse = async || store.refuse_writes(true);
+    let (first, second) = overlap(&store, manager.update_session(&stored), refuse, manager.update_session(&refused)).await;
+    first.unwrap();
+    assert!(matches!(second, Err(SessionError::Refused(_))));
+    assert_eq!(manager.pending(), Pending::default(), "what was stored is not owed again");
+    assert_eq!(manager.get_session(&session.id).await.unwrap().system_prompt, "stored");
+
+    let (manager, store, session) = setup(ManagerOptions::default().writes(WritePolicy::FailClosed)).await;
+    store.fail(true);
+    let (one, other) = (with_prompt(&session, "one"), with_prompt(&session, "the other"));
+    let (first, second) = overlap(&store, manager.update_session(&one), async || {}, manager.update_session(&other)).await;
+    assert!(first.is_err_and(|error| error.is_unavailable()) && second.is_err_and(|error| error.is_unavailable()));
+    assert_eq!(manager.pending(), Pending::default());
+    assert_eq!(manager.get_session(&session.id).await.unwrap().system_prompt, "");
+}
