@@ -1,5 +1,5 @@
 use super::gate::{HOUR, Node, Way, at_once};
-use super::scripted::Scripted;
+use super::scripted::{Scripted, waits};
 use crate::support::redis::Redis;
 use redis_rest::session::{
     InMemorySessionStore, IndexLayout, ManagerOptions, Pending, Recovery, RedisSessionStore, Session, SessionError, SessionManager,
@@ -66,7 +66,7 @@ async fn a_call_that_is_given_up_or_fails_while_it_makes_up_for_an_outage_leaves
             store.hold_puts(true);
             let (before, mut call) = (store.puts(), Box::pin(manager.get_session("another")));
             while store.puts() == before {
-                std::future::poll_fn(|context| std::task::Poll::Ready(assert!(call.as_mut().poll(context).is_pending()))).await;
+                assert!(waits(call.as_mut()).await);
             }
             drop(call);
             store.hold_puts(false);
