@@ -66,11 +66,7 @@ mod tests {
         let turns = Turns::default();
         let first = turns.take("a").await;
         let mut second = Box::pin(turns.take("a"));
-        std::future::poll_fn(|context| {
-            assert!(second.as_mut().poll(context).is_pending());
-            std::task::Poll::Ready(())
-        })
-        .await;
+        assert!(std::future::poll_fn(|context| std::task::Poll::Ready(second.as_mut().poll(context).is_pending())).await);
         assert!(turns.try_take("a").is_none());
         drop(first);
         assert_eq!(lock(&turns.0).len(), 1);

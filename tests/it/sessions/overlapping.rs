@@ -1,9 +1,8 @@
-use super::scripted::Scripted;
+use super::scripted::{Scripted, waits};
 use redis_rest::session::{
     InMemorySessionStore, ManagerOptions, Pending, Session, SessionError, SessionManager, SessionStore, WritePolicy,
 };
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -34,18 +33,10 @@ async fn overlap<A, B>(
     store.hold_puts(true);
     let before = store.puts();
     while store.puts() == before {
-        std::future::poll_fn(|context| {
-            assert!(first.as_mut().poll(context).is_pending());
-            Poll::Ready(())
-        })
-        .await;
+        assert!(waits(first.as_mut()).await);
     }
     meanwhile().await;
-    std::future::poll_fn(|context| {
-        assert!(second.as_mut().poll(context).is_pending(), "it waits for its turn");
-        Poll::Ready(())
-    })
-    .await;
+    assert!(waits(second.as_mut()).await, "for its turn");
     store.hold_puts(false);
     tokio::join!(first, second)
 }
@@ -107,4 +98,23 @@ async fn what_is_refused_is_not_made_by_the_change_that_follows() {
     assert!(first.is_err_and(|error| error.is_unavailable()) && second.is_err_and(|error| error.is_unavailable()));
     assert_eq!(manager.pending(), Pending::default());
     assert_eq!(manager.get_session(&session.id).await.unwrap().system_prompt, "");
+}
+
+#[tokio::test]
+async fn an_idle_session_that_ends_does_not_come_back_by_a_list() {
+    let (manager, store, session) = setup(ManagerOptions::default()).await;
+    store.hold_reads(true);
+    let before = store.reads();
+    let listing = tokio::spawn({
+        let manager = manager.clone();
+        async move { manager.list_sessions("user").await }
+    });
+    while store.reads() == before {
+        tokio::task::yield_now().await;
+    }
+    store.hold_reads(false);
+    // On one thread, and nothing here waits: the list goes on after it.
+    assert_eq!(manager.delete_inactive_sessions(Duration::ZERO).await.unwrap(), 1);
+    assert!(listing.await.unwrap().unwrap().is_empty());
+    assert!(matches!(manager.get_session(&session.id).await, Err(SessionError::NotFound)));
 }

@@ -4,10 +4,17 @@ use redis_rest::session::{
     BatchOutcome, InMemorySessionStore, PendingPut, Reconciled, Session, SessionError, SessionList, SessionStore, StoreFuture, Touched,
 };
 use redis_rest::{BoxFuture, Error, ErrorKind, Outcome};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::watch;
+
+/// Whether a call waits, when it has been given a turn.
+pub async fn waits(mut call: Pin<&mut impl Future>) -> bool {
+    std::future::poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_pending())).await
+}
 
 #[derive(Clone)]
 pub struct Scripted(Arc<Inner>);
