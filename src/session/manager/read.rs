@@ -11,6 +11,7 @@ use crate::session::events::EventKind;
 use crate::session::id;
 use crate::session::record::Session;
 use crate::session::store::SessionList;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 impl Inner {
@@ -132,8 +133,9 @@ impl Inner {
                 Err(error) => tolerate(error)?,
             }
         }
+        let listed: HashSet<String> = list.iter().map(|session| session.id.clone()).collect();
         for held in self.sessions.filter(|held| held.session.user_id == user_id) {
-            if list.iter().any(|session| session.id == held.session.id) || held.expired() {
+            if listed.contains(&held.session.id) || held.expired() {
                 continue;
             }
             // The store was asked and does not have it, nor was it written while the answer was on its way.
