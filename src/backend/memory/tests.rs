@@ -159,6 +159,9 @@ async fn message_pack_round_trips() {
     let script = "local v = cmsgpack.unpack(cmsgpack.pack({1, -200, 70000, 1.5, 'x', {a = true}})) \
                   return {v[1], v[2], v[3], tostring(v[4]), v[5], v[6].a, bit.band(255, 15), bit.tohex(255)}";
     assert_eq!(eval(&engine, script).await, "[1 -200 70000 \"1.5\" \"x\" 1 15 \"000000ff\"]");
+    // With holes it is no array, wherever its length says that it ends.
+    let holes = "local v = cmsgpack.unpack('\\150\\192ull\\192\\0') v = cmsgpack.unpack(cmsgpack.pack(v)) return {v[2], v[4], v[6]}";
+    assert_eq!(eval(&engine, holes).await, "[117 108 0]");
 }
 
 #[tokio::test]

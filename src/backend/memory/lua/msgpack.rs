@@ -107,13 +107,11 @@ fn tagged(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
 
 fn write_table(table: &Table, depth: usize, limit: usize, out: &mut Vec<u8>) -> Result<(), &'static str> {
     let pairs: Vec<(Value, Value)> = table.pairs().collect::<mlua::Result<_>>().map_err(|_| "not enough memory")?;
-    let length = table.raw_len();
-    if length == pairs.len() {
-        header(out, fixed(0x90, length, 16), [None, Some(0xdc), Some(0xdd)], length)?;
-        for index in 1..=length {
-            write(&table.raw_get(index).unwrap_or(Value::Nil), depth, limit, out)?;
-        }
-        return Ok(());
+    // With a hole, the length of a table may be any place before one.
+    let items: Vec<Value> = (1..=pairs.len()).map_while(|index| table.raw_get(index).ok().filter(|item| *item != Value::Nil)).collect();
+    if items.len() == pairs.len() {
+        header(out, fixed(0x90, items.len(), 16), [None, Some(0xdc), Some(0xdd)], items.len())?;
+        return items.iter().try_for_each(|item| write(item, depth, limit, out));
     }
     header(out, fixed(0x80, pairs.len(), 16), [None, Some(0xde), Some(0xdf)], pairs.len())?;
     for (key, value) in &pairs {
