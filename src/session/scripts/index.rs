@@ -2,7 +2,7 @@
 
 /// Reading and writing the index in both layouts.
 ///
-/// Of a long JSON array only the end is read to begin with ([`TAIL`](self) bytes, the last 400 ids or so): a session that did not
+/// Of a long JSON array only the end is read to begin with (`TAIL` bytes, the last 400 ids or so): a session that did not
 /// exist is looked for there alone, and appended. So an id that expired, and is still listed further ahead, can come to be listed
 /// twice; readers of this crate take it once, and a clean-up leaves it once. A short array is always read whole.
 pub(super) const INDEX: &str = r#"
@@ -40,14 +40,19 @@ end
 
 local plain, plain_of
 
--- Where an id is in the text, from there on. Quotes that are escaped in it are no quotes, and none is the first character, which in
--- a text that was cut there may be escaped too. Ids that are valid are meant: of others escapes may look different.
-local function find(id, from)
+-- The text with what is escaped in it blotted out, so that every quote left is one. Made once for each text.
+local function blotted()
   if plain_of ~= text then
     plain, plain_of = text, text
     if string.find(text, '\\', 1, true) then plain = string.gsub(text, '\\.', '\1\1') end
   end
-  return string.find(plain, '"' .. id .. '"', from or 2, true)
+  return plain
+end
+
+-- Where an id is in the text, from there on. No quote is the first character, which in a text that was cut there may be escaped.
+-- Ids that are valid are meant: of others escapes may look different.
+local function find(id, from)
+  return string.find(blotted(), '"' .. id .. '"', from or 2, true)
 end
 
 local function now()
@@ -95,7 +100,7 @@ local function remove(ids, once)
     if not string.find(id, '[^%w_.-]') then valid[#valid + 1] = id end
   end
   if once or #ids > 1 or #valid == 0 then
-    find('')
+    local plain = blotted()
     if string.find(string.gsub(plain, '"[^"]*"', ''), '^%[[%s,]*%]$') then
       for from, to in string.gmatch(plain, '()"[^"]*"()') do
         local item = string.sub(text, from, to - 1)

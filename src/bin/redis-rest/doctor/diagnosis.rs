@@ -102,7 +102,8 @@ fn behind(error: &Error, seen: &Seen) -> bool {
 }
 
 fn connect(causes: &str) -> Finding {
-    let any = |words: &[&str]| words.iter().any(|word| causes.to_ascii_lowercase().contains(word));
+    let small = causes.to_ascii_lowercase();
+    let any = |words: &[&str]| words.iter().any(|word| small.contains(word));
     if any(&["dns", "lookup", "resolve"]) {
         Finding::new("the name of the host cannot be found", "check its spelling, and the network")
     } else if any(&["certificate"]) {
