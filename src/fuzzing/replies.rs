@@ -77,6 +77,21 @@ pub fn json_reply(data: &[u8]) {
     }
     each_entry_as_if_alone(&body, count, Encoding::Plain);
     each_entry_as_if_alone(&body, count, Encoding::Base64);
+    both_readers_agree(&body, count);
+}
+
+/// After a space a body is none that the reader of compact ones takes.
+fn both_readers_agree(body: &Bytes, count: usize) {
+    let spaced = Bytes::from([b" ", &body[..]].concat());
+    match (decode_one(body, Encoding::Base64), decode_one(&spaced, Encoding::Base64)) {
+        (Ok(ours), Ok(theirs)) => assert!(same(&ours, &theirs)),
+        (ours, theirs) => assert!(ours.is_err() && theirs.is_err()),
+    }
+    match (decode_many(body, count, Encoding::Base64), decode_many(&spaced, count, Encoding::Base64)) {
+        (Ok(Ok(ours)), Ok(Ok(theirs))) => assert!(ours.len() == theirs.len() && ours.iter().zip(&theirs).all(|(a, b)| same(a, b))),
+        (Ok(Err(ours)), Ok(Err(theirs))) => assert!(same(&Err(ours), &Err(theirs))),
+        (ours, theirs) => assert!(ours.is_err() && theirs.is_err()),
+    }
 }
 
 /// Many replies in one body are as many as commands, each as it would be read alone.

@@ -1,5 +1,6 @@
 //! Bytes on the wire and values in memory. Pure: no I/O, no retry.
 
+mod compact;
 pub(crate) mod json;
 
 use super::block::Blocks;
@@ -134,6 +135,11 @@ pub(crate) fn decode_one(body: &Bytes, Form { encoding, limits }: Form) -> Resul
             _ => Err(Unreadable::at("another number of replies than one", 0)),
         };
     }
+    let compact = if encoding == Encoding::Base64 { compact::one(body, limits) } else { None };
+    compact.map_or_else(|| json_one(body, Form { encoding, limits }), Ok)
+}
+
+fn json_one(body: &Bytes, Form { encoding, limits }: Form) -> Result<Reply, Unreadable> {
     let (mut json, room) = (serde_json::Deserializer::from_slice(body), Room::new(limits));
     let value = ValueSeed { encoding, blocks: None, room: &room, depth: 0 };
     let reply = ReplySeed(value).deserialize(&mut json).and_then(|reply| json.end().map(|()| reply));
@@ -145,6 +151,11 @@ pub(crate) fn decode_many(body: &Bytes, count: usize, Form { encoding, limits }:
     if encoding == Encoding::Resp2 {
         return many(resp2::decode(body, count, limits.framed(count))?, count);
     }
+    let compact = if encoding == Encoding::Base64 { compact::many(body, count, limits) } else { None };
+    compact.map_or_else(|| json_many(body, count, Form { encoding, limits }), |replies| Ok(Ok(replies)))
+}
+
+fn json_many(body: &Bytes, count: usize, Form { encoding, limits }: Form) -> Result<Result<Vec<Reply>>, Unreadable> {
     let (mut json, room, blocks) = (serde_json::Deserializer::from_slice(body), Room::new(limits), Blocks::default());
     let value = ValueSeed { encoding, blocks: Some(&blocks), room: &room, depth: 0 };
     let replies = RepliesSeed { count, value }.deserialize(&mut json).and_then(|replies| json.end().map(|()| replies));
