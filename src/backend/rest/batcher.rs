@@ -31,8 +31,13 @@ pub(super) struct Batcher {
     limit: usize,
     /// The server has no pipelines: every call goes alone.
     off: AtomicBool,
-    state: Mutex<State>,
+    state: Apart<Mutex<State>>,
 }
+
+/// Shares no line of the cache with what is only read.
+#[repr(align(128))]
+#[derive(Default)]
+struct Apart<T>(T);
 
 /// What waits. Where something waits there is a flight, or a lone call that starts one when it ends.
 #[derive(Default)]
@@ -40,6 +45,8 @@ pub(super) struct State {
     pub(super) in_flight: usize,
     /// Flights that are about to look into the queues.
     pub(super) gathering: usize,
+    /// Commands on their way, by flights.
+    pub(super) flying: usize,
     /// Of commands that must not be sent again, and of those that may.
     queues: [Queue; 2],
     /// Commands that were queued, ever.
@@ -60,7 +67,7 @@ enum Turn {
 
 impl Batcher {
     pub(super) fn new(rest: Arc<Rest>, limit: usize) -> Self {
-        Self { rest, limit, off: AtomicBool::new(false), state: Mutex::default() }
+        Self { rest, limit, off: AtomicBool::new(false), state: Apart::default() }
     }
 
     pub(super) fn limit(&self) -> usize {
@@ -69,7 +76,7 @@ impl Batcher {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing under it panics.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The server turned out to have no pipelines.

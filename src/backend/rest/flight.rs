@@ -15,6 +15,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 /// From so many commands on, two requests are better than one: while the replies to one are handed out the server works on the other.
+/// They are best when they are equally large.
 const WORTH_TWO: usize = 32;
 
 /// The right to have one request in flight: of a lone call, or of a flight.
@@ -25,15 +26,17 @@ pub(super) struct Slot {
     /// About to look into the queues.
     gathers: bool,
     flight: bool,
+    /// How many commands are on their way by it.
+    carries: usize,
 }
 
 impl Slot {
     pub(super) fn first(batcher: &Arc<Batcher>) -> Self {
-        Self { batcher: Arc::clone(batcher), holds: true, gathers: false, flight: false }
+        Self { batcher: Arc::clone(batcher), holds: true, gathers: false, flight: false, carries: 0 }
     }
 
     pub(super) fn of_flight(batcher: &Arc<Batcher>) -> Self {
-        Self { batcher: Arc::clone(batcher), holds: true, gathers: true, flight: true }
+        Self { batcher: Arc::clone(batcher), holds: true, gathers: true, flight: true, carries: 0 }
     }
 
     /// Takes batches and sends them, until none waits.
@@ -49,12 +52,19 @@ impl Slot {
         let mut state = self.batcher.lock();
         state.gathering -= usize::from(std::mem::take(&mut self.gathers));
         let mut batch = state.take();
-        if let Some(batch) = batch.as_mut().filter(|batch| batch.len() >= WORTH_TWO && self.batcher.has_free_slot(&state)) {
-            state.put_back(batch.split_off(batch.len() / 2));
-        }
-        if batch.is_none() {
-            state.in_flight -= 1;
-            self.holds = false;
+        match &mut batch {
+            Some(batch) => {
+                let share = (batch.len() + state.flying).div_ceil(self.batcher.limit());
+                if batch.len() >= WORTH_TWO && batch.len() > share {
+                    state.put_back(batch.split_off(share));
+                }
+                self.carries = batch.len();
+                state.flying += self.carries;
+            }
+            None => {
+                state.in_flight -= 1;
+                self.holds = false;
+            }
         }
         self.batcher.fly(state);
         batch
@@ -63,7 +73,9 @@ impl Slot {
     /// From here on callers go on, and what they send next comes along with this flight.
     fn gather(&mut self) {
         if self.holds && !self.gathers {
-            self.batcher.lock().gathering += 1;
+            let mut state = self.batcher.lock();
+            state.gathering += 1;
+            state.flying -= std::mem::take(&mut self.carries);
             self.gathers = true;
         }
     }
@@ -74,6 +86,7 @@ impl Slot {
             let mut state = self.batcher.lock();
             state.in_flight -= 1;
             state.gathering -= usize::from(std::mem::take(&mut self.gathers));
+            state.flying -= std::mem::take(&mut self.carries);
             self.batcher.fly(state);
         }
     }
@@ -185,6 +198,7 @@ impl Drop for Slot {
             let mut state = self.batcher.lock();
             state.in_flight -= 1;
             state.gathering -= usize::from(self.gathers);
+            state.flying -= self.carries;
             // A task cannot be started here: it would be dropped in the same way.
             if state.in_flight == 0 {
                 state.disband();
