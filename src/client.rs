@@ -31,11 +31,20 @@ use std::time::Duration;
 /// let greeting: Option<String> = client.get("greeting").await?;
 /// # Ok(()) }
 /// ```
+pub struct Client(Arc<Handle>);
+
 #[derive(Clone)]
-pub struct Client {
+struct Handle {
     backend: Arc<dyn Backend>,
     /// None: commands go out as they are.
     scope: Option<Arc<Scope>>,
+}
+
+/// Each clone counts the calls made by it for itself: one count for all of them would be what the callers of several threads queue for.
+impl Clone for Client {
+    fn clone(&self) -> Self {
+        Self(Arc::new(Handle::clone(&self.0)))
+    }
 }
 
 impl Client {
@@ -73,13 +82,13 @@ impl Client {
 
     /// A client in front of a [`Backend`] that others hold too.
     pub fn from_shared(backend: Arc<dyn Backend>) -> Self {
-        Self { backend, scope: None }
+        Self(Arc::new(Handle { backend, scope: None }))
     }
 
     /// The backend behind this client. It knows nothing of the client's [prefix](Self::with_prefix), nor that it may
     /// [only read](Self::read_only): another client made from it has neither.
     pub fn backend(&self) -> &Arc<dyn Backend> {
-        &self.backend
+        &self.0.backend
     }
 
     /// A client of the same connections that puts `prefix` before every key that its commands name, and takes it off the keys in
@@ -109,19 +118,24 @@ impl Client {
         self.scoped(Scope::read_only)
     }
 
+    /// The same client, for the time of a call.
+    pub(crate) fn for_call(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+
     fn scoped(&self, change: impl FnOnce(&Scope) -> Scope) -> Self {
-        let scope = change(self.scope.as_deref().unwrap_or(&Scope::default()));
-        Self { backend: Arc::clone(&self.backend), scope: Some(Arc::new(scope)) }
+        let scope = change(self.0.scope.as_deref().unwrap_or(&Scope::default()));
+        Self(Arc::new(Handle { backend: Arc::clone(&self.0.backend), scope: Some(Arc::new(scope)) }))
     }
 
     /// What goes before every key.
     pub(crate) fn prefix(&self) -> &[u8] {
-        self.scope.as_ref().map_or(&[], |scope| scope.prefix())
+        self.0.scope.as_ref().map_or(&[], |scope| scope.prefix())
     }
 
     /// The command as it goes out.
     pub(crate) fn admit<'a>(&self, command: &'a Command) -> Result<Cow<'a, Command>> {
-        match &self.scope {
+        match &self.0.scope {
             Some(scope) => scope.admit(command),
             None => Ok(Cow::Borrowed(command)),
         }
@@ -129,7 +143,7 @@ impl Client {
 
     /// The reply as the caller sees it.
     pub(crate) fn seen(&self, command: &Command, reply: Value) -> Value {
-        match &self.scope {
+        match &self.0.scope {
             Some(scope) => scope.strip(command, reply),
             None => reply,
         }
@@ -152,7 +166,7 @@ impl Client {
     /// # Errors
     /// What is in the way.
     pub async fn warm_up(&self) -> Result<()> {
-        self.backend.warm_up().await
+        self.0.backend.warm_up().await
     }
 
     /// Any command, with the reply read as `R`.
@@ -196,7 +210,7 @@ impl Client {
     /// that has caught up. Clones share it; take it along (in a cookie, say) to another instance and
     /// [set](Self::set_sync_token) it there.
     pub fn sync_token(&self) -> Option<String> {
-        self.backend.sync_token()
+        self.0.backend.sync_token()
     }
 
     /// Sets the read-your-writes token that the next request carries.
@@ -204,7 +218,7 @@ impl Client {
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a text that cannot be a token.
     pub fn set_sync_token(&self, token: &str) -> Result<()> {
-        self.backend.set_sync_token(token)
+        self.0.backend.set_sync_token(token)
     }
 
     /// Commands to send together, not atomically.
@@ -217,37 +231,46 @@ impl Client {
         Transaction::new(self.clone())
     }
 
-    /// Executes one command; a script the server does not know is sent again as text.
-    pub(crate) async fn execute(&self, command: &Command, options: &CallOptions) -> Reply {
-        command.check()?;
-        let command = &*self.admit(command)?;
-        self.execute_as_it_is(command, options).await.map(|reply| self.seen(command, reply))
+    /// Executes one command.
+    pub(crate) async fn execute(&self, command: Command, options: &CallOptions) -> Reply {
+        self.execute_checked(&self.checked(command)?, options).await
     }
 
-    async fn execute_as_it_is(&self, command: &Command, options: &CallOptions) -> Reply {
+    /// The command as it goes out, or why it cannot.
+    pub(crate) fn checked(&self, command: Command) -> Result<Command> {
+        command.check()?;
+        let admitted = match self.admit(&command)? {
+            Cow::Owned(admitted) => Some(admitted),
+            Cow::Borrowed(_) => None,
+        };
+        Ok(admitted.unwrap_or(command))
+    }
+
+    /// Executes a command that was [checked](Self::checked).
+    pub(crate) async fn execute_checked(&self, command: &Command, options: &CallOptions) -> Reply {
         // What is rare has its own allocation: every call would carry its state otherwise.
-        if options.exactly_once { Box::pin(self.execute_once(command, options)).await } else { self.send(command, options).await }
+        let reply =
+            if options.exactly_once { Box::pin(self.execute_once(command, options)).await } else { self.send(command, options).await };
+        reply.map(|reply| self.seen(command, reply))
     }
 
     async fn execute_once(&self, command: &Command, options: &CallOptions) -> Reply {
-        exactly_once::check_deadline(&*self.backend, options)?;
+        exactly_once::check_deadline(&*self.0.backend, options)?;
         let once = exactly_once::wrap(self.prefix(), std::slice::from_ref(command))?;
         let mut replies = exactly_once::unwrap(self.send(&once, options).await, 1)?;
         replies.pop().unwrap_or_else(|| Ok(Value::Nil))
     }
 
-    async fn send(&self, command: &Command, options: &CallOptions) -> Reply {
-        observe::call(Operation::of(command), async {
-            match self.backend.execute(command, options).await {
-                Err(error) if error.redis_code() == Some("NOSCRIPT") => match as_eval(command) {
-                    Some(eval) => Box::pin(async move { self.backend.execute(&eval, options).await }).await,
-                    None => Err(error),
-                },
-                reply => reply,
+    /// A script that the server does not know is sent again as text.
+    fn send<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> impl Future<Output = Reply> + use<'a> {
+        let backend = &*self.0.backend;
+        observe::call(Operation::of(command), async move {
+            let mut reply = backend.execute(command, options).await;
+            if let Some(eval) = reply.as_ref().err().filter(|error| error.redis_code() == Some("NOSCRIPT")).and_then(|_| as_eval(command)) {
+                reply = Box::pin(async move { backend.execute(&eval, options).await }).await;
             }
-            .map_err(|error| error.of_command(command))
+            reply.map_err(|error| error.of_command(command))
         })
-        .await
     }
 }
 

@@ -101,7 +101,7 @@ impl<T: FromValue + MaybeSend + Unpin + 'static> ScanStream<T> {
 
     fn request(&self, command: Command) -> Page<T> {
         let (client, options) = (self.client.clone(), self.options.clone());
-        Box::pin(async move { Ok(FromValue::from_value(client.execute(&command, &options).await?)?) })
+        Box::pin(async move { Ok(FromValue::from_value(client.execute(command, &options).await?)?) })
     }
 }
 

@@ -19,8 +19,12 @@ pub use typed::{CallOptions, Detached, Plain, Typed};
 
 use crate::error::{Error, ErrorKind};
 use crate::script::Script;
+use smallvec::SmallVec;
 use std::fmt;
 use std::ops::Range;
+
+/// Most commands have four parts or less, and these then cost no allocation.
+type Ends = SmallVec<[usize; 4]>;
 
 /// One Redis command: its name and arguments, each any bytes.
 ///
@@ -35,7 +39,7 @@ pub struct Command {
     /// The name and all arguments, one after another.
     buf: Vec<u8>,
     /// Where each of them ends in `buf`.
-    ends: Vec<usize>,
+    ends: Ends,
     safety: Option<ReplaySafety>,
     /// Why this command cannot be sent; reported when it is.
     invalid: Option<&'static str>,
@@ -51,7 +55,7 @@ pub fn cmd(name: &str) -> Command {
 impl Command {
     /// A command without arguments. A name of two words (`SCRIPT LOAD`) is a name and its first argument.
     pub fn new(name: &str) -> Self {
-        let mut command = Self { buf: Vec::with_capacity(64), ends: Vec::with_capacity(4), safety: None, invalid: None, script: None };
+        let mut command = Self { buf: Vec::with_capacity(64), ends: Ends::new(), safety: None, invalid: None, script: None };
         for word in name.split_ascii_whitespace() {
             command = command.arg(word);
         }
@@ -65,7 +69,7 @@ impl Command {
     /// A command of exactly these parts, the name first: nothing is split at spaces.
     #[cfg(any(feature = "server", feature = "native"))]
     pub(crate) fn from_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut command = Self { buf: Vec::new(), ends: Vec::new(), safety: None, invalid: None, script: None };
+        let mut command = Self { buf: Vec::new(), ends: Ends::new(), safety: None, invalid: None, script: None };
         parts.into_iter().for_each(|part| command.push(part));
         if command.ends.first().is_none_or(|&end| end == 0) {
             command.ends.resize(command.ends.len().max(1), 0);
@@ -140,7 +144,8 @@ impl Command {
 
     /// The same command with `prefix` before the arguments at these indexes.
     pub(crate) fn with_prefixes(&self, indexes: &[usize], prefix: &[u8]) -> Self {
-        let mut command = Self { buf: Vec::with_capacity(self.buf.len() + indexes.len() * prefix.len()), ends: Vec::new(), ..self.clone() };
+        let mut command =
+            Self { buf: Vec::with_capacity(self.buf.len() + indexes.len() * prefix.len()), ends: Ends::new(), ..self.clone() };
         for (index, part) in self.parts().enumerate() {
             if index > 0 && indexes.contains(&(index - 1)) {
                 command.buf.extend_from_slice(prefix);

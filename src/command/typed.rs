@@ -53,7 +53,7 @@ impl<R, K> Typed<R, K> {
 
     /// Binds the command to a client, which makes it awaitable.
     pub fn on(self, client: &Client) -> Typed<R, K, Client> {
-        Typed { command: self.command, options: self.options, executor: client.clone(), marker: PhantomData }
+        Typed { command: self.command, options: self.options, executor: client.for_call(), marker: PhantomData }
     }
 }
 
@@ -154,7 +154,10 @@ impl<R: FromValue + 'static, K: 'static> IntoFuture for Typed<R, K, Client> {
 
     fn into_future(self) -> Self::IntoFuture {
         let Self { command, options, executor, .. } = self;
-        Box::pin(async move { Ok(R::from_value(executor.execute(&command, &options).await?)?) })
+        match executor.checked(command) {
+            Ok(command) => Box::pin(async move { Ok(R::from_value(executor.execute_checked(&command, &options).await?)?) }),
+            Err(error) => Box::pin(async move { Err(error) }),
+        }
     }
 }
 

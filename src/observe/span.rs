@@ -3,9 +3,13 @@
 use super::{name_of, recorded};
 use crate::command::Command;
 use crate::error::{Error, Result};
+use pin_project_lite::pin_project;
 use std::borrow::Cow;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use tracing::field::Empty;
-use tracing::{Instrument, Level, Span};
+use tracing::instrument::Instrumented;
+use tracing::{Instrument as _, Level, Span};
 
 /// What a call does, by names.
 pub(crate) struct Operation<'a> {
@@ -46,7 +50,7 @@ impl Operation<'static> {
 }
 
 /// Runs a call in its span, and counts it when it ends. One that its caller gives up is not counted.
-pub(crate) async fn call<T>(operation: Operation<'_>, call: impl Future<Output = Result<T>>) -> Result<T> {
+pub(crate) fn call<F: Future<Output = Result<T>>, T>(operation: Operation<'_>, call: F) -> Call<F> {
     let span = tracing::debug_span!(
         "redis",
         otel.kind = "client",
@@ -58,17 +62,38 @@ pub(crate) async fn call<T>(operation: Operation<'_>, call: impl Future<Output =
         error.r#type = Empty,
         otel.status_code = Empty,
     );
-    let began = recorded::Call::begin(operation.recorded);
-    let result = call.instrument(span.clone()).await;
-    let error = result.as_ref().err();
-    began.end(error);
-    if let Some(error) = error {
-        failed(&span, error);
-        if let Some(code) = error.known_code() {
-            span.record("db.response.status_code", code);
-        }
+    Call { call: call.instrument(span), began: Some(recorded::Call::begin(operation.recorded)) }
+}
+
+pin_project! {
+    /// A call under way. Written by hand since an `async` block would hold the call twice, and every call that waits holds this.
+    pub(crate) struct Call<F> {
+        #[pin]
+        call: Instrumented<F>,
+        // None: it has ended.
+        began: Option<recorded::Call>,
     }
-    result
+}
+
+impl<F: Future<Output = Result<T>>, T> Future for Call<F> {
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
+        let mut this = self.project();
+        let result = ready!(this.call.as_mut().poll(context));
+        let error = result.as_ref().err();
+        if let Some(began) = this.began.take() {
+            began.end(error);
+        }
+        if let Some(error) = error {
+            let span = this.call.span();
+            failed(span, error);
+            if let Some(code) = error.known_code() {
+                span.record("db.response.status_code", code);
+            }
+        }
+        Poll::Ready(result)
+    }
 }
 
 /// One HTTP request of a call, or of a batch of calls. Dropped before [`Attempt::end`] it was given up, and only leaves the level

@@ -76,7 +76,7 @@ impl RedisRs {
 impl redis::aio::ConnectionLike for RedisRs {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, redis::Value> {
         Box::pin(async move {
-            let reply = self.0.execute(&read(cmd)?, &CallOptions::default()).await;
+            let reply = self.0.execute(read(cmd)?, &CallOptions::default()).await;
             written(reply.map_err(|error| failure(&error))?).map(|value| as_status(cmd, value))
         })
     }

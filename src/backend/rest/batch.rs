@@ -36,14 +36,15 @@ pub(super) struct Entry {
     deadline: Instant,
     /// None: its time was over while it was on its way.
     caller: Option<oneshot::Sender<Reply>>,
-    /// Of the call.
-    span: Span,
+    /// Of the call, where somebody looks at spans.
+    span: Option<Box<Span>>,
 }
 
 impl Entry {
     /// Of the call that this is called in.
     pub(super) fn new(safety: ReplaySafety, deadline: Instant, caller: oneshot::Sender<Reply>) -> Self {
-        Self { end: 0, safety, deadline, caller: Some(caller), span: Span::current() }
+        let span = Some(Span::current()).filter(|span| !span.is_disabled()).map(Box::new);
+        Self { end: 0, safety, deadline, caller: Some(caller), span }
     }
 
     fn answer(&mut self, reply: Reply) {
@@ -133,7 +134,7 @@ impl Batch {
         } else {
             (&endpoints.pipeline, [&self.body[..], b"]"].concat().into())
         };
-        let calls = self.entries.iter().filter(|entry| !entry.span.is_disabled()).map(|entry| entry.span.clone()).collect();
+        let calls = self.entries.iter().filter_map(|entry| entry.span.as_deref().cloned()).collect();
         Outgoing { calls, ..Outgoing::new(url.clone(), body, true) }
     }
 
