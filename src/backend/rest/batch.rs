@@ -16,8 +16,10 @@ pub(super) struct Batch {
     pub(super) queue: usize,
     /// The number of its first command: how long it has waited.
     pub(super) number: u64,
-    /// `[`, and the commands with commas between them.
+    /// `[`, and the commands with commas between them. Empty while it is lent.
     body: Vec<u8>,
+    /// The body of the request that carries them, with a bracket at its end.
+    lent: Bytes,
     /// In the order of their deadlines.
     entries: Vec<Entry>,
     /// Takes further commands. What was sent once has a story of its own, which they must not share.
@@ -60,8 +62,26 @@ impl Entry {
 }
 
 impl Batch {
-    pub(super) fn new(queue: usize, number: u64) -> Self {
-        Self { queue, number, body: vec![b'['], entries: Vec::new(), open: true, sent: false, may_have_run: false }
+    pub(super) fn new(Spare { mut body, entries }: Spare, queue: usize, number: u64) -> Self {
+        body.push(b'[');
+        Self { queue, number, body, lent: Bytes::new(), entries, open: true, sent: false, may_have_run: false }
+    }
+
+    /// The memory of a batch that is answered.
+    pub(super) fn into_spare(mut self) -> Spare {
+        self.take_back();
+        let (mut body, mut entries) = (std::mem::take(&mut self.body), std::mem::take(&mut self.entries));
+        body.clear();
+        entries.clear();
+        Spare { body, entries }
+    }
+
+    /// Has the body for itself again. A copy, where the transport still holds it.
+    fn take_back(&mut self) {
+        if !self.lent.is_empty() {
+            self.body = std::mem::take(&mut self.lent).into();
+            self.body.pop();
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -128,11 +148,12 @@ impl Batch {
     /// The request with these commands.
     pub(super) fn leaves(&mut self, rest: &Rest) -> Outgoing {
         self.sent = true;
-        let endpoints = &rest.endpoints;
-        let (url, body) = if self.entries.len() == 1 {
-            (&endpoints.command, Bytes::copy_from_slice(&self.body[1..]))
-        } else {
-            (&endpoints.pipeline, [&self.body[..], b"]"].concat().into())
+        self.take_back();
+        self.body.push(b']');
+        self.lent = std::mem::take(&mut self.body).into();
+        let (url, body) = match self.entries.len() {
+            1 => (&rest.endpoints.command, self.lent.slice(1..self.lent.len() - 1)),
+            _ => (&rest.endpoints.pipeline, self.lent.clone()),
         };
         let calls = self.entries.iter().filter_map(|entry| entry.span.as_deref().cloned()).collect();
         Outgoing { calls, ..Outgoing::new(url.clone(), body, true) }
@@ -140,6 +161,7 @@ impl Batch {
 
     /// Passes every entry to `keep`, and goes on with those that it gives back.
     fn retain(&mut self, mut keep: impl FnMut(Entry) -> Option<Entry>) {
+        self.take_back();
         let old = std::mem::replace(&mut self.body, vec![b'[']);
         let mut start = 1;
         for entry in std::mem::take(&mut self.entries) {
@@ -158,13 +180,15 @@ impl Batch {
     }
 
     /// The entries from `at` on, as a batch of their own.
-    pub(super) fn split_off(&mut self, at: usize) -> Self {
+    pub(super) fn split_off(&mut self, at: usize, spare: Spare) -> Self {
+        self.take_back();
         let start = if at == 0 { 1 } else { self.entries[at - 1].end + 1 };
-        let mut entries = self.entries.split_off(at);
-        entries.iter_mut().for_each(|entry| entry.end -= start - 1);
-        let body = [b"[", &self.body[start..]].concat();
+        let mut second = Self::new(spare, self.queue, self.number);
+        (second.open, second.may_have_run) = (self.open, self.may_have_run);
+        second.body.extend_from_slice(&self.body[start..]);
+        second.entries.extend(self.entries.drain(at..).map(|entry| Entry { end: entry.end - (start - 1), ..entry }));
         self.body.truncate((start - 1).max(1));
-        Self { queue: self.queue, number: self.number, body, entries, open: self.open, sent: false, may_have_run: self.may_have_run }
+        second
     }
 
     /// Gives each caller its reply. What was refused for now stays, and the first such error is the answer.
@@ -196,6 +220,20 @@ impl Batch {
             entry.answer(Err(attempts.finish(error.clone(), entry.safety)));
             None
         });
+    }
+}
+
+/// Memory for a batch. It grows while callers wait for each other, so it is used again.
+#[derive(Default)]
+pub(super) struct Spare {
+    body: Vec<u8>,
+    entries: Vec<Entry>,
+}
+
+impl Spare {
+    /// Not so much that a client should hold it until there are as many calls again.
+    pub(super) fn is_moderate(&self) -> bool {
+        self.body.capacity() <= 64 << 10 && self.entries.capacity() <= 2048
     }
 }
 

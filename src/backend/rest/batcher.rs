@@ -7,7 +7,7 @@
 //! Order: a caller that awaits one call before it makes the next sees its own order, since the second is queued after the first
 //! was answered. Calls that are under way at the same time have none, with batching as without.
 
-use super::batch::{Batch, Entry};
+use super::batch::{Batch, Entry, Spare};
 use super::flight::Slot;
 use super::{Rest, wire};
 use crate::backend::Reply;
@@ -51,6 +51,7 @@ pub(super) struct State {
     queues: [Queue; 2],
     /// Commands that were queued, ever.
     queued: u64,
+    spares: Vec<Spare>,
 }
 
 type Queue = VecDeque<Batch>;
@@ -119,13 +120,14 @@ impl Batcher {
             state.in_flight = 1;
             return Turn::First(Slot::first(self));
         }
-        let number = state.queued;
-        let batches = &mut state.queues[queue];
         let most = self.rest.max_request_bytes;
         // With so much room to the limit that hardly a command does not fit any more.
-        if !batches.back().is_some_and(|batch| batch.has_room(self.rest.max_pipeline_commands, BATCH_BYTES.min(most / 2))) {
-            batches.push_back(Batch::new(queue, number));
+        let has_room = |batch: &Batch| batch.has_room(self.rest.max_pipeline_commands, BATCH_BYTES.min(most / 2));
+        if !state.queues[queue].back().is_some_and(has_room) {
+            let batch = Batch::new(state.spare(), queue, state.queued);
+            state.queues[queue].push_back(batch);
         }
+        let batches = &mut state.queues[queue];
         let Some(batch) = batches.back_mut() else { return Turn::Alone };
         let (caller, reply) = oneshot::channel();
         // One byte for the closing bracket.
@@ -159,6 +161,20 @@ impl Batcher {
 }
 
 impl State {
+    /// Memory for a batch.
+    pub(super) fn spare(&mut self) -> Spare {
+        self.spares.pop().unwrap_or_default()
+    }
+
+    /// Keeps memory for another batch.
+    pub(super) fn keep(&mut self, spare: Spare) {
+        /// Two in flight, and one of each queue.
+        const KEPT: usize = 4;
+        if self.spares.len() < KEPT && spare.is_moderate() {
+            self.spares.push(spare);
+        }
+    }
+
     /// The batch that has waited longest.
     pub(super) fn take(&mut self) -> Option<Batch> {
         let oldest = |queue: &&mut Queue| queue.front().map_or(u64::MAX, |batch| batch.number);

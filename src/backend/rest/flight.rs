@@ -2,7 +2,7 @@
 //!
 //! Before it leaves, a flight lets the tasks run that are ready, so that their commands come along.
 
-use super::batch::Batch;
+use super::batch::{Batch, Spare};
 use super::batcher::Batcher;
 use super::wire;
 use crate::clock;
@@ -28,15 +28,17 @@ pub(super) struct Slot {
     flight: bool,
     /// How many commands are on their way by it.
     carries: usize,
+    /// Memory of the batch before.
+    spare: Option<Spare>,
 }
 
 impl Slot {
     pub(super) fn first(batcher: &Arc<Batcher>) -> Self {
-        Self { batcher: Arc::clone(batcher), holds: true, gathers: false, flight: false, carries: 0 }
+        Self { batcher: Arc::clone(batcher), holds: true, gathers: false, flight: false, carries: 0, spare: None }
     }
 
     pub(super) fn of_flight(batcher: &Arc<Batcher>) -> Self {
-        Self { batcher: Arc::clone(batcher), holds: true, gathers: true, flight: true, carries: 0 }
+        Self { batcher: Arc::clone(batcher), holds: true, gathers: true, flight: true, carries: 0, spare: None }
     }
 
     /// Takes batches and sends them, until none waits.
@@ -51,12 +53,16 @@ impl Slot {
     fn take(&mut self) -> Option<Batch> {
         let mut state = self.batcher.lock();
         state.gathering -= usize::from(std::mem::take(&mut self.gathers));
+        if let Some(spare) = self.spare.take() {
+            state.keep(spare);
+        }
         let mut batch = state.take();
         match &mut batch {
             Some(batch) => {
                 let share = (batch.len() + state.flying).div_ceil(self.batcher.limit());
                 if batch.len() >= WORTH_TWO && batch.len() > share {
-                    state.put_back(batch.split_off(share));
+                    let spare = state.spare();
+                    state.put_back(batch.split_off(share, spare));
                 }
                 self.carries = batch.len();
                 state.flying += self.carries;
@@ -125,10 +131,15 @@ impl Slot {
                 batch.goes_again(attempts.may_have_run());
                 continue;
             }
+            // The batch has its body for itself then.
+            drop(outgoing);
             let error = match result {
                 Ok(replies) => match batch.answer(replies) {
                     Some(refused) => refused,
-                    None => return,
+                    None => {
+                        self.spare = Some(batch.into_spare());
+                        return;
+                    }
                 },
                 Err(error) => {
                     attempts.note(&error);
@@ -177,7 +188,7 @@ impl Slot {
         if batch.is_empty() {
             return;
         }
-        let second = batch.split_off(batch.len() / 2);
+        let second = batch.split_off(batch.len() / 2, Spare::default());
         let mut state = self.batcher.lock();
         for half in [second, batch] {
             if !half.is_empty() {
