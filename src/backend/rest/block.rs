@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use std::cell::RefCell;
 
 /// What one block holds.
-const BLOCK: usize = 16384;
+const BLOCK: usize = 4096;
 /// The longest value that comes into one. Longer ones have memory of their own.
 pub(super) const SHORT: usize = 1024;
 

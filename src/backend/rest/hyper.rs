@@ -7,6 +7,7 @@
 pub(super) mod body;
 mod connect;
 mod news;
+pub(super) mod rooms;
 #[cfg(feature = "rustls")]
 mod tls;
 #[cfg(not(feature = "rustls"))]
@@ -24,6 +25,7 @@ use connect::Connector;
 use http_body_util::Full;
 use hyper_util::client::legacy::{self, ResponseFuture};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rooms::Rooms;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -72,6 +74,7 @@ struct Pools {
     trust: Trust,
     plain: OnceLock<Pool<HttpClient>>,
     secure: OnceLock<Pool<HttpClient>>,
+    rooms: Rooms,
 }
 
 impl fmt::Debug for HttpTransport {
@@ -108,6 +111,7 @@ impl HttpTransport {
             trust: config.trust.clone(),
             plain: OnceLock::new(),
             secure: OnceLock::new(),
+            rooms: Rooms::default(),
         }))
     }
 
@@ -129,7 +133,7 @@ impl HttpTransport {
         };
         Box::pin(async move {
             let result = match response.await {
-                Ok(response) => read(response, max_reply_bytes).await,
+                Ok(response) => read(response, max_reply_bytes, &self.0.rooms).await,
                 Err(error) => Err(unanswered(&error, error.is_connect())),
             };
             match result.as_ref().map_err(Error::kind) {

@@ -1,6 +1,7 @@
 //! Responses, however they came, and why there is none.
 
 use super::super::transport::{HttpResponse, HttpStream};
+use super::rooms::Rooms;
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use ::hyper::body::Body;
 use bytes::{Bytes, BytesMut};
@@ -16,7 +17,7 @@ where
     B: Body<Data = Bytes, Error: std::error::Error + 'static> + Send + Unpin + 'static,
 {
     if response.status() != http::StatusCode::OK {
-        return Ok(HttpStream::new(read(response, max_reply_bytes).await?, None));
+        return Ok(HttpStream::new(read(response, max_reply_bytes, &Rooms::default()).await?, None));
     }
     let (head, body) = response.into_parts();
     let head = HttpResponse::new(200, head.headers, Bytes::new());
@@ -45,7 +46,7 @@ impl<B: Body<Data = Bytes, Error: std::error::Error + 'static> + Unpin> Stream f
 }
 
 /// Reads a response to its end.
-pub(in super::super) async fn read<B>(response: http::Response<B>, max_reply_bytes: usize) -> Result<HttpResponse>
+pub(in super::super) async fn read<B>(response: http::Response<B>, max_reply_bytes: usize, rooms: &Rooms) -> Result<HttpResponse>
 where
     B: Body<Data = Bytes, Error: std::error::Error + 'static> + Unpin,
 {
@@ -71,12 +72,13 @@ where
         }
         if all.is_empty() {
             let declared = usize::try_from(declared).unwrap_or(0);
+            all = rooms.take();
             all.reserve(declared.max(first.len() + data.len()));
             all.extend_from_slice(&std::mem::take(&mut first));
         }
         all.extend_from_slice(&data);
     }
-    let body = if all.is_empty() { first } else { all.freeze() };
+    let body = if all.is_empty() { first } else { rooms.freeze(all) };
     Ok(HttpResponse { status, headers: head.headers, body })
 }
 
