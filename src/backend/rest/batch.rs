@@ -20,7 +20,6 @@ pub(super) struct Batch {
     body: Vec<u8>,
     /// The body of the request that carries them, with a bracket at its end.
     lent: Bytes,
-    /// In the order of their deadlines.
     entries: Vec<Entry>,
     /// Takes further commands. What was sent once has a story of its own, which they must not share.
     open: bool,
@@ -107,18 +106,33 @@ impl Batch {
         true
     }
 
+    /// Whether the commands of `other`, which follow them in time, may travel with these.
+    pub(super) fn can_join(&self, other: &Self, entries: usize, bytes: usize) -> bool {
+        self.open && other.open && self.entries.len() + other.entries.len() <= entries && self.body.len() + other.body.len() <= bytes
+    }
+
+    /// Takes over all entries of `other`.
+    pub(super) fn join(&mut self, other: &mut Self) {
+        if !self.entries.is_empty() {
+            self.body.push(b',');
+        }
+        let start = self.body.len();
+        self.body.extend_from_slice(&other.body[1..]);
+        self.entries.extend(other.entries.drain(..).map(|entry| Entry { end: entry.end - 1 + start, ..entry }));
+    }
+
     /// When the first of the calls is over that somebody still waits for.
     pub(super) fn first_deadline(&self) -> Option<Instant> {
-        self.entries.iter().find(|entry| entry.caller.is_some()).map(|entry| entry.deadline)
+        self.entries.iter().filter(|entry| entry.caller.is_some()).map(|entry| entry.deadline).min()
     }
 
     pub(super) fn last_deadline(&self) -> Instant {
-        self.entries.last().map_or_else(clock::now, |entry| entry.deadline)
+        self.entries.iter().map(|entry| entry.deadline).max().unwrap_or_else(clock::now)
     }
 
     /// Ends the calls whose time is over, and leaves out those that were given up. A body that is on its way stays what it is.
     pub(super) fn expire(&mut self, now: Instant) {
-        for entry in self.entries.iter_mut().take_while(|entry| entry.deadline <= now) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.deadline <= now) {
             let may_have_run = (self.sent || self.may_have_run) && entry.safety != ReplaySafety::ReadOnly;
             let outcome = if may_have_run { Outcome::MaybeApplied } else { Outcome::NotApplied };
             entry.answer(Err(Error::new(ErrorKind::Timeout, "the deadline passed").with_outcome(outcome)));

@@ -7,15 +7,16 @@
 //! Order: a caller that awaits one call before it makes the next sees its own order, since the second is queued after the first
 //! was answered. Calls that are under way at the same time have none, with batching as without.
 
-use super::batch::{Batch, Entry, Spare};
+use super::batch::{Batch, Entry};
 use super::flight::Slot;
+use super::waiting::{Apart, Waiting};
 use super::{Rest, wire};
 use crate::backend::Reply;
-use crate::clock::{self, Instant};
+use crate::clock;
 use crate::command::{CallOptions, Command, ReplaySafety};
 use crate::platform;
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
@@ -31,15 +32,18 @@ pub(super) struct Batcher {
     limit: usize,
     /// The server has no pipelines: every call goes alone.
     off: AtomicBool,
+    pub(super) waiting: Waiting,
     state: Apart<Mutex<State>>,
+    /// What callers have to know of the state, so that they mostly do without its lock.
+    signs: Apart<AtomicU8>,
 }
 
-/// Shares no line of the cache with what is only read.
-#[repr(align(128))]
-#[derive(Default)]
-struct Apart<T>(T);
+/// Something is in flight.
+const BUSY: u8 = 1;
+/// Who comes to look into the queues is on the way: a flight that gathers, or all that may be in flight.
+const SEEN_TO: u8 = 2;
 
-/// What waits. Where something waits there is a flight, or a lone call that starts one when it ends.
+/// What is in flight. Where something waits there is a flight, or a lone call that starts one when it ends.
 #[derive(Default)]
 pub(super) struct State {
     pub(super) in_flight: usize,
@@ -47,14 +51,13 @@ pub(super) struct State {
     pub(super) gathering: usize,
     /// Commands on their way, by flights.
     pub(super) flying: usize,
-    /// Of commands that must not be sent again, and of those that may.
-    queues: [Queue; 2],
-    /// Commands that were queued, ever.
-    queued: u64,
-    spares: Vec<Spare>,
 }
 
-type Queue = VecDeque<Batch>;
+/// The state, locked. Its signs are those of the state again when it is given back.
+pub(super) struct Held<'a> {
+    batcher: &'a Batcher,
+    state: MutexGuard<'a, State>,
+}
 
 /// How a call goes on.
 enum Turn {
@@ -68,16 +71,20 @@ enum Turn {
 
 impl Batcher {
     pub(super) fn new(rest: Arc<Rest>, limit: usize) -> Self {
-        Self { rest, limit, off: AtomicBool::new(false), state: Apart::default() }
+        Self { rest, limit, off: AtomicBool::new(false), waiting: Waiting::new(), state: Apart::default(), signs: Apart::default() }
     }
 
     pub(super) fn limit(&self) -> usize {
         self.limit
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> Held<'_> {
         // Nothing under it panics.
-        self.state.0.lock().unwrap_or_else(PoisonError::into_inner)
+        Held { batcher: self, state: self.state.0.lock().unwrap_or_else(PoisonError::into_inner) }
+    }
+
+    fn shows(&self, sign: u8) -> bool {
+        self.signs.0.load(Ordering::Relaxed) & sign != 0
     }
 
     /// The server turned out to have no pipelines.
@@ -113,44 +120,60 @@ impl Batcher {
     }
 
     fn enter(self: &Arc<Self>, command: &Command, safety: ReplaySafety) -> Turn {
-        let queue = usize::from(self.rest.retry.allows_replay(safety));
-        let deadline = clock::after(self.rest.deadline);
-        let mut state = self.lock();
-        if state.in_flight == 0 {
-            state.in_flight = 1;
-            return Turn::First(Slot::first(self));
-        }
-        let most = self.rest.max_request_bytes;
-        // With so much room to the limit that hardly a command does not fit any more.
-        let has_room = |batch: &Batch| batch.has_room(self.rest.max_pipeline_commands, BATCH_BYTES.min(most / 2));
-        if !state.queues[queue].back().is_some_and(has_room) {
-            let batch = Batch::new(state.spare(), queue, state.queued);
-            state.queues[queue].push_back(batch);
-        }
-        let batches = &mut state.queues[queue];
-        let Some(batch) = batches.back_mut() else { return Turn::Alone };
-        let (caller, reply) = oneshot::channel();
-        // One byte for the closing bracket.
-        let encode = |body: &mut Vec<u8>| wire::encode(command, body).is_ok() && body.len() < most;
-        if !batch.push(encode, Entry::new(safety, deadline, caller)) {
-            if batch.is_empty() {
-                batches.pop_back();
+        if !self.shows(BUSY) {
+            let mut state = self.lock();
+            if state.in_flight == 0 {
+                state.in_flight = 1;
+                return Turn::First(Slot::first(self));
             }
-            return Turn::Alone;
         }
-        state.queued += 1;
-        self.fly(state);
+        let Some(reply) = self.queue(command, safety) else { return Turn::Alone };
+        // Either it is seen here that nobody will look any more, or by them what was queued: see `Held::show`.
+        fence(Ordering::SeqCst);
+        if !self.shows(SEEN_TO) {
+            self.fly(self.lock());
+        }
         Turn::Queued(reply)
+    }
+
+    fn queue(&self, command: &Command, safety: ReplaySafety) -> Option<oneshot::Receiver<Reply>> {
+        let queue = usize::from(self.rest.retry.allows_replay(safety));
+        let (caller, reply) = oneshot::channel();
+        let entry = Entry::new(safety, clock::after(self.rest.deadline), caller);
+        let (entries, bytes) = self.room();
+        let mut place = self.waiting.place();
+        if !place.queue(queue).back().is_some_and(|batch| batch.has_room(entries, bytes)) {
+            let batch = Batch::new(place.spare(), queue, self.waiting.next_number());
+            place.queue(queue).push_back(batch);
+        }
+        let batches = place.queue(queue);
+        let batch = batches.back_mut()?;
+        // One byte for the closing bracket.
+        let encode = |body: &mut Vec<u8>| wire::encode(command, body).is_ok() && body.len() < self.rest.max_request_bytes;
+        if batch.push(encode, entry) {
+            return Some(reply);
+        }
+        if batch.is_empty() {
+            batches.pop_back();
+        }
+        None
+    }
+
+    /// A batch of so many commands, or so many bytes, takes no further: with so much room to the limit that hardly a command does not fit
+    /// any more.
+    pub(super) fn room(&self) -> (usize, usize) {
+        (self.rest.max_pipeline_commands, BATCH_BYTES.min(self.rest.max_request_bytes / 2))
     }
 
     pub(super) fn has_free_slot(&self, state: &State) -> bool {
         state.in_flight < self.limit
     }
 
-    /// Starts another flight, where a slot is free, something waits, and no flight is about to take it.
-    pub(super) fn fly(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
-        let waits = state.queues.iter().any(|queue| !queue.is_empty());
-        if waits && state.gathering == 0 && self.has_free_slot(&state) {
+    /// Starts another flight, where a slot is free, something waits, and no flight is about to take it. Whoever gives a slot back, or
+    /// has looked into the queues, ends with it.
+    pub(super) fn fly(self: &Arc<Self>, mut state: Held<'_>) {
+        state.show();
+        if state.gathering == 0 && self.has_free_slot(&state) && !self.waiting.is_empty() {
             state.in_flight += 1;
             state.gathering += 1;
             // A task that cannot be started is dropped, which takes the lock.
@@ -160,51 +183,32 @@ impl Batcher {
     }
 }
 
-impl State {
-    /// Memory for a batch.
-    pub(super) fn spare(&mut self) -> Spare {
-        self.spares.pop().unwrap_or_default()
+impl Held<'_> {
+    /// Before the queues are looked into: callers queue first and look at the signs then, so one of the two sees what the other did.
+    fn show(&self) {
+        let busy = if self.in_flight > 0 { BUSY } else { 0 };
+        let seen_to = if self.gathering > 0 || !self.batcher.has_free_slot(self) { SEEN_TO } else { 0 };
+        self.batcher.signs.0.store(busy | seen_to, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
     }
+}
 
-    /// Keeps memory for another batch.
-    pub(super) fn keep(&mut self, spare: Spare) {
-        /// Two in flight, and one of each queue.
-        const KEPT: usize = 4;
-        if self.spares.len() < KEPT && spare.is_moderate() {
-            self.spares.push(spare);
-        }
+impl Deref for Held<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
     }
+}
 
-    /// The batch that has waited longest.
-    pub(super) fn take(&mut self) -> Option<Batch> {
-        let oldest = |queue: &&mut Queue| queue.front().map_or(u64::MAX, |batch| batch.number);
-        let queue = self.queues.iter_mut().min_by_key(oldest)?;
-        queue.pop_front()
+impl DerefMut for Held<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
     }
+}
 
-    /// When the first call that waits is over.
-    pub(super) fn first_deadline(&self) -> Option<Instant> {
-        self.queues.iter().filter_map(|queue| queue.front()?.first_deadline()).min()
-    }
-
-    /// Ends the calls whose time is over before they were sent.
-    pub(super) fn expire(&mut self, now: Instant) {
-        for queue in &mut self.queues {
-            queue
-                .iter_mut()
-                .take_while(|batch| batch.first_deadline().is_some_and(|first| first <= now))
-                .for_each(|batch| batch.expire(now));
-            queue.retain(|batch| !batch.is_empty());
-        }
-    }
-
-    /// Puts a batch before those that wait.
-    pub(super) fn put_back(&mut self, batch: Batch) {
-        self.queues[batch.queue].push_front(batch);
-    }
-
-    /// Lets everyone who waits go by themselves.
-    pub(super) fn disband(&mut self) {
-        self.queues.iter_mut().for_each(|queue| queue.clear());
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.show();
     }
 }

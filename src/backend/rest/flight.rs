@@ -54,15 +54,17 @@ impl Slot {
         let mut state = self.batcher.lock();
         state.gathering -= usize::from(std::mem::take(&mut self.gathers));
         if let Some(spare) = self.spare.take() {
-            state.keep(spare);
+            self.batcher.waiting.place().keep(spare);
         }
-        let mut batch = state.take();
+        let (entries, bytes) = self.batcher.room();
+        let mut batch = self.batcher.waiting.take(entries, bytes);
         match &mut batch {
             Some(batch) => {
                 let share = (batch.len() + state.flying).div_ceil(self.batcher.limit());
                 if batch.len() >= WORTH_TWO && batch.len() > share {
-                    let spare = state.spare();
-                    state.put_back(batch.split_off(share, spare));
+                    let mut place = self.batcher.waiting.place();
+                    let spare = place.spare();
+                    place.put_back(batch.split_off(share, spare));
                 }
                 self.carries = batch.len();
                 state.flying += self.carries;
@@ -164,7 +166,7 @@ impl Slot {
     async fn in_time<T>(&self, batch: &mut Batch, future: impl Future<Output = T>) -> T {
         let mut future = pin!(future);
         loop {
-            let waiting = self.batcher.lock().first_deadline();
+            let waiting = self.batcher.waiting.first_deadline();
             let Some(first) = batch.first_deadline().into_iter().chain(waiting).min() else { return future.await };
             let left = first.saturating_duration_since(clock::now());
             if let Some(result) = platform::timeout(left, future.as_mut()).await {
@@ -172,7 +174,7 @@ impl Slot {
             }
             let now = clock::now();
             batch.expire(now);
-            self.batcher.lock().expire(now);
+            self.batcher.waiting.expire(now);
         }
     }
 
@@ -189,13 +191,12 @@ impl Slot {
             return;
         }
         let second = batch.split_off(batch.len() / 2, Spare::default());
-        let mut state = self.batcher.lock();
         for half in [second, batch] {
             if !half.is_empty() {
-                state.put_back(half);
+                self.batcher.waiting.place().put_back(half);
             }
         }
-        self.batcher.fly(state);
+        self.batcher.fly(self.batcher.lock());
     }
 }
 
@@ -212,7 +213,9 @@ impl Drop for Slot {
             state.flying -= self.carries;
             // A task cannot be started here: it would be dropped in the same way.
             if state.in_flight == 0 {
-                state.disband();
+                // Shown before: who queues from now on sees that nobody will come.
+                drop(state);
+                self.batcher.waiting.disband();
             }
         }
     }

@@ -7,7 +7,7 @@
 pub(super) mod body;
 mod connect;
 mod news;
-pub(super) mod rooms;
+mod rooms;
 #[cfg(feature = "rustls")]
 mod tls;
 #[cfg(not(feature = "rustls"))]

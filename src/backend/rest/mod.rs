@@ -17,6 +17,7 @@ pub(crate) mod resp2;
 pub(crate) mod sse;
 mod sync;
 mod transport;
+mod waiting;
 pub(crate) mod wire;
 
 pub use hyper::HttpTransport;

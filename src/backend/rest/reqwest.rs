@@ -1,7 +1,6 @@
 //! [`ReqwestTransport`]. It and `fetch.rs` are the only files that name `reqwest`.
 
-use super::hyper::body::{self, Cause};
-use super::hyper::rooms::Rooms;
+use super::hyper::body::{self, Cause, Rooms};
 use super::transport::{HttpRequest, HttpResponse, HttpStream, Transport};
 use crate::error::{Error, ErrorKind, Result};
 use crate::platform::BoxFuture;

@@ -1,7 +1,6 @@
 //! Responses, however they came, and why there is none.
 
 use super::super::transport::{HttpResponse, HttpStream};
-use super::rooms::Rooms;
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use ::hyper::body::Body;
 use bytes::{Bytes, BytesMut};
@@ -10,6 +9,8 @@ use http_body_util::BodyExt as _;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+
+pub(in super::super) use super::rooms::Rooms;
 
 /// A response whose body may still be coming. Where there is nothing to wait for, because the server refuses, it is read to its end.
 pub(in super::super) async fn open<B>(response: http::Response<B>, max_reply_bytes: usize) -> Result<HttpStream>
