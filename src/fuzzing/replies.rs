@@ -21,11 +21,11 @@ const RESP2: (Encoding, Served) = (Encoding::Resp2, Served::Resp2);
 const LIMITS: Limits = Limits { depth: DEEPEST, elements: usize::MAX };
 
 fn decode_one(body: &Bytes, encoding: Encoding) -> Result<Reply, Unreadable> {
-    wire::decode_one(body, Form { encoding, limits: LIMITS })
+    wire::decode_one(body, Form { encoding, limits: LIMITS, shelf: None })
 }
 
 fn decode_many(body: &Bytes, count: usize, encoding: Encoding) -> Result<Result<Vec<Reply>>, Unreadable> {
-    wire::decode_many(body, count, Form { encoding, limits: LIMITS })
+    wire::decode_many(body, count, Form { encoding, limits: LIMITS, shelf: None })
 }
 
 fn decode_resp2(body: &Bytes) -> Result<Vec<Value>, Unreadable> {

@@ -49,7 +49,7 @@ impl Rest {
                 Ok(Box::pin(events))
             }
             _ => Err(interpret(&opened.response, |body| {
-                wire::decode_one(body, Form { encoding: Encoding::Plain, limits: self.reply_limits })
+                wire::decode_one(body, Form { encoding: Encoding::Plain, limits: self.reply_limits, shelf: None })
             })
             .err()
             .unwrap_or_else(|| Error::new(ErrorKind::Unsupported, "the server does not serve event streams"))),

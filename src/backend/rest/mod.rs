@@ -38,6 +38,7 @@ use crate::platform::{self, BoxFuture, Timers};
 use crate::retry::{Attempts, RetryPolicy, is_refused};
 use crate::subscribe::Listen;
 use batcher::Batcher;
+use block::Shelf;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
 use std::fmt;
@@ -67,6 +68,7 @@ struct Rest {
     resp2: Option<Resp2>,
     sync: SyncToken,
     timers: Timers,
+    shelf: Shelf,
     retry: RetryPolicy,
     connect_timeout: Duration,
     timeout: Duration,
@@ -169,6 +171,7 @@ impl RestBackend {
             resp2,
             sync: SyncToken::default(),
             timers: Timers::default(),
+            shelf: Shelf::default(),
             // The outage of one server must not use up the retries of another that was set up alike.
             retry: config.retry.with_own_budget(),
             connect_timeout: config.connect_timeout,
@@ -250,7 +253,7 @@ impl Rest {
         &self,
         outgoing: &Outgoing,
         (number, limit): (u32, Duration),
-        read: impl Fn(&Bytes, Form) -> Result<Result<T>, wire::Unreadable>,
+        read: impl Fn(&Bytes, Form<'_>) -> Result<Result<T>, wire::Unreadable>,
     ) -> Result<T> {
         let attempt = observe::Attempt::begin(number);
         attempt.follows(&outgoing.calls);
@@ -263,7 +266,7 @@ impl Rest {
         &self,
         outgoing: &Outgoing,
         (number, limit): (u32, Duration),
-        read: impl Fn(&Bytes, Form) -> Result<Result<T>, wire::Unreadable>,
+        read: impl Fn(&Bytes, Form<'_>) -> Result<Result<T>, wire::Unreadable>,
         attempt: &observe::Attempt,
     ) -> Result<T> {
         let resp2 = self.resp2(outgoing);
@@ -293,7 +296,7 @@ impl Rest {
                 Encoding::Checked
             }
         };
-        interpret(&response, |body| read(body, Form { encoding, limits: self.reply_limits }))
+        interpret(&response, |body| read(body, Form { encoding, limits: self.reply_limits, shelf: Some(&self.shelf) }))
     }
 
     /// How the reply to this request is asked for: in RESP2, or in JSON.
@@ -307,7 +310,7 @@ impl Rest {
         outgoing: &Outgoing,
         safety: ReplaySafety,
         options: &CallOptions,
-        read: impl Fn(&Bytes, Form) -> Result<Result<T>, wire::Unreadable>,
+        read: impl Fn(&Bytes, Form<'_>) -> Result<Result<T>, wire::Unreadable>,
     ) -> Result<T> {
         let mut attempts = self.attempts(self.deadline(options), options);
         let timeout = options.timeout.unwrap_or(self.timeout);

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use safety::Touched;
 use std::ops::Range;
-use wire::NotUtf8;
+use wire::{Form, NotUtf8};
 
 /// What may stand in a path segment or query as it is.
 pub(super) const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -57,7 +57,7 @@ impl Rest {
         let outgoing = Outgoing::new(self.endpoints.transaction.clone(), body, false);
         observe::commands_sent(Batch::Transaction, commands.len());
         let safety = safety::of_all(commands);
-        let read = |body: &Bytes, form| wire::decode_many(body, commands.len(), form);
+        let read = |body: &Bytes, form: Form<'_>| wire::decode_many(body, commands.len(), form);
         self.call(&outgoing, safety, options, read).await.map_err(|error| match error.kind() {
             ErrorKind::Redis => error.with_kind(ErrorKind::Discarded),
             _ => error,
@@ -157,7 +157,7 @@ impl Rest {
             let in_resp2 = self.resp2(&outgoing).is_some();
             let result = match attempts.begin(options.timeout.unwrap_or(self.timeout)) {
                 Some(limit) => {
-                    let read = |body: &Bytes, form| wire::decode_many(body, pending.len(), form);
+                    let read = |body: &Bytes, form: Form<'_>| wire::decode_many(body, pending.len(), form);
                     self.attempt(&outgoing, limit, read).await
                 }
                 None => Err(attempts.expired()),

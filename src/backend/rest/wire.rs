@@ -3,7 +3,7 @@
 mod compact;
 pub(crate) mod json;
 
-use super::block::Blocks;
+use super::block::{Blocks, Shelf};
 use super::limits::{Limits, Room};
 use super::resp2;
 use crate::backend::Reply;
@@ -79,10 +79,18 @@ pub(crate) enum Encoding {
 }
 
 /// How a body is to be read.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Form {
+#[derive(Clone, Copy)]
+pub(crate) struct Form<'a> {
     pub(crate) encoding: Encoding,
     pub(crate) limits: Limits,
+    /// For the values of many replies; none: they get new memory.
+    pub(crate) shelf: Option<&'a Shelf>,
+}
+
+impl<'a> Form<'a> {
+    fn blocks(self) -> Blocks<'a> {
+        self.shelf.map_or_else(Blocks::default, Blocks::from)
+    }
 }
 
 /// Why a body is no reply. Holds no part of it.
@@ -127,19 +135,21 @@ impl Unreadable {
 }
 
 /// Reads the reply to one command.
-pub(crate) fn decode_one(body: &Bytes, Form { encoding, limits }: Form) -> Result<Reply, Unreadable> {
-    if encoding == Encoding::Resp2 {
-        let mut replies = resp2::decode(body, 1, limits)?;
-        return match (replies.pop(), replies.is_empty()) {
-            (Some(value), true) => Ok(entry(value)),
-            _ => Err(Unreadable::at("another number of replies than one", 0)),
-        };
+pub(crate) fn decode_one(body: &Bytes, form: Form<'_>) -> Result<Reply, Unreadable> {
+    match form.encoding {
+        Encoding::Resp2 => {
+            let mut replies = resp2::decode(body, 1, form.limits)?;
+            match (replies.pop(), replies.is_empty()) {
+                (Some(value), true) => Ok(entry(value)),
+                _ => Err(Unreadable::at("another number of replies than one", 0)),
+            }
+        }
+        Encoding::Base64 => compact::one(body, form).map_or_else(|| json_one(body, form), Ok),
+        Encoding::Plain | Encoding::Checked => json_one(body, form),
     }
-    let compact = if encoding == Encoding::Base64 { compact::one(body, limits) } else { None };
-    compact.map_or_else(|| json_one(body, Form { encoding, limits }), Ok)
 }
 
-fn json_one(body: &Bytes, Form { encoding, limits }: Form) -> Result<Reply, Unreadable> {
+fn json_one(body: &Bytes, Form { encoding, limits, .. }: Form<'_>) -> Result<Reply, Unreadable> {
     let (mut json, room) = (serde_json::Deserializer::from_slice(body), Room::new(limits));
     let value = ValueSeed { encoding, blocks: None, room: &room, depth: 0 };
     let reply = ReplySeed(value).deserialize(&mut json).and_then(|reply| json.end().map(|()| reply));
@@ -147,17 +157,17 @@ fn json_one(body: &Bytes, Form { encoding, limits }: Form) -> Result<Reply, Unre
 }
 
 /// Reads the replies to a pipeline or transaction: an array of exactly `count`, or one error for the whole.
-pub(crate) fn decode_many(body: &Bytes, count: usize, Form { encoding, limits }: Form) -> Result<Result<Vec<Reply>>, Unreadable> {
-    if encoding == Encoding::Resp2 {
-        return many(resp2::decode(body, count, limits.framed(count))?, count);
+pub(crate) fn decode_many(body: &Bytes, count: usize, form: Form<'_>) -> Result<Result<Vec<Reply>>, Unreadable> {
+    match form.encoding {
+        Encoding::Resp2 => many(resp2::decode(body, count, form.limits.framed(count))?, count, &form.blocks()),
+        Encoding::Base64 => compact::many(body, count, form).map_or_else(|| json_many(body, count, form), |replies| Ok(Ok(replies))),
+        Encoding::Plain | Encoding::Checked => json_many(body, count, form),
     }
-    let compact = if encoding == Encoding::Base64 { compact::many(body, count, limits) } else { None };
-    compact.map_or_else(|| json_many(body, count, Form { encoding, limits }), |replies| Ok(Ok(replies)))
 }
 
-fn json_many(body: &Bytes, count: usize, Form { encoding, limits }: Form) -> Result<Result<Vec<Reply>>, Unreadable> {
-    let (mut json, room, blocks) = (serde_json::Deserializer::from_slice(body), Room::new(limits), Blocks::default());
-    let value = ValueSeed { encoding, blocks: Some(&blocks), room: &room, depth: 0 };
+fn json_many(body: &Bytes, count: usize, form: Form<'_>) -> Result<Result<Vec<Reply>>, Unreadable> {
+    let (mut json, room, blocks) = (serde_json::Deserializer::from_slice(body), Room::new(form.limits), form.blocks());
+    let value = ValueSeed { encoding: form.encoding, blocks: Some(&blocks), room: &room, depth: 0 };
     let replies = RepliesSeed { count, value }.deserialize(&mut json).and_then(|replies| json.end().map(|()| replies));
     replies.map_err(|error| Unreadable::of(&error, &room))
 }
@@ -171,7 +181,7 @@ fn entry(value: Value) -> Reply {
 }
 
 /// A value that does not hold the whole body: the others in it may be of other callers.
-fn detached(value: Value, blocks: &Blocks) -> Value {
+fn detached(value: Value, blocks: &Blocks<'_>) -> Value {
     match value {
         Value::Bytes(bytes) => Value::Bytes(blocks.copy(bytes)),
         Value::Array(items) => Value::Array(items.into_iter().map(|item| detached(item, blocks)).collect()),
@@ -181,7 +191,7 @@ fn detached(value: Value, blocks: &Blocks) -> Value {
 
 /// How a server frames the replies to a pipeline is not documented: one after another, or as one array. With two commands or more
 /// these cannot be confused.
-fn many(mut replies: Vec<Value>, count: usize) -> Result<Result<Vec<Reply>>, Unreadable> {
+fn many(mut replies: Vec<Value>, count: usize, blocks: &Blocks<'_>) -> Result<Result<Vec<Reply>>, Unreadable> {
     if replies.len() == 1 && count > 1 {
         match replies.pop() {
             Some(Value::Array(items)) => replies = items,
@@ -189,9 +199,8 @@ fn many(mut replies: Vec<Value>, count: usize) -> Result<Result<Vec<Reply>>, Unr
             _ => {}
         }
     }
-    let blocks = Blocks::default();
     match replies.len() == count {
-        true => Ok(Ok(replies.into_iter().map(|value| entry(detached(value, &blocks))).collect())),
+        true => Ok(Ok(replies.into_iter().map(|value| entry(detached(value, blocks))).collect())),
         false => Err(Unreadable::at("another number of replies than commands", 0)),
     }
 }
@@ -201,7 +210,7 @@ mod tests {
     use super::*;
     use crate::cmd;
 
-    const BASE64: Form = Form { encoding: Encoding::Base64, limits: Limits { depth: 2, elements: 8 } };
+    const BASE64: Form<'_> = Form { encoding: Encoding::Base64, limits: Limits { depth: 2, elements: 8 }, shelf: None };
 
     fn encoded(command: &Command) -> String {
         let mut out = Vec::new();

@@ -2,23 +2,24 @@
 //! in about a third of the time; whatever is written otherwise, errors too, is left to the reader of [`json`](super::json), which says
 //! what is wrong where something is. Where both read a body they read the same.
 
+use super::Form;
 use super::json::decode_base64;
 use crate::backend::Reply;
 use crate::backend::rest::block::Blocks;
-use crate::backend::rest::limits::{Limits, Room};
+use crate::backend::rest::limits::Room;
 use crate::value::Value;
 
 /// The reply to one command.
-pub(super) fn one(body: &[u8], limits: Limits) -> Option<Reply> {
-    let mut reader = Reader { rest: body, room: Room::new(limits), blocks: None };
+pub(super) fn one(body: &[u8], form: Form<'_>) -> Option<Reply> {
+    let mut reader = Reader { rest: body, room: Room::new(form.limits), blocks: None };
     let reply = reader.reply()?;
     reader.ends().then_some(reply)
 }
 
 /// The replies to exactly `count` commands.
-pub(super) fn many(body: &[u8], count: usize, limits: Limits) -> Option<Vec<Reply>> {
-    let blocks = Blocks::default();
-    let mut reader = Reader { rest: body, room: Room::new(limits), blocks: Some(&blocks) };
+pub(super) fn many(body: &[u8], count: usize, form: Form<'_>) -> Option<Vec<Reply>> {
+    let blocks = form.blocks();
+    let mut reader = Reader { rest: body, room: Room::new(form.limits), blocks: Some(&blocks) };
     let mut replies = Vec::with_capacity(count);
     reader.is(b"[").then_some(())?;
     for index in 0..count {
@@ -32,7 +33,7 @@ struct Reader<'a> {
     rest: &'a [u8],
     room: Room,
     /// For short values; none: each has memory of its own.
-    blocks: Option<&'a Blocks>,
+    blocks: Option<&'a Blocks<'a>>,
 }
 
 impl Reader<'_> {
@@ -101,16 +102,16 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Encoding, Form, json_many, json_one};
+    use super::super::{Encoding, json_many, json_one};
     use super::*;
+    use crate::backend::rest::limits::Limits;
     use bytes::Bytes;
 
-    const LIMITS: Limits = Limits { depth: 2, elements: 4 };
+    const FORM: Form<'_> = Form { encoding: Encoding::Base64, limits: Limits { depth: 2, elements: 4 }, shelf: None };
 
     /// What the other reader makes of it, where that is no error.
     fn thorough(result: &str) -> Option<Value> {
-        let form = Form { encoding: Encoding::Base64, limits: LIMITS };
-        json_one(&Bytes::from(format!("{{\"result\":{result}}}")), form).ok()?.ok()
+        json_one(&Bytes::from(format!("{{\"result\":{result}}}")), FORM).ok()?.ok()
     }
 
     #[test]
@@ -118,13 +119,13 @@ mod tests {
         for result in
             ["null", "\"OK\"", "\"\"", "\"T0s=\"", "0", "-1", "9223372036854775807", "[]", "[\"T0s=\",null,[7]]", "-9223372036854775808"]
         {
-            let value = one(format!("{{\"result\":{result}}}\n").as_bytes(), LIMITS).map(Result::unwrap);
+            let value = one(format!("{{\"result\":{result}}}\n").as_bytes(), FORM).map(Result::unwrap);
             assert!(value.is_some() && value == thorough(result), "{result}");
             let three = format!("[{{\"result\":1}},{{\"result\":{result}}},{{\"result\":null}}]");
-            let replies = many(three.as_bytes(), 3, LIMITS).unwrap();
+            let replies = many(three.as_bytes(), 3, FORM).unwrap();
             assert!(replies.len() == 3 && replies[1].as_ref().ok() == value.as_ref());
-            assert!(many(three.as_bytes(), 2, LIMITS).is_none() && many(three.as_bytes(), 4, LIMITS).is_none());
-            assert!(json_many(&Bytes::from(three), 3, Form { encoding: Encoding::Base64, limits: LIMITS }).is_ok());
+            assert!(many(three.as_bytes(), 2, FORM).is_none() && many(three.as_bytes(), 4, FORM).is_none());
+            assert!(json_many(&Bytes::from(three), 3, FORM).is_ok());
         }
     }
 
@@ -152,10 +153,10 @@ mod tests {
             "[1,2,3,4,5]",
             "{\"error\":\"ERR\"}",
         ] {
-            assert!(one(format!("{{\"result\":{result}}}").as_bytes(), LIMITS).is_none(), "{result}");
+            assert!(one(format!("{{\"result\":{result}}}").as_bytes(), FORM).is_none(), "{result}");
         }
         for body in ["", "{}", "[]", "{\"error\":\"ERR\"}", "{\"result\":1}x", "{\"result\":1,\"a\":2}", "{ \"result\":1}"] {
-            assert!(one(body.as_bytes(), LIMITS).is_none(), "{body}");
+            assert!(one(body.as_bytes(), FORM).is_none(), "{body}");
         }
     }
 }

@@ -118,7 +118,7 @@ impl<'de> Visitor<'de> for RepliesSeed<'_> {
 pub(super) struct ValueSeed<'a> {
     pub(super) encoding: Encoding,
     /// For short values; none: each has memory of its own.
-    pub(super) blocks: Option<&'a Blocks>,
+    pub(super) blocks: Option<&'a Blocks<'a>>,
     pub(super) room: &'a Room,
     /// Within how many others it stands.
     pub(super) depth: usize,
@@ -194,7 +194,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 }
 
-pub(crate) fn decode_base64(text: &[u8], blocks: Option<&Blocks>) -> Option<Bytes> {
+pub(crate) fn decode_base64(text: &[u8], blocks: Option<&Blocks<'_>>) -> Option<Bytes> {
     let length = base64_simd::STANDARD.decoded_length(text).ok()?;
     match blocks {
         Some(blocks) if length <= SHORT => {
