@@ -265,7 +265,14 @@ impl Client {
     fn send<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> impl Future<Output = Reply> + use<'a> {
         let backend = &*self.0.backend;
         observe::call(Operation::of(command), async move {
-            let mut reply = backend.execute(command, options).await;
+            let joined = match backend.join(command, options) {
+                Some(joined) => joined.reply().await,
+                None => None,
+            };
+            let mut reply = match joined {
+                Some(reply) => reply,
+                None => backend.execute(command, options).await,
+            };
             if let Some(eval) = reply.as_ref().err().filter(|error| error.redis_code() == Some("NOSCRIPT")).and_then(|_| as_eval(command)) {
                 reply = Box::pin(async move { backend.execute(&eval, options).await }).await;
             }

@@ -26,6 +26,17 @@ use std::time::Duration;
 /// The result of one entry of a pipeline or transaction.
 pub type Reply = Result<Value>;
 
+/// A command on its way with others. It has its reply, or is to be executed after all.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Joined(pub(crate) tokio::sync::oneshot::Receiver<Reply>);
+
+impl Joined {
+    pub(crate) async fn reply(self) -> Option<Reply> {
+        self.0.await.ok()
+    }
+}
+
 /// What a subscription hears on one connection.
 pub type EventStream = BoxStream<Result<Event>>;
 
@@ -41,6 +52,14 @@ pub type EventStream = BoxStream<Result<Event>>;
 pub trait Backend: MaybeSend + 'static {
     /// Executes one command.
     fn execute<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> BoxFuture<'a, Reply>;
+
+    /// Gives the command to a request that will carry others too, where it can join one; `None`: it is to be [executed](Self::execute).
+    /// What such a call has to remember is no more than where its reply will come.
+    #[doc(hidden)]
+    fn join(&self, command: &Command, options: &CallOptions) -> Option<Joined> {
+        let _ = (command, options);
+        None
+    }
 
     /// Makes the connections that the first calls will need.
     ///

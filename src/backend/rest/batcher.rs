@@ -11,7 +11,7 @@ use super::batch::{Batch, Entry};
 use super::flight::Slot;
 use super::waiting::{Apart, Waiting};
 use super::{Rest, wire};
-use crate::backend::Reply;
+use crate::backend::{Joined, Reply};
 use crate::clock;
 use crate::command::{CallOptions, Command, ReplaySafety};
 use crate::platform;
@@ -127,16 +127,25 @@ impl Batcher {
                 return Turn::First(Slot::first(self));
             }
         }
-        let Some(reply) = self.queue(command, safety) else { return Turn::Alone };
+        self.queue(command, safety).map_or(Turn::Alone, Turn::Queued)
+    }
+
+    /// Queues a command where something is in flight, and the command can be carried.
+    pub(super) fn join(self: &Arc<Self>, command: &Command) -> Option<Joined> {
+        self.shows(BUSY).then(|| self.queue(command, command.replay_safety())).flatten().map(Joined)
+    }
+
+    fn queue(self: &Arc<Self>, command: &Command, safety: ReplaySafety) -> Option<oneshot::Receiver<Reply>> {
+        let reply = self.push(command, safety)?;
         // Either it is seen here that nobody will look any more, or by them what was queued: see `Held::show`.
         fence(Ordering::SeqCst);
         if !self.shows(SEEN_TO) {
             self.fly(self.lock());
         }
-        Turn::Queued(reply)
+        Some(reply)
     }
 
-    fn queue(&self, command: &Command, safety: ReplaySafety) -> Option<oneshot::Receiver<Reply>> {
+    fn push(&self, command: &Command, safety: ReplaySafety) -> Option<oneshot::Receiver<Reply>> {
         let queue = usize::from(self.rest.retry.allows_replay(safety));
         let (caller, reply) = oneshot::channel();
         let entry = Entry::new(safety, clock::after(self.rest.deadline), caller);

@@ -28,7 +28,7 @@ use requests::KEPT;
 pub use reqwest::ReqwestTransport;
 pub use transport::{HttpChunks, HttpRequest, HttpResponse, HttpStream, Transport};
 
-use crate::backend::{Backend, EventStream, Reply};
+use crate::backend::{Backend, EventStream, Joined, Reply};
 use crate::clock::{self, Instant};
 use crate::command::{CallOptions, Command, ReplaySafety, cmd};
 use crate::config::{Config, ReplyFormat};
@@ -199,6 +199,12 @@ impl Backend for RestBackend {
                 _ => Box::pin(self.rest.alone(command, options)).await,
             }
         })
+    }
+
+    fn join(&self, command: &Command, options: &CallOptions) -> Option<Joined> {
+        let batcher = self.batcher.as_ref()?;
+        requests::carried(command).ok()?;
+        batcher.takes(command, options).then(|| batcher.join(command)).flatten()
     }
 
     fn warm_up(&self) -> BoxFuture<'_, Result<()>> {

@@ -5,6 +5,7 @@ use super::{ByKind, place_of};
 use crate::command::{Command, groups};
 use crate::error::{ErrorKind, Outcome};
 use ::metrics::{Key, Label};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{LazyLock, OnceLock};
 
@@ -26,6 +27,10 @@ type Place = OnceLock<Box<Keys>>;
 static DECLARED: LazyLock<HashMap<&'static str, Place>> =
     LazyLock::new(|| groups::table().map(|row| (row.command, Place::new())).collect());
 
+thread_local! {
+    static LAST: Cell<Option<(&'static str, Name)>> = const { Cell::new(None) };
+}
+
 static OTHER: Place = Place::new();
 static PIPELINE: Place = Place::new();
 static TRANSACTION: Place = Place::new();
@@ -33,12 +38,18 @@ static TRANSACTION: Place = Place::new();
 impl Name {
     /// The name in the command table, of one word or of two; what is not in it is `other`, since it may be anything.
     pub(in super::super) fn of(command: &Command) -> Self {
+        // Mostly that of the call before: to look for it costs more than to compare it.
+        if let Some((last, name)) = LAST.get()
+            && command.is(last)
+        {
+            return name;
+        }
         let mut room = [0; 24];
         let found = command.upper(&mut room).and_then(|name| DECLARED.get_key_value(name)).or_else(|| of_two_words(command));
-        match found {
-            Some((name, place)) => Self::at(place, name),
-            None => Self::at(&OTHER, "other"),
-        }
+        let Some((&text, place)) = found else { return Self::at(&OTHER, "other") };
+        let name = Self::at(place, text);
+        LAST.set(Some((text, name)));
+        name
     }
 
     pub(in super::super) fn pipeline() -> Self {
