@@ -34,6 +34,10 @@ pub struct CallOptions {
     pub hedge_after: Option<Duration>,
 }
 
+impl CallOptions {
+    const DEFAULT: Self = Self { timeout: None, deadline: None, no_retry: false, exactly_once: false, hedge_after: None };
+}
+
 /// A command, the type `R` of its reply and its options.
 ///
 /// `K` says which options it has. `X` is [`Detached`] for the functions in [`mod@crate::cmd`], and [`Client`] for the
@@ -41,14 +45,15 @@ pub struct CallOptions {
 #[must_use = "a command does nothing until it is awaited or added to a pipeline"]
 pub struct Typed<R, K = Plain, X = Detached> {
     pub(crate) command: Command,
-    pub(crate) options: CallOptions,
+    /// None: the defaults. Few calls have others, and all calls would carry them.
+    options: Option<Box<CallOptions>>,
     executor: X,
     marker: PhantomData<fn() -> (R, K)>,
 }
 
 impl<R, K> Typed<R, K> {
     pub(crate) fn new(command: Command) -> Self {
-        Self { command, options: CallOptions::default(), executor: Detached, marker: PhantomData }
+        Self { command, options: None, executor: Detached, marker: PhantomData }
     }
 
     /// Binds the command to a client, which makes it awaitable.
@@ -93,13 +98,13 @@ impl<R, K, X> Typed<R, K, X> {
 impl<R, K> Typed<R, K, Client> {
     /// Longest time for one attempt, instead of the client's.
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.options.timeout = Some(limit);
+        self.options_mut().timeout = Some(limit);
         self
     }
 
     /// Longest time for the call with all its attempts, instead of the client's.
     pub fn deadline(mut self, limit: Duration) -> Self {
-        self.options.deadline = Some(limit);
+        self.options_mut().deadline = Some(limit);
         self
     }
 
@@ -124,27 +129,31 @@ impl<R, K> Typed<R, K, Client> {
     /// # Ok(()) }
     /// ```
     pub fn exactly_once(mut self) -> Self {
-        self.options.exactly_once = true;
+        self.options_mut().exactly_once = true;
         self
     }
 
     /// Sends a second copy of a read-only command when the first has not answered after `delay`; the first answer wins and the
     /// other is given up. A second copy is paid from the budget of retries. Over REST only.
     pub fn hedge_after(mut self, delay: Duration) -> Self {
-        self.options.hedge_after = Some(delay);
+        self.options_mut().hedge_after = Some(delay);
         self
     }
 
     /// Sends the command once, whatever happens.
     pub fn no_retry(mut self) -> Self {
-        self.options.no_retry = true;
+        self.options_mut().no_retry = true;
         self
     }
 }
 
 impl<R, K> Typed<R, K, Client> {
+    fn options_mut(&mut self) -> &mut CallOptions {
+        self.options.get_or_insert_default()
+    }
+
     pub(crate) fn into_parts(self) -> (Command, CallOptions, Client) {
-        (self.command, self.options, self.executor)
+        (self.command, self.options.map_or_else(CallOptions::default, |options| *options), self.executor)
     }
 }
 
@@ -155,7 +164,9 @@ impl<R: FromValue + 'static, K: 'static> IntoFuture for Typed<R, K, Client> {
     fn into_future(self) -> Self::IntoFuture {
         let Self { command, options, executor, .. } = self;
         match executor.checked(command) {
-            Ok(command) => Box::pin(async move { Ok(R::from_value(executor.execute_checked(&command, &options).await?)?) }),
+            Ok(command) => Box::pin(async move {
+                Ok(R::from_value(executor.execute_checked(&command, options.as_deref().unwrap_or(&CallOptions::DEFAULT)).await?)?)
+            }),
             Err(error) => Box::pin(async move { Err(error) }),
         }
     }

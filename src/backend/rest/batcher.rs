@@ -16,7 +16,7 @@ use crate::clock;
 use crate::command::{CallOptions, Command, ReplaySafety};
 use crate::platform;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
@@ -136,16 +136,15 @@ impl Batcher {
     }
 
     fn queue(self: &Arc<Self>, command: &Command, safety: ReplaySafety) -> Option<oneshot::Receiver<Reply>> {
-        let reply = self.push(command, safety)?;
-        // Either it is seen here that nobody will look any more, or by them what was queued: see `Held::show`.
-        fence(Ordering::SeqCst);
-        if !self.shows(SEEN_TO) {
+        let (reply, is_seen_to) = self.push(command, safety)?;
+        if !is_seen_to {
             self.fly(self.lock());
         }
         Some(reply)
     }
 
-    fn push(&self, command: &Command, safety: ReplaySafety) -> Option<oneshot::Receiver<Reply>> {
+    /// Where the reply will come, and whether somebody will look into the queue.
+    fn push(&self, command: &Command, safety: ReplaySafety) -> Option<(oneshot::Receiver<Reply>, bool)> {
         let queue = usize::from(self.rest.retry.allows_replay(safety));
         let (caller, reply) = oneshot::channel();
         let entry = Entry::new(safety, clock::after(self.rest.deadline), caller);
@@ -160,7 +159,8 @@ impl Batcher {
         // One byte for the closing bracket.
         let encode = |body: &mut Vec<u8>| wire::encode(command, body).is_ok() && body.len() < self.rest.max_request_bytes;
         if batch.push(encode, entry) {
-            return Some(reply);
+            // Under the lock: who looks into the queue after this sees the command, and who has looked before has shown its signs before.
+            return Some((reply, self.shows(SEEN_TO)));
         }
         if batch.is_empty() {
             batches.pop_back();
@@ -193,12 +193,12 @@ impl Batcher {
 }
 
 impl Held<'_> {
-    /// Before the queues are looked into: callers queue first and look at the signs then, so one of the two sees what the other did.
+    /// Before the queues are looked into, under whose locks callers queue first and look at the signs then: so one of the two sees what the
+    /// other did.
     fn show(&self) {
         let busy = if self.in_flight > 0 { BUSY } else { 0 };
         let seen_to = if self.gathering > 0 || !self.batcher.has_free_slot(self) { SEEN_TO } else { 0 };
         self.batcher.signs.0.store(busy | seen_to, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
     }
 }
 
