@@ -263,9 +263,9 @@ impl Client {
 
     /// A script that the server does not know is sent again as text.
     fn send<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> impl Future<Output = Reply> + use<'a> {
-        let backend = &*self.0.backend;
-        observe::call(Operation::of(command), async move {
-            let joined = match backend.join(command, options) {
+        let (backend, now) = (&*self.0.backend, clock::now());
+        observe::call(Operation::of(command), now, async move {
+            let joined = match backend.join(command, options, now) {
                 Some(joined) => joined.reply().await,
                 None => None,
             };

@@ -4,6 +4,7 @@
 //! clock times.
 
 use chrono::{DateTime, Utc};
+use std::time::Duration;
 
 /// A monotonic instant.
 pub(crate) use crate::platform::Instant;
@@ -14,9 +15,13 @@ pub(crate) fn now() -> Instant {
 }
 
 /// The instant `duration` from now; a year from now where that is beyond what the clock can hold.
-pub(crate) fn after(duration: std::time::Duration) -> Instant {
-    const YEAR: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);
-    let now = now();
+pub(crate) fn after(duration: Duration) -> Instant {
+    later(now(), duration)
+}
+
+/// As [`after`], for a now that is known.
+pub(crate) fn later(now: Instant, duration: Duration) -> Instant {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
     now.checked_add(duration).unwrap_or(now + YEAR)
 }
 

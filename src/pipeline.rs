@@ -2,6 +2,7 @@
 
 use crate::backend::Reply;
 use crate::client::Client;
+use crate::clock;
 use crate::command::{CallOptions, Command, Typed};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::exactly_once;
@@ -209,7 +210,7 @@ impl Pipeline {
         if self.is_empty() {
             return Ok(self.0.replies(Vec::new()));
         }
-        observe::call(Operation::pipeline(&self.0.commands), self.send_prepared()).await
+        observe::call(Operation::pipeline(&self.0.commands), clock::now(), self.send_prepared()).await
     }
 
     async fn send_prepared(self) -> Result<Replies> {
@@ -306,7 +307,7 @@ impl Transaction {
         if self.is_empty() {
             return Ok(self.0.replies(Vec::new()));
         }
-        observe::call(Operation::transaction(&self.0.commands), self.send_prepared()).await
+        observe::call(Operation::transaction(&self.0.commands), clock::now(), self.send_prepared()).await
     }
 
     async fn send_prepared(mut self) -> Result<Replies> {

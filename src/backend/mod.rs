@@ -16,6 +16,7 @@ mod tls;
 
 pub use failover::Failover;
 
+use crate::clock::Instant;
 use crate::command::{CallOptions, Command, cmd};
 use crate::error::{Error, ErrorKind, Result};
 use crate::platform::{BoxFuture, BoxStream, MaybeSend};
@@ -53,11 +54,12 @@ pub trait Backend: MaybeSend + 'static {
     /// Executes one command.
     fn execute<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> BoxFuture<'a, Reply>;
 
-    /// Gives the command to a request that will carry others too, where it can join one; `None`: it is to be [executed](Self::execute).
+    /// Gives the command of a call that begins `now` to a request that will carry others too, where it can join one; `None`: it is to be
+    /// [executed](Self::execute).
     /// What such a call has to remember is no more than where its reply will come.
     #[doc(hidden)]
-    fn join(&self, command: &Command, options: &CallOptions) -> Option<Joined> {
-        let _ = (command, options);
+    fn join(&self, command: &Command, options: &CallOptions, now: Instant) -> Option<Joined> {
+        let _ = (command, options, now);
         None
     }
 

@@ -2,6 +2,7 @@
 
 use super::{Batch, Guarded, Place};
 use crate::breaker::BreakerState;
+use crate::clock::Instant;
 use crate::command::Command;
 use crate::error::{Error, ErrorKind};
 use crate::session::{Durability, SessionError};
@@ -30,7 +31,7 @@ pub(super) struct Call;
 
 impl Call {
     #[inline]
-    pub(super) fn begin(_: Name) -> Self {
+    pub(super) fn begin(_: Name, _: Instant) -> Self {
         Self
     }
 

@@ -1,6 +1,7 @@
 //! Spans: one for each call, one for each HTTP attempt. Names of commands, counts, kinds and codes only.
 
 use super::{name_of, recorded};
+use crate::clock::Instant;
 use crate::command::Command;
 use crate::error::{Error, Result};
 use pin_project_lite::pin_project;
@@ -49,8 +50,8 @@ impl Operation<'static> {
     }
 }
 
-/// Runs a call in its span, and counts it when it ends. One that its caller gives up is not counted.
-pub(crate) fn call<F: Future<Output = Result<T>>, T>(operation: Operation<'_>, call: F) -> Call<F> {
+/// Runs a call that begins `now` in its span, and counts it when it ends. One that its caller gives up is not counted.
+pub(crate) fn call<F: Future<Output = Result<T>>, T>(operation: Operation<'_>, now: Instant, call: F) -> Call<F> {
     let span = tracing::debug_span!(
         "redis",
         otel.kind = "client",
@@ -62,7 +63,7 @@ pub(crate) fn call<F: Future<Output = Result<T>>, T>(operation: Operation<'_>, c
         error.r#type = Empty,
         otel.status_code = Empty,
     );
-    Call { call: call.instrument(span), began: Some(recorded::Call::begin(operation.recorded)) }
+    Call { call: call.instrument(span), began: Some(recorded::Call::begin(operation.recorded, now)) }
 }
 
 pin_project! {

@@ -12,7 +12,7 @@ use super::flight::Slot;
 use super::waiting::{Apart, Waiting};
 use super::{Rest, wire};
 use crate::backend::{Joined, Reply};
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::command::{CallOptions, Command, ReplaySafety};
 use crate::platform;
 use std::ops::{Deref, DerefMut};
@@ -127,16 +127,16 @@ impl Batcher {
                 return Turn::First(Slot::first(self));
             }
         }
-        self.queue(command, safety).map_or(Turn::Alone, Turn::Queued)
+        self.queue(command, safety, clock::now()).map_or(Turn::Alone, Turn::Queued)
     }
 
     /// Queues a command where something is in flight, and the command can be carried.
-    pub(super) fn join(self: &Arc<Self>, command: &Command) -> Option<Joined> {
-        self.shows(BUSY).then(|| self.queue(command, command.replay_safety())).flatten().map(Joined)
+    pub(super) fn join(self: &Arc<Self>, command: &Command, now: Instant) -> Option<Joined> {
+        self.shows(BUSY).then(|| self.queue(command, command.replay_safety(), now)).flatten().map(Joined)
     }
 
-    fn queue(self: &Arc<Self>, command: &Command, safety: ReplaySafety) -> Option<oneshot::Receiver<Reply>> {
-        let (reply, is_seen_to) = self.push(command, safety)?;
+    fn queue(self: &Arc<Self>, command: &Command, safety: ReplaySafety, now: Instant) -> Option<oneshot::Receiver<Reply>> {
+        let (reply, is_seen_to) = self.push(command, safety, now)?;
         if !is_seen_to {
             self.fly(self.lock());
         }
@@ -144,10 +144,10 @@ impl Batcher {
     }
 
     /// Where the reply will come, and whether somebody will look into the queue.
-    fn push(&self, command: &Command, safety: ReplaySafety) -> Option<(oneshot::Receiver<Reply>, bool)> {
+    fn push(&self, command: &Command, safety: ReplaySafety, now: Instant) -> Option<(oneshot::Receiver<Reply>, bool)> {
         let queue = usize::from(self.rest.retry.allows_replay(safety));
         let (caller, reply) = oneshot::channel();
-        let entry = Entry::new(safety, clock::after(self.rest.deadline), caller);
+        let entry = Entry::new(safety, clock::later(now, self.rest.deadline), caller);
         let (entries, bytes) = self.room();
         let mut place = self.waiting.place();
         if !place.queue(queue).back().is_some_and(|batch| batch.has_room(entries, bytes)) {

@@ -201,10 +201,10 @@ impl Backend for RestBackend {
         })
     }
 
-    fn join(&self, command: &Command, options: &CallOptions) -> Option<Joined> {
+    fn join(&self, command: &Command, options: &CallOptions, now: Instant) -> Option<Joined> {
         let batcher = self.batcher.as_ref()?;
         requests::carried(command).ok()?;
-        batcher.takes(command, options).then(|| batcher.join(command)).flatten()
+        batcher.takes(command, options).then(|| batcher.join(command, now)).flatten()
     }
 
     fn warm_up(&self) -> BoxFuture<'_, Result<()>> {

@@ -60,8 +60,8 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn begin(name: Name) -> Self {
-        Self { name, began: clock::now() }
+    pub(super) fn begin(name: Name, now: Instant) -> Self {
+        Self { name, began: now }
     }
 
     pub(super) fn end(self, error: Option<&Error>) {
