@@ -21,7 +21,7 @@ use std::time::Duration;
 use support::constant::{self, Constant};
 use support::redis::Redis;
 use support::report::{Ratio, Report};
-use support::{BoxFuture, load};
+use support::{BoxFuture, load, processor};
 
 /// Measures the client against bare hyper, bare reqwest and redis-rs.
 #[derive(Parser)]
@@ -65,33 +65,42 @@ fn main() -> Result<(), Failure> {
     let (rounds, length) = if args.quick { (1, 0.1) } else { (args.rounds.max(1), args.seconds) };
     let length = Duration::from_secs_f64(length);
     let server = Constant::start(VALUE_BYTES)?;
+    let beside = processor::on_one(|| Constant::start(VALUE_BYTES))?;
     let redis = Redis::start()?;
     // As many workers as processors: tokio's default.
-    tokio::runtime::Runtime::new()?.block_on(async {
-        let mut cases = cases(&server, &redis).await?;
-        if let Some(filter) = &args.filter {
-            cases.retain(|case| case.name.contains(filter.as_str()));
+    let many = tokio::runtime::Runtime::new()?;
+    let one = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut cases = many.block_on(cases(&server, &beside, &redis))?;
+    if let Some(filter) = &args.filter {
+        cases.retain(|case| case.name.contains(filter.as_str()));
+    }
+    let mut measured: Vec<Vec<load::Round>> = cases.iter().map(|_| Vec::new()).collect();
+    for round in 0..rounds {
+        for (case, measured) in cases.iter().zip(&mut measured) {
+            eprintln!("round {} of {rounds}: {}", round + 1, case.name);
+            measured.push(match case.name.starts_with(ONE) {
+                true => processor::on_one(|| one.block_on((case.run)(length)))?,
+                false => many.block_on((case.run)(length))?,
+            });
         }
-        let mut measured: Vec<Vec<load::Round>> = cases.iter().map(|_| Vec::new()).collect();
-        for round in 0..rounds {
-            for (case, measured) in cases.iter().zip(&mut measured) {
-                eprintln!("round {} of {rounds}: {}", round + 1, case.name);
-                measured.push((case.run)(length).await?);
-            }
-        }
-        let rows = cases.iter().zip(&measured).map(|(case, rounds)| (case.name, load::medians(rounds))).collect();
-        let report = Report { title: "GET of 500 bytes, commands/s", rows, ratios: RATIOS };
-        if let Some(path) = &args.svg {
-            report.draw(path)?;
-        }
-        report.print(args.json);
-        Ok(())
-    })
+    }
+    let rows = cases.iter().zip(&measured).map(|(case, rounds)| (case.name, load::medians(rounds))).collect();
+    let report = Report { title: "GET of 500 bytes, commands/s", rows, ratios: RATIOS };
+    if let Some(path) = &args.svg {
+        report.draw(path)?;
+    }
+    report.print(args.json);
+    Ok(())
 }
+
+/// How the names of loads begin that share one processor with their server.
+const ONE: &str = "one processor, ";
 
 const RATIOS: &[Ratio] = &[
     Ratio::at_most("CPU of a sequential get, to bare reqwest", 1.15, |of| of.cpu("sequential: redis-rest") / of.cpu("sequential: reqwest")),
-    Ratio::at_most("p50 of a sequential get, to bare reqwest", 1.05, |of| of.p50("sequential: redis-rest") / of.p50("sequential: reqwest")),
+    Ratio::at_most("p50 of a sequential get, to bare reqwest", 1.05, |of| {
+        of.p50("one processor, sequential: redis-rest") / of.p50("one processor, sequential: reqwest")
+    }),
     Ratio::at_least("64 callers unbatched, to bare reqwest", 0.90, |of| {
         of.ops("64 callers: redis-rest unbatched") / of.ops("64 callers: reqwest")
     }),
@@ -114,14 +123,18 @@ const RATIOS: &[Ratio] = &[
     }),
 ];
 
-async fn cases(server: &Constant, redis: &Redis) -> Result<Vec<Case>, Failure> {
+async fn cases(server: &Constant, beside: &Constant, redis: &Redis) -> Result<Vec<Case>, Failure> {
     let config = Client::builder().url(server.url()).token(TOKEN);
+    let lone = config.clone().url(beside.url());
     let batched = config.clone();
     let unbatched = config.clone().no_auto_batch();
     let resp2 = config.reply_format(ReplyFormat::Resp2);
     let native = redis::Client::open(redis.url())?.get_multiplexed_async_connection().await?;
     redis::cmd("SET").arg("session:1").arg(constant::value(VALUE_BYTES)).query_async::<()>(&mut native.clone()).await?;
     Ok(vec![
+        hyper("one processor, sequential: hyper", beside.addr, 1),
+        reqwest("one processor, sequential: reqwest", beside, 1)?,
+        get("one processor, sequential: redis-rest", &lone, 1),
         hyper("sequential: hyper", server.addr, 1),
         reqwest("sequential: reqwest", server, 1)?,
         get("sequential: redis-rest unbatched", &unbatched, 1),

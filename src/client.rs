@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::exactly_once;
 use crate::observe::{self, Operation};
 use crate::pipeline::{Pipeline, Transaction};
+use crate::platform::BoxFuture;
 use crate::scope::Scope;
 use crate::script::as_eval;
 use crate::value::Value;
@@ -223,12 +224,12 @@ impl Client {
 
     /// Commands to send together, not atomically.
     pub fn pipeline(&self) -> Pipeline {
-        Pipeline::new(self.clone())
+        Pipeline::new(self.for_call())
     }
 
     /// Commands to execute atomically.
     pub fn transaction(&self) -> Transaction {
-        Transaction::new(self.clone())
+        Transaction::new(self.for_call())
     }
 
     /// Executes one command.
@@ -269,16 +270,24 @@ impl Client {
                 Some(joined) => joined.reply().await,
                 None => None,
             };
-            let mut reply = match joined {
+            let reply = match joined {
                 Some(reply) => reply,
                 None => backend.execute(command, options).await,
             };
-            if let Some(eval) = reply.as_ref().err().filter(|error| error.redis_code() == Some("NOSCRIPT")).and_then(|_| as_eval(command)) {
-                reply = Box::pin(async move { backend.execute(&eval, options).await }).await;
-            }
+            let reply = match as_text(backend, command, options, &reply) {
+                Some(again) => again.await,
+                None => reply,
+            };
             reply.map_err(|error| error.of_command(command))
         })
     }
+}
+
+/// The same script as text, where the server did not know it.
+fn as_text<'a>(backend: &'a dyn Backend, command: &Command, options: &'a CallOptions, reply: &Reply) -> Option<BoxFuture<'a, Reply>> {
+    reply.as_ref().err().filter(|error| error.redis_code() == Some("NOSCRIPT"))?;
+    let eval = as_eval(command)?;
+    Some(Box::pin(async move { backend.execute(&eval, options).await }))
 }
 
 impl fmt::Debug for Client {

@@ -215,8 +215,9 @@ impl Config {
     ///
     /// By default a command goes at once when nothing is in flight; others wait until one of
     /// [so many](Self::auto_batch_in_flight) requests returns, and then go together as one `/pipeline`: at most
-    /// [`max_pipeline_commands`](Self::max_pipeline_commands) and about 1 MiB. Each has its own result, and its own error. Those that
-    /// must not be sent twice travel apart from those that may. Commands over 64 KiB, calls with options of their own
+    /// [`max_pipeline_commands`](Self::max_pipeline_commands) and about 1 MiB. From 32 on they are shared evenly among the requests in
+    /// flight, so that the server works on one while the replies to another are handed out. Each has its own result, and its own error.
+    /// Those that must not be sent twice travel apart from those that may. Commands over 64 KiB, calls with options of their own
     /// (`.timeout(…)`, `.exactly_once()` …), pipelines and transactions go by themselves.
     ///
     /// A caller that awaits one call before the next sees them run in that order. Calls that are under way at the same time have no

@@ -3,6 +3,7 @@
 
 pub mod constant;
 pub mod load;
+pub mod processor;
 pub mod redis;
 pub mod report;
 

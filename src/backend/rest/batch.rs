@@ -247,7 +247,7 @@ pub(super) struct Spare {
 impl Spare {
     /// Not so much that a client should hold it until there are as many calls again.
     pub(super) fn is_moderate(&self) -> bool {
-        self.body.capacity() <= 64 << 10 && self.entries.capacity() <= 2048
+        self.body.capacity() <= 64 << 10 && self.entries.capacity() <= 1024
     }
 }
 

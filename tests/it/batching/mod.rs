@@ -1,3 +1,5 @@
+mod flights;
+
 use crate::support::rest;
 use bytes::Bytes;
 use redis_rest::backend::memory::MemoryBackend;

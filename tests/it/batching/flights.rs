@@ -1,0 +1,120 @@
+//! Who travels with whom, and that nobody is left behind.
+
+use super::{Asked, Call, busy, get, held, settle};
+use bytes::Bytes;
+use redis_rest::backend::rest::{HttpRequest, HttpResponse, Transport};
+use redis_rest::{BoxFuture, Client, Result};
+use std::future::IntoFuture;
+use std::task::{Context, Waker};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+#[tokio::test]
+async fn flights_share_what_waits() {
+    let (client, mut asked) = held(|config| config);
+    let calls = |range: std::ops::Range<u32>| -> Vec<Call> { range.map(|number| get(&client, &number.to_string())).collect() };
+    async fn next(asked: &mut mpsc::UnboundedReceiver<Asked>, keys: usize) -> Asked {
+        let request = asked.recv().await.unwrap();
+        assert_eq!(request.keys().len(), keys);
+        request
+    }
+    let (alone, flight) = busy(&client, &mut asked).await;
+    let mut all = calls(0..100);
+    settle().await;
+    // A half of 100; the other goes when the next of two has come back.
+    flight.echoes();
+    let first = next(&mut asked, 50).await;
+    alone.echoes();
+    let second = next(&mut asked, 50).await;
+    // Half of 60 and the 50 that are on their way.
+    all.extend(calls(100..160));
+    settle().await;
+    second.echoes();
+    let third = next(&mut asked, 55).await;
+    first.echoes();
+    next(&mut asked, 5).await.echoes();
+    third.echoes();
+    // Few are not worth parting.
+    let (alone, flight) = busy(&client, &mut asked).await;
+    all.extend(calls(160..190));
+    settle().await;
+    flight.echoes();
+    next(&mut asked, 30).await.echoes();
+    alone.echoes();
+    for call in all {
+        call.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn calls_of_several_threads_travel_together() {
+    let (client, mut asked) = held(|config| config);
+    let (alone, flight) = busy(&client, &mut asked).await;
+    let runtime = tokio::runtime::Handle::current();
+    // Begun on threads of their own, and awaited here.
+    let begun = ["a", "b", "c", "d"].map(|key| {
+        let (client, runtime) = (client.clone(), runtime.clone());
+        let begin = move || {
+            let _entered = runtime.enter();
+            let mut call = client.get::<String>(key).into_future();
+            assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            call
+        };
+        std::thread::spawn(begin).join().unwrap()
+    });
+    flight.echoes();
+    let batch = asked.recv().await.unwrap();
+    let mut keys = batch.keys();
+    keys.sort_unstable();
+    assert_eq!(keys, ["a", "b", "c", "d"]);
+    batch.echoes();
+    for (call, key) in begun.into_iter().zip(["a", "b", "c", "d"]) {
+        assert_eq!(call.await.unwrap(), key);
+    }
+    alone.echoes();
+}
+
+/// Answers with nil, sooner or later.
+struct Nils;
+
+impl Transport for Nils {
+    fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            let commands = request.body.windows(3).filter(|bytes| bytes == b"],[").count() + 1;
+            let one = r#"{"result":null}"#;
+            let body = match request.url.path() {
+                "/" => Bytes::from_static(one.as_bytes()),
+                _ => format!("[{}]", vec![one; commands].join(",")).into(),
+            };
+            Ok(HttpResponse::new(200, http::HeaderMap::new(), body))
+        })
+    }
+}
+
+/// A call that is queued just when the last flight ends must not be forgotten: few callers on several threads meet that all the time.
+#[test]
+fn nobody_is_left_behind() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
+    runtime.block_on(async {
+        for callers in [2, 3, 5] {
+            let client = Client::builder().url("http://localhost:1").token("t").transport(Nils).build().unwrap();
+            let callers: Vec<_> = (0..callers)
+                .map(|_| {
+                    let client = client.clone();
+                    tokio::spawn(async move {
+                        for _ in 0..5000 {
+                            client.get::<Option<String>>("key").await.unwrap();
+                        }
+                    })
+                })
+                .collect();
+            for caller in callers {
+                tokio::time::timeout(Duration::from_secs(20), caller)
+                    .await
+                    .expect("a call that is forgotten waits for its deadline")
+                    .unwrap();
+            }
+        }
+    });
+}
