@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What one block holds.
 const BLOCK: usize = 4096;
@@ -14,7 +14,7 @@ pub(super) const SHORT: usize = 1024;
 /// another – and yet a value that is kept holds no more than one block of the others.
 #[derive(Default)]
 pub(crate) struct Blocks<'a> {
-    block: RefCell<BytesMut>,
+    block: RefCell<Option<BytesMut>>,
     /// Where blocks come from, and go when they are full; none: from the allocator.
     shelf: Option<&'a Shelf>,
 }
@@ -28,13 +28,23 @@ impl Shelf {
     /// Half a mebibyte of blocks.
     const KEPT: usize = 128;
 
-    /// An empty block, for one that is `filled`.
-    fn exchange(&self, filled: BytesMut) -> BytesMut {
-        let mut blocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// An empty block.
+    fn take(&self) -> BytesMut {
+        let mut blocks = self.lock();
         let is_free = blocks.front_mut().is_some_and(|oldest| oldest.try_reclaim(BLOCK));
         let oldest = if is_free || blocks.len() == Self::KEPT { blocks.pop_front() } else { None };
-        blocks.push_back(filled);
         oldest.filter(|_| is_free).unwrap_or_else(|| BytesMut::with_capacity(BLOCK))
+    }
+
+    fn keep(&self, block: BytesMut) {
+        let mut blocks = self.lock();
+        if blocks.len() < Self::KEPT {
+            blocks.push_back(block);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<BytesMut>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -45,15 +55,25 @@ impl<'a> Blocks<'a> {
 
     /// A [short](SHORT) value of `length` bytes, as `fill` writes it; `None` when it cannot.
     pub(super) fn value(&self, length: usize, fill: impl FnOnce(&mut [u8]) -> Option<()>) -> Option<Bytes> {
-        let mut block = self.block.borrow_mut();
-        if block.capacity() < length {
-            let filled = std::mem::take(&mut *block);
-            *block = self.shelf.map_or_else(|| BytesMut::with_capacity(BLOCK), |shelf| shelf.exchange(filled));
-        }
+        let mut place = self.block.borrow_mut();
+        let mut block = match place.take() {
+            Some(block) if block.capacity() >= length => block,
+            filled => {
+                self.give_back(filled);
+                self.shelf.map_or_else(|| BytesMut::with_capacity(BLOCK), Shelf::take)
+            }
+        };
         block.resize(length, 0);
         let filled = fill(&mut block);
         let value = block.split().freeze();
+        *place = Some(block);
         filled.map(|()| value)
+    }
+
+    fn give_back(&self, block: Option<BytesMut>) {
+        if let (Some(shelf), Some(block)) = (self.shelf, block) {
+            shelf.keep(block);
+        }
     }
 
     /// A copy, where `value` is short and would hold what it is a part of.
@@ -66,6 +86,13 @@ impl<'a> Blocks<'a> {
             Some(())
         })
         .unwrap_or_default()
+    }
+}
+
+impl Drop for Blocks<'_> {
+    fn drop(&mut self) {
+        let block = self.block.take();
+        self.give_back(block);
     }
 }
 
@@ -84,5 +111,22 @@ mod tests {
         let short: Vec<&Bytes> = values.iter().filter(|value| (1..=40).contains(&value.len())).collect();
         assert_eq!(short[0].as_ptr().wrapping_add(short[0].len()), short[1].as_ptr());
         assert_eq!(blocks.value(10, |_| None), None);
+    }
+
+    #[test]
+    fn a_block_is_used_again_when_nobody_holds_a_value_in_it() {
+        let (shelf, value) = (Shelf::default(), Bytes::from(vec![7; 1000]));
+        let reply = |values: usize| -> Vec<Bytes> {
+            let blocks = Blocks::from(&shelf);
+            (0..values).map(|_| blocks.copy(value.clone())).collect()
+        };
+        let held = reply(2);
+        let other = reply(1);
+        assert_ne!(held[0].as_ptr(), other[0].as_ptr());
+        let place = held[0].as_ptr();
+        drop(held);
+        let again = reply(1);
+        assert_eq!(again[0].as_ptr(), place);
+        assert!(again[0] == value && other[0] == value);
     }
 }
