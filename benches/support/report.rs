@@ -8,22 +8,36 @@ use std::path::Path;
 /// A figure made of measured ones, and what it must reach.
 pub struct Ratio {
     name: &'static str,
-    limit: f64,
-    at_least: bool,
+    wanted: Wanted,
     of: fn(&Report) -> f64,
+}
+
+enum Wanted {
+    AtLeast(f64),
+    AtMost(f64),
+    /// To be known, whatever it is.
+    Nothing,
 }
 
 impl Ratio {
     pub const fn at_least(name: &'static str, limit: f64, of: fn(&Report) -> f64) -> Self {
-        Self { name, limit, at_least: true, of }
+        Self { name, wanted: Wanted::AtLeast(limit), of }
     }
 
     pub const fn at_most(name: &'static str, limit: f64, of: fn(&Report) -> f64) -> Self {
-        Self { name, limit, at_least: false, of }
+        Self { name, wanted: Wanted::AtMost(limit), of }
+    }
+
+    pub const fn reported(name: &'static str, of: fn(&Report) -> f64) -> Self {
+        Self { name, wanted: Wanted::Nothing, of }
     }
 
     fn holds(&self, value: f64) -> bool {
-        if self.at_least { value >= self.limit } else { value <= self.limit }
+        match self.wanted {
+            Wanted::AtLeast(limit) => value >= limit,
+            Wanted::AtMost(limit) => value <= limit,
+            Wanted::Nothing => true,
+        }
     }
 }
 
@@ -65,9 +79,10 @@ impl Report {
                 .collect();
             let ratios: Vec<_> = self
                 .ratios()
-                .map(|(ratio, value)| {
-                    let side = if ratio.at_least { "at_least" } else { "at_most" };
-                    json!({ "name": ratio.name, "value": value, side: ratio.limit, "holds": ratio.holds(value) })
+                .map(|(ratio, value)| match ratio.wanted {
+                    Wanted::AtLeast(limit) => json!({ "name": ratio.name, "value": value, "at_least": limit, "holds": ratio.holds(value) }),
+                    Wanted::AtMost(limit) => json!({ "name": ratio.name, "value": value, "at_most": limit, "holds": ratio.holds(value) }),
+                    Wanted::Nothing => json!({ "name": ratio.name, "value": value }),
                 })
                 .collect();
             println!("{}", json!({ "loads": rows, "ratios": ratios }));
@@ -79,9 +94,13 @@ impl Report {
         }
         println!("\n| ratio | measured | wanted |\n|---|---:|---:|");
         for (ratio, value) in self.ratios() {
-            let sign = if ratio.at_least { '≥' } else { '≤' };
             let missed = if ratio.holds(value) { "" } else { " (missed)" };
-            println!("| {} | {value:.2} | {sign} {}{missed} |", ratio.name, ratio.limit);
+            let wanted = match ratio.wanted {
+                Wanted::AtLeast(limit) => format!("≥ {limit}{missed}"),
+                Wanted::AtMost(limit) => format!("≤ {limit}{missed}"),
+                Wanted::Nothing => "reported".to_owned(),
+            };
+            println!("| {} | {value:.2} | {wanted} |", ratio.name);
         }
     }
 
