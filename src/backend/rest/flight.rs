@@ -53,6 +53,8 @@ impl Slot {
     fn take(&mut self) -> Option<Batch> {
         let mut state = self.batcher.lock();
         state.gathering -= usize::from(std::mem::take(&mut self.gathers));
+        // Nothing, unless the batch before ended without a request.
+        state.flying -= std::mem::take(&mut self.carries);
         if let Some(spare) = self.spare.take() {
             self.batcher.waiting.place().keep(spare);
         }
