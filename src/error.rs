@@ -5,6 +5,7 @@
 
 mod server;
 
+use crate::command::ReplaySafety;
 use crate::platform::NoRuntime;
 pub use server::ServerError;
 use std::fmt;
@@ -169,6 +170,14 @@ impl Error {
     pub(crate) fn with_outcome(mut self, outcome: Outcome) -> Self {
         self.0.outcome = outcome;
         self
+    }
+
+    /// Of a command that an earlier call may have run.
+    pub(crate) fn of_repeated(self, safety: ReplaySafety) -> Self {
+        match self.outcome() {
+            Outcome::NotApplied if safety != ReplaySafety::ReadOnly => self.with_outcome(Outcome::MaybeApplied),
+            _ => self,
+        }
     }
 
     pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {

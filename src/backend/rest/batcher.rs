@@ -105,6 +105,7 @@ impl Batcher {
     /// Executes a command that this [takes](Self::takes).
     pub(super) async fn execute(self: &Arc<Self>, command: &Command) -> Reply {
         let safety = command.replay_safety();
+        let mut again = false;
         let _slot = match self.enter(command, safety) {
             Turn::First(slot) => Some(slot),
             Turn::Alone => None,
@@ -113,10 +114,12 @@ impl Batcher {
                 if let Ok(reply) = reply.await {
                     return reply;
                 }
+                again = true;
                 None
             }
         };
-        Box::pin(async { self.rest.alone(command, &CallOptions::default()).await }).await
+        let reply = Box::pin(async { self.rest.alone(command, &CallOptions::default()).await }).await;
+        reply.map_err(|error| if again { error.of_repeated(safety) } else { error })
     }
 
     fn enter(self: &Arc<Self>, command: &Command, safety: ReplaySafety) -> Turn {

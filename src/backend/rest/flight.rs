@@ -214,7 +214,7 @@ impl Drop for Slot {
             state.gathering -= usize::from(self.gathers);
             state.flying -= self.carries;
             // A task cannot be started here: it would be dropped in the same way.
-            if state.in_flight == 0 {
+            if state.in_flight == 0 || self.gathers {
                 // Shown before: who queues from now on sees that nobody will come.
                 drop(state);
                 self.batcher.waiting.disband();

@@ -3,10 +3,12 @@
 use super::{Asked, Call, busy, get, held, settle};
 use bytes::Bytes;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, Transport};
-use redis_rest::{BoxFuture, Client, Result};
+use redis_rest::{BoxFuture, Client, Outcome, Result};
+use serde_json::json;
 use std::future::IntoFuture;
 use std::task::{Context, Waker};
 use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
 #[tokio::test]
@@ -117,4 +119,50 @@ fn nobody_is_left_behind() {
             }
         }
     });
+}
+
+/// Begins a call on `runtime`, so that the flight which takes it is a task there.
+fn begin<T>(runtime: &Runtime, call: &mut BoxFuture<'static, Result<T>>) {
+    let _entered = runtime.enter();
+    assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+}
+
+#[test]
+fn a_flight_that_ends_with_its_runtime_before_it_leaves_lets_all_others_go() {
+    let (client, mut asked) = held(|config| config);
+    let [mine, other] = [(); 2].map(|()| Builder::new_current_thread().enable_all().build().unwrap());
+    mine.block_on(async {
+        get(&client, "lone");
+        let lone = asked.recv().await.unwrap();
+        let mut call: BoxFuture<'_, _> = client.get::<String>("other").into_future();
+        begin(&other, &mut call);
+        let waits = get(&client, "waits");
+        settle().await;
+        other.shutdown_background();
+        let request = tokio::time::timeout(Duration::from_secs(5), asked.recv()).await.expect("it waits for the lone call").unwrap();
+        request.echoes();
+        assert_eq!(waits.await.unwrap().unwrap(), "waits");
+        lone.echoes();
+    });
+}
+
+#[test]
+fn a_call_whose_request_ended_with_another_runtime_may_have_run() {
+    let (client, mut asked) = held(|config| config);
+    let [mine, other] = [(); 2].map(|()| Builder::new_current_thread().enable_all().build().unwrap());
+    let lone = mine.block_on(async {
+        get(&client, "lone");
+        asked.recv().await.unwrap()
+    });
+    let mut call: BoxFuture<'_, _> = client.set("key", "value").into_future();
+    begin(&other, &mut call);
+    let sent = other.block_on(asked.recv()).unwrap();
+    drop(other);
+    let error = mine.block_on(async {
+        let call = tokio::spawn(call);
+        asked.recv().await.unwrap().says(400, &json!({ "error": "ERR not now" }));
+        call.await.unwrap().unwrap_err()
+    });
+    assert_eq!(error.outcome(), Outcome::MaybeApplied);
+    drop((lone, sent));
 }
