@@ -266,13 +266,10 @@ impl Client {
     fn send<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> impl Future<Output = Reply> + use<'a> {
         let (backend, now) = (&*self.0.backend, clock::now());
         observe::call(Operation::of(command), now, async move {
+            let alone = || backend.execute(command, options);
             let reply = match backend.join(command, options, now) {
-                Some(joined) => match joined.reply().await {
-                    Some(reply) => reply,
-                    // What carried it has ended, maybe with a request on its way.
-                    None => backend.execute(command, options).await.map_err(|error| error.of_repeated(command.replay_safety())),
-                },
-                None => backend.execute(command, options).await,
+                Some(joined) => joined.reply_or(command.replay_safety(), alone).await,
+                None => alone().await,
             };
             let reply = match as_text(backend, command, options, &reply) {
                 Some(again) => again.await,

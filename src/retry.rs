@@ -308,12 +308,12 @@ impl<'a> Attempts<'a> {
 
     /// The error for the caller: with the number of attempts, and with the outcome of all of them, not only the last.
     pub(crate) fn finish(&self, error: Error, safety: ReplaySafety) -> Error {
-        let outcome = match error.outcome() {
-            _ if safety == ReplaySafety::ReadOnly => Outcome::NotApplied,
-            Outcome::NotApplied if self.ambiguous => Outcome::MaybeApplied,
-            outcome => outcome,
+        let error = match safety {
+            ReplaySafety::ReadOnly => error.with_outcome(Outcome::NotApplied),
+            _ if self.ambiguous => error.of_repeated(safety),
+            _ => error,
         };
-        error.with_attempts(self.made).with_outcome(outcome)
+        error.with_attempts(self.made)
     }
 
     /// The error when the deadline passed before another attempt could begin.

@@ -17,7 +17,7 @@ mod tls;
 pub use failover::Failover;
 
 use crate::clock::Instant;
-use crate::command::{CallOptions, Command, cmd};
+use crate::command::{CallOptions, Command, ReplaySafety, cmd};
 use crate::error::{Error, ErrorKind, Result};
 use crate::platform::{BoxFuture, BoxStream, MaybeSend};
 use crate::subscribe::{Event, Listen};
@@ -27,14 +27,27 @@ use std::time::Duration;
 /// The result of one entry of a pipeline or transaction.
 pub type Reply = Result<Value>;
 
-/// A command on its way with others. It has its reply, or is to be executed after all.
+/// A command on its way with others. Nothing comes where it was never sent, and is to be executed after all.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct Joined(pub(crate) tokio::sync::oneshot::Receiver<Reply>);
+pub struct Joined(pub(crate) tokio::sync::oneshot::Receiver<Carried>);
+
+/// What became of it.
+#[derive(Debug)]
+pub(crate) enum Carried {
+    Answered(Reply),
+    /// Its request ended with the runtime that carried it. It may have run, and may be sent again.
+    Lost,
+}
 
 impl Joined {
-    pub(crate) async fn reply(self) -> Option<Reply> {
-        self.0.await.ok()
+    /// The reply that comes, or that to `alone`.
+    pub(crate) async fn reply_or<F: Future<Output = Reply>>(self, safety: ReplaySafety, alone: impl FnOnce() -> F) -> Reply {
+        match self.0.await {
+            Ok(Carried::Answered(reply)) => reply,
+            Ok(Carried::Lost) => alone().await.map_err(|error| error.of_repeated(safety)),
+            Err(_) => alone().await,
+        }
     }
 }
 

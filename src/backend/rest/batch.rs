@@ -1,7 +1,7 @@
 //! Batches: the commands of one request, and who waits for their replies.
 
 use super::{Outgoing, Rest};
-use crate::backend::Reply;
+use crate::backend::{Carried, Reply};
 use crate::clock::{self, Instant};
 use crate::command::ReplaySafety;
 use crate::error::{Error, ErrorKind, Outcome};
@@ -36,22 +36,26 @@ pub(super) struct Entry {
     safety: ReplaySafety,
     deadline: Instant,
     /// None: its time was over while it was on its way.
-    caller: Option<oneshot::Sender<Reply>>,
+    caller: Option<oneshot::Sender<Carried>>,
     /// Of the call, where somebody looks at spans.
     span: Option<Box<Span>>,
 }
 
 impl Entry {
     /// Of the call that this is called in.
-    pub(super) fn new(safety: ReplaySafety, deadline: Instant, caller: oneshot::Sender<Reply>) -> Self {
+    pub(super) fn new(safety: ReplaySafety, deadline: Instant, caller: oneshot::Sender<Carried>) -> Self {
         let span = Some(Span::current()).filter(|span| !span.is_disabled()).map(Box::new);
         Self { end: 0, safety, deadline, caller: Some(caller), span }
     }
 
     fn answer(&mut self, reply: Reply) {
+        self.tell(Carried::Answered(reply));
+    }
+
+    fn tell(&mut self, carried: Carried) {
         if let Some(caller) = self.caller.take() {
             // An error: the caller has gone.
-            let _ = caller.send(reply);
+            let _ = caller.send(carried);
         }
     }
 
@@ -254,10 +258,15 @@ impl Spare {
 /// With entries only when its runtime ended: callers whose command may be sent again do so themselves.
 impl Drop for Batch {
     fn drop(&mut self) {
-        if (self.sent || self.may_have_run) && self.queue == 0 {
-            for entry in &mut self.entries {
+        if !self.sent && !self.may_have_run {
+            return;
+        }
+        for entry in &mut self.entries {
+            if self.queue == 0 {
                 let error = Error::new(ErrorKind::Io, "the runtime that carried the request has ended").with_outcome(Outcome::MaybeApplied);
                 entry.answer(Err(error));
+            } else {
+                entry.tell(Carried::Lost);
             }
         }
     }

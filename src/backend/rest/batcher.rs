@@ -11,7 +11,7 @@ use super::batch::{Batch, Entry};
 use super::flight::Slot;
 use super::waiting::{Apart, Waiting};
 use super::{Rest, wire};
-use crate::backend::{Joined, Reply};
+use crate::backend::{Carried, Joined, Reply};
 use crate::clock::{self, Instant};
 use crate::command::{CallOptions, Command, ReplaySafety};
 use crate::platform;
@@ -65,8 +65,8 @@ enum Turn {
     First(Slot),
     /// By itself: a batch cannot carry it.
     Alone,
-    /// The reply will come. Dropped without one: the command was never sent, or may be sent again.
-    Queued(oneshot::Receiver<Reply>),
+    /// With others.
+    Queued(Joined),
 }
 
 impl Batcher {
@@ -105,21 +105,14 @@ impl Batcher {
     /// Executes a command that this [takes](Self::takes).
     pub(super) async fn execute(self: &Arc<Self>, command: &Command) -> Reply {
         let safety = command.replay_safety();
-        let mut again = false;
+        let alone = || Box::pin(async { self.rest.alone(command, &CallOptions::default()).await });
         let _slot = match self.enter(command, safety) {
             Turn::First(slot) => Some(slot),
             Turn::Alone => None,
             // Its deadline is kept by the flights, so that a call costs no timer.
-            Turn::Queued(reply) => {
-                if let Ok(reply) = reply.await {
-                    return reply;
-                }
-                again = true;
-                None
-            }
+            Turn::Queued(joined) => return joined.reply_or(safety, alone).await,
         };
-        let reply = Box::pin(async { self.rest.alone(command, &CallOptions::default()).await }).await;
-        reply.map_err(|error| if again { error.of_repeated(safety) } else { error })
+        alone().await
     }
 
     fn enter(self: &Arc<Self>, command: &Command, safety: ReplaySafety) -> Turn {
@@ -135,19 +128,19 @@ impl Batcher {
 
     /// Queues a command where something is in flight, and the command can be carried.
     pub(super) fn join(self: &Arc<Self>, command: &Command, now: Instant) -> Option<Joined> {
-        self.shows(BUSY).then(|| self.queue(command, command.replay_safety(), now)).flatten().map(Joined)
+        self.shows(BUSY).then(|| self.queue(command, command.replay_safety(), now)).flatten()
     }
 
-    fn queue(self: &Arc<Self>, command: &Command, safety: ReplaySafety, now: Instant) -> Option<oneshot::Receiver<Reply>> {
+    fn queue(self: &Arc<Self>, command: &Command, safety: ReplaySafety, now: Instant) -> Option<Joined> {
         let (reply, is_seen_to) = self.push(command, safety, now)?;
         if !is_seen_to {
             self.fly(self.lock());
         }
-        Some(reply)
+        Some(Joined(reply))
     }
 
     /// Where the reply will come, and whether somebody will look into the queue.
-    fn push(&self, command: &Command, safety: ReplaySafety, now: Instant) -> Option<(oneshot::Receiver<Reply>, bool)> {
+    fn push(&self, command: &Command, safety: ReplaySafety, now: Instant) -> Option<(oneshot::Receiver<Carried>, bool)> {
         let queue = usize::from(self.rest.retry.allows_replay(safety));
         let (caller, reply) = oneshot::channel();
         let entry = Entry::new(safety, clock::later(now, self.rest.deadline), caller);

@@ -53,8 +53,6 @@ impl Slot {
     fn take(&mut self) -> Option<Batch> {
         let mut state = self.batcher.lock();
         state.gathering -= usize::from(std::mem::take(&mut self.gathers));
-        // Nothing, unless the batch before ended without a request.
-        state.flying -= std::mem::take(&mut self.carries);
         if let Some(spare) = self.spare.take() {
             self.batcher.waiting.place().keep(spare);
         }
@@ -116,6 +114,7 @@ impl Slot {
                 return self.gather();
             }
             let Some(limit) = attempts.begin(rest.timeout) else {
+                self.gather();
                 return batch.fail(&attempts.expired(), &attempts, |_| true);
             };
             if limit.0 == 1 {
@@ -214,7 +213,7 @@ impl Drop for Slot {
             state.gathering -= usize::from(self.gathers);
             state.flying -= self.carries;
             // A task cannot be started here: it would be dropped in the same way.
-            if state.in_flight == 0 || self.gathers {
+            if state.gathering == 0 {
                 // Shown before: who queues from now on sees that nobody will come.
                 drop(state);
                 self.batcher.waiting.disband();

@@ -8,7 +8,7 @@ use serde_json::json;
 use std::future::IntoFuture;
 use std::task::{Context, Waker};
 use std::time::Duration;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::mpsc;
 
 #[tokio::test]
@@ -52,17 +52,11 @@ async fn flights_share_what_waits() {
 async fn calls_of_several_threads_travel_together() {
     let (client, mut asked) = held(|config| config);
     let (alone, flight) = busy(&client, &mut asked).await;
-    let runtime = tokio::runtime::Handle::current();
+    let runtime = Handle::current();
     // Begun on threads of their own, and awaited here.
     let begun = ["a", "b", "c", "d"].map(|key| {
         let (client, runtime) = (client.clone(), runtime.clone());
-        let begin = move || {
-            let _entered = runtime.enter();
-            let mut call = client.get::<String>(key).into_future();
-            assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-            call
-        };
-        std::thread::spawn(begin).join().unwrap()
+        std::thread::spawn(move || begin(&runtime, client.get::<String>(key).into_future())).join().unwrap()
     });
     flight.echoes();
     let batch = asked.recv().await.unwrap();
@@ -121,27 +115,35 @@ fn nobody_is_left_behind() {
     });
 }
 
-/// Begins a call on `runtime`, so that the flight which takes it is a task there.
-fn begin<T>(runtime: &Runtime, call: &mut BoxFuture<'static, Result<T>>) {
+/// Begins a call on `runtime`, where the flight that takes it is a task then.
+fn begin<T>(runtime: &Handle, mut call: BoxFuture<'static, Result<T>>) -> BoxFuture<'static, Result<T>> {
     let _entered = runtime.enter();
     assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    call
+}
+
+fn two_runtimes() -> [Runtime; 2] {
+    [(); 2].map(|()| Builder::new_current_thread().enable_all().build().unwrap())
 }
 
 #[test]
 fn a_flight_that_ends_with_its_runtime_before_it_leaves_lets_all_others_go() {
     let (client, mut asked) = held(|config| config);
-    let [mine, other] = [(); 2].map(|()| Builder::new_current_thread().enable_all().build().unwrap());
+    let [mine, other] = two_runtimes();
     mine.block_on(async {
         get(&client, "lone");
         let lone = asked.recv().await.unwrap();
-        let mut call: BoxFuture<'_, _> = client.get::<String>("other").into_future();
-        begin(&other, &mut call);
+        let _call = begin(other.handle(), client.get::<String>("other").into_future());
         let waits = get(&client, "waits");
+        let refused = tokio::spawn(client.set("refused", "value").into_future());
         settle().await;
         other.shutdown_background();
-        let request = tokio::time::timeout(Duration::from_secs(5), asked.recv()).await.expect("it waits for the lone call").unwrap();
-        request.echoes();
+        for _ in 0..2 {
+            let request = tokio::time::timeout(Duration::from_secs(5), asked.recv()).await.expect("it waits for the lone call").unwrap();
+            if request.body[1] == "waits" { request.echoes() } else { request.says(400, &json!({ "error": "ERR not now" })) }
+        }
         assert_eq!(waits.await.unwrap().unwrap(), "waits");
+        assert_eq!(refused.await.unwrap().unwrap_err().outcome(), Outcome::NotApplied);
         lone.echoes();
     });
 }
@@ -149,13 +151,12 @@ fn a_flight_that_ends_with_its_runtime_before_it_leaves_lets_all_others_go() {
 #[test]
 fn a_call_whose_request_ended_with_another_runtime_may_have_run() {
     let (client, mut asked) = held(|config| config);
-    let [mine, other] = [(); 2].map(|()| Builder::new_current_thread().enable_all().build().unwrap());
+    let [mine, other] = two_runtimes();
     let lone = mine.block_on(async {
         get(&client, "lone");
         asked.recv().await.unwrap()
     });
-    let mut call: BoxFuture<'_, _> = client.set("key", "value").into_future();
-    begin(&other, &mut call);
+    let call = begin(other.handle(), client.set("key", "value").into_future());
     let sent = other.block_on(asked.recv()).unwrap();
     drop(other);
     let error = mine.block_on(async {
