@@ -14,11 +14,11 @@ mod support;
 mod tls;
 
 use clap::Parser;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use support::constant::{self, Constant};
+use support::report::Wanted;
 use tls::Tls;
 
 /// Measures the time from the start of a process to its first reply.
@@ -80,7 +80,7 @@ fn main() -> Result<(), Failure> {
 
 fn row(name: &str, value: f64, limit: f64) {
     if value.is_finite() {
-        println!("| {name} | {value:.3} | ≤ {limit}{} |", if value <= limit { "" } else { " (missed)" });
+        println!("| {name} | {value:.3} | {} |", Wanted::AtMost(limit).judges(value));
     }
 }
 
@@ -127,10 +127,7 @@ impl Case {
         command.args(&self.args).envs(self.env.iter().map(|(name, value)| (name, value))).stdout(Stdio::piped());
         let began = Instant::now();
         let mut child = support::Process(command.spawn()?);
-        let mut line = String::new();
-        if let Some(out) = child.0.stdout.take() {
-            BufReader::new(out).read_line(&mut line)?;
-        }
+        let line = child.first_line()?;
         let took = began.elapsed();
         let silent = [NOTHING, NODE].contains(&self.name);
         if !child.0.wait()?.success() || silent != line.is_empty() || !(silent || line.contains("there is a value: true")) {

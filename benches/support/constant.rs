@@ -10,7 +10,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use memchr::memmem;
 use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -30,11 +30,7 @@ impl Constant {
     pub fn start(value_bytes: usize) -> std::io::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         let mut process = Process(command.args([ROLE, &value_bytes.to_string()]).stdout(Stdio::piped()).spawn()?);
-        let mut line = String::new();
-        if let Some(out) = process.0.stdout.take() {
-            BufReader::new(out).read_line(&mut line)?;
-        }
-        match line.trim().parse() {
+        match process.first_line()?.trim().parse() {
             Ok(addr) => Ok(Self { _process: process, addr }),
             Err(_) => Err(std::io::Error::other("the server did not say its address")),
         }

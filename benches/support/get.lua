@@ -1,5 +1,3 @@
 -- One GET of the benchmark's session, as wrk sends it on every connection.
 wrk.method = "POST"
 wrk.body = '["GET","session:1"]'
-wrk.headers["Authorization"] = "Bearer bench-token"
-wrk.headers["Content-Type"] = "application/json"

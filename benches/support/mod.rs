@@ -8,10 +8,22 @@ pub mod redis;
 pub mod report;
 
 use std::future::Future;
+use std::io::{BufRead as _, BufReader};
 use std::pin::Pin;
 
 /// A process that ends with the value.
 pub struct Process(pub std::process::Child);
+
+impl Process {
+    /// The first line that it says on a piped output, which is closed then.
+    pub fn first_line(&mut self) -> std::io::Result<String> {
+        let mut line = String::new();
+        if let Some(out) = self.0.stdout.take() {
+            BufReader::new(out).read_line(&mut line)?;
+        }
+        Ok(line)
+    }
+}
 
 impl Drop for Process {
     fn drop(&mut self) {

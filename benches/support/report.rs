@@ -12,7 +12,9 @@ pub struct Ratio {
     of: fn(&Report) -> f64,
 }
 
-enum Wanted {
+/// What a figure must reach.
+#[derive(Clone, Copy)]
+pub enum Wanted {
     AtLeast(f64),
     AtMost(f64),
     /// To be known, whatever it is.
@@ -31,12 +33,24 @@ impl Ratio {
     pub const fn reported(name: &'static str, of: fn(&Report) -> f64) -> Self {
         Self { name, wanted: Wanted::Nothing, of }
     }
+}
 
-    fn holds(&self, value: f64) -> bool {
-        match self.wanted {
-            Wanted::AtLeast(limit) => value >= limit,
-            Wanted::AtMost(limit) => value <= limit,
-            Wanted::Nothing => true,
+impl Wanted {
+    fn holds(self, value: f64) -> bool {
+        match self {
+            Self::AtLeast(limit) => value >= limit,
+            Self::AtMost(limit) => value <= limit,
+            Self::Nothing => true,
+        }
+    }
+
+    /// For the last column of a table.
+    pub fn judges(self, value: f64) -> String {
+        let missed = if self.holds(value) { "" } else { " (missed)" };
+        match self {
+            Self::AtLeast(limit) => format!("≥ {limit}{missed}"),
+            Self::AtMost(limit) => format!("≤ {limit}{missed}"),
+            Self::Nothing => "reported".to_owned(),
         }
     }
 }
@@ -79,10 +93,13 @@ impl Report {
                 .collect();
             let ratios: Vec<_> = self
                 .ratios()
-                .map(|(ratio, value)| match ratio.wanted {
-                    Wanted::AtLeast(limit) => json!({ "name": ratio.name, "value": value, "at_least": limit, "holds": ratio.holds(value) }),
-                    Wanted::AtMost(limit) => json!({ "name": ratio.name, "value": value, "at_most": limit, "holds": ratio.holds(value) }),
-                    Wanted::Nothing => json!({ "name": ratio.name, "value": value }),
+                .map(|(ratio, value)| {
+                    let (name, holds) = (ratio.name, ratio.wanted.holds(value));
+                    match ratio.wanted {
+                        Wanted::AtLeast(limit) => json!({ "name": name, "value": value, "at_least": limit, "holds": holds }),
+                        Wanted::AtMost(limit) => json!({ "name": name, "value": value, "at_most": limit, "holds": holds }),
+                        Wanted::Nothing => json!({ "name": name, "value": value }),
+                    }
                 })
                 .collect();
             println!("{}", json!({ "loads": rows, "ratios": ratios }));
@@ -94,13 +111,7 @@ impl Report {
         }
         println!("\n| ratio | measured | wanted |\n|---|---:|---:|");
         for (ratio, value) in self.ratios() {
-            let missed = if ratio.holds(value) { "" } else { " (missed)" };
-            let wanted = match ratio.wanted {
-                Wanted::AtLeast(limit) => format!("≥ {limit}{missed}"),
-                Wanted::AtMost(limit) => format!("≤ {limit}{missed}"),
-                Wanted::Nothing => "reported".to_owned(),
-            };
-            println!("| {} | {value:.2} | {wanted} |", ratio.name);
+            println!("| {} | {value:.2} | {} |", ratio.name, ratio.wanted.judges(value));
         }
     }
 
