@@ -158,5 +158,34 @@ mod tests {
         for body in ["", "{}", "[]", "{\"error\":\"ERR\"}", "{\"result\":1}x", "{\"result\":1,\"a\":2}", "{ \"result\":1}"] {
             assert!(one(body.as_bytes(), FORM).is_none(), "{body}");
         }
+        for body in [
+            r#"{"result":1"#,
+            r#"{"result":1,"result":2}"#,
+            r#"{"result":1,"error":"ERR"}"#,
+            r#"{"error":"OK"}"#,
+            r#"{"result":"ok"}"#,
+            r#"{"result":[1""]}"#,
+            "{\"result\":1}\0",
+            "{\"result\":1}\u{c}",
+        ] {
+            assert!(one(body.as_bytes(), FORM).is_none(), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_of_several_is_all_replies_or_is_left_to_the_other_reader() {
+        for body in [
+            r#"[,{"result":1},{"result":2}]"#,
+            r#"[{"result":1}{"result":2}]"#,
+            r#"[{"result":1},{"result":2]"#,
+            r#"[{"result":1},{"result":2}"#,
+            r#"[{"result":1},{"result":2}]x"#,
+            r#"[{"result":1},{"error":"OK"}]"#,
+            // One level, and one element, more than the limits allow for all together.
+            r#"[{"result":[[[1]]]},{"result":2}]"#,
+            r#"[{"result":[1,2,3]},{"result":[1,2]}]"#,
+        ] {
+            assert!(many(body.as_bytes(), 2, FORM).is_none(), "{body}");
+        }
     }
 }
