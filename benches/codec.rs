@@ -58,7 +58,9 @@ fn bulk(bytes: usize, format: ReplyFormat) -> Vec<u8> {
     let value = value(bytes);
     match format {
         ReplyFormat::Resp2 => format!("${}\r\n{value}\r\n", value.len()).into_bytes(),
-        ReplyFormat::Base64 => format!("\"{}\"", base64_simd::STANDARD.encode_to_string(value.as_bytes())).into_bytes(),
+        ReplyFormat::Base64 => {
+            format!("\"{}\"", base64_simd::STANDARD.encode_to_string(value.as_bytes())).into_bytes()
+        }
         _ => serde_json::to_vec(&value).expect("a string"),
     }
 }
@@ -77,7 +79,11 @@ fn result(reply: Vec<u8>, format: ReplyFormat) -> Vec<u8> {
 
 fn shapes() -> Vec<Shape> {
     let mut shapes = Vec::new();
-    for (label, format) in [("base64", ReplyFormat::Base64), ("RESP2", ReplyFormat::Resp2), ("text", ReplyFormat::Text)] {
+    for (label, format) in [
+        ("base64", ReplyFormat::Base64),
+        ("RESP2", ReplyFormat::Resp2),
+        ("text", ReplyFormat::Text),
+    ] {
         for bytes in [10, 500, 10_000, 1_000_000] {
             let reply = result(bulk(bytes, format), format);
             shapes.push(Shape {
@@ -91,13 +97,31 @@ fn shapes() -> Vec<Shape> {
         for (items, bytes) in [(100, 500), (10_000, 20)] {
             let reply = result(array(items, bytes, format), format);
             let name = format!("MGET of {items} × {bytes} bytes, {label}");
-            shapes.push(Shape { name, commands: vec![cmd("MGET").arg("session:1")], format, reply, batching: false });
+            shapes.push(Shape {
+                name,
+                commands: vec![cmd("MGET").arg("session:1")],
+                format,
+                reply,
+                batching: false,
+            });
         }
     }
     let (format, commands) = (ReplyFormat::Base64, vec![cmd("GET").arg("session:1")]);
     let reply = result(bulk(500, format), format);
-    shapes.push(Shape { name: "the same GET of 500 bytes, base64, with batching on".into(), commands, format, reply, batching: true });
-    let ok = |format| if format == ReplyFormat::Resp2 { b"+OK\r\n".to_vec() } else { br#"{"result":"OK"}"#.to_vec() };
+    shapes.push(Shape {
+        name: "the same GET of 500 bytes, base64, with batching on".into(),
+        commands,
+        format,
+        reply,
+        batching: true,
+    });
+    let ok = |format| {
+        if format == ReplyFormat::Resp2 {
+            b"+OK\r\n".to_vec()
+        } else {
+            br#"{"result":"OK"}"#.to_vec()
+        }
+    };
     for bytes in [500, 10_000] {
         let format = ReplyFormat::Base64;
         let command = cmd("SET").arg("session:1").arg(value(bytes));
@@ -126,10 +150,21 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut rows = Vec::new();
     for shape in shapes() {
-        let kind = if shape.format == ReplyFormat::Resp2 { "application/octet-stream" } else { "application/json" };
-        let headers = http::HeaderMap::from_iter([(http::header::CONTENT_TYPE, http::HeaderValue::from_static(kind))]);
+        let kind = if shape.format == ReplyFormat::Resp2 {
+            "application/octet-stream"
+        } else {
+            "application/json"
+        };
+        let headers = http::HeaderMap::from_iter([(
+            http::header::CONTENT_TYPE,
+            http::HeaderValue::from_static(kind),
+        )]);
         let transport = Constant { body: shape.reply.clone().into(), headers };
-        let config = Client::builder().url("http://localhost").token("t").reply_format(shape.format).transport(transport);
+        let config = Client::builder()
+            .url("http://localhost")
+            .token("t")
+            .reply_format(shape.format)
+            .transport(transport);
         let client = if shape.batching { config } else { config.no_auto_batch() }.build()?;
         let each = runtime.block_on(measure(&client, &shape.commands, length))?;
         let bytes = shape.reply.len() + shape.commands.iter().map(Command::byte_len).sum::<usize>();

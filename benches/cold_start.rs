@@ -51,7 +51,8 @@ fn main() -> Result<(), Failure> {
     let binary = build()?;
     let server = Constant::start(500)?;
     // One thread beside this one, which only waits: what is measured needs the processors.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let tls = runtime.block_on(Tls::before(server.addr))?;
     let cases = cases(&binary, &server, &tls);
     let mut measured: Vec<Vec<Duration>> = cases.iter().map(|_| Vec::new()).collect();
@@ -64,12 +65,17 @@ fn main() -> Result<(), Failure> {
             }
         }
     }
-    let rows: Vec<_> = cases.iter().zip(measured).map(|(case, times)| (case.name, quantiles(times))).collect();
-    println!("| exec → first reply, {starts} starts | median ms | fastest ms | slowest ms |\n|---|---:|---:|---:|");
+    let rows: Vec<_> =
+        cases.iter().zip(measured).map(|(case, times)| (case.name, quantiles(times))).collect();
+    println!(
+        "| exec → first reply, {starts} starts | median ms | fastest ms | slowest ms |\n|---|---:|---:|---:|"
+    );
     for (name, [median, fastest, slowest]) in &rows {
         println!("| {name} | {median:.2} | {fastest:.2} | {slowest:.2} |");
     }
-    let median = |name: &str| rows.iter().find(|(row, _)| *row == name).map_or(f64::NAN, |(_, times)| times[0]);
+    let median = |name: &str| {
+        rows.iter().find(|(row, _)| *row == name).map_or(f64::NAN, |(_, times)| times[0])
+    };
     println!("\n| figure | measured | wanted |\n|---|---:|---:|");
     row("ms to the first reply over http://", median(HTTP), 10.0);
     row("http://, to Node.js", median(HTTP) / median(NODE_HTTP), 0.1);
@@ -94,11 +100,18 @@ const NODE_HTTPS: &str = "Node.js, @upstash/redis, https://";
 
 fn cases(binary: &Path, server: &Constant, tls: &Tls) -> Vec<Case> {
     let authority = || tls.authority().to_string_lossy().into_owned();
-    let case = |name, program: &Path, args: &[&Path], url: String, env: Vec<(&'static str, String)>| Case {
+    let case = |name,
+                program: &Path,
+                args: &[&Path],
+                url: String,
+                env: Vec<(&'static str, String)>| Case {
         name,
         program: program.to_owned(),
         args: args.iter().map(|&arg| arg.to_owned()).collect(),
-        env: env.into_iter().chain([("REDIS_REST_URL", url), ("REDIS_REST_TOKEN", "bench-token".to_owned())]).collect(),
+        env: env
+            .into_iter()
+            .chain([("REDIS_REST_URL", url), ("REDIS_REST_TOKEN", "bench-token".to_owned())])
+            .collect(),
     };
     let trusted = vec![("FIRST_REPLY_CA", authority())];
     let webpki = vec![("FIRST_REPLY_CA", authority()), ("FIRST_REPLY_ROOTS", "webpki".to_owned())];
@@ -111,9 +124,21 @@ fn cases(binary: &Path, server: &Constant, tls: &Tls) -> Vec<Case> {
     let js = Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/js");
     if js.join("node_modules/@upstash/redis").exists() {
         let (node, script) = (Path::new("node"), js.join("first_reply.mjs"));
-        cases.push(case(NODE, node, &[Path::new("--eval"), Path::new("0")], String::new(), Vec::new()));
+        cases.push(case(
+            NODE,
+            node,
+            &[Path::new("--eval"), Path::new("0")],
+            String::new(),
+            Vec::new(),
+        ));
         cases.push(case(NODE_HTTP, node, &[&script], server.url(), Vec::new()));
-        cases.push(case(NODE_HTTPS, node, &[&script], tls.url(), vec![("NODE_EXTRA_CA_CERTS", authority())]));
+        cases.push(case(
+            NODE_HTTPS,
+            node,
+            &[&script],
+            tls.url(),
+            vec![("NODE_EXTRA_CA_CERTS", authority())],
+        ));
     } else {
         eprintln!("without Node.js: .ci/js/run installs the official client");
     }
@@ -124,13 +149,19 @@ impl Case {
     /// Until the first line of a program that says something, or the end of one that does nothing.
     fn start(&self) -> Result<Duration, Failure> {
         let mut command = Command::new(&self.program);
-        command.args(&self.args).envs(self.env.iter().map(|(name, value)| (name, value))).stdout(Stdio::piped());
+        command
+            .args(&self.args)
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .stdout(Stdio::piped());
         let began = Instant::now();
         let mut child = support::Process(command.spawn()?);
         let line = child.first_line()?;
         let took = began.elapsed();
         let silent = [NOTHING, NODE].contains(&self.name);
-        if !child.0.wait()?.success() || silent != line.is_empty() || !(silent || line.contains("there is a value: true")) {
+        if !child.0.wait()?.success()
+            || silent != line.is_empty()
+            || !(silent || line.contains("there is a value: true"))
+        {
             return Err(format!("{} failed", self.name).into());
         }
         Ok(took)
@@ -141,16 +172,22 @@ impl Case {
 fn build() -> Result<PathBuf, Failure> {
     let mut cargo = Command::new(env!("CARGO"));
     // What the outer cargo says of this package changes what some build scripts see, and everything would be built again.
-    std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_string_lossy().starts_with("CARGO_PKG_")).for_each(|name| {
-        cargo.env_remove(name);
-    });
+    std::env::vars_os()
+        .map(|(name, _)| name)
+        .filter(|name| name.to_string_lossy().starts_with("CARGO_PKG_"))
+        .for_each(|name| {
+            cargo.env_remove(name);
+        });
     cargo.env_remove("CARGO_MANIFEST_DIR");
-    let built = cargo.args(["build", "--quiet", "--release", "--locked", "--example", "first_reply"]).status()?;
+    let built = cargo
+        .args(["build", "--quiet", "--release", "--locked", "--example", "first_reply"])
+        .status()?;
     if !built.success() {
         return Err("the example first_reply does not build".into());
     }
     let bench = std::env::current_exe()?;
-    let target = bench.parent().and_then(Path::parent).ok_or("the benchmark is not where cargo puts it")?;
+    let target =
+        bench.parent().and_then(Path::parent).ok_or("the benchmark is not where cargo puts it")?;
     Ok(target.join("examples").join("first_reply").with_extension(std::env::consts::EXE_EXTENSION))
 }
 

@@ -84,7 +84,11 @@ fn main() -> Result<(), Failure> {
             });
         }
     }
-    let rows = cases.iter().zip(&measured).map(|(case, rounds)| (case.name, load::medians(rounds))).collect();
+    let rows = cases
+        .iter()
+        .zip(&measured)
+        .map(|(case, rounds)| (case.name, load::medians(rounds)))
+        .collect();
     let report = Report { title: "GET of 500 bytes, commands/s", rows, ratios: RATIOS };
     if let Some(path) = &args.svg {
         report.draw(path)?;
@@ -97,28 +101,39 @@ fn main() -> Result<(), Failure> {
 const ONE: &str = "one processor, ";
 
 const RATIOS: &[Ratio] = &[
-    Ratio::at_most("CPU of a sequential get, to bare reqwest", 1.15, |of| of.cpu("sequential: redis-rest") / of.cpu("sequential: reqwest")),
+    Ratio::at_most("CPU of a sequential get, to bare reqwest", 1.15, |of| {
+        of.cpu("sequential: redis-rest") / of.cpu("sequential: reqwest")
+    }),
     Ratio::at_most("p50 of a sequential get, to bare reqwest", 1.05, |of| {
-        of.p50("one processor, sequential: redis-rest") / of.p50("one processor, sequential: reqwest")
+        of.p50("one processor, sequential: redis-rest")
+            / of.p50("one processor, sequential: reqwest")
     }),
     Ratio::at_least("64 callers unbatched, to bare reqwest", 0.90, |of| {
         of.ops("64 callers: redis-rest unbatched") / of.ops("64 callers: reqwest")
     }),
-    Ratio::at_least("64 callers batched, to bare hyper at 64", 3.5, |of| of.ops("64 callers: redis-rest") / of.ops("64 callers: hyper")),
-    Ratio::at_least("256 callers batched, to bare hyper at 64", 6.0, |of| of.ops("256 callers: redis-rest") / of.ops("64 callers: hyper")),
+    Ratio::at_least("64 callers batched, to bare hyper at 64", 3.5, |of| {
+        of.ops("64 callers: redis-rest") / of.ops("64 callers: hyper")
+    }),
+    Ratio::at_least("256 callers batched, to bare hyper at 64", 6.0, |of| {
+        of.ops("256 callers: redis-rest") / of.ops("64 callers: hyper")
+    }),
     Ratio::at_least("1024 callers batched, to bare hyper at 64", 8.0, |of| {
         of.ops("1024 callers: redis-rest") / of.ops("64 callers: hyper")
     }),
     Ratio::at_least("256 callers batched, to redis-rs over TCP", 1.1, |of| {
         of.ops("256 callers: redis-rest") / of.ops("256 callers: redis-rs over TCP")
     }),
-    Ratio::at_least("pipelines of 100 SET one after another, to bare hyper sequential", 5.0, |of| {
-        of.ops("sequential: redis-rest pipelines of 100 SET") / of.ops("sequential: hyper")
-    }),
+    Ratio::at_least(
+        "pipelines of 100 SET one after another, to bare hyper sequential",
+        5.0,
+        |of| of.ops("sequential: redis-rest pipelines of 100 SET") / of.ops("sequential: hyper"),
+    ),
     Ratio::at_least("pipelines of 100 SET from 8 callers, to bare hyper at 64", 5.0, |of| {
         of.ops("8 callers: redis-rest pipelines of 100 SET") / of.ops("64 callers: hyper")
     }),
-    Ratio::reported("64 callers batched, RESP2 to base64", |of| of.ops("64 callers: redis-rest, RESP2") / of.ops("64 callers: redis-rest")),
+    Ratio::reported("64 callers batched, RESP2 to base64", |of| {
+        of.ops("64 callers: redis-rest, RESP2") / of.ops("64 callers: redis-rest")
+    }),
 ];
 
 async fn cases(server: &Constant, beside: &Constant, redis: &Redis) -> Result<Vec<Case>, Failure> {
@@ -128,7 +143,11 @@ async fn cases(server: &Constant, beside: &Constant, redis: &Redis) -> Result<Ve
     let unbatched = config.clone().no_auto_batch();
     let resp2 = config.reply_format(ReplyFormat::Resp2);
     let native = redis::Client::open(redis.url())?.get_multiplexed_async_connection().await?;
-    redis::cmd("SET").arg("session:1").arg(constant::value(VALUE_BYTES)).query_async::<()>(&mut native.clone()).await?;
+    redis::cmd("SET")
+        .arg("session:1")
+        .arg(constant::value(VALUE_BYTES))
+        .query_async::<()>(&mut native.clone())
+        .await?;
     Ok(vec![
         hyper("one processor, sequential: hyper", beside.addr, 1),
         reqwest("one processor, sequential: reqwest", beside, 1)?,
@@ -164,7 +183,9 @@ fn hyper(name: &'static str, addr: SocketAddr, callers: usize) -> Case {
             for _ in 0..callers {
                 let stream = tokio::net::TcpStream::connect(addr).await?;
                 stream.set_nodelay(true)?;
-                let (sender, connection) = hyper::client::conn::http1::handshake::<_, Full<Bytes>>(TokioIo::new(stream)).await?;
+                let (sender, connection) =
+                    hyper::client::conn::http1::handshake::<_, Full<Bytes>>(TokioIo::new(stream))
+                        .await?;
                 tokio::spawn(connection);
                 connections.push(Arc::new(tokio::sync::Mutex::new(sender)));
             }
@@ -173,7 +194,8 @@ fn hyper(name: &'static str, addr: SocketAddr, callers: usize) -> Case {
                 let sender = connections.borrow_mut().pop().expect("one for each caller");
                 let (body, authorization) = (body.clone(), authorization.clone());
                 move || {
-                    let (sender, body, authorization) = (Arc::clone(&sender), body.clone(), authorization.clone());
+                    let (sender, body, authorization) =
+                        (Arc::clone(&sender), body.clone(), authorization.clone());
                     async move {
                         let request = Request::post("/")
                             .header("host", "127.0.0.1")
@@ -203,7 +225,8 @@ fn reqwest(name: &'static str, server: &Constant, callers: usize) -> Result<Case
         Box::pin(async move {
             let client = reqwest::Client::builder().no_proxy().tcp_nodelay(true).build()?;
             load::run(callers, length, 1, || {
-                let (client, url, authorization) = (client.clone(), url.clone(), authorization.clone());
+                let (client, url, authorization) =
+                    (client.clone(), url.clone(), authorization.clone());
                 move || {
                     let request = client
                         .post(url.clone())
@@ -285,7 +308,8 @@ fn tcp(name: &'static str, connection: &redis::aio::MultiplexedConnection, calle
                 move || {
                     let mut connection = connection.clone();
                     async move {
-                        let value: Vec<u8> = redis::cmd("GET").arg("session:1").query_async(&mut connection).await?;
+                        let value: Vec<u8> =
+                            redis::cmd("GET").arg("session:1").query_async(&mut connection).await?;
                         assert_eq!(value.len(), VALUE_BYTES);
                         Ok::<_, Failure>(())
                     }

@@ -50,12 +50,17 @@ fn main() -> Result<(), Failure> {
     let constant = Constant::start(VALUE_BYTES)?;
     let (_process, url) = serve(&redis)?;
     let mut ratios = Vec::new();
-    println!("| {CONNECTIONS} connections of wrk | requests/s | of the constant server |\n|---|---:|---:|");
+    println!(
+        "| {CONNECTIONS} connections of wrk | requests/s | of the constant server |\n|---|---:|---:|"
+    );
     for _ in 0..rounds {
         let floor = wrk(&constant.url(), seconds)?;
         let served = wrk(&url, seconds)?;
         ratios.push(served / floor);
-        println!("| a constant reply | {floor:.0} | |\n| redis-rest serve --redis | {served:.0} | {:.2} |", served / floor);
+        println!(
+            "| a constant reply | {floor:.0} | |\n| redis-rest serve --redis | {served:.0} | {:.2} |",
+            served / floor
+        );
     }
     ratios.sort_by(f64::total_cmp);
     let median = ratios[ratios.len() / 2];
@@ -80,7 +85,10 @@ fn serve(redis: &Redis) -> Result<(Process, String), Failure> {
     command.args(["serve", "--redis", &redis.url(), "--token", TOKEN, "--listen", "127.0.0.1:0"]);
     let mut process = Process(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?);
     let line = process.first_line()?;
-    let url = line.split_whitespace().find(|word| word.starts_with("http://")).ok_or("`redis-rest serve` did not say its address")?;
+    let url = line
+        .split_whitespace()
+        .find(|word| word.starts_with("http://"))
+        .ok_or("`redis-rest serve` did not say its address")?;
     Ok((process, url.to_owned()))
 }
 
@@ -89,12 +97,25 @@ fn wrk(url: &str, seconds: u64) -> Result<f64, Failure> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/support/get.lua");
     let mut command = Command::new("wrk");
     command.args(["-t2", &format!("-c{CONNECTIONS}"), &format!("-d{seconds}s"), "-s"]).arg(script);
-    command.args(["-H", &format!("Authorization: Bearer {TOKEN}"), "-H", "Content-Type: application/json", url]);
-    let output = command.output().map_err(|error| format!("wrk does not start; Debian's package wrk has it: {error}"))?;
+    command.args([
+        "-H",
+        &format!("Authorization: Bearer {TOKEN}"),
+        "-H",
+        "Content-Type: application/json",
+        url,
+    ]);
+    let output = command
+        .output()
+        .map_err(|error| format!("wrk does not start; Debian's package wrk has it: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() || text.contains("Non-2xx") || text.contains("Socket errors") {
-        return Err(format!("requests failed: {text}{}", String::from_utf8_lossy(&output.stderr)).into());
+        return Err(
+            format!("requests failed: {text}{}", String::from_utf8_lossy(&output.stderr)).into()
+        );
     }
-    let figure = text.lines().find_map(|line| line.strip_prefix("Requests/sec:")).ok_or("wrk named no figure")?;
+    let figure = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Requests/sec:"))
+        .ok_or("wrk named no figure")?;
     Ok(figure.trim().parse()?)
 }

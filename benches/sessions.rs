@@ -11,7 +11,9 @@ use clap::Parser;
 use redis_rest::Client;
 use redis_rest::backend::native::NativeBackend;
 use redis_rest::server::{Server, ServerConfig};
-use redis_rest::session::{InMemorySessionStore, IndexLayout, RedisSessionStore, Session, SessionError, SessionStore};
+use redis_rest::session::{
+    InMemorySessionStore, IndexLayout, RedisSessionStore, Session, SessionError, SessionStore,
+};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use support::redis::Redis;
@@ -35,7 +37,8 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn session(user: &str, number: usize) -> Session {
-    let mut session = Session::with_id(format!("{user}-{number:08}-4d0b-4c7e-9a51"), user, "org-456");
+    let mut session =
+        Session::with_id(format!("{user}-{number:08}-4d0b-4c7e-9a51"), user, "org-456");
     session.system_prompt = "x".repeat(300);
     session
 }
@@ -71,7 +74,9 @@ struct Row {
 const CALLS: usize = 31;
 
 /// The median time of a call in µs.
-async fn median<T, F: Future<Output = Result<T, SessionError>>>(call: impl Fn(usize) -> F) -> Result<f64, Failure> {
+async fn median<T, F: Future<Output = Result<T, SessionError>>>(
+    call: impl Fn(usize) -> F,
+) -> Result<f64, Failure> {
     let mut times = Vec::new();
     for number in 0..CALLS {
         let began = Instant::now();
@@ -86,7 +91,12 @@ async fn median<T, F: Future<Output = Result<T, SessionError>>>(call: impl Fn(us
 async fn on_redis(quick: bool) -> Result<Vec<Row>, Failure> {
     let redis = Redis::start()?;
     let backend = Arc::new(NativeBackend::connect(&redis.url()).await?);
-    let server = Server::bind(backend, ServerConfig::new().listen(([127, 0, 0, 1], 0).into()).token("bench")).await?.spawn();
+    let server = Server::bind(
+        backend,
+        ServerConfig::new().listen(([127, 0, 0, 1], 0).into()).token("bench"),
+    )
+    .await?
+    .spawn();
     let client = Client::new(server.url(), "bench")?;
     let sizes: &[usize] = if quick { &[1, 10, 100] } else { &[1, 10, 100, 1000, 10_000, 100_000] };
     let mut rows = Vec::new();
@@ -102,7 +112,9 @@ async fn on_redis(quick: bool) -> Result<Vec<Row>, Failure> {
             for step in sessions.chunks(1000) {
                 store.batch_store_sessions(step).await.ok()?;
             }
-            let mut row = |name: &str, value| rows.push(Row { name: format!("{name}, {layout:?}"), size, value, unit: "µs" });
+            let mut row = |name: &str, value| {
+                rows.push(Row { name: format!("{name}, {layout:?}"), size, value, unit: "µs" })
+            };
             let new: Vec<_> = (size..size + CALLS).map(|number| session(&user, number)).collect();
             row("store a new session", median(|number| store.store_session(&new[number])).await?);
             row("store it again", median(|number| store.store_session(&new[number])).await?);
@@ -135,7 +147,12 @@ fn in_memory(quick: bool) -> Result<Vec<Row>, Failure> {
         })?;
         if size == 1_000_000 {
             let each = resident()?.saturating_sub(before) as f64 / size as f64;
-            rows.push(Row { name: "resident memory of a session".into(), size, value: each, unit: "bytes" });
+            rows.push(Row {
+                name: "resident memory of a session".into(),
+                size,
+                value: each,
+                unit: "bytes",
+            });
         }
         for threads in [1, 2] {
             let counts: Vec<_> = std::thread::scope(|scope| {
@@ -150,7 +167,12 @@ fn in_memory(quick: bool) -> Result<Vec<Row>, Failure> {
                 workers.into_iter().map(|worker| worker.join().expect("no panic")).collect()
             });
             let total: f64 = counts.into_iter().sum();
-            rows.push(Row { name: format!("retrieve in memory, {threads} threads"), size, value: total, unit: "a second" });
+            rows.push(Row {
+                name: format!("retrieve in memory, {threads} threads"),
+                size,
+                value: total,
+                unit: "a second",
+            });
         }
     }
     Ok(rows)
@@ -177,7 +199,10 @@ fn retrieve(store: &InMemorySessionStore, size: usize, thread: u64, seconds: f64
 
 /// Bytes of memory that this process holds (Linux).
 fn resident() -> Result<usize, Failure> {
-    let pages: usize =
-        std::fs::read_to_string("/proc/self/statm")?.split(' ').nth(1).and_then(|text| text.parse().ok()).ok_or("no statm")?;
+    let pages: usize = std::fs::read_to_string("/proc/self/statm")?
+        .split(' ')
+        .nth(1)
+        .and_then(|text| text.parse().ok())
+        .ok_or("no statm")?;
     Ok(pages * rustix::param::page_size())
 }

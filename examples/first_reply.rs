@@ -31,6 +31,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let value: Option<String> = runtime.block_on(async { client.get("first-reply").await })?;
     let replied = began.elapsed();
-    println!("first reply after {replied:?}; the client was there after {made:?}; there is a value: {}", value.is_some());
+    println!(
+        "first reply after {replied:?}; the client was there after {made:?}; there is a value: {}",
+        value.is_some()
+    );
     Ok(())
 }

@@ -10,7 +10,10 @@
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::server::{DEFAULT_TOKEN, RunningServer, Server, ServerConfig};
-use redis_rest::session::{InMemorySessionStore, ManagerOptions, Recovery, RedisSessionStore, Session, SessionManager, SessionStore};
+use redis_rest::session::{
+    InMemorySessionStore, ManagerOptions, Recovery, RedisSessionStore, Session, SessionManager,
+    SessionStore,
+};
 use redis_rest::{BreakerPolicy, Client, RetryPolicy, Value, cmd, observe};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,11 +33,16 @@ async fn main() -> Result<(), Failure> {
     let server = start(&engine, ([127, 0, 0, 1], 0).into()).await?;
     let address = server.local_addr();
     let client = Client::new(server.url(), DEFAULT_TOKEN)?;
-    let soon = BreakerPolicy::default().min_calls(1).failure_ratio(0.0).open_for(Duration::from_millis(50), Duration::from_secs(1));
-    let options = ManagerOptions::default().max_staleness(Duration::ZERO).recovery(Recovery::Automatic(soon));
+    let soon = BreakerPolicy::default()
+        .min_calls(1)
+        .failure_ratio(0.0)
+        .open_for(Duration::from_millis(50), Duration::from_secs(1));
+    let options =
+        ManagerOptions::default().max_staleness(Duration::ZERO).recovery(Recovery::Automatic(soon));
     let manager = SessionManager::with_options("", 100, options);
     // No retries: the first failure is the outage.
-    let store_client = Client::builder().url(server.url()).token(DEFAULT_TOKEN).no_retry().build()?;
+    let store_client =
+        Client::builder().url(server.url()).token(DEFAULT_TOKEN).no_retry().build()?;
     let store = RedisSessionStore::new(store_client, Duration::from_secs(3600));
     manager.set_session_store(Arc::new(store.clone()), true).await?;
 
@@ -53,8 +61,13 @@ async fn main() -> Result<(), Failure> {
     server.shutdown().await;
     manager.create_session("ada", "org").await?;
     // Tries again until the budget of retries is spent: after 500, unless the time to connect is over before.
-    let eager = RetryPolicy::default().max_attempts(u32::MAX).backoff(Duration::ZERO, Duration::ZERO);
-    let eager = Client::builder().url(format!("http://{address}")).token(DEFAULT_TOKEN).retry(eager).build()?;
+    let eager =
+        RetryPolicy::default().max_attempts(u32::MAX).backoff(Duration::ZERO, Duration::ZERO);
+    let eager = Client::builder()
+        .url(format!("http://{address}"))
+        .token(DEFAULT_TOKEN)
+        .retry(eager)
+        .build()?;
     fails(eager.get::<Value>("name").await);
 
     let server = start(&engine, address).await?;
@@ -70,7 +83,8 @@ async fn main() -> Result<(), Failure> {
 fn install() -> Result<PrometheusHandle, Failure> {
     let mut builder = PrometheusBuilder::new().with_recommended_naming(true);
     for metric in observe::METRICS.iter().filter(|metric| !metric.buckets.is_empty()) {
-        builder = builder.set_buckets_for_metric(Matcher::Full(metric.name.into()), metric.buckets)?;
+        builder =
+            builder.set_buckets_for_metric(Matcher::Full(metric.name.into()), metric.buckets)?;
     }
     let handle = builder.install_recorder()?;
     observe::describe();
@@ -79,8 +93,14 @@ fn install() -> Result<PrometheusHandle, Failure> {
 
 /// Prints the spans of this crate when they end.
 fn spans() -> impl tracing::Subscriber {
-    let print = tracing_subscriber::fmt::layer().with_span_events(FmtSpan::CLOSE).with_target(false).without_time().with_ansi(false);
-    tracing_subscriber::registry().with(print).with(Targets::new().with_target("redis_rest", LevelFilter::DEBUG))
+    let print = tracing_subscriber::fmt::layer()
+        .with_span_events(FmtSpan::CLOSE)
+        .with_target(false)
+        .without_time()
+        .with_ansi(false);
+    tracing_subscriber::registry()
+        .with(print)
+        .with(Targets::new().with_target("redis_rest", LevelFilter::DEBUG))
 }
 
 /// Calls that travel together, by themselves and by hand.
@@ -113,7 +133,11 @@ async fn in_memory() -> Result<(), Failure> {
 }
 
 /// A session that the manager holds and that is gone from Redis.
-async fn expire(client: &Client, store: &RedisSessionStore, manager: &SessionManager) -> Result<(), Failure> {
+async fn expire(
+    client: &Client,
+    store: &RedisSessionStore,
+    manager: &SessionManager,
+) -> Result<(), Failure> {
     let session = manager.create_session("ada", "org").await?;
     client.del([format!("session:{}", session.id)]).await?;
     fails(manager.get_session(&session.id).await);

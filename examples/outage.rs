@@ -8,7 +8,9 @@
 
 use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::server::{DEFAULT_TOKEN, RunningServer, Server, ServerConfig};
-use redis_rest::session::{ManagerOptions, Recovery, RedisSessionStore, SessionError, SessionManager, SessionStore};
+use redis_rest::session::{
+    ManagerOptions, Recovery, RedisSessionStore, SessionError, SessionManager, SessionStore,
+};
 use redis_rest::{BreakerPolicy, Client};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,11 +29,24 @@ async fn main() -> Result<(), Failure> {
     say("a REST server runs, with an embedded engine behind it");
 
     // What is tried again is tried for a short time only, so that the example is short. The defaults are in the documentation.
-    let client = Client::builder().url(server.url()).token(DEFAULT_TOKEN).deadline(Duration::from_millis(300)).build()?;
-    let soon = BreakerPolicy::default().min_calls(1).failure_ratio(0.0).open_for(Duration::from_millis(200), Duration::from_secs(1));
-    let options = ManagerOptions::default().max_staleness(Duration::ZERO).recovery(Recovery::Automatic(soon));
+    let client = Client::builder()
+        .url(server.url())
+        .token(DEFAULT_TOKEN)
+        .deadline(Duration::from_millis(300))
+        .build()?;
+    let soon = BreakerPolicy::default()
+        .min_calls(1)
+        .failure_ratio(0.0)
+        .open_for(Duration::from_millis(200), Duration::from_secs(1));
+    let options =
+        ManagerOptions::default().max_staleness(Duration::ZERO).recovery(Recovery::Automatic(soon));
     let manager = SessionManager::with_options("", 100, options);
-    manager.set_session_store(Arc::new(RedisSessionStore::new(client.clone(), Duration::from_secs(3600))), true).await?;
+    manager
+        .set_session_store(
+            Arc::new(RedisSessionStore::new(client.clone(), Duration::from_secs(3600))),
+            true,
+        )
+        .await?;
 
     let mut kept = manager.create_session("ada", "org").await?;
     let ended = manager.create_session("ada", "org").await?;
@@ -47,9 +62,15 @@ async fn main() -> Result<(), Failure> {
     manager.update_session(&kept).await?;
     manager.cleanup_session(&ended.id).await?;
     let list = manager.list_sessions("ada").await?;
-    say(&format!("an update, an end and a list of {} took {} µs together: nothing waits", list.len(), calls.elapsed().as_micros()));
+    say(&format!(
+        "an update, an end and a list of {} took {} µs together: nothing waits",
+        list.len(),
+        calls.elapsed().as_micros()
+    ));
     match manager.get_session("somebody-elses").await {
-        Err(SessionError::Unavailable(_)) => say("a session that only Redis could know is unavailable, not \"not found\""),
+        Err(SessionError::Unavailable(_)) => {
+            say("a session that only Redis could know is unavailable, not \"not found\"")
+        }
         other => say(&format!("unexpected: {other:?}")),
     }
     say(&format!("to be made up for: {:?}", manager.pending()));
@@ -66,7 +87,10 @@ async fn main() -> Result<(), Failure> {
     let store = RedisSessionStore::new(client, Duration::from_secs(3600));
     let stored = store.list_sessions("ada").await?;
     say(&format!("Redis has {} sessions of the user", stored.len()));
-    say(&format!("the update arrived: {}", store.retrieve_session(&kept.id).await?.system_prompt == kept.system_prompt));
+    say(&format!(
+        "the update arrived: {}",
+        store.retrieve_session(&kept.id).await?.system_prompt == kept.system_prompt
+    ));
     say(&format!("the ended one came back: {}", store.exists(&ended.id).await?));
     server.shutdown().await;
     Ok(())

@@ -28,7 +28,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let greeting: Option<String> = client.get("quickstart:greeting").await?;
     println!("the greeting is {greeting:?}");
 
-    println!("\n# Sessions: a script goes by its hash; where the server does not have it yet (NOSCRIPT), its text follows\n");
+    println!(
+        "\n# Sessions: a script goes by its hash; where the server does not have it yet (NOSCRIPT), its text follows\n"
+    );
     let store = RedisSessionStore::new(client.clone(), Duration::from_secs(24 * 3600));
     let mut first = Session::new("quickstart-user", "org-456");
     first.system_prompt = "You are a helpful assistant".into();
@@ -74,8 +76,13 @@ async fn address() -> Result<(Config, Option<RunningServer>), redis_rest::Error>
         return Ok((Config::from_env()?, None));
     }
     let listen = ([127, 0, 0, 1], 0).into();
-    let server = Server::bind(Arc::new(MemoryBackend::new()), ServerConfig::new().listen(listen)).await?.spawn();
-    println!("REDIS_REST_URL is not set: started a server with an embedded engine at {}", server.url());
+    let server = Server::bind(Arc::new(MemoryBackend::new()), ServerConfig::new().listen(listen))
+        .await?
+        .spawn();
+    println!(
+        "REDIS_REST_URL is not set: started a server with an embedded engine at {}",
+        server.url()
+    );
     Ok((Config::new().url(server.url()).token(DEFAULT_TOKEN), Some(server)))
 }
 
@@ -103,9 +110,13 @@ fn readable(body: &[u8]) -> String {
 
 fn cut(json: Value) -> Value {
     match json {
-        Value::String(text) => start(&text.split_whitespace().collect::<Vec<_>>().join(" "), 28).into(),
+        Value::String(text) => {
+            start(&text.split_whitespace().collect::<Vec<_>>().join(" "), 28).into()
+        }
         Value::Array(items) => items.into_iter().map(cut).collect(),
-        Value::Object(members) => members.into_iter().map(|(name, member)| (name, cut(member))).collect(),
+        Value::Object(members) => {
+            members.into_iter().map(|(name, member)| (name, cut(member))).collect()
+        }
         other => other,
     }
 }

@@ -8,7 +8,9 @@
 
 use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::server::{DEFAULT_TOKEN, RunningServer, Server, ServerConfig};
-use redis_rest::session::{NewSession, RedisSessionStore, Session, SessionError, SessionManager, SessionStore, SyncMode};
+use redis_rest::session::{
+    NewSession, RedisSessionStore, Session, SessionError, SessionManager, SessionStore, SyncMode,
+};
 use redis_rest::{Client, Config};
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,7 +62,10 @@ async fn direct_use(store: &RedisSessionStore) -> Result<(), Box<dyn std::error:
     let listed = store.list_sessions("user-123").await?.len();
     store.set_ttl(&session.id, 2 * HOUR).await?;
     store.delete_session(&session.id).await?;
-    println!("direct use: {listed} listed; exists after the delete: {}", store.exists(&session.id).await?);
+    println!(
+        "direct use: {listed} listed; exists after the delete: {}",
+        store.exists(&session.id).await?
+    );
     Ok(())
 }
 
@@ -81,7 +86,10 @@ async fn fallback_and_migration(store: &RedisSessionStore) -> Result<(), Session
     manager.set_session_store(Arc::new(store.clone()), true).await?;
     let before = store.exists(&session.id).await?;
     manager.get_session(&session.id).await?;
-    println!("migration: in Redis before it was asked for: {before}, after: {}", store.exists(&session.id).await?);
+    println!(
+        "migration: in Redis before it was asked for: {before}, after: {}",
+        store.exists(&session.id).await?
+    );
     Ok(())
 }
 
@@ -101,7 +109,10 @@ async fn sync_modes(store: &RedisSessionStore) -> Result<(), SessionError> {
     for mode in [SyncMode::Off, SyncMode::OnAccess] {
         let manager = SessionManager::new("", 100);
         manager.set_session_store(Arc::new(store.clone()), mode).await?;
-        println!("sync {mode:?}: a session of another instance is found: {}", manager.get_session(&elsewhere.id).await.is_ok());
+        println!(
+            "sync {mode:?}: a session of another instance is found: {}",
+            manager.get_session(&elsewhere.id).await.is_ok()
+        );
     }
     Ok(())
 }
@@ -112,9 +123,15 @@ async fn errors(store: &RedisSessionStore) -> Result<(), SessionError> {
         other => println!("errors: unexpected {other:?}"),
     }
     // Nobody listens at this port: the manager works all the same.
-    let nobody = Client::builder().url("http://127.0.0.1:9").token("t").deadline(Duration::from_millis(200)).build()?;
+    let nobody = Client::builder()
+        .url("http://127.0.0.1:9")
+        .token("t")
+        .deadline(Duration::from_millis(200))
+        .build()?;
     let manager = SessionManager::new("", 100);
-    if let Err(error) = manager.set_session_store(Arc::new(RedisSessionStore::new(nobody, HOUR)), true).await {
+    if let Err(error) =
+        manager.set_session_store(Arc::new(RedisSessionStore::new(nobody, HOUR)), true).await
+    {
         println!("errors: {error}");
     }
     manager.create_session("user-123", "org-456").await?;
@@ -128,7 +145,11 @@ async fn monitoring(store: &RedisSessionStore) -> Result<(), SessionError> {
     let mut events = manager.events();
     manager.create_session("user-123", "org-456").await?;
     let first = events.next().await.map(|event| event.kind);
-    println!("monitoring: healthy: {}, {:?}, first event {first:?}", store.health().await.is_ok(), manager.pending());
+    println!(
+        "monitoring: healthy: {}, {:?}, first event {first:?}",
+        store.health().await.is_ok(),
+        manager.pending()
+    );
     Ok(())
 }
 
@@ -138,8 +159,14 @@ async fn several_instances(store: &RedisSessionStore) -> Result<(), SessionError
         manager.set_session_store(Arc::new(store.clone()), true).await?;
     }
     let session = here.create_session("user-123", "org-456").await?;
-    println!("several instances: created here, found there: {}", there.get_session(&session.id).await.is_ok());
-    println!("several instances: logged out everywhere: {} sessions ended", *there.delete_user_sessions("user-123").await?);
+    println!(
+        "several instances: created here, found there: {}",
+        there.get_session(&session.id).await.is_ok()
+    );
+    println!(
+        "several instances: logged out everywhere: {} sessions ended",
+        *there.delete_user_sessions("user-123").await?
+    );
     Ok(())
 }
 
@@ -147,7 +174,12 @@ async fn connect() -> Result<(Client, Option<RunningServer>), Box<dyn std::error
     if let Ok(config) = Config::from_env() {
         return Ok((config.build()?, None));
     }
-    let server = Server::bind(Arc::new(MemoryBackend::new()), ServerConfig::new().listen(([127, 0, 0, 1], 0).into())).await?.spawn();
+    let server = Server::bind(
+        Arc::new(MemoryBackend::new()),
+        ServerConfig::new().listen(([127, 0, 0, 1], 0).into()),
+    )
+    .await?
+    .spawn();
     println!("started a server with an embedded engine at {}", server.url());
     Ok((Client::new(server.url(), DEFAULT_TOKEN)?, Some(server)))
 }

@@ -101,21 +101,31 @@ pub(crate) enum Signal {
 impl Signal {
     pub(crate) fn of(error: &Error) -> Self {
         let text = error.server_message().unwrap_or_default();
-        let quotas = ["ERR max daily request limit", "ERR max requests limit", "ERR DB capacity quota"];
+        let quotas =
+            ["ERR max daily request limit", "ERR max requests limit", "ERR DB capacity quota"];
         if quotas.iter().any(|start| text.starts_with(start)) {
             return Self::Quota;
         }
         match error.kind() {
-            ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Io | ErrorKind::RateLimited | ErrorKind::Decode => Self::Down,
+            ErrorKind::Connect
+            | ErrorKind::Timeout
+            | ErrorKind::Io
+            | ErrorKind::RateLimited
+            | ErrorKind::Decode => Self::Down,
             // A 4xx is about the request; a 5xx is about the server.
             ErrorKind::Http if error.status().is_some_and(|status| status < 500) => Self::Caller,
             ErrorKind::Http => Self::Down,
             // Read-only, full, loading: reachable, but of no use for now.
             ErrorKind::Redis | ErrorKind::Discarded => match error.redis_code() {
-                Some("READONLY" | "OOM" | "MISCONF" | "LOADING" | "BUSY" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "NOREPLICAS") => {
+                Some(
+                    "READONLY" | "OOM" | "MISCONF" | "LOADING" | "BUSY" | "MASTERDOWN"
+                    | "CLUSTERDOWN" | "TRYAGAIN" | "NOREPLICAS",
+                ) => Self::Down,
+                _ if text.starts_with("DB connection refused")
+                    || text.starts_with("ERR DB connection refused") =>
+                {
                     Self::Down
                 }
-                _ if text.starts_with("DB connection refused") || text.starts_with("ERR DB connection refused") => Self::Down,
                 _ if text.starts_with("ERR caller gone") => Self::Down,
                 _ => Self::Works,
             },
@@ -197,11 +207,16 @@ impl Breaker {
             }
         };
         calls.push_back((now, failed));
-        while calls.front().is_some_and(|(at, _)| now.duration_since(*at) > self.policy.window) || calls.len() > 1000 {
+        while calls.front().is_some_and(|(at, _)| now.duration_since(*at) > self.policy.window)
+            || calls.len() > 1000
+        {
             calls.pop_front();
         }
         let failures = calls.iter().filter(|(_, failed)| *failed).count();
-        if failed && calls.len() >= self.policy.min_calls && failures as f64 >= self.policy.failure_ratio * calls.len() as f64 {
+        if failed
+            && calls.len() >= self.policy.min_calls
+            && failures as f64 >= self.policy.failure_ratio * calls.len() as f64
+        {
             *state = Self::open(jittered(self.policy.open_for), 0);
             self.watch.moves_to(BreakerState::Open);
             return true;
@@ -215,11 +230,17 @@ impl Breaker {
         let Phase::Open { failed_probes, .. } = state.phase else { return };
         let since = state.since;
         *state = match signal {
-            Signal::Works | Signal::Caller => State { phase: Phase::Closed(VecDeque::new()), since: clock::now() },
+            Signal::Works | Signal::Caller => {
+                State { phase: Phase::Closed(VecDeque::new()), since: clock::now() }
+            }
             Signal::Quota => State { since, ..Self::open(self.policy.quota_open, failed_probes) },
             Signal::Down => {
                 let failed_probes = failed_probes.saturating_add(1);
-                let grown = self.policy.open_for.saturating_mul(1 << failed_probes.min(20)).min(self.policy.max_open);
+                let grown = self
+                    .policy
+                    .open_for
+                    .saturating_mul(1 << failed_probes.min(20))
+                    .min(self.policy.max_open);
                 State { since, ..Self::open(jittered(grown), failed_probes) }
             }
         };
@@ -259,14 +280,19 @@ impl Breaker {
         let state = self.lock();
         let name = match &state.phase {
             Phase::Closed(_) => BreakerState::Closed,
-            Phase::Open { until, probing, .. } if *probing || *until <= now => BreakerState::HalfOpen,
+            Phase::Open { until, probing, .. } if *probing || *until <= now => {
+                BreakerState::HalfOpen
+            }
             Phase::Open { .. } => BreakerState::Open,
         };
         (name, now.duration_since(state.since))
     }
 
     fn open(time: Duration, failed_probes: u32) -> State {
-        State { phase: Phase::Open { until: clock::after(time), failed_probes, probing: false }, since: clock::now() }
+        State {
+            phase: Phase::Open { until: clock::after(time), failed_probes, probing: false },
+            since: clock::now(),
+        }
     }
 }
 
@@ -304,7 +330,9 @@ mod tests {
     use crate::error::ServerError;
 
     fn breaker() -> Breaker {
-        let policy = BreakerPolicy::default().min_calls(4).open_for(Duration::from_secs(1), Duration::from_secs(4));
+        let policy = BreakerPolicy::default()
+            .min_calls(4)
+            .open_for(Duration::from_secs(1), Duration::from_secs(4));
         Breaker::new(policy, Guarded::Failover)
     }
 
@@ -318,7 +346,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn opens_by_the_ratio_of_failures_and_closes_by_a_probe() {
         let breaker = breaker();
-        for signal in [Signal::Works, Signal::Works, Signal::Works, Signal::Caller, Signal::Down, Signal::Down] {
+        for signal in [
+            Signal::Works,
+            Signal::Works,
+            Signal::Works,
+            Signal::Caller,
+            Signal::Down,
+            Signal::Down,
+        ] {
             breaker.record(signal);
         }
         assert_eq!(breaker.admit(), Admission::Pass, "two of five failed");
@@ -331,7 +366,10 @@ mod tests {
         breaker.abandon();
         assert_eq!(breaker.admit(), Admission::Probe);
         breaker.probed(Signal::Works);
-        assert_eq!((breaker.admit(), breaker.state()), (Admission::Pass, (BreakerState::Closed, Duration::ZERO)));
+        assert_eq!(
+            (breaker.admit(), breaker.state()),
+            (Admission::Pass, (BreakerState::Closed, Duration::ZERO))
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -345,7 +383,11 @@ mod tests {
             assert_eq!(breaker.admit(), Admission::Probe);
             breaker.probed(Signal::Down);
         }
-        assert_eq!(breaker.state(), (BreakerState::Open, Duration::from_secs(11)), "down since it opened first");
+        assert_eq!(
+            breaker.state(),
+            (BreakerState::Open, Duration::from_secs(11)),
+            "down since it opened first"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -126,7 +126,10 @@ impl Client {
 
     fn scoped(&self, change: impl FnOnce(&Scope) -> Scope) -> Self {
         let scope = change(self.0.scope.as_deref().unwrap_or(&Scope::default()));
-        Self(Arc::new(Handle { backend: Arc::clone(&self.0.backend), scope: Some(Arc::new(scope)) }))
+        Self(Arc::new(Handle {
+            backend: Arc::clone(&self.0.backend),
+            scope: Some(Arc::new(scope)),
+        }))
     }
 
     /// What goes before every key.
@@ -195,7 +198,12 @@ impl Client {
     ///
     /// # Errors
     /// What `SET` or the `GET` after it answers.
-    pub async fn set_if_absent(&self, key: impl ToArg, value: impl ToArg, ttl: Duration) -> Result<bool> {
+    pub async fn set_if_absent(
+        &self,
+        key: impl ToArg,
+        value: impl ToArg,
+        ttl: Duration,
+    ) -> Result<bool> {
         let set = self.set(&key, &value).ex(ttl).nx();
         let wanted = set.command().get(1).map(<[u8]>::to_vec);
         match set.await {
@@ -250,8 +258,11 @@ impl Client {
     /// Executes a command that was [checked](Self::checked).
     pub(crate) async fn execute_checked(&self, command: &Command, options: &CallOptions) -> Reply {
         // What is rare has its own allocation: every call would carry its state otherwise.
-        let reply =
-            if options.exactly_once { Box::pin(self.execute_once(command, options)).await } else { self.send(command, options).await };
+        let reply = if options.exactly_once {
+            Box::pin(self.execute_once(command, options)).await
+        } else {
+            self.send(command, options).await
+        };
         reply.map(|reply| self.seen(command, reply))
     }
 
@@ -263,7 +274,11 @@ impl Client {
     }
 
     /// A script that the server does not know is sent again as text.
-    fn send<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> impl Future<Output = Reply> + use<'a> {
+    fn send<'a>(
+        &'a self,
+        command: &'a Command,
+        options: &'a CallOptions,
+    ) -> impl Future<Output = Reply> + use<'a> {
         let (backend, now) = (&*self.0.backend, clock::now());
         observe::call(Operation::of(command), now, async move {
             let alone = || backend.execute(command, options);
@@ -281,7 +296,12 @@ impl Client {
 }
 
 /// The same script as text, where the server did not know it.
-fn as_text<'a>(backend: &'a dyn Backend, command: &Command, options: &'a CallOptions, reply: &Reply) -> Option<BoxFuture<'a, Reply>> {
+fn as_text<'a>(
+    backend: &'a dyn Backend,
+    command: &Command,
+    options: &'a CallOptions,
+    reply: &Reply,
+) -> Option<BoxFuture<'a, Reply>> {
     reply.as_ref().err().filter(|error| error.redis_code() == Some("NOSCRIPT"))?;
     let eval = as_eval(command)?;
     Some(Box::pin(async move { backend.execute(&eval, options).await }))

@@ -121,7 +121,9 @@ impl ErrorKind {
             | Self::Unsupported
             | Self::Closed => Outcome::NotApplied,
             Self::Conversion | Self::Inexact => Outcome::Applied,
-            Self::Timeout | Self::Io | Self::Http | Self::Decode | Self::ReplyTooLarge => Outcome::MaybeApplied,
+            Self::Timeout | Self::Io | Self::Http | Self::Decode | Self::ReplyTooLarge => {
+                Outcome::MaybeApplied
+            }
         }
     }
 }
@@ -161,7 +163,8 @@ impl Error {
             "EXECABORT" => ErrorKind::Discarded,
             _ => ErrorKind::Redis,
         };
-        let outcome = if server.may_have_run() { Outcome::MaybeApplied } else { Outcome::NotApplied };
+        let outcome =
+            if server.may_have_run() { Outcome::MaybeApplied } else { Outcome::NotApplied };
         let mut error = Self::new(kind, "Redis answered with an error").with_outcome(outcome);
         error.0.server = Some(server);
         error
@@ -175,7 +178,9 @@ impl Error {
     /// Of a command that an earlier call may have run.
     pub(crate) fn of_repeated(self, safety: ReplaySafety) -> Self {
         match self.outcome() {
-            Outcome::NotApplied if safety != ReplaySafety::ReadOnly => self.with_outcome(Outcome::MaybeApplied),
+            Outcome::NotApplied if safety != ReplaySafety::ReadOnly => {
+                self.with_outcome(Outcome::MaybeApplied)
+            }
             _ => self,
         }
     }
@@ -188,19 +193,40 @@ impl Error {
     /// The error of a script or function may come from anywhere within it, also after it wrote. Only texts that Redis says
     /// before it starts one are sure.
     pub(crate) fn of_command(self, command: &crate::Command) -> Self {
-        const BEFORE: [&str; 10] =
-            ["NOSCRIPT", "NOPERM", "NOAUTH", "WRONGPASS", "LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "CROSSSLOT", "MOVED"];
+        const BEFORE: [&str; 10] = [
+            "NOSCRIPT",
+            "NOPERM",
+            "NOAUTH",
+            "WRONGPASS",
+            "LOADING",
+            "BUSY",
+            "MASTERDOWN",
+            "CLUSTERDOWN",
+            "CROSSSLOT",
+            "MOVED",
+        ];
         let scripts = ["EVAL", "EVALSHA", "FCALL"].iter().any(|name| command.is(name));
         let before = |server: &ServerError| {
             let text = server.sentence();
             BEFORE.contains(&server.code())
-                || ["Error compiling", "wrong number of arguments", "Number of keys", "unknown command", "Function not found"]
-                    .iter()
-                    .any(|start| text.starts_with(start))
+                || [
+                    "Error compiling",
+                    "wrong number of arguments",
+                    "Number of keys",
+                    "unknown command",
+                    "Function not found",
+                ]
+                .iter()
+                .any(|start| text.starts_with(start))
         };
         let writes = command.replay_safety() != crate::ReplaySafety::ReadOnly;
         match &self.0.server {
-            Some(server) if writes && scripts && self.0.outcome == Outcome::NotApplied && !before(server) => {
+            Some(server)
+                if writes
+                    && scripts
+                    && self.0.outcome == Outcome::NotApplied
+                    && !before(server) =>
+            {
                 self.with_outcome(Outcome::MaybeApplied)
             }
             _ => self,
@@ -371,7 +397,9 @@ mod tests {
 
     #[test]
     fn server_texts_with_data_are_not_shown() {
-        let error = Error::redis(ServerError::new("ERR unknown command 'x', with args beginning with: 's3cret'"));
+        let error = Error::redis(ServerError::new(
+            "ERR unknown command 'x', with args beginning with: 's3cret'",
+        ));
         assert_eq!(error.to_string(), "Redis error ERR: unknown command");
         assert!(!format!("{error:?}").contains("s3cret"));
         assert!(error.server_message().is_some_and(|text| text.contains("s3cret")));
@@ -386,6 +414,9 @@ mod tests {
         assert_eq!(Error::new(ErrorKind::Timeout, "").outcome(), Outcome::MaybeApplied);
         let in_script = ServerError::new("WRONGTYPE Operation … script: 1a2b, on @user_script:1.");
         assert!(Error::redis(in_script).maybe_applied());
-        assert!(!Error::redis(ServerError::new("NOSCRIPT No matching script. Please use EVAL.")).maybe_applied());
+        assert!(
+            !Error::redis(ServerError::new("NOSCRIPT No matching script. Please use EVAL."))
+                .maybe_applied()
+        );
     }
 }

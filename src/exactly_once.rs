@@ -97,14 +97,17 @@ end
 return cmsgpack.unpack(kept)
 "#;
 
-static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(ONCE.trim_start()).replay_safety(ReplaySafety::Idempotent));
+static SCRIPT: LazyLock<Script> =
+    LazyLock::new(|| Script::new(ONCE.trim_start()).replay_safety(ReplaySafety::Idempotent));
 
 /// One command that runs `commands` once, however often it is sent. Checked here, before anything is sent. `prefix` is what the
 /// client puts before every key, so that its permissions hold for the kept reply too.
 pub(crate) fn wrap(prefix: &[u8], commands: &[Command]) -> Result<Command> {
-    let refuse =
-        |index: usize, reason: &'static str| Err(Error::new(ErrorKind::InvalidCommand, reason).with_detail(format!("entry {index}")));
-    let mut call = SCRIPT.key([prefix, PREFIX.as_bytes(), Uuid::new_v4().to_string().as_bytes()].concat());
+    let refuse = |index: usize, reason: &'static str| {
+        Err(Error::new(ErrorKind::InvalidCommand, reason).with_detail(format!("entry {index}")))
+    };
+    let mut call =
+        SCRIPT.key([prefix, PREFIX.as_bytes(), Uuid::new_v4().to_string().as_bytes()].concat());
     let mut words = 0;
     for (index, command) in commands.iter().enumerate() {
         command.check()?;
@@ -113,7 +116,10 @@ pub(crate) fn wrap(prefix: &[u8], commands: &[Command]) -> Result<Command> {
         }
         words += command.parts().len() + 1;
         if words > MOST_ARGUMENTS {
-            return refuse(index, "exactly once: more than 7000 arguments do not fit into a script call");
+            return refuse(
+                index,
+                "exactly once: more than 7000 arguments do not fit into a script call",
+            );
         }
         call = keys_of(command).fold(call, crate::ScriptCall::key);
     }
@@ -133,15 +139,21 @@ fn keys_of(command: &Command) -> impl Iterator<Item = &[u8]> {
 pub(crate) fn unwrap(reply: Reply, count: usize) -> Result<Vec<Reply>> {
     let replies = match reply? {
         Value::Array(replies) if replies.len() == count => replies,
-        _ => return Err(Error::new(ErrorKind::Conversion, "exactly once: the script answered something else")),
+        _ => {
+            return Err(Error::new(
+                ErrorKind::Conversion,
+                "exactly once: the script answered something else",
+            ));
+        }
     };
     Ok(replies
         .into_iter()
         .map(|reply| match reply {
-            Value::Error(server) if server.code() == "INEXACT" => {
-                Err(Error::new(ErrorKind::Inexact, "the reply is an integer of 2^53 or more, which a script cannot hold exactly")
-                    .with_outcome(Outcome::Applied))
-            }
+            Value::Error(server) if server.code() == "INEXACT" => Err(Error::new(
+                ErrorKind::Inexact,
+                "the reply is an integer of 2^53 or more, which a script cannot hold exactly",
+            )
+            .with_outcome(Outcome::Applied)),
             Value::Error(server) => Err(Error::redis(server).with_outcome(Outcome::NotApplied)),
             reply => Ok(reply),
         })
@@ -180,7 +192,8 @@ mod tests {
             let command = words.next().map(cmd).unwrap().args(words.collect::<Vec<_>>());
             let call = wrap(b"app:", &[command]).unwrap();
             let count = String::from_utf8_lossy(call.get(1).unwrap()).parse().unwrap();
-            let all: Vec<_> = call.arguments().skip(2).take(count).map(String::from_utf8_lossy).collect();
+            let all: Vec<_> =
+                call.arguments().skip(2).take(count).map(String::from_utf8_lossy).collect();
             assert!(all[0].starts_with("app:redis_rest:once:"));
             assert_eq!(all[1..].join(" "), keys, "{line}");
         };

@@ -73,7 +73,9 @@ mod value;
 
 pub use breaker::{BreakerPolicy, BreakerState};
 pub use client::Client;
-pub use command::{ArgWriter, CallOptions, Command, Detached, Plain, ReplaySafety, ToArg, ToArgs, Typed, cmd};
+pub use command::{
+    ArgWriter, CallOptions, Command, Detached, Plain, ReplaySafety, ToArg, ToArgs, Typed, cmd,
+};
 pub use config::{Config, ReplyFormat};
 pub use error::{Error, ErrorKind, Outcome, Result, ServerError};
 pub use pipeline::{Pipeline, Replies, Slot, Transaction};

@@ -43,8 +43,13 @@ impl Replies {
     /// # Errors
     /// The command's own error, or [`ErrorKind::InvalidCommand`] when the slot is of another pipeline.
     pub fn take<R: FromValue>(&mut self, slot: Slot<R>) -> Result<R> {
-        let foreign =
-            || Error::new(ErrorKind::InvalidCommand, "the slot belongs to another pipeline or was taken").with_outcome(Outcome::Applied);
+        let foreign = || {
+            Error::new(
+                ErrorKind::InvalidCommand,
+                "the slot belongs to another pipeline or was taken",
+            )
+            .with_outcome(Outcome::Applied)
+        };
         if slot.batch != self.batch {
             return Err(foreign());
         }
@@ -111,9 +116,16 @@ impl Batch {
 
     fn replies(self, items: Vec<Reply>) -> Replies {
         let truthful = |(reply, command): (Reply, &Command)| {
-            Some(reply.map(|reply| self.client.seen(command, reply)).map_err(|error| error.of_command(command)))
+            Some(
+                reply
+                    .map(|reply| self.client.seen(command, reply))
+                    .map_err(|error| error.of_command(command)),
+            )
         };
-        Replies { batch: self.id, items: items.into_iter().zip(&self.commands).map(truthful).collect() }
+        Replies {
+            batch: self.id,
+            items: items.into_iter().zip(&self.commands).map(truthful).collect(),
+        }
     }
 }
 
@@ -210,7 +222,8 @@ impl Pipeline {
         if self.is_empty() {
             return Ok(self.0.replies(Vec::new()));
         }
-        observe::call(Operation::pipeline(&self.0.commands), clock::now(), self.send_prepared()).await
+        observe::call(Operation::pipeline(&self.0.commands), clock::now(), self.send_prepared())
+            .await
     }
 
     async fn send_prepared(self) -> Result<Replies> {
@@ -221,9 +234,15 @@ impl Pipeline {
         };
         match replies.as_slice() {
             // One failure of the way there is shared by all entries.
-            [Err(first), rest @ ..] if first.server_error().is_none() && rest.iter().all(|reply| is_err_of(reply, first)) => {
+            [Err(first), rest @ ..]
+                if first.server_error().is_none()
+                    && rest.iter().all(|reply| is_err_of(reply, first)) =>
+            {
                 // It says of the whole what it says of the entry that is least sure.
-                let worst = replies.iter().filter_map(|reply| reply.as_ref().err()).find(|error| error.maybe_applied());
+                let worst = replies
+                    .iter()
+                    .filter_map(|reply| reply.as_ref().err())
+                    .find(|error| error.maybe_applied());
                 Err(worst.unwrap_or(first).clone())
             }
             _ => Ok(self.0.replies(replies)),
@@ -240,10 +259,15 @@ async fn send(client: &Client, commands: &[Command], options: &CallOptions) -> V
 
 /// Each command in a script and with an id of its own. One that the server does not know yet is made known first, so that the
 /// order of the commands stays.
-async fn exactly_once_each(client: &Client, commands: &[Command], options: &CallOptions) -> Result<Vec<Reply>> {
+async fn exactly_once_each(
+    client: &Client,
+    commands: &[Command],
+    options: &CallOptions,
+) -> Result<Vec<Reply>> {
     exactly_once::check_deadline(&**client.backend(), options)?;
     let calls = commands.iter().enumerate().map(|(index, command)| {
-        exactly_once::wrap(client.prefix(), std::slice::from_ref(command)).map_err(|error| error.with_detail(format!("entry {index}")))
+        exactly_once::wrap(client.prefix(), std::slice::from_ref(command))
+            .map_err(|error| error.with_detail(format!("entry {index}")))
     });
     let mut calls = calls.collect::<Result<Vec<_>>>()?;
     if let Some(first) = calls.first_mut()
@@ -252,7 +276,10 @@ async fn exactly_once_each(client: &Client, commands: &[Command], options: &Call
         *first = eval;
     }
     let replies = send(client, &calls, options).await;
-    let single = |reply| exactly_once::unwrap(reply, 1).and_then(|mut replies| replies.pop().unwrap_or(Ok(Value::Nil)));
+    let single = |reply| {
+        exactly_once::unwrap(reply, 1)
+            .and_then(|mut replies| replies.pop().unwrap_or(Ok(Value::Nil)))
+    };
     Ok(replies.into_iter().map(single).collect())
 }
 
@@ -261,7 +288,12 @@ fn is_err_of(reply: &Reply, first: &Error) -> bool {
 }
 
 /// Entries answered by `NOSCRIPT` did not run: their scripts follow as text.
-async fn resend_unknown_scripts(client: &Client, commands: &[Command], options: &CallOptions, replies: &mut [Reply]) {
+async fn resend_unknown_scripts(
+    client: &Client,
+    commands: &[Command],
+    options: &CallOptions,
+    replies: &mut [Reply],
+) {
     let (mut places, mut evals) = (Vec::new(), Vec::new());
     for (index, (command, reply)) in commands.iter().zip(replies.iter()).enumerate() {
         let unknown = matches!(reply, Err(error) if error.redis_code() == Some("NOSCRIPT"));
@@ -307,7 +339,8 @@ impl Transaction {
         if self.is_empty() {
             return Ok(self.0.replies(Vec::new()));
         }
-        observe::call(Operation::transaction(&self.0.commands), clock::now(), self.send_prepared()).await
+        observe::call(Operation::transaction(&self.0.commands), clock::now(), self.send_prepared())
+            .await
     }
 
     async fn send_prepared(mut self) -> Result<Replies> {
@@ -324,7 +357,10 @@ impl Transaction {
                 if let Some(eval) = as_eval(&once) {
                     once = eval;
                 }
-                exactly_once::unwrap(client.backend().execute(&once, options).await, commands.len())?
+                exactly_once::unwrap(
+                    client.backend().execute(&once, options).await,
+                    commands.len(),
+                )?
             }
             false => client.backend().transaction(commands, options).await?,
         };

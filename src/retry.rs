@@ -127,7 +127,11 @@ impl Budget {
     }
 
     fn spend(&self) -> bool {
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| (now >= Self::RETRY).then(|| now - Self::RETRY)).is_ok()
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
+                (now >= Self::RETRY).then(|| now - Self::RETRY)
+            })
+            .is_ok()
     }
 }
 
@@ -225,18 +229,36 @@ pub(crate) fn is_refused(error: &Error) -> bool {
 
 /// True for a quota that is used up: every further request is refused too.
 pub(crate) fn is_exhausted(error: &Error) -> bool {
-    error.server_error().is_some_and(|server| ["ERR max daily", "ERR max requests"].iter().any(|start| server.message().starts_with(start)))
+    error.server_error().is_some_and(|server| {
+        ["ERR max daily", "ERR max requests"]
+            .iter()
+            .any(|start| server.message().starts_with(start))
+    })
 }
 
 impl<'a> Attempts<'a> {
-    pub(crate) fn start(policy: &'a RetryPolicy, connect_timeout: Duration, deadline: Instant, no_retry: bool) -> Self {
+    pub(crate) fn start(
+        policy: &'a RetryPolicy,
+        connect_timeout: Duration,
+        deadline: Instant,
+        no_retry: bool,
+    ) -> Self {
         policy.budget.earn();
-        Self { policy, connect_timeout, started: clock::now(), deadline, made: 0, no_retry, ambiguous: false }
+        Self {
+            policy,
+            connect_timeout,
+            started: clock::now(),
+            deadline,
+            made: 0,
+            no_retry,
+            ambiguous: false,
+        }
     }
 
     /// Counts an attempt and answers its number and how long it may take; `None` when the deadline has passed.
     pub(crate) fn begin(&mut self, timeout: Duration) -> Option<(u32, Duration)> {
-        let left = self.deadline.checked_duration_since(clock::now()).filter(|left| !left.is_zero())?;
+        let left =
+            self.deadline.checked_duration_since(clock::now()).filter(|left| !left.is_zero())?;
         self.made += 1;
         Some((self.made, left.min(timeout)))
     }
@@ -278,12 +300,19 @@ impl<'a> Attempts<'a> {
         let wait = error.retry_after().unwrap_or_else(|| self.backoff());
         // Until when the next attempt must have begun.
         let latest = match class_of(error) {
-            Class::NeverSent => self.started.checked_add(self.connect_timeout).map_or(self.deadline, |limit| limit.min(self.deadline)),
+            Class::NeverSent => self
+                .started
+                .checked_add(self.connect_timeout)
+                .map_or(self.deadline, |limit| limit.min(self.deadline)),
             _ => self.deadline,
         };
-        let in_time = clock::now()
-            .checked_add(wait)
-            .is_some_and(|at| at < latest && self.policy.max_elapsed.is_none_or(|most| at.duration_since(self.started) <= most));
+        let in_time = clock::now().checked_add(wait).is_some_and(|at| {
+            at < latest
+                && self
+                    .policy
+                    .max_elapsed
+                    .is_none_or(|most| at.duration_since(self.started) <= most)
+        });
         if !in_time {
             return None;
         }
@@ -298,7 +327,8 @@ impl<'a> Attempts<'a> {
     fn backoff(&self) -> Duration {
         let policy = self.policy;
         // Both are finite and not negative, and the exponent is small: the product may be infinite, which `min` makes finite.
-        let grown = policy.min_backoff.as_secs_f64() * policy.multiplier.powi(self.made.saturating_sub(1).min(64) as i32);
+        let grown = policy.min_backoff.as_secs_f64()
+            * policy.multiplier.powi(self.made.saturating_sub(1).min(64) as i32);
         let backoff = Duration::from_secs_f64(grown.min(policy.max_backoff.as_secs_f64()));
         match policy.spread {
             None => backoff.mul_f64(platform::random()),

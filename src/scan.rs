@@ -62,7 +62,14 @@ impl<T: FromValue + MaybeSend, K: Paged> Typed<(u64, Vec<T>), K, Client> {
     /// ```
     pub fn stream(self) -> ScanStream<T> {
         let (command, options, client) = self.into_parts();
-        ScanStream { client, options, cursor: K::CURSOR, next: Some(command), page: VecDeque::new(), request: None }
+        ScanStream {
+            client,
+            options,
+            cursor: K::CURSOR,
+            next: Some(command),
+            page: VecDeque::new(),
+            request: None,
+        }
     }
 }
 
@@ -101,7 +108,9 @@ impl<T: FromValue + MaybeSend + Unpin + 'static> ScanStream<T> {
 
     fn request(&self, command: Command) -> Page<T> {
         let (client, options) = (self.client.clone(), self.options.clone());
-        Box::pin(async move { Ok(FromValue::from_value(client.execute(command, &options).await?)?) })
+        Box::pin(
+            async move { Ok(FromValue::from_value(client.execute(command, &options).await?)?) },
+        )
     }
 }
 
@@ -124,7 +133,9 @@ impl<T: FromValue + MaybeSend + Unpin + 'static> Stream for ScanStream<T> {
                 Ok((cursor, items)) => {
                     let place = self.cursor;
                     match &mut self.next {
-                        Some(command) if cursor != 0 => command.replace_arg(place, cursor.to_string().as_bytes()),
+                        Some(command) if cursor != 0 => {
+                            command.replace_arg(place, cursor.to_string().as_bytes())
+                        }
                         next => *next = None,
                     }
                     self.page = items.into();

@@ -41,7 +41,10 @@ impl Scope {
         }
         let listed = |list: &[&str]| list.iter().any(|name| command.is(name));
         if listed(BEYOND) {
-            return Err(Error::new(ErrorKind::Unsupported, "this would reach beyond the client's prefix"));
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "this would reach beyond the client's prefix",
+            ));
         }
         if command.is("SCAN") {
             return Ok(Cow::Owned(self.scan(command)));
@@ -50,7 +53,10 @@ impl Scope {
             return Ok(Cow::Owned(command.with_prefixes(&[0], &escaped(&self.prefix))));
         }
         if self.prefix.contains(&b'*') && (command.is("SORT") || command.is("SORT_RO")) {
-            return Err(Error::new(ErrorKind::Unsupported, "the client's prefix has a `*`, which would be a pattern in this command"));
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "the client's prefix has a `*`, which would be a pattern in this command",
+            ));
         }
         let mut positions = keys::positions(command).ok_or_else(|| {
             Error::new(ErrorKind::Unsupported, "which arguments are keys is not known, so they cannot be given the client's prefix")
@@ -61,7 +67,8 @@ impl Scope {
 
     /// `SCAN` with a pattern that begins with the prefix.
     fn scan(&self, command: &Command) -> Command {
-        let pattern = command.arguments().position(|argument| argument.eq_ignore_ascii_case(b"MATCH"));
+        let pattern =
+            command.arguments().position(|argument| argument.eq_ignore_ascii_case(b"MATCH"));
         match pattern.filter(|place| command.get(place + 1).is_some()) {
             Some(place) => command.with_prefixes(&[place + 1], &escaped(&self.prefix)),
             None => command.clone().arg("MATCH").arg([&escaped(&self.prefix)[..], b"*"].concat()),
@@ -75,16 +82,22 @@ impl Scope {
         }
         let is = |names: &[&str]| names.iter().any(|name| command.is(name));
         match reply {
-            Value::Array(names) if is(&["KEYS"]) => Value::Array(names.into_iter().map(|name| self.stripped(name)).collect()),
+            Value::Array(names) if is(&["KEYS"]) => {
+                Value::Array(names.into_iter().map(|name| self.stripped(name)).collect())
+            }
             Value::Array(mut page) if is(&["SCAN"]) => {
                 if let Some(Value::Array(names)) = page.get_mut(1) {
-                    names.iter_mut().for_each(|name| *name = self.stripped(std::mem::replace(name, Value::Nil)));
+                    names.iter_mut().for_each(|name| {
+                        *name = self.stripped(std::mem::replace(name, Value::Nil))
+                    });
                 }
                 Value::Array(page)
             }
             Value::Array(parts) if is(&["LMPOP", "ZMPOP"]) => self.strip_first(parts),
             Value::Array(streams) if is(&["XREAD", "XREADGROUP"]) => {
-                let of_stream = |stream| if let Value::Array(parts) = stream { self.strip_first(parts) } else { stream };
+                let of_stream = |stream| {
+                    if let Value::Array(parts) = stream { self.strip_first(parts) } else { stream }
+                };
                 Value::Array(streams.into_iter().map(of_stream).collect())
             }
             other => other,
@@ -100,7 +113,9 @@ impl Scope {
 
     fn stripped(&self, name: Value) -> Value {
         match name {
-            Value::Bytes(bytes) if bytes.starts_with(&self.prefix) => Value::Bytes(bytes.slice(self.prefix.len()..)),
+            Value::Bytes(bytes) if bytes.starts_with(&self.prefix) => {
+                Value::Bytes(bytes.slice(self.prefix.len()..))
+            }
             other => other,
         }
     }

@@ -128,7 +128,10 @@ mod tests {
         // Known from `redis-cli script load "return ARGV[1]"`.
         assert_eq!(script.sha1(), "098e0f0d1448c0a81dafe820f66d460eb09263da");
         let eval = as_eval(&command).unwrap();
-        assert_eq!(eval.parts().collect::<Vec<_>>(), [&b"EVAL"[..], b"return ARGV[1]", b"1", b"k", b"a"]);
+        assert_eq!(
+            eval.parts().collect::<Vec<_>>(),
+            [&b"EVAL"[..], b"return ARGV[1]", b"1", b"k", b"a"]
+        );
         assert_eq!(eval.replay_safety(), ReplaySafety::ReadOnly);
     }
 }

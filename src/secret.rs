@@ -46,14 +46,20 @@ mod tests {
         let text = "s3cret-".repeat(100);
         let (first, second) = (Secret::new(text.clone()), crate::Config::new().token(text.clone()));
         let copy = second.clone();
-        let places = [first.as_str(), second.checked_token().unwrap(), copy.checked_token().unwrap()].map(|text| text.as_ptr() as usize);
+        let places =
+            [first.as_str(), second.checked_token().unwrap(), copy.checked_token().unwrap()]
+                .map(|text| text.as_ptr() as usize);
         for place in places {
             assert_eq!(left(place, text.len()), text.as_bytes());
         }
         drop((first, second, copy));
         for place in places {
             let left = left(place, text.len());
-            assert!(!left.windows(7).any(|window| window == b"s3cret-"), "{}", String::from_utf8_lossy(&left));
+            assert!(
+                !left.windows(7).any(|window| window == b"s3cret-"),
+                "{}",
+                String::from_utf8_lossy(&left)
+            );
         }
     }
 }

@@ -195,7 +195,12 @@ impl Stream for Subscription {
         let this = &mut *self;
         if let Some(sender) = this.sender.take() {
             for what in this.wanted.drain(..) {
-                let one = Connection { backend: Arc::clone(&this.backend), what, idle: this.idle, events: sender.clone() };
+                let one = Connection {
+                    backend: Arc::clone(&this.backend),
+                    what,
+                    idle: this.idle,
+                    events: sender.clone(),
+                };
                 this.running.push(Box::pin(one.run()));
             }
         }
@@ -292,7 +297,8 @@ const MOST_FAILURES: u32 = 10;
 
 /// From 50 ms to 2 s, each time about twice as long.
 fn pause(failures: u32) -> Duration {
-    let longest = Duration::from_millis(50).saturating_mul(1 << failures.min(10)).min(Duration::from_secs(2));
+    let longest =
+        Duration::from_millis(50).saturating_mul(1 << failures.min(10)).min(Duration::from_secs(2));
     longest.mul_f64(0.5 + platform::random() / 2.0)
 }
 
@@ -300,8 +306,14 @@ fn pause(failures: u32) -> Duration {
 fn is_final(error: &Error) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::Unauthorized | ErrorKind::Unsupported | ErrorKind::Config | ErrorKind::InvalidCommand | ErrorKind::Closed
-    ) || error.status().is_some_and(|status| (400..500).contains(&status) && status != 429 && status != 408)
+        ErrorKind::Unauthorized
+            | ErrorKind::Unsupported
+            | ErrorKind::Config
+            | ErrorKind::InvalidCommand
+            | ErrorKind::Closed
+    ) || error
+        .status()
+        .is_some_and(|status| (400..500).contains(&status) && status != 429 && status != 408)
         || error.redis_code() == Some("NOPERM")
 }
 

@@ -13,16 +13,27 @@ pub async fn replies() -> Result<Vec<String>, Failure> {
     let chunked = format!("transfer-encoding: chunked\r\n\r\n{:x}\r\n{{\"result\":\"", LENGTH + 11);
     let mut wrong = Vec::new();
     // A limit that is far below what is declared, and one that says nothing.
-    for (name, head) in
-        [("declared", declared), ("chunked", chunked), ("until the connection ends", "connection: close\r\n\r\n{\"result\":\"".to_owned())]
-    {
+    for (name, head) in [
+        ("declared", declared),
+        ("chunked", chunked),
+        ("until the connection ends", "connection: close\r\n\r\n{\"result\":\"".to_owned()),
+    ] {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let client = Client::builder().url(format!("http://{}", listener.local_addr()?)).token("t").no_retry().build()?;
+        let client = Client::builder()
+            .url(format!("http://{}", listener.local_addr()?))
+            .token("t")
+            .no_retry()
+            .build()?;
         let flood = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await?;
             let mut request = [0; 4096];
             let _ = stream.read(&mut request).await?;
-            stream.write_all(format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{head}").as_bytes()).await?;
+            stream
+                .write_all(
+                    format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{head}")
+                        .as_bytes(),
+                )
+                .await?;
             let part = vec![b'A'; 1 << 16];
             let mut sent = 0;
             while sent < LENGTH && stream.write_all(&part).await.is_ok() {
@@ -36,7 +47,11 @@ pub async fn replies() -> Result<Vec<String>, Failure> {
         let grown = watch::peak()?.saturating_sub(before);
         drop(client);
         let sent = flood.await??;
-        println!("a reply of 1 GB, {name}: {:.1} MB sent, memory grew by {:.1} MB at most", sent as f64 / 1e6, grown as f64 / 1e6);
+        println!(
+            "a reply of 1 GB, {name}: {:.1} MB sent, memory grew by {:.1} MB at most",
+            sent as f64 / 1e6,
+            grown as f64 / 1e6
+        );
         if error.as_ref().map(redis_rest::Error::kind) != Some(ErrorKind::ReplyTooLarge) {
             wrong.push(format!("a reply of 1 GB, {name}, ended in {error:?}"));
         }

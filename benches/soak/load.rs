@@ -2,7 +2,9 @@
 
 use super::Failure;
 use super::server::Servers;
-use redis_rest::session::{ManagerOptions, Pending, RedisSessionStore, SessionManager, SessionStore as _};
+use redis_rest::session::{
+    ManagerOptions, Pending, RedisSessionStore, SessionManager, SessionStore as _,
+};
 use redis_rest::{Client, Error, Event, Outcome, cmd};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -50,7 +52,10 @@ impl Counts {
 impl std::fmt::Display for Counts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { acknowledged, may_have_run, did_not_run, dropped } = self;
-        write!(f, "{acknowledged} acknowledged, {may_have_run} may have run, {did_not_run} did not, {dropped} dropped by the caller")
+        write!(
+            f,
+            "{acknowledged} acknowledged, {may_have_run} may have run, {did_not_run} did not, {dropped} dropped by the caller"
+        )
     }
 }
 
@@ -79,7 +84,11 @@ impl Worker {
                     let value = "x".repeat(self.rng.usize(1..2000));
                     let _ = self.client.set(key, value).ex(Duration::from_secs(60)).await;
                 }
-                15..30 => drop(self.client.get::<Option<String>>(format!("value:{}", self.rng.u32(0..10_000))).await),
+                15..30 => drop(
+                    self.client
+                        .get::<Option<String>>(format!("value:{}", self.rng.u32(0..10_000)))
+                        .await,
+                ),
                 30..45 => self.plain.note(self.client.incr(self.key("plain")).await),
                 45..55 => self.once.note(self.client.incr(self.key("once")).exactly_once().await),
                 55..70 => self.storm().await,
@@ -109,7 +118,9 @@ impl Worker {
         let mut pipe = self.client.pipeline();
         let slots: Vec<_> = (0..10).map(|_| pipe.add(cmd::incr(self.key("plain")))).collect();
         match pipe.send().await {
-            Ok(mut replies) => slots.into_iter().for_each(|slot| self.plain.note(replies.take(slot))),
+            Ok(mut replies) => {
+                slots.into_iter().for_each(|slot| self.plain.note(replies.take(slot)))
+            }
             Err(error) => slots.iter().for_each(|_| self.plain.note(Err(error.clone()))),
         }
     }
@@ -157,13 +168,18 @@ pub struct Load {
 impl Load {
     pub fn start(servers: &Servers, seed: u64, length: Duration) -> Result<Self, Failure> {
         let (client, calls) = (servers.client()?, Arc::<AtomicU64>::default());
-        let manager = SessionManager::with_options("", 0, ManagerOptions::default().touch_interval(Duration::ZERO));
+        let manager = SessionManager::with_options(
+            "",
+            0,
+            ManagerOptions::default().touch_interval(Duration::ZERO),
+        );
         let mut rng = fastrand::Rng::with_seed(seed);
         let started = Instant::now();
         let end = started + length;
         let store = Arc::new(RedisSessionStore::new(client.clone(), TTL));
         let workers = (0..WORKERS).map(|number| {
-            let (rng, client, manager, calls) = (rng.fork(), client.clone(), manager.clone(), Arc::clone(&calls));
+            let (rng, client, manager, calls) =
+                (rng.fork(), client.clone(), manager.clone(), Arc::clone(&calls));
             let (store, first) = (Arc::clone(&store), number == 0);
             tokio::spawn(async move {
                 if first {
@@ -242,10 +258,16 @@ impl Load {
         Ok((summary, wrong))
     }
 
-    async fn compare_counts(&self, workers: &[Worker], truth: &Client) -> Result<Vec<String>, Failure> {
+    async fn compare_counts(
+        &self,
+        workers: &[Worker],
+        truth: &Client,
+    ) -> Result<Vec<String>, Failure> {
         let mut wrong = Vec::new();
         for worker in workers {
-            for (kind, counts) in [("plain", worker.plain), ("once", worker.once), ("storm", worker.storm)] {
+            for (kind, counts) in
+                [("plain", worker.plain), ("once", worker.once), ("storm", worker.storm)]
+            {
                 let value = truth.get::<Option<u64>>(worker.key(kind)).await?.unwrap_or(0);
                 if !counts.allows(value) {
                     wrong.push(format!("{} is {value}, after {counts}", worker.key(kind)));
@@ -255,7 +277,11 @@ impl Load {
         Ok(wrong)
     }
 
-    async fn compare_sessions(&self, workers: &[Worker], truth: &Client) -> Result<Vec<String>, Failure> {
+    async fn compare_sessions(
+        &self,
+        workers: &[Worker],
+        truth: &Client,
+    ) -> Result<Vec<String>, Failure> {
         // Faults go on, so that one try may not do.
         for _ in 0..10 {
             if self.manager.pending() == Pending::default() {

@@ -76,7 +76,9 @@ async fn run(args: &Args, length: Duration) -> Result<Vec<String>, Failure> {
     drop(load);
     let after = watch::settled(&before).await?;
     println!("\n{summary}");
-    println!("\n| | resident MB | descriptors | tasks | resident MB of the server |\n|---|---:|---:|---:|---:|");
+    println!(
+        "\n| | resident MB | descriptors | tasks | resident MB of the server |\n|---|---:|---:|---:|---:|"
+    );
     println!("| before | {before} |");
     for (name, place) in [("start", 0), ("middle", samples.len() / 2), ("end", samples.len() - 1)] {
         let (usage, server) = &samples[place];
@@ -89,7 +91,11 @@ async fn run(args: &Args, length: Duration) -> Result<Vec<String>, Failure> {
     let before = Usage::now()?;
     clients::come_and_go(&servers, count).await?;
     let after = watch::settled(&before).await?;
-    println!("\n{count} clients made and dropped in {:.1} s: {}", started.elapsed().as_secs_f64(), before.to(&after));
+    println!(
+        "\n{count} clients made and dropped in {:.1} s: {}",
+        started.elapsed().as_secs_f64(),
+        before.to(&after)
+    );
     wrong.extend(watch::back(&before, &after, "clients that were dropped"));
 
     wrong.extend(hostile::replies().await?);
@@ -97,7 +103,11 @@ async fn run(args: &Args, length: Duration) -> Result<Vec<String>, Failure> {
 }
 
 /// Looks at this process and the server's until the time is over.
-async fn sample(load: &Load, servers: &Servers, length: Duration) -> Result<Vec<(Usage, u64)>, Failure> {
+async fn sample(
+    load: &Load,
+    servers: &Servers,
+    length: Duration,
+) -> Result<Vec<(Usage, u64)>, Failure> {
     let (started, mut told) = (Instant::now(), Instant::now());
     let mut samples = Vec::new();
     let mut tick = tokio::time::interval(length / 60);
@@ -109,7 +119,11 @@ async fn sample(load: &Load, servers: &Servers, length: Duration) -> Result<Vec<
         if told.elapsed() >= TOLD {
             told = Instant::now();
             let (usage, _) = samples.last().expect("just taken");
-            eprintln!("{:>5.0} s: {} calls; {usage}", started.elapsed().as_secs_f64(), load.calls());
+            eprintln!(
+                "{:>5.0} s: {} calls; {usage}",
+                started.elapsed().as_secs_f64(),
+                load.calls()
+            );
         }
     }
     Ok(samples)

@@ -28,9 +28,15 @@ impl Servers {
     pub fn start(per_mille: u64) -> Result<Self, Failure> {
         let redis = Redis::start()?;
         let mut command = Command::new(std::env::current_exe()?);
-        let mut process = Process(command.args([ROLE, &redis.url(), &per_mille.to_string()]).stdout(Stdio::piped()).spawn()?);
+        let mut process = Process(
+            command
+                .args([ROLE, &redis.url(), &per_mille.to_string()])
+                .stdout(Stdio::piped())
+                .spawn()?,
+        );
         let mut lines = BufReader::new(process.0.stdout.take().ok_or("no output")?).lines();
-        let mut next = || lines.next().ok_or("the server did not say its address")?.map_err(Failure::from);
+        let mut next =
+            || lines.next().ok_or("the server did not say its address")?.map_err(Failure::from);
         let (direct, faulty) = (next()?, next()?);
         Ok(Self { process, redis, direct, faulty })
     }
@@ -62,7 +68,10 @@ pub fn serve_if_told() {
     if args.next().as_deref() != Some(ROLE) {
         return;
     }
-    let (url, per_mille) = (args.next().expect("an address"), args.next().and_then(|text| text.parse().ok()).expect("a number"));
+    let (url, per_mille) = (
+        args.next().expect("an address"),
+        args.next().and_then(|text| text.parse().ok()).expect("a number"),
+    );
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(serve(&url, per_mille)).expect("free ports on loopback");
 }
@@ -71,7 +80,16 @@ async fn serve(redis: &str, per_mille: u64) -> Result<(), Failure> {
     let backend = NativeBackend::connect(redis).await?;
     let config = ServerConfig::new().listen(([127, 0, 0, 1], 0).into());
     let server = Server::bind(Arc::new(backend), config).await?.spawn();
-    let faults = [Fault::Drop, Fault::Reset, Fault::Half, Fault::Empty500, Fault::Busy503, Fault::Hold, Fault::Limited429, Fault::Html502];
+    let faults = [
+        Fault::Drop,
+        Fault::Reset,
+        Fault::Half,
+        Fault::Empty500,
+        Fault::Busy503,
+        Fault::Hold,
+        Fault::Limited429,
+        Fault::Html502,
+    ];
     let proxy = Proxy::start(server.local_addr(), faults[0], per_mille).await;
     println!("{}\n{}", server.url(), proxy.url());
     std::io::stdout().flush()?;

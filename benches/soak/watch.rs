@@ -59,7 +59,9 @@ pub fn forget_peak() -> Result<(), Failure> {
 
 fn status(pid: u32, name: &str) -> Result<u64, Failure> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let kilobytes = text.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+    let kilobytes = text.lines().find_map(|line| {
+        line.strip_prefix(name)?.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()
+    });
     Ok(kilobytes.ok_or("no such line in /proc")? * 1024)
 }
 
@@ -70,7 +72,9 @@ pub async fn settled(before: &Usage) -> Result<Usage, Failure> {
     loop {
         tick.tick().await;
         let now = Usage::now()?;
-        if (now.descriptors <= before.descriptors && now.tasks <= before.tasks) || started.elapsed() > Duration::from_secs(10) {
+        if (now.descriptors <= before.descriptors && now.tasks <= before.tasks)
+            || started.elapsed() > Duration::from_secs(10)
+        {
             return Ok(now);
         }
     }
@@ -80,7 +84,10 @@ pub async fn settled(before: &Usage) -> Result<Usage, Failure> {
 pub fn back(before: &Usage, after: &Usage, what: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if after.descriptors > before.descriptors {
-        wrong.push(format!("{what} left descriptors: {} became {}", before.descriptors, after.descriptors));
+        wrong.push(format!(
+            "{what} left descriptors: {} became {}",
+            before.descriptors, after.descriptors
+        ));
     }
     if after.tasks > before.tasks {
         wrong.push(format!("{what} left tasks: {} became {}", before.tasks, after.tasks));
@@ -94,12 +101,19 @@ pub fn back(before: &Usage, after: &Usage, what: &str) -> Vec<String> {
 
 /// Compares the last third of a run with the middle one, after the first has filled what fills.
 pub fn judge(samples: &[(Usage, u64)], before: &Usage, after: &Usage) -> Vec<String> {
-    let most = |part: &[(Usage, u64)], of: fn(&(Usage, u64)) -> u64| part.iter().map(of).max().unwrap_or(0);
+    let most = |part: &[(Usage, u64)], of: fn(&(Usage, u64)) -> u64| {
+        part.iter().map(of).max().unwrap_or(0)
+    };
     let third = samples.len() / 3;
     let (middle, end) = (&samples[third..2 * third], &samples[2 * third..]);
     let mut wrong = back(before, after, "the load");
     for (what, of, ratio, slack) in [
-        ("memory", (|sample: &(Usage, u64)| sample.0.resident) as fn(&(Usage, u64)) -> u64, 1.1, 4_000_000.0),
+        (
+            "memory",
+            (|sample: &(Usage, u64)| sample.0.resident) as fn(&(Usage, u64)) -> u64,
+            1.1,
+            4_000_000.0,
+        ),
         ("descriptors", |sample| sample.0.descriptors as u64, 1.5, 32.0),
         ("tasks", |sample| sample.0.tasks as u64, 1.5, 64.0),
         ("the server's memory", |sample| sample.1, 1.1, 8_000_000.0),

@@ -29,7 +29,8 @@ impl Constant {
     /// Starts this program a second time, as the server of replies that hold `value_bytes` bytes.
     pub fn start(value_bytes: usize) -> std::io::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        let mut process = Process(command.args([ROLE, &value_bytes.to_string()]).stdout(Stdio::piped()).spawn()?);
+        let mut process =
+            Process(command.args([ROLE, &value_bytes.to_string()]).stdout(Stdio::piped()).spawn()?);
         match process.first_line()?.trim().parse() {
             Ok(addr) => Ok(Self { _process: process, addr }),
             Err(_) => Err(std::io::Error::other("the server did not say its address")),
@@ -63,12 +64,18 @@ async fn serve(value_bytes: usize) -> std::io::Result<()> {
         let replies = Arc::clone(&replies);
         tokio::spawn(async move {
             let service = service_fn(move |request| answer(Arc::clone(&replies), request));
-            let _ = hyper::server::conn::http1::Builder::new().pipeline_flush(true).serve_connection(TokioIo::new(stream), service).await;
+            let _ = hyper::server::conn::http1::Builder::new()
+                .pipeline_flush(true)
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
         });
     }
 }
 
-async fn answer(replies: Arc<Replies>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
+async fn answer(
+    replies: Arc<Replies>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, hyper::Error> {
     let resp2 = request.headers().contains_key("upstash-response-format");
     let many = request.uri().path() == "/pipeline";
     let body = request.into_body().collect().await?.to_bytes();
@@ -96,20 +103,31 @@ impl Replies {
 
     fn get(&self, count: Option<usize>, writes: bool, resp2: bool) -> Bytes {
         let mut made = self.made.lock().expect("nothing panics under it");
-        made.entry((count, writes, resp2)).or_insert_with(|| self.make(count, writes, resp2).into()).clone()
+        made.entry((count, writes, resp2))
+            .or_insert_with(|| self.make(count, writes, resp2).into())
+            .clone()
     }
 
     fn make(&self, count: Option<usize>, writes: bool, resp2: bool) -> Vec<u8> {
         let one = match (writes, resp2) {
             (true, true) => b"+OK\r\n".to_vec(),
             (true, false) => br#"{"result":"OK"}"#.to_vec(),
-            (false, true) => [format!("${}\r\n", self.value.len()).as_bytes(), &self.value, b"\r\n"].concat(),
-            (false, false) => format!(r#"{{"result":"{}"}}"#, base64_simd::STANDARD.encode_to_string(&self.value)).into_bytes(),
+            (false, true) => {
+                [format!("${}\r\n", self.value.len()).as_bytes(), &self.value, b"\r\n"].concat()
+            }
+            (false, false) => {
+                format!(r#"{{"result":"{}"}}"#, base64_simd::STANDARD.encode_to_string(&self.value))
+                    .into_bytes()
+            }
         };
         match (count, resp2) {
             (None, _) => one,
-            (Some(count), true) => [format!("*{count}\r\n").into_bytes(), one.repeat(count)].concat(),
-            (Some(count), false) => [b"[".to_vec(), vec![one; count].join(&b","[..]), b"]".to_vec()].concat(),
+            (Some(count), true) => {
+                [format!("*{count}\r\n").into_bytes(), one.repeat(count)].concat()
+            }
+            (Some(count), false) => {
+                [b"[".to_vec(), vec![one; count].join(&b","[..]), b"]".to_vec()].concat()
+            }
         }
     }
 }

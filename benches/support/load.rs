@@ -26,12 +26,20 @@ pub struct Round {
 /// The processor time of this process so far.
 fn cpu() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec.try_into().unwrap_or_default(), time.tv_nsec.try_into().unwrap_or_default())
+    Duration::new(
+        time.tv_sec.try_into().unwrap_or_default(),
+        time.tv_nsec.try_into().unwrap_or_default(),
+    )
 }
 
 /// Lets `callers` tasks make calls, each waiting for the one before: for a tenth of `length` to warm up, and then for `length`. One call
 /// is `per_call` operations.
-pub async fn run<F, C, E>(callers: usize, length: Duration, per_call: u64, make: impl Fn() -> C) -> Result<Round, E>
+pub async fn run<F, C, E>(
+    callers: usize,
+    length: Duration,
+    per_call: u64,
+    make: impl Fn() -> C,
+) -> Result<Round, E>
 where
     C: FnMut() -> F + Send + 'static,
     F: Future<Output = Result<(), E>> + Send,
@@ -78,7 +86,11 @@ where
     let operations = ended.iter().map(|(calls, _)| calls * per_call).sum::<u64>();
     let mut nanos: Vec<u64> = ended.into_iter().flat_map(|(_, nanos)| nanos).collect();
     nanos.sort_unstable();
-    let quantile = |of: f64| nanos.get((nanos.len() as f64 * of) as usize).map_or(f64::NAN, |&nanos| nanos as f64 / 1000.0);
+    let quantile = |of: f64| {
+        nanos
+            .get((nanos.len() as f64 * of) as usize)
+            .map_or(f64::NAN, |&nanos| nanos as f64 / 1000.0)
+    };
     Ok(Round {
         ops_per_second: operations as f64 / elapsed.as_secs_f64(),
         p50_us: quantile(0.5),

@@ -10,7 +10,10 @@ pub fn on_one<T>(act: impl FnOnce() -> T) -> T {
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
     let Ok(all) = sched_getaffinity(None) else { return act() };
     let mut one = CpuSet::new();
-    (0..CpuSet::MAX_CPU).find(|&processor| all.is_set(processor)).into_iter().for_each(|processor| one.set(processor));
+    (0..CpuSet::MAX_CPU)
+        .find(|&processor| all.is_set(processor))
+        .into_iter()
+        .for_each(|processor| one.set(processor));
     // An error: as without.
     let _ = sched_setaffinity(None, &one);
     let result = act();

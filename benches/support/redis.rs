@@ -16,9 +16,14 @@ impl Redis {
         // Redis cannot pick a port by itself; should another program take this one in between, it says so and ends.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let options = ["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""];
-        let spawned = Command::new("redis-server").args(options).current_dir(std::env::temp_dir()).stdout(Stdio::piped()).spawn();
-        let process =
-            spawned.map(Process).map_err(|error| format!("redis-server does not start; Debian's package redis-server has it: {error}"))?;
+        let spawned = Command::new("redis-server")
+            .args(options)
+            .current_dir(std::env::temp_dir())
+            .stdout(Stdio::piped())
+            .spawn();
+        let process = spawned.map(Process).map_err(|error| {
+            format!("redis-server does not start; Debian's package redis-server has it: {error}")
+        })?;
         let mut redis = Self { process, port };
         if let Some(out) = redis.process.0.stdout.take() {
             for line in BufReader::new(out).lines() {

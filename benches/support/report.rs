@@ -81,7 +81,10 @@ impl Report {
     }
 
     fn ratios(&self) -> impl Iterator<Item = (&Ratio, f64)> {
-        self.ratios.iter().map(|ratio| (ratio, (ratio.of)(self))).filter(|(_, value)| value.is_finite())
+        self.ratios
+            .iter()
+            .map(|ratio| (ratio, (ratio.of)(self)))
+            .filter(|(_, value)| value.is_finite())
     }
 
     pub fn print(&self, as_json: bool) {
@@ -105,9 +108,14 @@ impl Report {
             println!("{}", json!({ "loads": rows, "ratios": ratios }));
             return;
         }
-        println!("| load | commands/s | p50 µs | p99 µs | CPU µs a command |\n|---|---:|---:|---:|---:|");
+        println!(
+            "| load | commands/s | p50 µs | p99 µs | CPU µs a command |\n|---|---:|---:|---:|---:|"
+        );
         for (name, round) in &self.rows {
-            println!("| {name} | {:.0} | {:.1} | {:.1} | {:.2} |", round.ops_per_second, round.p50_us, round.p99_us, round.cpu_us);
+            println!(
+                "| {name} | {:.0} | {:.1} | {:.1} | {:.2} |",
+                round.ops_per_second, round.p50_us, round.p99_us, round.cpu_us
+            );
         }
         println!("\n| ratio | measured | wanted |\n|---|---:|---:|");
         for (ratio, value) in self.ratios() {
@@ -126,15 +134,29 @@ impl Report {
         let area = SVGBackend::new(path, (WIDTH as u32, height)).into_drawing_area();
         let failed = |error: DrawingAreaErrorKind<std::io::Error>| error.to_string();
         area.fill(&WHITE).map_err(failed)?;
-        area.draw_text(self.title, &("sans-serif", 16).into_text_style(&area), (10, 12)).map_err(failed)?;
+        area.draw_text(self.title, &("sans-serif", 16).into_text_style(&area), (10, 12))
+            .map_err(failed)?;
         let small = ("sans-serif", 13).into_text_style(&area);
         for (index, (name, round)) in self.rows.iter().enumerate() {
             let top = 40 + i32::try_from(index)? * BAR as i32;
             let length = (f64::from(WIDTH - LEFT - RIGHT) * round.ops_per_second / most) as i32;
-            let color = if name.contains("redis-rest") { RGBColor(200, 60, 40) } else { RGBColor(140, 140, 150) };
-            area.draw(&Rectangle::new([(LEFT, top), (LEFT + length.max(1), top + BAR as i32 - 8)], color.filled())).map_err(failed)?;
+            let color = if name.contains("redis-rest") {
+                RGBColor(200, 60, 40)
+            } else {
+                RGBColor(140, 140, 150)
+            };
+            area.draw(&Rectangle::new(
+                [(LEFT, top), (LEFT + length.max(1), top + BAR as i32 - 8)],
+                color.filled(),
+            ))
+            .map_err(failed)?;
             area.draw_text(name, &small, (10, top + 2)).map_err(failed)?;
-            area.draw_text(&format!("{:.0}", round.ops_per_second), &small, (LEFT + length + 6, top + 2)).map_err(failed)?;
+            area.draw_text(
+                &format!("{:.0}", round.ops_per_second),
+                &small,
+                (LEFT + length + 6, top + 2),
+            )
+            .map_err(failed)?;
         }
         area.present().map_err(failed)?;
         Ok(())

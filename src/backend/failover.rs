@@ -39,7 +39,11 @@ impl Failover {
     }
 
     /// As [`Failover::new`], with another idea of when the first is down.
-    pub fn with_policy(first: Arc<dyn Backend>, second: Arc<dyn Backend>, policy: BreakerPolicy) -> Self {
+    pub fn with_policy(
+        first: Arc<dyn Backend>,
+        second: Arc<dyn Backend>,
+        policy: BreakerPolicy,
+    ) -> Self {
         Self { first, second, breaker: Breaker::new(policy, Guarded::Failover) }
     }
 
@@ -49,7 +53,11 @@ impl Failover {
     }
 
     /// Runs a call on the first backend, if that is not known to be down; answers `None` where the second should run it.
-    async fn on_first<T>(&self, safety: ReplaySafety, call: impl Future<Output = Result<T>>) -> Option<Result<T>> {
+    async fn on_first<T>(
+        &self,
+        safety: ReplaySafety,
+        call: impl Future<Output = Result<T>>,
+    ) -> Option<Result<T>> {
         let probe = match self.breaker.admit() {
             Admission::Reject => return None,
             Admission::Probe => Some(Probe::new(&self.breaker)),
@@ -79,27 +87,45 @@ fn worst(commands: &[Command]) -> ReplaySafety {
 }
 
 impl Backend for Failover {
-    fn execute<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> BoxFuture<'a, Reply> {
+    fn execute<'a>(
+        &'a self,
+        command: &'a Command,
+        options: &'a CallOptions,
+    ) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
-            match self.on_first(command.replay_safety(), async { self.first.execute(command, options).await }).await {
+            match self
+                .on_first(command.replay_safety(), async {
+                    self.first.execute(command, options).await
+                })
+                .await
+            {
                 Some(reply) => reply,
                 None => self.second.execute(command, options).await,
             }
         })
     }
 
-    fn pipeline<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Vec<Reply>> {
+    fn pipeline<'a>(
+        &'a self,
+        commands: &'a [Command],
+        options: &'a CallOptions,
+    ) -> BoxFuture<'a, Vec<Reply>> {
         Box::pin(async move {
             // One failure for all entries is the way's; anything else is an answer.
             let call = async {
                 let replies = self.first.pipeline(commands, options).await;
-                match replies.iter().find_map(|reply| reply.as_ref().err().filter(|error| error.redis_code().is_none())) {
-                    Some(error) if replies.iter().all(Result::is_err) => Err((error.clone(), replies)),
+                match replies.iter().find_map(|reply| {
+                    reply.as_ref().err().filter(|error| error.redis_code().is_none())
+                }) {
+                    Some(error) if replies.iter().all(Result::is_err) => {
+                        Err((error.clone(), replies))
+                    }
                     _ => Ok(replies),
                 }
             };
             let mut kept = None;
-            let call = async { call.await.map_err(|(error, replies)| (kept = Some(replies), error).1) };
+            let call =
+                async { call.await.map_err(|(error, replies)| (kept = Some(replies), error).1) };
             match self.on_first(worst(commands), call).await {
                 Some(Ok(replies)) => replies,
                 Some(Err(_)) => kept.unwrap_or_default(),
@@ -108,9 +134,18 @@ impl Backend for Failover {
         })
     }
 
-    fn transaction<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Result<Vec<Reply>>> {
+    fn transaction<'a>(
+        &'a self,
+        commands: &'a [Command],
+        options: &'a CallOptions,
+    ) -> BoxFuture<'a, Result<Vec<Reply>>> {
         Box::pin(async move {
-            match self.on_first(worst(commands), async { self.first.transaction(commands, options).await }).await {
+            match self
+                .on_first(worst(commands), async {
+                    self.first.transaction(commands, options).await
+                })
+                .await
+            {
                 Some(replies) => replies,
                 None => self.second.transaction(commands, options).await,
             }
@@ -119,7 +154,10 @@ impl Backend for Failover {
 
     fn listen<'a>(&'a self, what: &'a Listen) -> BoxFuture<'a, Result<EventStream>> {
         Box::pin(async move {
-            match self.on_first(ReplaySafety::ReadOnly, async { self.first.listen(what).await }).await {
+            match self
+                .on_first(ReplaySafety::ReadOnly, async { self.first.listen(what).await })
+                .await
+            {
                 Some(events) => events,
                 None => self.second.listen(what).await,
             }
@@ -189,15 +227,25 @@ mod tests {
         fn execute<'a>(&'a self, _: &'a Command, _: &'a CallOptions) -> BoxFuture<'a, Reply> {
             Box::pin(std::future::ready(self.answer()))
         }
-        fn pipeline<'a>(&'a self, commands: &'a [Command], _: &'a CallOptions) -> BoxFuture<'a, Vec<Reply>> {
+        fn pipeline<'a>(
+            &'a self,
+            commands: &'a [Command],
+            _: &'a CallOptions,
+        ) -> BoxFuture<'a, Vec<Reply>> {
             Box::pin(std::future::ready(commands.iter().map(|_| self.answer()).collect()))
         }
-        fn transaction<'a>(&'a self, commands: &'a [Command], _: &'a CallOptions) -> BoxFuture<'a, Result<Vec<Reply>>> {
+        fn transaction<'a>(
+            &'a self,
+            commands: &'a [Command],
+            _: &'a CallOptions,
+        ) -> BoxFuture<'a, Result<Vec<Reply>>> {
             Box::pin(std::future::ready(commands.iter().map(|_| self.answer().map(Ok)).collect()))
         }
         /// Tells its name, and breaks.
         fn listen<'a>(&'a self, _: &'a Listen) -> BoxFuture<'a, Result<EventStream>> {
-            let events = self.answer().map(|_| -> EventStream { Box::pin(Once(Some(Ok(Event::Subscribed(self.name.into()))))) });
+            let events = self.answer().map(|_| -> EventStream {
+                Box::pin(Once(Some(Ok(Event::Subscribed(self.name.into())))))
+            });
             Box::pin(std::future::ready(events))
         }
     }
@@ -235,8 +283,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_second_serves_while_the_first_is_down_and_the_first_comes_back() {
         let (first, second) = (Side::new("first"), Side::new("second"));
-        let policy = BreakerPolicy::default().min_calls(2).open_for(Duration::from_secs(1), Duration::from_secs(1));
-        let client = Client::from_backend(Failover::with_policy(first.clone(), second.clone(), policy));
+        let policy = BreakerPolicy::default()
+            .min_calls(2)
+            .open_for(Duration::from_secs(1), Duration::from_secs(1));
+        let client =
+            Client::from_backend(Failover::with_policy(first.clone(), second.clone(), policy));
         assert_eq!(who(&client).await.unwrap(), "first");
         first.fails(Some(Error::new(ErrorKind::Connect, "")));
         for _ in 0..5 {

@@ -42,7 +42,11 @@ pub(crate) enum Carried {
 
 impl Joined {
     /// The reply that comes, or that to `alone`.
-    pub(crate) async fn reply_or<F: Future<Output = Reply>>(self, safety: ReplaySafety, alone: impl FnOnce() -> F) -> Reply {
+    pub(crate) async fn reply_or<F: Future<Output = Reply>>(
+        self,
+        safety: ReplaySafety,
+        alone: impl FnOnce() -> F,
+    ) -> Reply {
         match self.0.await {
             Ok(Carried::Answered(reply)) => reply,
             Ok(Carried::Lost) => alone().await.map_err(|error| error.of_repeated(safety)),
@@ -65,7 +69,11 @@ pub type EventStream = BoxStream<Result<Event>>;
 /// * No error, log line or `Debug` output holds an argument or a value.
 pub trait Backend: MaybeSend + 'static {
     /// Executes one command.
-    fn execute<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> BoxFuture<'a, Reply>;
+    fn execute<'a>(
+        &'a self,
+        command: &'a Command,
+        options: &'a CallOptions,
+    ) -> BoxFuture<'a, Reply>;
 
     /// Gives the command of a call that begins `now` to a request that will carry others too, where it can join one; `None`: it is to be
     /// [executed](Self::execute).
@@ -119,14 +127,24 @@ pub trait Backend: MaybeSend + 'static {
     /// [`ErrorKind::Unsupported`] where the backend cannot, and why it does not work now.
     fn listen<'a>(&'a self, what: &'a Listen) -> BoxFuture<'a, Result<EventStream>> {
         let _ = what;
-        Box::pin(async { Err(Error::new(ErrorKind::Unsupported, "this backend has no subscriptions")) })
+        Box::pin(async {
+            Err(Error::new(ErrorKind::Unsupported, "this backend has no subscriptions"))
+        })
     }
 
     /// Executes commands in order, not atomically: exactly one result for each, where one bad entry does not lose the
     /// others.
-    fn pipeline<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Vec<Reply>>;
+    fn pipeline<'a>(
+        &'a self,
+        commands: &'a [Command],
+        options: &'a CallOptions,
+    ) -> BoxFuture<'a, Vec<Reply>>;
 
     /// Executes commands atomically: all one after another with nothing between. A transaction that was discarded is one
     /// `Err`, and none of it ran. A command that fails at run time is an `Err` in its place and does not undo the others.
-    fn transaction<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Result<Vec<Reply>>>;
+    fn transaction<'a>(
+        &'a self,
+        commands: &'a [Command],
+        options: &'a CallOptions,
+    ) -> BoxFuture<'a, Result<Vec<Reply>>>;
 }

@@ -103,7 +103,10 @@ impl NativeBackend {
     ///
     /// # Errors
     /// As [`NativeBackend::connect`].
-    pub async fn sentinel<U: Into<String>>(urls: impl IntoIterator<Item = U>, master: impl Into<String>) -> Result<Self> {
+    pub async fn sentinel<U: Into<String>>(
+        urls: impl IntoIterator<Item = U>,
+        master: impl Into<String>,
+    ) -> Result<Self> {
         NativeConfig::sentinel(urls, master).connect().await
     }
 
@@ -150,9 +153,9 @@ impl NativeBackend {
             Ok(fresh)
         };
         let limit = deadline.saturating_duration_since(clock::now()).min(self.0.connector.timeout);
-        platform::timeout(limit, connecting)
-            .await
-            .unwrap_or_else(|| Err(Error::new(ErrorKind::Connect, "no connection to Redis within the time allowed")))
+        platform::timeout(limit, connecting).await.unwrap_or_else(|| {
+            Err(Error::new(ErrorKind::Connect, "no connection to Redis within the time allowed"))
+        })
     }
 
     /// Gives up a connection that broke or owes a reply for too long, unless another call has replaced it already.
@@ -165,8 +168,15 @@ impl NativeBackend {
     }
 
     /// Sends `commands` in one piece and waits for as many replies.
-    async fn exchange(&self, commands: &[redis::Cmd], options: &CallOptions) -> Result<Vec<redis::Value>> {
-        let limit = options.timeout.unwrap_or(self.0.timeout).min(options.deadline.unwrap_or(Duration::MAX));
+    async fn exchange(
+        &self,
+        commands: &[redis::Cmd],
+        options: &CallOptions,
+    ) -> Result<Vec<redis::Value>> {
+        let limit = options
+            .timeout
+            .unwrap_or(self.0.timeout)
+            .min(options.deadline.unwrap_or(Duration::MAX));
         let deadline = clock::after(limit);
         let link = self.link(deadline).await?;
         let mut pipeline = redis::Pipeline::with_capacity(commands.len());
@@ -175,15 +185,24 @@ impl NativeBackend {
         }
         let mut connection = link.connection.clone();
         let sending = connection.send_packed_commands(&pipeline, 0, commands.len());
-        let error = match platform::timeout(deadline.saturating_duration_since(clock::now()), sending).await {
+        let error = match platform::timeout(
+            deadline.saturating_duration_since(clock::now()),
+            sending,
+        )
+        .await
+        {
             Some(Ok(replies)) if replies.len() == commands.len() => {
                 if self.0.connector.follows_a_master() && replies.iter().any(is_read_only) {
                     self.drop_link(&link);
                 }
                 return Ok(replies);
             }
-            Some(Ok(_)) => Error::new(ErrorKind::Decode, "Redis answered with another number of replies"),
-            Some(Err(error)) if error.kind() == redis::ErrorKind::Parse => Error::new(ErrorKind::Decode, "the reply cannot be read"),
+            Some(Ok(_)) => {
+                Error::new(ErrorKind::Decode, "Redis answered with another number of replies")
+            }
+            Some(Err(error)) if error.kind() == redis::ErrorKind::Parse => {
+                Error::new(ErrorKind::Decode, "the reply cannot be read")
+            }
             Some(Err(_)) => Error::new(ErrorKind::Io, "the connection to Redis broke"),
             None => Error::new(ErrorKind::Timeout, "no reply from Redis within the time allowed"),
         };
@@ -197,14 +216,22 @@ impl Backend for NativeBackend {
         Box::pin(self.open(what))
     }
 
-    fn execute<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> BoxFuture<'a, Reply> {
+    fn execute<'a>(
+        &'a self,
+        command: &'a Command,
+        options: &'a CallOptions,
+    ) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
             let packed = pack(command)?;
             self.exchange(&[packed], options).await?.pop().map_or_else(|| Err(short()), reply)
         })
     }
 
-    fn pipeline<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Vec<Reply>> {
+    fn pipeline<'a>(
+        &'a self,
+        commands: &'a [Command],
+        options: &'a CallOptions,
+    ) -> BoxFuture<'a, Vec<Reply>> {
         Box::pin(async move {
             let mut replies: Vec<Reply> = Vec::with_capacity(commands.len());
             let mut packed = Vec::with_capacity(commands.len());
@@ -221,14 +248,20 @@ impl Backend for NativeBackend {
             let answers = self.exchange(&packed, options).await;
             let places = replies.iter_mut().filter(|reply| reply.is_ok());
             match answers {
-                Ok(answers) => places.zip(answers).for_each(|(place, answer)| *place = reply(answer)),
+                Ok(answers) => {
+                    places.zip(answers).for_each(|(place, answer)| *place = reply(answer))
+                }
                 Err(error) => places.for_each(|place| *place = Err(error.clone())),
             }
             replies
         })
     }
 
-    fn transaction<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Result<Vec<Reply>>> {
+    fn transaction<'a>(
+        &'a self,
+        commands: &'a [Command],
+        options: &'a CallOptions,
+    ) -> BoxFuture<'a, Result<Vec<Reply>>> {
         Box::pin(async move {
             let mut packed = Vec::with_capacity(commands.len() + 2);
             packed.push(redis::cmd("MULTI"));
@@ -250,9 +283,13 @@ impl Backend for NativeBackend {
                 return Err(Error::redis(server_error(error)).with_outcome(Outcome::MaybeApplied));
             }
             match exec {
-                Ok(Value::Array(items)) if items.len() == commands.len() => Ok(items.into_iter().map(entry).collect()),
+                Ok(Value::Array(items)) if items.len() == commands.len() => {
+                    Ok(items.into_iter().map(entry).collect())
+                }
                 Ok(_) => Err(short()),
-                Err(error) if error.kind() == ErrorKind::Redis => Err(error.with_kind(ErrorKind::Discarded)),
+                Err(error) if error.kind() == ErrorKind::Redis => {
+                    Err(error.with_kind(ErrorKind::Discarded))
+                }
                 Err(error) => Err(error),
             }
         })
@@ -272,7 +309,10 @@ fn short() -> Error {
 fn pack(command: &Command) -> Result<redis::Cmd> {
     command.check()?;
     if command.upper(&mut [0; 24]).is_some_and(refuse::takes_the_connection) {
-        return Err(Error::new(ErrorKind::Unsupported, "this command would change the connection that all calls share"));
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "this command would change the connection that all calls share",
+        ));
     }
     let mut packed = redis::Cmd::new();
     command.parts().for_each(|part| {
@@ -308,10 +348,17 @@ fn convert(value: redis::Value) -> Reply {
         redis::Value::BulkString(bytes) => Value::Bytes(bytes.into()),
         redis::Value::SimpleString(text) => Value::Bytes(text.into()),
         redis::Value::Okay => Value::Okay,
-        redis::Value::Array(items) => Value::Array(items.into_iter().map(convert).collect::<Result<_>>()?),
+        redis::Value::Array(items) => {
+            Value::Array(items.into_iter().map(convert).collect::<Result<_>>()?)
+        }
         redis::Value::ServerError(error) => Value::Error(server_error(&error)),
         // RESP2 has no other types, and nothing here asks for RESP3.
-        _ => return Err(Error::new(ErrorKind::Decode, "Redis answered in another protocol than RESP2")),
+        _ => {
+            return Err(Error::new(
+                ErrorKind::Decode,
+                "Redis answered in another protocol than RESP2",
+            ));
+        }
     })
 }
 
@@ -322,7 +369,13 @@ mod tests {
 
     #[test]
     fn addresses_that_cannot_work_are_refused_without_quoting_them() {
-        for url in ["", "s3cret", "http://s3cret", "rediss://:s3cret@host#insecure", "redis://:s3cret@host:99999"] {
+        for url in [
+            "",
+            "s3cret",
+            "http://s3cret",
+            "rediss://:s3cret@host#insecure",
+            "redis://:s3cret@host:99999",
+        ] {
             let error = NativeBackend::lazy(url).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config);
             assert!(!format!("{error} {error:?}").contains("s3cret"));
@@ -342,7 +395,9 @@ mod tests {
     #[test]
     fn errors_keep_their_whole_text() {
         for text in ["WRONGTYPE Operation against", "ERR  two spaces", "NOSCRIPT", "MYCODE x y"] {
-            let (code, details) = text.split_once(' ').map_or((text, None), |(code, details)| (code, Some(details.to_owned())));
+            let (code, details) = text
+                .split_once(' ')
+                .map_or((text, None), |(code, details)| (code, Some(details.to_owned())));
             let error = redis::make_extension_error(code.to_owned(), details);
             let server = error.into_server_errors().unwrap()[0].1.clone();
             assert_eq!(server_error(&server).message(), text);

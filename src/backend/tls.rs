@@ -13,7 +13,9 @@ pub(crate) fn failed(error: rustls::Error) -> Error {
 /// Settings of which only the trust is missing.
 pub(crate) fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(failed)
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(failed)
 }
 
 /// The certificates in a text in PEM form: one at least.

@@ -141,7 +141,17 @@ const FIRST: &[&str] = &[
 ];
 
 /// The first two.
-const TWO: &[&str] = &["COPY", "GEOSEARCHSTORE", "LCS", "LMOVE", "RENAME", "RENAMENX", "RPOPLPUSH", "SMOVE", "ZRANGESTORE"];
+const TWO: &[&str] = &[
+    "COPY",
+    "GEOSEARCHSTORE",
+    "LCS",
+    "LMOVE",
+    "RENAME",
+    "RENAMENX",
+    "RPOPLPUSH",
+    "SMOVE",
+    "ZRANGESTORE",
+];
 
 /// All.
 const ALL: &[&str] = &[
@@ -161,7 +171,8 @@ const ALL: &[&str] = &[
 ];
 
 /// After their number, which is the first argument.
-const COUNTED: &[&str] = &["LMPOP", "SINTERCARD", "ZDIFF", "ZINTER", "ZINTERCARD", "ZMPOP", "ZUNION"];
+const COUNTED: &[&str] =
+    &["LMPOP", "SINTERCARD", "ZDIFF", "ZINTER", "ZINTERCARD", "ZMPOP", "ZUNION"];
 
 /// After their number, which is the second.
 const COUNTED_SECOND: &[&str] = &["EVAL", "EVALSHA", "EVALSHA_RO", "EVAL_RO", "FCALL", "FCALL_RO"];
@@ -174,8 +185,8 @@ const SECOND: &[&str] = &["OBJECT", "XGROUP", "XINFO"];
 
 /// None, whatever the arguments.
 const NONE: &[&str] = &[
-    "ACL", "COMMAND", "CONFIG", "ECHO", "FUNCTION", "INFO", "LASTSAVE", "LATENCY", "LOLWUT", "PING", "PUBLISH", "PUBSUB", "ROLE", "SCRIPT",
-    "SLOWLOG", "SPUBLISH", "TIME",
+    "ACL", "COMMAND", "CONFIG", "ECHO", "FUNCTION", "INFO", "LASTSAVE", "LATENCY", "LOLWUT",
+    "PING", "PUBLISH", "PUBSUB", "ROLE", "SCRIPT", "SLOWLOG", "SPUBLISH", "TIME",
 ];
 
 /// The indexes of the keys, counted after the name; `None` for a command that is not known here.
@@ -208,11 +219,16 @@ pub(crate) fn positions(command: &Command) -> Option<Vec<usize>> {
             false => Vec::new(),
         },
         "XREAD" | "XREADGROUP" => {
-            let streams = command.arguments().position(|argument| argument.eq_ignore_ascii_case(b"STREAMS"))? + 1;
+            let streams = command
+                .arguments()
+                .position(|argument| argument.eq_ignore_ascii_case(b"STREAMS"))?
+                + 1;
             (streams..streams + (count - streams) / 2).collect()
         }
         "SORT" | "SORT_RO" => std::iter::once(0).chain(after(command, &["STORE"])).collect(),
-        "GEORADIUS" | "GEORADIUSBYMEMBER" => std::iter::once(0).chain(after(command, &["STORE", "STOREDIST"])).collect(),
+        "GEORADIUS" | "GEORADIUSBYMEMBER" => {
+            std::iter::once(0).chain(after(command, &["STORE", "STOREDIST"])).collect()
+        }
         "JSON.MSET" => (0..count).step_by(3).collect(),
         "JSON.MGET" => (0..count.saturating_sub(1)).collect(),
         "JSON.DEBUG" => vec![1],
@@ -223,14 +239,18 @@ pub(crate) fn positions(command: &Command) -> Option<Vec<usize>> {
 
 /// The arguments after these options.
 fn after<'a>(command: &'a Command, options: &'a [&str]) -> impl Iterator<Item = usize> + 'a {
-    let is_option = |argument: &[u8]| options.iter().any(|option| argument.eq_ignore_ascii_case(option.as_bytes()));
-    let places = command.arguments().enumerate().skip(1).filter(move |(_, argument)| is_option(argument));
+    let is_option = |argument: &[u8]| {
+        options.iter().any(|option| argument.eq_ignore_ascii_case(option.as_bytes()))
+    };
+    let places =
+        command.arguments().enumerate().skip(1).filter(move |(_, argument)| is_option(argument));
     places.map(|(index, _)| index + 1).filter(move |index| command.get(*index).is_some())
 }
 
 /// The indexes of the patterns of `SORT`, which name keys: with a `*` in them, which stands for the element.
 pub(crate) fn patterns(command: &Command) -> impl Iterator<Item = usize> + '_ {
     let sorts = command.is("SORT") || command.is("SORT_RO");
-    let pattern = |index: &usize| command.get(*index).is_some_and(|pattern| pattern.contains(&b'*'));
+    let pattern =
+        |index: &usize| command.get(*index).is_some_and(|pattern| pattern.contains(&b'*'));
     after(command, &["BY", "GET"]).filter(move |index| sorts && pattern(index))
 }

@@ -55,7 +55,13 @@ pub fn cmd(name: &str) -> Command {
 impl Command {
     /// A command without arguments. A name of two words (`SCRIPT LOAD`) is a name and its first argument.
     pub fn new(name: &str) -> Self {
-        let mut command = Self { buf: Vec::with_capacity(64), ends: Ends::new(), safety: None, invalid: None, script: None };
+        let mut command = Self {
+            buf: Vec::with_capacity(64),
+            ends: Ends::new(),
+            safety: None,
+            invalid: None,
+            script: None,
+        };
         for word in name.split_ascii_whitespace() {
             command = command.arg(word);
         }
@@ -69,7 +75,8 @@ impl Command {
     /// A command of exactly these parts, the name first: nothing is split at spaces.
     #[cfg(any(feature = "server", feature = "native"))]
     pub(crate) fn from_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut command = Self { buf: Vec::new(), ends: Ends::new(), safety: None, invalid: None, script: None };
+        let mut command =
+            Self { buf: Vec::new(), ends: Ends::new(), safety: None, invalid: None, script: None };
         parts.into_iter().for_each(|part| command.push(part));
         if command.ends.first().is_none_or(|&end| end == 0) {
             command.ends.resize(command.ends.len().max(1), 0);
@@ -144,8 +151,11 @@ impl Command {
 
     /// The same command with `prefix` before the arguments at these indexes.
     pub(crate) fn with_prefixes(&self, indexes: &[usize], prefix: &[u8]) -> Self {
-        let mut command =
-            Self { buf: Vec::with_capacity(self.buf.len() + indexes.len() * prefix.len()), ends: Ends::new(), ..self.clone() };
+        let mut command = Self {
+            buf: Vec::with_capacity(self.buf.len() + indexes.len() * prefix.len()),
+            ends: Ends::new(),
+            ..self.clone()
+        };
         for (index, part) in self.parts().enumerate() {
             if index > 0 && indexes.contains(&(index - 1)) {
                 command.buf.extend_from_slice(prefix);
@@ -203,7 +213,10 @@ impl Command {
 }
 
 impl Command {
-    fn parts_from(&self, first: usize) -> impl ExactSizeIterator<Item = &[u8]> + DoubleEndedIterator + Clone {
+    fn parts_from(
+        &self,
+        first: usize,
+    ) -> impl ExactSizeIterator<Item = &[u8]> + DoubleEndedIterator + Clone {
         (first..self.ends.len()).map(|index| &self.buf[self.range(index)])
     }
 
@@ -238,7 +251,8 @@ impl Command {
     /// The name for logs and errors: `?` where it does not look like one, since it may then be data.
     pub(crate) fn label(&self) -> &str {
         let name = self.name();
-        let plain = name.len() <= 32 && name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+        let plain = name.len() <= 32
+            && name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
         if plain { std::str::from_utf8(name).unwrap_or("?") } else { "?" }
     }
 
@@ -264,9 +278,18 @@ mod tests {
 
     #[test]
     fn every_argument_is_one_argument() {
-        let command = cmd("SCRIPT LOAD").arg("a b").arg(-7_i8).arg(1.5).arg(f64::INFINITY).arg(&b"\xff\0"[..]).args(["x", "y"]);
+        let command = cmd("SCRIPT LOAD")
+            .arg("a b")
+            .arg(-7_i8)
+            .arg(1.5)
+            .arg(f64::INFINITY)
+            .arg(&b"\xff\0"[..])
+            .args(["x", "y"]);
         let parts: Vec<_> = command.parts().collect();
-        assert_eq!(parts, [&b"SCRIPT"[..], b"LOAD", b"a b", b"-7", b"1.5", b"inf", b"\xff\0", b"x", b"y"]);
+        assert_eq!(
+            parts,
+            [&b"SCRIPT"[..], b"LOAD", b"a b", b"-7", b"1.5", b"inf", b"\xff\0", b"x", b"y"]
+        );
         assert_eq!(command.get(0), Some(&b"LOAD"[..]));
         assert_eq!(command.get(8), None);
     }

@@ -7,10 +7,13 @@ use super::Command;
 /// Why REST cannot carry `command`; `None` when it can. `SELECT 0` is carried: some servers answer it.
 pub(crate) fn over_rest(command: &Command) -> Option<&'static str> {
     match command.upper(&mut [0; 24])? {
-        "BLMOVE" | "BLMPOP" | "BLPOP" | "BRPOP" | "BRPOPLPUSH" | "BZMPOP" | "BZPOPMAX" | "BZPOPMIN" | "WAIT" | "WAITAOF" => {}
+        "BLMOVE" | "BLMPOP" | "BLPOP" | "BRPOP" | "BRPOPLPUSH" | "BZMPOP" | "BZPOPMAX"
+        | "BZPOPMIN" | "WAIT" | "WAITAOF" => {}
         "XREAD" | "XREADGROUP" if asks_to_block(command) => {}
         "SELECT" if command.get(0) == Some(b"0") => return None,
-        name if takes_the_connection(name) => return Some("it would change or take over the connection that all requests share"),
+        name if takes_the_connection(name) => {
+            return Some("it would change or take over the connection that all requests share");
+        }
         _ => return None,
     }
     Some("it would block the connection that all requests share")

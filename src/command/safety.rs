@@ -19,7 +19,8 @@ pub enum ReplaySafety {
 
 impl ReplaySafety {
     /// Every variant, for tables and exhaustive tests.
-    pub const ALL: [Self; 4] = [Self::ReadOnly, Self::Idempotent, Self::EffectIdempotent, Self::Unsafe];
+    pub const ALL: [Self; 4] =
+        [Self::ReadOnly, Self::Idempotent, Self::EffectIdempotent, Self::Unsafe];
 }
 
 /// Commands without a declaration (other forms of declared ones, and deprecated ones) that write nothing.
@@ -43,43 +44,69 @@ const READ_ONLY: &[&str] = &[
 const IDEMPOTENT: &[&str] = &["EXPIREAT", "HMSET", "PEXPIREAT", "SETEX"];
 
 /// And for those whose second reply may differ.
-const EFFECT_IDEMPOTENT: &[&str] = &["EXPIRE", "GETEX", "HEXPIRE", "HEXPIREAT", "HGETEX", "JSON.DEL", "JSON.FORGET"];
+const EFFECT_IDEMPOTENT: &[&str] =
+    &["EXPIRE", "GETEX", "HEXPIRE", "HEXPIREAT", "HGETEX", "JSON.DEL", "JSON.FORGET"];
 
 /// What is declared, by Redis's name.
 static DECLARED: LazyLock<HashMap<&'static str, ReplaySafety>> =
     LazyLock::new(|| groups::table().filter_map(|row| Some((row.command, row.safety?))).collect());
 
 /// Writes whose source is another key. The destination is the first argument, for `BITOP` and no other the second.
-const STORING: &[&str] =
-    &["BITOP", "GEOSEARCHSTORE", "SDIFFSTORE", "SINTERSTORE", "SUNIONSTORE", "ZDIFFSTORE", "ZINTERSTORE", "ZRANGESTORE", "ZUNIONSTORE"];
+const STORING: &[&str] = &[
+    "BITOP",
+    "GEOSEARCHSTORE",
+    "SDIFFSTORE",
+    "SINTERSTORE",
+    "SUNIONSTORE",
+    "ZDIFFSTORE",
+    "ZINTERSTORE",
+    "ZRANGESTORE",
+    "ZUNIONSTORE",
+];
 
 /// The replay safety of a command nobody declared, by its name and, where they matter, its arguments.
 pub(crate) fn classify(command: &Command) -> ReplaySafety {
     let mut room = [0; 24];
     let Some(name) = command.upper(&mut room) else { return ReplaySafety::Unsafe };
-    let has = |option: &str, from: usize| command.arguments().skip(from).any(|arg| arg.eq_ignore_ascii_case(option.as_bytes()));
+    let has = |option: &str, from: usize| {
+        command.arguments().skip(from).any(|arg| arg.eq_ignore_ascii_case(option.as_bytes()))
+    };
     match name {
         "SET" if has("GET", 2) => ReplaySafety::Unsafe,
-        "SET" if ["NX", "XX", "IFEQ", "IFNE", "IFDEQ", "IFDNE"].iter().any(|option| has(option, 2)) => ReplaySafety::EffectIdempotent,
+        "SET"
+            if ["NX", "XX", "IFEQ", "IFNE", "IFDEQ", "IFDNE"]
+                .iter()
+                .any(|option| has(option, 2)) =>
+        {
+            ReplaySafety::EffectIdempotent
+        }
         "SET" => ReplaySafety::Idempotent,
         "ZADD" if has("INCR", 1) => ReplaySafety::Unsafe,
         "ZADD" => ReplaySafety::EffectIdempotent,
         // `SETID key group $` means another entry each time.
-        "XGROUP" if command.get(0).is_some_and(|sub| sub.eq_ignore_ascii_case(b"SETID")) => match command.get(3) {
-            Some(b"$") => ReplaySafety::Unsafe,
-            _ => ReplaySafety::Idempotent,
-        },
+        "XGROUP" if command.get(0).is_some_and(|sub| sub.eq_ignore_ascii_case(b"SETID")) => {
+            match command.get(3) {
+                Some(b"$") => ReplaySafety::Unsafe,
+                _ => ReplaySafety::Idempotent,
+            }
+        }
         // `SET` and `INCRBY` answer what was there, or add.
         "BITFIELD" if only_gets(command) => ReplaySafety::ReadOnly,
-        "SORT" | "GEORADIUS" | "GEORADIUSBYMEMBER" if !has("STORE", 1) && !has("STOREDIST", 1) => ReplaySafety::ReadOnly,
-        "SORT" | "GEORADIUS" | "GEORADIUSBYMEMBER" if command.arguments().skip(1).any(|arg| Some(arg) == command.get(0)) => {
+        "SORT" | "GEORADIUS" | "GEORADIUSBYMEMBER" if !has("STORE", 1) && !has("STOREDIST", 1) => {
+            ReplaySafety::ReadOnly
+        }
+        "SORT" | "GEORADIUS" | "GEORADIUSBYMEMBER"
+            if command.arguments().skip(1).any(|arg| Some(arg) == command.get(0)) =>
+        {
             ReplaySafety::Unsafe
         }
         "SORT" | "GEORADIUS" | "GEORADIUSBYMEMBER" => ReplaySafety::Idempotent,
         // A time that has passed deletes the value that the reply holds.
         "GETEX" | "HGETEX" if has("EXAT", 1) || has("PXAT", 1) => ReplaySafety::Unsafe,
         // Another element has the index then.
-        "JSON.DEL" | "JSON.FORGET" if command.get(1).is_some_and(|path| path.contains(&b'[')) => ReplaySafety::Unsafe,
+        "JSON.DEL" | "JSON.FORGET" if command.get(1).is_some_and(|path| path.contains(&b'[')) => {
+            ReplaySafety::Unsafe
+        }
         // The second run would start from the result of the first: `BITOP NOT k k`, `ZUNIONSTORE k 2 k other`.
         _ if STORING.contains(&name) && stores_into_a_source(command) => ReplaySafety::Unsafe,
         _ if STORING.contains(&name) => ReplaySafety::Idempotent,
@@ -98,7 +125,9 @@ fn declared(name: &str, first: Option<&[u8]>) -> ReplaySafety {
         return *safety;
     }
     let sub = first.map(|first| String::from_utf8_lossy(first).to_ascii_uppercase());
-    let safety = sub.and_then(|sub| if sub.len() < 32 { DECLARED.get(format!("{name} {sub}").as_str()).copied() } else { None });
+    let safety = sub.and_then(|sub| {
+        if sub.len() < 32 { DECLARED.get(format!("{name} {sub}").as_str()).copied() } else { None }
+    });
     safety.unwrap_or(ReplaySafety::Unsafe)
 }
 
@@ -116,7 +145,8 @@ fn stores_into_a_source(command: &Command) -> bool {
 /// True for a command that answers or copies what keys hold without changing those keys.
 pub(crate) fn reads(command: &Command) -> bool {
     const ALSO: [&str; 5] = ["COPY", "PFMERGE", "SORT", "GEORADIUS", "GEORADIUSBYMEMBER"];
-    command.replay_safety() == ReplaySafety::ReadOnly || STORING.iter().chain(&ALSO).any(|name| command.is(name))
+    command.replay_safety() == ReplaySafety::ReadOnly
+        || STORING.iter().chain(&ALSO).any(|name| command.is(name))
 }
 
 /// What sending all of these again, in this order, would do. A read and a write after it that has to do with it are together
@@ -159,7 +189,9 @@ impl<'a> Touched<'a> {
     /// True when `command` may have to do with what was added.
     pub(crate) fn concerns(&self, command: &Command) -> bool {
         let anything = self.everything || !self.arguments.is_empty();
-        (Self::is_everything(command) && anything) || self.everything || command.arguments().any(|arg| self.arguments.contains(arg))
+        (Self::is_everything(command) && anything)
+            || self.everything
+            || command.arguments().any(|arg| self.arguments.contains(arg))
     }
 }
 
@@ -180,15 +212,30 @@ mod tests {
         assert_eq!(safety(cmd("NEVER.HEARD.OF.THIS.COMMAND.AT.ALL")), ReplaySafety::Unsafe);
     }
     fn of(line: &str) -> ReplaySafety {
-        line.split(' ').skip(1).fold(cmd(line.split(' ').next().unwrap()), Command::arg).replay_safety()
+        line.split(' ')
+            .skip(1)
+            .fold(cmd(line.split(' ').next().unwrap()), Command::arg)
+            .replay_safety()
     }
 
     #[test]
     fn a_result_that_is_its_own_source_is_unsafe() {
-        for line in ["BITOP NOT k k", "SDIFFSTORE d s d", "ZUNIONSTORE d 2 d s", "ZRANGESTORE d d 1 2", "SORT k LIMIT 1 2 STORE k"] {
+        for line in [
+            "BITOP NOT k k",
+            "SDIFFSTORE d s d",
+            "ZUNIONSTORE d 2 d s",
+            "ZRANGESTORE d d 1 2",
+            "SORT k LIMIT 1 2 STORE k",
+        ] {
             assert_eq!(of(line), ReplaySafety::Unsafe, "{line}");
         }
-        for line in ["BITOP NOT d k", "SDIFFSTORE d s t", "ZUNIONSTORE d 2 s t", "ZRANGESTORE d s 1 2", "SORT k LIMIT 1 2 STORE d"] {
+        for line in [
+            "BITOP NOT d k",
+            "SDIFFSTORE d s t",
+            "ZUNIONSTORE d 2 s t",
+            "ZRANGESTORE d s 1 2",
+            "SORT k LIMIT 1 2 STORE d",
+        ] {
             assert_eq!(of(line), ReplaySafety::Idempotent, "{line}");
         }
     }
@@ -205,7 +252,13 @@ mod tests {
 
     #[test]
     fn options_that_make_a_write_a_read() {
-        for line in ["BITFIELD k GET u8 0 get u8 8", "SORT k DESC", "GEORADIUS k 1 2 3 km", "XREAD STREAMS s 0", "MEMORY USAGE k"] {
+        for line in [
+            "BITFIELD k GET u8 0 get u8 8",
+            "SORT k DESC",
+            "GEORADIUS k 1 2 3 km",
+            "XREAD STREAMS s 0",
+            "MEMORY USAGE k",
+        ] {
             assert_eq!(of(line), ReplaySafety::ReadOnly, "{line}");
         }
         assert_eq!(of("MEMORY PURGE"), ReplaySafety::Idempotent);
@@ -215,8 +268,12 @@ mod tests {
     #[test]
     fn a_read_and_its_write_together_are_unsafe() {
         let all = |lines: &[&str]| {
-            let commands: Vec<Command> =
-                lines.iter().map(|line| line.split(' ').skip(1).fold(cmd(line.split(' ').next().unwrap()), Command::arg)).collect();
+            let commands: Vec<Command> = lines
+                .iter()
+                .map(|line| {
+                    line.split(' ').skip(1).fold(cmd(line.split(' ').next().unwrap()), Command::arg)
+                })
+                .collect();
             of_all(&commands)
         };
         assert_eq!(all(&["GET k", "DEL k"]), ReplaySafety::Unsafe);

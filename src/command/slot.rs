@@ -18,7 +18,9 @@ pub(crate) fn tag(key: &[u8]) -> Option<&[u8]> {
 /// CRC-16 with the polynomial 0x1021, from zero (XMODEM).
 fn crc16(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0, |crc, &byte| {
-        (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 })
+        (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| {
+            if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 }
+        })
     })
 }
 
@@ -29,7 +31,13 @@ mod tests {
     #[test]
     fn slots_are_those_of_redis() {
         // From `CLUSTER KEYSLOT`.
-        for (key, wanted) in [("123456789", 12739), ("foo", 12182), ("", 0), ("{user1000}.following", 3443), ("user1000", 3443)] {
+        for (key, wanted) in [
+            ("123456789", 12739),
+            ("foo", 12182),
+            ("", 0),
+            ("{user1000}.following", 3443),
+            ("user1000", 3443),
+        ] {
             assert_eq!(slot(key.as_bytes()), wanted, "{key}");
         }
         assert_eq!(slot(b"foo{}{bar}"), crc16(b"foo{}{bar}") % SLOTS);

@@ -35,7 +35,13 @@ pub struct CallOptions {
 }
 
 impl CallOptions {
-    const DEFAULT: Self = Self { timeout: None, deadline: None, no_retry: false, exactly_once: false, hedge_after: None };
+    const DEFAULT: Self = Self {
+        timeout: None,
+        deadline: None,
+        no_retry: false,
+        exactly_once: false,
+        hedge_after: None,
+    };
 }
 
 /// A command, the type `R` of its reply and its options.
@@ -58,14 +64,24 @@ impl<R, K> Typed<R, K> {
 
     /// Binds the command to a client, which makes it awaitable.
     pub fn on(self, client: &Client) -> Typed<R, K, Client> {
-        Typed { command: self.command, options: self.options, executor: client.for_call(), marker: PhantomData }
+        Typed {
+            command: self.command,
+            options: self.options,
+            executor: client.for_call(),
+            marker: PhantomData,
+        }
     }
 }
 
 impl<R, K, X> Typed<R, K, X> {
     /// Changes the command and, by the way, the type of its reply and its further options.
     pub(crate) fn with<S, L>(self, change: impl FnOnce(Command) -> Command) -> Typed<S, L, X> {
-        Typed { command: change(self.command), options: self.options, executor: self.executor, marker: PhantomData }
+        Typed {
+            command: change(self.command),
+            options: self.options,
+            executor: self.executor,
+            marker: PhantomData,
+        }
     }
 
     /// Reads the reply as another type.
@@ -153,7 +169,11 @@ impl<R, K> Typed<R, K, Client> {
     }
 
     pub(crate) fn into_parts(self) -> (Command, CallOptions, Client) {
-        (self.command, self.options.map_or_else(CallOptions::default, |options| *options), self.executor)
+        (
+            self.command,
+            self.options.map_or_else(CallOptions::default, |options| *options),
+            self.executor,
+        )
     }
 }
 
@@ -165,7 +185,14 @@ impl<R: FromValue + 'static, K: 'static> IntoFuture for Typed<R, K, Client> {
         let Self { command, options, executor, .. } = self;
         match executor.checked(command) {
             Ok(command) => Box::pin(async move {
-                Ok(R::from_value(executor.execute_checked(&command, options.as_deref().unwrap_or(&CallOptions::DEFAULT)).await?)?)
+                Ok(R::from_value(
+                    executor
+                        .execute_checked(
+                            &command,
+                            options.as_deref().unwrap_or(&CallOptions::DEFAULT),
+                        )
+                        .await?,
+                )?)
             }),
             Err(error) => Box::pin(async move { Err(error) }),
         }
@@ -174,7 +201,12 @@ impl<R: FromValue + 'static, K: 'static> IntoFuture for Typed<R, K, Client> {
 
 impl<R, K, X: Clone> Clone for Typed<R, K, X> {
     fn clone(&self) -> Self {
-        Self { command: self.command.clone(), options: self.options.clone(), executor: self.executor.clone(), marker: PhantomData }
+        Self {
+            command: self.command.clone(),
+            options: self.options.clone(),
+            executor: self.executor.clone(),
+            marker: PhantomData,
+        }
     }
 }
 

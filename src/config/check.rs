@@ -17,8 +17,10 @@ impl Config {
             return Err(config_error("the address has no scheme: write https:// before it"));
         }
         // The parser's own message quotes nothing of the input.
-        let url = Url::parse(text)
-            .map_err(|error| config_error("the address is no URL such as https://host.example.com").with_detail(error.to_string()))?;
+        let url = Url::parse(text).map_err(|error| {
+            config_error("the address is no URL such as https://host.example.com")
+                .with_detail(error.to_string())
+        })?;
         match url.scheme() {
             "https" => {}
             "http" if self.allow_insecure_http || is_loopback(&url) => {}
@@ -28,12 +30,16 @@ impl Config {
                 ));
             }
             "redis" | "rediss" | "unix" => {
-                return Err(config_error("this is an address of the native protocol: the REST address starts with https://"));
+                return Err(config_error(
+                    "this is an address of the native protocol: the REST address starts with https://",
+                ));
             }
             _ => return Err(config_error("the address must start with https:// or http://")),
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(config_error("the address must not hold a user name or password: give the token separately"));
+            return Err(config_error(
+                "the address must not hold a user name or password: give the token separately",
+            ));
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(config_error("the address must not hold a query or a fragment"));
@@ -48,17 +54,28 @@ impl Config {
             return Err(config_error("no token"));
         }
         if token.starts_with(['"', '\'']) {
-            return Err(config_error("the token starts with a quotation mark: it was probably pasted with its quotes"));
+            return Err(config_error(
+                "the token starts with a quotation mark: it was probably pasted with its quotes",
+            ));
         }
         if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(config_error("the token holds a space, a line break or another character that a token cannot have"));
+            return Err(config_error(
+                "the token holds a space, a line break or another character that a token cannot have",
+            ));
         }
         Ok(token)
     }
 
     pub(crate) fn check_limits(&self) -> Result<()> {
         let Limits { depth, elements } = self.reply_limits;
-        let limits = [self.max_pipeline_commands, self.max_request_bytes, self.max_reply_bytes, self.max_event_bytes, depth, elements];
+        let limits = [
+            self.max_pipeline_commands,
+            self.max_request_bytes,
+            self.max_reply_bytes,
+            self.max_event_bytes,
+            depth,
+            elements,
+        ];
         if limits.contains(&0) {
             return Err(config_error("a limit of zero allows nothing"));
         }
@@ -67,7 +84,8 @@ impl Config {
             return Err(config_error("max_reply_header_bytes must be 8192 at least"));
         }
         if depth > DEEPEST {
-            return Err(config_error("max_reply_depth is too large").with_detail(format!("{DEEPEST} at most")));
+            return Err(config_error("max_reply_depth is too large")
+                .with_detail(format!("{DEEPEST} at most")));
         }
         if self.timeout.is_zero() || self.deadline.is_zero() || self.connect_timeout.is_zero() {
             return Err(config_error("a timeout of zero allows nothing"));
@@ -112,10 +130,22 @@ mod tests {
             assert!(error.to_string().contains(reason), "{url}: {error}");
             assert!(!format!("{error:?}").contains("s3cret"));
         }
-        for url in ["http://127.0.0.1:1", "http://[::1]:1", "http://localhost:1", "https://example.com/prefix/"] {
+        for url in [
+            "http://127.0.0.1:1",
+            "http://[::1]:1",
+            "http://localhost:1",
+            "https://example.com/prefix/",
+        ] {
             assert!(Client::new(url, "t").is_ok(), "{url}");
         }
-        assert!(Client::builder().url("http://10.0.0.1").token("t").allow_insecure_http().build().is_ok());
+        assert!(
+            Client::builder()
+                .url("http://10.0.0.1")
+                .token("t")
+                .allow_insecure_http()
+                .build()
+                .is_ok()
+        );
     }
 
     #[test]

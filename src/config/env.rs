@@ -38,11 +38,16 @@ impl Config {
         let set = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
         let found = ENV_NAMES.iter().find_map(|(url, tokens)| Some((set(url)?, *url, *tokens)));
         let Some((url, url_name, token_names)) = found else {
-            let names: Vec<_> = ENV_NAMES.iter().map(|(url, tokens)| format!("{url} with {}", tokens.join(" or "))).collect();
-            return Err(config_error("no REST address in the environment").with_detail(format!("looked for {}", names.join("; "))));
+            let names: Vec<_> = ENV_NAMES
+                .iter()
+                .map(|(url, tokens)| format!("{url} with {}", tokens.join(" or ")))
+                .collect();
+            return Err(config_error("no REST address in the environment")
+                .with_detail(format!("looked for {}", names.join("; "))));
         };
         let Some(token) = token_names.iter().find_map(|name| set(name)).map(Secret::new) else {
-            let detail = format!("{url_name} is set, so one of these must be: {}", token_names.join(", "));
+            let detail =
+                format!("{url_name} is set, so one of these must be: {}", token_names.join(", "));
             return Err(config_error("no token in the environment").with_detail(detail));
         };
         let allowed = set(ENV_ALLOW_HTTP).is_some_and(|value| matches!(value.trim(), "1" | "true"));
@@ -56,7 +61,9 @@ mod tests {
     use super::*;
 
     fn from(names: &[(&str, &str)]) -> Result<Config> {
-        Config::from_lookup(|name| names.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+        Config::from_lookup(|name| {
+            names.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        })
     }
 
     #[test]

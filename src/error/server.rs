@@ -125,7 +125,9 @@ impl ServerError {
 
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(code) = self.known_code() else { return f.write_str("Redis error with a code of its own") };
+        let Some(code) = self.known_code() else {
+            return f.write_str("Redis error with a code of its own");
+        };
         write!(f, "Redis error {code}")?;
         let sentence = self.sentence();
         if let Some(known) = SENTENCES.iter().find(|known| sentence.starts_with(**known)) {

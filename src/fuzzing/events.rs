@@ -39,7 +39,9 @@ fn reference(bytes: &[u8]) -> Vec<Sse> {
             (b"data", value) => {
                 let value = value.unwrap_or_default();
                 let value = value.strip_prefix(b" ").unwrap_or(value);
-                data = Some(data.map_or_else(|| value.to_vec(), |data| [&data[..], value].join(&b'\n')));
+                data = Some(
+                    data.map_or_else(|| value.to_vec(), |data| [&data[..], value].join(&b'\n')),
+                );
             }
             _ => {}
         }
@@ -77,7 +79,9 @@ fn understood(data: &[u8]) {
         if let Some(Event::Message(message)) = listen::read(&what, &Bytes::copy_from_slice(data)) {
             let parts = match &message.pattern {
                 None => vec![&b"message"[..], &message.channel, &message.payload],
-                Some(pattern) => vec![&b"pmessage"[..], pattern, &message.channel, &message.payload],
+                Some(pattern) => {
+                    vec![&b"pmessage"[..], pattern, &message.channel, &message.payload]
+                }
             };
             assert!(parts.join(&b',') == data);
         }
@@ -91,20 +95,28 @@ fn sent_and_read((form, name, channel, payload): (usize, String, String, String)
         0 => (Listen::Channel(bytes(&name)), Message::new(None, bytes(&name), bytes(&payload))),
         _ => {
             // The comma behind the channel is found by the pattern, so that must match what arrives, and earlier commas would be taken for it.
-            if channel.contains([',', '\r']) || !glob::matches(name.as_bytes(), channel.as_bytes()) {
+            if channel.contains([',', '\r']) || !glob::matches(name.as_bytes(), channel.as_bytes())
+            {
                 return;
             }
-            (Listen::Pattern(bytes(&name)), Message::new(Some(bytes(&name)), bytes(&channel), bytes(&payload)))
+            (
+                Listen::Pattern(bytes(&name)),
+                Message::new(Some(bytes(&name)), bytes(&channel), bytes(&payload)),
+            )
         }
     };
-    let lines = |text: &[u8]| String::from_utf8_lossy(text).replace("\r\n", "\n").replace('\r', "\n");
+    let lines =
+        |text: &[u8]| String::from_utf8_lossy(text).replace("\r\n", "\n").replace('\r', "\n");
     let sent = line(&what, &Event::Message(event.clone())).unwrap();
     let (events, fits) = parse(&sent, cuts, sent.len());
     let [Sse::Data(data)] = &events[..] else { panic!("one event, not {}", events.len()) };
     match listen::read(&what, data) {
         Some(Event::Message(read)) => {
             assert!(fits && read.pattern == event.pattern);
-            assert!(lines(&event.channel) == lines(&read.channel) && lines(&event.payload).as_bytes() == &read.payload[..]);
+            assert!(
+                lines(&event.channel) == lines(&read.channel)
+                    && lines(&event.payload).as_bytes() == &read.payload[..]
+            );
         }
         _ => panic!("the message is not understood"),
     }

@@ -9,8 +9,9 @@ use crate::value::Value;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-static ENGINE: LazyLock<MemoryBackend> =
-    LazyLock::new(|| MemoryBackend::builder().script_time(Duration::from_secs(1)).script_memory(8 << 20).build());
+static ENGINE: LazyLock<MemoryBackend> = LazyLock::new(|| {
+    MemoryBackend::builder().script_time(Duration::from_secs(1)).script_memory(8 << 20).build()
+});
 
 /// Equal tables, however they are ordered; numbers to the digits that JSON keeps. A table as a key, which MessagePack may have, is
 /// equal to no other.
@@ -59,9 +60,14 @@ pub fn lua_bridge(data: &[u8]) {
     let mut input = Input::new(data);
     match input.below(6) {
         0 => {
-            let parts: Vec<&[u8]> = std::iter::from_fn(|| (!input.is_empty()).then(|| input.bytes())).take(20).collect();
+            let parts: Vec<&[u8]> =
+                std::iter::from_fn(|| (!input.is_empty()).then(|| input.bytes()))
+                    .take(20)
+                    .collect();
             let (keys, args) = parts.split_at(parts.len() / 2);
-            let list = |parts: &[&[u8]]| Value::Array(parts.iter().map(|part| Value::bytes(part.to_vec())).collect());
+            let list = |parts: &[&[u8]]| {
+                Value::Array(parts.iter().map(|part| Value::bytes(part.to_vec())).collect())
+            };
             let reply = eval("return {KEYS, ARGV}", keys, args).unwrap();
             assert!(reply == Value::Array(vec![list(keys), list(args)]), "what goes in comes out");
         }
@@ -69,8 +75,12 @@ pub fn lua_bridge(data: &[u8]) {
         2 => survives("cmsgpack.unpack", "cmsgpack.pack", input.rest()),
         3 => {
             let (key, value) = (input.bytes(), input.rest());
-            let reply =
-                eval("redis.call('SET', KEYS[1], ARGV[1]) return {redis.call('GET', KEYS[1]), #ARGV[1]}", &[key], &[value]).unwrap();
+            let reply = eval(
+                "redis.call('SET', KEYS[1], ARGV[1]) return {redis.call('GET', KEYS[1]), #ARGV[1]}",
+                &[key],
+                &[value],
+            )
+            .unwrap();
             let length = i64::try_from(value.len()).unwrap();
             assert!(reply == Value::Array(vec![Value::bytes(value.to_vec()), Value::Int(length)]));
             assert!(run(&cmd("GET").arg(key)).unwrap() == Value::bytes(value.to_vec()));
@@ -81,14 +91,29 @@ pub fn lua_bridge(data: &[u8]) {
             let _ = eval("return cjson.decode(ARGV[1])", &[], &[input.rest()]);
         }
     }
-    assert!(eval("return ARGV[1]", &[], &[b"alive"]).unwrap() == Value::bytes("alive"), "the engine goes on");
+    assert!(
+        eval("return ARGV[1]", &[], &[b"alive"]).unwrap() == Value::bytes("alive"),
+        "the engine goes on"
+    );
     let _ = run(&cmd("FLUSHALL"));
 }
 
 /// A command says the same from a script and without one, as far as Lua has what it says: it knows no status but as a table,
 /// and numbers only to 53 bits.
 fn called(input: &mut Input<'_>) {
-    const NAMES: [&str; 11] = ["GET", "SET", "HSET", "HGETALL", "RPUSH", "LRANGE", "ZADD", "ZRANGE", "INCRBYFLOAT", "EXPIRE", "TYPE"];
+    const NAMES: [&str; 11] = [
+        "GET",
+        "SET",
+        "HSET",
+        "HGETALL",
+        "RPUSH",
+        "LRANGE",
+        "ZADD",
+        "ZRANGE",
+        "INCRBYFLOAT",
+        "EXPIRE",
+        "TYPE",
+    ];
     let name = NAMES[input.below(11)];
     let mut args: Vec<&[u8]> = vec![name.as_bytes(), b"k"];
     args.extend(std::iter::from_fn(|| (!input.is_empty()).then(|| input.bytes())).take(8));
@@ -96,7 +121,9 @@ fn called(input: &mut Input<'_>) {
     let _ = run(&cmd("FLUSHALL"));
     let inside = eval("return redis.call(unpack(ARGV))", &[], &args);
     match (direct, inside) {
-        (Ok(direct), Ok(inside)) => assert!(direct == inside || matches!(direct, Value::Int(number) if number.abs() >= 1 << 53)),
+        (Ok(direct), Ok(inside)) => assert!(
+            direct == inside || matches!(direct, Value::Int(number) if number.abs() >= 1 << 53)
+        ),
         // Some have another text there, in Redis too.
         (Err(direct), Err(inside)) => assert_eq!(direct.redis_code(), inside.redis_code()),
         _ => panic!("an error only there, or only here"),

@@ -1,7 +1,13 @@
 //! What holds for any input: one function for each fuzz target of `fuzz/`, which panics where it does not hold. Only there with
 //! `--cfg fuzzing`, as `cargo fuzz` sets it, and in the tests of this crate, which replay the corpus: users never see this module.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a panic is how a target tells what it found")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "a panic is how a target tells what it found"
+)]
 
 mod events;
 mod input;
@@ -55,7 +61,9 @@ mod tests {
     /// The names in a directory, without what follows a dot.
     fn names(path: &str) -> Vec<String> {
         let entries = fs::read_dir(fuzz().join(path)).unwrap();
-        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned()).collect();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+            .collect();
         names.sort();
         names
     }
@@ -81,7 +89,10 @@ mod tests {
         assert_eq!(names("corpus"), targets);
         let manifest = fs::read_to_string(fuzz().join("Cargo.toml")).unwrap();
         for name in targets {
-            assert!(manifest.contains(&format!("path = \"fuzz_targets/{name}.rs\"")), "{name} is in the manifest");
+            assert!(
+                manifest.contains(&format!("path = \"fuzz_targets/{name}.rs\"")),
+                "{name} is in the manifest"
+            );
         }
     }
 

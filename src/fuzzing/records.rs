@@ -31,7 +31,10 @@ pub fn session_json(data: &[u8]) {
     let session = match Session::from_json(data) {
         Ok(session) => session,
         Err(error) => {
-            assert!(matches!(error, SessionError::Corrupt { .. }), "only what is corrupt cannot be read");
+            assert!(
+                matches!(error, SessionError::Corrupt { .. }),
+                "only what is corrupt cannot be read"
+            );
             return;
         }
     };
@@ -43,7 +46,9 @@ pub fn session_json(data: &[u8]) {
     changed.system_prompt.push('x');
     let json = changed.to_json().unwrap();
     assert!(Session::from_json(&json).unwrap() == changed);
-    let others = |json: &str| members(json).into_iter().filter(|(name, _)| name != "system_prompt").collect::<Vec<_>>();
+    let others = |json: &str| {
+        members(json).into_iter().filter(|(name, _)| name != "system_prompt").collect::<Vec<_>>()
+    };
     assert!(others(&json) == others(text), "in their order, to the letter");
 
     let mut changed = session.clone();
@@ -51,7 +56,8 @@ pub fn session_json(data: &[u8]) {
     let read = Session::from_json(changed.to_json().unwrap()).unwrap();
     assert!(
         read.metadata == changed.metadata
-            && read.metadata.len() == session.metadata.len() + usize::from(session.metadata.get_raw(MARK).is_none())
+            && read.metadata.len()
+                == session.metadata.len() + usize::from(session.metadata.get_raw(MARK).is_none())
     );
     for (name, raw) in session.metadata.iter().filter(|(name, _)| *name != MARK) {
         assert!(read.metadata.get_raw(name) == Some(raw), "to the letter");
@@ -60,11 +66,17 @@ pub fn session_json(data: &[u8]) {
     // Everything written anew: what can be read can be written.
     let mut anew = Session::with_id(&session.id, &session.user_id, &session.org_id);
     (anew.created_at, anew.last_active_at) = (session.created_at, session.last_active_at);
-    (anew.metadata, anew.mcp_client_ids) = (session.metadata.clone(), session.mcp_client_ids.clone());
-    (anew.workspace_path, anew.system_prompt) = (session.workspace_path.clone(), session.system_prompt.clone());
+    (anew.metadata, anew.mcp_client_ids) =
+        (session.metadata.clone(), session.mcp_client_ids.clone());
+    (anew.workspace_path, anew.system_prompt) =
+        (session.workspace_path.clone(), session.system_prompt.clone());
     match anew.to_json() {
         Ok(json) => assert!(Session::from_json(json).unwrap() == session),
-        Err(_) => assert!([session.created_at, session.last_active_at].iter().any(|time| !(0..=9999).contains(&time.year()))),
+        Err(_) => assert!(
+            [session.created_at, session.last_active_at]
+                .iter()
+                .any(|time| !(0..=9999).contains(&time.year()))
+        ),
     }
     assert!(old.len() >= 4);
 }
@@ -81,14 +93,25 @@ impl Transport for Nowhere {
 pub fn config(data: &[u8]) {
     let mut input = Input::new(data);
     let which = input.byte();
-    let names = ["REDIS_REST_URL", "REDIS_REST_TOKEN", "REDIS_REST_ALLOW_HTTP", "UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"];
-    let values: Vec<(&str, String)> =
-        names.iter().enumerate().filter(|(bit, _)| which >> bit & 1 == 1).map(|(_, name)| (*name, input.text())).collect();
+    let names = [
+        "REDIS_REST_URL",
+        "REDIS_REST_TOKEN",
+        "REDIS_REST_ALLOW_HTTP",
+        "UPSTASH_REDIS_REST_URL",
+        "UPSTASH_REDIS_REST_TOKEN",
+    ];
+    let values: Vec<(&str, String)> = names
+        .iter()
+        .enumerate()
+        .filter(|(bit, _)| which >> bit & 1 == 1)
+        .map(|(_, name)| (*name, input.text()))
+        .collect();
     let marked = which >> 5 & 1 == 1;
     let lookup = |name: &str| {
         let (_, value) = values.iter().find(|(known, _)| *known == name)?;
         // Within the value, where it may be a host, a password, a path.
-        let middle = (0..=value.len() / 2).rev().find(|&at| value.is_char_boundary(at)).unwrap_or(0);
+        let middle =
+            (0..=value.len() / 2).rev().find(|&at| value.is_char_boundary(at)).unwrap_or(0);
         let (start, end) = value.split_at(middle);
         Some(if marked { format!("{start}{MARK}{end}") } else { value.clone() })
     };
@@ -115,10 +138,19 @@ pub fn config(data: &[u8]) {
             Host::Ipv4(ip) => ip.octets()[0] == 127,
             Host::Ipv6(ip) => ip.is_loopback(),
         };
-        let allowed = lookup("REDIS_REST_ALLOW_HTTP").is_some_and(|value| ["1", "true"].contains(&value.trim()));
+        let allowed = lookup("REDIS_REST_ALLOW_HTTP")
+            .is_some_and(|value| ["1", "true"].contains(&value.trim()));
         assert!(url.scheme() == "https" || (url.scheme() == "http" && (here || allowed)));
-        assert!(url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none());
-        assert!(Url::parse(url.as_str()).as_ref() == Ok(url), "it means the same when it is written");
+        assert!(
+            url.username().is_empty()
+                && url.password().is_none()
+                && url.query().is_none()
+                && url.fragment().is_none()
+        );
+        assert!(
+            Url::parse(url.as_str()).as_ref() == Ok(url),
+            "it means the same when it is written"
+        );
     }
     if let Ok(token) = token {
         assert!(!token.is_empty() && token.bytes().all(|byte| (b'!'..=b'~').contains(&byte)));

@@ -24,7 +24,11 @@ fn decode_one(body: &Bytes, encoding: Encoding) -> Result<Reply, Unreadable> {
     wire::decode_one(body, Form { encoding, limits: LIMITS, shelf: None })
 }
 
-fn decode_many(body: &Bytes, count: usize, encoding: Encoding) -> Result<Result<Vec<Reply>>, Unreadable> {
+fn decode_many(
+    body: &Bytes,
+    count: usize,
+    encoding: Encoding,
+) -> Result<Result<Vec<Reply>>, Unreadable> {
     wire::decode_many(body, count, Form { encoding, limits: LIMITS, shelf: None })
 }
 
@@ -45,7 +49,8 @@ fn many(replies: &[Reply], served: Served) -> Bytes {
 }
 
 fn same_again(reply: &Reply, (encoding, served): (Encoding, Served)) {
-    let again = decode_one(&one(reply, served), encoding).expect("what the server writes can be read");
+    let again =
+        decode_one(&one(reply, served), encoding).expect("what the server writes can be read");
     assert!(same(reply, &again), "written and read it is the same");
 }
 
@@ -67,7 +72,10 @@ pub fn json_reply(data: &[u8]) {
         (Ok(_), Err(_)) => panic!("checked reads less than plain, not more"),
         (Err(_), Ok(_)) => {
             let lost = String::from_utf8_lossy(&body);
-            assert!(lost.contains('\u{fffd}') || lost.to_ascii_lowercase().contains("\\ufffd"), "text is refused only for what it lost");
+            assert!(
+                lost.contains('\u{fffd}') || lost.to_ascii_lowercase().contains("\\ufffd"),
+                "text is refused only for what it lost"
+            );
         }
         (Err(_), Err(_)) => {}
     }
@@ -87,8 +95,13 @@ fn both_readers_agree(body: &Bytes, count: usize) {
         (Ok(ours), Ok(theirs)) => assert!(same(&ours, &theirs)),
         (ours, theirs) => assert!(ours.is_err() && theirs.is_err()),
     }
-    match (decode_many(body, count, Encoding::Base64), decode_many(&spaced, count, Encoding::Base64)) {
-        (Ok(Ok(ours)), Ok(Ok(theirs))) => assert!(ours.len() == theirs.len() && ours.iter().zip(&theirs).all(|(a, b)| same(a, b))),
+    match (
+        decode_many(body, count, Encoding::Base64),
+        decode_many(&spaced, count, Encoding::Base64),
+    ) {
+        (Ok(Ok(ours)), Ok(Ok(theirs))) => {
+            assert!(ours.len() == theirs.len() && ours.iter().zip(&theirs).all(|(a, b)| same(a, b)))
+        }
         (Ok(Err(ours)), Ok(Err(theirs))) => assert!(same(&Err(ours), &Err(theirs))),
         (ours, theirs) => assert!(ours.is_err() && theirs.is_err()),
     }
@@ -106,11 +119,14 @@ fn each_entry_as_if_alone(body: &Bytes, count: usize, encoding: Encoding) {
             let entries: Vec<&RawValue> = serde_json::from_slice(body).unwrap();
             assert_eq!(entries.len(), count);
             for (reply, entry) in replies.iter().zip(entries) {
-                let alone = decode_one(&Bytes::copy_from_slice(entry.get().as_bytes()), encoding).unwrap();
+                let alone =
+                    decode_one(&Bytes::copy_from_slice(entry.get().as_bytes()), encoding).unwrap();
                 assert!(same(reply, &alone));
             }
         }
-        Ok(Err(error)) => assert!(decode_one(body, encoding).is_ok_and(|whole| same(&whole, &Err(error)))),
+        Ok(Err(error)) => {
+            assert!(decode_one(body, encoding).is_ok_and(|whole| same(&whole, &Err(error))))
+        }
         Err(_) => {}
     }
 }
@@ -123,14 +139,23 @@ pub fn resp2_reply(data: &[u8]) {
     // Near the limit of nesting: replies to a pipeline may go one level deeper.
     let deep = body.iter().filter(|&&byte| byte == b'*').count() > 100;
     let Ok(values) = decode_resp2(&body) else {
-        assert!(decode_one(&body, Encoding::Resp2).is_err() && (deep || decode_many(&body, count, Encoding::Resp2).is_err()));
+        assert!(
+            decode_one(&body, Encoding::Resp2).is_err()
+                && (deep || decode_many(&body, count, Encoding::Resp2).is_err())
+        );
         return;
     };
     let weight = Weight::of(&values);
-    assert!(weight.values <= body.len() / 3 && weight.bytes <= body.len() && weight.errors <= 3 * body.len());
+    assert!(
+        weight.values <= body.len() / 3
+            && weight.bytes <= body.len()
+            && weight.errors <= 3 * body.len()
+    );
     let written = |values: &[Value]| {
         let mut out = Vec::new();
-        values.iter().for_each(|value| reply::write_reply(&Ok(value.clone()), Served::Resp2, &mut out));
+        values
+            .iter()
+            .for_each(|value| reply::write_reply(&Ok(value.clone()), Served::Resp2, &mut out));
         Bytes::from(out)
     };
     // Errors lose their line breaks in the first writing, and nothing in the second.
@@ -221,16 +246,23 @@ pub fn reply_formats(data: &[u8]) {
     let mut input = Input::new(data);
     let count = 1 + input.below(4);
     let replies: Vec<Reply> = (0..count).map(|_| input.reply()).collect();
-    let texts: Vec<Reply> = replies.iter().map(|reply| reply.as_ref().map(as_text).map_err(Clone::clone)).collect();
+    let texts: Vec<Reply> =
+        replies.iter().map(|reply| reply.as_ref().map(as_text).map_err(Clone::clone)).collect();
     for ((encoding, served), wanted) in [(BASE64, &replies), (RESP2, &replies), (PLAIN, &texts)] {
         for (reply, wanted) in replies.iter().zip(wanted) {
-            let read = decode_one(&one(reply, served), encoding).expect("what the server writes can be read");
+            let read = decode_one(&one(reply, served), encoding)
+                .expect("what the server writes can be read");
             assert!(same(&read, wanted));
         }
         // One reply of many in RESP2 is not asked for: its frame could be an array's.
         if encoding != Encoding::Resp2 || count > 1 {
-            let read = decode_many(&many(&replies, served), count, encoding).expect("what the server writes can be read").unwrap();
-            assert!(read.len() == count && read.iter().zip(wanted).all(|(read, wanted)| same(read, wanted)));
+            let read = decode_many(&many(&replies, served), count, encoding)
+                .expect("what the server writes can be read")
+                .unwrap();
+            assert!(
+                read.len() == count
+                    && read.iter().zip(wanted).all(|(read, wanted)| same(read, wanted))
+            );
         }
     }
 }

@@ -53,11 +53,19 @@ impl Backend for Recorder {
         Box::pin(async { self.take(command) })
     }
 
-    fn pipeline<'a>(&'a self, commands: &'a [Command], _: &'a CallOptions) -> BoxFuture<'a, Vec<Reply>> {
+    fn pipeline<'a>(
+        &'a self,
+        commands: &'a [Command],
+        _: &'a CallOptions,
+    ) -> BoxFuture<'a, Vec<Reply>> {
         Box::pin(async { commands.iter().map(|command| self.take(command)).collect() })
     }
 
-    fn transaction<'a>(&'a self, commands: &'a [Command], _: &'a CallOptions) -> BoxFuture<'a, Result<Vec<Reply>>> {
+    fn transaction<'a>(
+        &'a self,
+        commands: &'a [Command],
+        _: &'a CallOptions,
+    ) -> BoxFuture<'a, Result<Vec<Reply>>> {
         Box::pin(async { Ok(commands.iter().map(|command| self.take(command)).collect()) })
     }
 }
@@ -104,7 +112,10 @@ fn path_form(input: &mut Input<'_>) {
     assert!(!command.name().is_empty());
     assert!(command.byte_len() <= target.as_str().len() + body.len());
     // Written again as a path alone: each part a segment, and one more slash, since the last is not counted.
-    let segments: String = command.parts().map(|part| format!("/{}", percent_encode(part, NON_ALPHANUMERIC))).collect();
+    let segments: String = command
+        .parts()
+        .map(|part| format!("/{}", percent_encode(part, NON_ALPHANUMERIC)))
+        .collect();
     let again = request::path(&format!("{segments}/"), None, b"").expect("segments are parts");
     assert!(parts(&again) == parts(&command));
 }
@@ -119,7 +130,11 @@ fn whole(input: &mut Input<'_>, with_token: bool) {
         (false, false) => request.header("authorization", header.clone()),
         (false, true) => request,
     };
-    for (bit, (name, value)) in [("upstash-encoding", "base64"), ("upstash-response-format", "resp2")].into_iter().enumerate() {
+    for (bit, (name, value)) in
+        [("upstash-encoding", "base64"), ("upstash-response-format", "resp2")]
+            .into_iter()
+            .enumerate()
+    {
         if format >> bit & 1 == 1 {
             request = request.header(name, value);
         }
@@ -127,18 +142,33 @@ fn whole(input: &mut Input<'_>, with_token: bool) {
     let Ok(request) = request.body(()) else { return };
     let head = request.into_parts().0;
     let recorder = Recorder::default();
-    let service = Service::new(Arc::new(recorder.clone()), Secret::new(TOKEN), Some(Secret::new(READ_ONLY_TOKEN)), 1000, 1 << 20);
+    let service = Service::new(
+        Arc::new(recorder.clone()),
+        Secret::new(TOKEN),
+        Some(Secret::new(READ_ONLY_TOKEN)),
+        1000,
+        1 << 20,
+    );
     let answered = block_on(answer(&service, &head, input.rest()));
     let given = recorder.given();
     let knows = |text: &str| text.contains("t0ken");
-    if !with_token && !knows(&header) && !head.uri.query().is_some_and(|query| knows(query) || query.contains('%')) {
-        assert!(given.is_empty() && answered.is_none_or(|answer| matches!(answer.status().as_u16(), 401 | 405)));
+    if !with_token
+        && !knows(&header)
+        && !head.uri.query().is_some_and(|query| knows(query) || query.contains('%'))
+    {
+        assert!(
+            given.is_empty()
+                && answered.is_none_or(|answer| matches!(answer.status().as_u16(), 401 | 405))
+        );
         return;
     }
     for command in given.iter().filter(|_| with_token) {
         let command = Command::from_parts(command.iter().map(Vec::as_slice));
         let allowed = ["ECHO", "PING", "TIME"].iter().any(|name| command.is(name));
-        assert!(allowed || command.replay_safety() == crate::ReplaySafety::ReadOnly, "a read-only token wrote");
+        assert!(
+            allowed || command.replay_safety() == crate::ReplaySafety::ReadOnly,
+            "a read-only token wrote"
+        );
     }
 }
 
@@ -152,11 +182,14 @@ impl Transport for Direct {
     fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
         Box::pin(async move {
             assert_eq!(request.url.origin(), self.base.origin());
-            let target = request.url[url::Position::BeforePath..].strip_prefix("/base").expect("under the base");
+            let target = request.url[url::Position::BeforePath..]
+                .strip_prefix("/base")
+                .expect("under the base");
             let head = http::Request::post(target).body(()).expect("a target that can be sent");
             let mut head = head.into_parts().0;
             head.headers = request.headers;
-            let answer = answer(&self.service, &head, &request.body).await.expect("no event stream");
+            let answer =
+                answer(&self.service, &head, &request.body).await.expect("no event stream");
             let (parts, body) = answer.into_parts();
             Ok(HttpResponse { status: parts.status.as_u16(), headers: parts.headers, body })
         })
@@ -177,14 +210,22 @@ fn command(input: &mut Input<'_>) -> Command {
 /// that nothing was sent.
 pub fn round_trip(data: &[u8]) {
     let mut input = Input::new(data);
-    let (form, format) = (input.below(4), [ReplyFormat::Base64, ReplyFormat::Resp2][input.below(2)]);
+    let (form, format) =
+        (input.below(4), [ReplyFormat::Base64, ReplyFormat::Resp2][input.below(2)]);
     let count = if form < 2 { 1 } else { 1 + input.below(3) };
     let commands: Vec<Command> = (0..count).map(|_| command(&mut input)).collect();
     let replies: Vec<Reply> = (0..count).map(|_| input.reply()).collect();
-    let recorder = Recorder { replies: Arc::new(Mutex::new(replies.clone())), ..Recorder::default() };
-    let service = Service::new(Arc::new(recorder.clone()), Secret::new(TOKEN), None, 1 << 20, 1 << 20);
+    let recorder =
+        Recorder { replies: Arc::new(Mutex::new(replies.clone())), ..Recorder::default() };
+    let service =
+        Service::new(Arc::new(recorder.clone()), Secret::new(TOKEN), None, 1 << 20, 1 << 20);
     let base = Url::parse("https://server.example/base").unwrap();
-    let config = Config::new().url(base.as_str()).token(TOKEN).no_retry().no_auto_batch().reply_format(format);
+    let config = Config::new()
+        .url(base.as_str())
+        .token(TOKEN)
+        .no_retry()
+        .no_auto_batch()
+        .reply_format(format);
     let client = RestBackend::new(config.transport(Direct { service, base })).unwrap();
     let options = CallOptions::default();
     let got = match form {
@@ -192,7 +233,9 @@ pub fn round_trip(data: &[u8]) {
         2 => block_on(client.pipeline(&commands, &options)),
         _ => match block_on(client.transaction(&commands, &options)) {
             Ok(replies) => replies,
-            Err(_) => return assert!(recorder.given().is_empty(), "a transaction that was refused ran"),
+            Err(_) => {
+                return assert!(recorder.given().is_empty(), "a transaction that was refused ran");
+            }
         },
     };
     assert_eq!(got.len(), commands.len());
@@ -200,11 +243,15 @@ pub fn round_trip(data: &[u8]) {
     // Those that were refused have an error instead; the others ran in their order.
     let mut ran = 0;
     for (command, got) in commands.iter().zip(&got) {
-        if given.get(ran).is_some_and(|given| *given == parts(command)) && same(got, &replies[ran]) {
+        if given.get(ran).is_some_and(|given| *given == parts(command)) && same(got, &replies[ran])
+        {
             ran += 1;
         } else {
             let error = got.as_ref().expect_err("another reply than the backend's");
-            assert!(!error.maybe_applied() || error.server_message().is_some(), "no answer came back");
+            assert!(
+                !error.maybe_applied() || error.server_message().is_some(),
+                "no answer came back"
+            );
         }
     }
     assert_eq!(ran, given.len(), "something else ran than was sent");

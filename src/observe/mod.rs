@@ -12,8 +12,8 @@ mod recorded;
 pub use table::{Instrument, METRICS, Metric, describe};
 
 pub(crate) use recorded::{
-    BreakerWatch, CacheLevel, HeldLevel, PendingLevel, Retrieval, commands_sent, redis_memory, retried, retry_refused, session_created,
-    sessions_expired,
+    BreakerWatch, CacheLevel, HeldLevel, PendingLevel, Retrieval, commands_sent, redis_memory,
+    retried, retry_refused, session_created, sessions_expired,
 };
 pub(crate) use span::{Attempt, Operation, call};
 

@@ -37,11 +37,18 @@ impl Operation<'static> {
 
     fn batch(name: &'static str, recorded: recorded::Name, commands: &[Command]) -> Self {
         if let [command] = commands {
-            return Self { name: command.label().to_owned().into(), batch: None, recorded: recorded::Name::of(command) };
+            return Self {
+                name: command.label().to_owned().into(),
+                batch: None,
+                recorded: recorded::Name::of(command),
+            };
         }
         let name = match commands {
             // Put together for those who look at it only.
-            [first, rest @ ..] if tracing::span_enabled!(Level::DEBUG) && rest.iter().all(|other| other.label() == first.label()) => {
+            [first, rest @ ..]
+                if tracing::span_enabled!(Level::DEBUG)
+                    && rest.iter().all(|other| other.label() == first.label()) =>
+            {
                 format!("{name} {}", first.label()).into()
             }
             _ => name.into(),
@@ -51,7 +58,11 @@ impl Operation<'static> {
 }
 
 /// Runs a call that begins `now` in its span, and counts it when it ends. One that its caller gives up is not counted.
-pub(crate) fn call<F: Future<Output = Result<T>>, T>(operation: Operation<'_>, now: Instant, call: F) -> Call<F> {
+pub(crate) fn call<F: Future<Output = Result<T>>, T>(
+    operation: Operation<'_>,
+    now: Instant,
+    call: F,
+) -> Call<F> {
     let span = tracing::debug_span!(
         "redis",
         otel.kind = "client",
@@ -63,7 +74,10 @@ pub(crate) fn call<F: Future<Output = Result<T>>, T>(operation: Operation<'_>, n
         error.r#type = Empty,
         otel.status_code = Empty,
     );
-    Call { call: call.instrument(span), began: Some(recorded::Call::begin(operation.recorded, now)) }
+    Call {
+        call: call.instrument(span),
+        began: Some(recorded::Call::begin(operation.recorded, now)),
+    }
 }
 
 pin_project! {

@@ -54,22 +54,42 @@ pub(super) const REDIS_MEMORY: &str = "redis_rest.session.redis.memory";
 const SECONDS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
 const COMMANDS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
 
-const fn counter(name: &'static str, unit: &'static str, labels: &'static [&'static str], about: &'static str) -> Metric {
+const fn counter(
+    name: &'static str,
+    unit: &'static str,
+    labels: &'static [&'static str],
+    about: &'static str,
+) -> Metric {
     Metric { name, instrument: Instrument::Counter, unit, labels, about, buckets: &[] }
 }
 
-const fn gauge(name: &'static str, unit: &'static str, labels: &'static [&'static str], about: &'static str) -> Metric {
+const fn gauge(
+    name: &'static str,
+    unit: &'static str,
+    labels: &'static [&'static str],
+    about: &'static str,
+) -> Metric {
     Metric { name, instrument: Instrument::Gauge, unit, labels, about, buckets: &[] }
 }
 
-const fn histogram(name: &'static str, unit: &'static str, labels: &'static [&'static str], about: &'static str) -> Metric {
+const fn histogram(
+    name: &'static str,
+    unit: &'static str,
+    labels: &'static [&'static str],
+    about: &'static str,
+) -> Metric {
     let buckets = if matches!(unit.as_bytes(), b"s") { SECONDS } else { COMMANDS };
     Metric { name, instrument: Instrument::Histogram, unit, labels, about, buckets }
 }
 
 /// Every metric that this crate records, in the order of the documentation.
 pub const METRICS: &[Metric] = &[
-    histogram(DURATION, "s", &["db.system.name", "db.operation.name", "error.type"], "Time of a call with all its attempts"),
+    histogram(
+        DURATION,
+        "s",
+        &["db.system.name", "db.operation.name", "error.type"],
+        "Time of a call with all its attempts",
+    ),
     counter(CALLS, "{call}", &["db.operation.name", "outcome"], "Calls that ended"),
     histogram(ATTEMPT, "s", &["error.type"], "Time of one HTTP request"),
     counter(CONNECT, "{failure}", &[], "HTTP requests for which there was no connection"),
@@ -78,10 +98,20 @@ pub const METRICS: &[Metric] = &[
     histogram(BATCH, "{command}", &["kind"], "Commands in a request that carries several"),
     gauge(IN_FLIGHT, "{request}", &[], "HTTP requests on their way"),
     gauge(BREAKERS, "{breaker}", &["breaker", "state"], "Circuit breakers in a state"),
-    counter(TRANSITIONS, "{transition}", &["breaker", "state"], "Changes of a circuit breaker into a state"),
+    counter(
+        TRANSITIONS,
+        "{transition}",
+        &["breaker", "state"],
+        "Changes of a circuit breaker into a state",
+    ),
     counter(CREATED, "{session}", &["durability"], "Sessions created by managers"),
     histogram(RETRIEVAL, "s", &["place", "outcome"], "Time to find a session by its id"),
-    counter(EXPIRED, "{session}", &["place"], "Sessions found to be gone without having been deleted here"),
+    counter(
+        EXPIRED,
+        "{session}",
+        &["place"],
+        "Sessions found to be gone without having been deleted here",
+    ),
     gauge(HELD, "{session}", &[], "Sessions that managers hold in memory"),
     gauge(PENDING, "{entry}", &["kind"], "What the stores of managers have not been told yet"),
     gauge(ENTRIES, "{session}", &[], "Sessions in in-memory stores"),
@@ -99,7 +129,8 @@ pub fn describe() {
                 "By" => Unit::Bytes,
                 _ => Unit::Count,
             };
-            let (name, about) = (KeyName::from_const_str(metric.name), SharedString::const_str(metric.about));
+            let (name, about) =
+                (KeyName::from_const_str(metric.name), SharedString::const_str(metric.about));
             match metric.instrument {
                 Instrument::Counter => recorder.describe_counter(name, Some(unit), about),
                 Instrument::Gauge => recorder.describe_gauge(name, Some(unit), about),

@@ -14,7 +14,10 @@ use native as here;
 use wasm as here;
 
 pub use here::{BoxFuture, BoxStream, MaybeSend};
-pub(crate) use here::{HAS_FILES, Instant, NoRuntime, Timers, USER_AGENT, blocking, in_runtime, random, sleep, spawn, timeout};
+pub(crate) use here::{
+    HAS_FILES, Instant, NoRuntime, Timers, USER_AGENT, blocking, in_runtime, random, sleep, spawn,
+    timeout,
+};
 
 use std::future::Future;
 
@@ -26,7 +29,10 @@ pub(crate) struct Received<T>(pub(crate) tokio::sync::mpsc::Receiver<T>);
 impl<T> futures_core::Stream for Received<T> {
     type Item = T;
 
-    fn poll_next(mut self: std::pin::Pin<&mut Self>, context: &mut std::task::Context<'_>) -> std::task::Poll<Option<T>> {
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<T>> {
         self.0.poll_recv(context)
     }
 }

@@ -46,7 +46,9 @@ pub(crate) fn in_runtime() -> Result<(), NoRuntime> {
 
 /// Runs `act`, which blocks, on a thread for that, from now on and also if nobody waits for the end; here where there is no runtime.
 /// `None` when the runtime ends before it could begin.
-pub(crate) fn blocking<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> impl Future<Output = Option<T>> {
+pub(crate) fn blocking<T: Send + 'static>(
+    act: impl FnOnce() -> T + Send + 'static,
+) -> impl Future<Output = Option<T>> {
     let begun = match tokio::runtime::Handle::try_current() {
         Ok(runtime) => Ok(runtime.spawn_blocking(act)),
         Err(_) => Err(act()),
@@ -82,7 +84,11 @@ impl Timers {
     const KEPT: usize = 1024;
 
     /// The output of `future`, or `None` when `limit` passes first. Outside of a runtime `future` is not begun.
-    pub(crate) async fn timeout<F: Future>(&self, limit: Duration, future: F) -> Result<Option<F::Output>, NoRuntime> {
+    pub(crate) async fn timeout<F: Future>(
+        &self,
+        limit: Duration,
+        future: F,
+    ) -> Result<Option<F::Output>, NoRuntime> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| NoRuntime)?.id();
         let kept = self.lock().pop();
         let mut timer = match kept {

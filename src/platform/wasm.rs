@@ -72,7 +72,11 @@ pub(crate) struct Timers;
 impl Timers {
     /// The output of `future`, or `None` when `limit` passes first.
     #[allow(clippy::unused_self, reason = "elsewhere it keeps timers")]
-    pub(crate) async fn timeout<F: Future>(&self, limit: Duration, future: F) -> Result<Option<F::Output>, NoRuntime> {
+    pub(crate) async fn timeout<F: Future>(
+        &self,
+        limit: Duration,
+        future: F,
+    ) -> Result<Option<F::Output>, NoRuntime> {
         Ok(timeout(limit, future).await)
     }
 }

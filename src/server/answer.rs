@@ -47,7 +47,9 @@ impl Form {
 
 /// How the request wants strings written; `None` where its wishes exclude each other.
 pub(crate) fn encoding(headers: &HeaderMap, form: Form) -> Option<Encoding> {
-    let says = |name: &str, value: &[u8]| headers.get(name).is_some_and(|given| given.as_bytes().eq_ignore_ascii_case(value));
+    let says = |name: &str, value: &[u8]| {
+        headers.get(name).is_some_and(|given| given.as_bytes().eq_ignore_ascii_case(value))
+    };
     match (says("upstash-encoding", b"base64"), says("upstash-response-format", b"resp2")) {
         (true, true) => None,
         (true, false) => Some(Encoding::Base64),
@@ -93,7 +95,15 @@ impl Service {
         max_reply_bytes: usize,
     ) -> Self {
         let (guard, answered) = (Guard::default(), AtomicU64::new(1));
-        Self { backend, guard, token, read_only_token, max_request_bytes, max_reply_bytes, answered }
+        Self {
+            backend,
+            guard,
+            token,
+            read_only_token,
+            max_request_bytes,
+            max_reply_bytes,
+            answered,
+        }
     }
 
     pub(super) fn backend(&self) -> &dyn Backend {
@@ -111,13 +121,21 @@ impl Service {
             return Err(Box::new(answer));
         }
         let Some(access) = self.access(&head.headers, head.uri.query()) else {
-            return Err(Box::new(failure(StatusCode::UNAUTHORIZED, "WRONGPASS invalid or missing auth token")));
+            return Err(Box::new(failure(
+                StatusCode::UNAUTHORIZED,
+                "WRONGPASS invalid or missing auth token",
+            )));
         };
         match Form::of(head.uri.path()) {
             Form::Stream => Ok(Admitted { access, form: Form::Stream }),
-            Form::Unknown => Err(Box::new(failure(StatusCode::NOT_FOUND, "ERR there is nothing at this address"))),
+            Form::Unknown => Err(Box::new(failure(
+                StatusCode::NOT_FOUND,
+                "ERR there is nothing at this address",
+            ))),
             form => match declared_length(&head.headers) {
-                Some(length) if length > self.max_request_bytes as u64 => Err(Box::new(self.too_large(&length.to_string()))),
+                Some(length) if length > self.max_request_bytes as u64 => {
+                    Err(Box::new(self.too_large(&length.to_string())))
+                }
                 _ => Ok(Admitted { access, form }),
             },
         }
@@ -127,7 +145,10 @@ impl Service {
     pub(crate) async fn perform(&self, head: &Parts, admitted: &Admitted, body: &[u8]) -> Answer {
         let Admitted { access, form } = *admitted;
         let Some(encoding) = encoding(&head.headers, form) else {
-            return failure(StatusCode::BAD_REQUEST, "ERR Upstash-Encoding and resp2 replies exclude each other");
+            return failure(
+                StatusCode::BAD_REQUEST,
+                "ERR Upstash-Encoding and resp2 replies exclude each other",
+            );
         };
         match form {
             Form::Pipeline => match request::commands(body) {
@@ -160,7 +181,10 @@ impl Service {
         };
         // In constant time, so that a token cannot be found byte by byte.
         let is = |token: &str| bool::from(given.ct_eq(token.as_bytes()));
-        match (is(self.token.as_str()), self.read_only_token.as_ref().map(Secret::as_str).is_some_and(is)) {
+        match (
+            is(self.token.as_str()),
+            self.read_only_token.as_ref().map(Secret::as_str).is_some_and(is),
+        ) {
             (true, _) => Some(Access::Full),
             (false, true) => Some(Access::ReadOnly),
             (false, false) => None,
@@ -168,7 +192,10 @@ impl Service {
     }
 
     pub(super) fn too_large(&self, actual: &str) -> Answer {
-        let text = format!("ERR max request size exceeded. Limit: {} bytes, Actual: {actual} bytes", self.max_request_bytes);
+        let text = format!(
+            "ERR max request size exceeded. Limit: {} bytes, Actual: {actual} bytes",
+            self.max_request_bytes
+        );
         failure(StatusCode::PAYLOAD_TOO_LARGE, &text)
     }
 
@@ -177,20 +204,29 @@ impl Service {
             Ok(()) => self.backend.execute(command, &CallOptions::default()).await,
             Err(refused) => Err(refused),
         };
-        let reply = reply::fit(reply, encoding, &mut { self.max_reply_bytes }, self.max_reply_bytes);
+        let reply =
+            reply::fit(reply, encoding, &mut { self.max_reply_bytes }, self.max_reply_bytes);
         let status = reply.as_ref().err().map_or(StatusCode::OK, status_of);
         self.answer(status, encoding, |out| reply::write_reply(&reply, encoding, out))
     }
 
     /// An answer of the backend's. It carries a token of read-your-writes: behind this server is one Redis, which has all that was
     /// answered, so that any token will do.
-    fn answer(&self, status: StatusCode, encoding: Encoding, write: impl FnOnce(&mut Vec<u8>)) -> Answer {
+    fn answer(
+        &self,
+        status: StatusCode,
+        encoding: Encoding,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Answer {
         let mut answer = json(status, write);
         let headers = answer.headers_mut();
         if encoding == Encoding::Resp2 {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         }
-        headers.insert("upstash-sync-token", HeaderValue::from(self.answered.fetch_add(1, Ordering::Relaxed)));
+        headers.insert(
+            "upstash-sync-token",
+            HeaderValue::from(self.answered.fetch_add(1, Ordering::Relaxed)),
+        );
         answer
     }
 
@@ -213,14 +249,26 @@ impl Service {
         }
         let mut answers = answers.into_iter();
         let missing = || Err(Error::new(ErrorKind::Decode, "no reply for this command"));
-        let replies: Vec<Reply> =
-            replies.into_iter().map(|reply| reply.unwrap_or_else(|| answers.next().unwrap_or_else(missing))).collect();
+        let replies: Vec<Reply> = replies
+            .into_iter()
+            .map(|reply| reply.unwrap_or_else(|| answers.next().unwrap_or_else(missing)))
+            .collect();
         // Where nothing came back from Redis at all, the status says so. The worst one: what may have run must not look
         // as if it had not.
-        let lost = |reply: &Reply| reply.as_ref().err().map(status_of).filter(|status| *status != StatusCode::BAD_REQUEST);
-        match replies.iter().map(lost).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().min()) {
+        let lost = |reply: &Reply| {
+            reply.as_ref().err().map(status_of).filter(|status| *status != StatusCode::BAD_REQUEST)
+        };
+        match replies
+            .iter()
+            .map(lost)
+            .collect::<Option<Vec<_>>>()
+            .and_then(|all| all.into_iter().min())
+        {
             Some(status) => json(status, |out| {
-                let worst = replies.iter().filter_map(|reply| reply.as_ref().err()).find(|error| status_of(error) == status);
+                let worst = replies
+                    .iter()
+                    .filter_map(|reply| reply.as_ref().err())
+                    .find(|error| status_of(error) == status);
                 reply::write_error(&worst.map(reply::error_text).unwrap_or_default(), out);
             }),
             None => self.replies(replies, encoding),
@@ -229,11 +277,19 @@ impl Service {
 
     fn replies(&self, replies: Vec<Reply>, encoding: Encoding) -> Answer {
         let mut left = self.max_reply_bytes;
-        let replies: Vec<Reply> = replies.into_iter().map(|reply| reply::fit(reply, encoding, &mut left, self.max_reply_bytes)).collect();
+        let replies: Vec<Reply> = replies
+            .into_iter()
+            .map(|reply| reply::fit(reply, encoding, &mut left, self.max_reply_bytes))
+            .collect();
         self.answer(StatusCode::OK, encoding, |out| reply::write_replies(&replies, encoding, out))
     }
 
-    async fn transaction(&self, commands: &[Command], access: Access, encoding: Encoding) -> Answer {
+    async fn transaction(
+        &self,
+        commands: &[Command],
+        access: Access,
+        encoding: Encoding,
+    ) -> Answer {
         for command in commands {
             if let Err(refused) = self.guard.check(&*self.backend, command, access).await {
                 return error_answer(&refused);
@@ -250,7 +306,9 @@ impl Service {
 /// nothing ran, 502 that it may have.
 fn status_of(error: &Error) -> StatusCode {
     match (error.server_error(), error.kind(), error.outcome()) {
-        (Some(_), ..) | (None, ErrorKind::InvalidCommand | ErrorKind::Unsupported, _) => StatusCode::BAD_REQUEST,
+        (Some(_), ..) | (None, ErrorKind::InvalidCommand | ErrorKind::Unsupported, _) => {
+            StatusCode::BAD_REQUEST
+        }
         (None, _, Outcome::NotApplied) => StatusCode::SERVICE_UNAVAILABLE,
         (None, ..) => StatusCode::BAD_GATEWAY,
     }

@@ -60,7 +60,9 @@ fn size(event: &Event) -> usize {
     OVERHEAD
         + match event {
             Event::Message(message) => {
-                message.channel.len() + message.payload.len() + message.pattern.as_ref().map_or(0, |name| name.len())
+                message.channel.len()
+                    + message.payload.len()
+                    + message.pattern.as_ref().map_or(0, |name| name.len())
             }
             Event::Subscribed(bytes) | Event::Command(bytes) => bytes.len(),
             Event::Gap | Event::KeepAlive => 0,

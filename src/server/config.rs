@@ -165,13 +165,18 @@ impl ServerConfig {
 
     pub(super) fn check(&self) -> Result<()> {
         let wrong = |reason| Err(Error::new(ErrorKind::Config, reason));
-        let (token, reader) = (self.token.as_str(), self.read_only_token.as_ref().map(Secret::as_str));
+        let (token, reader) =
+            (self.token.as_str(), self.read_only_token.as_ref().map(Secret::as_str));
         if self.wrong_origin {
-            return wrong("an origin is a scheme, a host and perhaps a port, such as http://localhost:3000, or * for every one");
+            return wrong(
+                "an origin is a scheme, a host and perhaps a port, such as http://localhost:3000, or * for every one",
+            );
         }
         // Any page in a browser on this machine could read everything.
         if self.cors.allows_every_origin() && token == DEFAULT_TOKEN {
-            return wrong("the default token is known to everyone: set another to answer pages of every origin");
+            return wrong(
+                "the default token is known to everyone: set another to answer pages of every origin",
+            );
         }
         for token in [Some(token), reader].into_iter().flatten() {
             if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -183,20 +188,31 @@ impl ServerConfig {
         }
         if !self.listen.ip().is_loopback() {
             if token == DEFAULT_TOKEN {
-                return wrong("the default token is known to everyone: set another to listen beyond this machine");
+                return wrong(
+                    "the default token is known to everyone: set another to listen beyond this machine",
+                );
             }
             if reader == Some(DEFAULT_TOKEN) {
-                return wrong("the default token is known to everyone: set another read-only token to listen beyond this machine");
+                return wrong(
+                    "the default token is known to everyone: set another read-only token to listen beyond this machine",
+                );
             }
         }
         let limits = &self.limits;
         if limits.max_header_bytes < LEAST_HEADER_BYTES {
             return wrong("the largest head of a request must be at least 8192 bytes");
         }
-        if limits.max_connections == 0 || limits.max_connections > tokio::sync::Semaphore::MAX_PERMITS {
-            return wrong("the number of connections must be at least 1, and no more than a machine can have");
+        if limits.max_connections == 0
+            || limits.max_connections > tokio::sync::Semaphore::MAX_PERMITS
+        {
+            return wrong(
+                "the number of connections must be at least 1, and no more than a machine can have",
+            );
         }
-        if [limits.header_timeout, limits.body_timeout, limits.write_timeout].iter().any(Duration::is_zero) {
+        if [limits.header_timeout, limits.body_timeout, limits.write_timeout]
+            .iter()
+            .any(Duration::is_zero)
+        {
             return wrong("a time limit must be longer than zero");
         }
         Ok(())
@@ -226,14 +242,29 @@ mod tests {
         assert!(ServerConfig::new().check().is_ok());
         assert!(ServerConfig::new().listen(beyond).check().is_err());
         assert!(ServerConfig::new().listen(beyond).token("s3cret").check().is_ok());
-        assert!(ServerConfig::new().listen(beyond).token("s3cret").read_only_token(DEFAULT_TOKEN).check().is_err());
+        assert!(
+            ServerConfig::new()
+                .listen(beyond)
+                .token("s3cret")
+                .read_only_token(DEFAULT_TOKEN)
+                .check()
+                .is_err()
+        );
         assert!(ServerConfig::new().token("").check().is_err());
         assert!(ServerConfig::new().token("a b").check().is_err());
         assert!(ServerConfig::new().read_only_token(DEFAULT_TOKEN).check().is_err());
         assert!(ServerConfig::new().cors("http://localhost:3000").check().is_ok());
         assert!(ServerConfig::new().cors("*").check().is_err());
         assert!(ServerConfig::new().cors("*").token("s3cret").check().is_ok());
-        for origin in ["", "localhost", "http://localhost:3000/", "http://localhost/page", "data:x", "null", "http://a b"] {
+        for origin in [
+            "",
+            "localhost",
+            "http://localhost:3000/",
+            "http://localhost/page",
+            "data:x",
+            "null",
+            "http://a b",
+        ] {
             assert!(ServerConfig::new().cors(origin).check().is_err(), "{origin}");
         }
         assert!(ServerConfig::new().max_header_bytes(8191).check().is_err());

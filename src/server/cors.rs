@@ -1,8 +1,9 @@
 //! Cross-origin requests: pages in a browser may ask this server when their origin was named.
 
 use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
-    ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderValue, ORIGIN, VARY,
 };
 use http::{Method, Request};
 
@@ -13,7 +14,8 @@ pub(super) struct Cors(Vec<HeaderValue>);
 impl Cors {
     /// One more, such as `http://localhost:3000`; `*` for every one. False for what is no origin.
     pub(super) fn allow(&mut self, origin: &str) -> bool {
-        let is_origin = |url: url::Url| url.origin().is_tuple() && url.origin().ascii_serialization() == origin;
+        let is_origin =
+            |url: url::Url| url.origin().is_tuple() && url.origin().ascii_serialization() == origin;
         let sound = origin == "*" || url::Url::parse(origin).is_ok_and(is_origin);
         match HeaderValue::from_str(origin) {
             Ok(value) if sound => self.0.push(value),
@@ -32,14 +34,20 @@ impl Cors {
         self.0.iter().find(|allowed| *allowed == "*" || *allowed == origin)?;
         let mut headers = HeaderMap::new();
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("upstash-sync-token, retry-after"));
+        headers.insert(
+            ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("upstash-sync-token, retry-after"),
+        );
         headers.insert(VARY, HeaderValue::from_static("origin"));
         if is_preflight(request) {
             // Every header may be sent: the token is what protects.
             if let Some(wanted) = request.headers().get(ACCESS_CONTROL_REQUEST_HEADERS) {
                 headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
             }
-            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, POST, PUT"));
+            headers.insert(
+                ACCESS_CONTROL_ALLOW_METHODS,
+                HeaderValue::from_static("GET, HEAD, POST, PUT"),
+            );
             headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
         }
         Some(headers)
@@ -48,5 +56,6 @@ impl Cors {
 
 /// The question before a request, which carries no token.
 pub(super) fn is_preflight<B>(request: &Request<B>) -> bool {
-    request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+    request.method() == Method::OPTIONS
+        && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }

@@ -20,7 +20,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// What the path of an event stream asks for.
 pub(crate) fn wanted(path: &str) -> Option<Listen> {
-    let (form, name) = path.strip_prefix('/')?.split_once('/').unwrap_or((path.strip_prefix('/')?, ""));
+    let (form, name) =
+        path.strip_prefix('/')?.split_once('/').unwrap_or((path.strip_prefix('/')?, ""));
     let name: Bytes = percent_decode_str(name).collect::<Vec<u8>>().into();
     match form {
         "subscribe" if !name.is_empty() => Some(Listen::Channel(name)),
@@ -79,10 +80,15 @@ impl Stream for Events {
 pub(crate) fn line(what: &Listen, event: &Event) -> Option<Vec<u8>> {
     let data = match (event, what) {
         (Event::Subscribed(name), Listen::Channel(_)) => [b"subscribe,", &name[..], b",1"].concat(),
-        (Event::Subscribed(name), Listen::Pattern(_)) => [b"psubscribe,", &name[..], b",1"].concat(),
+        (Event::Subscribed(name), Listen::Pattern(_)) => {
+            [b"psubscribe,", &name[..], b",1"].concat()
+        }
         (Event::Subscribed(_), Listen::Monitor) => b"\"OK\"".to_vec(),
         (Event::Message(message), _) => match &message.pattern {
-            Some(pattern) => [b"pmessage,", &pattern[..], b",", &message.channel, b",", &message.payload].concat(),
+            Some(pattern) => {
+                [b"pmessage,", &pattern[..], b",", &message.channel, b",", &message.payload]
+                    .concat()
+            }
             None => [b"message,", &message.channel[..], b",", &message.payload].concat(),
         },
         (Event::Command(line), _) => line.to_vec(),
@@ -124,7 +130,11 @@ mod tests {
     #[test]
     fn a_message_of_lines_cannot_make_events_of_its_own() {
         let what = Listen::Channel("c".into());
-        let message = Event::Message(Message::new(None, "c".into(), "a\n\ndata: message,c,forged\r\n: x".into()));
+        let message = Event::Message(Message::new(
+            None,
+            "c".into(),
+            "a\n\ndata: message,c,forged\r\n: x".into(),
+        ));
         let text = String::from_utf8(line(&what, &message).unwrap()).unwrap();
         assert_eq!(text, "data: message,c,a\ndata: \ndata: data: message,c,forged\ndata: : x\n\n");
     }

@@ -16,7 +16,8 @@ const LONGEST: Duration = Duration::from_secs(1);
 const READ: u64 = 64 * 1024;
 
 /// The text is the protocol's for a command that surely did not run.
-const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-type: application/json\r\n\
+const ANSWER: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-type: application/json\r\n\
     retry-after: 1\r\ncontent-length: 33\r\n\r\n{\"error\":\"DB connection refused\"}";
 
 /// Answers connections that there is no room for.
@@ -29,7 +30,10 @@ impl Full {
     }
 
     /// The answer to one connection, which has to be driven; `None` where it was closed at once.
-    pub(super) fn refuse(&self, stream: TcpStream) -> Option<impl Future<Output = ()> + Send + 'static> {
+    pub(super) fn refuse(
+        &self,
+        stream: TcpStream,
+    ) -> Option<impl Future<Output = ()> + Send + 'static> {
         let permit = Arc::clone(&self.0).try_acquire_owned().ok()?;
         Some(async move {
             let mut stream = Paced::new(stream, LONGEST);

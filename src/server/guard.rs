@@ -38,7 +38,8 @@ const HARMFUL: &[&str] = &[
 ];
 
 /// Subcommands of commands that are fine otherwise.
-const HARMFUL_SUBCOMMANDS: &[(&str, &str)] = &[("SCRIPT", "KILL"), ("SCRIPT", "DEBUG"), ("FUNCTION", "KILL")];
+const HARMFUL_SUBCOMMANDS: &[(&str, &str)] =
+    &[("SCRIPT", "KILL"), ("SCRIPT", "DEBUG"), ("FUNCTION", "KILL")];
 
 /// Commands whose flags say more than they do: these publish and look but do not subscribe, and those block only when told to.
 const HARMLESS: &[&str] = &["PUBLISH", "SPUBLISH", "PUBSUB", "XREAD", "XREADGROUP"];
@@ -71,7 +72,12 @@ impl Guard {
     ///
     /// # Errors
     /// The refusal, worded as Redis words errors; or that the backend could not be asked: nothing was sent then.
-    pub(super) async fn check(&self, backend: &dyn Backend, command: &Command, access: Access) -> Result<()> {
+    pub(super) async fn check(
+        &self,
+        backend: &dyn Backend,
+        command: &Command,
+        access: Access,
+    ) -> Result<()> {
         if let Some(reason) = refusal(command) {
             return Err(refused(reason));
         }
@@ -98,15 +104,19 @@ impl Guard {
         if let Some(info) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
             return Ok(Some(Arc::clone(info)));
         }
-        let info = match backend.execute(&cmd("COMMAND INFO").arg(&name), &CallOptions::default()).await {
-            Ok(Value::Array(mut items)) => items.pop().and_then(|item| Info::read(&item)),
-            Ok(_) => None,
-            Err(error) if error.server_error().is_some() => None,
-            Err(error) => return Err(error.with_outcome(crate::error::Outcome::NotApplied)),
-        };
+        let info =
+            match backend.execute(&cmd("COMMAND INFO").arg(&name), &CallOptions::default()).await {
+                Ok(Value::Array(mut items)) => items.pop().and_then(|item| Info::read(&item)),
+                Ok(_) => None,
+                Err(error) if error.server_error().is_some() => None,
+                Err(error) => return Err(error.with_outcome(crate::error::Outcome::NotApplied)),
+            };
         let info = info.map(Arc::new);
         if let Some(info) = &info {
-            self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::clone(info));
+            self.known
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(name, Arc::clone(info));
         }
         Ok(info)
     }
@@ -121,11 +131,13 @@ impl Info {
         if let Some(Value::Array(entries)) = fields.get(9) {
             for entry in entries {
                 if let Value::Array(fields) = entry
-                    && let (Some(Value::Bytes(name)), Some(flags)) = (fields.first(), fields.get(2).and_then(Flags::read))
+                    && let (Some(Value::Bytes(name)), Some(flags)) =
+                        (fields.first(), fields.get(2).and_then(Flags::read))
                 {
                     // `script|load`
                     let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-                    subcommands.insert(name.rsplit('|').next().unwrap_or_default().to_owned(), flags);
+                    subcommands
+                        .insert(name.rsplit('|').next().unwrap_or_default().to_owned(), flags);
                 }
             }
         }
@@ -134,7 +146,8 @@ impl Info {
 
     /// The flags of the subcommand that `command` names, else of the command.
     fn of(&self, command: &Command) -> Flags {
-        let subcommand = command.get(0).map(|name| String::from_utf8_lossy(name).to_ascii_lowercase());
+        let subcommand =
+            command.get(0).map(|name| String::from_utf8_lossy(name).to_ascii_lowercase());
         subcommand.and_then(|name| self.subcommands.get(&name)).copied().unwrap_or(self.flags)
     }
 }
@@ -142,21 +155,31 @@ impl Info {
 impl Flags {
     fn read(list: &Value) -> Option<Self> {
         let Value::Array(items) = list else { return None };
-        let has = |flag: &str| items.iter().any(|item| matches!(item, Value::Bytes(name) if name.as_ref() == flag.as_bytes()));
-        Some(Self { refused: has("blocking") || has("pubsub") || has("admin"), read_only: has("readonly") })
+        let has = |flag: &str| {
+            items
+                .iter()
+                .any(|item| matches!(item, Value::Bytes(name) if name.as_ref() == flag.as_bytes()))
+        };
+        Some(Self {
+            refused: has("blocking") || has("pubsub") || has("admin"),
+            read_only: has("readonly"),
+        })
     }
 }
 
 /// Why a command is refused by its name and arguments alone.
 fn refusal(command: &Command) -> Option<&'static str> {
     let listed = |list: &[&str]| list.iter().any(|name| command.is(name));
-    let subcommand = |name: &str| command.get(0).is_some_and(|arg| arg.eq_ignore_ascii_case(name.as_bytes()));
+    let subcommand =
+        |name: &str| command.get(0).is_some_and(|arg| arg.eq_ignore_ascii_case(name.as_bytes()));
     if let Some(reason) = refuse::over_rest(command) {
         Some(reason)
     } else if command.is("SELECT") {
         // Also `SELECT 0`: the backend's connection may be on another database.
         Some("it would change the connection that all requests share")
-    } else if listed(HARMFUL) || HARMFUL_SUBCOMMANDS.iter().any(|(name, sub)| command.is(name) && subcommand(sub)) {
+    } else if listed(HARMFUL)
+        || HARMFUL_SUBCOMMANDS.iter().any(|(name, sub)| command.is(name) && subcommand(sub))
+    {
         Some("it could harm the server")
     } else {
         None
@@ -168,8 +191,11 @@ fn refused(reason: &str) -> Error {
 }
 
 fn no_permission(command: &Command) -> Error {
-    let name: String = String::from_utf8_lossy(command.name()).to_ascii_lowercase().chars().take(64).collect();
-    Error::redis(ServerError::new(format!("NOPERM this user has no permissions to run the '{name}' command")))
+    let name: String =
+        String::from_utf8_lossy(command.name()).to_ascii_lowercase().chars().take(64).collect();
+    Error::redis(ServerError::new(format!(
+        "NOPERM this user has no permissions to run the '{name}' command"
+    )))
 }
 
 #[cfg(test)]
@@ -186,14 +212,19 @@ mod tests {
 
     #[test]
     fn flags_of_subcommands() {
-        let flags = |names: &[&'static str]| Value::Array(names.iter().map(|name| Value::bytes(*name)).collect());
+        let flags = |names: &[&'static str]| {
+            Value::Array(names.iter().map(|name| Value::bytes(*name)).collect())
+        };
         let entry = |name: &'static str, list: Value, subcommands: Vec<Value>| {
             let mut fields = vec![Value::bytes(name), Value::Int(2), list];
             fields.resize(9, Value::Int(0));
             fields.push(Value::Array(subcommands));
             Value::Array(fields)
         };
-        let subcommands = vec![entry("x|look", flags(&["readonly"]), vec![]), entry("x|stop", flags(&["admin"]), vec![])];
+        let subcommands = vec![
+            entry("x|look", flags(&["readonly"]), vec![]),
+            entry("x|stop", flags(&["admin"]), vec![]),
+        ];
         let info = Info::read(&entry("x", flags(&["write"]), subcommands)).unwrap();
         assert_eq!(info.of(&cmd("X LOOK")), Flags { refused: false, read_only: true });
         assert_eq!(info.of(&cmd("X STOP")), Flags { refused: true, read_only: false });

@@ -37,8 +37,14 @@ fn whole(answer: answer::Answer) -> Answer {
 }
 
 /// Answers one request. `cut` ends its connection at once.
-pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>, cut: Arc<Notify>) -> Result<Answer, Infallible> {
-    let Some(cross_origin) = shared.cors.admit(&request) else { return respond(shared, request, cut).await };
+pub(super) async fn answer(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+    cut: Arc<Notify>,
+) -> Result<Answer, Infallible> {
+    let Some(cross_origin) = shared.cors.admit(&request) else {
+        return respond(shared, request, cut).await;
+    };
     let mut answer = match cors::is_preflight(&request) {
         true => {
             let mut answer = Response::new(Either::Left(Full::new(Bytes::new())));
@@ -51,7 +57,11 @@ pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>, cut:
     Ok(answer)
 }
 
-async fn respond(shared: Arc<Shared>, request: Request<Incoming>, cut: Arc<Notify>) -> Result<Answer, Infallible> {
+async fn respond(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+    cut: Arc<Notify>,
+) -> Result<Answer, Infallible> {
     let (head, body) = request.into_parts();
     let most = shared.limits.max_request_bytes;
     let admitted = match shared.service.admit(&head) {
@@ -84,27 +94,50 @@ impl Shared {
                     let data = frame.data_ref().map(Bytes::as_ref).unwrap_or_default();
                     if all.len() + data.len() > self.limits.max_request_bytes {
                         discard(body, self.limits.max_request_bytes);
-                        return Err(Box::new(self.service.too_large(&format!("more than {}", self.limits.max_request_bytes))));
+                        return Err(Box::new(
+                            self.service
+                                .too_large(&format!("more than {}", self.limits.max_request_bytes)),
+                        ));
                     }
                     all.extend_from_slice(data);
                 }
-                Some(Some(Err(_))) => return Err(Box::new(answer::failure(StatusCode::BAD_REQUEST, "ERR the body broke off"))),
-                None => return Err(Box::new(answer::failure(StatusCode::REQUEST_TIMEOUT, "ERR the body took too long"))),
+                Some(Some(Err(_))) => {
+                    return Err(Box::new(answer::failure(
+                        StatusCode::BAD_REQUEST,
+                        "ERR the body broke off",
+                    )));
+                }
+                None => {
+                    return Err(Box::new(answer::failure(
+                        StatusCode::REQUEST_TIMEOUT,
+                        "ERR the body took too long",
+                    )));
+                }
             }
         }
     }
 
     async fn stream(&self, path: &str, admitted: &Admitted, cut: Arc<Notify>) -> Answer {
         let Some(what) = events::wanted(path) else {
-            return whole(answer::failure(StatusCode::BAD_REQUEST, "ERR a channel or a pattern belongs into the path, percent-encoded"));
+            return whole(answer::failure(
+                StatusCode::BAD_REQUEST,
+                "ERR a channel or a pattern belongs into the path, percent-encoded",
+            ));
         };
         if what == Listen::Monitor && admitted.is_read_only() {
-            return whole(answer::failure(StatusCode::FORBIDDEN, "NOPERM this user has no permissions to run the 'monitor' command"));
+            return whole(answer::failure(
+                StatusCode::FORBIDDEN,
+                "NOPERM this user has no permissions to run the 'monitor' command",
+            ));
         }
         match self.service.backend().listen(&what).await {
             Ok(stream) => {
                 let backlog = backlog::follow(stream, self.limits.max_backlog_bytes, cut);
-                let mut answer = Response::new(Either::Right(events::body(what, backlog, self.closing.subscribe())));
+                let mut answer = Response::new(Either::Right(events::body(
+                    what,
+                    backlog,
+                    self.closing.subscribe(),
+                )));
                 let headers = answer.headers_mut();
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));

@@ -75,12 +75,25 @@ impl Server {
     /// [`ErrorKind::Config`] when the settings cannot work or the address cannot be listened on.
     pub async fn bind(backend: Arc<dyn Backend>, config: ServerConfig) -> Result<Self> {
         config.check()?;
-        let failed = |error: std::io::Error| Error::new(ErrorKind::Config, "cannot listen on this address").with_source(error);
+        let failed = |error: std::io::Error| {
+            Error::new(ErrorKind::Config, "cannot listen on this address").with_source(error)
+        };
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let addr = listener.local_addr().map_err(failed)?;
         let limits = config.limits;
-        let service = Service::new(backend, config.token, config.read_only_token, limits.max_request_bytes, limits.max_reply_bytes);
-        let shared = Shared { service, limits, cors: config.cors, closing: tokio::sync::watch::Sender::new(false) };
+        let service = Service::new(
+            backend,
+            config.token,
+            config.read_only_token,
+            limits.max_request_bytes,
+            limits.max_reply_bytes,
+        );
+        let shared = Shared {
+            service,
+            limits,
+            cors: config.cors,
+            closing: tokio::sync::watch::Sender::new(false),
+        };
         Ok(Self { listener, addr, shared: Arc::new(shared) })
     }
 
@@ -102,7 +115,9 @@ impl Server {
         let mut http = http1::Builder::new();
         let limits = shared.limits;
         // The buffer is for the head, and for as much of an answer or a body at once.
-        http.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(limits.max_header_bytes);
+        http.timer(TokioTimer::new())
+            .header_read_timeout(limits.header_timeout)
+            .max_buf_size(limits.max_header_bytes);
         let room = Arc::new(Semaphore::new(limits.max_connections));
         let full = Full::new();
         // Dropped at the end, which ends the connections that are left.

@@ -52,7 +52,9 @@ pub(crate) fn fit(reply: Reply, encoding: Encoding, left: &mut usize, most: usiz
             reply
         }
         None => {
-            let text = format!("ERR max response size exceeded. Limit: {most} bytes, Actual: {size} bytes; the command was executed");
+            let text = format!(
+                "ERR max response size exceeded. Limit: {most} bytes, Actual: {size} bytes; the command was executed"
+            );
             Err(Error::redis(ServerError::new(text)))
         }
     }
@@ -66,7 +68,9 @@ fn size(value: &Value, encoding: Encoding) -> usize {
         + match value {
             Value::Bytes(bytes) if encoding == Encoding::Base64 => bytes.len() / 3 * 4,
             Value::Bytes(bytes) => bytes.len(),
-            Value::Array(items) => items.iter().fold(0, |sum: usize, item| sum.saturating_add(size(item, encoding))),
+            Value::Array(items) => {
+                items.iter().fold(0, |sum: usize, item| sum.saturating_add(size(item, encoding)))
+            }
             Value::Error(error) => error.message().len(),
             Value::Nil | Value::Int(_) | Value::Okay => 0,
         }
@@ -192,8 +196,17 @@ mod tests {
     #[test]
     fn errors_say_whether_the_command_may_have_run() {
         let error = |kind| Err(Error::new(kind, "text"));
-        assert_eq!(json(error(ErrorKind::Connect), Encoding::Base64), r#"{"error":"DB connection refused"}"#);
-        assert_eq!(json(error(ErrorKind::Timeout), Encoding::Base64), r#"{"error":"ERR caller gone"}"#);
-        assert_eq!(json(error(ErrorKind::Unsupported), Encoding::Base64), r#"{"error":"ERR text"}"#);
+        assert_eq!(
+            json(error(ErrorKind::Connect), Encoding::Base64),
+            r#"{"error":"DB connection refused"}"#
+        );
+        assert_eq!(
+            json(error(ErrorKind::Timeout), Encoding::Base64),
+            r#"{"error":"ERR caller gone"}"#
+        );
+        assert_eq!(
+            json(error(ErrorKind::Unsupported), Encoding::Base64),
+            r#"{"error":"ERR text"}"#
+        );
     }
 }

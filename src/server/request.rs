@@ -18,14 +18,15 @@ const NO_COMMAND: Bad = Bad("ERR the command has no name");
 
 /// One command: a JSON array.
 pub(crate) fn command(body: &[u8]) -> Result<Command, Bad> {
-    let parts = serde_json::from_slice(body).map_err(|_| Bad("ERR the body must be a JSON array: a command and its arguments"))?;
+    let parts = serde_json::from_slice(body)
+        .map_err(|_| Bad("ERR the body must be a JSON array: a command and its arguments"))?;
     build(parts)
 }
 
 /// Many commands: a JSON array of arrays.
 pub(crate) fn commands(body: &[u8]) -> Result<Vec<Command>, Bad> {
-    let entries: Vec<&RawValue> =
-        serde_json::from_slice(body).map_err(|_| Bad("ERR the body must be a JSON array of commands, each a JSON array"))?;
+    let entries: Vec<&RawValue> = serde_json::from_slice(body)
+        .map_err(|_| Bad("ERR the body must be a JSON array of commands, each a JSON array"))?;
     if entries.is_empty() {
         return Err(Bad("ERR there is no command in the body"));
     }
@@ -38,7 +39,9 @@ pub(crate) fn commands(body: &[u8]) -> Result<Vec<Command>, Bad> {
 fn build(parts: Vec<&RawValue>) -> Result<Command, Bad> {
     let parts = parts.into_iter().map(argument).collect::<Result<Vec<_>, _>>()?;
     match parts.first() {
-        Some(name) if !name.is_empty() => Ok(Command::from_parts(parts.iter().map(|part| part.as_bytes()))),
+        Some(name) if !name.is_empty() => {
+            Ok(Command::from_parts(parts.iter().map(|part| part.as_bytes())))
+        }
         _ => Err(NO_COMMAND),
     }
 }
@@ -64,7 +67,8 @@ fn argument(raw: &RawValue) -> Result<Cow<'_, str>, Bad> {
 pub(crate) fn path(path: &str, query: Option<&str>, body: &[u8]) -> Result<Command, Bad> {
     let path = path.strip_prefix('/').unwrap_or(path);
     let path = path.strip_suffix('/').unwrap_or(path);
-    let mut parts = path.split('/').map(|segment| decode(segment.as_bytes())).collect::<Result<Vec<_>, _>>()?;
+    let mut parts =
+        path.split('/').map(|segment| decode(segment.as_bytes())).collect::<Result<Vec<_>, _>>()?;
     if parts.first().is_none_or(|name| name.is_empty()) {
         return Err(NO_COMMAND);
     }
@@ -119,8 +123,15 @@ mod tests {
 
     #[test]
     fn arguments_are_taken_as_they_are_written() {
-        let command = command(r#" ["SET", "a\u00e9\"", 1e400, -0, 12345678901234567890123, true, "", "a b"] "#.as_bytes()).unwrap();
-        assert_eq!(parts(&command), ["SET", "aé\"", "1e400", "-0", "12345678901234567890123", "true", "", "a b"]);
+        let command = command(
+            r#" ["SET", "a\u00e9\"", 1e400, -0, 12345678901234567890123, true, "", "a b"] "#
+                .as_bytes(),
+        )
+        .unwrap();
+        assert_eq!(
+            parts(&command),
+            ["SET", "aé\"", "1e400", "-0", "12345678901234567890123", "true", "", "a b"]
+        );
         // A name with a space is one name.
         assert_eq!(super::command(b"[\"GET k\"]").unwrap().name(), b"GET k");
     }
@@ -128,9 +139,20 @@ mod tests {
     #[test]
     fn what_is_no_command_is_refused() {
         let deep = "[".repeat(100_000);
-        for body in
-            ["", "{", "[", "[]", "[\"\"]", "[\"GET\",null]", "[\"GET\",[\"a\"]]", "[\"GET\",{}]", "\"GET\"", "null", "[\"\\ud800\"]", "1"]
-        {
+        for body in [
+            "",
+            "{",
+            "[",
+            "[]",
+            "[\"\"]",
+            "[\"GET\",null]",
+            "[\"GET\",[\"a\"]]",
+            "[\"GET\",{}]",
+            "\"GET\"",
+            "null",
+            "[\"\\ud800\"]",
+            "1",
+        ] {
             assert!(command(body.as_bytes()).is_err(), "{body}");
             assert!(commands(format!("[{body}]").as_bytes()).is_err(), "{body}");
         }
@@ -139,7 +161,9 @@ mod tests {
             assert!(commands(body).is_err());
         }
         assert!(commands(b"[]").is_err());
-        assert!(commands(format!("[{}[\"a\"]]", "[\"a\"],".repeat(MOST_COMMANDS)).as_bytes()).is_err());
+        assert!(
+            commands(format!("[{}[\"a\"]]", "[\"a\"],".repeat(MOST_COMMANDS)).as_bytes()).is_err()
+        );
     }
 
     #[test]

@@ -40,7 +40,11 @@ fn nanos(number: &str, unit: &str) -> Option<u128> {
     let whole: u128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
     // Digits beyond a nanosecond's reach change nothing.
     let fraction = &fraction[..fraction.len().min(18)];
-    let part = if fraction.is_empty() { 0 } else { fraction.parse::<u128>().ok()?.checked_mul(unit)? / 10_u128.pow(fraction.len() as u32) };
+    let part = if fraction.is_empty() {
+        0
+    } else {
+        fraction.parse::<u128>().ok()?.checked_mul(unit)? / 10_u128.pow(fraction.len() as u32)
+    };
     whole.checked_mul(unit)?.checked_add(part)
 }
 
@@ -65,7 +69,18 @@ mod tests {
             assert_eq!(parse(text), Some(Duration::from_millis(millis)), "{text}");
         }
         assert_eq!(parse("1µs"), Some(Duration::from_micros(1)));
-        for text in ["", "24", "h", "-1h", "1x", "1h30", "1.2.3s", ".s", "1 h", "99999999999999999999999999999999999999999h"] {
+        for text in [
+            "",
+            "24",
+            "h",
+            "-1h",
+            "1x",
+            "1h30",
+            "1.2.3s",
+            ".s",
+            "1 h",
+            "99999999999999999999999999999999999999999h",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -115,7 +115,10 @@ impl fmt::Display for SessionError {
 impl std::error::Error for SessionError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Unavailable(error) | Self::MaybeApplied(error) | Self::Config(error) | Self::Refused(error) => error.source(),
+            Self::Unavailable(error)
+            | Self::MaybeApplied(error)
+            | Self::Config(error)
+            | Self::Refused(error) => error.source(),
             _ => None,
         }
     }
@@ -153,7 +156,10 @@ impl SessionError {
     /// What the end of a call says about the store.
     pub(crate) fn signal(&self) -> Signal {
         match self {
-            Self::Unavailable(error) | Self::MaybeApplied(error) | Self::Config(error) | Self::Refused(error) => Signal::of(error),
+            Self::Unavailable(error)
+            | Self::MaybeApplied(error)
+            | Self::Config(error)
+            | Self::Refused(error) => Signal::of(error),
             Self::Closed
             | Self::CrossSlot
             | Self::InvalidId
@@ -176,10 +182,15 @@ impl From<Error> for SessionError {
         match error.kind() {
             ErrorKind::Redis if error.redis_code() == Some("CROSSSLOT") => Self::CrossSlot,
             // Read-only, full, loading, over its quota.
-            ErrorKind::Redis if matches!(Signal::of(&error), Signal::Down | Signal::Quota) => Self::Unavailable(error),
-            ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Io | ErrorKind::RateLimited | ErrorKind::Http | ErrorKind::Decode => {
+            ErrorKind::Redis if matches!(Signal::of(&error), Signal::Down | Signal::Quota) => {
                 Self::Unavailable(error)
             }
+            ErrorKind::Connect
+            | ErrorKind::Timeout
+            | ErrorKind::Io
+            | ErrorKind::RateLimited
+            | ErrorKind::Http
+            | ErrorKind::Decode => Self::Unavailable(error),
             ErrorKind::Conversion => Self::Corrupt { field: "record" },
             ErrorKind::Closed => Self::Closed,
             ErrorKind::Config => Self::Config(error),
@@ -196,15 +207,26 @@ mod tests {
     fn a_chain_says_each_cause_once() {
         let cause = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
         for kind in ErrorKind::EACH {
-            let error: SessionError = Error::new(kind, "the reason").with_source(std::io::Error::from(cause.kind())).into();
+            let error: SessionError = Error::new(kind, "the reason")
+                .with_source(std::io::Error::from(cause.kind()))
+                .into();
             if matches!(error, SessionError::Corrupt { .. } | SessionError::Closed) {
                 continue;
             }
-            let chain = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+            let chain = std::iter::successors(Some(&error as &dyn std::error::Error), |error| {
+                error.source()
+            });
             let texts: Vec<String> = chain.map(ToString::to_string).collect();
             assert_eq!(texts.len(), 2, "{texts:?}");
-            assert!(texts[0].contains(": the reason") && texts[1] == cause.to_string(), "{texts:?}");
-            assert_eq!(matches!(error, SessionError::Config(_)), kind == ErrorKind::Config, "{texts:?}");
+            assert!(
+                texts[0].contains(": the reason") && texts[1] == cause.to_string(),
+                "{texts:?}"
+            );
+            assert_eq!(
+                matches!(error, SessionError::Config(_)),
+                kind == ErrorKind::Config,
+                "{texts:?}"
+            );
         }
     }
 }

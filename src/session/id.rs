@@ -15,10 +15,12 @@ mod tests {
 
     #[test]
     fn ids() {
-        for id in ["a", "0c7a2f4e-8f9b-4a52-9d0e-3a5f1c6b7d88", "A_b.c-9", "...", &"x".repeat(128)] {
+        for id in ["a", "0c7a2f4e-8f9b-4a52-9d0e-3a5f1c6b7d88", "A_b.c-9", "...", &"x".repeat(128)]
+        {
             assert!(check(id).is_ok(), "{id}");
         }
-        for id in ["", ".", "..", "a/b", "a\0", "../x", "ä", "a b", "a\"", "a\n", &"x".repeat(129)] {
+        for id in ["", ".", "..", "a/b", "a\0", "../x", "ä", "a b", "a\"", "a\n", &"x".repeat(129)]
+        {
             assert!(check(id).is_err(), "{id}");
         }
     }

@@ -43,7 +43,9 @@ pub(super) fn listed(reply: Result<Value, Error>) -> Result<(Vec<String>, bool),
     let mut ids: Vec<String> = match value {
         Value::Nil => Vec::new(),
         Value::Bytes(text) if text.iter().all(u8::is_ascii_whitespace) => Vec::new(),
-        Value::Bytes(text) => serde_json::from_slice::<Option<_>>(&text).map_err(|_| corrupt())?.unwrap_or_default(),
+        Value::Bytes(text) => {
+            serde_json::from_slice::<Option<_>>(&text).map_err(|_| corrupt())?.unwrap_or_default()
+        }
         Value::Array(_) => crate::FromValue::from_value(value).map_err(|_| corrupt())?,
         _ => return Err(corrupt()),
     };

@@ -112,7 +112,8 @@ impl Journal {
     pub(super) fn open(path: &Path) -> Result<(Self, Vec<Entry>), SessionError> {
         let failed = |error: io::Error| SessionError::Journal(error.kind());
         // The lock is on a file of its own, since the journal is replaced by renaming.
-        let lock = private().truncate(false).write(true).open(beside(path, "lock")).map_err(failed)?;
+        let lock =
+            private().truncate(false).write(true).open(beside(path, "lock")).map_err(failed)?;
         lock.try_lock().map_err(|error| failed(error.into()))?;
         let text = match std::fs::read(path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
@@ -122,7 +123,10 @@ impl Journal {
         let (keyed, damaged) = read(&text);
         let (owed, entries) = keyed.into_iter().unzip();
         if damaged > 0 {
-            tracing::warn!(damaged, "lines of the journal file cannot be read, and are passed over");
+            tracing::warn!(
+                damaged,
+                "lines of the journal file cannot be read, and are passed over"
+            );
         }
         let mut file = private().append(true).open(path).map_err(failed)?;
         if !text.is_empty() && !text.ends_with('\n') {
@@ -181,7 +185,8 @@ impl Journal {
     /// Replaces all that is in the file.
     pub(super) fn replace(&mut self, entries: &[Entry]) {
         self.lines = entries.len();
-        self.owed = entries.iter().filter_map(key).filter(|(_, owed)| *owed).map(|(key, _)| key).collect();
+        self.owed =
+            entries.iter().filter_map(key).filter(|(_, owed)| *owed).map(|(key, _)| key).collect();
         let _ = self.jobs.send(Job::Replace(entries.iter().map(line).collect()));
     }
 }
@@ -292,7 +297,9 @@ fn line(entry: &Entry) -> String {
 /// Whom an entry is about, and whether something is owed then; `None` for a record that cannot be read.
 fn key(entry: &Entry) -> Option<(Key, bool)> {
     Some(match entry {
-        Entry::Put { record, .. } => (Key::Session(super::Session::from_json(record).ok()?.id), true),
+        Entry::Put { record, .. } => {
+            (Key::Session(super::Session::from_json(record).ok()?.id), true)
+        }
         Entry::Delete { id, .. } => (Key::Session(id.clone()), true),
         Entry::Settled { id } => (Key::Session(id.clone()), false),
         Entry::Revoke { user_id, .. } => (Key::User(user_id.clone()), true),
@@ -308,7 +315,9 @@ fn read(text: &str) -> (Vec<(Key, Entry)>, usize) {
     for line in text.lines().filter(|line| !line.is_empty()) {
         let good = line.split_once(' ').filter(|(sum, text)| checksum(text) == *sum);
         let entry = good.and_then(|(_, text)| serde_json::from_str::<Entry>(text).ok());
-        let Some((entry, (key, owed))) = entry.and_then(|entry| key(&entry).map(|key| (entry, key))) else {
+        let Some((entry, (key, owed))) =
+            entry.and_then(|entry| key(&entry).map(|key| (entry, key)))
+        else {
             damaged += 1;
             continue;
         };
@@ -328,7 +337,13 @@ mod tests {
         let mut session = crate::session::Session::with_id(id, "user", "org");
         session.system_prompt = prompt.into();
         (session.created_at, session.last_active_at) = (time(0), time(0));
-        Entry::Put { record: session.to_json().unwrap(), base: None, touched: false, ttl: Ttl::Slide(1), sent: vec![] }
+        Entry::Put {
+            record: session.to_json().unwrap(),
+            base: None,
+            touched: false,
+            ttl: Ttl::Slide(1),
+            sent: vec![],
+        }
     }
 
     #[test]
@@ -336,7 +351,15 @@ mod tests {
         let delete = Entry::Delete { id: "b".into(), user_id: None };
         let revoke = Entry::Revoke { user_id: "u".into(), until: 5 };
         let again = Entry::Revoke { user_id: "u".into(), until: 9 };
-        let lines = [put("a", "1"), put("b", "1"), revoke, put("a", "2"), delete.clone(), put("c", "1"), again.clone()];
+        let lines = [
+            put("a", "1"),
+            put("b", "1"),
+            revoke,
+            put("a", "2"),
+            delete.clone(),
+            put("c", "1"),
+            again.clone(),
+        ];
         let settled = Entry::Settled { id: "c".into() };
         let mut text: String = lines.iter().chain([&settled]).map(line).collect();
         let read = |text: &str| {
@@ -360,13 +383,21 @@ mod tests {
         let path = dir.path().join("journal");
         let file = || private().append(true).open(&path).unwrap();
         let mut full = file();
-        let mut writer = Writer { file: File::open(&path).unwrap(), path: path.clone(), torn: false, _lock: file() };
+        let mut writer = Writer {
+            file: File::open(&path).unwrap(),
+            path: path.clone(),
+            torn: false,
+            _lock: file(),
+        };
         assert!(writer.add(&line(&put("a", "1"))).is_err(), "opened for reading only");
         // As a disk that is full takes what it has room for.
         full.write_all(&line(&put("a", "1")).as_bytes()[..20]).unwrap();
         writer.file = full;
         writer.add(&line(&put("b", "1"))).unwrap();
         let (entries, damaged) = read(&std::fs::read_to_string(&path).unwrap());
-        assert_eq!((entries.into_iter().map(|(_, entry)| entry).collect::<Vec<_>>(), damaged), (vec![put("b", "1")], 1));
+        assert_eq!(
+            (entries.into_iter().map(|(_, entry)| entry).collect::<Vec<_>>(), damaged),
+            (vec![put("b", "1")], 1)
+        );
     }
 }

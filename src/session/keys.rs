@@ -62,7 +62,9 @@ impl Keys {
         }
         let wanted = slot(&whole);
         // Every slot has a number below a million; `odd_names_share_slots_too` looks at all.
-        let number = (0..64 * u32::from(SLOTS)).map(|n| n.to_string()).find(|number| slot(number.as_bytes()) == wanted);
+        let number = (0..64 * u32::from(SLOTS))
+            .map(|n| n.to_string())
+            .find(|number| slot(number.as_bytes()) == wanted);
         [name, b":{", number.unwrap_or_default().as_bytes(), b"}:", key].concat()
     }
 }
@@ -98,7 +100,8 @@ mod tests {
         for prefix in ["a{b", "a{}b", "{}{a}"] {
             assert!(!Keys::new(prefix.as_bytes()).can_share_slots(), "{prefix}");
         }
-        let below: std::collections::HashSet<u16> = (0..64 * u32::from(SLOTS)).map(|n| slot(n.to_string().as_bytes())).collect();
+        let below: std::collections::HashSet<u16> =
+            (0..64 * u32::from(SLOTS)).map(|n| slot(n.to_string().as_bytes())).collect();
         assert_eq!(below.len(), usize::from(SLOTS), "each slot has its number");
     }
 }

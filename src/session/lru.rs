@@ -26,7 +26,14 @@ pub(super) struct Lru<V> {
 
 impl<V> Default for Lru<V> {
     fn default() -> Self {
-        Self { places: HashMap::new(), slots: Vec::new(), free: Vec::new(), newest: NONE, oldest: NONE, cursor: 0 }
+        Self {
+            places: HashMap::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            newest: NONE,
+            oldest: NONE,
+            cursor: 0,
+        }
     }
 }
 
@@ -155,7 +162,8 @@ mod tests {
         assert_eq!(lru.remove("d"), Some("d"));
         assert_eq!(lru.pop_oldest().map(|(key, _)| key).as_deref(), Some("c"));
         lru.insert("e", "e");
-        let order: Vec<_> = std::iter::from_fn(|| lru.pop_oldest()).map(|(_, value)| value).collect();
+        let order: Vec<_> =
+            std::iter::from_fn(|| lru.pop_oldest()).map(|(_, value)| value).collect();
         assert_eq!(order, ["a", "B", "e"]);
         assert_eq!(lru.len(), 0);
         lru.insert("f", "f");

@@ -83,7 +83,11 @@ impl InMemorySessionStore {
             closed: AtomicBool::new(false),
             moved: AtomicU64::new(0),
         };
-        Self { inner: Arc::new(inner), default_ttl: Arc::new(AtomicU64::new(nanos(ttl))), max_lifetime: None }
+        Self {
+            inner: Arc::new(inner),
+            default_ttl: Arc::new(AtomicU64::new(nanos(ttl))),
+            max_lifetime: None,
+        }
     }
 
     /// Another handle on the same sessions, with a default time to live of its own.
@@ -108,7 +112,10 @@ impl InMemorySessionStore {
     fn cut(&self, ttl: Duration, session: &Session) -> Duration {
         let Some(most) = self.max_lifetime else { return ttl };
         let moved = Duration::from_nanos(self.inner.moved.load(Ordering::Relaxed));
-        let age = (clock::utc_now() - session.created_at).to_std().unwrap_or_default().saturating_add(moved);
+        let age = (clock::utc_now() - session.created_at)
+            .to_std()
+            .unwrap_or_default()
+            .saturating_add(moved);
         ttl.min(most.saturating_sub(age))
     }
 
@@ -116,7 +123,12 @@ impl InMemorySessionStore {
         self.inner.write(session, replace, self.cut(self.ttl(), session))
     }
 
-    fn expire(&self, session: &Session, ttl: Duration, mode: Mode) -> Result<Touched, SessionError> {
+    fn expire(
+        &self,
+        session: &Session,
+        ttl: Duration,
+        mode: Mode,
+    ) -> Result<Touched, SessionError> {
         self.inner.expire(&session.id, self.cut(ttl, session), mode)
     }
 
@@ -203,13 +215,22 @@ impl Inner {
         self.check(&session.id)?;
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         // Listed first: who finds the id before the record is there leaves it out.
-        self.user(&session.user_id).entry(session.user_id.clone()).or_default().insert(number, session.id.clone());
+        self.user(&session.user_id)
+            .entry(session.user_id.clone())
+            .or_default()
+            .insert(number, session.id.clone());
         let (result, unlisted) = self.insert(session, replace, ttl, number);
         self.unlist(unlisted);
         result
     }
 
-    fn insert(&self, session: &Session, replace: bool, ttl: Duration, number: u64) -> (Result<(), SessionError>, Vec<Unlisted>) {
+    fn insert(
+        &self,
+        session: &Session,
+        replace: bool,
+        ttl: Duration,
+        number: u64,
+    ) -> (Result<(), SessionError>, Vec<Unlisted>) {
         let now = self.now();
         let mut shard = self.shard(&session.id);
         let mut unlisted = shard.sweep(now);
@@ -228,12 +249,21 @@ impl Inner {
         let deadline = self.deadline(ttl);
         let revision = self.next.fetch_add(1, Ordering::Relaxed);
         let stored = Arc::new(session.with_revision(revision));
-        let entry = Entry { bytes: size(&stored), session: stored, deadline, pinned: false, number, revision };
+        let entry = Entry {
+            bytes: size(&stored),
+            session: stored,
+            deadline,
+            pinned: false,
+            number,
+            revision,
+        };
         if let Some(old) = shard.put(&session.id, entry) {
             observe::sessions_expired(Place::Memory, usize::from(old.deadline <= now));
             unlisted.push((old.session.user_id.clone(), old.number));
         }
-        while shard.entries.len() > 1 && (shard.entries.len() > self.max_entries || shard.bytes > self.max_bytes) {
+        while shard.entries.len() > 1
+            && (shard.entries.len() > self.max_entries || shard.bytes > self.max_bytes)
+        {
             let Some(entry) = shard.take_oldest() else { break };
             unlisted.push((entry.session.user_id.clone(), entry.number));
             self.evicted.fetch_add(1, Ordering::Relaxed);
@@ -243,7 +273,11 @@ impl Inner {
     }
 
     /// Runs `act` on a session that is there. One that has expired is left to the writers: reading changes nothing.
-    fn with<T>(&self, id: &str, act: impl FnOnce(&mut Entry) -> Result<T, SessionError>) -> Result<T, SessionError> {
+    fn with<T>(
+        &self,
+        id: &str,
+        act: impl FnOnce(&mut Entry) -> Result<T, SessionError>,
+    ) -> Result<T, SessionError> {
         self.check(id)?;
         let now = self.now();
         let mut shard = self.shard(id);
@@ -307,7 +341,11 @@ impl Inner {
         let now = self.now();
         let mut shard = self.shard(id);
         let expired = shard.entries.peek(id).is_some_and(|entry| entry.deadline <= now);
-        let unlisted = if expired { shard.take(id).map(|entry| (entry.session.user_id.clone(), entry.number)) } else { None };
+        let unlisted = if expired {
+            shard.take(id).map(|entry| (entry.session.user_id.clone(), entry.number))
+        } else {
+            None
+        };
         observe::sessions_expired(Place::Memory, usize::from(expired));
         shard.counted();
         drop(shard);
@@ -333,7 +371,11 @@ impl Inner {
     /// The ids of a user, in the order in which they were stored.
     fn ids(&self, user_id: &str) -> Result<Vec<String>, SessionError> {
         self.check_open()?;
-        Ok(self.user(user_id).get(user_id).map(|ids| ids.values().cloned().collect()).unwrap_or_default())
+        Ok(self
+            .user(user_id)
+            .get(user_id)
+            .map(|ids| ids.values().cloned().collect())
+            .unwrap_or_default())
     }
 }
 

@@ -27,9 +27,14 @@ impl Metadata {
     ///
     /// # Errors
     /// [`SessionError::Unwritable`] when `value` cannot be written as JSON (a map with keys that are no strings, for example).
-    pub fn insert(&mut self, name: impl Into<String>, value: impl Serialize) -> Result<(), SessionError> {
+    pub fn insert(
+        &mut self,
+        name: impl Into<String>,
+        value: impl Serialize,
+    ) -> Result<(), SessionError> {
         // The error of serde_json may quote the value.
-        let raw = to_raw_value(&value).map_err(|_| SessionError::Unwritable { field: "metadata" })?;
+        let raw =
+            to_raw_value(&value).map_err(|_| SessionError::Unwritable { field: "metadata" })?;
         self.0.insert(name.into(), raw);
         Ok(())
     }
@@ -40,7 +45,9 @@ impl Metadata {
     /// [`SessionError::WrongType`] when the value is of another type.
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, SessionError> {
         let Some(raw) = self.get_raw(name) else { return Ok(None) };
-        serde_json::from_str(raw).map(Some).map_err(|_| SessionError::WrongType { field: "metadata" })
+        serde_json::from_str(raw)
+            .map(Some)
+            .map_err(|_| SessionError::WrongType { field: "metadata" })
     }
 
     /// The JSON text of the value of `name`.

@@ -96,7 +96,8 @@ pub use events::{Event, EventKind, Events};
 pub use index::IndexLayout;
 pub use log_name::log_name;
 pub use manager::{
-    Durability, Flushed, Health, ManagerOptions, NewSession, Pending, ReadPolicy, Recovery, Saved, SessionManager, SyncMode, WritePolicy,
+    Durability, Flushed, Health, ManagerOptions, NewSession, Pending, ReadPolicy, Recovery, Saved,
+    SessionManager, SyncMode, WritePolicy,
 };
 pub use memory::InMemorySessionStore;
 pub use metadata::Metadata;

@@ -95,7 +95,10 @@ impl PendingPut {
 /// Shows nothing of the session, nor of its versions.
 impl fmt::Debug for PendingPut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PendingPut").field("ttl", &self.ttl).field("overwrites", &self.overwrites).finish_non_exhaustive()
+        f.debug_struct("PendingPut")
+            .field("ttl", &self.ttl)
+            .field("overwrites", &self.overwrites)
+            .finish_non_exhaustive()
     }
 }
 
@@ -164,7 +167,10 @@ impl Decision {
 }
 
 /// Decides as if what is stored were what the put is based on, to be written on that condition.
-pub(super) fn decide_unseen(put: &PendingPut, now: DateTime<Utc>) -> Result<Decision, SessionError> {
+pub(super) fn decide_unseen(
+    put: &PendingPut,
+    now: DateTime<Utc>,
+) -> Result<Decision, SessionError> {
     if put.session.was_read() {
         return Ok(Decision::Replace { version: Box::new(put.session.clone()), ours: true });
     }
@@ -180,7 +186,11 @@ pub(super) fn decide_unseen(put: &PendingPut, now: DateTime<Utc>) -> Result<Deci
 /// * Otherwise somebody else wrote meanwhile, and theirs stands. Of two versions of a new session, which only a lost reply can
 ///   make, the later `last_active_at` stands.
 /// * Of both the later `last_active_at` is kept.
-pub(super) fn decide(put: &PendingPut, stored: Option<&Session>, now: DateTime<Utc>) -> Result<Decision, SessionError> {
+pub(super) fn decide(
+    put: &PendingPut,
+    stored: Option<&Session>,
+    now: DateTime<Utc>,
+) -> Result<Decision, SessionError> {
     let Some(stored) = stored else {
         let over = put.ttl.deadline().is_none_or(|at| at <= now);
         return Ok(match put.session.was_read() {
@@ -208,14 +218,19 @@ pub(super) fn decide(put: &PendingPut, stored: Option<&Session>, now: DateTime<U
     let version = Box::new(version.based_on(stored));
     if put.ttl == TtlRule::Keep && version.to_json()? == text {
         let stored = Box::new(stored.clone());
-        return Ok(Decision::Settled(if ours { Reconciled::Written(stored) } else { Reconciled::Superseded(stored) }));
+        return Ok(Decision::Settled(if ours {
+            Reconciled::Written(stored)
+        } else {
+            Reconciled::Superseded(stored)
+        }));
     }
     Ok(Decision::Replace { version, ours })
 }
 
 /// True when what is stored is what the put would write, or a version of it that was sent before.
 fn was_sent(put: &PendingPut, text: &str) -> Result<bool, SessionError> {
-    Ok(text == put.session.to_json()? || put.sent.contains(&sha1_smol::Sha1::from(text).digest().to_string()))
+    Ok(text == put.session.to_json()?
+        || put.sent.contains(&sha1_smol::Sha1::from(text).digest().to_string()))
 }
 
 /// True when nobody else wrote what is stored after what ours is based on.
@@ -252,7 +267,8 @@ mod tests {
 
     fn version(active: i64, prompt: &str) -> Session {
         let mut session = Session::with_id("id", "user", "org");
-        (session.created_at, session.last_active_at, session.system_prompt) = (at(0), at(active), prompt.into());
+        (session.created_at, session.last_active_at, session.system_prompt) =
+            (at(0), at(active), prompt.into());
         session
     }
 
@@ -285,14 +301,24 @@ mod tests {
         let put = PendingPut::new(version(50, "ours"), TtlRule::Slide(at(200)));
         assert_eq!(outcome(&put, None), ours(50));
         assert_eq!(outcome(&put, Some(&version(40, "an earlier store of ours"))), ours(50));
-        assert_eq!(outcome(&put, Some(&version(60, "used elsewhere since"))), Ok(("used elsewhere since".into(), 60)));
+        assert_eq!(
+            outcome(&put, Some(&version(60, "used elsewhere since"))),
+            Ok(("used elsewhere since".into(), 60))
+        );
         let alone = put.exclusive(true);
         assert_eq!(outcome(&alone, None), ours(50));
-        assert_eq!(outcome(&alone, Some(&version(50, "ours"))), ours(50), "its own, whose reply was lost");
+        assert_eq!(
+            outcome(&alone, Some(&version(50, "ours"))),
+            ours(50),
+            "its own, whose reply was lost"
+        );
         let mut other = version(40, "somebody else's");
         for user in ["user", "somebody else"] {
             other.user_id = user.into();
-            assert!(matches!(decide(&alone, Some(&read(&other)), at(100)), Err(SessionError::Conflict(Conflict::Exists))));
+            assert!(matches!(
+                decide(&alone, Some(&read(&other)), at(100)),
+                Err(SessionError::Conflict(Conflict::Exists))
+            ));
         }
         let late = PendingPut::new(version(50, "ours"), TtlRule::Slide(at(100)));
         assert_eq!(outcome(&late, None), Err(Reconciled::Expired));
@@ -304,18 +330,39 @@ mod tests {
         let put = PendingPut::new(changed(&base, 50), TtlRule::Keep);
         assert_eq!(outcome(&put, Some(&base)), ours(50));
         assert_eq!(outcome(&put, None), Err(Reconciled::Gone), "delete beats update");
-        assert_eq!(outcome(&put, Some(&version(60, "base"))), ours(60), "only used elsewhere: the later use is kept");
+        assert_eq!(
+            outcome(&put, Some(&version(60, "base"))),
+            ours(60),
+            "only used elsewhere: the later use is kept"
+        );
         assert_eq!(outcome(&put, Some(&version(5, "older than the base"))), ours(50));
-        assert_eq!(outcome(&put, Some(&version(20, "theirs"))), Ok(("theirs".into(), 50)), "the later use is kept");
-        assert_eq!(outcome(&put, Some(&version(60, "theirs"))), Err(Reconciled::Superseded(Box::new(version(60, "theirs")))));
+        assert_eq!(
+            outcome(&put, Some(&version(20, "theirs"))),
+            Ok(("theirs".into(), 50)),
+            "the later use is kept"
+        );
+        assert_eq!(
+            outcome(&put, Some(&version(60, "theirs"))),
+            Err(Reconciled::Superseded(Box::new(version(60, "theirs"))))
+        );
         assert_eq!(outcome(&put.clone().overwriting(true), Some(&version(60, "theirs"))), ours(50));
-        assert_eq!(outcome(&put, Some(&changed(&base, 50))), Err(Reconciled::Written(Box::new(changed(&base, 50)))));
+        assert_eq!(
+            outcome(&put, Some(&changed(&base, 50))),
+            Err(Reconciled::Written(Box::new(changed(&base, 50))))
+        );
         let between = changed(&base, 30);
         let sha1 = sha1_smol::Sha1::from(between.to_json().unwrap()).digest().to_string();
-        assert_eq!(outcome(&put.clone().with_sent(vec![sha1]), Some(&between)), ours(50), "ours, whose reply was lost");
+        assert_eq!(
+            outcome(&put.clone().with_sent(vec![sha1]), Some(&between)),
+            ours(50),
+            "ours, whose reply was lost"
+        );
         let mut other = base;
         other.user_id = "somebody else".into();
-        assert!(matches!(decide(&put, Some(&other), at(100)), Err(SessionError::Conflict(Conflict::UserChanged))));
+        assert!(matches!(
+            decide(&put, Some(&other), at(100)),
+            Err(SessionError::Conflict(Conflict::UserChanged))
+        ));
     }
 
     #[test]
@@ -323,7 +370,8 @@ mod tests {
         assert_eq!(rule(TtlRule::Set(at(160)), at(100)), ("set", Duration::from_secs(60)));
         assert_eq!(rule(TtlRule::Slide(at(0)), at(100)), ("slide", Duration::ZERO));
         assert_eq!(rule(TtlRule::Keep, at(0)).0, "keep");
-        let (slide, set) = (|seconds| TtlRule::Slide(at(seconds)), |seconds| TtlRule::Set(at(seconds)));
+        let (slide, set) =
+            (|seconds| TtlRule::Slide(at(seconds)), |seconds| TtlRule::Set(at(seconds)));
         for (earlier, later, both) in [
             (slide(1), slide(2), slide(2)),
             (slide(2), slide(1), slide(2)),

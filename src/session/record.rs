@@ -64,8 +64,17 @@ struct Original {
 }
 
 /// The members that this crate knows, in the order in which a new record has them.
-const KNOWN: [&str; 9] =
-    ["id", "user_id", "org_id", "workspace_path", "mcp_client_ids", "system_prompt", "created_at", "last_active_at", "metadata"];
+const KNOWN: [&str; 9] = [
+    "id",
+    "user_id",
+    "org_id",
+    "workspace_path",
+    "mcp_client_ids",
+    "system_prompt",
+    "created_at",
+    "last_active_at",
+    "metadata",
+];
 
 impl Session {
     /// A new session with a random id, created now.
@@ -74,7 +83,11 @@ impl Session {
     }
 
     /// A new session with an id of yours. Ids are not meant to be used twice.
-    pub fn with_id(id: impl Into<String>, user_id: impl Into<String>, org_id: impl Into<String>) -> Self {
+    pub fn with_id(
+        id: impl Into<String>,
+        user_id: impl Into<String>,
+        org_id: impl Into<String>,
+    ) -> Self {
         let now = clock::utc_now();
         Self {
             id: id.into(),
@@ -136,12 +149,17 @@ impl Session {
     pub fn to_json(&self) -> Result<String, SessionError> {
         let members = self.members()?;
         if let Some(original) = &self.original {
-            let same = |(new, old): (&Member<'_>, &(String, Box<RawValue>))| new.0 == old.0 && new.1.get() == old.1.get();
-            if members.len() == original.members.len() && members.iter().zip(&original.members).all(same) {
+            let same = |(new, old): (&Member<'_>, &(String, Box<RawValue>))| {
+                new.0 == old.0 && new.1.get() == old.1.get()
+            };
+            if members.len() == original.members.len()
+                && members.iter().zip(&original.members).all(same)
+            {
                 return Ok(original.text.clone());
             }
         }
-        serde_json::to_string(&Ordered(&members)).map_err(|_| SessionError::Unwritable { field: "record" })
+        serde_json::to_string(&Ordered(&members))
+            .map_err(|_| SessionError::Unwritable { field: "record" })
     }
 
     /// The text of the stored record that this version is to replace, to the letter: what it was read from by
@@ -155,7 +173,12 @@ impl Session {
 
     /// This version, to replace `stored` in the store.
     pub(super) fn based_on(&self, stored: &Self) -> Self {
-        Self { replaces: stored.original.clone(), revision: stored.revision, is_new: false, ..self.clone() }
+        Self {
+            replaces: stored.original.clone(),
+            revision: stored.revision,
+            is_new: false,
+            ..self.clone()
+        }
     }
 
     /// This version, to be written where nothing is.
@@ -180,7 +203,8 @@ impl Session {
 
     /// True for a session that came out of a store.
     pub(super) fn was_read(&self) -> bool {
-        !self.is_new && (self.replaces.is_some() || self.original.is_some() || self.revision.is_some())
+        !self.is_new
+            && (self.replaces.is_some() || self.original.is_some() || self.revision.is_some())
     }
 
     pub(super) fn with_revision(&self, revision: u64) -> Self {
@@ -196,7 +220,11 @@ impl Session {
 
     /// The members to write: those that were read in their order, each as it was unless it was changed, then what is new.
     fn members(&self) -> Result<Vec<Member<'_>>, SessionError> {
-        let old = self.original.as_deref().map(|original| original.members.as_slice()).unwrap_or_default();
+        let old = self
+            .original
+            .as_deref()
+            .map(|original| original.members.as_slice())
+            .unwrap_or_default();
         let mut members = Vec::with_capacity(old.len().max(KNOWN.len()));
         for (name, raw) in old {
             let raw = match self.changed(name, raw)? {
@@ -335,13 +363,19 @@ mod tests {
         }
         let mut session = Session::from_json(RECORDS.lines().nth(1).unwrap()).unwrap();
         session.metadata.insert("seen", true).unwrap();
-        assert!(session.to_json().unwrap().contains(r#"{"n":9007199254740993,"plan":"pro","seen":true}"#));
+        assert!(
+            session
+                .to_json()
+                .unwrap()
+                .contains(r#"{"n":9007199254740993,"plan":"pro","seen":true}"#)
+        );
         assert!(session.to_json().unwrap().contains(r#""added_later":{"by":"a newer service"}"#));
     }
 
     #[test]
     fn a_new_record_has_every_field_of_the_format() {
-        let json: serde_json::Value = serde_json::from_str(&Session::new("u", "o").to_json().unwrap()).unwrap();
+        let json: serde_json::Value =
+            serde_json::from_str(&Session::new("u", "o").to_json().unwrap()).unwrap();
         let names: Vec<_> = KNOWN.iter().filter(|name| json.get(name).is_some()).collect();
         assert_eq!(names.len(), KNOWN.len());
         assert_eq!(json["mcp_client_ids"], serde_json::json!([]));
@@ -353,7 +387,9 @@ mod tests {
     fn a_time_that_nobody_could_read_is_not_written() {
         let good = Session::with_id("i", "u", "o").to_json().unwrap();
         let late = "9999-12-31T23:59:59-08:00";
-        let text = format!(r#"{{"id":"i","user_id":"u","created_at":"{late}","last_active_at":"{late}"}}"#);
+        let text = format!(
+            r#"{{"id":"i","user_id":"u","created_at":"{late}","last_active_at":"{late}"}}"#
+        );
         let session = Session::from_json(&text).unwrap();
         assert_eq!(session.to_json().unwrap(), text);
         let mut anew = Session::from_json(&good).unwrap();

@@ -99,7 +99,11 @@ pub trait SessionStore: MaybeSend + 'static {
     fn touch<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Touched>;
 
     /// Slides the time to live of a session in hand. An automatic touch leaves an explicit time to live alone.
-    fn touch_loaded<'a>(&'a self, session: &'a Session, automatic: bool) -> StoreFuture<'a, Touched>;
+    fn touch_loaded<'a>(
+        &'a self,
+        session: &'a Session,
+        automatic: bool,
+    ) -> StoreFuture<'a, Touched>;
 
     /// Stores many sessions in few requests. Each has its own result.
     fn batch_store_sessions<'a>(&'a self, sessions: &'a [Session]) -> BoxFuture<'a, BatchOutcome>;
@@ -112,7 +116,10 @@ pub trait SessionStore: MaybeSend + 'static {
     ///
     /// This default does it one by one and looks before it writes; a store with conditional writes does better, and
     /// [`PendingPut::decide`] says what to write.
-    fn reconcile<'a>(&'a self, puts: &'a [PendingPut]) -> BoxFuture<'a, Vec<Result<Reconciled, SessionError>>> {
+    fn reconcile<'a>(
+        &'a self,
+        puts: &'a [PendingPut],
+    ) -> BoxFuture<'a, Vec<Result<Reconciled, SessionError>>> {
         Box::pin(async move {
             let mut results = Vec::with_capacity(puts.len());
             for put in puts {
@@ -129,7 +136,13 @@ pub trait SessionStore: MaybeSend + 'static {
             match rule {
                 TtlRule::Keep => Ok(()),
                 TtlRule::Slide(_) => self.touch_loaded(session, true).await.map(drop),
-                TtlRule::Set(at) => self.set_ttl_loaded(session, (at - crate::clock::utc_now()).to_std().unwrap_or_default()).await,
+                TtlRule::Set(at) => {
+                    self.set_ttl_loaded(
+                        session,
+                        (at - crate::clock::utc_now()).to_std().unwrap_or_default(),
+                    )
+                    .await
+                }
             }
         })
     }
@@ -165,7 +178,10 @@ pub trait SessionStore: MaybeSend + 'static {
 
 /// Looks, decides, and writes only over what was seen; what was overtaken is looked at again, at most 5 times. The time to live
 /// follows in a step of its own.
-async fn reconcile_one<S: SessionStore + ?Sized>(store: &S, put: &PendingPut) -> Result<Reconciled, SessionError> {
+async fn reconcile_one<S: SessionStore + ?Sized>(
+    store: &S,
+    put: &PendingPut,
+) -> Result<Reconciled, SessionError> {
     const TRIES: usize = 5;
     for _ in 0..TRIES {
         let stored = match store.retrieve_session(&put.session.id).await {
@@ -182,7 +198,9 @@ async fn reconcile_one<S: SessionStore + ?Sized>(store: &S, put: &PendingPut) ->
         };
         match written {
             Ok(()) => {}
-            Err(SessionError::NotFound | SessionError::Conflict(Conflict::Deleted)) => return Ok(Reconciled::Gone),
+            Err(SessionError::NotFound | SessionError::Conflict(Conflict::Deleted)) => {
+                return Ok(Reconciled::Gone);
+            }
             Err(SessionError::Conflict(Conflict::Changed | Conflict::Exists)) => continue,
             Err(error) => return Err(error),
         }

@@ -32,7 +32,9 @@ impl Workspaces {
 
     /// Makes the directory of a session, readable by its owner only. Blocks for a few microseconds.
     pub(super) fn create(&self, user_id: &str, session_id: &str) -> Result<(), SessionError> {
-        self.files(user_id, session_id).map_or(Ok(()), |path| fs::create(&path)).map_err(|error| SessionError::Workspace(error.kind()))
+        self.files(user_id, session_id)
+            .map_or(Ok(()), |path| fs::create(&path))
+            .map_err(|error| SessionError::Workspace(error.kind()))
     }
 
     /// Removes the directory of a session with all that is in it, following no links. The path is made from the root, the user
@@ -41,12 +43,19 @@ impl Workspaces {
     pub(super) async fn remove(&self, user_id: &str, session_id: &str) -> Result<(), SessionError> {
         let Some(path) = self.files(user_id, session_id) else { return Ok(()) };
         let removed = platform::blocking(move || fs::remove(&path)).await;
-        removed.unwrap_or_else(|| Err(ErrorKind::Interrupted.into())).map_err(|error| SessionError::Workspace(error.kind()))
+        removed
+            .unwrap_or_else(|| Err(ErrorKind::Interrupted.into()))
+            .map_err(|error| SessionError::Workspace(error.kind()))
     }
 
     /// The same for sessions of a user, where a directory that cannot be removed is only told in the log.
-    pub(super) async fn remove_all<'a>(&self, user_id: &str, ids: impl IntoIterator<Item = &'a String>) {
-        let paths: Vec<_> = ids.into_iter().filter_map(|id| Some((id.clone(), self.files(user_id, id)?))).collect();
+    pub(super) async fn remove_all<'a>(
+        &self,
+        user_id: &str,
+        ids: impl IntoIterator<Item = &'a String>,
+    ) {
+        let paths: Vec<_> =
+            ids.into_iter().filter_map(|id| Some((id.clone(), self.files(user_id, id)?))).collect();
         if paths.is_empty() {
             return;
         }
@@ -70,7 +79,9 @@ impl Workspaces {
 /// One safe path component for any user id: itself where it is plain, else a hash. Capitals count as not plain, so that users
 /// whose names differ in case only are kept apart on every file system.
 fn component(user_id: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+    let plain = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')
+    };
     if (1..=64).contains(&user_id.len()) && user_id.bytes().all(plain) {
         return user_id.to_owned();
     }
@@ -115,8 +126,14 @@ mod fs {
 
     /// The user's directory must not lead elsewhere. (A session's own, if it is a link, is removed as a link.)
     fn refuse_link(path: &Path) -> Result<()> {
-        let is_link = |path: &Path| std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_symlink());
-        if path.parent().is_some_and(is_link) { Err(Error::from(ErrorKind::NotADirectory)) } else { Ok(()) }
+        let is_link = |path: &Path| {
+            std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_symlink())
+        };
+        if path.parent().is_some_and(is_link) {
+            Err(Error::from(ErrorKind::NotADirectory))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -127,11 +144,28 @@ mod tests {
     #[test]
     fn every_user_is_one_component_and_no_two_are_the_same() {
         let long = "x".repeat(300);
-        let names = ["", ".", "..", "../../escape", "/etc", "a\0b", "User", "user", "USER", "ü", "a/b", "~user", &long];
-        let components: std::collections::HashSet<_> = names.iter().map(|name| component(name)).collect();
+        let names = [
+            "",
+            ".",
+            "..",
+            "../../escape",
+            "/etc",
+            "a\0b",
+            "User",
+            "user",
+            "USER",
+            "ü",
+            "a/b",
+            "~user",
+            &long,
+        ];
+        let components: std::collections::HashSet<_> =
+            names.iter().map(|name| component(name)).collect();
         assert_eq!(components.len(), names.len());
         for part in &components {
-            let safe = part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_~".contains(&byte));
+            let safe = part.bytes().all(|byte| {
+                byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_~".contains(&byte)
+            });
             assert!(safe && (1..=64).contains(&part.len()), "{part}");
         }
         assert_eq!(component("user-123"), "user-123");

@@ -34,7 +34,8 @@ impl From<ConvertError> for Error {
     fn from(error: ConvertError) -> Self {
         match error.nested {
             Some(server) => Error::redis(server).with_outcome(Outcome::Applied),
-            None => Error::new(ErrorKind::Conversion, "the reply has another type than asked for").with_source(error),
+            None => Error::new(ErrorKind::Conversion, "the reply has another type than asked for")
+                .with_source(error),
         }
     }
 }
@@ -99,7 +100,8 @@ impl FromValue for Bytes {
 impl FromValue for String {
     fn from_value(value: Value) -> Result<Self, ConvertError> {
         let bytes = Bytes::from_value(value)?;
-        String::from_utf8(Vec::from(bytes)).map_err(|_| ConvertError::new("UTF-8 text", "a string of other bytes"))
+        String::from_utf8(Vec::from(bytes))
+            .map_err(|_| ConvertError::new("UTF-8 text", "a string of other bytes"))
     }
 }
 
@@ -146,7 +148,9 @@ integers!(i8 i16 i32 i64 i128 isize u16 u32 u64 u128 usize);
 
 impl FromValue for u8 {
     fn from_value(value: Value) -> Result<Self, ConvertError> {
-        u64::from_value(value)?.try_into().map_err(|_| ConvertError::new("an integer that fits u8", "an integer out of range"))
+        u64::from_value(value)?
+            .try_into()
+            .map_err(|_| ConvertError::new("an integer that fits u8", "an integer out of range"))
     }
 
     /// `Vec<u8>` is the bytes of a string.
@@ -230,7 +234,9 @@ impl<T: FromValue + Ord> FromValue for BTreeSet<T> {
     }
 }
 
-impl<K: FromValue + Eq + Hash, V: FromValue, S: BuildHasher + Default> FromValue for HashMap<K, V, S> {
+impl<K: FromValue + Eq + Hash, V: FromValue, S: BuildHasher + Default> FromValue
+    for HashMap<K, V, S>
+{
     fn from_value(value: Value) -> Result<Self, ConvertError> {
         Ok(<(K, V)>::list_from_value(value)?.into_iter().collect())
     }
@@ -289,9 +295,9 @@ pub struct Json<T>(pub T);
 impl<T: DeserializeOwned> FromValue for Json<T> {
     fn from_value(value: Value) -> Result<Self, ConvertError> {
         match value {
-            Value::Bytes(bytes) => {
-                serde_json::from_slice(&bytes).map(Json).map_err(|_| ConvertError::new("JSON of the wanted type", "another string"))
-            }
+            Value::Bytes(bytes) => serde_json::from_slice(&bytes)
+                .map(Json)
+                .map_err(|_| ConvertError::new("JSON of the wanted type", "another string")),
             other => Err(ConvertError::of("JSON text", &other)),
         }
     }
@@ -314,7 +320,8 @@ mod tests {
 
     #[test]
     fn pairs_come_flat_or_nested() {
-        let flat = Value::Array(vec![Value::bytes("a"), Value::Int(1), Value::bytes("b"), Value::Int(2)]);
+        let flat =
+            Value::Array(vec![Value::bytes("a"), Value::Int(1), Value::bytes("b"), Value::Int(2)]);
         let wanted = vec![("a".to_owned(), 1), ("b".to_owned(), 2)];
         assert_eq!(Vec::<(String, i64)>::from_value(flat.clone()), Ok(wanted.clone()));
         let pair = |k: &'static str, n| Value::Array(vec![Value::bytes(k), Value::Int(n)]);

@@ -33,7 +33,9 @@ impl<T: DeserializeOwned> FromValue for Fields<T> {
 macro_rules! from_fields {
     ($type:ty) => {
         impl $crate::value::FromValue for $type {
-            fn from_value(value: $crate::value::Value) -> Result<Self, $crate::value::ConvertError> {
+            fn from_value(
+                value: $crate::value::Value,
+            ) -> Result<Self, $crate::value::ConvertError> {
                 $crate::value::Fields::from_value(value).map(|$crate::value::Fields(fields)| fields)
             }
         }
@@ -93,7 +95,9 @@ impl<'de> Deserializer<'de> for De {
                 Ok(text) => visitor.visit_string(text),
                 Err(error) => visitor.visit_byte_buf(error.into_bytes()),
             },
-            Value::Array(items) => visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(De))),
+            Value::Array(items) => {
+                visitor.visit_seq(SeqDeserializer::new(items.into_iter().map(De)))
+            }
             error @ Value::Error(_) => Err(Failed(ConvertError::of("a value", &error))),
         }
     }
@@ -128,20 +132,36 @@ impl<'de> Deserializer<'de> for De {
         }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Failed> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Failed> {
         visitor.visit_newtype_struct(self)
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failed> {
         let pairs = Vec::<(Value, Value)>::from_value(self.0).map_err(Failed)?;
-        visitor.visit_map(MapDeserializer::new(pairs.into_iter().map(|(name, value)| (De(name), De(value)))))
+        visitor.visit_map(MapDeserializer::new(
+            pairs.into_iter().map(|(name, value)| (De(name), De(value))),
+        ))
     }
 
-    fn deserialize_struct<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, Failed> {
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Failed> {
         self.deserialize_map(visitor)
     }
 
-    fn deserialize_enum<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, Failed> {
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Failed> {
         let name = String::from_value(self.0).map_err(Failed)?;
         visitor.visit_enum(IntoDeserializer::<Failed>::into_deserializer(name))
     }
@@ -177,15 +197,30 @@ mod tests {
 
     #[test]
     fn a_hash_becomes_a_struct() {
-        let parts = ["name", "007", "visits", "-7", "score", "1.5", "active", "1", "plan", "Pro", "unknown", "x"];
+        let parts = [
+            "name", "007", "visits", "-7", "score", "1.5", "active", "1", "plan", "Pro", "unknown",
+            "x",
+        ];
         let Fields(user) = Fields::<User>::from_value(reply(&parts)).unwrap();
-        let wanted = User { name: "007".into(), visits: -7, score: 1.5, active: true, plan: Plan::Pro, note: None };
+        let wanted = User {
+            name: "007".into(),
+            visits: -7,
+            score: 1.5,
+            active: true,
+            plan: Plan::Pro,
+            note: None,
+        };
         assert_eq!(user, wanted);
     }
 
     #[test]
     fn what_does_not_fit_is_an_error_that_quotes_nothing() {
-        for parts in [&["name", "s3cret"][..], &["name", "s3cret", "visits", "s3cret"], &["name"], &["visits", "s3cret"]] {
+        for parts in [
+            &["name", "s3cret"][..],
+            &["name", "s3cret", "visits", "s3cret"],
+            &["name"],
+            &["visits", "s3cret"],
+        ] {
             let error = Fields::<User>::from_value(reply(parts)).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("s3cret"));
         }

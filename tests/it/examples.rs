@@ -5,15 +5,23 @@ use std::process::Command;
 /// Where cargo put the example that it built beside this test.
 fn example(name: &str) -> Command {
     let test = std::env::current_exe().unwrap();
-    let built = test.parent().and_then(std::path::Path::parent).unwrap().join("examples").join(name);
+    let built =
+        test.parent().and_then(std::path::Path::parent).unwrap().join("examples").join(name);
     let path = built.with_extension(std::env::consts::EXE_EXTENSION);
     // `cargo test` built it; `cargo test --test it` did not, and must not run an old one.
     let mut cargo = Command::new(env!("CARGO"));
     // What the outer cargo says of this package changes what some build scripts see, and everything would be built again.
-    std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_string_lossy().starts_with("CARGO_PKG_")).for_each(|name| {
-        cargo.env_remove(name);
-    });
-    let cargo = cargo.env_remove("CARGO_MANIFEST_DIR").args(["build", "--quiet", "--example", name]).status().unwrap();
+    std::env::vars_os()
+        .map(|(name, _)| name)
+        .filter(|name| name.to_string_lossy().starts_with("CARGO_PKG_"))
+        .for_each(|name| {
+            cargo.env_remove(name);
+        });
+    let cargo = cargo
+        .env_remove("CARGO_MANIFEST_DIR")
+        .args(["build", "--quiet", "--example", name])
+        .status()
+        .unwrap();
     assert!(cargo.success(), "example {name} does not build");
     let mut command = Command::new(path);
     for name in ["REDIS_REST_URL", "UPSTASH_REDIS_REST_URL", "KV_REST_API_URL"] {
@@ -25,7 +33,8 @@ fn example(name: &str) -> Command {
 /// Runs an example to its end; its output must hold all of `parts`.
 pub fn shows(name: &str, parts: &[&str]) -> String {
     let output = example(name).output().unwrap();
-    let (text, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    let (text, errors) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert!(output.status.success(), "{text}\n{errors}");
     for part in parts {
         assert!(text.contains(part), "{part:?} is missing in:\n{text}");

@@ -25,7 +25,11 @@ async fn ignorant() -> (Client, Client, Ignorant, redis_rest::server::RunningSer
     let engine = MemoryBackend::new();
     let server = rest::serve(engine.clone()).await;
     let transport = Ignorant(Counting::new(), Arc::default());
-    let client = rest::config(&server).reply_format(ReplyFormat::Resp2).transport(transport.clone()).build().unwrap();
+    let client = rest::config(&server)
+        .reply_format(ReplyFormat::Resp2)
+        .transport(transport.clone())
+        .build()
+        .unwrap();
     (client, Client::from_backend(engine), transport, server)
 }
 
@@ -42,7 +46,10 @@ async fn a_server_that_does_not_know_resp2_is_asked_for_base64_from_then_on() {
     let mut pipe = client.pipeline();
     let (first, second) = (pipe.add(cmd::get::<Vec<u8>>("k")), pipe.add(cmd::strlen("k")));
     let mut replies = pipe.send().await.unwrap();
-    assert_eq!((replies.take(first).unwrap(), replies.take(second).unwrap()), (b"\xff\0".to_vec(), 2));
+    assert_eq!(
+        (replies.take(first).unwrap(), replies.take(second).unwrap()),
+        (b"\xff\0".to_vec(), 2)
+    );
     assert_eq!(*transport.1.lock().unwrap(), [true, false]);
 }
 
@@ -56,16 +63,27 @@ async fn text_that_may_have_lost_bytes_is_an_error_where_it_cannot_be_asked_for_
     assert_eq!(*transport.1.lock().unwrap(), [true]);
     let (client, _, transport, _server) = ignorant().await;
     client.set("k", "text").await.unwrap();
-    assert_eq!(client.getset::<String>("k", "new").await.unwrap(), "text", "nothing is lost of text");
+    assert_eq!(
+        client.getset::<String>("k", "new").await.unwrap(),
+        "text",
+        "nothing is lost of text"
+    );
     assert_eq!(*transport.1.lock().unwrap(), [true, false]);
 }
 
 #[tokio::test]
 async fn an_error_of_a_proxy_says_nothing_about_formats() {
     let page = wiremock::MockServer::start().await;
-    let refusal = wiremock::ResponseTemplate::new(503).set_body_raw("{\"error\":\"busy\"}", "application/json");
+    let refusal = wiremock::ResponseTemplate::new(503)
+        .set_body_raw("{\"error\":\"busy\"}", "application/json");
     wiremock::Mock::given(wiremock::matchers::any()).respond_with(refusal).mount(&page).await;
-    let client = Client::builder().url(page.uri()).token("t").no_retry().reply_format(ReplyFormat::Resp2).build().unwrap();
+    let client = Client::builder()
+        .url(page.uri())
+        .token("t")
+        .no_retry()
+        .reply_format(ReplyFormat::Resp2)
+        .build()
+        .unwrap();
     for _ in 0..2 {
         client.get::<Value>("k").await.unwrap_err();
     }
@@ -77,19 +95,35 @@ async fn an_error_of_a_proxy_says_nothing_about_formats() {
 async fn both_formats_at_once_are_refused_and_transactions_stay_json() {
     let server = rest::serve(MemoryBackend::new()).await;
     let post = |path: &'static str, headers: &'static str, body: &'static str| {
-        let mut head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+        let mut head = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n",
+            body.len()
+        );
         head += &format!("Authorization: Bearer {DEFAULT_TOKEN}\r\n{headers}\r\n{body}");
         raw::exchange(server.local_addr(), head)
     };
     let resp2 = "upstash-response-format: resp2\r\n";
-    let both = post("/", "upstash-response-format: resp2\r\nupstash-encoding: base64\r\n", "[\"PING\"]").await;
+    let both =
+        post("/", "upstash-response-format: resp2\r\nupstash-encoding: base64\r\n", "[\"PING\"]")
+            .await;
     assert!(both.starts_with("HTTP/1.1 400"), "{both}");
     let one = post("/", resp2, "[\"ECHO\",\"x\"]").await;
-    assert!(one.contains("application/octet-stream") && one.ends_with("\r\n\r\n$1\r\nx\r\n"), "{one}");
+    assert!(
+        one.contains("application/octet-stream") && one.ends_with("\r\n\r\n$1\r\nx\r\n"),
+        "{one}"
+    );
     let error = post("/", resp2, "[\"INCR\"]").await;
-    assert!(error.starts_with("HTTP/1.1 400") && error.contains("\r\n\r\n-ERR wrong number"), "{error}");
-    let many = post("/pipeline", resp2, "[[\"SET\",\"k\",\"v\"],[\"INCR\",\"k\"],[\"GET\",\"none\"]]").await;
-    assert!(many.contains("\r\n\r\n*3\r\n+OK\r\n-ERR value is not") && many.ends_with("$-1\r\n"), "{many}");
+    assert!(
+        error.starts_with("HTTP/1.1 400") && error.contains("\r\n\r\n-ERR wrong number"),
+        "{error}"
+    );
+    let many =
+        post("/pipeline", resp2, "[[\"SET\",\"k\",\"v\"],[\"INCR\",\"k\"],[\"GET\",\"none\"]]")
+            .await;
+    assert!(
+        many.contains("\r\n\r\n*3\r\n+OK\r\n-ERR value is not") && many.ends_with("$-1\r\n"),
+        "{many}"
+    );
     let transaction = post("/multi-exec", resp2, "[[\"SET\",\"k\",\"v\"]]").await;
     assert!(transaction.ends_with("[{\"result\":\"OK\"}]"), "{transaction}");
 }

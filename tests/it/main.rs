@@ -1,6 +1,11 @@
 //! The integration tests: one binary, since each one more links everything again.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic here is a red test, which is what it should be")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic here is a red test, which is what it should be"
+)]
 
 /// Servers and clients that meet what they should not: wrong tokens, pages of HTML, cut replies, floods, odd addresses.
 mod bad_input;

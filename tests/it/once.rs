@@ -24,18 +24,33 @@ impl<F: Fn(usize) -> bool + Send + Sync + 'static> Transport for Losing<F> {
             let number = self.sent.fetch_add(1, Ordering::Relaxed);
             let response = self.inner.send(request).await?;
             match (self.lose)(number) {
-                true => Err(Error::custom(ErrorKind::Io, Outcome::MaybeApplied, "the reply was lost")),
+                true => {
+                    Err(Error::custom(ErrorKind::Io, Outcome::MaybeApplied, "the reply was lost"))
+                }
                 false => Ok(response),
             }
         })
     }
 }
 
-fn losing(url: &str, lose: impl Fn(usize) -> bool + Send + Sync + 'static) -> (Client, Arc<AtomicUsize>) {
+fn losing(
+    url: &str,
+    lose: impl Fn(usize) -> bool + Send + Sync + 'static,
+) -> (Client, Arc<AtomicUsize>) {
     let sent = Arc::new(AtomicUsize::new(0));
-    let transport = Losing { inner: HttpTransport::new(Duration::from_secs(3)).unwrap(), sent: Arc::clone(&sent), lose };
+    let transport = Losing {
+        inner: HttpTransport::new(Duration::from_secs(3)).unwrap(),
+        sent: Arc::clone(&sent),
+        lose,
+    };
     let retry = RetryPolicy::default().backoff(Duration::ZERO, Duration::ZERO);
-    let client = Client::builder().url(url).token(redis_rest::server::DEFAULT_TOKEN).retry(retry).transport(transport).build().unwrap();
+    let client = Client::builder()
+        .url(url)
+        .token(redis_rest::server::DEFAULT_TOKEN)
+        .retry(retry)
+        .transport(transport)
+        .build()
+        .unwrap();
     (client, sent)
 }
 
@@ -53,13 +68,18 @@ async fn counts_exactly(url: &str) {
                 for _ in 0..20 {
                     client.incr("single").exactly_once().await.unwrap();
                     let mut pipe = client.pipeline().exactly_once();
-                    let (one, two) = (pipe.add(cmd::incr("piped")), pipe.add(cmd::incrby("piped", 2)));
+                    let (one, two) =
+                        (pipe.add(cmd::incr("piped")), pipe.add(cmd::incrby("piped", 2)));
                     let mut replies = pipe.send().await.unwrap();
                     assert!(replies.take(one).unwrap() < replies.take(two).unwrap());
                     let mut tx = client.transaction().exactly_once();
                     let (one, two) = (tx.add(cmd::incr("moved")), tx.add(cmd::incr("moved")));
                     let mut replies = tx.send().await.unwrap();
-                    assert_eq!(replies.take(one).unwrap() + 1, replies.take(two).unwrap(), "nothing comes between");
+                    assert_eq!(
+                        replies.take(one).unwrap() + 1,
+                        replies.take(two).unwrap(),
+                        "nothing comes between"
+                    );
                 }
             })
         })
@@ -103,11 +123,21 @@ async fn kept_replies_are_what_the_command_said() {
     let wanted = Value::Array(vec![Value::bytes("a"), Value::Nil, Value::Int(7)]);
     let error = once(cmd("INCR").arg("l")).await.unwrap_err();
     assert_eq!((error.redis_code(), error.outcome()), (Some("WRONGTYPE"), Outcome::NotApplied));
-    assert!(once(cmd("LRANGE").args(["none", "0", "-1"])).await.unwrap() == Value::Array(Vec::new()));
+    assert!(
+        once(cmd("LRANGE").args(["none", "0", "-1"])).await.unwrap() == Value::Array(Vec::new())
+    );
     let mut tx = client.transaction().exactly_once();
-    let (head, missing, length) = (tx.add(cmd::lpop::<Value>("l")), tx.add(cmd::get::<Value>("none")), tx.add(cmd::append("k", "x")));
+    let (head, missing, length) = (
+        tx.add(cmd::lpop::<Value>("l")),
+        tx.add(cmd::get::<Value>("none")),
+        tx.add(cmd::append("k", "x")),
+    );
     let mut replies = tx.send().await.unwrap();
-    let got = Value::Array(vec![replies.take(head).unwrap(), replies.take(missing).unwrap(), Value::Int(7)]);
+    let got = Value::Array(vec![
+        replies.take(head).unwrap(),
+        replies.take(missing).unwrap(),
+        Value::Int(7),
+    ]);
     assert_eq!(replies.take(length).unwrap(), 17);
     assert!(got == wanted);
     // Beyond what Lua can hold: told, not rounded.
@@ -117,7 +147,9 @@ async fn kept_replies_are_what_the_command_said() {
     assert_eq!(client.get::<i64>("n").await.unwrap(), (1 << 53) + 1, "it ran once all the same");
     let kept: Vec<String> = client.keys("redis_rest:once:*").await.unwrap();
     for key in kept {
-        assert!(matches!(client.ttl(key).await.unwrap(), cmd::Ttl::Expires(left) if left <= Duration::from_secs(600)));
+        assert!(
+            matches!(client.ttl(key).await.unwrap(), cmd::Ttl::Expires(left) if left <= Duration::from_secs(600))
+        );
     }
 }
 
@@ -141,24 +173,41 @@ async fn a_user_of_one_prefix_needs_no_other_key() {
 async fn a_deadline_for_which_no_reply_is_kept_is_refused() {
     let sent = Arc::new(AtomicUsize::new(0));
     let with = |minutes: u64| {
-        let transport = Scripted(|_, _: &HttpRequest| (Duration::ZERO, reply(r#"{"result":1}"#, None)), Arc::clone(&sent));
+        let transport = Scripted(
+            |_, _: &HttpRequest| (Duration::ZERO, reply(r#"{"result":1}"#, None)),
+            Arc::clone(&sent),
+        );
         let config = Client::builder().url("http://127.0.0.1:1").token("t").transport(transport);
         config.deadline(Duration::from_secs(60 * minutes)).build().unwrap()
     };
     let (long, short) = (with(20), with(9));
-    let both = Client::from_backend(Failover::new(short.backend().clone(), short.backend().clone()));
+    let both =
+        Client::from_backend(Failover::new(short.backend().clone(), short.backend().clone()));
     for client in [&long, &both] {
         let mut pipe = client.pipeline().exactly_once();
         let _ = pipe.add(cmd::incr("n"));
         let mut tx = client.transaction().exactly_once();
         let _ = tx.add(cmd::incr("n"));
-        let errors = [client.incr("n").exactly_once().await.err(), pipe.send().await.err(), tx.send().await.err()];
-        assert_eq!(errors.map(|error| error.map(|error| error.kind())), [Some(ErrorKind::InvalidCommand); 3]);
+        let errors = [
+            client.incr("n").exactly_once().await.err(),
+            pipe.send().await.err(),
+            tx.send().await.err(),
+        ];
+        assert_eq!(
+            errors.map(|error| error.map(|error| error.kind())),
+            [Some(ErrorKind::InvalidCommand); 3]
+        );
     }
-    assert!(short.incr("n").exactly_once().deadline(Duration::from_secs(600)).await.is_err(), "the call's own");
+    assert!(
+        short.incr("n").exactly_once().deadline(Duration::from_secs(600)).await.is_err(),
+        "the call's own"
+    );
     assert_eq!(sent.load(Ordering::Relaxed), 0);
     let answered = |error: Error| error.kind() == ErrorKind::Conversion;
-    assert!(long.incr("n").exactly_once().deadline(Duration::from_secs(599)).await.is_err_and(answered), "it was sent");
+    assert!(
+        long.incr("n").exactly_once().deadline(Duration::from_secs(599)).await.is_err_and(answered),
+        "it was sent"
+    );
     assert!(short.incr("n").exactly_once().await.is_err_and(answered), "it was sent");
 }
 
@@ -174,7 +223,9 @@ async fn a_lock_reads_back_instead_of_guessing() {
 /// Answers by a script: what to say to request number n, and after how long.
 struct Scripted<F>(F, Arc<AtomicUsize>);
 
-impl<F: Fn(usize, &HttpRequest) -> (Duration, HttpResponse) + Send + Sync + 'static> Transport for Scripted<F> {
+impl<F: Fn(usize, &HttpRequest) -> (Duration, HttpResponse) + Send + Sync + 'static> Transport
+    for Scripted<F>
+{
     fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse, Error>> {
         let (delay, response) = (self.0)(self.1.fetch_add(1, Ordering::Relaxed), &request);
         Box::pin(async move {
@@ -184,10 +235,20 @@ impl<F: Fn(usize, &HttpRequest) -> (Duration, HttpResponse) + Send + Sync + 'sta
     }
 }
 
-fn scripted(answer: impl Fn(usize, &HttpRequest) -> (Duration, HttpResponse) + Send + Sync + 'static) -> (Client, Arc<AtomicUsize>) {
+fn scripted(
+    answer: impl Fn(usize, &HttpRequest) -> (Duration, HttpResponse) + Send + Sync + 'static,
+) -> (Client, Arc<AtomicUsize>) {
     let sent = Arc::new(AtomicUsize::new(0));
     let transport = Scripted(answer, Arc::clone(&sent));
-    (Client::builder().url("http://127.0.0.1:1").token("t").transport(transport).build().unwrap(), sent)
+    (
+        Client::builder()
+            .url("http://127.0.0.1:1")
+            .token("t")
+            .transport(transport)
+            .build()
+            .unwrap(),
+        sent,
+    )
 }
 
 fn reply(body: &'static str, token: Option<&str>) -> HttpResponse {
@@ -204,11 +265,16 @@ fn reply_as(status: u16, body: &'static str, token: Option<&str>) -> HttpRespons
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_read_gets_a_second_copy() {
-    let slow_first = |number, _: &HttpRequest| (Duration::from_secs(if number == 0 { 4 } else { 1 }), reply(r#"{"result":7}"#, None));
+    let slow_first = |number, _: &HttpRequest| {
+        (Duration::from_secs(if number == 0 { 4 } else { 1 }), reply(r#"{"result":7}"#, None))
+    };
     let (client, sent) = scripted(slow_first);
     let began = tokio::time::Instant::now();
     let answer: i64 = client.get("k").hedge_after(Duration::from_millis(500)).await.unwrap();
-    assert_eq!((answer, began.elapsed(), sent.load(Ordering::Relaxed)), (7, Duration::from_millis(1500), 2));
+    assert_eq!(
+        (answer, began.elapsed(), sent.load(Ordering::Relaxed)),
+        (7, Duration::from_millis(1500), 2)
+    );
     let _: i64 = client.get("k").hedge_after(Duration::from_secs(2)).await.unwrap();
     assert_eq!(sent.load(Ordering::Relaxed), 3, "one that answers in time stays alone");
     let error = client.incr("k").hedge_after(Duration::ZERO).await.unwrap_err();
@@ -222,10 +288,16 @@ async fn retries_are_counted_for_the_server_only_when_asked() {
         let log = Arc::clone(&seen);
         let transport = Scripted(
             move |number, request: &HttpRequest| {
-                let count = request.headers.get("upstash-telemetry-retry").map(|count| count.to_str().unwrap().to_owned());
+                let count = request
+                    .headers
+                    .get("upstash-telemetry-retry")
+                    .map(|count| count.to_str().unwrap().to_owned());
                 log.lock().unwrap().push(count);
                 let status = if number < 2 { 500 } else { 200 };
-                (Duration::ZERO, reply_as(status, if number < 2 { "" } else { r#"{"result":1}"# }, None))
+                (
+                    Duration::ZERO,
+                    reply_as(status, if number < 2 { "" } else { r#"{"result":1}"# }, None),
+                )
             },
             Arc::default(),
         );
@@ -239,7 +311,9 @@ async fn retries_are_counted_for_the_server_only_when_asked() {
 
 #[tokio::test(start_paused = true)]
 async fn the_sync_token_goes_out_with_the_very_next_request() {
-    let token_of = |request: &HttpRequest| request.headers.get("upstash-sync-token").map(|token| token.to_str().unwrap().to_owned());
+    let token_of = |request: &HttpRequest| {
+        request.headers.get("upstash-sync-token").map(|token| token.to_str().unwrap().to_owned())
+    };
     let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
     let log = Arc::clone(&seen);
     let (client, _) = scripted(move |number, request| {
@@ -259,14 +333,18 @@ async fn the_sync_token_goes_out_with_the_very_next_request() {
     let clone = client.clone();
     client.incr("k").await.unwrap();
     assert!(clone.incr("k").await.is_err());
-    let (first, second) = tokio::join!(client.incr("k").into_future(), clone.incr("k").into_future());
+    let (first, second) =
+        tokio::join!(client.incr("k").into_future(), clone.incr("k").into_future());
     first.and(second).unwrap();
     client.get::<i64>("k").await.unwrap();
     client.get::<i64>("k").await.unwrap();
     let text = |token: &str| Some(token.to_owned());
-    let wanted = [None, text("one"), text("two"), text("two"), text("new"), text("late"), text("late")];
+    let wanted =
+        [None, text("one"), text("two"), text("two"), text("new"), text("late"), text("late")];
     assert_eq!(*seen.lock().unwrap(), wanted);
-    let (other, _) = scripted(move |_, request| (Duration::ZERO, reply(r#"{"result":1}"#, token_of(request).as_deref())));
+    let (other, _) = scripted(move |_, request| {
+        (Duration::ZERO, reply(r#"{"result":1}"#, token_of(request).as_deref()))
+    });
     assert_eq!(other.sync_token(), None);
     other.set_sync_token(&client.sync_token().unwrap()).unwrap();
     other.get::<i64>("k").await.unwrap();

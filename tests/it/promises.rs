@@ -12,10 +12,14 @@ fn every_named_test_exists(document: &str, least: usize) {
     collect(&root.join("src"), &mut library);
     let lines: Vec<_> = library.lines().map(str::trim_start).collect();
     // In the library, what is no test may have the name of one.
-    lines.windows(2).filter(|pair| pair[0].starts_with("#[") && pair[0].contains("test")).for_each(|pair| code.push_str(pair[1]));
+    lines
+        .windows(2)
+        .filter(|pair| pair[0].starts_with("#[") && pair[0].contains("test"))
+        .for_each(|pair| code.push_str(pair[1]));
     let rows: Vec<_> = table.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
     assert!(rows.len() >= least, "the table is there");
-    let named: Vec<&str> = rows.iter().map(|row| row.rsplit('|').nth(1).unwrap()).flat_map(ticked).collect();
+    let named: Vec<&str> =
+        rows.iter().map(|row| row.rsplit('|').nth(1).unwrap()).flat_map(ticked).collect();
     assert!(named.len() >= rows.len(), "every row names a test");
     let prose = table.rsplit("\n\n").next().unwrap();
     for name in named.into_iter().chain(ticked(prose)) {

@@ -31,11 +31,19 @@ impl Backend for Slow {
         })
     }
 
-    fn pipeline<'a>(&'a self, commands: &'a [Command], _: &'a CallOptions) -> BoxFuture<'a, Vec<Reply>> {
+    fn pipeline<'a>(
+        &'a self,
+        commands: &'a [Command],
+        _: &'a CallOptions,
+    ) -> BoxFuture<'a, Vec<Reply>> {
         Box::pin(async move { commands.iter().map(|_| Ok(Value::Okay)).collect() })
     }
 
-    fn transaction<'a>(&'a self, commands: &'a [Command], _: &'a CallOptions) -> BoxFuture<'a, Result<Vec<Reply>>> {
+    fn transaction<'a>(
+        &'a self,
+        commands: &'a [Command],
+        _: &'a CallOptions,
+    ) -> BoxFuture<'a, Result<Vec<Reply>>> {
         Box::pin(async move { Ok(commands.iter().map(|_| Ok(Value::Okay)).collect()) })
     }
 }
@@ -82,7 +90,10 @@ async fn dropping_the_handle_stops_at_once() {
 #[tokio::test]
 async fn addresses_that_cannot_be_listened_on() {
     let server = rest::serve(Slow::default()).await;
-    let taken = Server::bind(Arc::new(Slow::default()), ServerConfig::new().listen(server.local_addr())).await.unwrap_err();
+    let taken =
+        Server::bind(Arc::new(Slow::default()), ServerConfig::new().listen(server.local_addr()))
+            .await
+            .unwrap_err();
     assert_eq!(taken.kind(), ErrorKind::Config);
     let everyone = ServerConfig::new().listen(([0, 0, 0, 0], 0).into());
     let error = Server::bind(Arc::new(Slow::default()), everyone.clone()).await.unwrap_err();
@@ -95,7 +106,8 @@ async fn a_redis_that_goes_and_comes_back() {
     let Some(mut redis) = Redis::start() else { return };
     let native = redis.backend().await;
     let server = rest::serve(native.clone()).await;
-    let (direct, client) = (Client::from_backend(native), rest::config(&server).no_retry().build().unwrap());
+    let (direct, client) =
+        (Client::from_backend(native), rest::config(&server).no_retry().build().unwrap());
     client.set("k", "v").await.unwrap();
 
     redis.stop();
@@ -107,8 +119,21 @@ async fn a_redis_that_goes_and_comes_back() {
         raw::request(server.local_addr(), "POST", "/", "[\"GET\",\"k\"]").await,
         (503, "{\"error\":\"DB connection refused\"}".to_owned())
     );
-    assert_eq!(raw::request(server.local_addr(), "POST", "/pipeline", "[[\"GET\",\"k\"],[\"INCR\",\"n\"]]").await.0, 503);
-    assert_eq!(raw::request(server.local_addr(), "POST", "/multi-exec", "[[\"GET\",\"k\"]]").await.0, 503);
+    assert_eq!(
+        raw::request(
+            server.local_addr(),
+            "POST",
+            "/pipeline",
+            "[[\"GET\",\"k\"],[\"INCR\",\"n\"]]"
+        )
+        .await
+        .0,
+        503
+    );
+    assert_eq!(
+        raw::request(server.local_addr(), "POST", "/multi-exec", "[[\"GET\",\"k\"]]").await.0,
+        503
+    );
 
     redis.restart();
     assert_eq!(client.incr("n").await.unwrap(), 1);
@@ -140,7 +165,8 @@ async fn a_call_that_timed_out_may_have_run_and_the_next_works() {
     let Some(redis) = Redis::start() else { return };
     let client = Client::from_backend(redis.backend().await);
     let slow = "local t = redis.call('TIME') repeat local u = redis.call('TIME') until (u[1] - t[1]) * 1000000 + u[2] - t[2] > 300000";
-    let error = client.eval::<Value>(slow, (), ()).timeout(Duration::from_millis(50)).await.unwrap_err();
+    let error =
+        client.eval::<Value>(slow, (), ()).timeout(Duration::from_millis(50)).await.unwrap_err();
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::Timeout, Outcome::MaybeApplied));
     client.set("k", "v").await.unwrap();
     assert_eq!(client.get::<String>("k").await.unwrap(), "v");
@@ -163,9 +189,12 @@ async fn a_wrong_password_is_told_apart() {
 /// What a browser asks before it lets a page of another origin send a request, and reads in the answers.
 #[tokio::test]
 async fn pages_of_named_origins_may_ask() {
-    let server = rest::serve_with(MemoryBackend::new(), |config| config.cors("http://localhost:3000")).await;
+    let server =
+        rest::serve_with(MemoryBackend::new(), |config| config.cors("http://localhost:3000")).await;
     let asked = |method: &str, headers: &str| {
-        let request = format!("{method} / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\nContent-Length: 0\r\n\r\n");
+        let request = format!(
+            "{method} / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\nContent-Length: 0\r\n\r\n"
+        );
         let addr = server.local_addr();
         async move { raw::exchange(addr, request).await.to_ascii_lowercase() }
     };
@@ -182,15 +211,31 @@ async fn pages_of_named_origins_may_ask() {
     }
     // An answer, also a refusal, can be read by the page.
     let answer = asked("POST", "Origin: http://localhost:3000").await;
-    assert!(answer.starts_with("http/1.1 401") && answer.contains("access-control-allow-origin: http://localhost:3000"), "{answer}");
-    assert!(answer.contains("access-control-expose-headers: upstash-sync-token, retry-after"), "{answer}");
+    assert!(
+        answer.starts_with("http/1.1 401")
+            && answer.contains("access-control-allow-origin: http://localhost:3000"),
+        "{answer}"
+    );
+    assert!(
+        answer.contains("access-control-expose-headers: upstash-sync-token, retry-after"),
+        "{answer}"
+    );
     // Others get no such answer, and a preflight is no request.
-    for origin in ["Origin: http://localhost:3001", "Origin: https://localhost:3000", "Origin: null", "X: y"] {
+    for origin in
+        ["Origin: http://localhost:3001", "Origin: https://localhost:3000", "Origin: null", "X: y"]
+    {
         let refused = asked("OPTIONS", &format!("{origin}\r\n{preflight}")).await;
-        assert!(refused.starts_with("http/1.1 405") && !refused.contains("access-control-"), "{refused}");
+        assert!(
+            refused.starts_with("http/1.1 405") && !refused.contains("access-control-"),
+            "{refused}"
+        );
     }
     let plain = rest::serve(MemoryBackend::new()).await;
     let head = "Host: x\r\nConnection: close\r\nOrigin: http://localhost:3000\r\nAccess-Control-Request-Method: POST";
-    let refused = raw::exchange(plain.local_addr(), format!("OPTIONS / HTTP/1.1\r\n{head}\r\n\r\n")).await;
-    assert!(refused.starts_with("HTTP/1.1 405") && !refused.contains("access-control-"), "{refused}");
+    let refused =
+        raw::exchange(plain.local_addr(), format!("OPTIONS / HTTP/1.1\r\n{head}\r\n\r\n")).await;
+    assert!(
+        refused.starts_with("HTTP/1.1 405") && !refused.contains("access-control-"),
+        "{refused}"
+    );
 }

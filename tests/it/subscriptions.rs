@@ -12,7 +12,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 const LONG: Duration = Duration::from_secs(20);
 
 async fn next(subscription: &mut Subscription) -> Event {
-    tokio::time::timeout(LONG, subscription.next()).await.expect("something comes").expect("it goes on").unwrap()
+    tokio::time::timeout(LONG, subscription.next())
+        .await
+        .expect("something comes")
+        .expect("it goes on")
+        .unwrap()
 }
 
 async fn message(subscription: &mut Subscription) -> (String, Option<String>, String) {
@@ -49,14 +53,20 @@ async fn what_is_published_arrives(client: Client) {
         assert_eq!(format!("{channel},{text}"), format!("news,today/ü,{payload}"));
     }
     assert_eq!(client.pubsub_channels().pattern("news*").await.unwrap(), ["news,today/ü"]);
-    assert_eq!(client.pubsub_numsub(["news,today/ü", "none"]).await.unwrap(), [("news,today/ü".into(), 1), ("none".into(), 0)]);
+    assert_eq!(
+        client.pubsub_numsub(["news,today/ü", "none"]).await.unwrap(),
+        [("news,today/ü".into(), 1), ("none".into(), 0)]
+    );
     assert_eq!(client.pubsub_numpat().await.unwrap(), 1);
     drop((named, matched));
     nobody_listens(&client, "news,today/ü").await;
 
     let mut both = client.subscribe(["a", "b"]);
     let first = [next(&mut both).await, next(&mut both).await];
-    assert!(first.contains(&Event::Subscribed("a".into())) && first.contains(&Event::Subscribed("b".into())));
+    assert!(
+        first.contains(&Event::Subscribed("a".into()))
+            && first.contains(&Event::Subscribed("b".into()))
+    );
     client.publish("b", "1").await.unwrap();
     assert_eq!(message(&mut both).await.0, "b");
 
@@ -133,7 +143,11 @@ async fn a_reader_that_is_too_slow_is_cut_off_and_knows_of_the_gap() {
         messages += 1;
     }
     assert!((1..5000).contains(&messages), "{messages}");
-    assert_eq!(next(&mut subscription).await, Event::Subscribed("c".into()), "the one before was the gap");
+    assert_eq!(
+        next(&mut subscription).await,
+        Event::Subscribed("c".into()),
+        "the one before was the gap"
+    );
     client.publish("c", "on again").await.unwrap();
     assert_eq!(message(&mut subscription).await.2, "on again");
 }
@@ -152,7 +166,10 @@ async fn a_server_that_refuses_ends_it_with_an_error() {
     };
     assert_eq!(error("wrong", |client| client.subscribe(["c"])).await, ErrorKind::Unauthorized);
     assert_eq!(error(rest::READ_ONLY_TOKEN, Client::monitor).await, ErrorKind::Unauthorized);
-    assert_eq!(error(DEFAULT_TOKEN, |client| client.subscribe([".."])).await, ErrorKind::InvalidCommand);
+    assert_eq!(
+        error(DEFAULT_TOKEN, |client| client.subscribe([".."])).await,
+        ErrorKind::InvalidCommand
+    );
     let page = wiremock::MockServer::start().await;
     let mut subscription = Client::new(page.uri(), "t").unwrap().subscribe(["c"]);
     assert_eq!(subscription.next().await.unwrap().unwrap_err().kind(), ErrorKind::Http);
@@ -172,7 +189,8 @@ async fn a_connection_on_which_nothing_comes_is_lost() {
             held.push(stream);
         }
     });
-    let mut subscription = Client::new(url, "t").unwrap().subscribe(["c"]).idle_timeout(Duration::from_millis(50));
+    let mut subscription =
+        Client::new(url, "t").unwrap().subscribe(["c"]).idle_timeout(Duration::from_millis(50));
     assert_eq!(next(&mut subscription).await, Event::Subscribed("c".into()));
     assert_eq!(next(&mut subscription).await, Event::Gap);
     assert_eq!(next(&mut subscription).await, Event::Subscribed("c".into()));

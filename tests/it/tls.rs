@@ -14,13 +14,20 @@ fn config(server: &Tls) -> Config {
 async fn an_authority_that_was_added_is_trusted_over_either_protocol() {
     for protocol in ["http/1.1", "h2"] {
         let server = Tls::start(protocol).await;
-        let client = config(&server).root_certificate_pem(server.authority.clone()).build().unwrap();
+        let client =
+            config(&server).root_certificate_pem(server.authority.clone()).build().unwrap();
         assert_eq!(client.incr("n").await.unwrap(), 1, "{protocol}");
         // One of several in a text, and of several texts; and in the transport that others wrap.
         let both = format!("{}{}", Certificates::new().authority, server.authority);
-        let config = config(&server).root_certificate_pem(both).root_certificate_pem(Certificates::new().authority);
+        let config = config(&server)
+            .root_certificate_pem(both)
+            .root_certificate_pem(Certificates::new().authority);
         let transport = HttpTransport::for_config(&config).unwrap();
-        assert_eq!(config.transport(transport).build().unwrap().incr("n").await.unwrap(), 1, "{protocol}");
+        assert_eq!(
+            config.transport(transport).build().unwrap().incr("n").await.unwrap(),
+            1,
+            "{protocol}"
+        );
     }
 }
 
@@ -37,24 +44,39 @@ async fn an_authority_that_nobody_added_is_refused_before_anything_is_sent() {
         config(&server).transport(plain),
     ] {
         let error = config.build().unwrap().incr("n").await.unwrap_err();
-        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Connect, Outcome::NotApplied), "{error:?}");
+        assert_eq!(
+            (error.kind(), error.outcome()),
+            (ErrorKind::Connect, Outcome::NotApplied),
+            "{error:?}"
+        );
     }
     assert_eq!(server.answered(), 0);
 }
 
 #[tokio::test]
 async fn a_certificate_that_is_not_right_is_refused_before_anything_is_sent() {
-    let elsewhere = Certificates::signed(|leaf| leaf.subject_alt_names = names(&["elsewhere.example"]));
+    let elsewhere =
+        Certificates::signed(|leaf| leaf.subject_alt_names = names(&["elsewhere.example"]));
     let expired = Certificates::signed(|leaf| leaf.not_after = rcgen::date_time_ymd(2020, 1, 1));
     let not_yet = Certificates::signed(|leaf| leaf.not_before = rcgen::date_time_ymd(2999, 1, 1));
-    for (certificates, word) in
-        [(elsewhere, "not valid for"), (expired, "expired"), (not_yet, "not valid yet"), (self_signed(), "UnknownIssuer")]
-    {
+    for (certificates, word) in [
+        (elsewhere, "not valid for"),
+        (expired, "expired"),
+        (not_yet, "not valid yet"),
+        (self_signed(), "UnknownIssuer"),
+    ] {
         let trusted = (word != "UnknownIssuer").then(|| certificates.authority.clone());
         let server = Tls::with(certificates, "http/1.1").await;
-        let config = trusted.into_iter().fold(config(&server), Config::root_certificate_pem).token("s3cret-token");
+        let config = trusted
+            .into_iter()
+            .fold(config(&server), Config::root_certificate_pem)
+            .token("s3cret-token");
         let error = config.build().unwrap().set("s3cret-key", "s3cret-value").await.unwrap_err();
-        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Connect, Outcome::NotApplied), "{error:?}");
+        assert_eq!(
+            (error.kind(), error.outcome()),
+            (ErrorKind::Connect, Outcome::NotApplied),
+            "{error:?}"
+        );
         let text = format!("{error} {error:?}");
         assert!(text.contains(word) && !text.contains("s3cret"), "{word}: {text}");
         assert_eq!(server.answered(), 0);
@@ -68,7 +90,10 @@ fn names(names: &[&str]) -> Vec<rcgen::SanType> {
 /// For the right name, and by nobody but itself.
 fn self_signed() -> Certificates {
     let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()])
+        .unwrap()
+        .self_signed(&key)
+        .unwrap();
     let der = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     Certificates { authority: certificate.pem(), chain: vec![certificate.der().clone()], key: der }
 }
@@ -76,7 +101,11 @@ fn self_signed() -> Certificates {
 #[tokio::test]
 async fn certificates_that_come_with_the_program_leave_room_for_ones_that_are_added() {
     let server = Tls::start("http/1.1").await;
-    let client = config(&server).webpki_roots().root_certificate_pem(server.authority.clone()).build().unwrap();
+    let client = config(&server)
+        .webpki_roots()
+        .root_certificate_pem(server.authority.clone())
+        .build()
+        .unwrap();
     assert_eq!(client.incr("n").await.unwrap(), 1);
 }
 

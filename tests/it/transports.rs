@@ -41,9 +41,16 @@ redis_rest::each_backend_case!(conformance);
 async fn a_client_of_the_users_own_goes_through_their_proxy() {
     let proxy = MockServer::start().await;
     let reply = ResponseTemplate::new(200).set_body_string(r#"{"result":1}"#);
-    Mock::given(header("host", "redis.internal.example:8079")).respond_with(reply).expect(1).mount(&proxy).await;
+    Mock::given(header("host", "redis.internal.example:8079"))
+        .respond_with(reply)
+        .expect(1)
+        .mount(&proxy)
+        .await;
     let http = reqwest::Client::builder().proxy(reqwest::Proxy::all(proxy.uri()).unwrap());
-    let config = Client::builder().url("http://redis.internal.example:8079").token("t").allow_insecure_http();
+    let config = Client::builder()
+        .url("http://redis.internal.example:8079")
+        .token("t")
+        .allow_insecure_http();
     let client = config.transport(ReqwestTransport::new(http).unwrap()).build().unwrap();
     assert_eq!(client.incr("n").await.unwrap(), 1);
 }
@@ -51,7 +58,8 @@ async fn a_client_of_the_users_own_goes_through_their_proxy() {
 /// The `reqwest` of these tests has none.
 #[tokio::test]
 async fn a_client_of_the_users_own_without_tls_says_so_at_once() {
-    let client = Client::builder().url("https://127.0.0.1:1").token("t").transport(own()).build().unwrap();
+    let client =
+        Client::builder().url("https://127.0.0.1:1").token("t").transport(own()).build().unwrap();
     let error = client.ping().await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Config, 1), "{error}");
 }
@@ -63,8 +71,12 @@ async fn a_client_of_the_users_own_follows_no_redirect_even_if_told_to() {
     let server = MockServer::start().await;
     let moved = ResponseTemplate::new(307).insert_header("location", elsewhere.uri().as_str());
     Mock::given(any()).respond_with(moved).expect(1).mount(&server).await;
-    let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::limited(5));
-    let config = Client::builder().url(server.uri()).token("t").transport(ReqwestTransport::new(http).unwrap());
+    let http =
+        reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::limited(5));
+    let config = Client::builder()
+        .url(server.uri())
+        .token("t")
+        .transport(ReqwestTransport::new(http).unwrap());
     let error = config.build().unwrap().incr("n").await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Http, Some(307)));
 }
@@ -79,17 +91,25 @@ async fn a_client_of_the_users_own_says_whether_anything_left() {
         (cut, ErrorKind::Io, Outcome::MaybeApplied),
         (long, ErrorKind::ReplyTooLarge, Outcome::MaybeApplied),
     ] {
-        let config = Client::builder().url(format!("http://{addr}")).token("t").no_retry().max_reply_bytes(1000);
+        let config = Client::builder()
+            .url(format!("http://{addr}"))
+            .token("t")
+            .no_retry()
+            .max_reply_bytes(1000);
         let error = config.transport(own()).build().unwrap().incr("n").await.unwrap_err();
         assert_eq!((error.kind(), error.outcome()), (kind, outcome));
-        assert!(!format!("{error} {error:?}").contains(&addr.port().to_string()), "no address in {error:?}");
+        assert!(
+            !format!("{error} {error:?}").contains(&addr.port().to_string()),
+            "no address in {error:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn headers_without_end_are_not_read() {
     let many: String = (0..90).map(|n| format!("x-{n}: {}\r\n", "x".repeat(200))).collect();
-    let text: &'static str = format!("HTTP/1.1 200 OK\r\n{many}Content-Length: 12\r\n\r\n{{\"result\":1}}").leak();
+    let text: &'static str =
+        format!("HTTP/1.1 200 OK\r\n{many}Content-Length: 12\r\n\r\n{{\"result\":1}}").leak();
     let addr = answering(text).await;
     let config = Client::builder().url(format!("http://{addr}")).token("t").no_retry();
     assert_eq!(config.clone().build().unwrap().incr("n").await.unwrap(), 1);
@@ -115,7 +135,8 @@ async fn refusing(certificates: &Certificates, how: Refusal) -> SocketAddr {
     tokio::spawn(async move {
         let mut refused = false;
         while let Ok((stream, _)) = listener.accept().await {
-            let mut connection = h2::server::handshake(acceptor.accept(stream).await.unwrap()).await.unwrap();
+            let mut connection =
+                h2::server::handshake(acceptor.accept(stream).await.unwrap()).await.unwrap();
             if let (Refusal::GoodBye, false) = (how, refused) {
                 // With no stream accepted, the last one that it announces is none.
                 refused = true;
@@ -139,14 +160,24 @@ async fn refusing(certificates: &Certificates, how: Refusal) -> SocketAddr {
 async fn what_a_server_did_not_look_at_is_sent_again() {
     for how in [Refusal::Stream, Refusal::GoodBye] {
         let certificates = Certificates::new();
-        let config = |addr| Client::builder().url(url(addr)).token("t").root_certificate_pem(certificates.authority.clone());
+        let config = |addr| {
+            Client::builder()
+                .url(url(addr))
+                .token("t")
+                .root_certificate_pem(certificates.authority.clone())
+        };
         let client = config(refusing(&certificates, how).await).build().unwrap();
         assert_eq!(client.incr("n").await.unwrap(), 1, "{how:?}");
-        let client = Arc::new(config(refusing(&certificates, how).await).no_retry().build().unwrap());
+        let client =
+            Arc::new(config(refusing(&certificates, how).await).no_retry().build().unwrap());
         let mut pipe = client.pipeline();
         let _ = pipe.add(cmd::incr("n"));
         let error = pipe.send().await.unwrap_err();
-        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Connect, Outcome::NotApplied), "{how:?}: {error:?}");
+        assert_eq!(
+            (error.kind(), error.outcome()),
+            (ErrorKind::Connect, Outcome::NotApplied),
+            "{how:?}: {error:?}"
+        );
     }
 }
 
@@ -162,7 +193,8 @@ async fn what_a_transport_of_ones_own_says_of_a_failure_arrives() {
     let error = client.incr("n").await.unwrap_err();
     // Tried again after the wait, and not once more, since that would be after the connect timeout.
     assert_eq!((transport.count(), began.elapsed().as_millis() / 100), (2, 7));
-    let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    let source = std::error::Error::source(&error)
+        .and_then(|source| source.downcast_ref::<std::io::Error>());
     assert_eq!(source.map(std::io::Error::kind), Some(std::io::ErrorKind::ConnectionRefused));
     assert_eq!(error.to_string(), "no connection (HTTP 502) after 2 attempts");
 }

@@ -31,12 +31,19 @@ async fn callers_at_once_share_requests() {
 #[wasm_bindgen_test]
 async fn what_may_have_run_is_not_sent_again() {
     let gate = Gate::new();
-    let client = config().transport(gate.clone()).retry(RetryPolicy::default().backoff(QUICK, QUICK)).build().unwrap();
+    let client = config()
+        .transport(gate.clone())
+        .retry(RetryPolicy::default().backoff(QUICK, QUICK))
+        .build()
+        .unwrap();
     let key = unique("counter");
     gate.set(Way::Lost);
     let error = client.incr(&key).await.unwrap_err();
     assert_eq!((error.outcome(), gate.sent()), (Outcome::MaybeApplied, 1));
-    assert_eq!(client.get::<i64>(&key).no_retry().await.unwrap_err().outcome(), Outcome::NotApplied);
+    assert_eq!(
+        client.get::<i64>(&key).no_retry().await.unwrap_err().outcome(),
+        Outcome::NotApplied
+    );
     gate.set(Way::Open);
     assert_eq!(client.get::<i64>(&key).await.unwrap(), 1);
     assert_eq!(client.incr(&key).exactly_once().await.unwrap(), 2);
@@ -45,12 +52,22 @@ async fn what_may_have_run_is_not_sent_again() {
 #[wasm_bindgen_test]
 async fn a_refused_connection_cannot_be_told_from_a_lost_reply() {
     // The discard port: nobody listens there, and browsers do not even try.
-    let nobody =
-        Client::builder().url("http://127.0.0.1:9").token("t").retry(RetryPolicy::default().backoff(QUICK, QUICK)).build().unwrap();
+    let nobody = Client::builder()
+        .url("http://127.0.0.1:9")
+        .token("t")
+        .retry(RetryPolicy::default().backoff(QUICK, QUICK))
+        .build()
+        .unwrap();
     let error = nobody.incr("k").await.unwrap_err();
-    assert_eq!((error.kind(), error.outcome(), error.attempts()), (ErrorKind::Io, Outcome::MaybeApplied, 1));
+    assert_eq!(
+        (error.kind(), error.outcome(), error.attempts()),
+        (ErrorKind::Io, Outcome::MaybeApplied, 1)
+    );
     let error = nobody.get::<Value>("k").await.unwrap_err();
-    assert_eq!((error.kind(), error.outcome(), error.attempts()), (ErrorKind::Io, Outcome::NotApplied, 10));
+    assert_eq!(
+        (error.kind(), error.outcome(), error.attempts()),
+        (ErrorKind::Io, Outcome::NotApplied, 10)
+    );
     // The host would tell more: a stack trace with addresses.
     assert!(!format!("{error} {error:?}").contains("http"), "{error:?}");
 }

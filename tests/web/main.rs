@@ -3,7 +3,12 @@
 
 #![cfg_attr(target_family = "wasm", no_main)]
 #![cfg(target_family = "wasm")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic here is a red test, which is what it should be")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic here is a red test, which is what it should be"
+)]
 
 /// The conformance cases of backends.
 mod backend;

@@ -1,5 +1,8 @@
 use crate::support::{Gate, Way, client, config, pass, unique};
-use redis_rest::session::{ManagerOptions, Pending, Recovery, RedisSessionStore, SessionError, SessionManager, SessionStore};
+use redis_rest::session::{
+    ManagerOptions, Pending, Recovery, RedisSessionStore, SessionError, SessionManager,
+    SessionStore,
+};
 use redis_rest::{BreakerPolicy, RetryPolicy};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -14,10 +17,16 @@ async fn behind_a_gate() -> (SessionManager, Gate, RedisSessionStore) {
     let gate = Gate::new();
     let retry = RetryPolicy::default().max_attempts(1);
     let client_behind = config().transport(gate.clone()).retry(retry).build().unwrap();
-    let policy = BreakerPolicy::default().min_calls(1).failure_ratio(0.0).open_for(Duration::ZERO, Duration::ZERO);
+    let policy = BreakerPolicy::default()
+        .min_calls(1)
+        .failure_ratio(0.0)
+        .open_for(Duration::ZERO, Duration::ZERO);
     let options = ManagerOptions::default().recovery(Recovery::Automatic(policy));
     let manager = SessionManager::with_options("", 100, options);
-    manager.set_session_store(Arc::new(RedisSessionStore::new(client_behind, HOUR)), true).await.unwrap();
+    manager
+        .set_session_store(Arc::new(RedisSessionStore::new(client_behind, HOUR)), true)
+        .await
+        .unwrap();
     (manager, gate, RedisSessionStore::new(client(), HOUR))
 }
 
@@ -37,12 +46,21 @@ async fn an_outage_is_made_up_for() {
     gate.set(Way::Open);
     manager.flush().await.unwrap();
     assert_eq!(manager.pending(), Pending::default());
-    let mut there: Vec<_> = elsewhere.list_sessions(&user).await.unwrap().iter().map(|session| session.id.clone()).collect();
+    let mut there: Vec<_> = elsewhere
+        .list_sessions(&user)
+        .await
+        .unwrap()
+        .iter()
+        .map(|session| session.id.clone())
+        .collect();
     let mut wanted = vec![changed.id.clone(), new.id.clone()];
     there.sort();
     wanted.sort();
     assert_eq!(there, wanted);
-    assert_eq!(elsewhere.retrieve_session(&changed.id).await.unwrap().system_prompt, changed.system_prompt);
+    assert_eq!(
+        elsewhere.retrieve_session(&changed.id).await.unwrap().system_prompt,
+        changed.system_prompt
+    );
 }
 
 #[wasm_bindgen_test]

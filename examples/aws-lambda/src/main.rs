@@ -15,7 +15,10 @@ async fn main() -> Result<(), Error> {
     // Once for all events, outside of the handler: later events find the connection of earlier ones. Nothing is sent yet.
     let config = Config::from_env()?;
     // The visitor waits: better an honest "later" after two seconds than a gateway's timeout.
-    let config = config.connect_timeout(Duration::from_secs(1)).timeout(Duration::from_secs(1)).deadline(Duration::from_secs(2));
+    let config = config
+        .connect_timeout(Duration::from_secs(1))
+        .timeout(Duration::from_secs(1))
+        .deadline(Duration::from_secs(2));
     let store = RedisSessionStore::new(config.build()?, TTL);
     run(service_fn(|request| handle(&store, request))).await
 }
@@ -23,20 +26,32 @@ async fn main() -> Result<(), Error> {
 async fn handle(store: &RedisSessionStore, request: Request) -> Result<Response<Body>, Error> {
     match visit(store, session_id(&request)).await {
         Ok((session, visits)) => {
-            let cookie = format!("{COOKIE_NAME}={}; Path=/; Max-Age={}; HttpOnly; Secure; SameSite=Lax", session.id, TTL.as_secs());
-            Ok(Response::builder().header(SET_COOKIE, cookie).body(format!("visit {visits}\n").into())?)
+            let cookie = format!(
+                "{COOKIE_NAME}={}; Path=/; Max-Age={}; HttpOnly; Secure; SameSite=Lax",
+                session.id,
+                TTL.as_secs()
+            );
+            Ok(Response::builder()
+                .header(SET_COOKIE, cookie)
+                .body(format!("visit {visits}\n").into())?)
         }
         // The cookie stays as it is: whether its session exists is what nobody knows now.
         Err(error) if error.is_unavailable() => {
             eprintln!("sessions are unavailable: {error}");
-            Ok(Response::builder().status(503).header(RETRY_AFTER, 2).body("sessions are unavailable, please come back\n".into())?)
+            Ok(Response::builder()
+                .status(503)
+                .header(RETRY_AFTER, 2)
+                .body("sessions are unavailable, please come back\n".into())?)
         }
         Err(error) => Err(error.into()),
     }
 }
 
 /// The session with this visit in it, and how many there were.
-async fn visit(store: &RedisSessionStore, id: Option<&str>) -> Result<(Session, u64), SessionError> {
+async fn visit(
+    store: &RedisSessionStore,
+    id: Option<&str>,
+) -> Result<(Session, u64), SessionError> {
     if let Some(id) = id {
         match store.modify(id, count).await {
             // Gone, or no id at all: a new visitor.
@@ -69,6 +84,9 @@ fn count(session: &mut Session) {
 
 /// Lambda joins several cookies to one header.
 fn session_id(request: &Request) -> Option<&str> {
-    let cookies = request.headers().get_all(COOKIE).into_iter().filter_map(|line| line.to_str().ok());
-    cookies.flat_map(|line| line.split(';')).find_map(|cookie| cookie.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
+    let cookies =
+        request.headers().get_all(COOKIE).into_iter().filter_map(|line| line.to_str().ok());
+    cookies
+        .flat_map(|line| line.split(';'))
+        .find_map(|cookie| cookie.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
 }

@@ -36,8 +36,13 @@ pub fn router(manager: SessionManager, secure: bool) -> Router {
         .with_state(manager)
 }
 
-async fn home(State(manager): State<SessionManager>, session: Session) -> Result<Html<String>, Failure> {
-    let Some(user) = session.get::<String>(USER_KEY).await? else { return Ok(Html(pages::log_in(None))) };
+async fn home(
+    State(manager): State<SessionManager>,
+    session: Session,
+) -> Result<Html<String>, Failure> {
+    let Some(user) = session.get::<String>(USER_KEY).await? else {
+        return Ok(Html(pages::log_in(None)));
+    };
     let own = session.id().map(|id| id.to_string());
     let list = manager.list_sessions(&user).await?;
     let complete = !list.partial;
@@ -49,7 +54,9 @@ async fn home(State(manager): State<SessionManager>, session: Session) -> Result
             own: own.as_ref() == Some(&device.id),
         })
         .collect();
-    devices.sort_by(|one, other| other.own.cmp(&one.own).then_with(|| other.last_seen.cmp(&one.last_seen)));
+    devices.sort_by(|one, other| {
+        other.own.cmp(&one.own).then_with(|| other.last_seen.cmp(&one.last_seen))
+    });
     Ok(Html(pages::home(&user, &devices, complete, manager.is_using_redis())))
 }
 
@@ -58,12 +65,23 @@ struct LogIn {
     user: String,
 }
 
-async fn log_in(session: Session, headers: HeaderMap, Form(form): Form<LogIn>) -> Result<Response, Failure> {
+async fn log_in(
+    session: Session,
+    headers: HeaderMap,
+    Form(form): Form<LogIn>,
+) -> Result<Response, Failure> {
     let user = form.user.trim();
     if !(1..=64).contains(&user.chars().count()) {
-        return Ok((StatusCode::UNPROCESSABLE_ENTITY, Html(pages::log_in(Some("A name has 1 to 64 characters.")))).into_response());
+        return Ok((
+            StatusCode::UNPROCESSABLE_ENTITY,
+            Html(pages::log_in(Some("A name has 1 to 64 characters."))),
+        )
+            .into_response());
     }
-    let agent = headers.get(USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes())).unwrap_or_default();
+    let agent = headers
+        .get(USER_AGENT)
+        .map(|agent| String::from_utf8_lossy(agent.as_bytes()))
+        .unwrap_or_default();
     // A new id with each log-in: one that somebody planted in the browser before is worth nothing.
     session.cycle_id().await?;
     session.insert(USER_KEY, user).await?;
@@ -76,7 +94,10 @@ async fn log_out(session: Session) -> Result<Redirect, Failure> {
     Ok(Redirect::to("/"))
 }
 
-async fn log_out_everywhere(State(manager): State<SessionManager>, session: Session) -> Result<Redirect, Failure> {
+async fn log_out_everywhere(
+    State(manager): State<SessionManager>,
+    session: Session,
+) -> Result<Redirect, Failure> {
     // This one last: who meets an error is still logged in, and can try again.
     if let Some(user) = session.get::<String>(USER_KEY).await? {
         manager.delete_user_sessions(&user).await?;

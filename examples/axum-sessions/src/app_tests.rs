@@ -24,11 +24,13 @@ impl Browser {
         if let Some(cookie) = &self.cookie {
             parts.headers.insert(COOKIE, cookie.parse().unwrap());
         }
-        let response = self.app.clone().oneshot(Request::from_parts(parts, Body::from(body))).await.unwrap();
+        let response =
+            self.app.clone().oneshot(Request::from_parts(parts, Body::from(body))).await.unwrap();
         if let Some(cookie) = response.headers().get(SET_COOKIE) {
             let cookie = cookie.to_str().unwrap();
             assert!(cookie.contains("HttpOnly") || cookie.contains("Max-Age=0"));
-            self.cookie = cookie.split(';').next().filter(|cookie| !cookie.ends_with('=')).map(str::to_owned);
+            self.cookie =
+                cookie.split(';').next().filter(|cookie| !cookie.ends_with('=')).map(str::to_owned);
         }
         response
     }
@@ -36,11 +38,14 @@ impl Browser {
     async fn page(&mut self) -> String {
         let response = self.send(Request::get("/").body(String::new()).unwrap()).await;
         assert_eq!(response.status(), StatusCode::OK);
-        String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+        String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec())
+            .unwrap()
     }
 
     async fn post(&mut self, path: &str, form: &str) -> StatusCode {
-        let request = Request::post(path).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.to_owned());
+        let request = Request::post(path)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(form.to_owned());
         let response = self.send(request.unwrap()).await;
         if response.status() == StatusCode::SEE_OTHER {
             assert_eq!(response.headers()[LOCATION], "/");
@@ -61,7 +66,9 @@ async fn log_in_list_and_log_out_everywhere() {
     assert_eq!(laptop.post("/login", "user=ada").await, StatusCode::SEE_OTHER);
     assert_eq!(phone.post("/login", "user=ada").await, StatusCode::SEE_OTHER);
     let page = laptop.page().await;
-    assert!(page.contains("Hello, ada") && page.contains("a laptop <b>") && page.contains("a phone<"));
+    assert!(
+        page.contains("Hello, ada") && page.contains("a laptop <b>") && page.contains("a phone<")
+    );
     assert_eq!(phone.post("/logout", "").await, StatusCode::SEE_OTHER);
     assert!(phone.page().await.contains("Log in") && !laptop.page().await.contains("a phone"));
     phone.post("/login", "user=ada").await;
@@ -76,7 +83,11 @@ async fn what_visitors_send_is_text() {
     let mut browser = Browser::new(&app(), "<script>\"'&");
     browser.post("/login", "user=%3Cb%3Eada%26%22").await;
     let page = browser.page().await;
-    assert!(page.contains("Hello, &lt;b&gt;ada&amp;&quot;") && page.contains("&lt;script&gt;&quot;&#39;&amp;"), "{page}");
+    assert!(
+        page.contains("Hello, &lt;b&gt;ada&amp;&quot;")
+            && page.contains("&lt;script&gt;&quot;&#39;&amp;"),
+        "{page}"
+    );
     assert!(!page.contains("<script>") && !page.contains("<b>ada"));
     for wrong in ["user=", "user=++", &format!("user={}", "x".repeat(65))] {
         assert_eq!(browser.post("/login", wrong).await, StatusCode::UNPROCESSABLE_ENTITY);

@@ -17,7 +17,9 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let listen = match std::env::var("LISTEN") {
-        Ok(text) => text.parse::<SocketAddr>().map_err(|_| "LISTEN must be an address and a port, such as 127.0.0.1:3000")?,
+        Ok(text) => text
+            .parse::<SocketAddr>()
+            .map_err(|_| "LISTEN must be an address and a port, such as 127.0.0.1:3000")?,
         Err(_) => ([127, 0, 0, 1], 3000).into(),
     };
     let manager = manager().await?;
@@ -38,7 +40,10 @@ async fn main() -> Result<(), Failure> {
 /// A manager in front of Redis. When that is away it begins in memory, and takes Redis up when it works.
 async fn manager() -> Result<SessionManager, Failure> {
     // One request of a visitor finds out that Redis is away, and should not wait for long. The others do not wait at all.
-    let client = Config::from_env()?.timeout(Duration::from_secs(1)).deadline(Duration::from_secs(2)).build()?;
+    let client = Config::from_env()?
+        .timeout(Duration::from_secs(1))
+        .deadline(Duration::from_secs(2))
+        .build()?;
     // A log-out on another server counts here after a second at most.
     let options = ManagerOptions::default().max_staleness(Duration::from_secs(1));
     let manager = SessionManager::with_options("", 0, options);
@@ -53,7 +58,8 @@ async fn manager() -> Result<SessionManager, Failure> {
 #[cfg(unix)]
 fn stop() -> Result<impl Future<Output = ()>, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => {}

@@ -9,7 +9,9 @@ pub struct Device {
 }
 
 pub fn log_in(problem: Option<&str>) -> String {
-    let problem = problem.map(|problem| format!(r#"<p role="alert">{}</p>"#, escape(problem))).unwrap_or_default();
+    let problem = problem
+        .map(|problem| format!(r#"<p role="alert">{}</p>"#, escape(problem)))
+        .unwrap_or_default();
     page(&format!(
         r#"<h1>Log in</h1>{problem}
 <form method="post" action="/login"><label>Name <input name="user" required maxlength="64" autofocus></label>
@@ -34,11 +36,17 @@ pub fn home(user: &str, devices: &[Device], complete: bool, redis: bool) -> Stri
 
 fn row(device: &Device) -> String {
     let own = if device.own { " <b>(this one)</b>" } else { "" };
-    format!("<tr><td>{}{own}</td><td>{}</td></tr>\n", escape(&device.agent), escape(&device.last_seen))
+    format!(
+        "<tr><td>{}{own}</td><td>{}</td></tr>\n",
+        escape(&device.agent),
+        escape(&device.last_seen)
+    )
 }
 
 pub fn unavailable() -> String {
-    page("<h1>Try again in a moment</h1><p>Who you are cannot be looked up at the moment. You are not logged out.</p>")
+    page(
+        "<h1>Try again in a moment</h1><p>Who you are cannot be looked up at the moment. You are not logged out.</p>",
+    )
 }
 
 fn page(body: &str) -> String {

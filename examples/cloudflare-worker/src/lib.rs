@@ -21,7 +21,8 @@ async fn fetch(mut request: Request, env: Env, _context: Context) -> Result<Resp
 }
 
 async fn answer(request: &mut Request, env: &Env) -> Result<Result<Response, SessionError>> {
-    let (url, token) = (env.var("REDIS_REST_URL")?.to_string(), env.secret("REDIS_REST_TOKEN")?.to_string());
+    let (url, token) =
+        (env.var("REDIS_REST_URL")?.to_string(), env.secret("REDIS_REST_TOKEN")?.to_string());
     let store = match store(&url, &token) {
         Ok(store) => store,
         Err(error) => return Ok(Err(error)),
@@ -34,7 +35,9 @@ async fn answer(request: &mut Request, env: &Env) -> Result<Result<Response, Ses
         (Method::Get, "/") => visit(&store, session).await,
         (Method::Post, "/login") => {
             let name = match request.form_data().await?.get("name") {
-                Some(FormEntry::Field(name)) if !name.trim().is_empty() && name.len() <= 100 => name.trim().to_owned(),
+                Some(FormEntry::Field(name)) if !name.trim().is_empty() && name.len() <= 100 => {
+                    name.trim().to_owned()
+                }
                 _ => return Ok(Ok(Response::error("A name, please.", 400)?)),
             };
             login(&store, session, &name).await
@@ -47,14 +50,25 @@ async fn answer(request: &mut Request, env: &Env) -> Result<Result<Response, Ses
 /// One for each request: a Worker may not wait in one request for what was begun in another, as calls of a shared client that travel
 /// together would. It costs no I/O; connections are the host's.
 fn store(url: &str, token: &str) -> Result<RedisSessionStore, SessionError> {
-    let client = Client::builder().url(url).token(token).timeout(Duration::from_secs(2)).deadline(Duration::from_secs(5)).build()?;
+    let client = Client::builder()
+        .url(url)
+        .token(token)
+        .timeout(Duration::from_secs(2))
+        .deadline(Duration::from_secs(5))
+        .build()?;
     Ok(RedisSessionStore::new(client, DAY))
 }
 
 /// The session that the cookie names.
-async fn current(request: &Request, store: &RedisSessionStore) -> Result<Option<Session>, SessionError> {
+async fn current(
+    request: &Request,
+    store: &RedisSessionStore,
+) -> Result<Option<Session>, SessionError> {
     let cookies = request.headers().get("cookie").ok().flatten().unwrap_or_default();
-    let Some(id) = cookies.split(';').find_map(|cookie| cookie.trim().strip_prefix("session=")) else { return Ok(None) };
+    let Some(id) = cookies.split(';').find_map(|cookie| cookie.trim().strip_prefix("session="))
+    else {
+        return Ok(None);
+    };
     match store.retrieve_session(id).await {
         Ok(session) => Ok(Some(session)),
         Err(SessionError::NotFound | SessionError::InvalidId) => Ok(None),
@@ -62,7 +76,10 @@ async fn current(request: &Request, store: &RedisSessionStore) -> Result<Option<
     }
 }
 
-async fn visit(store: &RedisSessionStore, session: Option<Session>) -> Result<Response, SessionError> {
+async fn visit(
+    store: &RedisSessionStore,
+    session: Option<Session>,
+) -> Result<Response, SessionError> {
     let Some(mut session) = session else {
         let page = "<form method=post action=/login><input name=name placeholder=Name required> <button>Log in</button></form>";
         return Ok(html(page));
@@ -77,11 +94,17 @@ async fn visit(store: &RedisSessionStore, session: Option<Session>) -> Result<Re
     }
     store.touch_loaded(&session, true).await?;
     let name = escape(&session.user_id);
-    Ok(html(&format!("<p>Hello {name}, visit {visits}.</p><form method=post action=/logout><button>Log out</button></form>")))
+    Ok(html(&format!(
+        "<p>Hello {name}, visit {visits}.</p><form method=post action=/logout><button>Log out</button></form>"
+    )))
 }
 
 /// A session of its own for every login: an id from before it must not become one with rights.
-async fn login(store: &RedisSessionStore, before: Option<Session>, name: &str) -> Result<Response, SessionError> {
+async fn login(
+    store: &RedisSessionStore,
+    before: Option<Session>,
+    name: &str,
+) -> Result<Response, SessionError> {
     if let Some(before) = before {
         store.delete_loaded(&before).await?;
     }
@@ -90,7 +113,10 @@ async fn login(store: &RedisSessionStore, before: Option<Session>, name: &str) -
     Ok(to_start(&format!("session={}; Max-Age={}", session.id, DAY.as_secs())))
 }
 
-async fn logout(store: &RedisSessionStore, session: Option<Session>) -> Result<Response, SessionError> {
+async fn logout(
+    store: &RedisSessionStore,
+    session: Option<Session>,
+) -> Result<Response, SessionError> {
     if let Some(session) = session {
         store.delete_loaded(&session).await?;
     }
@@ -98,7 +124,9 @@ async fn logout(store: &RedisSessionStore, session: Option<Session>) -> Result<R
 }
 
 fn html(body: &str) -> Response {
-    Response::builder().with_headers(headers("content-type", "text/html; charset=utf-8")).fixed(format!("<!doctype html>{body}").into())
+    Response::builder()
+        .with_headers(headers("content-type", "text/html; charset=utf-8"))
+        .fixed(format!("<!doctype html>{body}").into())
 }
 
 fn to_start(cookie: &str) -> Response {

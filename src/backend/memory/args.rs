@@ -22,7 +22,8 @@ impl Fault {
     }
 }
 
-pub(super) const WRONG_TYPE: Fault = Fault::new("WRONGTYPE Operation against a key holding the wrong kind of value");
+pub(super) const WRONG_TYPE: Fault =
+    Fault::new("WRONGTYPE Operation against a key holding the wrong kind of value");
 pub(super) const SYNTAX: Fault = Fault::new("ERR syntax error");
 pub(super) const NOT_INT: Fault = Fault::new("ERR value is not an integer or out of range");
 pub(super) const NOT_FLOAT: Fault = Fault::new("ERR value is not a valid float");
@@ -94,7 +95,9 @@ pub(super) fn offset(index: i64, length: usize) -> i64 {
 /// The half-open range of an inclusive one, clamped; empty where nothing is left.
 pub(super) fn clamp_range(start: i64, stop: i64, length: usize) -> std::ops::Range<usize> {
     let start = usize::try_from(offset(start, length).max(0)).unwrap_or(usize::MAX);
-    let end = usize::try_from(offset(stop, length).saturating_add(1).max(0)).unwrap_or(usize::MAX).min(length);
+    let end = usize::try_from(offset(stop, length).saturating_add(1).max(0))
+        .unwrap_or(usize::MAX)
+        .min(length);
     if start >= end { 0..0 } else { start..end }
 }
 
@@ -156,7 +159,12 @@ fn fixed_point(text: &[u8]) -> Option<i128> {
     };
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || whole.len() > 18 || fraction.len() > DECIMALS || !plain(whole) || !plain(fraction) {
+    if whole.is_empty()
+        || whole.len() > 18
+        || fraction.len() > DECIMALS
+        || !plain(whole)
+        || !plain(fraction)
+    {
         return None;
     }
     let units: i128 = format!("{whole}{fraction:0<DECIMALS$}").parse().ok()?;
@@ -187,7 +195,13 @@ mod tests {
 
     #[test]
     fn floats_print_as_c_does() {
-        let cases = [(3.0, "3"), (3.5, "3.5"), (0.1, "0.10000000000000001"), (1e20, "1e+20"), (1e-5, "1.0000000000000001e-05")];
+        let cases = [
+            (3.0, "3"),
+            (3.5, "3.5"),
+            (0.1, "0.10000000000000001"),
+            (1e20, "1e+20"),
+            (1e-5, "1.0000000000000001e-05"),
+        ];
         for (number, expected) in cases {
             assert_eq!(format_g(number, 17), expected);
         }
@@ -197,7 +211,9 @@ mod tests {
 
     #[test]
     fn float_increments_add_decimals() {
-        let sum = |a: &str, b: &str| add_floats(a.as_bytes(), b.as_bytes()).map_err(|fault| fault.0.into_owned());
+        let sum = |a: &str, b: &str| {
+            add_floats(a.as_bytes(), b.as_bytes()).map_err(|fault| fault.0.into_owned())
+        };
         assert_eq!(sum("0.1", "0.2").unwrap(), "0.3");
         assert_eq!(sum("10.50", "-10.5").unwrap(), "0");
         assert_eq!(sum("5.0e3", "200").unwrap(), "5200");

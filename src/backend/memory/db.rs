@@ -169,7 +169,10 @@ impl Db {
     }
 
     /// As [`Db::write`], creating an empty value first where there is none.
-    pub(super) fn write_or_create<K: Kind + Default>(&mut self, key: &[u8]) -> Result<&mut K, Fault> {
+    pub(super) fn write_or_create<K: Kind + Default>(
+        &mut self,
+        key: &[u8],
+    ) -> Result<&mut K, Fault> {
         if !self.exists(key) {
             self.keys.insert(key, Entry { data: K::default().wrap(), expires: None });
         }
@@ -208,7 +211,9 @@ impl Db {
 
     /// Removes the expiry; false where there was none.
     pub(super) fn clear_expiry(&mut self, key: &[u8]) -> bool {
-        let Some(due) = self.keys.get_mut(key).and_then(|entry| entry.expires.take()) else { return false };
+        let Some(due) = self.keys.get_mut(key).and_then(|entry| entry.expires.take()) else {
+            return false;
+        };
         self.expiring.remove(&(due, Bytes::copy_from_slice(key)));
         true
     }

@@ -16,7 +16,12 @@ pub(super) enum Unit {
 impl Unit {
     /// The unit of an option of `SET` and `GETEX`.
     pub(super) fn of_option(word: &[u8]) -> Option<Self> {
-        let units = [("EX", Self::Seconds), ("PX", Self::Millis), ("EXAT", Self::AtSeconds), ("PXAT", Self::AtMillis)];
+        let units = [
+            ("EX", Self::Seconds),
+            ("PX", Self::Millis),
+            ("EXAT", Self::AtSeconds),
+            ("PXAT", Self::AtMillis),
+        ];
         units.into_iter().find(|(name, _)| is(word, name)).map(|(_, unit)| unit)
     }
 }
@@ -59,11 +64,18 @@ fn conditions(args: Argv) -> Result<Conditions, Fault> {
             () if is(word, "XX") => found.xx = true,
             () if is(word, "GT") => found.gt = true,
             () if is(word, "LT") => found.lt = true,
-            () => return Err(Fault::owned(format!("ERR Unsupported option {}", String::from_utf8_lossy(word)))),
+            () => {
+                return Err(Fault::owned(format!(
+                    "ERR Unsupported option {}",
+                    String::from_utf8_lossy(word)
+                )));
+            }
         }
     }
     if found.nx && (found.xx || found.gt || found.lt) {
-        return Err(Fault::new("ERR NX and XX, GT or LT options at the same time are not compatible"));
+        return Err(Fault::new(
+            "ERR NX and XX, GT or LT options at the same time are not compatible",
+        ));
     }
     if found.gt && found.lt {
         return Err(Fault::new("ERR GT and LT options at the same time are not compatible"));

@@ -1,7 +1,8 @@
 //! Hashes.
 
 use super::args::{
-    Argv, Fault, NAN_OR_INF, NOT_FLOAT, OVERFLOW, Outcome, SYNTAX, add_floats, int, is, len, strict_float, strict_int, wrong_arity,
+    Argv, Fault, NAN_OR_INF, NOT_FLOAT, OVERFLOW, Outcome, SYNTAX, add_floats, int, is, len,
+    strict_float, strict_int, wrong_arity,
 };
 use super::db::{Db, Hash};
 use super::random::pick;
@@ -51,12 +52,23 @@ pub(super) fn hget(db: &mut Db, argv: Argv) -> Outcome {
 
 pub(super) fn hmget(db: &mut Db, argv: Argv) -> Outcome {
     let hash = db.read::<Hash>(argv[1])?;
-    Ok(Value::Array(argv[2..].iter().map(|field| or_nil(hash.and_then(|hash| hash.get(field).cloned()))).collect()))
+    Ok(Value::Array(
+        argv[2..]
+            .iter()
+            .map(|field| or_nil(hash.and_then(|hash| hash.get(field).cloned())))
+            .collect(),
+    ))
 }
 
-fn list<I: IntoIterator<Item = Bytes>>(db: &Db, key: &[u8], read: impl Fn(&Bytes, &Bytes) -> I) -> Outcome {
+fn list<I: IntoIterator<Item = Bytes>>(
+    db: &Db,
+    key: &[u8],
+    read: impl Fn(&Bytes, &Bytes) -> I,
+) -> Outcome {
     let Some(hash) = db.read::<Hash>(key)? else { return Ok(Value::Array(Vec::new())) };
-    Ok(Value::Array(hash.iter().flat_map(|(field, value)| read(field, value)).map(Value::Bytes).collect()))
+    Ok(Value::Array(
+        hash.iter().flat_map(|(field, value)| read(field, value)).map(Value::Bytes).collect(),
+    ))
 }
 
 pub(super) fn hgetall(db: &mut Db, argv: Argv) -> Outcome {
@@ -126,7 +138,9 @@ pub(super) fn hrandfield(db: &mut Db, argv: Argv) -> Outcome {
     };
     let pairs: Vec<_> = hash.map(|hash| hash.iter().collect()).unwrap_or_default();
     let mut reply = Vec::new();
-    for (field, value) in pick(count, pairs.len())?.into_iter().filter_map(|index| pairs.get(index).copied()) {
+    for (field, value) in
+        pick(count, pairs.len())?.into_iter().filter_map(|index| pairs.get(index).copied())
+    {
         reply.push(Value::Bytes(field.clone()));
         if with_values {
             reply.push(Value::Bytes(value.clone()));

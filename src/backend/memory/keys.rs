@@ -14,7 +14,9 @@ pub(super) fn exists(db: &mut Db, argv: Argv) -> Outcome {
 }
 
 pub(super) fn keys(db: &mut Db, argv: Argv) -> Outcome {
-    Ok(Value::Array(db.names().filter(|name| glob::matches(argv[1], name)).cloned().map(Value::Bytes).collect()))
+    Ok(Value::Array(
+        db.names().filter(|name| glob::matches(argv[1], name)).cloned().map(Value::Bytes).collect(),
+    ))
 }
 
 pub(super) fn random(db: &mut Db, _: Argv) -> Outcome {

@@ -1,6 +1,9 @@
 //! Lists.
 
-use super::args::{Argv, Fault, NO_SUCH_KEY, OUT_OF_RANGE, Outcome, SYNTAX, clamp_range, int, is, len, offset, positive, wrong_arity};
+use super::args::{
+    Argv, Fault, NO_SUCH_KEY, OUT_OF_RANGE, Outcome, SYNTAX, clamp_range, int, is, len, offset,
+    positive, wrong_arity,
+};
 use super::db::{Db, List};
 use crate::value::Value;
 use bytes::Bytes;
@@ -99,7 +102,9 @@ pub(super) fn llen(db: &mut Db, argv: Argv) -> Outcome {
 pub(super) fn lrange(db: &mut Db, argv: Argv) -> Outcome {
     let (start, stop) = (int(argv[2])?, int(argv[3])?);
     let Some(list) = db.read::<List>(argv[1])? else { return Ok(Value::Array(Vec::new())) };
-    Ok(Value::Array(list.range(clamp_range(start, stop, list.len())).cloned().map(Value::Bytes).collect()))
+    Ok(Value::Array(
+        list.range(clamp_range(start, stop, list.len())).cloned().map(Value::Bytes).collect(),
+    ))
 }
 
 fn position(index: i64, length: usize) -> Option<usize> {
@@ -122,7 +127,11 @@ pub(super) fn lset(db: &mut Db, argv: Argv) -> Outcome {
 pub(super) fn lrem(db: &mut Db, argv: Argv) -> Outcome {
     let count = int(argv[2])?;
     let Some(list) = db.write::<List>(argv[1])? else { return Ok(Value::Int(0)) };
-    let limit = if count == 0 { usize::MAX } else { usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX) };
+    let limit = if count == 0 {
+        usize::MAX
+    } else {
+        usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX)
+    };
     let mut removed = 0;
     let mut keep = |item: &Bytes| {
         let hit = removed < limit && item == argv[3];
@@ -157,7 +166,9 @@ pub(super) fn linsert(db: &mut Db, argv: Argv) -> Outcome {
         () => return Err(SYNTAX),
     };
     let Some(list) = db.write::<List>(argv[1])? else { return Ok(Value::Int(0)) };
-    let Some(pivot) = list.iter().position(|item| item == argv[3]) else { return Ok(Value::Int(-1)) };
+    let Some(pivot) = list.iter().position(|item| item == argv[3]) else {
+        return Ok(Value::Int(-1));
+    };
     list.insert(pivot + after, Bytes::copy_from_slice(argv[4]));
     Ok(len(list.len()))
 }
@@ -184,10 +195,17 @@ pub(super) fn lpos(db: &mut Db, argv: Argv) -> Outcome {
     let unlimited = |number: usize| if number == 0 { usize::MAX } else { number };
     let nothing = if count.is_some() { Value::Array(Vec::new()) } else { Value::Nil };
     let Some(list) = db.read::<List>(argv[1])? else { return Ok(nothing) };
-    let order: Box<dyn Iterator<Item = (usize, &Bytes)>> =
-        if rank > 0 { Box::new(list.iter().enumerate()) } else { Box::new(list.iter().enumerate().rev()) };
+    let order: Box<dyn Iterator<Item = (usize, &Bytes)>> = if rank > 0 {
+        Box::new(list.iter().enumerate())
+    } else {
+        Box::new(list.iter().enumerate().rev())
+    };
     let skip = usize::try_from(rank.unsigned_abs() - 1).unwrap_or(usize::MAX);
-    let mut hits = order.take(unlimited(max)).filter(|(_, item)| *item == argv[2]).skip(skip).map(|(index, _)| len(index));
+    let mut hits = order
+        .take(unlimited(max))
+        .filter(|(_, item)| *item == argv[2])
+        .skip(skip)
+        .map(|(index, _)| len(index));
     Ok(match count {
         Some(count) => Value::Array(hits.take(unlimited(count)).collect()),
         None => hits.next().unwrap_or(Value::Nil),
@@ -199,7 +217,9 @@ fn move_item(db: &mut Db, from: &[u8], to: &[u8], take: End, put: End) -> Outcom
         return Ok(Value::Nil);
     }
     db.read::<List>(to)?;
-    let Some(item) = db.write::<List>(from)?.and_then(|list| take.pop(list)) else { return Ok(Value::Nil) };
+    let Some(item) = db.write::<List>(from)?.and_then(|list| take.pop(list)) else {
+        return Ok(Value::Nil);
+    };
     put.push(db.write_or_create::<List>(to)?, item.clone());
     db.drop_if_empty(from);
     Ok(Value::Bytes(item))

@@ -106,14 +106,21 @@ impl MemoryBackendBuilder {
 
     /// The engine.
     pub fn build(self) -> MemoryBackend {
-        let shared = Shared { db: Arc::default(), advanced: AtomicI64::new(0), worker: Worker::new(self.limits) };
+        let shared = Shared {
+            db: Arc::default(),
+            advanced: AtomicI64::new(0),
+            worker: Worker::new(self.limits),
+        };
         MemoryBackend { shared: Arc::new(shared) }
     }
 }
 
 impl fmt::Debug for MemoryBackendBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryBackendBuilder").field("script_time", &self.limits.time).field("script_memory", &self.limits.memory).finish()
+        f.debug_struct("MemoryBackendBuilder")
+            .field("script_time", &self.limits.time)
+            .field("script_memory", &self.limits.memory)
+            .finish()
     }
 }
 
@@ -137,7 +144,11 @@ impl MemoryBackend {
     /// The data, alone, at the current time.
     async fn lock(&self) -> OwnedMutexGuard<Db> {
         let mut db = Arc::clone(&self.shared.db).lock_owned().await;
-        db.set_time(clock::utc_now().timestamp_millis().saturating_add(self.shared.advanced.load(Ordering::Relaxed)));
+        db.set_time(
+            clock::utc_now()
+                .timestamp_millis()
+                .saturating_add(self.shared.advanced.load(Ordering::Relaxed)),
+        );
         db
     }
 
@@ -164,7 +175,11 @@ impl MemoryBackend {
             let argv: Vec<&[u8]> = command.parts().collect();
             match table::resolve(&argv) {
                 Ok(spec) => with_lua |= spec.needs_lua(&argv),
-                Err(_) => return Err(error(Fault::new("EXECABORT Transaction discarded because of previous errors."))),
+                Err(_) => {
+                    return Err(error(Fault::new(
+                        "EXECABORT Transaction discarded because of previous errors.",
+                    )));
+                }
             }
         }
         let mut db = self.lock().await;
@@ -198,7 +213,11 @@ async fn within<T>(options: &CallOptions, call: impl Future<Output = Result<T>>)
     let Some(limit) = limits.into_iter().flatten().min() else { return call.await };
     match timeout(limit, call).await {
         Some(result) => result,
-        None => Err(Error::custom(ErrorKind::Timeout, Outcome::MaybeApplied, "the command did not finish in time")),
+        None => Err(Error::custom(
+            ErrorKind::Timeout,
+            Outcome::MaybeApplied,
+            "the command did not finish in time",
+        )),
     }
 }
 
@@ -234,11 +253,19 @@ impl Backend for MemoryBackend {
         })
     }
 
-    fn execute<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> BoxFuture<'a, Reply> {
+    fn execute<'a>(
+        &'a self,
+        command: &'a Command,
+        options: &'a CallOptions,
+    ) -> BoxFuture<'a, Reply> {
         Box::pin(within(options, self.run(command)))
     }
 
-    fn pipeline<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Vec<Reply>> {
+    fn pipeline<'a>(
+        &'a self,
+        commands: &'a [Command],
+        options: &'a CallOptions,
+    ) -> BoxFuture<'a, Vec<Reply>> {
         Box::pin(async move {
             let mut replies = Vec::with_capacity(commands.len());
             for command in commands {
@@ -248,7 +275,11 @@ impl Backend for MemoryBackend {
         })
     }
 
-    fn transaction<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Result<Vec<Reply>>> {
+    fn transaction<'a>(
+        &'a self,
+        commands: &'a [Command],
+        options: &'a CallOptions,
+    ) -> BoxFuture<'a, Result<Vec<Reply>>> {
         Box::pin(within(options, self.run_all(commands)))
     }
 }

@@ -48,10 +48,13 @@ impl Hub {
 
     fn publish(&mut self, channel: &[u8], payload: &[u8]) -> usize {
         let (channel, payload) = (Bytes::copy_from_slice(channel), Bytes::copy_from_slice(payload));
-        let message = |pattern| Event::Message(Message::new(pattern, channel.clone(), payload.clone()));
+        let message =
+            |pattern| Event::Message(Message::new(pattern, channel.clone(), payload.clone()));
         self.send(|what| match what {
             Listen::Channel(name) if *name == channel => Some(message(None)),
-            Listen::Pattern(pattern) if glob::matches(pattern, &channel) => Some(message(Some(pattern.clone()))),
+            Listen::Pattern(pattern) if glob::matches(pattern, &channel) => {
+                Some(message(Some(pattern.clone())))
+            }
             _ => None,
         })
     }
@@ -94,17 +97,25 @@ pub(super) fn pubsub(db: &mut Db, argv: Argv) -> Outcome {
     match argv[1..] {
         [word, ref pattern @ ..] if is(word, "CHANNELS") && pattern.len() <= 1 => {
             let channels = db.hub.channels().into_keys();
-            let wanted = channels.filter(|name| pattern.first().is_none_or(|pattern| glob::matches(pattern, name)));
+            let wanted = channels
+                .filter(|name| pattern.first().is_none_or(|pattern| glob::matches(pattern, name)));
             Ok(Value::Array(wanted.map(Value::Bytes).collect()))
         }
         [word, ref names @ ..] if is(word, "NUMSUB") => {
             let channels = db.hub.channels();
-            let counts = names.iter().flat_map(|name| [Value::bytes(name.to_vec()), len(channels.get(*name).copied().unwrap_or(0))]);
+            let counts = names.iter().flat_map(|name| {
+                [Value::bytes(name.to_vec()), len(channels.get(*name).copied().unwrap_or(0))]
+            });
             Ok(Value::Array(counts.collect()))
         }
         [word] if is(word, "NUMPAT") => {
-            let patterns: std::collections::BTreeSet<_> =
-                db.hub.live().filter_map(|what| if let Listen::Pattern(pattern) = what { Some(pattern) } else { None }).collect();
+            let patterns: std::collections::BTreeSet<_> = db
+                .hub
+                .live()
+                .filter_map(
+                    |what| if let Listen::Pattern(pattern) = what { Some(pattern) } else { None },
+                )
+                .collect();
             Ok(len(patterns.len()))
         }
         [word, ..] => Err(unknown_subcommand("PUBSUB", word)),

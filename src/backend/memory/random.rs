@@ -10,7 +10,11 @@ pub(super) fn pick(count: &[u8], length: usize) -> Result<Vec<usize>, Fault> {
         return Ok(Vec::new());
     }
     if count >= 0 {
-        return Ok(if wanted >= length { (0..length).collect() } else { fastrand::choose_multiple(0..length, wanted) });
+        return Ok(if wanted >= length {
+            (0..length).collect()
+        } else {
+            fastrand::choose_multiple(0..length, wanted)
+        });
     }
     // Redis itself allows half of the integers here and would run out of memory.
     if wanted > 10_000_000 {

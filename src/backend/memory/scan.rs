@@ -25,7 +25,10 @@ impl Options<'_> {
 }
 
 fn options<'a>(cursor: &[u8], args: &[&'a [u8]], with_type: bool) -> Result<Options<'a>, Fault> {
-    let cursor = std::str::from_utf8(cursor).ok().and_then(|text| text.parse().ok()).ok_or(Fault::new("ERR invalid cursor"))?;
+    let cursor = std::str::from_utf8(cursor)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or(Fault::new("ERR invalid cursor"))?;
     let mut options = Options { cursor, pattern: None, count: 10, kind: None };
     let mut rest = args.iter();
     while let Some(word) = rest.next() {
@@ -51,7 +54,9 @@ fn reply(cursor: u64, items: Vec<Value>) -> Outcome {
 pub(super) fn scan(db: &mut Db, argv: Argv) -> Outcome {
     let options = options(argv[1], &argv[2..], true)?;
     let (cursor, names) = db.scan(options.cursor, options.count);
-    let of_kind = |name: &Bytes| options.kind.is_none_or(|kind| db.data(name).is_some_and(|data| is(kind, data.type_name())));
+    let of_kind = |name: &Bytes| {
+        options.kind.is_none_or(|kind| db.data(name).is_some_and(|data| is(kind, data.type_name())))
+    };
     let found = names.into_iter().filter(|name| options.admits(name) && of_kind(name));
     reply(cursor, found.map(|name| Value::Bytes(name.clone())).collect())
 }
@@ -66,7 +71,8 @@ pub(super) fn hscan(db: &mut Db, argv: Argv) -> Outcome {
     let options = options(argv[2], &argv[3..], false)?;
     let Some(hash) = db.read::<Hash>(argv[1])? else { return reply(0, Vec::new()) };
     let (cursor, fields) = page(hash, &options);
-    let pairs = fields.into_iter().filter_map(|field| Some([field.clone(), hash.get(field)?.clone()]));
+    let pairs =
+        fields.into_iter().filter_map(|field| Some([field.clone(), hash.get(field)?.clone()]));
     reply(cursor, pairs.flatten().map(Value::Bytes).collect())
 }
 
@@ -82,5 +88,8 @@ pub(super) fn zscan(db: &mut Db, argv: Argv) -> Outcome {
     let options = options(argv[2], &argv[3..], false)?;
     let Some(set) = db.read::<SortedSet>(argv[1])? else { return reply(0, Vec::new()) };
     let found = set.iter().filter(|(_, member)| options.admits(member));
-    reply(0, found.flat_map(|(number, member)| [Value::Bytes(member.clone()), score(number)]).collect())
+    reply(
+        0,
+        found.flat_map(|(number, member)| [Value::Bytes(member.clone()), score(number)]).collect(),
+    )
 }

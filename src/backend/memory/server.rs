@@ -29,7 +29,9 @@ pub(super) fn time(db: &mut Db, _: Argv) -> Outcome {
 
 /// The few lines that tools look for.
 pub(super) fn info(db: &mut Db, _: Argv) -> Outcome {
-    let mut info = String::from("# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\nengine:redis-rest-memory\r\n\r\n");
+    let mut info = String::from(
+        "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\nengine:redis-rest-memory\r\n\r\n",
+    );
     info += &format!("# Memory\r\nused_memory:{}\r\n\r\n# Keyspace\r\n", db.weight());
     if db.len() > 0 {
         info += &format!("db0:keys={},expires={},avg_ttl=0\r\n", db.len(), db.expiring_count());
@@ -61,15 +63,21 @@ pub(super) fn command(_: &mut Db, argv: Argv) -> Outcome {
         [] => Ok(Value::Array(SPECS.iter().map(table::describe).collect())),
         [word] if is(word, "COUNT") => Ok(len(SPECS.len())),
         [word] if is(word, "INFO") => Ok(Value::Array(SPECS.iter().map(table::describe).collect())),
-        [word, ref names @ ..] if is(word, "INFO") => {
-            Ok(Value::Array(names.iter().map(|name| table::find(name).map_or(Value::Nil, table::describe)).collect()))
-        }
+        [word, ref names @ ..] if is(word, "INFO") => Ok(Value::Array(
+            names
+                .iter()
+                .map(|name| table::find(name).map_or(Value::Nil, table::describe))
+                .collect(),
+        )),
         [word, ..] => Err(unknown_subcommand("COMMAND", word)),
     }
 }
 
 pub(super) fn unknown_subcommand(command: &str, word: &[u8]) -> Fault {
-    Fault::owned(format!("ERR unknown subcommand '{}'. Try {command} HELP.", String::from_utf8_lossy(word)))
+    Fault::owned(format!(
+        "ERR unknown subcommand '{}'. Try {command} HELP.",
+        String::from_utf8_lossy(word)
+    ))
 }
 
 /// The parts of `SCRIPT` that need no Lua. `SCRIPT LOAD` compiles, so it runs on the script thread.

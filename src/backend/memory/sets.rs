@@ -55,13 +55,21 @@ pub(super) fn spop(db: &mut Db, argv: Argv) -> Outcome {
     }
     db.drop_if_empty(argv[1]);
     let mut chosen = chosen.into_iter().map(Value::Bytes);
-    Ok(if count.is_some() { Value::Array(chosen.collect()) } else { chosen.next().unwrap_or(Value::Nil) })
+    Ok(if count.is_some() {
+        Value::Array(chosen.collect())
+    } else {
+        chosen.next().unwrap_or(Value::Nil)
+    })
 }
 
 pub(super) fn srandmember(db: &mut Db, argv: Argv) -> Outcome {
     let set = db.read::<Set>(argv[1])?;
     let count = match argv[2..] {
-        [] => return Ok(set.and_then(Set::random).map_or(Value::Nil, |member| Value::Bytes(member.clone()))),
+        [] => {
+            return Ok(set
+                .and_then(Set::random)
+                .map_or(Value::Nil, |member| Value::Bytes(member.clone())));
+        }
         [count] => count,
         _ => return Err(SYNTAX),
     };
@@ -92,7 +100,8 @@ enum Combine {
 }
 
 fn combined(db: &Db, keys: Argv, how: Combine) -> Result<Set, Fault> {
-    let mut sets = keys.iter().map(|key| db.read::<Set>(key)).collect::<Result<Vec<_>, Fault>>()?.into_iter();
+    let mut sets =
+        keys.iter().map(|key| db.read::<Set>(key)).collect::<Result<Vec<_>, Fault>>()?.into_iter();
     let mut result = sets.next().flatten().cloned().unwrap_or_default();
     for set in sets {
         match (how, set) {
@@ -104,7 +113,8 @@ fn combined(db: &Db, keys: Argv, how: Combine) -> Result<Set, Fault> {
             }),
             (Combine::Subtract, None) => {}
             (Combine::Intersect, Some(set)) => {
-                let gone: Vec<Bytes> = result.keys().filter(|member| !set.contains(member)).cloned().collect();
+                let gone: Vec<Bytes> =
+                    result.keys().filter(|member| !set.contains(member)).cloned().collect();
                 gone.iter().for_each(|member| {
                     result.remove(member);
                 });
@@ -147,7 +157,9 @@ pub(super) fn sdiffstore(db: &mut Db, argv: Argv) -> Outcome {
 }
 
 pub(super) fn sintercard(db: &mut Db, argv: Argv) -> Outcome {
-    let count = strict_int(argv[1]).filter(|count| *count > 0).ok_or(Fault::new("ERR numkeys should be greater than 0"))?;
+    let count = strict_int(argv[1])
+        .filter(|count| *count > 0)
+        .ok_or(Fault::new("ERR numkeys should be greater than 0"))?;
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     if count > argv.len() - 2 {
         return Err(Fault::new("ERR Number of keys can't be greater than number of args"));
@@ -157,7 +169,8 @@ pub(super) fn sintercard(db: &mut Db, argv: Argv) -> Outcome {
     for pair in options.chunks(2) {
         match pair {
             [word, number] if is(word, "LIMIT") => {
-                let number = positive(number).map_err(|_| Fault::new("ERR LIMIT can't be negative"))?;
+                let number =
+                    positive(number).map_err(|_| Fault::new("ERR LIMIT can't be negative"))?;
                 limit = if number == 0 { usize::MAX } else { number };
             }
             _ => return Err(SYNTAX),

@@ -1,8 +1,8 @@
 //! Strings.
 
 use super::args::{
-    Argv, Fault, NAN_OR_INF, NOT_FLOAT, NOT_INT, OVERFLOW, Outcome, SYNTAX, add_floats, clamp_range, int, is, len, strict_float,
-    strict_int, wrong_arity,
+    Argv, Fault, NAN_OR_INF, NOT_FLOAT, NOT_INT, OVERFLOW, Outcome, SYNTAX, add_floats,
+    clamp_range, int, is, len, strict_float, strict_int, wrong_arity,
 };
 use super::db::{Data, Db};
 use super::expiry::{Unit, due_at, is_positive};
@@ -39,7 +39,8 @@ struct SetOptions {
 }
 
 fn set_options(db: &Db, name: &str, args: Argv) -> Result<SetOptions, Fault> {
-    let mut options = SetOptions { expiry: Expiry::Clear, if_absent: false, if_present: false, get: false };
+    let mut options =
+        SetOptions { expiry: Expiry::Clear, if_absent: false, if_present: false, get: false };
     let mut rest = args.iter();
     while let Some(word) = rest.next() {
         let free = matches!(options.expiry, Expiry::Clear);
@@ -53,7 +54,10 @@ fn set_options(db: &Db, name: &str, args: Argv) -> Result<SetOptions, Fault> {
             options.expiry = Expiry::Keep;
         } else if let Some(unit) = Unit::of_option(word).filter(|_| free) {
             let amount = rest.next().ok_or(SYNTAX)?;
-            options.expiry = Expiry::At(is_positive(int(amount)?, name).and_then(|amount| due_at(db, unit, amount, name))?);
+            options.expiry = Expiry::At(
+                is_positive(int(amount)?, name)
+                    .and_then(|amount| due_at(db, unit, amount, name))?,
+            );
         } else {
             return Err(SYNTAX);
         }
@@ -152,7 +156,9 @@ fn edit(db: &mut Db, key: &[u8], change: impl FnOnce(&mut BytesMut)) -> Outcome 
         db.set(key, Data::String(Bytes::new()));
     }
     let Some(value) = db.write::<Bytes>(key)? else { return Ok(Value::Int(0)) };
-    let mut bytes = std::mem::take(value).try_into_mut().unwrap_or_else(|shared| BytesMut::from(shared.as_ref()));
+    let mut bytes = std::mem::take(value)
+        .try_into_mut()
+        .unwrap_or_else(|shared| BytesMut::from(shared.as_ref()));
     change(&mut bytes);
     *value = bytes.freeze();
     Ok(len(value.len()))
@@ -167,7 +173,8 @@ pub(super) fn append(db: &mut Db, argv: Argv) -> Outcome {
 }
 
 pub(super) fn setrange(db: &mut Db, argv: Argv) -> Outcome {
-    let start = usize::try_from(int(argv[2])?).map_err(|_| Fault::new("ERR offset is out of range"))?;
+    let start =
+        usize::try_from(int(argv[2])?).map_err(|_| Fault::new("ERR offset is out of range"))?;
     let length = db.read::<Bytes>(argv[1])?.map_or(0, Bytes::len);
     if argv[3].is_empty() {
         return Ok(len(length));

@@ -48,7 +48,9 @@ impl Spec {
     pub(super) fn needs_lua(&self, argv: Argv) -> bool {
         match self.run {
             Run::Lua => true,
-            Run::Here(_) => self.name == "script" && matches!(argv, [_, word, _] if is(word, "LOAD")),
+            Run::Here(_) => {
+                self.name == "script" && matches!(argv, [_, word, _] if is(word, "LOAD"))
+            }
         }
     }
 }
@@ -237,7 +239,18 @@ mod tests {
     fn no_command_panics_on_odd_arguments() {
         for spec in SPECS {
             let Run::Here(run) = spec.run else { continue };
-            for filler in [&b""[..], b"1", b"-1", b"k", b"(", b"[a", b"\xff\0", b"LIMIT", b"9223372036854775807", b"-9223372036854775808"] {
+            for filler in [
+                &b""[..],
+                b"1",
+                b"-1",
+                b"k",
+                b"(",
+                b"[a",
+                b"\xff\0",
+                b"LIMIT",
+                b"9223372036854775807",
+                b"-9223372036854775808",
+            ] {
                 for count in (0..8).filter(|count| spec.accepts(count + 1)) {
                     let mut db = Db::default();
                     let argv = argv_of(spec, count, filler);
@@ -262,7 +275,13 @@ mod tests {
     fn unknown_commands_are_quoted_and_cut() {
         let long = vec![b'a'; 200];
         let text = |argv: Argv| unknown(argv).0.into_owned();
-        assert_eq!(text(&[b"foo", b"a", b"b c"]), "ERR unknown command 'foo', with args beginning with: 'a' 'b c' ");
-        assert_eq!(text(&[b"foo", &long, b"b"]).len(), "ERR unknown command 'foo', with args beginning with: '' ".len() + 128);
+        assert_eq!(
+            text(&[b"foo", b"a", b"b c"]),
+            "ERR unknown command 'foo', with args beginning with: 'a' 'b c' "
+        );
+        assert_eq!(
+            text(&[b"foo", &long, b"b"]).len(),
+            "ERR unknown command 'foo', with args beginning with: '' ".len() + 128
+        );
     }
 }

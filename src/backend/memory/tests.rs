@@ -12,7 +12,9 @@ fn command(line: &[&str]) -> Command {
 fn show(reply: &Reply) -> String {
     match reply {
         Ok(value) => show_value(value),
-        Err(error) => format!("-{}", error.server_message().map_or_else(|| error.to_string(), str::to_owned)),
+        Err(error) => {
+            format!("-{}", error.server_message().map_or_else(|| error.to_string(), str::to_owned))
+        }
     }
 }
 
@@ -22,7 +24,9 @@ fn show_value(value: &Value) -> String {
         Value::Int(number) => number.to_string(),
         Value::Bytes(bytes) => format!("{:?}", String::from_utf8_lossy(bytes)),
         Value::Okay => "OK".to_owned(),
-        Value::Array(items) => format!("[{}]", items.iter().map(show_value).collect::<Vec<_>>().join(" ")),
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(show_value).collect::<Vec<_>>().join(" "))
+        }
         Value::Error(error) => format!("-{}", error.message()),
     }
 }
@@ -56,15 +60,21 @@ async fn a_transaction_with_a_bad_command_runs_nothing() {
     let commands = [command(&["SET", "k", "v"]), command(&["GET"])];
     let error = engine.transaction(&commands, &CallOptions::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Discarded);
-    assert_eq!(error.server_message(), Some("EXECABORT Transaction discarded because of previous errors."));
+    assert_eq!(
+        error.server_message(),
+        Some("EXECABORT Transaction discarded because of previous errors.")
+    );
     assert_eq!(run(&engine, &["EXISTS", "k"]).await, "0");
 }
 
 #[tokio::test]
 async fn a_transaction_runs_scripts_among_commands() {
     let engine = MemoryBackend::new();
-    let commands =
-        [command(&["SET", "k", "v"]), command(&["EVAL", "return redis.call('GET', KEYS[1])", "1", "k"]), command(&["INCR", "k"])];
+    let commands = [
+        command(&["SET", "k", "v"]),
+        command(&["EVAL", "return redis.call('GET', KEYS[1])", "1", "k"]),
+        command(&["INCR", "k"]),
+    ];
     let replies = engine.transaction(&commands, &CallOptions::default()).await.unwrap();
     let replies: Vec<String> = replies.iter().map(show).collect();
     assert_eq!(replies, ["OK", "\"v\"", "-ERR value is not an integer or out of range"]);
@@ -78,28 +88,48 @@ async fn scripts_convert_values_both_ways() {
         "[3 1 nil \"x\" \"fine\" -MY bad]"
     );
     assert_eq!(eval(&engine, "return redis.call('GET', 'none') == false").await, "1");
-    assert_eq!(eval(&engine, "return redis.call('SET', 'k', 1.5).ok .. redis.call('GET', 'k')").await, "\"OK1.5\"");
+    assert_eq!(
+        eval(&engine, "return redis.call('SET', 'k', 1.5).ok .. redis.call('GET', 'k')").await,
+        "\"OK1.5\""
+    );
     assert_eq!(eval(&engine, "return redis.error_reply('bad')").await, "-ERR bad");
-    assert_eq!(run(&engine, &["EVAL", "return {KEYS[1], ARGV[1]}", "1", "a", "b"]).await, "[\"a\" \"b\"]");
+    assert_eq!(
+        run(&engine, &["EVAL", "return {KEYS[1], ARGV[1]}", "1", "a", "b"]).await,
+        "[\"a\" \"b\"]"
+    );
 }
 
 #[tokio::test]
 async fn script_errors_name_the_script_and_the_line() {
     let engine = MemoryBackend::new();
     let sha = sha1_smol::Sha1::from("\nreturn redis.call('INCR')").digest();
-    let expected = format!("-ERR Wrong number of args calling Redis command from script script: {sha}, on @user_script:2.");
+    let expected = format!(
+        "-ERR Wrong number of args calling Redis command from script script: {sha}, on @user_script:2."
+    );
     assert_eq!(eval(&engine, "\nreturn redis.call('INCR')").await, expected);
     let cases = [
         ("x = 1", "-ERR user_script:1: Attempt to modify a readonly table"),
-        ("return x", "-ERR user_script:1: Script attempted to access nonexistent global variable 'x'"),
+        (
+            "return x",
+            "-ERR user_script:1: Script attempted to access nonexistent global variable 'x'",
+        ),
         ("string.x = 1", "-ERR user_script:1: Attempt to modify a readonly table"),
         ("rawset(_G, 'x', 1)", "-ERR Attempt to modify a readonly table"),
         ("table.insert(string, 1)", "-ERR Attempt to modify a readonly table"),
-        ("getmetatable('').__index = nil", "-ERR user_script:1: Attempt to modify a readonly table"),
+        (
+            "getmetatable('').__index = nil",
+            "-ERR user_script:1: Attempt to modify a readonly table",
+        ),
         ("error({err='MY err'})", "-MY err"),
         ("error(nil)", "-ERR nil"),
-        ("return cjson.decode('[1,')", "-ERR user_script:1: Expected value but found T_END at character 4"),
-        ("return (", "-ERR Error compiling script (new function): user_script:1: unexpected symbol near '<eof>'"),
+        (
+            "return cjson.decode('[1,')",
+            "-ERR user_script:1: Expected value but found T_END at character 4",
+        ),
+        (
+            "return (",
+            "-ERR Error compiling script (new function): user_script:1: unexpected symbol near '<eof>'",
+        ),
         ("return redis.call('EVAL', '', 0)", "-ERR This Redis command is not allowed from script"),
     ];
     for (script, expected) in cases {
@@ -111,8 +141,14 @@ async fn script_errors_name_the_script_and_the_line() {
 async fn pcall_gives_texts_as_redis_does() {
     let engine = MemoryBackend::new();
     let script = "local ok, e = pcall(redis.call, 'GET') return {tostring(ok), type(e), e}";
-    assert_eq!(eval(&engine, script).await, "[\"false\" \"string\" \"ERR Wrong number of args calling Redis command from script\"]");
-    assert_eq!(eval(&engine, "return redis.pcall('GET').err").await, "\"ERR Wrong number of args calling Redis command from script\"");
+    assert_eq!(
+        eval(&engine, script).await,
+        "[\"false\" \"string\" \"ERR Wrong number of args calling Redis command from script\"]"
+    );
+    assert_eq!(
+        eval(&engine, "return redis.pcall('GET').err").await,
+        "\"ERR Wrong number of args calling Redis command from script\""
+    );
 }
 
 #[tokio::test]
@@ -131,7 +167,10 @@ async fn scripts_are_remembered_until_flushed() {
     assert_eq!(run(&engine, &["EVALSHA", &sha.to_uppercase(), "0"]).await, "7");
     assert_eq!(run(&engine, &["SCRIPT", "EXISTS", sha, "x"]).await, "[1 0]");
     assert_eq!(run(&engine, &["SCRIPT", "FLUSH"]).await, "OK");
-    assert_eq!(run(&engine, &["EVALSHA", sha, "0"]).await, "-NOSCRIPT No matching script. Please use EVAL.");
+    assert_eq!(
+        run(&engine, &["EVALSHA", sha, "0"]).await,
+        "-NOSCRIPT No matching script. Please use EVAL."
+    );
 }
 
 #[tokio::test]
@@ -145,10 +184,17 @@ async fn json_goes_through_cjson_as_in_redis() {
         ("\"\\u00e9\\ud83d\\ude00/\"", "\"é😀\\/\""),
         ("[1,null,{\"a\":true}]", "[1,null,{\"a\":true}]"),
     ] {
-        assert_eq!(run(&engine, &["EVAL", script, "0", given]).await, format!("{expected:?}"), "{given}");
+        assert_eq!(
+            run(&engine, &["EVAL", script, "0", given]).await,
+            format!("{expected:?}"),
+            "{given}"
+        );
     }
     let deep = eval(&engine, "return cjson.decode(string.rep('[', 1001))").await;
-    assert_eq!(text_of(&deep), "-ERR user_script:1: Found too many nested data structures (1001) at character 1001");
+    assert_eq!(
+        text_of(&deep),
+        "-ERR user_script:1: Found too many nested data structures (1001) at character 1001"
+    );
     let loops = eval(&engine, "local t = {} t[1] = t return cjson.encode(t)").await;
     assert_eq!(text_of(&loops), "-ERR user_script:1: Cannot serialise, excessive nesting (1001)");
 }
@@ -173,10 +219,18 @@ async fn no_catch_survives_the_time_limit() {
         "local function f() return xpcall(function() while true do end end, f) end while true do f() end",
         "redis.call('SET', 'k', 'v') repeat until pcall(redis.call, 'GET')",
     ] {
-        assert_eq!(text_of(&eval(&engine, script).await), "-ERR Script killed: it ran longer than the time limit", "{script}");
+        assert_eq!(
+            text_of(&eval(&engine, script).await),
+            "-ERR Script killed: it ran longer than the time limit",
+            "{script}"
+        );
         assert_eq!(eval(&engine, "return 1").await, "1");
     }
-    assert_eq!(run(&engine, &["GET", "k"]).await, "\"v\"", "what a script did before it was ended stays, as the error says");
+    assert_eq!(
+        run(&engine, &["GET", "k"]).await,
+        "\"v\"",
+        "what a script did before it was ended stays, as the error says"
+    );
 }
 
 #[tokio::test]
@@ -197,13 +251,20 @@ async fn memory_is_limited() {
 #[tokio::test]
 async fn nothing_dangerous_is_in_reach() {
     let engine = MemoryBackend::new();
-    let names = "os io require dofile loadfile coroutine print debug package setfenv getfenv newproxy";
+    let names =
+        "os io require dofile loadfile coroutine print debug package setfenv getfenv newproxy";
     let script = "local found = {} for name in ARGV[1]:gmatch('%S+') do \
                   if pcall(loadstring('return ' .. name)) then found[#found + 1] = name end end return found";
     assert_eq!(run(&engine, &["EVAL", script, "0", names]).await, "[]");
     assert_eq!(eval(&engine, "return string.dump").await, "nil");
-    assert_eq!(eval(&engine, "return (select(2, loadstring('\\27Lua')))").await, "\"truncated precompiled chunk\"");
-    assert_eq!(text_of(&eval(&engine, "loadstring('x = 1')()").await), "-ERR [string \"x = 1\"]:1: Attempt to modify a readonly table");
+    assert_eq!(
+        eval(&engine, "return (select(2, loadstring('\\27Lua')))").await,
+        "\"truncated precompiled chunk\""
+    );
+    assert_eq!(
+        text_of(&eval(&engine, "loadstring('x = 1')()").await),
+        "-ERR [string \"x = 1\"]:1: Attempt to modify a readonly table"
+    );
 }
 
 #[tokio::test]

@@ -74,15 +74,24 @@ impl NativeConfig {
     pub fn from_env() -> Result<Self> {
         match std::env::var(ENV_URL) {
             Ok(url) if !url.trim().is_empty() => Ok(Self::new(url.trim())),
-            _ => Err(Error::new(ErrorKind::Config, "no address: set REDIS_URL, such as redis://127.0.0.1:6379/0")),
+            _ => Err(Error::new(
+                ErrorKind::Config,
+                "no address: set REDIS_URL, such as redis://127.0.0.1:6379/0",
+            )),
         }
     }
 
     /// The master that sentinels call `master`, wherever a failover moves it. The addresses are those of the sentinels, in the form of
     /// [`new`](Self::new), with the user and password of the sentinels if they want one; those of the master are [`login`](Self::login).
     /// The master is reached by TLS where its sentinels are.
-    pub fn sentinel<U: Into<String>>(urls: impl IntoIterator<Item = U>, master: impl Into<String>) -> Self {
-        Self::of(Place::Sentinels { urls: urls.into_iter().map(Secret::new).collect(), master: master.into() })
+    pub fn sentinel<U: Into<String>>(
+        urls: impl IntoIterator<Item = U>,
+        master: impl Into<String>,
+    ) -> Self {
+        Self::of(Place::Sentinels {
+            urls: urls.into_iter().map(Secret::new).collect(),
+            master: master.into(),
+        })
     }
 
     /// The user and password, instead of those in the address. An empty user is Redis's default user.
@@ -156,7 +165,10 @@ impl NativeConfig {
         let mut target = match &self.place {
             Place::One(url) => Target::One(Endpoint::parse(url.as_str())?),
             Place::Sentinels { urls, master } => {
-                let sentinels = urls.iter().map(|url| Endpoint::parse(url.as_str())).collect::<Result<Vec<_>>>()?;
+                let sentinels = urls
+                    .iter()
+                    .map(|url| Endpoint::parse(url.as_str()))
+                    .collect::<Result<Vec<_>>>()?;
                 let login = RedisConnectionInfo::default();
                 if sentinels.is_empty() {
                     return Err(Error::new(ErrorKind::Config, "no sentinel is named"));

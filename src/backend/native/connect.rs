@@ -5,7 +5,10 @@ use super::lines::Utf8Lines;
 use super::sentinel::{self, Moved};
 use crate::error::{Error, ErrorKind, Result};
 use redis::aio::{MultiplexedConnection, PubSub};
-use redis::{AsyncConnectionConfig, ConnectionAddr, IntoConnectionInfo as _, ProtocolVersion, RedisConnectionInfo};
+use redis::{
+    AsyncConnectionConfig, ConnectionAddr, IntoConnectionInfo as _, ProtocolVersion,
+    RedisConnectionInfo,
+};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -39,11 +42,19 @@ pub(super) struct Connector {
 impl Endpoint {
     /// Errors quote nothing of the address, which may hold a password.
     pub(super) fn parse(url: &str) -> Result<Self> {
-        let wrong = || Error::new(ErrorKind::Config, "the address is none such as redis://127.0.0.1:6379/0");
+        let wrong = || {
+            Error::new(ErrorKind::Config, "the address is none such as redis://127.0.0.1:6379/0")
+        };
         // TLS is this module's business: the crate sees the same address without it.
-        let plain = ["rediss:", "valkeys:"].iter().find_map(|scheme| url.strip_prefix(scheme)).map(|rest| format!("redis:{rest}"));
+        let plain = ["rediss:", "valkeys:"]
+            .iter()
+            .find_map(|scheme| url.strip_prefix(scheme))
+            .map(|rest| format!("redis:{rest}"));
         if plain.is_some() && url.contains('#') {
-            return Err(Error::new(ErrorKind::Config, "TLS without checking certificates is not offered"));
+            return Err(Error::new(
+                ErrorKind::Config,
+                "TLS without checking certificates is not offered",
+            ));
         }
         let info = plain.as_deref().unwrap_or(url).into_connection_info().map_err(|_| wrong())?;
         let login = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
@@ -82,7 +93,10 @@ impl Connector {
     #[cfg(not(feature = "rustls"))]
     pub(super) fn new(target: Target, timeout: Duration, _: Option<&[u8]>) -> Result<Self> {
         match target.uses_tls() {
-            true => Err(Error::new(ErrorKind::Config, "this build has no TLS: it needs the feature `rustls`")),
+            true => Err(Error::new(
+                ErrorKind::Config,
+                "this build has no TLS: it needs the feature `rustls`",
+            )),
             false => Ok(Self { target, timeout }),
         }
     }
@@ -107,7 +121,8 @@ impl Connector {
         match &self.target {
             Target::One(endpoint) => Ok((endpoint.clone(), None)),
             Target::Sentinels { sentinels, master, login } => {
-                let (endpoint, moved) = sentinel::find_master(self, sentinels, master, login).await?;
+                let (endpoint, moved) =
+                    sentinel::find_master(self, sentinels, master, login).await?;
                 Ok((endpoint, Some(moved)))
             }
         }
@@ -142,7 +157,9 @@ impl Connector {
     }
 
     async fn stream(&self, endpoint: &Endpoint) -> Result<Box<dyn Stream>> {
-        let failed = |error: std::io::Error| Error::new(ErrorKind::Connect, "no connection to Redis").with_source(error);
+        let failed = |error: std::io::Error| {
+            Error::new(ErrorKind::Connect, "no connection to Redis").with_source(error)
+        };
         match &endpoint.address {
             ConnectionAddr::Tcp(host, port) => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(failed)?;
@@ -154,18 +171,27 @@ impl Connector {
                 }
             }
             #[cfg(unix)]
-            ConnectionAddr::Unix(path) => Ok(Box::new(tokio::net::UnixStream::connect(path).await.map_err(failed)?)),
-            _ => Err(Error::new(ErrorKind::Config, "the native backend cannot use this kind of address")),
+            ConnectionAddr::Unix(path) => {
+                Ok(Box::new(tokio::net::UnixStream::connect(path).await.map_err(failed)?))
+            }
+            _ => Err(Error::new(
+                ErrorKind::Config,
+                "the native backend cannot use this kind of address",
+            )),
         }
     }
 
     #[cfg(feature = "rustls")]
     async fn wrap(&self, host: &str, stream: TcpStream) -> Result<Box<dyn Stream>> {
         use rustls::pki_types::ServerName;
-        let name =
-            ServerName::try_from(host.to_owned()).map_err(|_| Error::new(ErrorKind::Config, "no certificate can be for this host"))?;
-        let tls = self.tls.as_ref().ok_or_else(|| Error::new(ErrorKind::Config, "TLS was not set up"))?;
-        let stream = tls.connect(name, stream).await.map_err(|error| Error::new(ErrorKind::Connect, handshake(&error)))?;
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|_| Error::new(ErrorKind::Config, "no certificate can be for this host"))?;
+        let tls =
+            self.tls.as_ref().ok_or_else(|| Error::new(ErrorKind::Config, "TLS was not set up"))?;
+        let stream = tls
+            .connect(name, stream)
+            .await
+            .map_err(|error| Error::new(ErrorKind::Connect, handshake(&error)))?;
         Ok(Box::new(stream))
     }
 
@@ -180,11 +206,15 @@ impl Connector {
 fn handshake(error: &std::io::Error) -> &'static str {
     use rustls::CertificateError as Wrong;
     match error.get_ref().and_then(|error| error.downcast_ref()) {
-        Some(rustls::Error::InvalidCertificate(Wrong::UnknownIssuer)) => "the certificate of Redis is of an authority that is not trusted",
-        Some(rustls::Error::InvalidCertificate(Wrong::NotValidForName | Wrong::NotValidForNameContext { .. })) => {
-            "the certificate of Redis is for another host"
+        Some(rustls::Error::InvalidCertificate(Wrong::UnknownIssuer)) => {
+            "the certificate of Redis is of an authority that is not trusted"
         }
-        Some(rustls::Error::InvalidCertificate(Wrong::Expired | Wrong::ExpiredContext { .. })) => "the certificate of Redis has expired",
+        Some(rustls::Error::InvalidCertificate(
+            Wrong::NotValidForName | Wrong::NotValidForNameContext { .. },
+        )) => "the certificate of Redis is for another host",
+        Some(rustls::Error::InvalidCertificate(Wrong::Expired | Wrong::ExpiredContext { .. })) => {
+            "the certificate of Redis has expired"
+        }
         Some(rustls::Error::InvalidCertificate(_)) => "the certificate of Redis is not valid",
         _ => "no TLS with Redis",
     }
@@ -193,7 +223,9 @@ fn handshake(error: &std::io::Error) -> &'static str {
 /// The crate's text may quote data, so it is not passed on.
 pub(super) fn refused(error: &redis::RedisError) -> Error {
     match error.code() {
-        Some("WRONGPASS" | "NOAUTH" | "NOPERM") => Error::new(ErrorKind::Unauthorized, "Redis does not accept the password"),
+        Some("WRONGPASS" | "NOAUTH" | "NOPERM") => {
+            Error::new(ErrorKind::Unauthorized, "Redis does not accept the password")
+        }
         _ if error.kind() == redis::ErrorKind::AuthenticationFailed => {
             Error::new(ErrorKind::Unauthorized, "Redis does not accept the password")
         }

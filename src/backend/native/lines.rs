@@ -40,7 +40,8 @@ impl Filter {
     fn feed(&mut self, mut input: &[u8]) {
         while !input.is_empty() {
             if self.bulk > 0 {
-                let (bulk, rest) = input.split_at(usize::try_from(self.bulk).unwrap_or(usize::MAX).min(input.len()));
+                let (bulk, rest) = input
+                    .split_at(usize::try_from(self.bulk).unwrap_or(usize::MAX).min(input.len()));
                 self.out.extend_from_slice(bulk);
                 self.bulk -= bulk.len() as u64;
                 input = rest;
@@ -59,7 +60,9 @@ impl Filter {
     fn end_line(&mut self) {
         match self.line.first() {
             Some(b'$') => {
-                let length = std::str::from_utf8(&self.line[1..]).ok().and_then(|text| text.trim().parse::<u64>().ok());
+                let length = std::str::from_utf8(&self.line[1..])
+                    .ok()
+                    .and_then(|text| text.trim().parse::<u64>().ok());
                 // No number, or -1 for nil: no bytes follow.
                 self.bulk = length.map_or(0, |length| length.saturating_add(2));
                 self.out.extend_from_slice(&self.line);
@@ -71,7 +74,11 @@ impl Filter {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Utf8Lines<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         while this.given == this.filter.out.len() {
             this.filter.out.clear();
@@ -92,7 +99,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Utf8Lines<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Utf8Lines<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().inner).poll_write(cx, bytes)
     }
 

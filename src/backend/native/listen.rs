@@ -24,21 +24,33 @@ impl NativeBackend {
                 Listen::Channel(name) => {
                     let mut connection = self.0.connector.subscriber().await?;
                     connection.subscribe(&name[..]).await.map_err(|error| refused(&error))?;
-                    Ok(forward(connection.into_on_message(), Event::Subscribed(name.clone()), |message| Event::Message(read(&message))))
+                    Ok(forward(
+                        connection.into_on_message(),
+                        Event::Subscribed(name.clone()),
+                        |message| Event::Message(read(&message)),
+                    ))
                 }
                 Listen::Pattern(name) => {
                     let mut connection = self.0.connector.subscriber().await?;
                     connection.psubscribe(&name[..]).await.map_err(|error| refused(&error))?;
-                    Ok(forward(connection.into_on_message(), Event::Subscribed(name.clone()), |message| Event::Message(read(&message))))
+                    Ok(forward(
+                        connection.into_on_message(),
+                        Event::Subscribed(name.clone()),
+                        |message| Event::Message(read(&message)),
+                    ))
                 }
                 Listen::Monitor => {
                     let monitor = monitor(&self.0.connector).await?;
                     let lines = monitor.into_on_message::<String>();
-                    Ok(forward(lines, Event::Subscribed(bytes::Bytes::new()), |line| Event::Command(line.into())))
+                    Ok(forward(lines, Event::Subscribed(bytes::Bytes::new()), |line| {
+                        Event::Command(line.into())
+                    }))
                 }
             }
         };
-        let late = || Err(Error::new(ErrorKind::Connect, "no connection to Redis within the time allowed"));
+        let late = || {
+            Err(Error::new(ErrorKind::Connect, "no connection to Redis within the time allowed"))
+        };
         platform::timeout(self.0.connector.timeout, opening).await.unwrap_or_else(late)
     }
 }
@@ -47,9 +59,16 @@ impl NativeBackend {
 async fn monitor(connector: &Connector) -> Result<Monitor> {
     let (endpoint, _) = connector.endpoint().await?;
     if endpoint.tls {
-        return Err(Error::new(ErrorKind::Unsupported, "the native backend has no MONITOR over TLS"));
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "the native backend has no MONITOR over TLS",
+        ));
     }
-    let info = endpoint.address.into_connection_info().map_err(|error| refused(&error))?.set_redis_settings(endpoint.login);
+    let info = endpoint
+        .address
+        .into_connection_info()
+        .map_err(|error| refused(&error))?
+        .set_redis_settings(endpoint.login);
     let client = redis::Client::open(info).map_err(|error| refused(&error))?;
     client.get_async_monitor().await.map_err(|error| refused(&error))
 }
@@ -57,11 +76,19 @@ async fn monitor(connector: &Connector) -> Result<Monitor> {
 fn read(message: &redis::Msg) -> Message {
     let pattern = message.get_pattern::<Option<Vec<u8>>>().ok().flatten();
     let channel = message.get_channel::<Vec<u8>>().unwrap_or_default();
-    Message::new(pattern.map(Into::into), channel.into(), message.get_payload_bytes().to_vec().into())
+    Message::new(
+        pattern.map(Into::into),
+        channel.into(),
+        message.get_payload_bytes().to_vec().into(),
+    )
 }
 
 /// Moves events into a queue with a bound, until nobody reads it or it is full.
-fn forward<T: Send + 'static>(events: impl Stream<Item = T> + Send + 'static, first: Event, event: fn(T) -> Event) -> EventStream {
+fn forward<T: Send + 'static>(
+    events: impl Stream<Item = T> + Send + 'static,
+    first: Event,
+    event: fn(T) -> Event,
+) -> EventStream {
     let (sender, receiver) = mpsc::channel(WAITING);
     let _ = sender.try_send(Ok(first));
     tokio::spawn(async move {

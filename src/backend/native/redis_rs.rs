@@ -52,7 +52,12 @@ impl RedisRs {
         &self.0
     }
 
-    async fn send_all(&self, pipeline: &Pipeline, offset: usize, count: usize) -> RedisResult<Vec<redis::Value>> {
+    async fn send_all(
+        &self,
+        pipeline: &Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisResult<Vec<redis::Value>> {
         let mut batch = self.0.pipeline();
         for cmd in pipeline.cmd_iter() {
             let _ = batch.add_raw::<Value>(read(cmd)?);
@@ -81,7 +86,12 @@ impl redis::aio::ConnectionLike for RedisRs {
         })
     }
 
-    fn req_packed_commands<'a>(&'a mut self, pipeline: &'a Pipeline, offset: usize, count: usize) -> RedisFuture<'a, Vec<redis::Value>> {
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<redis::Value>> {
         Box::pin(async move {
             match pipeline.is_transaction() {
                 true => self.send_atomically(pipeline).await,
@@ -107,7 +117,9 @@ fn read(cmd: &Cmd) -> RedisResult<Command> {
     if cmd.args_iter().any(|arg| matches!(arg, Arg::Cursor)) {
         // A scan keeps its cursor to itself; only what would go out shows it.
         let packed = cmd.get_packed_command();
-        return unpack(&packed).map(Command::from_parts).ok_or_else(|| RedisError::from((redis::ErrorKind::Client, "an odd command")));
+        return unpack(&packed)
+            .map(Command::from_parts)
+            .ok_or_else(|| RedisError::from((redis::ErrorKind::Client, "an odd command")));
     }
     Ok(Command::from_parts(cmd.args_iter().map(|arg| match arg {
         Arg::Simple(part) => part,
@@ -135,7 +147,10 @@ fn unpack(packed: &[u8]) -> Option<Vec<&[u8]>> {
 
 /// The replies of a pipeline. Errors of Redis stay in their places; any other means that some reply is not known, which the
 /// crate can only say of the whole.
-fn entries(pipeline: &Pipeline, replies: impl Iterator<Item = Reply>) -> RedisResult<Vec<redis::Value>> {
+fn entries(
+    pipeline: &Pipeline,
+    replies: impl Iterator<Item = Reply>,
+) -> RedisResult<Vec<redis::Value>> {
     let (mut values, mut lost) = (Vec::new(), None::<Error>);
     for (cmd, reply) in pipeline.cmd_iter().zip(replies) {
         match reply {
@@ -143,7 +158,9 @@ fn entries(pipeline: &Pipeline, replies: impl Iterator<Item = Reply>) -> RedisRe
             Err(error) => match server_error(&error) {
                 Some(server) => values.push(redis::Value::ServerError(server?)),
                 // The one that is least sure speaks for all.
-                None if lost.as_ref().is_none_or(|lost| !lost.maybe_applied()) => lost = Some(error),
+                None if lost.as_ref().is_none_or(|lost| !lost.maybe_applied()) => {
+                    lost = Some(error)
+                }
                 None => {}
             },
         }
@@ -161,7 +178,9 @@ fn written(value: Value) -> RedisResult<redis::Value> {
         Value::Int(n) => redis::Value::Int(n),
         Value::Bytes(bytes) => redis::Value::BulkString(bytes.into()),
         Value::Okay => redis::Value::Okay,
-        Value::Array(items) => redis::Value::Array(items.into_iter().map(written).collect::<RedisResult<_>>()?),
+        Value::Array(items) => {
+            redis::Value::Array(items.into_iter().map(written).collect::<RedisResult<_>>()?)
+        }
         Value::Error(error) => redis::Value::ServerError(as_server_error(&with_code(&error))?),
     })
 }
@@ -181,7 +200,9 @@ fn as_status(cmd: &Cmd, value: redis::Value) -> redis::Value {
 /// The error of Redis in `error`, in the crate's terms.
 fn server_error(error: &Error) -> Option<RedisResult<redis::ServerError>> {
     // To the crate a login that failed is no error of a command.
-    let server = error.server_error().filter(|server| error.kind() != ErrorKind::Unauthorized || server.code() == "NOPERM")?;
+    let server = error
+        .server_error()
+        .filter(|server| error.kind() != ErrorKind::Unauthorized || server.code() == "NOPERM")?;
     let discarded = error.kind() == ErrorKind::Discarded && server.code() != "EXECABORT";
     let code = if discarded { "EXECABORT " } else { "" };
     let doubt = if error.maybe_applied() { MAYBE_APPLIED } else { "" };
@@ -208,14 +229,24 @@ fn failure(error: &Error) -> RedisError {
         return server.map_or_else(|unreadable| unreadable, RedisError::from);
     }
     let io = |kind: io::ErrorKind| RedisError::from(io::Error::new(kind, error.clone()));
-    let general = |kind: redis::ErrorKind, what: &'static str| RedisError::from((kind, what, error.to_string()));
+    let general = |kind: redis::ErrorKind, what: &'static str| {
+        RedisError::from((kind, what, error.to_string()))
+    };
     match error.kind() {
-        ErrorKind::Config | ErrorKind::InvalidCommand | ErrorKind::Unsupported | ErrorKind::Closed | ErrorKind::Discarded => {
-            general(redis::ErrorKind::Client, "refused before it was sent")
+        ErrorKind::Config
+        | ErrorKind::InvalidCommand
+        | ErrorKind::Unsupported
+        | ErrorKind::Closed
+        | ErrorKind::Discarded => general(redis::ErrorKind::Client, "refused before it was sent"),
+        ErrorKind::Unauthorized => {
+            general(redis::ErrorKind::AuthenticationFailed, "the token is not accepted")
         }
-        ErrorKind::Unauthorized => general(redis::ErrorKind::AuthenticationFailed, "the token is not accepted"),
-        ErrorKind::Decode | ErrorKind::ReplyTooLarge => general(redis::ErrorKind::Parse, "the reply cannot be read"),
-        ErrorKind::Conversion | ErrorKind::Inexact => general(redis::ErrorKind::UnexpectedReturnType, "the reply cannot be used"),
+        ErrorKind::Decode | ErrorKind::ReplyTooLarge => {
+            general(redis::ErrorKind::Parse, "the reply cannot be read")
+        }
+        ErrorKind::Conversion | ErrorKind::Inexact => {
+            general(redis::ErrorKind::UnexpectedReturnType, "the reply cannot be used")
+        }
         ErrorKind::Timeout => io(io::ErrorKind::TimedOut),
         ErrorKind::Connect => io(io::ErrorKind::ConnectionRefused),
         ErrorKind::Io => io(io::ErrorKind::ConnectionReset),
@@ -238,7 +269,10 @@ mod tests {
     #[test]
     fn codes_are_those_that_the_crate_knows() {
         for (text, kind) in [
-            ("NOSCRIPT No matching script.", redis::ErrorKind::Server(redis::ServerErrorKind::NoScript)),
+            (
+                "NOSCRIPT No matching script.",
+                redis::ErrorKind::Server(redis::ServerErrorKind::NoScript),
+            ),
             ("MOVED 1 127.0.0.1:1", redis::ErrorKind::Server(redis::ServerErrorKind::Moved)),
             ("ERR syntax error", redis::ErrorKind::Server(redis::ServerErrorKind::ResponseError)),
             ("no code at all", redis::ErrorKind::Server(redis::ServerErrorKind::ResponseError)),
@@ -255,10 +289,15 @@ mod tests {
         for kind in ErrorKind::EACH {
             for outcome in [Outcome::NotApplied, Outcome::Applied, Outcome::MaybeApplied] {
                 let text = failure(&Error::custom(kind, outcome, "s")).to_string();
-                assert_eq!(text.contains("may have been applied"), outcome == Outcome::MaybeApplied, "{kind:?}: {text}");
+                assert_eq!(
+                    text.contains("may have been applied"),
+                    outcome == Outcome::MaybeApplied,
+                    "{kind:?}: {text}"
+                );
             }
         }
-        let text = failure(&Error::redis(ServerError::new("ERR x script: 1, on @user_script:1."))).to_string();
+        let text = failure(&Error::redis(ServerError::new("ERR x script: 1, on @user_script:1.")))
+            .to_string();
         assert!(text.ends_with(MAYBE_APPLIED), "{text}");
     }
 
@@ -267,9 +306,15 @@ mod tests {
         let mut pipe = redis::pipe();
         pipe.cmd("INCR").cmd("INCR").cmd("INCR");
         let wrong = || Err(Error::redis(ServerError::new("WRONGTYPE x")));
-        assert!(matches!(entries(&pipe, [Ok(Value::Int(1)), wrong()].into_iter()).unwrap()[..], [_, redis::Value::ServerError(_)]));
+        assert!(matches!(
+            entries(&pipe, [Ok(Value::Int(1)), wrong()].into_iter()).unwrap()[..],
+            [_, redis::Value::ServerError(_)]
+        ));
         let lost = || Err(Error::new(ErrorKind::Connect, "gone"));
         let error = entries(&pipe, [Ok(Value::Int(1)), lost(), wrong()].into_iter()).unwrap_err();
-        assert!(error.is_io_error() && error.to_string().contains("may have been applied"), "{error}");
+        assert!(
+            error.is_io_error() && error.to_string().contains("may have been applied"),
+            "{error}"
+        );
     }
 }

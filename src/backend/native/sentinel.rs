@@ -27,15 +27,26 @@ pub(super) async fn find_master(
             Some(Ok((Some(address), moved))) => {
                 return Ok((Endpoint { address, tls: sentinel.tls, login: login.clone() }, moved));
             }
-            Some(Ok((None, _))) => last = Error::new(ErrorKind::Connect, "the sentinels know no master of this name"),
+            Some(Ok((None, _))) => {
+                last = Error::new(ErrorKind::Connect, "the sentinels know no master of this name")
+            }
             Some(Err(error)) => last = error,
-            None => last = Error::new(ErrorKind::Connect, "a sentinel does not answer within the time allowed"),
+            None => {
+                last = Error::new(
+                    ErrorKind::Connect,
+                    "a sentinel does not answer within the time allowed",
+                )
+            }
         }
     }
     Err(last)
 }
 
-async fn ask(connector: &Connector, sentinel: &Endpoint, master: &str) -> Result<(Option<ConnectionAddr>, Moved)> {
+async fn ask(
+    connector: &Connector,
+    sentinel: &Endpoint,
+    master: &str,
+) -> Result<(Option<ConnectionAddr>, Moved)> {
     // Before the question, so that no move is missed.
     let mut news = connector.pubsub(sentinel).await?;
     news.subscribe("+switch-master").await.map_err(|error| refused(&error))?;
@@ -54,7 +65,8 @@ async fn moved(news: impl Stream<Item = Msg> + Send, master: String) {
     let mut news = pin!(news);
     while let Some(message) = poll_fn(|context| news.as_mut().poll_next(context)).await {
         // The name of the master, its old address and its new one.
-        if message.get_payload_bytes().split(|&byte| byte == b' ').next() == Some(master.as_bytes()) {
+        if message.get_payload_bytes().split(|&byte| byte == b' ').next() == Some(master.as_bytes())
+        {
             return;
         }
     }
@@ -67,9 +79,13 @@ pub(super) async fn check_master(link: &Link) -> Result<()> {
     let answer = connection.send_packed_command(&redis::cmd("ROLE")).await;
     match answer.ok().map(convert) {
         Some(Ok(Value::Error(error))) if error.code() == "NOAUTH" => Err(Error::redis(error)),
-        Some(Ok(Value::Array(role))) if !matches!(role.first(), Some(Value::Bytes(name)) if &name[..] == b"master") => {
+        Some(Ok(Value::Array(role))) if !matches!(role.first(), Some(Value::Bytes(name)) if &name[..] == b"master") =>
+        {
             link.driver.abort();
-            Err(Error::new(ErrorKind::Connect, "the server that the sentinels name is not the master yet"))
+            Err(Error::new(
+                ErrorKind::Connect,
+                "the server that the sentinels name is not the master yet",
+            ))
         }
         _ => Ok(()),
     }

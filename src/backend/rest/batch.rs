@@ -43,7 +43,11 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Of the call that this is called in.
-    pub(super) fn new(safety: ReplaySafety, deadline: Instant, caller: oneshot::Sender<Carried>) -> Self {
+    pub(super) fn new(
+        safety: ReplaySafety,
+        deadline: Instant,
+        caller: oneshot::Sender<Carried>,
+    ) -> Self {
         let span = Some(Span::current()).filter(|span| !span.is_disabled()).map(Box::new);
         Self { end: 0, safety, deadline, caller: Some(caller), span }
     }
@@ -67,13 +71,23 @@ impl Entry {
 impl Batch {
     pub(super) fn new(Spare { mut body, entries }: Spare, queue: usize, number: u64) -> Self {
         body.push(b'[');
-        Self { queue, number, body, lent: Bytes::new(), entries, open: true, sent: false, may_have_run: false }
+        Self {
+            queue,
+            number,
+            body,
+            lent: Bytes::new(),
+            entries,
+            open: true,
+            sent: false,
+            may_have_run: false,
+        }
     }
 
     /// The memory of a batch that is answered.
     pub(super) fn into_spare(mut self) -> Spare {
         self.take_back();
-        let (mut body, mut entries) = (std::mem::take(&mut self.body), std::mem::take(&mut self.entries));
+        let (mut body, mut entries) =
+            (std::mem::take(&mut self.body), std::mem::take(&mut self.entries));
         body.clear();
         entries.clear();
         Spare { body, entries }
@@ -96,7 +110,11 @@ impl Batch {
     }
 
     /// Adds a command; false when `encode` cannot, and nothing is changed.
-    pub(super) fn push(&mut self, encode: impl FnOnce(&mut Vec<u8>) -> bool, mut entry: Entry) -> bool {
+    pub(super) fn push(
+        &mut self,
+        encode: impl FnOnce(&mut Vec<u8>) -> bool,
+        mut entry: Entry,
+    ) -> bool {
         let before = self.body.len();
         if !self.entries.is_empty() {
             self.body.push(b',');
@@ -112,7 +130,10 @@ impl Batch {
 
     /// Whether the commands of `other`, which follow them in time, may travel with these.
     pub(super) fn can_join(&self, other: &Self, entries: usize, bytes: usize) -> bool {
-        self.open && other.open && self.entries.len() + other.entries.len() <= entries && self.body.len() + other.body.len() <= bytes
+        self.open
+            && other.open
+            && self.entries.len() + other.entries.len() <= entries
+            && self.body.len() + other.body.len() <= bytes
     }
 
     /// Takes over all entries of `other`.
@@ -122,7 +143,9 @@ impl Batch {
         }
         let start = self.body.len();
         self.body.extend_from_slice(&other.body[1..]);
-        self.entries.extend(other.entries.drain(..).map(|entry| Entry { end: entry.end - 1 + start, ..entry }));
+        self.entries.extend(
+            other.entries.drain(..).map(|entry| Entry { end: entry.end - 1 + start, ..entry }),
+        );
     }
 
     /// When the first of the calls is over that somebody still waits for.
@@ -137,9 +160,12 @@ impl Batch {
     /// Ends the calls whose time is over, and leaves out those that were given up. A body that is on its way stays what it is.
     pub(super) fn expire(&mut self, now: Instant) {
         for entry in self.entries.iter_mut().filter(|entry| entry.deadline <= now) {
-            let may_have_run = (self.sent || self.may_have_run) && entry.safety != ReplaySafety::ReadOnly;
+            let may_have_run =
+                (self.sent || self.may_have_run) && entry.safety != ReplaySafety::ReadOnly;
             let outcome = if may_have_run { Outcome::MaybeApplied } else { Outcome::NotApplied };
-            entry.answer(Err(Error::new(ErrorKind::Timeout, "the deadline passed").with_outcome(outcome)));
+            entry.answer(Err(
+                Error::new(ErrorKind::Timeout, "the deadline passed").with_outcome(outcome)
+            ));
         }
         if !self.sent && self.entries.iter().any(Entry::is_gone) {
             self.retain(|entry| Some(entry).filter(|entry| !entry.is_gone()));
@@ -173,7 +199,8 @@ impl Batch {
             1 => (&rest.endpoints.command, self.lent.slice(1..self.lent.len() - 1)),
             _ => (&rest.endpoints.pipeline, self.lent.clone()),
         };
-        let calls = self.entries.iter().filter_map(|entry| entry.span.as_deref().cloned()).collect();
+        let calls =
+            self.entries.iter().filter_map(|entry| entry.span.as_deref().cloned()).collect();
         Outgoing { calls, ..Outgoing::new(url.clone(), body, true) }
     }
 
@@ -204,14 +231,17 @@ impl Batch {
         let mut second = Self::new(spare, self.queue, self.number);
         (second.open, second.may_have_run) = (self.open, self.may_have_run);
         second.body.extend_from_slice(&self.body[start..]);
-        second.entries.extend(self.entries.drain(at..).map(|entry| Entry { end: entry.end - (start - 1), ..entry }));
+        second.entries.extend(
+            self.entries.drain(at..).map(|entry| Entry { end: entry.end - (start - 1), ..entry }),
+        );
         self.body.truncate((start - 1).max(1));
         second
     }
 
     /// Gives each caller its reply. What was refused for now stays, and the first such error is the answer.
     pub(super) fn answer(&mut self, replies: Vec<Reply>) -> Option<Error> {
-        let refused = |reply: &Reply| reply.as_ref().err().filter(|error| is_refused(error)).cloned();
+        let refused =
+            |reply: &Reply| reply.as_ref().err().filter(|error| is_refused(error)).cloned();
         let Some(first) = replies.iter().find_map(refused) else {
             for (mut entry, reply) in self.entries.drain(..).zip(replies) {
                 entry.answer(reply);
@@ -230,7 +260,12 @@ impl Batch {
     }
 
     /// Gives the error to callers for whose command there is no further attempt.
-    pub(super) fn fail(&mut self, error: &Error, attempts: &Attempts<'_>, given_up: impl Fn(ReplaySafety) -> bool) {
+    pub(super) fn fail(
+        &mut self,
+        error: &Error,
+        attempts: &Attempts<'_>,
+        given_up: impl Fn(ReplaySafety) -> bool,
+    ) {
         self.retain(|mut entry| {
             if !given_up(entry.safety) {
                 return Some(entry);
@@ -263,7 +298,9 @@ impl Drop for Batch {
         }
         for entry in &mut self.entries {
             if self.queue == 0 {
-                let error = Error::new(ErrorKind::Io, "the runtime that carried the request has ended").with_outcome(Outcome::MaybeApplied);
+                let error =
+                    Error::new(ErrorKind::Io, "the runtime that carried the request has ended")
+                        .with_outcome(Outcome::MaybeApplied);
                 entry.answer(Err(error));
             } else {
                 entry.tell(Carried::Lost);

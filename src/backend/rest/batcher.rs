@@ -71,7 +71,14 @@ enum Turn {
 
 impl Batcher {
     pub(super) fn new(rest: Arc<Rest>, limit: usize) -> Self {
-        Self { rest, limit, off: AtomicBool::new(false), waiting: Waiting::new(), state: Apart::default(), signs: Apart::default() }
+        Self {
+            rest,
+            limit,
+            off: AtomicBool::new(false),
+            waiting: Waiting::new(),
+            state: Apart::default(),
+            signs: Apart::default(),
+        }
     }
 
     pub(super) fn limit(&self) -> usize {
@@ -96,7 +103,14 @@ impl Batcher {
 
     /// Whether this call may travel with others.
     pub(super) fn takes(&self, command: &Command, options: &CallOptions) -> bool {
-        let CallOptions { timeout: None, deadline: None, no_retry: false, exactly_once: false, hedge_after: None } = options else {
+        let CallOptions {
+            timeout: None,
+            deadline: None,
+            no_retry: false,
+            exactly_once: false,
+            hedge_after: None,
+        } = options
+        else {
             return false;
         };
         command.byte_len() <= LARGE && !self.off.load(Ordering::Relaxed)
@@ -131,7 +145,12 @@ impl Batcher {
         self.shows(BUSY).then(|| self.queue(command, command.replay_safety(), now)).flatten()
     }
 
-    fn queue(self: &Arc<Self>, command: &Command, safety: ReplaySafety, now: Instant) -> Option<Joined> {
+    fn queue(
+        self: &Arc<Self>,
+        command: &Command,
+        safety: ReplaySafety,
+        now: Instant,
+    ) -> Option<Joined> {
         let (reply, is_seen_to) = self.push(command, safety, now)?;
         if !is_seen_to {
             self.fly(self.lock());
@@ -140,7 +159,12 @@ impl Batcher {
     }
 
     /// Where the reply will come, and whether somebody will look into the queue.
-    fn push(&self, command: &Command, safety: ReplaySafety, now: Instant) -> Option<(oneshot::Receiver<Carried>, bool)> {
+    fn push(
+        &self,
+        command: &Command,
+        safety: ReplaySafety,
+        now: Instant,
+    ) -> Option<(oneshot::Receiver<Carried>, bool)> {
         let queue = usize::from(self.rest.retry.allows_replay(safety));
         let (caller, reply) = oneshot::channel();
         let entry = Entry::new(safety, clock::later(now, self.rest.deadline), caller);
@@ -153,7 +177,9 @@ impl Batcher {
         let batches = place.queue(queue);
         let batch = batches.back_mut()?;
         // One byte for the closing bracket.
-        let encode = |body: &mut Vec<u8>| wire::encode(command, body).is_ok() && body.len() < self.rest.max_request_bytes;
+        let encode = |body: &mut Vec<u8>| {
+            wire::encode(command, body).is_ok() && body.len() < self.rest.max_request_bytes
+        };
         if batch.push(encode, entry) {
             // Under the lock: who looks into the queue after this sees the command, and who has looked before has shown its signs before.
             return Some((reply, self.shows(SEEN_TO)));
@@ -193,7 +219,8 @@ impl Held<'_> {
     /// other did.
     fn show(&self) {
         let busy = if self.in_flight > 0 { BUSY } else { 0 };
-        let seen_to = if self.gathering > 0 || !self.batcher.has_free_slot(self) { SEEN_TO } else { 0 };
+        let seen_to =
+            if self.gathering > 0 || !self.batcher.has_free_slot(self) { SEEN_TO } else { 0 };
         self.batcher.signs.0.store(busy | seen_to, Ordering::Relaxed);
     }
 }

@@ -54,7 +54,11 @@ impl<'a> Blocks<'a> {
     }
 
     /// A [short](SHORT) value of `length` bytes, as `fill` writes it; `None` when it cannot.
-    pub(super) fn value(&self, length: usize, fill: impl FnOnce(&mut [u8]) -> Option<()>) -> Option<Bytes> {
+    pub(super) fn value(
+        &self,
+        length: usize,
+        fill: impl FnOnce(&mut [u8]) -> Option<()>,
+    ) -> Option<Bytes> {
         let mut place = self.block.borrow_mut();
         let mut block = match place.take() {
             Some(block) if block.capacity() >= length => block,
@@ -104,11 +108,13 @@ mod tests {
     fn values_stand_side_by_side_and_keep_what_they_are() {
         let shelf = Shelf::default();
         let blocks = Blocks::from(&shelf);
-        let values: Vec<Bytes> = (0..100_u8).map(|n| blocks.copy(Bytes::from(vec![n; usize::from(n) * 15]))).collect();
+        let values: Vec<Bytes> =
+            (0..100_u8).map(|n| blocks.copy(Bytes::from(vec![n; usize::from(n) * 15]))).collect();
         for (n, value) in (0..100_u8).zip(&values) {
             assert!(value.len() == usize::from(n) * 15 && value.iter().all(|&byte| byte == n));
         }
-        let short: Vec<&Bytes> = values.iter().filter(|value| (1..=40).contains(&value.len())).collect();
+        let short: Vec<&Bytes> =
+            values.iter().filter(|value| (1..=40).contains(&value.len())).collect();
         assert_eq!(short[0].as_ptr().wrapping_add(short[0].len()), short[1].as_ptr());
         assert_eq!(blocks.value(10, |_| None), None);
     }

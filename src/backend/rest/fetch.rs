@@ -39,7 +39,9 @@ impl HttpTransport {
     /// # Errors
     /// [`ErrorKind::Config`] when the host has none.
     pub fn new(_connect_timeout: Duration) -> Result<Self> {
-        let client = ::reqwest::Client::builder().build().map_err(|_| Error::new(ErrorKind::Config, "the HTTP client cannot be set up"))?;
+        let client = ::reqwest::Client::builder()
+            .build()
+            .map_err(|_| Error::new(ErrorKind::Config, "the HTTP client cannot be set up"))?;
         Ok(Self { client })
     }
 
@@ -132,6 +134,8 @@ impl Transport for HttpTransport {
 fn classify(error: ::reqwest::Error) -> Error {
     match error.is_builder() {
         true => Error::new(ErrorKind::InvalidCommand, "the request cannot be built"),
-        false => Error::new(ErrorKind::Io, "the request failed").with_outcome(Outcome::MaybeApplied),
+        false => {
+            Error::new(ErrorKind::Io, "the request failed").with_outcome(Outcome::MaybeApplied)
+        }
     }
 }

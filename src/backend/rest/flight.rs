@@ -34,11 +34,25 @@ pub(super) struct Slot {
 
 impl Slot {
     pub(super) fn first(batcher: &Arc<Batcher>) -> Self {
-        Self { batcher: Arc::clone(batcher), holds: true, gathers: false, flight: false, carries: 0, spare: None }
+        Self {
+            batcher: Arc::clone(batcher),
+            holds: true,
+            gathers: false,
+            flight: false,
+            carries: 0,
+            spare: None,
+        }
     }
 
     pub(super) fn of_flight(batcher: &Arc<Batcher>) -> Self {
-        Self { batcher: Arc::clone(batcher), holds: true, gathers: true, flight: true, carries: 0, spare: None }
+        Self {
+            batcher: Arc::clone(batcher),
+            holds: true,
+            gathers: true,
+            flight: true,
+            carries: 0,
+            spare: None,
+        }
     }
 
     /// Takes batches and sends them, until none waits.
@@ -124,8 +138,16 @@ impl Slot {
             let in_resp2 = rest.resp2(&outgoing).is_some();
             let attempt = async {
                 match count {
-                    1 => rest.attempt(&outgoing, limit, wire::decode_one).await.map(|value| vec![Ok(value)]),
-                    _ => rest.attempt(&outgoing, limit, |body, form| wire::decode_many(body, count, form)).await,
+                    1 => rest
+                        .attempt(&outgoing, limit, wire::decode_one)
+                        .await
+                        .map(|value| vec![Ok(value)]),
+                    _ => {
+                        rest.attempt(&outgoing, limit, |body, form| {
+                            wire::decode_many(body, count, form)
+                        })
+                        .await
+                    }
                 }
             };
             let result = self.in_time(&mut batch, attempt).await;
@@ -168,7 +190,9 @@ impl Slot {
         let mut future = pin!(future);
         loop {
             let waiting = self.batcher.waiting.first_deadline();
-            let Some(first) = batch.first_deadline().into_iter().chain(waiting).min() else { return future.await };
+            let Some(first) = batch.first_deadline().into_iter().chain(waiting).min() else {
+                return future.await;
+            };
             let left = first.saturating_duration_since(clock::now());
             if let Some(result) = platform::timeout(left, future.as_mut()).await {
                 return result;
@@ -187,7 +211,9 @@ impl Slot {
         }
         batch.goes_again(attempts.may_have_run());
         let not_run = error.outcome() == Outcome::NotApplied;
-        batch.fail(error, attempts, |safety| !not_run && !self.batcher.rest.retry.allows_replay(safety));
+        batch.fail(error, attempts, |safety| {
+            !not_run && !self.batcher.rest.retry.allows_replay(safety)
+        });
         if batch.is_empty() {
             return;
         }

@@ -9,7 +9,11 @@ use std::time::Duration;
 
 /// Runs `call`, and once more if it has not answered after `delay` and `may_hedge` says so. The first reply wins; an error waits
 /// for the other copy.
-pub(super) async fn race<F: Future<Output = Reply>>(call: impl Fn() -> F, delay: Duration, may_hedge: impl FnOnce() -> bool) -> Reply {
+pub(super) async fn race<F: Future<Output = Reply>>(
+    call: impl Fn() -> F,
+    delay: Duration,
+    may_hedge: impl FnOnce() -> bool,
+) -> Reply {
     let mut first = pin!(call());
     if let Some(reply) = platform::timeout(delay, first.as_mut()).await {
         return reply;

@@ -118,9 +118,13 @@ impl HttpTransport {
     fn start(&self, request: HttpRequest) -> Result<(Watch<'_>, ResponseFuture)> {
         let secure = is_secure(&request.url);
         let pool = self.0.of(&request.url)?;
-        let unfit =
-            |error: http::Error| Error::new(ErrorKind::InvalidCommand, "the request cannot be built").with_source(Cause::of(&error));
-        let mut outgoing = http::Request::post(request.url.as_str()).body(Full::new(request.body)).map_err(unfit)?;
+        let unfit = |error: http::Error| {
+            Error::new(ErrorKind::InvalidCommand, "the request cannot be built")
+                .with_source(Cause::of(&error))
+        };
+        let mut outgoing = http::Request::post(request.url.as_str())
+            .body(Full::new(request.body))
+            .map_err(unfit)?;
         *outgoing.headers_mut() = request.headers;
         Ok(pool.begin(|| self.0.make(secure).ok(), |client| client.request(outgoing)))
     }

@@ -31,12 +31,20 @@ pub(super) struct Room {
 
 impl Room {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { depth: limits.depth, elements: Cell::new(limits.elements), exceeded: Cell::new(None) }
+        Self {
+            depth: limits.depth,
+            elements: Cell::new(limits.elements),
+            exceeded: Cell::new(None),
+        }
     }
 
     /// An array begins within so many others.
     pub(super) fn array(&self, depth: usize) -> Result<(), &'static str> {
-        if depth < self.depth { Ok(()) } else { self.exceed("an array deeper than max_reply_depth allows") }
+        if depth < self.depth {
+            Ok(())
+        } else {
+            self.exceed("an array deeper than max_reply_depth allows")
+        }
     }
 
     /// An element begins.

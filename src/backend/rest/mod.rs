@@ -40,7 +40,9 @@ use crate::subscribe::Listen;
 use batcher::Batcher;
 use block::Shelf;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT,
+};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -139,8 +141,9 @@ impl RestBackend {
         // Of the right size at once: a text that grows leaves pieces behind.
         let mut bearer = String::with_capacity(7 + token.len());
         bearer.extend(["Bearer ", token]);
-        let mut token = HeaderValue::try_from(bearer)
-            .map_err(|_| Error::new(ErrorKind::Config, "the token holds a character that a header cannot have"))?;
+        let mut token = HeaderValue::try_from(bearer).map_err(|_| {
+            Error::new(ErrorKind::Config, "the token holds a character that a header cannot have")
+        })?;
         // Kept out of the HTTP library's debug output and of HTTP/2's compression tables.
         token.set_sensitive(true);
         let mut headers = HeaderMap::with_capacity(4);
@@ -149,7 +152,11 @@ impl RestBackend {
             headers.insert(USER_AGENT, HeaderValue::from_static(name));
         }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let encoding = if config.reply_format == ReplyFormat::Text { Encoding::Plain } else { Encoding::Base64 };
+        let encoding = if config.reply_format == ReplyFormat::Text {
+            Encoding::Plain
+        } else {
+            Encoding::Base64
+        };
         let resp2 = (config.reply_format == ReplyFormat::Resp2).then(|| {
             let mut headers = headers.clone();
             headers.insert("upstash-response-format", HeaderValue::from_static("resp2"));
@@ -184,13 +191,18 @@ impl RestBackend {
             max_pipeline_commands: config.max_pipeline_commands,
             telemetry: config.telemetry,
         });
-        let batcher = auto_batch.map(|in_flight| Arc::new(Batcher::new(Arc::clone(&rest), in_flight)));
+        let batcher =
+            auto_batch.map(|in_flight| Arc::new(Batcher::new(Arc::clone(&rest), in_flight)));
         Ok(Self { rest, batcher })
     }
 }
 
 impl Backend for RestBackend {
-    fn execute<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> BoxFuture<'a, Reply> {
+    fn execute<'a>(
+        &'a self,
+        command: &'a Command,
+        options: &'a CallOptions,
+    ) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
             requests::carried(command)?;
             // What a queued call holds is small: the rest is made where it is needed.
@@ -232,14 +244,24 @@ impl Backend for RestBackend {
 
     fn set_sync_token(&self, token: &str) -> Result<()> {
         let set = self.rest.sync.set(token);
-        set.then_some(()).ok_or_else(|| Error::new(ErrorKind::Config, "this cannot be a sync token: a header cannot hold it"))
+        set.then_some(()).ok_or_else(|| {
+            Error::new(ErrorKind::Config, "this cannot be a sync token: a header cannot hold it")
+        })
     }
 
-    fn pipeline<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Vec<Reply>> {
+    fn pipeline<'a>(
+        &'a self,
+        commands: &'a [Command],
+        options: &'a CallOptions,
+    ) -> BoxFuture<'a, Vec<Reply>> {
         Box::pin(self.rest.pipeline(commands, options))
     }
 
-    fn transaction<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Result<Vec<Reply>>> {
+    fn transaction<'a>(
+        &'a self,
+        commands: &'a [Command],
+        options: &'a CallOptions,
+    ) -> BoxFuture<'a, Result<Vec<Reply>>> {
         Box::pin(self.rest.transaction(commands, options))
     }
 }
@@ -263,7 +285,10 @@ impl Rest {
     ) -> Result<T> {
         let attempt = observe::Attempt::begin(number);
         attempt.follows(&outgoing.calls);
-        let result = self.exchange(outgoing, (number, limit), read, &attempt).instrument(attempt.span()).await;
+        let result = self
+            .exchange(outgoing, (number, limit), read, &attempt)
+            .instrument(attempt.span())
+            .await;
         attempt.end(result.as_ref().err());
         result
     }
@@ -282,27 +307,41 @@ impl Rest {
             headers.insert("upstash-telemetry-retry", HeaderValue::from(number - 1));
         }
         let place = self.sync.stamp(&mut headers);
-        let request = HttpRequest::new(outgoing.url.clone(), headers, outgoing.body.clone(), self.max_reply_bytes);
-        let response = self
-            .timers
-            .timeout(limit, self.transport.send(request))
-            .await?
-            .ok_or_else(|| Error::new(ErrorKind::Timeout, "no reply within the attempt's timeout"))??;
+        let request = HttpRequest::new(
+            outgoing.url.clone(),
+            headers,
+            outgoing.body.clone(),
+            self.max_reply_bytes,
+        );
+        let response =
+            self.timers.timeout(limit, self.transport.send(request)).await?.ok_or_else(
+                || Error::new(ErrorKind::Timeout, "no reply within the attempt's timeout"),
+            )??;
         attempt.answered(response.status);
         self.sync.take(&response.headers, place);
-        let is = |wanted: &[u8]| response.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(wanted));
+        let is = |wanted: &[u8]| {
+            response
+                .headers
+                .get(CONTENT_TYPE)
+                .is_some_and(|kind| kind.as_bytes().starts_with(wanted))
+        };
         let encoding = match resp2 {
             None => self.encoding,
             Some(_) if is(b"application/octet-stream") => Encoding::Resp2,
             Some(resp2) => {
                 // What proxies say is not the server's word.
-                if response.status == 200 && is(b"application/json") && !resp2.ignored.swap(true, Ordering::Relaxed) {
+                if response.status == 200
+                    && is(b"application/json")
+                    && !resp2.ignored.swap(true, Ordering::Relaxed)
+                {
                     tracing::info!("the server does not know RESP2 replies: base64 from now on");
                 }
                 Encoding::Checked
             }
         };
-        interpret(&response, |body| read(body, Form { encoding, limits: self.reply_limits, shelf: Some(&self.shelf) }))
+        interpret(&response, |body| {
+            read(body, Form { encoding, limits: self.reply_limits, shelf: Some(&self.shelf) })
+        })
     }
 
     /// How the reply to this request is asked for: in RESP2, or in JSON.
@@ -321,7 +360,9 @@ impl Rest {
         let mut attempts = self.attempts(self.deadline(options), options);
         let timeout = options.timeout.unwrap_or(self.timeout);
         loop {
-            let Some(limit) = attempts.begin(timeout) else { return Err(attempts.finish(attempts.expired(), safety)) };
+            let Some(limit) = attempts.begin(timeout) else {
+                return Err(attempts.finish(attempts.expired(), safety));
+            };
             let in_resp2 = self.resp2(outgoing).is_some();
             let result = self.attempt(outgoing, limit, &read).await;
             if in_resp2 && self.resp2(outgoing).is_none() && safety == ReplaySafety::ReadOnly {
@@ -357,7 +398,10 @@ fn own(headers: &mut HeaderMap) {
 }
 
 /// The body first, then the status: a 200 can hold an error, a 502 a page of HTML.
-fn interpret<T>(response: &HttpResponse, read: impl Fn(&Bytes) -> Result<Result<T>, wire::Unreadable>) -> Result<T> {
+fn interpret<T>(
+    response: &HttpResponse,
+    read: impl Fn(&Bytes) -> Result<Result<T>, wire::Unreadable>,
+) -> Result<T> {
     let status = response.status;
     let success = (200..300).contains(&status);
     let error = match read(&response.body) {
@@ -366,7 +410,9 @@ fn interpret<T>(response: &HttpResponse, read: impl Fn(&Bytes) -> Result<Result<
             let kind = status_kind(status);
             match kind {
                 // A proxy's 5xx may carry the error of a server behind it that had started.
-                ErrorKind::Http if status >= 500 && !is_refused(&error) => error.with_outcome(Outcome::MaybeApplied),
+                ErrorKind::Http if status >= 500 && !is_refused(&error) => {
+                    error.with_outcome(Outcome::MaybeApplied)
+                }
                 ErrorKind::RateLimited | ErrorKind::Unauthorized => error.with_kind(kind),
                 _ => error,
             }
@@ -380,7 +426,8 @@ fn interpret<T>(response: &HttpResponse, read: impl Fn(&Bytes) -> Result<Result<
             Error::new(kind, message).with_source(unreadable)
         }
         Ok(Ok(_)) | Err(_) => {
-            let outcome = if status >= 500 || success { Outcome::MaybeApplied } else { Outcome::NotApplied };
+            let outcome =
+                if status >= 500 || success { Outcome::MaybeApplied } else { Outcome::NotApplied };
             Error::new(status_kind(status), status_text(status)).with_outcome(outcome)
         }
     };
@@ -391,7 +438,9 @@ const COMPRESSED: &str = "the reply is compressed, which it was not asked to be"
 
 /// The body is not what was meant, but an encoding of it.
 fn is_encoded(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_ENCODING).is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 const fn status_kind(status: u16) -> ErrorKind {
@@ -404,7 +453,9 @@ const fn status_kind(status: u16) -> ErrorKind {
 
 const fn status_text(status: u16) -> &'static str {
     match status {
-        300..=399 => "the server redirects, which is not followed because the token would travel: set the final address",
+        300..=399 => {
+            "the server redirects, which is not followed because the token would travel: set the final address"
+        }
         401 | 403 => "the server does not accept the token",
         404 => "there is no REST server at this address",
         405 => "the server at this address does not take POST",

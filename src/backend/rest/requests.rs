@@ -14,7 +14,8 @@ use std::ops::Range;
 use wire::{Form, NotUtf8};
 
 /// What may stand in a path segment or query as it is.
-pub(super) const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+pub(super) const KEPT: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 impl Rest {
     /// One command, in a request of its own.
@@ -29,7 +30,10 @@ impl Rest {
                 // Rare, and twice as large as a call.
                 Box::pin(hedge::race(call, after, || self.retry.spend())).await
             }
-            Some(_) => Err(Error::new(ErrorKind::InvalidCommand, "only a command that is read-only can be hedged")),
+            Some(_) => Err(Error::new(
+                ErrorKind::InvalidCommand,
+                "only a command that is read-only can be hedged",
+            )),
         }
     }
 
@@ -49,10 +53,16 @@ impl Rest {
     }
 
     /// Commands in one request, atomically.
-    pub(super) async fn transaction(&self, commands: &[Command], options: &CallOptions) -> Result<Vec<Reply>> {
+    pub(super) async fn transaction(
+        &self,
+        commands: &[Command],
+        options: &CallOptions,
+    ) -> Result<Vec<Reply>> {
         let mut chunks = self.chunks(commands, usize::MAX)?;
         let (Some((_, body)), true) = (chunks.pop(), chunks.is_empty()) else {
-            return Err(too_large(self.max_request_bytes).with_detail("a transaction is never split"));
+            return Err(
+                too_large(self.max_request_bytes).with_detail("a transaction is never split")
+            );
         };
         let outgoing = Outgoing::new(self.endpoints.transaction.clone(), body, false);
         observe::commands_sent(Batch::Transaction, commands.len());
@@ -80,29 +90,47 @@ impl Rest {
     /// The path form: the body is the argument at `place`, raw; the ones before it are path segments; after it only
     /// name–value pairs can follow, as the query.
     fn path_form(&self, command: &Command, place: usize) -> Result<Outgoing> {
-        let refuse = |reason: &'static str| Err(Error::new(ErrorKind::InvalidCommand, reason).with_detail(format!("argument {place}")));
+        let refuse = |reason: &'static str| {
+            Err(Error::new(ErrorKind::InvalidCommand, reason)
+                .with_detail(format!("argument {place}")))
+        };
         let mut parts = command.parts();
         let mut path = self.endpoints.command.path().trim_end_matches('/').to_owned();
         for part in parts.by_ref().take(place) {
             let segment = std::str::from_utf8(part).unwrap_or_default();
             if matches!(segment, "" | "." | "..") {
-                return refuse("REST cannot carry bytes that are not UTF-8 beside an argument that no URL path can hold");
+                return refuse(
+                    "REST cannot carry bytes that are not UTF-8 beside an argument that no URL path can hold",
+                );
             }
             path.push('/');
             path.extend(utf8_percent_encode(segment, KEPT));
         }
-        let Some(raw) = parts.next().filter(|_| place > 0) else { return refuse("a command name must be text") };
-        let rest: Vec<_> = parts.map(std::str::from_utf8).collect::<Result<_, _>>().unwrap_or_else(|_| vec![""]);
+        let Some(raw) = parts.next().filter(|_| place > 0) else {
+            return refuse("a command name must be text");
+        };
+        let rest: Vec<_> =
+            parts.map(std::str::from_utf8).collect::<Result<_, _>>().unwrap_or_else(|_| vec![""]);
         if !rest.len().is_multiple_of(2) {
-            return refuse("REST carries bytes that are not UTF-8 only as the last argument, or before name-value pairs");
+            return refuse(
+                "REST carries bytes that are not UTF-8 only as the last argument, or before name-value pairs",
+            );
         }
         // Servers read this name as the token and drop it from the command.
         if rest.chunks_exact(2).any(|pair| pair[0] == "_token") {
-            return refuse("REST cannot carry bytes that are not UTF-8 before an argument named _token");
+            return refuse(
+                "REST cannot carry bytes that are not UTF-8 before an argument named _token",
+            );
         }
         let query: Vec<_> = rest
             .chunks_exact(2)
-            .map(|pair| format!("{}={}", utf8_percent_encode(pair[0], KEPT), utf8_percent_encode(pair[1], KEPT)))
+            .map(|pair| {
+                format!(
+                    "{}={}",
+                    utf8_percent_encode(pair[0], KEPT),
+                    utf8_percent_encode(pair[1], KEPT)
+                )
+            })
             .collect();
         let mut url = self.endpoints.command.clone();
         url.set_path(&path);
@@ -121,8 +149,11 @@ impl Rest {
                 body.push(b',');
             }
             wire::encode(command, &mut body).map_err(|NotUtf8(place)| {
-                Error::new(ErrorKind::InvalidCommand, "a pipeline cannot carry bytes that are not UTF-8: send that command alone")
-                    .with_detail(format!("entry {index}, argument {place}"))
+                Error::new(
+                    ErrorKind::InvalidCommand,
+                    "a pipeline cannot carry bytes that are not UTF-8: send that command alone",
+                )
+                .with_detail(format!("entry {index}, argument {place}"))
             })?;
             // One byte for the closing bracket.
             if body.len() < self.max_request_bytes && index - start < most {
@@ -146,7 +177,13 @@ impl Rest {
 
     /// One pipeline request with its attempts. After a failure in which it may have run, only entries that may run twice
     /// go again.
-    async fn pipeline_request(&self, entries: &[Command], body: Vec<u8>, mut attempts: Attempts<'_>, options: &CallOptions) -> Vec<Reply> {
+    async fn pipeline_request(
+        &self,
+        entries: &[Command],
+        body: Vec<u8>,
+        mut attempts: Attempts<'_>,
+        options: &CallOptions,
+    ) -> Vec<Reply> {
         observe::commands_sent(Batch::Pipeline, entries.len());
         let mut replies: Vec<Option<Reply>> = entries.iter().map(|_| None).collect();
         let mut pending: Vec<usize> = (0..entries.len()).collect();
@@ -157,14 +194,17 @@ impl Rest {
             let in_resp2 = self.resp2(&outgoing).is_some();
             let result = match attempts.begin(options.timeout.unwrap_or(self.timeout)) {
                 Some(limit) => {
-                    let read = |body: &Bytes, form: Form<'_>| wire::decode_many(body, pending.len(), form);
+                    let read =
+                        |body: &Bytes, form: Form<'_>| wire::decode_many(body, pending.len(), form);
                     self.attempt(&outgoing, limit, read).await
                 }
                 None => Err(attempts.expired()),
             };
             if in_resp2
                 && self.resp2(&outgoing).is_none()
-                && pending.iter().all(|&index| entries[index].replay_safety() == ReplaySafety::ReadOnly)
+                && pending
+                    .iter()
+                    .all(|&index| entries[index].replay_safety() == ReplaySafety::ReadOnly)
             {
                 continue;
             }
@@ -180,9 +220,12 @@ impl Rest {
                 }
                 Err(error) => {
                     attempts.note(&error);
-                    let (again, given_up): (Vec<_>, Vec<_>) = split(entries, &pending, &attempts, &error);
+                    let (again, given_up): (Vec<_>, Vec<_>) =
+                        split(entries, &pending, &attempts, &error);
                     for index in given_up {
-                        replies[index] = Some(Err(attempts.finish(error.clone(), entries[index].replay_safety())));
+                        replies[index] = Some(Err(
+                            attempts.finish(error.clone(), entries[index].replay_safety())
+                        ));
                     }
                     (again, error)
                 }
@@ -190,7 +233,8 @@ impl Rest {
             let wait = if again.is_empty() { None } else { attempts.wait(&error) };
             let Some(wait) = wait else {
                 for index in again {
-                    replies[index] = Some(Err(attempts.finish(error.clone(), entries[index].replay_safety())));
+                    replies[index] =
+                        Some(Err(attempts.finish(error.clone(), entries[index].replay_safety())));
                 }
                 break;
             };
@@ -209,13 +253,15 @@ impl Rest {
 /// An error for a command that no REST server can carry. Nothing is sent then.
 pub(super) fn carried(command: &Command) -> Result<()> {
     match refuse::over_rest(command) {
-        Some(reason) => Err(Error::new(ErrorKind::Unsupported, "REST cannot carry this command").with_detail(reason)),
+        Some(reason) => Err(Error::new(ErrorKind::Unsupported, "REST cannot carry this command")
+            .with_detail(reason)),
         None => Ok(()),
     }
 }
 
 fn too_large(limit: usize) -> Error {
-    Error::new(ErrorKind::InvalidCommand, "the request is larger than allowed").with_detail(format!("the limit is {limit} bytes"))
+    Error::new(ErrorKind::InvalidCommand, "the request is larger than allowed")
+        .with_detail(format!("the limit is {limit} bytes"))
 }
 
 /// The entries from the first refused one (`LOADING` …) to the end, if all of them were refused: those can go again without
@@ -238,7 +284,12 @@ fn refused_tail(pending: &[usize], replies: &[Option<Reply>]) -> Option<(Vec<usi
 ///   undo the increment. So it stays behind when such an entry has to do with it.
 /// * A read and a write after it that has to do with it both stay behind: together they are what `GETDEL` is, and a second
 ///   read would find what the write left.
-fn split(entries: &[Command], pending: &[usize], attempts: &Attempts<'_>, error: &Error) -> (Vec<usize>, Vec<usize>) {
+fn split(
+    entries: &[Command],
+    pending: &[usize],
+    attempts: &Attempts<'_>,
+    error: &Error,
+) -> (Vec<usize>, Vec<usize>) {
     let mut bound = vec![false; pending.len()];
     if attempts.may_have_run() {
         let (mut read, mut written) = (Touched::default(), Touched::default());
@@ -260,7 +311,8 @@ fn split(entries: &[Command], pending: &[usize], attempts: &Attempts<'_>, error:
     for (&bound, &index) in bound.iter().zip(pending).rev() {
         let entry = &entries[index];
         let safety = entry.replay_safety();
-        let undoes = || attempts.may_have_run() && safety != ReplaySafety::ReadOnly && left.concerns(entry);
+        let undoes =
+            || attempts.may_have_run() && safety != ReplaySafety::ReadOnly && left.concerns(entry);
         if !bound && attempts.allows(error, safety) && !undoes() {
             again.push(index);
         } else {

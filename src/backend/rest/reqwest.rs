@@ -39,8 +39,15 @@ impl ReqwestTransport {
     /// # Errors
     /// [`ErrorKind::Config`] when `reqwest` cannot build it.
     pub fn new(builder: ::reqwest::ClientBuilder) -> Result<Self> {
-        let client = builder.redirect(::reqwest::redirect::Policy::none()).retry(::reqwest::retry::never()).referer(false).build();
-        client.map(Self).map_err(|error| Error::new(ErrorKind::Config, "the HTTP client cannot be set up").with_source(cause(error)))
+        let client = builder
+            .redirect(::reqwest::redirect::Policy::none())
+            .retry(::reqwest::retry::never())
+            .referer(false)
+            .build();
+        client.map(Self).map_err(|error| {
+            Error::new(ErrorKind::Config, "the HTTP client cannot be set up")
+                .with_source(cause(error))
+        })
     }
 
     async fn start(&self, request: HttpRequest) -> Result<http::Response<::reqwest::Body>> {
@@ -50,7 +57,8 @@ impl ReqwestTransport {
         match self.0.execute(outgoing).await {
             Ok(response) => Ok(response.into()),
             Err(error) if error.is_builder() => {
-                Err(Error::new(ErrorKind::InvalidCommand, "the request cannot be built").with_source(cause(error)))
+                Err(Error::new(ErrorKind::InvalidCommand, "the request cannot be built")
+                    .with_source(cause(error)))
             }
             Err(error) => {
                 let error = error.without_url();

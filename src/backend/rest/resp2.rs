@@ -37,7 +37,10 @@ impl Reader<'_> {
     /// The rest of the line, without its end.
     fn line(&mut self) -> Result<Bytes, Unreadable> {
         let rest = &self.body[self.at..];
-        let end = rest.windows(2).position(|pair| pair == b"\r\n").ok_or_else(|| self.unreadable("the reply ends early"))?;
+        let end = rest
+            .windows(2)
+            .position(|pair| pair == b"\r\n")
+            .ok_or_else(|| self.unreadable("the reply ends early"))?;
         let line = self.body.slice(self.at..self.at + end);
         self.at += end + 2;
         Ok(line)
@@ -45,7 +48,10 @@ impl Reader<'_> {
 
     fn integer(&mut self) -> Result<i64, Unreadable> {
         let line = self.line()?;
-        let number = std::str::from_utf8(&line).ok().filter(|text| !text.starts_with('+')).and_then(|text| text.parse().ok());
+        let number = std::str::from_utf8(&line)
+            .ok()
+            .filter(|text| !text.starts_with('+'))
+            .and_then(|text| text.parse().ok());
         number.ok_or_else(|| self.unreadable("no integer"))
     }
 
@@ -53,19 +59,24 @@ impl Reader<'_> {
     fn length(&mut self) -> Result<Option<usize>, Unreadable> {
         match self.integer()? {
             -1 => Ok(None),
-            length => usize::try_from(length).map(Some).map_err(|_| self.unreadable("a negative length")),
+            length => {
+                usize::try_from(length).map(Some).map_err(|_| self.unreadable("a negative length"))
+            }
         }
     }
 
     fn value(&mut self, depth: usize) -> Result<Value, Unreadable> {
-        let kind = *self.body.get(self.at).ok_or_else(|| self.unreadable("the reply ends early"))?;
+        let kind =
+            *self.body.get(self.at).ok_or_else(|| self.unreadable("the reply ends early"))?;
         self.at += 1;
         match kind {
             b'+' => Ok(match self.line()? {
                 ok if &ok[..] == b"OK" => Value::Okay,
                 status => Value::Bytes(status),
             }),
-            b'-' => Ok(Value::Error(ServerError::new(String::from_utf8_lossy(&self.line()?).into_owned()))),
+            b'-' => Ok(Value::Error(ServerError::new(
+                String::from_utf8_lossy(&self.line()?).into_owned(),
+            ))),
             b':' => self.integer().map(Value::Int),
             b'$' => match self.length()? {
                 Some(length) => self.string(length),
@@ -80,7 +91,8 @@ impl Reader<'_> {
     }
 
     fn string(&mut self, length: usize) -> Result<Value, Unreadable> {
-        let end = self.at.checked_add(length).filter(|end| end.saturating_add(2) <= self.body.len());
+        let end =
+            self.at.checked_add(length).filter(|end| end.saturating_add(2) <= self.body.len());
         let end = end.ok_or_else(|| self.unreadable("the reply ends early"))?;
         if &self.body[end..end + 2] != b"\r\n" {
             return Err(self.unreadable("a string of another length"));
@@ -144,7 +156,11 @@ mod tests {
             "$9223372036854775807\r\nx",
             &deep,
         ] {
-            assert!(decode(&Bytes::copy_from_slice(body.as_bytes()), 1, LIMITS).is_err(), "{}", &body[..body.len().min(20)]);
+            assert!(
+                decode(&Bytes::copy_from_slice(body.as_bytes()), 1, LIMITS).is_err(),
+                "{}",
+                &body[..body.len().min(20)]
+            );
         }
     }
 }

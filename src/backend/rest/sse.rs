@@ -33,7 +33,14 @@ pub(crate) struct Parser {
 impl Parser {
     /// Events of at most `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { line: Vec::new(), data: None, after_return: false, first: true, limit, ready: VecDeque::new() }
+        Self {
+            line: Vec::new(),
+            data: None,
+            after_return: false,
+            first: true,
+            limit,
+            ready: VecDeque::new(),
+        }
     }
 
     /// The next event that is complete.
@@ -66,7 +73,8 @@ impl Parser {
     }
 
     fn take(&mut self, line: &[u8]) {
-        let marked = if std::mem::take(&mut self.first) { line.strip_prefix(b"\xEF\xBB\xBF") } else { None };
+        let marked =
+            if std::mem::take(&mut self.first) { line.strip_prefix(b"\xEF\xBB\xBF") } else { None };
         let line = marked.unwrap_or(line);
         if line.is_empty() {
             if let Some(data) = self.data.take() {
@@ -79,7 +87,9 @@ impl Parser {
             return;
         }
         let (field, value) = match line.iter().position(|byte| *byte == b':') {
-            Some(colon) => (&line[..colon], line[colon + 1..].strip_prefix(b" ").unwrap_or(&line[colon + 1..])),
+            Some(colon) => {
+                (&line[..colon], line[colon + 1..].strip_prefix(b" ").unwrap_or(&line[colon + 1..]))
+            }
             None => (line, &[][..]),
         };
         // `event`, `id` and `retry` say nothing here.
@@ -116,14 +126,19 @@ mod tests {
 
     #[test]
     fn lines_end_in_three_ways_and_fields_have_their_forms() {
-        let text =
-            "\u{feff}data: one\n\n:comment\ndata:two\r\ndata: more\r\n\r\nevent: x\rdata\r\rid: 7\n\ndata:  space\n\ndata: never ends";
-        assert_eq!(parse([text.as_bytes()]), [data("one"), Sse::Comment, data("two\nmore"), data(""), data(" space")]);
+        let text = "\u{feff}data: one\n\n:comment\ndata:two\r\ndata: more\r\n\r\nevent: x\rdata\r\rid: 7\n\ndata:  space\n\ndata: never ends";
+        assert_eq!(
+            parse([text.as_bytes()]),
+            [data("one"), Sse::Comment, data("two\nmore"), data(""), data(" space")]
+        );
     }
 
     #[test]
     fn a_byte_order_mark_is_one_only_at_the_beginning() {
-        assert_eq!(parse(["\u{feff}data: a\n\n\u{feff}data: b\n\ndata: c\n\n".as_bytes()]), [data("a"), data("c")]);
+        assert_eq!(
+            parse(["\u{feff}data: a\n\n\u{feff}data: b\n\ndata: c\n\n".as_bytes()]),
+            [data("a"), data("c")]
+        );
     }
 
     #[test]

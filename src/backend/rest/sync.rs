@@ -71,7 +71,10 @@ mod tests {
     use super::*;
 
     fn reply(token: &'static str) -> HeaderMap {
-        HeaderMap::from_iter([(http::HeaderName::from_static(HEADER), HeaderValue::from_static(token))])
+        HeaderMap::from_iter([(
+            http::HeaderName::from_static(HEADER),
+            HeaderValue::from_static(token),
+        )])
     }
 
     #[test]

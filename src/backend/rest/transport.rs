@@ -101,6 +101,8 @@ pub trait Transport: MaybeSend + 'static {
     /// As [`send`](Self::send). Without an implementation, [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported).
     fn open(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpStream, Error>> {
         drop(request);
-        Box::pin(async { Err(Error::new(ErrorKind::Unsupported, "this transport has no event streams")) })
+        Box::pin(async {
+            Err(Error::new(ErrorKind::Unsupported, "this transport has no event streams"))
+        })
     }
 }

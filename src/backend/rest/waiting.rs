@@ -43,7 +43,8 @@ impl Waiting {
 
     pub(super) fn new() -> Self {
         // It is read from files, where containers have limits.
-        static PLACES: LazyLock<usize> = LazyLock::new(|| available_parallelism().map_or(1, usize::from).min(Waiting::MOST));
+        static PLACES: LazyLock<usize> =
+            LazyLock::new(|| available_parallelism().map_or(1, usize::from).min(Waiting::MOST));
         Self { places: (0..*PLACES).map(|_| Apart::default()).collect(), begun: Apart::default() }
     }
 
@@ -69,14 +70,17 @@ impl Waiting {
     /// The batch that has waited longest, and what may go with it: at most `entries` commands, in about `bytes`.
     pub(super) fn take(&self, entries: usize, bytes: usize) -> Option<Batch> {
         let fronts = self.all().zip(&self.places).filter_map(|(place, of)| {
-            let front = place.queues.iter().filter_map(VecDeque::front).min_by_key(|batch| batch.number)?;
+            let front =
+                place.queues.iter().filter_map(VecDeque::front).min_by_key(|batch| batch.number)?;
             Some((front.number, front.queue, of))
         });
         let (_, queue, of) = fronts.min_by_key(|&(number, ..)| number)?;
         // Only flights take, one at a time.
         let mut batch = lock(of).queues[queue].pop_front()?;
         for mut place in self.all() {
-            while let Some(next) = place.queues[queue].front_mut().filter(|next| batch.can_join(next, entries, bytes)) {
+            while let Some(next) =
+                place.queues[queue].front_mut().filter(|next| batch.can_join(next, entries, bytes))
+            {
                 batch.join(next);
                 let emptied = place.queues[queue].pop_front().map(Batch::into_spare);
                 emptied.into_iter().for_each(|spare| place.keep(spare));
@@ -87,7 +91,9 @@ impl Waiting {
 
     /// When the first call that waits is over.
     pub(super) fn first_deadline(&self) -> Option<Instant> {
-        let first = |place: MutexGuard<'_, Place>| place.queues.iter().filter_map(|queue| queue.front()?.first_deadline()).min();
+        let first = |place: MutexGuard<'_, Place>| {
+            place.queues.iter().filter_map(|queue| queue.front()?.first_deadline()).min()
+        };
         self.all().filter_map(first).min()
     }
 

@@ -47,7 +47,14 @@ fn encode_string(text: &str, out: &mut Vec<u8>) {
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\r' => out.extend_from_slice(b"\\r"),
             b'\t' => out.extend_from_slice(b"\\t"),
-            _ => out.extend_from_slice(&[b'\\', b'u', b'0', b'0', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]),
+            _ => out.extend_from_slice(&[
+                b'\\',
+                b'u',
+                b'0',
+                b'0',
+                HEX[usize::from(byte >> 4)],
+                HEX[usize::from(byte & 15)],
+            ]),
         }
         rest = after;
     }
@@ -152,23 +159,34 @@ pub(crate) fn decode_one(body: &Bytes, form: Form<'_>) -> Result<Reply, Unreadab
 fn json_one(body: &Bytes, Form { encoding, limits, .. }: Form<'_>) -> Result<Reply, Unreadable> {
     let (mut json, room) = (serde_json::Deserializer::from_slice(body), Room::new(limits));
     let value = ValueSeed { encoding, blocks: None, room: &room, depth: 0 };
-    let reply = ReplySeed(value).deserialize(&mut json).and_then(|reply| json.end().map(|()| reply));
+    let reply =
+        ReplySeed(value).deserialize(&mut json).and_then(|reply| json.end().map(|()| reply));
     reply.map_err(|error| Unreadable::of(&error, &room))
 }
 
 /// Reads the replies to a pipeline or transaction: an array of exactly `count`, or one error for the whole.
-pub(crate) fn decode_many(body: &Bytes, count: usize, form: Form<'_>) -> Result<Result<Vec<Reply>>, Unreadable> {
+pub(crate) fn decode_many(
+    body: &Bytes,
+    count: usize,
+    form: Form<'_>,
+) -> Result<Result<Vec<Reply>>, Unreadable> {
     match form.encoding {
-        Encoding::Resp2 => many(resp2::decode(body, count, form.limits.framed(count))?, count, &form.blocks()),
-        Encoding::Base64 => compact::many(body, count, form).map_or_else(|| json_many(body, count, form), |replies| Ok(Ok(replies))),
+        Encoding::Resp2 => {
+            many(resp2::decode(body, count, form.limits.framed(count))?, count, &form.blocks())
+        }
+        Encoding::Base64 => compact::many(body, count, form)
+            .map_or_else(|| json_many(body, count, form), |replies| Ok(Ok(replies))),
         Encoding::Plain | Encoding::Checked => json_many(body, count, form),
     }
 }
 
 fn json_many(body: &Bytes, count: usize, form: Form<'_>) -> Result<Result<Vec<Reply>>, Unreadable> {
-    let (mut json, room, blocks) = (serde_json::Deserializer::from_slice(body), Room::new(form.limits), form.blocks());
+    let (mut json, room, blocks) =
+        (serde_json::Deserializer::from_slice(body), Room::new(form.limits), form.blocks());
     let value = ValueSeed { encoding: form.encoding, blocks: Some(&blocks), room: &room, depth: 0 };
-    let replies = RepliesSeed { count, value }.deserialize(&mut json).and_then(|replies| json.end().map(|()| replies));
+    let replies = RepliesSeed { count, value }
+        .deserialize(&mut json)
+        .and_then(|replies| json.end().map(|()| replies));
     replies.map_err(|error| Unreadable::of(&error, &room))
 }
 
@@ -184,14 +202,20 @@ fn entry(value: Value) -> Reply {
 fn detached(value: Value, blocks: &Blocks<'_>) -> Value {
     match value {
         Value::Bytes(bytes) => Value::Bytes(blocks.copy(bytes)),
-        Value::Array(items) => Value::Array(items.into_iter().map(|item| detached(item, blocks)).collect()),
+        Value::Array(items) => {
+            Value::Array(items.into_iter().map(|item| detached(item, blocks)).collect())
+        }
         other => other,
     }
 }
 
 /// How a server frames the replies to a pipeline is not documented: one after another, or as one array. With two commands or more
 /// these cannot be confused.
-fn many(mut replies: Vec<Value>, count: usize, blocks: &Blocks<'_>) -> Result<Result<Vec<Reply>>, Unreadable> {
+fn many(
+    mut replies: Vec<Value>,
+    count: usize,
+    blocks: &Blocks<'_>,
+) -> Result<Result<Vec<Reply>>, Unreadable> {
     if replies.len() == 1 && count > 1 {
         match replies.pop() {
             Some(Value::Array(items)) => replies = items,
@@ -210,7 +234,8 @@ mod tests {
     use super::*;
     use crate::cmd;
 
-    const BASE64: Form<'_> = Form { encoding: Encoding::Base64, limits: Limits { depth: 2, elements: 8 }, shelf: None };
+    const BASE64: Form<'_> =
+        Form { encoding: Encoding::Base64, limits: Limits { depth: 2, elements: 8 }, shelf: None };
 
     fn encoded(command: &Command) -> String {
         let mut out = Vec::new();
@@ -222,7 +247,10 @@ mod tests {
     fn commands_are_arrays_of_json_strings() {
         let command = cmd("SET").arg("k\"\\\u{1}\n").arg("ü😀\u{2028}").arg(7);
         assert_eq!(encoded(&command), "[\"SET\",\"k\\\"\\\\\\u0001\\n\",\"ü😀\u{2028}\",\"7\"]");
-        assert_eq!(encode(&cmd("SET").arg("k").arg(&b"\xff"[..]), &mut Vec::new()), Err(NotUtf8(2)));
+        assert_eq!(
+            encode(&cmd("SET").arg("k").arg(&b"\xff"[..]), &mut Vec::new()),
+            Err(NotUtf8(2))
+        );
     }
 
     #[test]
@@ -242,12 +270,26 @@ mod tests {
 
     #[test]
     fn errors_win_over_nothing() {
-        let error = decode_one(&Bytes::from_static(br#"{"error":"WRONGTYPE Operation against a key"}"#), BASE64).unwrap().unwrap_err();
+        let error = decode_one(
+            &Bytes::from_static(br#"{"error":"WRONGTYPE Operation against a key"}"#),
+            BASE64,
+        )
+        .unwrap()
+        .unwrap_err();
         assert_eq!(error.redis_code(), Some("WRONGTYPE"));
-        let mut replies =
-            decode_many(&Bytes::from_static(br#"[{"result":"/w=="},{"error":"ERR syntax error"}]"#), 2, BASE64).unwrap().unwrap();
+        let mut replies = decode_many(
+            &Bytes::from_static(br#"[{"result":"/w=="},{"error":"ERR syntax error"}]"#),
+            2,
+            BASE64,
+        )
+        .unwrap()
+        .unwrap();
         assert!(replies.pop().unwrap().is_err());
-        assert!(decode_many(&Bytes::from_static(br#"{"error":"EXECABORT"}"#), 2, BASE64).unwrap().is_err());
+        assert!(
+            decode_many(&Bytes::from_static(br#"{"error":"EXECABORT"}"#), 2, BASE64)
+                .unwrap()
+                .is_err()
+        );
     }
 
     #[test]

@@ -263,12 +263,18 @@ impl Mode {
 
 /// Less does not hold the libraries that scripts have.
 fn script_memory(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|bytes| *bytes >= 1 << 20).ok_or_else(|| "a number from 1048576".to_owned())
+    text.parse()
+        .ok()
+        .filter(|bytes| *bytes >= 1 << 20)
+        .ok_or_else(|| "a number from 1048576".to_owned())
 }
 
 /// From a hundredth of a second to a day.
 pub(crate) fn seconds(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|seconds| (0.01..=86_400.0).contains(seconds)).ok_or_else(|| "a number from 0.01 to 86400".to_owned())
+    text.parse()
+        .ok()
+        .filter(|seconds| (0.01..=86_400.0).contains(seconds))
+        .ok_or_else(|| "a number from 0.01 to 86400".to_owned())
 }
 
 #[derive(Subcommand)]
@@ -315,8 +321,11 @@ pub(crate) enum Sessions {
 
 /// The value stays JSON text: as a number in this process a large one would be rounded.
 fn metadata(text: &str) -> Result<(String, Box<RawValue>), String> {
-    let (key, value) = text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or("write KEY=VALUE")?;
-    let value = serde_json::from_str(value).or_else(|_| to_raw_value(value)).map_err(|error| error.to_string())?;
+    let (key, value) =
+        text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or("write KEY=VALUE")?;
+    let value = serde_json::from_str(value)
+        .or_else(|_| to_raw_value(value))
+        .map_err(|error| error.to_string())?;
     Ok((key.to_owned(), value))
 }
 
@@ -332,7 +341,18 @@ mod tests {
 
     #[test]
     fn what_follows_the_command_is_verbatim() {
-        let args = Args::parse_from(["redis-rest", "exec", "--json", "--url", "u", "SET", "--json", "-5", "--", "--token"]);
+        let args = Args::parse_from([
+            "redis-rest",
+            "exec",
+            "--json",
+            "--url",
+            "u",
+            "SET",
+            "--json",
+            "-5",
+            "--",
+            "--token",
+        ]);
         assert!(args.connection.token.is_none());
         let Action::Exec(exec) = args.action else { panic!("not exec") };
         assert_eq!(exec.show.format(), Format::Json);

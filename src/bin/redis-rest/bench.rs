@@ -30,16 +30,19 @@ struct Tally {
 impl Tally {
     fn new() -> Result<Self, Failure> {
         // Up to the longest deadline that a call has here, and some more; longer ones count as that.
-        let latencies = Histogram::new_with_bounds(1, 60_000_000, 2).map_err(|error| Failure::usage(error.to_string()))?;
+        let latencies = Histogram::new_with_bounds(1, 60_000_000, 2)
+            .map_err(|error| Failure::usage(error.to_string()))?;
         Ok(Self { latencies, ok: 0, failed: 0, maybe_applied: 0, first_error: None })
     }
 
     fn count(&mut self, result: Result<(), Error>, commands: u64, took: Duration) {
-        self.latencies.saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1));
+        self.latencies
+            .saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1));
         match result {
             Ok(()) => self.ok += commands,
             Err(error) => {
-                let count = if error.maybe_applied() { &mut self.maybe_applied } else { &mut self.failed };
+                let count =
+                    if error.maybe_applied() { &mut self.maybe_applied } else { &mut self.failed };
                 *count += commands;
                 self.first_error.get_or_insert(error);
             }
@@ -58,7 +61,8 @@ impl Tally {
 
 pub(crate) async fn run(args: Bench, connection: &Connection) -> Result<(), Failure> {
     let batched = args.mode == Mode::Batched;
-    let client = connection.client_with(|config| if batched { config } else { config.no_auto_batch() })?;
+    let client =
+        connection.client_with(|config| if batched { config } else { config.no_auto_batch() })?;
     let length = Duration::from_secs_f64(args.seconds);
     // A key of its own, so that nothing of anyone else's is touched.
     let key = format!("redis-rest:bench:{}", uuid::Uuid::new_v4());
@@ -83,7 +87,8 @@ pub(crate) async fn run(args: Bench, connection: &Connection) -> Result<(), Fail
     stop.store(true, Ordering::Relaxed);
     let mut total = Tally::new()?;
     while let Some(worker) = workers.join_next().await {
-        total.add(worker.map_err(|error| Failure::usage(format!("a worker ended early: {error}")))?);
+        total
+            .add(worker.map_err(|error| Failure::usage(format!("a worker ended early: {error}")))?);
     }
     let elapsed = began.elapsed();
     let deleted = client.del([&key]).await;
@@ -110,8 +115,11 @@ impl Load {
         let commands = if self.pipeline { PIPELINE } else { 1 };
         while !stop.load(Ordering::Relaxed) {
             let asked = Instant::now();
-            let result =
-                if self.pipeline { self.pipeline().await } else { self.client.get::<Option<bytes::Bytes>>(&self.key).await.map(drop) };
+            let result = if self.pipeline {
+                self.pipeline().await
+            } else {
+                self.client.get::<Option<bytes::Bytes>>(&self.key).await.map(drop)
+            };
             tally.count(result, commands, asked.elapsed());
             done.fetch_add(commands, Ordering::Relaxed);
         }
@@ -142,7 +150,11 @@ async fn progress(length: Duration, done: &AtomicU64) {
         let now = done.load(Ordering::Relaxed);
         if shows {
             let rate = (now - before) as f64 / step.as_secs_f64();
-            let _ = write!(std::io::stderr(), "\r{:3.0} s left, {rate:.0} commands/s   ", left.saturating_sub(step).as_secs_f64());
+            let _ = write!(
+                std::io::stderr(),
+                "\r{:3.0} s left, {rate:.0} commands/s   ",
+                left.saturating_sub(step).as_secs_f64()
+            );
         }
         before = now;
     }
@@ -182,10 +194,21 @@ fn report(total: &Tally, elapsed: Duration) -> String {
         elapsed.as_secs_f64()
     );
     let quantiles = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)];
-    let shown: Vec<_> = quantiles.iter().map(|(name, of)| format!("{name} {} µs", total.latencies.value_at_quantile(*of))).collect();
+    let shown: Vec<_> = quantiles
+        .iter()
+        .map(|(name, of)| format!("{name} {} µs", total.latencies.value_at_quantile(*of)))
+        .collect();
     let _ = writeln!(text, "latency of a call: {}\n", shown.join(", "));
-    let most = total.latencies.iter_log(16, 2.0).map(|step| step.count_since_last_iteration()).max().unwrap_or(1).max(1);
-    for step in total.latencies.iter_log(16, 2.0).filter(|step| step.count_since_last_iteration() > 0) {
+    let most = total
+        .latencies
+        .iter_log(16, 2.0)
+        .map(|step| step.count_since_last_iteration())
+        .max()
+        .unwrap_or(1)
+        .max(1);
+    for step in
+        total.latencies.iter_log(16, 2.0).filter(|step| step.count_since_last_iteration() > 0)
+    {
         let count = step.count_since_last_iteration();
         let bar = "#".repeat(usize::try_from(count * 50 / most).unwrap_or(50).max(1));
         let _ = writeln!(text, "≤ {:>9} µs {count:>10} {bar}", step.value_iterated_to());

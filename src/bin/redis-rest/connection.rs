@@ -28,7 +28,8 @@ pub(crate) struct Connection {
 }
 
 /// What to do about an `http://` address that is refused.
-pub(crate) const ALLOW_HTTP: &str = "use https://; for a server on a private network say --allow-http, or REDIS_REST_ALLOW_HTTP=1";
+pub(crate) const ALLOW_HTTP: &str =
+    "use https://; for a server on a private network say --allow-http, or REDIS_REST_ALLOW_HTTP=1";
 
 /// Longest time to connect, and for an attempt.
 pub(crate) struct Limits {
@@ -60,9 +61,14 @@ impl Connection {
     }
 
     /// The same, with further settings.
-    pub(crate) fn client_with(&self, change: impl FnOnce(Config) -> Config) -> Result<Client, Failure> {
+    pub(crate) fn client_with(
+        &self,
+        change: impl FnOnce(Config) -> Config,
+    ) -> Result<Client, Failure> {
         change(self.config()?).build().map_err(|error| match self.address() {
-            Ok(address) if error.kind() == ErrorKind::Config && address.needs_allow_http() => Failure::from(error).hint(ALLOW_HTTP),
+            Ok(address) if error.kind() == ErrorKind::Config && address.needs_allow_http() => {
+                Failure::from(error).hint(ALLOW_HTTP)
+            }
             _ => error.into(),
         })
     }
@@ -73,12 +79,19 @@ impl Connection {
             (Some(url), Some(token)) => Config::new().url(url).token(token),
             (None, token) => environment(token.as_deref())?,
             // An address is never combined with the token of another server, nor the other way round.
-            (Some(_), None) => return Err(Failure::usage("--url needs --token: the environment's token is for the environment's server")),
+            (Some(_), None) => {
+                return Err(Failure::usage(
+                    "--url needs --token: the environment's token is for the environment's server",
+                ));
+            }
         };
         let config = if self.allow_http { config.allow_insecure_http() } else { config };
         let limits = self.limits();
         Ok(match self.timeout {
-            Some(_) => config.connect_timeout(limits.connect).timeout(limits.attempt).deadline(limits.attempt * 3),
+            Some(_) => config
+                .connect_timeout(limits.connect)
+                .timeout(limits.attempt)
+                .deadline(limits.attempt * 3),
             None => config,
         })
     }
@@ -112,13 +125,19 @@ impl Connection {
             })?,
         };
         let (url, source) = found.into_inner();
-        Ok(Address { config: if self.allow_http { config.allow_insecure_http() } else { config }, url, source })
+        Ok(Address {
+            config: if self.allow_http { config.allow_insecure_http() } else { config },
+            url,
+            source,
+        })
     }
 
     /// `serve` listens: an address to connect to means that another command was meant.
     pub(crate) fn refuse_for_server(&self) -> Result<(), Failure> {
         match self.url.is_some() || self.allow_http || self.timeout.is_some() {
-            true => Err(Failure::usage("serve takes --listen and --redis, not --url, --allow-http or --timeout")),
+            true => Err(Failure::usage(
+                "serve takes --listen and --redis, not --url, --allow-http or --timeout",
+            )),
             false => Ok(()),
         }
     }

@@ -14,7 +14,8 @@ pub(crate) async fn run(args: Exec, connection: &Connection) -> Result<(), Failu
     let command = command(&args)?;
     let client = connection.client()?;
     if let Some(count) = args.repeat {
-        return repeat(client, command, args.exactly_once, count.get(), args.concurrency.get()).await;
+        return repeat(client, command, args.exactly_once, count.get(), args.concurrency.get())
+            .await;
     }
     let reply: Value = call(&client, command, args.exactly_once).await?;
     print(&args.show.format().line(&reply))
@@ -27,7 +28,10 @@ async fn call(client: &Client, command: Command, exactly_once: bool) -> Result<V
 
 fn command(args: &Exec) -> Result<Command, Failure> {
     let mut words = args.command.iter();
-    let name = words.next().and_then(|name| name.to_str()).ok_or_else(|| Failure::usage("the name of the command is not UTF-8"))?;
+    let name = words
+        .next()
+        .and_then(|name| name.to_str())
+        .ok_or_else(|| Failure::usage("the name of the command is not UTF-8"))?;
     // On Unix these are the bytes as the shell passed them.
     Ok(words.fold(cmd(name), |command, word| command.arg(word.as_encoded_bytes())))
 }
@@ -84,7 +88,13 @@ struct Summary {
     p99_us: u64,
 }
 
-async fn repeat(client: Client, command: Command, exactly_once: bool, count: u64, concurrency: usize) -> Result<(), Failure> {
+async fn repeat(
+    client: Client,
+    command: Command,
+    exactly_once: bool,
+    count: u64,
+    concurrency: usize,
+) -> Result<(), Failure> {
     let started = Instant::now();
     let next = Arc::new(AtomicU64::new(0));
     let mut workers = JoinSet::new();
@@ -102,7 +112,8 @@ async fn repeat(client: Client, command: Command, exactly_once: bool, count: u64
     }
     let mut total = Tally::default();
     while let Some(worker) = workers.join_next().await {
-        total.add(worker.map_err(|error| Failure::usage(format!("a worker ended early: {error}")))?);
+        total
+            .add(worker.map_err(|error| Failure::usage(format!("a worker ended early: {error}")))?);
     }
     let seconds = started.elapsed().as_secs_f64().max(f64::EPSILON);
     total.latencies.sort_unstable();
@@ -114,7 +125,9 @@ async fn repeat(client: Client, command: Command, exactly_once: bool, count: u64
         p50_us: total.percentile(50),
         p99_us: total.percentile(99),
     };
-    print_line(&serde_json::to_string(&summary).map_err(|error| Failure::usage(error.to_string()))?)?;
+    print_line(
+        &serde_json::to_string(&summary).map_err(|error| Failure::usage(error.to_string()))?,
+    )?;
     // The counts say how many; the first error says what.
     total.first_error.map_or(Ok(()), |error| Err(error.into()))
 }

@@ -49,11 +49,15 @@ async fn print_all(mut events: Subscription, args: Events) -> Result<(), Failure
 
 fn show(event: &Event, out: &mut Stream) -> Result<(), Failure> {
     match event {
-        Event::Message(message) => out.write(format!("{}\t{}\n", name(&message.channel), name(&message.payload)).as_bytes())?,
+        Event::Message(message) => out.write(
+            format!("{}\t{}\n", name(&message.channel), name(&message.payload)).as_bytes(),
+        )?,
         Event::Command(line) => out.write(format!("{}\n", name(line)).as_bytes())?,
         Event::Subscribed(to) if to.is_empty() => note("listening to all commands"),
         Event::Subscribed(to) => note(&format!("listening to {}", name(to))),
-        Event::Gap => note("the connection was lost and is there again: messages may be missing here"),
+        Event::Gap => {
+            note("the connection was lost and is there again: messages may be missing here")
+        }
         _ => {}
     }
     Ok(())

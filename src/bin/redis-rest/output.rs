@@ -90,25 +90,38 @@ pub(crate) fn causes(error: &Error) -> String {
 /// Whether the causes of a connection that failed say that TLS did.
 pub(crate) fn is_tls(causes: &str) -> bool {
     let causes = causes.to_ascii_lowercase();
-    ["corrupt message", "wrong version", "tls", "handshake", "certificate"].iter().any(|word| causes.contains(word))
+    ["corrupt message", "wrong version", "tls", "handshake", "certificate"]
+        .iter()
+        .any(|word| causes.contains(word))
 }
 
 /// The exit code and what to do next.
 fn advice(error: &Error) -> (u8, Option<&'static str>) {
     match error.kind() {
-        ErrorKind::Connect if is_tls(&causes(error)) => {
-            (2, Some("redis-rest doctor says what is wrong with its TLS; does it speak plain HTTP, and its address begin with http://?"))
-        }
+        ErrorKind::Connect if is_tls(&causes(error)) => (
+            2,
+            Some(
+                "redis-rest doctor says what is wrong with its TLS; does it speak plain HTTP, and its address begin with http://?",
+            ),
+        ),
         ErrorKind::Connect => (2, Some("is it running? start one: redis-rest serve")),
-        ErrorKind::Unauthorized if error.redis_code() == Some("NOPERM") => (1, Some("this token may not do that: use another one")),
+        ErrorKind::Unauthorized if error.redis_code() == Some("NOPERM") => {
+            (1, Some("this token may not do that: use another one"))
+        }
         ErrorKind::Unauthorized => (2, Some("check --token, or the token in the environment")),
-        ErrorKind::Redis | ErrorKind::Discarded | ErrorKind::Conversion if error.status() != Some(404) => (1, None),
+        ErrorKind::Redis | ErrorKind::Discarded | ErrorKind::Conversion
+            if error.status() != Some(404) =>
+        {
+            (1, None)
+        }
         ErrorKind::RateLimited => (2, Some("wait a little, then try again")),
         ErrorKind::Timeout | ErrorKind::Io => match error.maybe_applied() {
             true => (2, Some("look at the data before you send it again")),
             false => (2, Some("nothing was applied: it can be sent again")),
         },
-        ErrorKind::Http | ErrorKind::Decode | ErrorKind::Redis => (2, Some("is --url the address of a REST server, with the right path?")),
+        ErrorKind::Http | ErrorKind::Decode | ErrorKind::Redis => {
+            (2, Some("is --url the address of a REST server, with the right path?"))
+        }
         _ => (2, None),
     }
 }
@@ -184,7 +197,9 @@ impl Stream {
 pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::usage(format!("standard output: {error}"))),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::usage(format!("standard output: {error}")))
+        }
         _ => Ok(()),
     }
 }
@@ -271,7 +286,9 @@ fn write_raw(out: &mut Vec<u8>, value: &Value) {
 /// A name as it is, or in quotes where it would break the line or could be taken for one in quotes.
 pub(crate) fn name(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
-        Ok(text) if !text.starts_with('"') && !text.chars().any(char::is_control) => text.to_owned(),
+        Ok(text) if !text.starts_with('"') && !text.chars().any(char::is_control) => {
+            text.to_owned()
+        }
         _ => {
             let mut quoted = String::new();
             quote(&mut quoted, bytes);
@@ -338,20 +355,38 @@ mod tests {
 
     #[test]
     fn raw_is_what_the_server_holds() {
-        let nested = Value::Array(vec![Value::Int(1), Value::Array(vec![Value::bytes(&b"\xff\""[..]), Value::Nil]), Value::Okay]);
+        let nested = Value::Array(vec![
+            Value::Int(1),
+            Value::Array(vec![Value::bytes(&b"\xff\""[..]), Value::Nil]),
+            Value::Okay,
+        ]);
         assert_eq!(Format::Raw.line(&nested), b"1\n\xff\"\n\nOK\n");
     }
 
     #[test]
     fn names_stay_on_their_line() {
-        for (bytes, shown) in [(&b"a \xc3\xa4"[..], "a ä"), (b"a\nb", "\"a\\nb\""), (b"\"a", "\"\\\"a\""), (b"\xff", "\"\\xff\"")] {
+        for (bytes, shown) in [
+            (&b"a \xc3\xa4"[..], "a ä"),
+            (b"a\nb", "\"a\\nb\""),
+            (b"\"a", "\"\\\"a\""),
+            (b"\xff", "\"\\xff\""),
+        ] {
             assert_eq!(name(bytes), shown);
         }
     }
 
     #[test]
     fn json_keeps_bytes_and_large_integers() {
-        let value = Value::Array(vec![Value::Int(i64::MAX), Value::bytes(&b"\xff"[..]), Value::bytes("ä"), Value::Nil, Value::Okay]);
-        assert_eq!(as_json(&value).to_string(), r#"[9223372036854775807,{"base64":"/w=="},"ä",null,"OK"]"#);
+        let value = Value::Array(vec![
+            Value::Int(i64::MAX),
+            Value::bytes(&b"\xff"[..]),
+            Value::bytes("ä"),
+            Value::Nil,
+            Value::Okay,
+        ]);
+        assert_eq!(
+            as_json(&value).to_string(),
+            r#"[9223372036854775807,{"base64":"/w=="},"ä",null,"OK"]"#
+        );
     }
 }

@@ -69,7 +69,12 @@ struct Progress {
 impl Progress {
     fn new() -> Self {
         let next = std::io::stderr().is_terminal().then(|| tokio::time::Instant::now() + STEP);
-        Self { began: Instant::now(), next, shown: false, beside_keys: std::io::stdout().is_terminal() }
+        Self {
+            began: Instant::now(),
+            next,
+            shown: false,
+            beside_keys: std::io::stdout().is_terminal(),
+        }
     }
 
     /// Until progress should be shown; for ever where nobody looks.
@@ -83,7 +88,11 @@ impl Progress {
     fn show(&mut self, found: u64) {
         self.next = Some(tokio::time::Instant::now() + STEP);
         self.shown = true;
-        let _ = write!(std::io::stderr(), "\r\x1b[K{found} keys in {} s …", self.began.elapsed().as_secs());
+        let _ = write!(
+            std::io::stderr(),
+            "\r\x1b[K{found} keys in {} s …",
+            self.began.elapsed().as_secs()
+        );
     }
 
     /// Leaves the line to a key.

@@ -21,7 +21,8 @@ pub(crate) async fn run(args: Serve, connection: &Connection) -> Result<(), Fail
             failure.hint("is that Redis running, and is its address like redis://127.0.0.1:6379?")
         })?),
         None => {
-            let engine = MemoryBackend::builder().script_time(Duration::from_secs_f64(args.limits.script_timeout));
+            let engine = MemoryBackend::builder()
+                .script_time(Duration::from_secs_f64(args.limits.script_timeout));
             Arc::new(engine.script_memory(args.limits.script_memory_bytes).build())
         }
     };
@@ -39,7 +40,11 @@ pub(crate) async fn run(args: Serve, connection: &Connection) -> Result<(), Fail
         // Only listening has a cause of the system's behind it; wrong settings say themselves what to change.
         let in_use = std::error::Error::source(&error).is_some();
         let failure = Failure::from(error);
-        if in_use { failure.hint("choose another address by --listen; port 0 picks a free one") } else { failure }
+        if in_use {
+            failure.hint("choose another address by --listen; port 0 picks a free one")
+        } else {
+            failure
+        }
     })?;
     print_line(&format!("listening on http://{}", server.local_addr()))?;
     note(match &args.redis {
@@ -49,7 +54,9 @@ pub(crate) async fn run(args: Serve, connection: &Connection) -> Result<(), Fail
     match &connection.token {
         Some(_) => note("clients need the token given by --token"),
         // Known to everyone who reads the documentation, so it may be shown.
-        None => note(&format!("clients need the token {DEFAULT_TOKEN} (choose another by --token)")),
+        None => {
+            note(&format!("clients need the token {DEFAULT_TOKEN} (choose another by --token)"))
+        }
     }
     server.run_until(stop.first()).await;
     Ok(())

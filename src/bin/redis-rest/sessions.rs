@@ -22,12 +22,17 @@ pub(crate) async fn run(action: Sessions, connection: &Connection) -> Result<(),
                 list => list?,
             };
             if list.corrupt > 0 {
-                note(&format!("records in the index of this user that cannot be read, and are left as they are: {}", list.corrupt));
+                note(&format!(
+                    "records in the index of this user that cannot be read, and are left as they are: {}",
+                    list.corrupt
+                ));
             }
             match json {
                 true => print_as_json(&list.sessions),
                 false if list.sessions.is_empty() => print_line("no sessions"),
-                false => print_line(list.sessions.iter().map(summary).collect::<Vec<_>>().join("\n").as_str()),
+                false => print_line(
+                    list.sessions.iter().map(summary).collect::<Vec<_>>().join("\n").as_str(),
+                ),
             }
         }
         Sessions::Show { id, json: true } => print_as_json(&store.retrieve_session(&id).await?),
@@ -43,7 +48,10 @@ pub(crate) async fn run(action: Sessions, connection: &Connection) -> Result<(),
         Sessions::Update { id, metadata, json } => {
             let mut session = store.retrieve_session(&id).await?;
             for (key, value) in metadata {
-                session.metadata.insert(key, value).map_err(|error| Failure::usage(error.to_string()))?;
+                session
+                    .metadata
+                    .insert(key, value)
+                    .map_err(|error| Failure::usage(error.to_string()))?;
             }
             // Not over what somebody else wrote between the two requests.
             store.compare_and_update(&session).await?;
@@ -71,7 +79,12 @@ fn print_as_json(value: &impl Serialize) -> Result<(), Failure> {
 }
 
 fn summary(session: &Session) -> String {
-    format!("{}  last active {}  created {}", one_line(&session.id), time(session.last_active_at), time(session.created_at))
+    format!(
+        "{}  last active {}  created {}",
+        one_line(&session.id),
+        time(session.last_active_at),
+        time(session.created_at)
+    )
 }
 
 fn lines(session: &Session) -> String {
@@ -104,10 +117,11 @@ impl From<SessionError> for Failure {
             | SessionError::MaybeApplied(error)
             | SessionError::Config(error)
             | SessionError::Refused(error) => error.into(),
-            SessionError::NotFound => {
-                Failure::redis("session not found").hint("it may have expired; a user's sessions: redis-rest sessions list USER")
+            SessionError::NotFound => Failure::redis("session not found")
+                .hint("it may have expired; a user's sessions: redis-rest sessions list USER"),
+            SessionError::Conflict(_) => {
+                Failure::redis(error.to_string()).hint("look at it again, then run this again")
             }
-            SessionError::Conflict(_) => Failure::redis(error.to_string()).hint("look at it again, then run this again"),
             SessionError::InvalidId => Failure::usage(error.to_string()),
             _ => Failure::redis(error.to_string()),
         }

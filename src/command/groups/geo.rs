@@ -144,7 +144,8 @@ impl<R: FromValue> FromValue for GeoHit<R> {
             Value::Array(mut parts) if !parts.is_empty() => (parts.remove(0), parts),
             member => (member, Vec::new()),
         };
-        let mut hit = Self { member: R::from_value(member)?, distance: None, hash: None, point: None };
+        let mut hit =
+            Self { member: R::from_value(member)?, distance: None, hash: None, point: None };
         for part in rest {
             match part {
                 Value::Int(hash) => hit.hash = Some(hash),

@@ -18,8 +18,8 @@ pub mod stream;
 pub mod string;
 
 pub use self::{
-    acl::*, bitmap::*, generic::*, geo::*, hash::*, hyperloglog::*, json::*, list::*, pubsub::*, scripting::*, server::*, set::*,
-    sorted_set::*, stream::*, string::*,
+    acl::*, bitmap::*, generic::*, geo::*, hash::*, hyperloglog::*, json::*, list::*, pubsub::*,
+    scripting::*, server::*, set::*, sorted_set::*, stream::*, string::*,
 };
 
 use super::declare::Row;

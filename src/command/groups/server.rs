@@ -94,8 +94,13 @@ pub fn ping() -> Typed<String> {
 }
 
 /// Not among the others, since the client's method of this name does more.
-pub(crate) const PING: &[Row] =
-    &[Row { group: "server", command: "PING", method: "ping", safety: Some(ReplaySafety::ReadOnly), since: "1.0.0" }];
+pub(crate) const PING: &[Row] = &[Row {
+    group: "server",
+    command: "PING",
+    method: "ping",
+    safety: Some(ReplaySafety::ReadOnly),
+    since: "1.0.0",
+}];
 
 options! { Info on String;
     /// Only one section, such as `memory`.

@@ -13,7 +13,10 @@ use crate::value::{ConvertError, FromValue, Value};
 use std::time::Duration;
 
 mod replies;
-pub use replies::{AutoClaimed, ClaimedIds, ConsumerInfo, GroupInfo, PendingEntry, PendingSummary, StreamEntry, StreamInfo};
+pub use replies::{
+    AutoClaimed, ClaimedIds, ConsumerInfo, GroupInfo, PendingEntry, PendingSummary, StreamEntry,
+    StreamInfo,
+};
 
 markers! {
     /// The options of `XADD`: [`no_mkstream`](Typed::no_mkstream), [`trim`](Typed::trim), [`references`](Typed::references).
@@ -219,7 +222,12 @@ options! { XAdd on Option<String>;
 impl<X> Typed<Option<String>, XAdd, X> {
     /// Removes old entries at the same time.
     pub fn trim(self, keep: Trim) -> Self {
-        self.with(|command| keep.args.iter().rev().fold(command, |command, arg| command.insert_args(1, [arg.as_bytes()])))
+        self.with(|command| {
+            keep.args
+                .iter()
+                .rev()
+                .fold(command, |command, arg| command.insert_args(1, [arg.as_bytes()]))
+        })
     }
 
     /// What becomes of what groups know of entries that are removed (Redis 8.2).
@@ -288,7 +296,9 @@ impl<X> Typed<Vec<PendingEntry>, XPending, X> {
 
     /// Only those that are idle for so long (Redis 6.2).
     pub fn idle(self, idle: Duration) -> Self {
-        self.with(|command| command.insert_args(2, [b"IDLE", whole_millis(idle).to_string().as_bytes()]))
+        self.with(|command| {
+            command.insert_args(2, [b"IDLE", whole_millis(idle).to_string().as_bytes()])
+        })
     }
 }
 

@@ -83,7 +83,11 @@ impl Default for PendingLevel {
         static SESSIONS: Key = key!(table::PENDING, "kind" => "session");
         static DELETIONS: Key = key!(table::PENDING, "kind" => "deletion");
         static REVOCATIONS: Key = key!(table::PENDING, "kind" => "revocation");
-        Self { sessions: Tally::new(&SESSIONS), deletions: Tally::new(&DELETIONS), revocations: Tally::new(&REVOCATIONS) }
+        Self {
+            sessions: Tally::new(&SESSIONS),
+            deletions: Tally::new(&DELETIONS),
+            revocations: Tally::new(&REVOCATIONS),
+        }
     }
 }
 

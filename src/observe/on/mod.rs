@@ -46,7 +46,9 @@ use key;
 type ByKind = [Key; ErrorKind::EACH.len()];
 
 fn by_kind(name: &'static str) -> ByKind {
-    ErrorKind::EACH.map(|kind| Key::from_parts(name, vec![Label::from_static_parts("error.type", name_of(kind))]))
+    ErrorKind::EACH.map(|kind| {
+        Key::from_parts(name, vec![Label::from_static_parts("error.type", name_of(kind))])
+    })
 }
 
 /// The place of a kind in [`ErrorKind::ALL`].
@@ -211,7 +213,8 @@ mod tests {
         for (place, kind) in ErrorKind::EACH.into_iter().enumerate() {
             assert_eq!(place_of(kind), place);
         }
-        let names: std::collections::HashSet<_> = ErrorKind::EACH.into_iter().map(name_of).collect();
+        let names: std::collections::HashSet<_> =
+            ErrorKind::EACH.into_iter().map(name_of).collect();
         assert_eq!(names.len(), ErrorKind::EACH.len());
     }
 }

@@ -45,7 +45,10 @@ impl Name {
             return name;
         }
         let mut room = [0; 24];
-        let found = command.upper(&mut room).and_then(|name| DECLARED.get_key_value(name)).or_else(|| of_two_words(command));
+        let found = command
+            .upper(&mut room)
+            .and_then(|name| DECLARED.get_key_value(name))
+            .or_else(|| of_two_words(command));
         let Some((&text, place)) = found else { return Self::at(&OTHER, "other") };
         let name = Self::at(place, text);
         LAST.set(Some((text, name)));
@@ -97,7 +100,12 @@ impl Keys {
         let system = || Label::from_static_parts("db.system.name", "redis");
         let outcomes = ["ok", "not_applied", "applied", "maybe_applied"];
         Self {
-            calls: outcomes.map(|outcome| Key::from_parts(table::CALLS, vec![operation(), Label::from_static_parts("outcome", outcome)])),
+            calls: outcomes.map(|outcome| {
+                Key::from_parts(
+                    table::CALLS,
+                    vec![operation(), Label::from_static_parts("outcome", outcome)],
+                )
+            }),
             went_well: Key::from_parts(table::DURATION, vec![system(), operation()]),
             failed: ErrorKind::EACH.map(|kind| {
                 let failed = Label::from_static_parts("error.type", name_of(kind));
@@ -114,7 +122,10 @@ mod tests {
 
     fn name(command: &Command) -> String {
         let key = Name::of(command).calls(None);
-        key.labels().find(|label| label.key() == "db.operation.name").map(|label| label.value().to_owned()).unwrap_or_default()
+        key.labels()
+            .find(|label| label.key() == "db.operation.name")
+            .map(|label| label.value().to_owned())
+            .unwrap_or_default()
     }
 
     #[test]
@@ -122,7 +133,13 @@ mod tests {
         assert_eq!(name(&cmd("get").arg("k")), "GET");
         assert_eq!(name(&cmd("script load").arg("return 1")), "SCRIPT LOAD");
         assert_eq!(name(&cmd("OBJECT ENCODING").arg("k")), "OBJECT ENCODING");
-        for odd in [cmd("s3cret"), cmd("s3cret").arg("s3cret"), cmd("OBJECT").arg("s3cret"), cmd(&"x".repeat(100)), cmd("OBJECT")] {
+        for odd in [
+            cmd("s3cret"),
+            cmd("s3cret").arg("s3cret"),
+            cmd("OBJECT").arg("s3cret"),
+            cmd(&"x".repeat(100)),
+            cmd("OBJECT"),
+        ] {
             assert_eq!(name(&odd), "other");
         }
     }

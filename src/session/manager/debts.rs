@@ -191,7 +191,10 @@ impl Debts {
 
     /// Writes the file anew: the ends, and the sessions given.
     pub(super) fn rewrite(&mut self, sessions: impl Iterator<Item = Entry>) {
-        let buried = self.buried.iter().map(|(id, user_id)| Entry::Delete { id: id.clone(), user_id: user_id.clone() });
+        let buried = self
+            .buried
+            .iter()
+            .map(|(id, user_id)| Entry::Delete { id: id.clone(), user_id: user_id.clone() });
         let revoked = self.revoked.iter().map(|(user_id, at)| revoked(user_id, *at));
         let entries: Vec<_> = buried.chain(revoked).chain(sessions).collect();
         if let Some(file) = &mut self.file {

@@ -50,7 +50,12 @@ impl Inner {
     }
 
     /// Ends a session in the store; true when it was there. Without a store there is nobody to be told.
-    async fn tell_end(&self, id: &str, held: Option<&Held>, user_id: &mut Option<String>) -> Result<bool, SessionError> {
+    async fn tell_end(
+        &self,
+        id: &str,
+        held: Option<&Held>,
+        user_id: &mut Option<String>,
+    ) -> Result<bool, SessionError> {
         if self.attached().is_none() {
             return Ok(false);
         }
@@ -88,7 +93,9 @@ impl Inner {
                 *user_id = Some(session.user_id.clone());
                 attached.store.delete_loaded(&session).await
             }
-            Err(SessionError::NotFound | SessionError::Corrupt { .. }) => attached.store.delete_session(id).await,
+            Err(SessionError::NotFound | SessionError::Corrupt { .. }) => {
+                attached.store.delete_session(id).await
+            }
             Err(error) => Err(error),
         }
     }
@@ -110,7 +117,10 @@ impl Inner {
                 known.extend(deleted);
                 Durability::Durable
             }
-            Err(error) if self.options.writes == WritePolicy::FailClosed || !(error.is_unavailable() || error.maybe_applied()) => {
+            Err(error)
+                if self.options.writes == WritePolicy::FailClosed
+                    || !(error.is_unavailable() || error.maybe_applied()) =>
+            {
                 self.sessions.revoked(user_id, at);
                 for held in ended {
                     let id = held.session.id.clone();
@@ -136,9 +146,15 @@ impl Inner {
     }
 
     /// Deletes in the store what a user had at that time; answers the ids.
-    pub(super) async fn tell_revoked(&self, attached: &Attached, user_id: &str, at: DateTime<Utc>) -> Result<Vec<String>, SessionError> {
+    pub(super) async fn tell_revoked(
+        &self,
+        attached: &Attached,
+        user_id: &str,
+        at: DateTime<Utc>,
+    ) -> Result<Vec<String>, SessionError> {
         let listed = attached.store.list_sessions(user_id).await?;
-        let listed = listed.into_iter().filter(|session| session.created_at <= at).map(|session| session.id);
+        let listed =
+            listed.into_iter().filter(|session| session.created_at <= at).map(|session| session.id);
         // Those too that were held here, and may be on their way there.
         let held = self.sessions.debts(|debts| debts.buried_of(user_id));
         let ids: Vec<String> = listed.chain(held).collect::<HashSet<_>>().into_iter().collect();

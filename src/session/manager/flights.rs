@@ -58,7 +58,10 @@ impl Seat<'_> {
     }
 
     /// The answer, to the request of one of those who wait for it.
-    pub(super) async fn reply(&self, ask: impl Future<Output = Result<Session, SessionError>>) -> Result<Session, SessionError> {
+    pub(super) async fn reply(
+        &self,
+        ask: impl Future<Output = Result<Session, SessionError>>,
+    ) -> Result<Session, SessionError> {
         self.flight.reply.get_or_init(|| ask).await.clone()
     }
 }

@@ -63,7 +63,8 @@ impl Held {
 
     /// How it was before a change, now that those ahead of it were answered.
     pub(super) fn settled(&mut self, mut was: Held) -> Held {
-        while let Some(place) = self.earlier.iter().position(|(version, _)| *version == was.version) {
+        while let Some(place) = self.earlier.iter().position(|(version, _)| *version == was.version)
+        {
             was = self.earlier.swap_remove(place).1;
         }
         was.earlier.clear();
@@ -88,7 +89,12 @@ impl Held {
     }
 
     /// The store took `version`, after which others came, and has `stored` now, held here as `new_version` if those are taken back.
-    pub(super) fn stored_meanwhile(&mut self, version: u64, stored: Arc<Session>, new_version: u64) {
+    pub(super) fn stored_meanwhile(
+        &mut self,
+        version: u64,
+        stored: Arc<Session>,
+        new_version: u64,
+    ) {
         let uses_only = self.content <= version;
         if let Some(debt) = &mut self.debt {
             debt.seen(uses_only);
@@ -97,7 +103,14 @@ impl Held {
             // What is stored may be somebody else's, which is then what was used.
             self.session = self.used_as(&stored);
         }
-        let was = Held { session: stored, debt: None, version: new_version, content: new_version, earlier: Vec::new(), ..self.clone() };
+        let was = Held {
+            session: stored,
+            debt: None,
+            version: new_version,
+            content: new_version,
+            earlier: Vec::new(),
+            ..self.clone()
+        };
         // Whoever waits came after this version, and goes back no further.
         self.earlier = vec![(version, was)];
     }

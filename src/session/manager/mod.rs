@@ -105,7 +105,11 @@ impl SessionManager {
     }
 
     /// As [`SessionManager::new`], with other options than the default.
-    pub fn with_options(workspace_root: impl Into<PathBuf>, max_sessions: usize, options: ManagerOptions) -> Self {
+    pub fn with_options(
+        workspace_root: impl Into<PathBuf>,
+        max_sessions: usize,
+        options: ManagerOptions,
+    ) -> Self {
         Self(Arc::new(Inner {
             sessions: Sessions::default(),
             turns: Turns::default(),
@@ -146,9 +150,14 @@ impl SessionManager {
     /// # Errors
     /// When the store is not healthy. The manager goes on in memory then; with [`Recovery::Automatic`], a store that is only
     /// unavailable is taken up when it works.
-    pub async fn set_session_store(&self, store: Arc<dyn SessionStore>, sync: impl Into<SyncMode>) -> Result<(), SessionError> {
+    pub async fn set_session_store(
+        &self,
+        store: Arc<dyn SessionStore>,
+        sync: impl Into<SyncMode>,
+    ) -> Result<(), SessionError> {
         let healthy = store.health().await;
-        let breaker = Arc::new(Breaker::new(self.0.options.recovery.policy(), Guarded::SessionStore));
+        let breaker =
+            Arc::new(Breaker::new(self.0.options.recovery.policy(), Guarded::SessionStore));
         let attached = Attached { store, mode: sync.into(), breaker, seen: Arc::default() };
         let kept = match &healthy {
             Ok(()) => true,
@@ -159,7 +168,8 @@ impl SessionManager {
                 error.is_unavailable() && matches!(self.0.options.recovery, Recovery::Automatic(_))
             }
         };
-        *self.0.attached.write().unwrap_or_else(PoisonError::into_inner) = kept.then(|| attached.clone());
+        *self.0.attached.write().unwrap_or_else(PoisonError::into_inner) =
+            kept.then(|| attached.clone());
         healthy?;
         attached.measure().await;
         if self.0.leftover.swap(false, Ordering::Relaxed) {
@@ -197,7 +207,11 @@ impl SessionManager {
     ///
     /// # Errors
     /// As [`create_session_with`](Self::create_session_with).
-    pub async fn create_session(&self, user_id: &str, org_id: &str) -> Result<Saved<Session>, SessionError> {
+    pub async fn create_session(
+        &self,
+        user_id: &str,
+        org_id: &str,
+    ) -> Result<Saved<Session>, SessionError> {
         self.create_session_with(NewSession::new(user_id, org_id)).await
     }
 
@@ -208,7 +222,10 @@ impl SessionManager {
     /// # Errors
     /// [`SessionError::LimitReached`]; [`SessionError::JournalFull`]; [`SessionError::Workspace`] when its directory cannot be
     /// made; [`SessionError::Conflict`] when an id of yours is taken; [`SessionError::Unwritable`] for metadata that cannot be written; what the store refuses. With [`WritePolicy::FailClosed`] also that the store is unavailable.
-    pub async fn create_session_with(&self, new: NewSession) -> Result<Saved<Session>, SessionError> {
+    pub async fn create_session_with(
+        &self,
+        new: NewSession,
+    ) -> Result<Saved<Session>, SessionError> {
         self.0.create(new).await
     }
 
@@ -255,7 +272,11 @@ impl SessionManager {
     ///
     /// # Errors
     /// As [`update_session`](Self::update_session).
-    pub async fn update_session_until(&self, session: &Session, expires_at: DateTime<Utc>) -> Result<Durability, SessionError> {
+    pub async fn update_session_until(
+        &self,
+        session: &Session,
+        expires_at: DateTime<Utc>,
+    ) -> Result<Durability, SessionError> {
         self.0.update(session, TtlRule::Set(expires_at)).await
     }
 
@@ -309,7 +330,10 @@ impl Attached {
     }
 
     /// Runs a call of the store and takes notice of how it ended.
-    async fn ask<T>(&self, call: impl Future<Output = Result<T, SessionError>>) -> Result<T, SessionError> {
+    async fn ask<T>(
+        &self,
+        call: impl Future<Output = Result<T, SessionError>>,
+    ) -> Result<T, SessionError> {
         let result = call.await;
         self.note(result.as_ref().err());
         result
@@ -366,7 +390,10 @@ fn tolerate(error: SessionError) -> Result<(), SessionError> {
 
 /// The store is set but does not work.
 fn unavailable() -> SessionError {
-    SessionError::Unavailable(crate::Error::new(crate::ErrorKind::Connect, "the session store failed before and was not taken up again"))
+    SessionError::Unavailable(crate::Error::new(
+        crate::ErrorKind::Connect,
+        "the session store failed before and was not taken up again",
+    ))
 }
 
 /// Shows counts only.

@@ -48,7 +48,11 @@ impl Recovery {
         const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
         match self {
             Self::Automatic(policy) => policy.clone(),
-            Self::Manual => BreakerPolicy::default().min_calls(1).failure_ratio(0.0).open_for(NEVER, NEVER).quota_open(NEVER),
+            Self::Manual => BreakerPolicy::default()
+                .min_calls(1)
+                .failure_ratio(0.0)
+                .open_for(NEVER, NEVER)
+                .quota_open(NEVER),
         }
     }
 }

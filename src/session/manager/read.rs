@@ -15,7 +15,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 impl Inner {
-    pub(super) async fn get(&self, id: &str, user_id: Option<&str>) -> Result<Session, SessionError> {
+    pub(super) async fn get(
+        &self,
+        id: &str,
+        user_id: Option<&str>,
+    ) -> Result<Session, SessionError> {
         let retrieval = Retrieval::begin(Place::Manager);
         let result = self.get_unseen(id, user_id).await;
         retrieval.end(result.as_ref().err());
@@ -68,7 +72,11 @@ impl Inner {
     }
 
     /// A session that the store does not have as it is here: it is told now, unless somebody is at it.
-    async fn find_owing(&self, attached: &Attached, held: &Held) -> Result<Arc<Session>, SessionError> {
+    async fn find_owing(
+        &self,
+        attached: &Attached,
+        held: &Held,
+    ) -> Result<Arc<Session>, SessionError> {
         let id = &held.session.id;
         let Some(_turn) = self.turns.try_take(id) else { return Ok(Arc::clone(&held.session)) };
         match self.push_in_turn(attached, id).await {
@@ -102,13 +110,20 @@ impl Inner {
 
     /// Reads from the store; callers of the same session share a request, unless it was sent too long ago for them. `held` says
     /// that there is a copy here.
-    pub(super) async fn fetch(&self, attached: &Attached, id: &str, held: bool) -> Result<Arc<Session>, SessionError> {
+    pub(super) async fn fetch(
+        &self,
+        attached: &Attached,
+        id: &str,
+        held: bool,
+    ) -> Result<Arc<Session>, SessionError> {
         let reading = self.sessions.reading();
         let seat = self.flights.join(id, reading.began, self.options.max_staleness);
-        let result = seat.reply(async { attached.ask(attached.store.retrieve_session(id)).await }).await;
+        let result =
+            seat.reply(async { attached.ask(attached.store.retrieve_session(id)).await }).await;
         let sent = seat.sent();
         drop(seat);
-        let session = self.sessions.put_read(result?, sent, held, &reading).ok_or(SessionError::NotFound)?;
+        let session =
+            self.sessions.put_read(result?, sent, held, &reading).ok_or(SessionError::NotFound)?;
         self.events.send(EventKind::Synced, id);
         Ok(session)
     }

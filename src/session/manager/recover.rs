@@ -67,7 +67,11 @@ impl Inner {
                     }
                     Err(error) => {
                         attached.remember(&error);
-                        probe.ended(if error.signal() == Signal::Quota { Signal::Quota } else { Signal::Down });
+                        probe.ended(if error.signal() == Signal::Quota {
+                            Signal::Quota
+                        } else {
+                            Signal::Down
+                        });
                         None
                     }
                 }
@@ -119,7 +123,12 @@ impl Inner {
         }
         let mut owing = self.sessions.owing();
         // In the order of creation, as they would stand in the index without an outage.
-        owing.sort_by_key(|held| (held.debt.as_ref().is_some_and(|debt| debt.kind == Kind::Touched), held.session.created_at));
+        owing.sort_by_key(|held| {
+            (
+                held.debt.as_ref().is_some_and(|debt| debt.kind == Kind::Touched),
+                held.session.created_at,
+            )
+        });
         let ids: Vec<String> = owing.iter().map(|held| held.session.id.clone()).collect();
         for step in ids.chunks(STEP) {
             self.flush_changes(attached, step, &mut flushed).await?;
@@ -127,9 +136,19 @@ impl Inner {
         Ok(flushed)
     }
 
-    async fn flush_ends(&self, attached: &Attached, ids: &[String], flushed: &mut Flushed) -> Result<(), SessionError> {
-        let turns: Vec<_> = ids.iter().filter_map(|id| Some((id.clone(), self.turns.try_take(id)?))).collect();
-        let ids: Vec<String> = turns.iter().map(|(id, _)| id.clone()).filter(|id| self.sessions.is_ended(id)).collect();
+    async fn flush_ends(
+        &self,
+        attached: &Attached,
+        ids: &[String],
+        flushed: &mut Flushed,
+    ) -> Result<(), SessionError> {
+        let turns: Vec<_> =
+            ids.iter().filter_map(|id| Some((id.clone(), self.turns.try_take(id)?))).collect();
+        let ids: Vec<String> = turns
+            .iter()
+            .map(|(id, _)| id.clone())
+            .filter(|id| self.sessions.is_ended(id))
+            .collect();
         let mut failure = None;
         for (id, result) in attached.store.batch_delete_sessions(&ids).await.iter() {
             match result {
@@ -137,7 +156,9 @@ impl Inner {
                     self.told_end(id);
                     flushed.deleted += 1;
                 }
-                Err(error) if error.is_unavailable() || error.maybe_applied() => failure = Some(error.clone()),
+                Err(error) if error.is_unavailable() || error.maybe_applied() => {
+                    failure = Some(error.clone())
+                }
                 Err(error) => {
                     tracing::warn!(session = %log_name(id), %error, "the end of a session could not be written");
                     flushed.failed += 1;
@@ -148,15 +169,26 @@ impl Inner {
     }
 
     /// What an outage left is written on conditions, with the deadlines it had.
-    async fn flush_changes(&self, attached: &Attached, ids: &[String], flushed: &mut Flushed) -> Result<(), SessionError> {
-        let turns: Vec<_> = ids.iter().filter_map(|id| Some((id, self.turns.try_take(id)?))).collect();
-        let (sent, puts): (Vec<_>, Vec<_>) = turns.iter().filter_map(|(id, _)| self.put(attached, id)).unzip();
+    async fn flush_changes(
+        &self,
+        attached: &Attached,
+        ids: &[String],
+        flushed: &mut Flushed,
+    ) -> Result<(), SessionError> {
+        let turns: Vec<_> =
+            ids.iter().filter_map(|id| Some((id, self.turns.try_take(id)?))).collect();
+        let (sent, puts): (Vec<_>, Vec<_>) =
+            turns.iter().filter_map(|(id, _)| self.put(attached, id)).unzip();
         let mut failure = None;
         for (held, result) in sent.iter().zip(attached.store.reconcile(&puts).await) {
             match result.and_then(|result| self.settle(held, result)) {
                 Ok(Told::Durable) => flushed.written += 1,
-                Ok(_) | Err(SessionError::NotFound | SessionError::Conflict(Conflict::Deleted)) => flushed.dropped += 1,
-                Err(error) if error.is_unavailable() || error.maybe_applied() => failure = Some(error),
+                Ok(_) | Err(SessionError::NotFound | SessionError::Conflict(Conflict::Deleted)) => {
+                    flushed.dropped += 1
+                }
+                Err(error) if error.is_unavailable() || error.maybe_applied() => {
+                    failure = Some(error)
+                }
                 Err(error) => {
                     tracing::warn!(session = %log_name(&held.session.id), %error, "a session could not be written");
                     flushed.failed += 1;
@@ -195,8 +227,12 @@ impl Inner {
                     let debt = Debt { sent, ..Debt::new(kind, ttl.into()) };
                     self.sessions.add_pending(session, stored, debt);
                 }
-                Entry::Delete { id, user_id } => self.sessions.debts(|debts| debts.bury(&id, user_id)),
-                Entry::Revoke { user_id, until } => self.sessions.debts(|debts| debts.revoke(&user_id, time(until))),
+                Entry::Delete { id, user_id } => {
+                    self.sessions.debts(|debts| debts.bury(&id, user_id))
+                }
+                Entry::Revoke { user_id, until } => {
+                    self.sessions.debts(|debts| debts.revoke(&user_id, time(until)))
+                }
                 Entry::Settled { .. } | Entry::Forgiven { .. } => {}
             }
         }
@@ -208,7 +244,10 @@ impl Inner {
     pub(super) async fn kept(&self, written: Option<Written>) -> Result<(), SessionError> {
         match written {
             None => Ok(()),
-            Some(written) => written.await.unwrap_or(Err(std::io::ErrorKind::BrokenPipe)).map_err(SessionError::Journal),
+            Some(written) => written
+                .await
+                .unwrap_or(Err(std::io::ErrorKind::BrokenPipe))
+                .map_err(SessionError::Journal),
         }
     }
 }

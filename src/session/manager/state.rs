@@ -93,7 +93,12 @@ impl Sessions {
     }
 
     /// Puts a session in the place kept for it, unless its id is taken.
-    pub(super) fn add_created(&self, session: Session, ttl: TtlRule, mut place: Reservation<'_>) -> Result<Before, SessionError> {
+    pub(super) fn add_created(
+        &self,
+        session: Session,
+        ttl: TtlRule,
+        mut place: Reservation<'_>,
+    ) -> Result<Before, SessionError> {
         let mut state = self.lock();
         let taken = match session.id.as_str() {
             id if state.sessions.contains_key(id) => Some(Conflict::Exists),
@@ -145,7 +150,13 @@ impl Sessions {
     /// A session that was read from the store by a request that was sent at the version `sent`. What the store does not have yet
     /// stays, as does what changed since then; what was ended here while the caller waited (`reading`) stays ended. `held` says
     /// that the caller had a copy: when that is gone it does not come back.
-    pub(super) fn put_read(&self, session: Session, sent: u64, held: bool, reading: &Reading<'_>) -> Option<Arc<Session>> {
+    pub(super) fn put_read(
+        &self,
+        session: Session,
+        sent: u64,
+        held: bool,
+        reading: &Reading<'_>,
+    ) -> Option<Arc<Session>> {
         let state = &mut *self.lock();
         if state.debts.is_buried(&session.id) || state.is_revoked(&session, reading.began) {
             return None;
@@ -299,7 +310,10 @@ impl Sessions {
     pub(super) fn revoke(&self, user_id: &str) -> (DateTime<Utc>, Vec<Held>) {
         let now = clock::utc_now();
         let state = &mut *self.lock();
-        let of_user = state.sessions.values().filter(|held| held.session.user_id == user_id && held.session.created_at <= now);
+        let of_user = state
+            .sessions
+            .values()
+            .filter(|held| held.session.user_id == user_id && held.session.created_at <= now);
         let ids: Vec<_> = of_user.map(|held| held.session.id.clone()).collect();
         let ended: Vec<_> = ids.iter().filter_map(|id| state.remove(id)).collect();
         for held in &ended {
@@ -357,7 +371,8 @@ impl Sessions {
 impl State {
     fn keep(&mut self, entry: &Entry) -> Option<Written> {
         if self.debts.file_is_long() {
-            let owing: Vec<Held> = self.debts.owing().filter_map(|id| self.sessions.get(id).cloned()).collect();
+            let owing: Vec<Held> =
+                self.debts.owing().filter_map(|id| self.sessions.get(id).cloned()).collect();
             self.debts.rewrite(owing.iter().filter_map(Held::entry));
         }
         self.debts.write(entry)
@@ -368,7 +383,13 @@ impl State {
         self.next_version
     }
 
-    fn add(&mut self, session: Session, stored: Option<Arc<Session>>, debt: Option<Debt>, counted: bool) -> Before {
+    fn add(
+        &mut self,
+        session: Session,
+        stored: Option<Arc<Session>>,
+        debt: Option<Debt>,
+        counted: bool,
+    ) -> Before {
         let version = self.version();
         let id = session.id.clone();
         self.remove(&id);
@@ -377,7 +398,18 @@ impl State {
         let touched = stored.is_none().then_some(now);
         let session = Arc::new(session);
         let (content, used, earlier) = (version, TtlRule::Keep, Vec::new());
-        let held = Held { session, stored, debt, checked: now, touched, counted, version, content, used, earlier };
+        let held = Held {
+            session,
+            stored,
+            debt,
+            checked: now,
+            touched,
+            counted,
+            version,
+            content,
+            used,
+            earlier,
+        };
         self.restore(&id, held);
         Before { held: None, version }
     }
@@ -401,7 +433,11 @@ impl State {
     }
 
     fn is_revoked(&self, session: &Session, began: u64) -> bool {
-        let since = self.user_graves.get(&session.user_id).filter(|(version, _)| *version > began).map(|(_, at)| *at);
+        let since = self
+            .user_graves
+            .get(&session.user_id)
+            .filter(|(version, _)| *version > began)
+            .map(|(_, at)| *at);
         let until = self.debts.revoked_until(&session.user_id).max(since);
         until.is_some_and(|at| session.created_at <= at)
     }

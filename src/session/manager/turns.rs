@@ -66,7 +66,12 @@ mod tests {
         let turns = Turns::default();
         let first = turns.take("a").await;
         let mut second = Box::pin(turns.take("a"));
-        assert!(std::future::poll_fn(|context| std::task::Poll::Ready(second.as_mut().poll(context).is_pending())).await);
+        assert!(
+            std::future::poll_fn(|context| std::task::Poll::Ready(
+                second.as_mut().poll(context).is_pending()
+            ))
+            .await
+        );
         assert!(turns.try_take("a").is_none());
         drop(first);
         assert_eq!(lock(&turns.0).len(), 1);

@@ -34,11 +34,21 @@ impl SessionManager {
     pub fn health(&self) -> Health {
         let attached = self.0.attached();
         let (state, since) = match attached.as_ref().map(|attached| attached.breaker.state()) {
-            Some((state, time)) => (Some(state), chrono::TimeDelta::from_std(time).ok().map(|time| clock::utc_now() - time)),
+            Some((state, time)) => (
+                Some(state),
+                chrono::TimeDelta::from_std(time).ok().map(|time| clock::utc_now() - time),
+            ),
             None => (None, None),
         };
         let seen = attached.map(|attached| attached.seen()).unwrap_or_default();
-        Health { state, since, pending: self.pending(), last_error: seen.failed, redis_memory: seen.memory, held: self.cached() }
+        Health {
+            state,
+            since,
+            pending: self.pending(),
+            last_error: seen.failed,
+            redis_memory: seen.memory,
+            held: self.cached(),
+        }
     }
 
     /// Flushes within `deadline` and drops the manager's hold on the store.
@@ -49,7 +59,10 @@ impl SessionManager {
         let flushed = platform::timeout(deadline, self.flush()).await;
         *self.0.attached.write().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
         flushed.unwrap_or_else(|| {
-            Err(SessionError::Unavailable(crate::Error::new(crate::ErrorKind::Timeout, "the deadline of the shutdown passed")))
+            Err(SessionError::Unavailable(crate::Error::new(
+                crate::ErrorKind::Timeout,
+                "the deadline of the shutdown passed",
+            )))
         })
     }
 
@@ -57,7 +70,8 @@ impl SessionManager {
     /// not have yet stays.
     pub fn cleanup_inactive_sessions(&self, max_idle: Duration) -> usize {
         let idle = self.0.sessions.filter(|held| held.debt.is_none() && held.idle() >= max_idle);
-        let dropped = idle.iter().filter(|held| self.0.sessions.remove_if(&held.session.id, held.version));
+        let dropped =
+            idle.iter().filter(|held| self.0.sessions.remove_if(&held.session.id, held.version));
         dropped.inspect(|held| self.0.events.send(EventKind::Evicted, &held.session.id)).count()
     }
 
@@ -67,7 +81,10 @@ impl SessionManager {
     /// # Errors
     /// What the store answers; [`SessionError::Unavailable`] at once while it does not work. Sessions ended before the error stay
     /// ended.
-    pub async fn delete_inactive_sessions(&self, max_idle: Duration) -> Result<usize, SessionError> {
+    pub async fn delete_inactive_sessions(
+        &self,
+        max_idle: Duration,
+    ) -> Result<usize, SessionError> {
         let mut ended = 0;
         for held in self.0.sessions.filter(|held| held.idle() >= max_idle) {
             if self.0.attached().is_none() {
@@ -75,7 +92,9 @@ impl SessionManager {
                 continue;
             }
             let attached = self.0.ready().await.ok_or_else(unavailable)?;
-            ended += usize::from(attached.ask(self.0.delete_idle(&attached, &held.session, max_idle)).await?);
+            ended += usize::from(
+                attached.ask(self.0.delete_idle(&attached, &held.session, max_idle)).await?,
+            );
         }
         Ok(ended)
     }
@@ -103,13 +122,19 @@ impl SessionManager {
     /// tokio::spawn(manager.maintenance(Duration::from_secs(30), Duration::from_secs(24 * 3600)));
     /// # }
     /// ```
-    pub fn maintenance(&self, interval: Duration, max_idle: Duration) -> impl Future<Output = ()> + use<> {
+    pub fn maintenance(
+        &self,
+        interval: Duration,
+        max_idle: Duration,
+    ) -> impl Future<Output = ()> + use<> {
         let manager = Arc::downgrade(&self.0);
         let mut ended = self.events();
         async move {
             loop {
                 // Ends at once when the manager does, not only after the interval.
-                let pause = platform::timeout(interval, async { while ended.next().await.is_some() {} }).await;
+                let pause =
+                    platform::timeout(interval, async { while ended.next().await.is_some() {} })
+                        .await;
                 let (None, Some(inner)) = (pause, manager.upgrade()) else { return };
                 if let Err(error) = SessionManager(inner).maintain(max_idle).await {
                     tracing::debug!(%error, "maintenance of sessions");
@@ -120,7 +145,12 @@ impl SessionManager {
 }
 
 impl Inner {
-    async fn delete_idle(&self, attached: &Attached, session: &Session, max_idle: Duration) -> Result<bool, SessionError> {
+    async fn delete_idle(
+        &self,
+        attached: &Attached,
+        session: &Session,
+        max_idle: Duration,
+    ) -> Result<bool, SessionError> {
         let fresh = match attached.store.retrieve_session(&session.id).await {
             Ok(fresh) => fresh,
             Err(SessionError::NotFound) => return Ok(false),

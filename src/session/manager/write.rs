@@ -39,7 +39,9 @@ impl Inner {
         self.workspaces.create(&session.user_id, &session.id)?;
         let ttl = match expires_at {
             Some(at) => TtlRule::Set(at),
-            None => self.attached().map_or(TtlRule::Keep, |attached| TtlRule::Slide(deadline(&attached))),
+            None => self
+                .attached()
+                .map_or(TtlRule::Keep, |attached| TtlRule::Slide(deadline(&attached))),
         };
         let before = match self.sessions.add_created(session.clone(), ttl, place) {
             Ok(before) => before,
@@ -72,7 +74,11 @@ impl Inner {
         finished.map(|durability| Saved::new(session, durability))
     }
 
-    pub(super) async fn update(&self, session: &Session, ttl: TtlRule) -> Result<Durability, SessionError> {
+    pub(super) async fn update(
+        &self,
+        session: &Session,
+        ttl: TtlRule,
+    ) -> Result<Durability, SessionError> {
         id::check(&session.id)?;
         let held = self.load(&session.id).await?;
         if held.session.user_id != session.user_id {
@@ -81,7 +87,11 @@ impl Inner {
         self.change(&session.id, Kind::Changed, ttl, |_| session.clone()).await
     }
 
-    pub(super) async fn set_ttl(&self, id: &str, ttl: Duration) -> Result<Durability, SessionError> {
+    pub(super) async fn set_ttl(
+        &self,
+        id: &str,
+        ttl: Duration,
+    ) -> Result<Durability, SessionError> {
         id::check(id)?;
         self.load(id).await?;
         self.change(id, Kind::Touched, TtlRule::Set(after(ttl)), Session::clone).await
@@ -97,7 +107,10 @@ impl Inner {
     ) -> Result<Durability, SessionError> {
         // While the store works the last writer wins; what was left from an outage does not overwrite what others wrote since.
         let overwrites = kind == Kind::Changed && self.active().is_some();
-        let before = self.sessions.change(id, kind, ttl, overwrites, change).ok_or(SessionError::NotFound)?;
+        let before = self
+            .sessions
+            .change(id, kind, ttl, overwrites, change)
+            .ok_or(SessionError::NotFound)?;
         self.tell(id, before).await
     }
 
@@ -125,7 +138,8 @@ impl Inner {
         if since < self.options.touch_interval {
             return Ok(session.as_ref().clone());
         }
-        let ttl = self.attached().map_or(TtlRule::Keep, |attached| TtlRule::Slide(deadline(&attached)));
+        let ttl =
+            self.attached().map_or(TtlRule::Keep, |attached| TtlRule::Slide(deadline(&attached)));
         let now = clock::utc_now();
         let moved = |session: &Session| {
             let mut moved = session.clone();
@@ -143,13 +157,19 @@ impl Inner {
     /// Tells the store what it is owed for a session, in the session's turn, which lasts until what was refused is taken back: what
     /// comes next must not be sent with it.
     async fn tell(&self, id: &str, before: Before) -> Result<Durability, SessionError> {
-        let Some(attached) = self.ready().await else { return self.finish(id, before, Ok(Told::Pending(None)), None).await };
+        let Some(attached) = self.ready().await else {
+            return self.finish(id, before, Ok(Told::Pending(None)), None).await;
+        };
         let turn = self.turns.take(id).await;
         let told = self.push_in_turn(&attached, id).await;
         self.finish(id, before, told, Some(turn)).await
     }
 
-    pub(super) async fn push_in_turn(&self, attached: &Attached, id: &str) -> Result<Told, SessionError> {
+    pub(super) async fn push_in_turn(
+        &self,
+        attached: &Attached,
+        id: &str,
+    ) -> Result<Told, SessionError> {
         if !attached.works() {
             return Ok(Told::Pending(None));
         }
@@ -157,11 +177,18 @@ impl Inner {
             // Somebody else told it, in the turn before.
             return self.sessions.get(id).map(|_| Told::Durable).ok_or(SessionError::NotFound);
         };
-        let result = attached.store.reconcile(std::slice::from_ref(&put)).await.pop().unwrap_or_else(|| Err(unavailable()));
+        let result = attached
+            .store
+            .reconcile(std::slice::from_ref(&put))
+            .await
+            .pop()
+            .unwrap_or_else(|| Err(unavailable()));
         attached.note(result.as_ref().err());
         match result {
             Ok(result) => self.settle(&held, result),
-            Err(error) if error.is_unavailable() || error.maybe_applied() => Ok(Told::Pending(Some(error))),
+            Err(error) if error.is_unavailable() || error.maybe_applied() => {
+                Ok(Told::Pending(Some(error)))
+            }
             Err(error) => Err(error),
         }
     }
@@ -169,7 +196,9 @@ impl Inner {
     /// What is to be written for a session, which counts as sent from here on.
     pub(super) fn put(&self, attached: &Attached, id: &str) -> Option<(Held, PendingPut)> {
         let text = |session: &Session| session.to_json().unwrap_or_default();
-        let held = self.sessions.sending(id, |session| sha1_smol::Sha1::from(text(session)).digest().to_string())?;
+        let held = self
+            .sessions
+            .sending(id, |session| sha1_smol::Sha1::from(text(session)).digest().to_string())?;
         let debt = held.debt.clone()?;
         let ttl = match (debt.ttl, debt.kind) {
             // Created before there was a store.
@@ -180,7 +209,13 @@ impl Inner {
             Some(stored) => held.session.based_on(stored),
             None => held.session.as_new(),
         };
-        Some((held, PendingPut::new(session, ttl).overwriting(debt.overwrites).exclusive(debt.unborn).with_sent(debt.sent)))
+        Some((
+            held,
+            PendingPut::new(session, ttl)
+                .overwriting(debt.overwrites)
+                .exclusive(debt.unborn)
+                .with_sent(debt.sent),
+        ))
     }
 
     /// Takes up what became of a version that was sent.

@@ -83,9 +83,14 @@ impl Shard {
 pub(super) fn size(session: &Session) -> usize {
     /// The record, its entry, its places in two maps.
     const FIXED: usize = size_of::<Session>() + size_of::<Entry>() + 200;
-    let lists = session.mcp_client_ids.iter().map(|id| id.len() + size_of::<String>()).sum::<usize>();
-    let metadata = session.metadata.iter().map(|(name, raw)| name.len() + raw.len() + 64).sum::<usize>();
-    let texts =
-        session.id.len() * 3 + session.user_id.len() + session.org_id.len() + session.workspace_path.len() + session.system_prompt.len();
+    let lists =
+        session.mcp_client_ids.iter().map(|id| id.len() + size_of::<String>()).sum::<usize>();
+    let metadata =
+        session.metadata.iter().map(|(name, raw)| name.len() + raw.len() + 64).sum::<usize>();
+    let texts = session.id.len() * 3
+        + session.user_id.len()
+        + session.org_id.len()
+        + session.workspace_path.len()
+        + session.system_prompt.len();
     FIXED + lists + metadata + texts + session.original().map_or(0, |text| 2 * text.len())
 }

@@ -43,13 +43,18 @@ impl SessionStore for InMemorySessionStore {
 
     fn compare_and_delete<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
         let deleted = self.inner.delete(&session.id, Some(session.revision()));
-        ready(deleted.and_then(|existed| if existed { Ok(()) } else { Err(SessionError::NotFound) }))
+        ready(
+            deleted.and_then(|existed| if existed { Ok(()) } else { Err(SessionError::NotFound) }),
+        )
     }
 
     fn list_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, SessionList> {
         ready(self.inner.ids(user_id).map(|ids| {
             let found = ids.iter().filter_map(|id| self.inner.read(id).ok());
-            let sessions = found.filter(|session| session.user_id == user_id).map(Arc::unwrap_or_clone).collect();
+            let sessions = found
+                .filter(|session| session.user_id == user_id)
+                .map(Arc::unwrap_or_clone)
+                .collect();
             SessionList { sessions, ..SessionList::default() }
         }))
     }
@@ -63,7 +68,9 @@ impl SessionStore for InMemorySessionStore {
     }
 
     fn set_ttl<'a>(&'a self, id: &'a str, ttl: Duration) -> StoreFuture<'a, ()> {
-        ready(self.inner.read(id).and_then(|session| self.expire(&session, ttl, Mode::Set)).map(drop))
+        ready(
+            self.inner.read(id).and_then(|session| self.expire(&session, ttl, Mode::Set)).map(drop),
+        )
     }
 
     fn set_ttl_loaded<'a>(&'a self, session: &'a Session, ttl: Duration) -> StoreFuture<'a, ()> {
@@ -71,16 +78,23 @@ impl SessionStore for InMemorySessionStore {
     }
 
     fn touch<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Touched> {
-        ready(self.inner.read(id).and_then(|session| self.expire(&session, self.ttl(), Mode::ByHand)))
+        ready(
+            self.inner.read(id).and_then(|session| self.expire(&session, self.ttl(), Mode::ByHand)),
+        )
     }
 
-    fn touch_loaded<'a>(&'a self, session: &'a Session, automatic: bool) -> StoreFuture<'a, Touched> {
+    fn touch_loaded<'a>(
+        &'a self,
+        session: &'a Session,
+        automatic: bool,
+    ) -> StoreFuture<'a, Touched> {
         let mode = if automatic { Mode::Automatic } else { Mode::ByHand };
         ready(self.expire(session, self.ttl(), mode))
     }
 
     fn batch_store_sessions<'a>(&'a self, sessions: &'a [Session]) -> BoxFuture<'a, BatchOutcome> {
-        let results = sessions.iter().map(|session| (session.id.clone(), self.write(session, true)));
+        let results =
+            sessions.iter().map(|session| (session.id.clone(), self.write(session, true)));
         Box::pin(std::future::ready(BatchOutcome::new(results.collect())))
     }
 
@@ -103,11 +117,17 @@ impl SessionStore for InMemorySessionStore {
     }
 
     fn cleanup_expired_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, usize> {
-        ready(self.inner.ids(user_id).map(|ids| ids.iter().filter(|id| self.inner.remove_expired(id)).count()))
+        ready(
+            self.inner
+                .ids(user_id)
+                .map(|ids| ids.iter().filter(|id| self.inner.remove_expired(id)).count()),
+        )
     }
 
     fn delete_user_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, usize> {
-        ready(self.inner.ids(user_id).map(|ids| ids.iter().filter(|id| self.inner.delete(id, None).unwrap_or(false)).count()))
+        ready(self.inner.ids(user_id).map(|ids| {
+            ids.iter().filter(|id| self.inner.delete(id, None).unwrap_or(false)).count()
+        }))
     }
 
     fn health(&self) -> StoreFuture<'_, ()> {

@@ -8,19 +8,32 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::fmt;
 
-pub(super) fn required<T: for<'de> Deserialize<'de>>(raw: Option<&RawValue>, name: &'static str) -> Result<T, SessionError> {
-    raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).ok_or(SessionError::Corrupt { field: name })
+pub(super) fn required<T: for<'de> Deserialize<'de>>(
+    raw: Option<&RawValue>,
+    name: &'static str,
+) -> Result<T, SessionError> {
+    raw.and_then(|raw| serde_json::from_str(raw.get()).ok())
+        .ok_or(SessionError::Corrupt { field: name })
 }
 
 /// A member that may be missing or null.
-pub(super) fn optional<T: for<'de> Deserialize<'de> + Default>(raw: Option<&RawValue>, name: &'static str) -> Result<T, SessionError> {
+pub(super) fn optional<T: for<'de> Deserialize<'de> + Default>(
+    raw: Option<&RawValue>,
+    name: &'static str,
+) -> Result<T, SessionError> {
     let Some(raw) = raw else { return Ok(T::default()) };
-    serde_json::from_str::<Option<T>>(raw.get()).map(Option::unwrap_or_default).map_err(|_| SessionError::Corrupt { field: name })
+    serde_json::from_str::<Option<T>>(raw.get())
+        .map(Option::unwrap_or_default)
+        .map_err(|_| SessionError::Corrupt { field: name })
 }
 
 /// True when `raw` already says `value`; null says the empty value.
-pub(super) fn reads_as<T: for<'de> Deserialize<'de> + PartialEq + Default>(raw: &RawValue, value: &T) -> bool {
-    serde_json::from_str::<Option<T>>(raw.get()).is_ok_and(|read| read.unwrap_or_default() == *value)
+pub(super) fn reads_as<T: for<'de> Deserialize<'de> + PartialEq + Default>(
+    raw: &RawValue,
+    value: &T,
+) -> bool {
+    serde_json::from_str::<Option<T>>(raw.get())
+        .is_ok_and(|read| read.unwrap_or_default() == *value)
 }
 
 /// A time in RFC 3339, with as many digits as it needs.
@@ -40,7 +53,9 @@ impl Serialize for Time {
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        DateTime::parse_from_rfc3339(&text).map(|time| Self(time.to_utc())).map_err(serde::de::Error::custom)
+        DateTime::parse_from_rfc3339(&text)
+            .map(|time| Self(time.to_utc()))
+            .map_err(serde::de::Error::custom)
     }
 }
 

@@ -8,7 +8,9 @@ use crate::error::Error;
 use crate::platform::{self, BoxFuture};
 use crate::script::Call;
 use crate::session::error::{Conflict, SessionError};
-use crate::session::reconcile::{Decision, PendingPut, Reconciled, TtlRule, decide, decide_unseen, rule};
+use crate::session::reconcile::{
+    Decision, PendingPut, Reconciled, TtlRule, decide, decide_unseen, rule,
+};
 use crate::session::record::Session;
 use crate::session::scripts::SCRIPTS;
 use crate::session::store::BatchOutcome;
@@ -41,19 +43,30 @@ impl RedisSessionStore {
                 Err(error) => results[place] = Some(Err(error)),
             }
         }
-        let work = chunks(&records, |(_, record)| record.len()).into_iter().map(|chunk| -> BoxFuture<'_, Settled> {
-            if self.cluster {
-                let change = |(place, record): &(usize, String)| (*place, self.store_change(&sessions[*place], record, false));
-                return Box::pin(self.change_at(chunk.iter().map(change).collect()));
-            }
-            Box::pin(self.run(Work::new(by_user(chunk, |(place, _)| sessions[*place].user_id.as_str()), |_, group| {
-                let group: Vec<_> = group.iter().map(|(place, record)| (&sessions[*place], record.as_str())).collect();
-                self.store_call(&SCRIPTS.store, "store", &group)
-            })))
-        });
+        let work = chunks(&records, |(_, record)| record.len()).into_iter().map(
+            |chunk| -> BoxFuture<'_, Settled> {
+                if self.cluster {
+                    let change = |(place, record): &(usize, String)| {
+                        (*place, self.store_change(&sessions[*place], record, false))
+                    };
+                    return Box::pin(self.change_at(chunk.iter().map(change).collect()));
+                }
+                Box::pin(self.run(Work::new(
+                    by_user(chunk, |(place, _)| sessions[*place].user_id.as_str()),
+                    |_, group| {
+                        let group: Vec<_> = group
+                            .iter()
+                            .map(|(place, record)| (&sessions[*place], record.as_str()))
+                            .collect();
+                        self.store_call(&SCRIPTS.store, "store", &group)
+                    },
+                )))
+            },
+        );
         // Of a session that is there twice the second is the one to stay.
         let mut seen = HashSet::new();
-        let at_once = if sessions.iter().all(|session| seen.insert(&session.id)) { AT_ONCE } else { 1 };
+        let at_once =
+            if sessions.iter().all(|session| seen.insert(&session.id)) { AT_ONCE } else { 1 };
         self.run_all(work.collect(), at_once, &mut results).await;
         outcome(sessions.iter().map(|session| session.id.clone()), results)
     }
@@ -61,14 +74,23 @@ impl RedisSessionStore {
     /// One request finds the users, then each chunk is one. A session that is not there is marked as gone on the condition that it
     /// still is not, and is deleted like the others where it came meanwhile.
     pub(super) async fn delete_batch(&self, ids: &[String]) -> BatchOutcome {
-        let mut results: Vec<Outcome> = ids.iter().map(|id| self.check(id).err().map(Err)).collect();
+        let mut results: Vec<Outcome> =
+            ids.iter().map(|id| self.check(id).err().map(Err)).collect();
         if self.cluster {
-            let open: Vec<usize> = (0..ids.len()).filter(|&place| results[place].is_none()).collect();
-            let work = open.chunks(CHUNK).map(|chunk| -> BoxFuture<'_, Settled> { Box::pin(self.delete_at(ids, chunk)) });
+            let open: Vec<usize> =
+                (0..ids.len()).filter(|&place| results[place].is_none()).collect();
+            let work = open
+                .chunks(CHUNK)
+                .map(|chunk| -> BoxFuture<'_, Settled> { Box::pin(self.delete_at(ids, chunk)) });
             self.run_all(work.collect(), AT_ONCE, &mut results).await;
             return outcome(ids.iter().cloned(), results);
         }
-        let names: Vec<String> = ids.iter().zip(&results).filter(|(_, result)| result.is_none()).map(|(id, _)| id.clone()).collect();
+        let names: Vec<String> = ids
+            .iter()
+            .zip(&results)
+            .filter(|(_, result)| result.is_none())
+            .map(|(id, _)| id.clone())
+            .collect();
         let places = (0..ids.len()).filter(|&place| results[place].is_none());
         let mut found: Vec<(usize, Option<Bytes>)> = match self.records(&names).await {
             Ok(records) => places.zip(records).collect(),
@@ -79,16 +101,24 @@ impl RedisSessionStore {
             }
         };
         while !found.is_empty() {
-            let (there, missing): (Vec<_>, Vec<_>) = found.into_iter().partition(|(_, record)| record.is_some());
-            let there: Vec<(usize, String)> =
-                there.into_iter().map(|(place, record)| (place, record.as_deref().map(owner).unwrap_or_default())).collect();
+            let (there, missing): (Vec<_>, Vec<_>) =
+                found.into_iter().partition(|(_, record)| record.is_some());
+            let there: Vec<(usize, String)> = there
+                .into_iter()
+                .map(|(place, record)| (place, record.as_deref().map(owner).unwrap_or_default()))
+                .collect();
             let work = there.chunks(CHUNK).map(|chunk| -> BoxFuture<'_, Settled> {
-                Box::pin(self.run(Work::new(by_user(chunk, |(_, user)| user.as_str()), |user, group| {
-                    self.delete_call(user, group.iter().map(|(place, _)| ids[*place].as_str()))
-                })))
+                Box::pin(self.run(Work::new(
+                    by_user(chunk, |(_, user)| user.as_str()),
+                    |user, group| {
+                        self.delete_call(user, group.iter().map(|(place, _)| ids[*place].as_str()))
+                    },
+                )))
             });
             self.run_all(work.collect(), AT_ONCE, &mut results).await;
-            found = self.mark_gone(ids, missing.into_iter().map(|(place, _)| place).collect(), &mut results).await;
+            found = self
+                .mark_gone(ids, missing.into_iter().map(|(place, _)| place).collect(), &mut results)
+                .await;
         }
         outcome(ids.iter().cloned(), results)
     }
@@ -99,16 +129,29 @@ impl RedisSessionStore {
     }
 
     async fn delete_at(&self, ids: &[String], places: &[usize]) -> Settled {
-        let deletions: Vec<_> = places.iter().map(|&place| Deletion { id: &ids[place], user_id: None, only_theirs: false }).collect();
+        let deletions: Vec<_> = places
+            .iter()
+            .map(|&place| Deletion { id: &ids[place], user_id: None, only_theirs: false })
+            .collect();
         let results = self.delete(&SCRIPTS.in_slots.delete, &deletions, "").await;
-        places.iter().copied().zip(results.into_iter().map(|result| result.map(i64::from))).collect()
+        places
+            .iter()
+            .copied()
+            .zip(results.into_iter().map(|result| result.map(i64::from)))
+            .collect()
     }
 
     /// Marks sessions as gone that are not there; answers those that are.
-    async fn mark_gone(&self, ids: &[String], places: Vec<usize>, results: &mut [Outcome]) -> Vec<(usize, Option<Bytes>)> {
+    async fn mark_gone(
+        &self,
+        ids: &[String],
+        places: Vec<usize>,
+        results: &mut [Outcome],
+    ) -> Vec<(usize, Option<Bytes>)> {
         let mut appeared = Vec::new();
         for chunk in places.chunks(CHUNK) {
-            let replies = self.pipe(chunk.iter().map(|&place| self.mark_call(&ids[place])).collect()).await;
+            let replies =
+                self.pipe(chunk.iter().map(|&place| self.mark_call(&ids[place])).collect()).await;
             for (&place, reply) in chunk.iter().zip(replies) {
                 match reply.and_then(|value| Ok(Option::<Bytes>::from_value(value)?)) {
                     Ok(None) => results[place] = Some(Ok(())),
@@ -122,12 +165,16 @@ impl RedisSessionStore {
 
     /// Writes each put on the condition that the store still has what it is based on: one request where that is so. What was
     /// overtaken is read, decided and written on the condition that it is still as it was read, at most 5 times.
-    pub(super) async fn reconcile_batch(&self, puts: &[PendingPut]) -> Vec<Result<Reconciled, SessionError>> {
+    pub(super) async fn reconcile_batch(
+        &self,
+        puts: &[PendingPut],
+    ) -> Vec<Result<Reconciled, SessionError>> {
         const TRIES: usize = 5;
         let mut settled: Vec<Option<Result<Reconciled, SessionError>>> =
             puts.iter().map(|put| self.check(&put.session.id).err().map(Err)).collect();
         for attempt in 0..=TRIES {
-            let open: Vec<usize> = (0..puts.len()).filter(|&place| settled[place].is_none()).collect();
+            let open: Vec<usize> =
+                (0..puts.len()).filter(|&place| settled[place].is_none()).collect();
             for chunk in open.chunks(CHUNK) {
                 let stored = match attempt {
                     0 => None,
@@ -136,11 +183,18 @@ impl RedisSessionStore {
                 self.reconcile_chunk(puts, chunk, stored, &mut settled).await;
             }
         }
-        settled.into_iter().map(|result| result.unwrap_or(Err(SessionError::Conflict(Conflict::Changed)))).collect()
+        settled
+            .into_iter()
+            .map(|result| result.unwrap_or(Err(SessionError::Conflict(Conflict::Changed))))
+            .collect()
     }
 
     /// What the store has of a chunk now.
-    async fn stored(&self, puts: &[PendingPut], chunk: &[usize]) -> Result<Vec<Option<Bytes>>, SessionError> {
+    async fn stored(
+        &self,
+        puts: &[PendingPut],
+        chunk: &[usize],
+    ) -> Result<Vec<Option<Bytes>>, SessionError> {
         let ids: Vec<String> = chunk.iter().map(|&place| puts[place].session.id.clone()).collect();
         self.records(&ids).await
     }
@@ -155,7 +209,9 @@ impl RedisSessionStore {
     ) {
         let mut records = match stored.transpose() {
             Ok(records) => records.map(Vec::into_iter),
-            Err(error) => return chunk.iter().for_each(|&place| settled[place] = Some(Err(error.clone()))),
+            Err(error) => {
+                return chunk.iter().for_each(|&place| settled[place] = Some(Err(error.clone())));
+            }
         };
         let now = clock::utc_now();
         let mut writes = Vec::new();
@@ -163,10 +219,13 @@ impl RedisSessionStore {
             let put = &puts[place];
             let decision = match records.as_mut().map(Iterator::next) {
                 None => decide_unseen(put, now),
-                Some(record) => match record.flatten().map(|record| read(&put.session.id, &record)).transpose() {
-                    Ok(stored) => decide(put, stored.as_ref(), now),
-                    Err(error) => Err(error),
-                },
+                Some(record) => {
+                    match record.flatten().map(|record| read(&put.session.id, &record)).transpose()
+                    {
+                        Ok(stored) => decide(put, stored.as_ref(), now),
+                        Err(error) => Err(error),
+                    }
+                }
             };
             match decision.and_then(|decision| Ok((decision.text()?, decision))) {
                 Ok((_, Decision::Settled(result))) => settled[place] = Some(Ok(result)),
@@ -182,18 +241,26 @@ impl RedisSessionStore {
                 self.change_at(writes.iter().map(change).collect()).await.into_iter().collect()
             }
             false => {
-                let work = Work::new(by_user(&writes, |(place, _)| puts[*place].session.user_id.as_str()), |user, group| {
-                    group.iter().fold(self.index(&SCRIPTS.reconcile, user), |call, (place, (record, decision))| {
-                        self.reconcile_entry(call, &puts[*place], record, decision, now)
-                    })
-                });
+                let work = Work::new(
+                    by_user(&writes, |(place, _)| puts[*place].session.user_id.as_str()),
+                    |user, group| {
+                        group.iter().fold(
+                            self.index(&SCRIPTS.reconcile, user),
+                            |call, (place, (record, decision))| {
+                                self.reconcile_entry(call, &puts[*place], record, decision, now)
+                            },
+                        )
+                    },
+                );
                 self.run(work).await.into_iter().collect()
             }
         };
         for (place, (text, decision)) in writes {
             settled[place] = match results.remove(&place) {
                 Some(Ok(_)) => Some(Ok(decision.written(&text))),
-                Some(Err(SessionError::Conflict(Conflict::Deleted) | SessionError::NotFound)) => Some(Ok(Reconciled::Gone)),
+                Some(Err(SessionError::Conflict(Conflict::Deleted) | SessionError::NotFound)) => {
+                    Some(Ok(Reconciled::Gone))
+                }
                 // Somebody was faster: look again.
                 None | Some(Err(SessionError::Conflict(_))) => None,
                 Some(Err(error)) => Some(Err(error)),
@@ -202,7 +269,14 @@ impl RedisSessionStore {
     }
 
     /// A put as the script of one user takes it.
-    fn reconcile_entry(&self, call: Call, put: &PendingPut, record: &str, decision: &Decision, now: DateTime<Utc>) -> Call {
+    fn reconcile_entry(
+        &self,
+        call: Call,
+        put: &PendingPut,
+        record: &str,
+        decision: &Decision,
+        now: DateTime<Utc>,
+    ) -> Call {
         let (rule, left) = rule(put.ttl, now);
         self.add_keys(call, &put.session.id)
             .arg(&put.session.id)
@@ -214,7 +288,13 @@ impl RedisSessionStore {
     }
 
     /// The same in two steps. A put that keeps its time to live has its index entry already.
-    fn reconcile_change<'a>(&self, put: &'a PendingPut, record: &str, decision: &Decision, now: DateTime<Utc>) -> Change<'a> {
+    fn reconcile_change<'a>(
+        &self,
+        put: &'a PendingPut,
+        record: &str,
+        decision: &Decision,
+        now: DateTime<Utc>,
+    ) -> Change<'a> {
         let session = &put.session;
         let (rule, left) = rule(put.ttl, now);
         let ttl = self.ttl_millis(left, session.created_at);
@@ -223,17 +303,31 @@ impl RedisSessionStore {
             Some(_) if put.ttl == TtlRule::Keep => Listing::Stays,
             Some(_) => Listing::Raise,
         };
-        let call = self.with_marks(&SCRIPTS.in_slots.reconcile, &session.id).key(self.keys.pruned(&session.id)).arg(record);
-        let call = call.arg(decision.replaces().map(sha1).unwrap_or_default()).arg(rule).arg(ttl).arg(self.stamp());
+        let call = self
+            .with_marks(&SCRIPTS.in_slots.reconcile, &session.id)
+            .key(self.keys.pruned(&session.id))
+            .arg(record);
+        let call = call
+            .arg(decision.replaces().map(sha1).unwrap_or_default())
+            .arg(rule)
+            .arg(ttl)
+            .arg(self.stamp());
         Change { id: &session.id, user_id: &session.user_id, listing, ttl, call }
     }
 
     /// Runs so many requests at once, and gives each session its result.
-    async fn run_all(&self, mut work: Vec<BoxFuture<'_, Settled>>, at_once: usize, results: &mut [Outcome]) {
+    async fn run_all(
+        &self,
+        mut work: Vec<BoxFuture<'_, Settled>>,
+        at_once: usize,
+        results: &mut [Outcome],
+    ) {
         while !work.is_empty() {
             let rest = work.split_off(at_once.min(work.len()));
             for settled in platform::join_all(work).await {
-                settled.into_iter().for_each(|(place, result)| results[place] = Some(result.map(drop)));
+                settled
+                    .into_iter()
+                    .for_each(|(place, result)| results[place] = Some(result.map(drop)));
             }
             work = rest;
         }
@@ -277,7 +371,9 @@ fn settled(replies: Vec<Result<Value, Error>>, places: Vec<Vec<usize>>) -> Settl
     for (reply, places) in replies.into_iter().zip(places) {
         match reply.map_err(SessionError::from).and_then(|value| codes(value, places.len())) {
             Ok(codes) => results.extend(places.into_iter().zip(codes)),
-            Err(error) => results.extend(places.into_iter().map(|place| (place, Err(error.clone())))),
+            Err(error) => {
+                results.extend(places.into_iter().map(|place| (place, Err(error.clone()))))
+            }
         }
     }
     results
@@ -291,9 +387,15 @@ pub(super) struct Work {
 
 impl Work {
     /// Items are a session's place in the batch and something that `call` needs.
-    pub(super) fn new<T>(groups: Vec<(&str, Vec<&(usize, T)>)>, call: impl Fn(&str, &[&(usize, T)]) -> Call) -> Self {
+    pub(super) fn new<T>(
+        groups: Vec<(&str, Vec<&(usize, T)>)>,
+        call: impl Fn(&str, &[&(usize, T)]) -> Call,
+    ) -> Self {
         let calls = groups.iter().map(|(user, group)| call(user, group)).collect();
-        let places = groups.iter().map(|(_, group)| group.iter().map(|(place, _)| *place).collect()).collect();
+        let places = groups
+            .iter()
+            .map(|(_, group)| group.iter().map(|(place, _)| *place).collect())
+            .collect();
         Self { calls, places }
     }
 }
@@ -316,7 +418,10 @@ fn chunks<T>(items: &[T], bytes: impl Fn(&T) -> usize) -> Vec<&[T]> {
 }
 
 /// Items by their user, users in the order of their first item.
-pub(super) fn by_user<'a, T>(items: &'a [T], user: impl Fn(&'a T) -> &'a str) -> Vec<(&'a str, Vec<&'a T>)> {
+pub(super) fn by_user<'a, T>(
+    items: &'a [T],
+    user: impl Fn(&'a T) -> &'a str,
+) -> Vec<(&'a str, Vec<&'a T>)> {
     let mut groups: Vec<(&str, Vec<&T>)> = Vec::new();
     let mut places = HashMap::new();
     for item in items {
@@ -331,5 +436,8 @@ pub(super) fn by_user<'a, T>(items: &'a [T], user: impl Fn(&'a T) -> &'a str) ->
 }
 
 fn outcome(ids: impl Iterator<Item = String>, results: Vec<Outcome>) -> BatchOutcome {
-    BatchOutcome::new(ids.zip(results.into_iter().map(|result| result.unwrap_or(Err(SessionError::NotFound)))).collect())
+    BatchOutcome::new(
+        ids.zip(results.into_iter().map(|result| result.unwrap_or(Err(SessionError::NotFound))))
+            .collect(),
+    )
 }

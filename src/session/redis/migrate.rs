@@ -36,7 +36,9 @@ impl RedisSessionStore {
                 }
             };
             match call.call::<Value>().on(&self.client).await? {
-                Value::Int(scripts::MOVED) if self.layout == IndexLayout::JsonArray => return Ok(false),
+                Value::Int(scripts::MOVED) if self.layout == IndexLayout::JsonArray => {
+                    return Ok(false);
+                }
                 Value::Int(scripts::MOVED) => {}
                 _ => return Ok(true),
             }
@@ -45,7 +47,12 @@ impl RedisSessionStore {
     }
 
     /// The call that makes a sorted set of these ids, if the JSON array that they are from still has this SHA-1.
-    async fn to_sorted_set(&self, user_id: &str, sha1: &str, ids: &[String]) -> Result<Call, SessionError> {
+    async fn to_sorted_set(
+        &self,
+        user_id: &str,
+        sha1: &str,
+        ids: &[String],
+    ) -> Result<Call, SessionError> {
         let layout = scripts::name(self.layout);
         let key = self.keys.index(user_id);
         if !self.cluster {
@@ -54,7 +61,13 @@ impl RedisSessionStore {
         }
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         let lives = self.look(user_id, &ids).await?;
-        let call = SCRIPTS.in_slots.to_sorted_set.key(key).key(self.keys.relisted(user_id)).arg(layout).arg(sha1);
+        let call = SCRIPTS
+            .in_slots
+            .to_sorted_set
+            .key(key)
+            .key(self.keys.relisted(user_id))
+            .arg(layout)
+            .arg(sha1);
         Ok(ids.iter().zip(lives).fold(call, |call, (id, left)| call.arg(*id).arg(left)))
     }
 }

@@ -84,7 +84,14 @@ impl RedisSessionStore {
             stamps: AtomicU64::new(0),
         };
         let (cluster, keys) = (client.backend().is_cluster(), Keys::new(client.prefix()));
-        Self { client, layout: IndexLayout::default(), max_lifetime: None, cluster, keys, shared: Arc::new(shared) }
+        Self {
+            client,
+            layout: IndexLayout::default(),
+            max_lifetime: None,
+            cluster,
+            keys,
+            shared: Arc::new(shared),
+        }
     }
 
     /// A store from the environment: the address and token of [`Config::from_env`](crate::Config::from_env), and
@@ -102,9 +109,14 @@ impl RedisSessionStore {
     /// As [`from_env`](Self::from_env).
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SessionError> {
         let ttl = match lookup("SESSION_TTL") {
-            Some(text) if !text.trim().is_empty() => duration::parse(text.trim())
-                .filter(|ttl| !ttl.is_zero())
-                .ok_or_else(|| Error::new(ErrorKind::Config, "SESSION_TTL must be a positive duration such as 24h, 1h30m or 90s"))?,
+            Some(text) if !text.trim().is_empty() => {
+                duration::parse(text.trim()).filter(|ttl| !ttl.is_zero()).ok_or_else(|| {
+                    Error::new(
+                        ErrorKind::Config,
+                        "SESSION_TTL must be a positive duration such as 24h, 1h30m or 90s",
+                    )
+                })?
+            }
             _ => DEFAULT_TTL,
         };
         Ok(Self::new(Config::from_lookup(lookup)?.build()?, ttl))
@@ -143,7 +155,11 @@ impl RedisSessionStore {
             return Err(SessionError::Closed);
         }
         if self.cluster && !self.keys.can_share_slots() {
-            return Err(Error::new(ErrorKind::Config, "on a cluster, braces in a client's prefix must be a hash tag: `{name}`").into());
+            return Err(Error::new(
+                ErrorKind::Config,
+                "on a cluster, braces in a client's prefix must be a hash tag: `{name}`",
+            )
+            .into());
         }
         Ok(())
     }
@@ -162,7 +178,11 @@ impl RedisSessionStore {
 
     /// Marks a time to live that is set now as later than those set before by this store and its clones.
     fn stamp(&self) -> String {
-        format!("{}:{}", self.shared.origin.simple(), self.shared.stamps.fetch_add(1, Ordering::Relaxed))
+        format!(
+            "{}:{}",
+            self.shared.origin.simple(),
+            self.shared.stamps.fetch_add(1, Ordering::Relaxed)
+        )
     }
 
     fn index(&self, script: &Script, user_id: &str) -> Call {
@@ -190,7 +210,8 @@ impl RedisSessionStore {
             Some(text) => (&SCRIPTS.compare_and_update, sha1(text)),
             None => (&SCRIPTS.update, String::new()),
         };
-        let call = script.key(self.keys.record(&session.id)).arg(&session.user_id).arg(record).arg(sha1);
+        let call =
+            script.key(self.keys.record(&session.id)).arg(&session.user_id).arg(record).arg(sha1);
         self.run_one(call).await.map(drop)
     }
 
@@ -209,7 +230,8 @@ impl RedisSessionStore {
     async fn records(&self, ids: &[String]) -> Result<Vec<Option<Bytes>>, SessionError> {
         let mut pipe = self.client.pipeline();
         if self.cluster {
-            ids.iter().for_each(|id| drop(pipe.add_raw::<Value>(cmd("GET").arg(self.keys.record(id)))));
+            ids.iter()
+                .for_each(|id| drop(pipe.add_raw::<Value>(cmd("GET").arg(self.keys.record(id)))));
             return Ok(pipe.send().await?.all()?);
         }
         for chunk in ids.chunks(CHUNK) {
@@ -228,9 +250,16 @@ fn codes(value: Value, count: usize) -> Result<Vec<Result<i64, SessionError>>, S
     }
     let codes = Vec::<i64>::from_value(value).map_err(Error::from)?;
     if codes.len() != count {
-        return Err(Error::new(ErrorKind::Conversion, "a script answered for another number of sessions").into());
+        return Err(Error::new(
+            ErrorKind::Conversion,
+            "a script answered for another number of sessions",
+        )
+        .into());
     }
-    Ok(codes.into_iter().map(|code| if code < 0 { Err(scripts::refusal(code)) } else { Ok(code) }).collect())
+    Ok(codes
+        .into_iter()
+        .map(|code| if code < 0 { Err(scripts::refusal(code)) } else { Ok(code) })
+        .collect())
 }
 
 fn one_code(value: Value) -> Result<i64, SessionError> {
@@ -245,7 +274,10 @@ fn sha1(text: impl AsRef<[u8]>) -> String {
 impl fmt::Debug for RedisSessionStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("RedisSessionStore");
-        shown.field("default_ttl", &self.default_ttl()).field("layout", &self.layout).field("max_lifetime", &self.max_lifetime);
+        shown
+            .field("default_ttl", &self.default_ttl())
+            .field("layout", &self.layout)
+            .field("max_lifetime", &self.max_lifetime);
         shown.field("cluster", &self.cluster).finish_non_exhaustive()
     }
 }
@@ -266,17 +298,32 @@ mod tests {
         let store = |ttl: Option<&str>| {
             RedisSessionStore::from_lookup(|name| match (name, ttl) {
                 ("SESSION_TTL", ttl) => ttl.map(String::from),
-                _ => address.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()),
+                _ => address
+                    .iter()
+                    .find(|(known, _)| *known == name)
+                    .map(|(_, value)| (*value).to_owned()),
             })
         };
-        for (ttl, wanted) in [(None, DEFAULT_TTL), (Some(" "), DEFAULT_TTL), (Some(" 1h30m\n"), Duration::from_secs(5400))] {
+        for (ttl, wanted) in [
+            (None, DEFAULT_TTL),
+            (Some(" "), DEFAULT_TTL),
+            (Some(" 1h30m\n"), Duration::from_secs(5400)),
+        ] {
             assert_eq!(store(ttl).unwrap().default_ttl(), wanted, "{ttl:?}");
         }
         for bad in ["24", "-1h", "0s"] {
             let error = store(Some(bad)).unwrap_err();
-            assert!(matches!(error, SessionError::Config(_)) && error.to_string().contains("SESSION_TTL"), "{bad}: {error}");
+            assert!(
+                matches!(error, SessionError::Config(_))
+                    && error.to_string().contains("SESSION_TTL"),
+                "{bad}: {error}"
+            );
         }
         let error = RedisSessionStore::from_lookup(|_| None).unwrap_err();
-        assert!(matches!(error, SessionError::Config(_)) && error.to_string().contains("REDIS_REST_URL"), "{error}");
+        assert!(
+            matches!(error, SessionError::Config(_))
+                && error.to_string().contains("REDIS_REST_URL"),
+            "{error}"
+        );
     }
 }

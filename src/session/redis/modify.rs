@@ -14,14 +14,21 @@ impl RedisSessionStore {
     /// # Errors
     /// [`SessionError::NotFound`]; [`SessionError::Conflict`] when others kept writing; [`SessionError::MaybeApplied`] when a
     /// reply was lost and what happened could not be found out. `change` may run several times, but takes effect at most once.
-    pub async fn modify(&self, id: &str, mut change: impl FnMut(&mut Session)) -> Result<Session, SessionError> {
+    pub async fn modify(
+        &self,
+        id: &str,
+        mut change: impl FnMut(&mut Session),
+    ) -> Result<Session, SessionError> {
         const TRIES: usize = 16;
         let mut uncertain: Option<(String, SessionError)> = None;
         let mut last = SessionError::NotFound;
         for attempt in 0..TRIES {
             if attempt > 1 {
                 // Writers that collided twice come back at different times.
-                platform::sleep(Duration::from_millis(4 << attempt.min(6)).mul_f64(platform::random())).await;
+                platform::sleep(
+                    Duration::from_millis(4 << attempt.min(6)).mul_f64(platform::random()),
+                )
+                .await;
             }
             let mut session = self.retrieve_session(id).await?;
             if let Some((written, error)) = uncertain.take() {

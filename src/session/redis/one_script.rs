@@ -13,7 +13,12 @@ use bytes::Bytes;
 
 impl RedisSessionStore {
     /// The call that stores sessions of one user, given with their records.
-    pub(super) fn store_call(&self, script: &Script, mode: &str, sessions: &[(&Session, &str)]) -> Call {
+    pub(super) fn store_call(
+        &self,
+        script: &Script,
+        mode: &str,
+        sessions: &[(&Session, &str)],
+    ) -> Call {
         let user_id = sessions.first().map_or("", |(session, _)| &session.user_id);
         sessions.iter().fold(self.index(script, user_id).arg(mode), |call, (session, record)| {
             self.add_keys(call, &session.id)
@@ -24,7 +29,11 @@ impl RedisSessionStore {
         })
     }
 
-    pub(super) fn delete_call<'a>(&self, user_id: &str, ids: impl IntoIterator<Item = &'a str>) -> Call {
+    pub(super) fn delete_call<'a>(
+        &self,
+        user_id: &str,
+        ids: impl IntoIterator<Item = &'a str>,
+    ) -> Call {
         let call = self.index(&SCRIPTS.delete, user_id).arg(millis(GONE_FOR));
         ids.into_iter().fold(call, |call, id| self.add_keys(call, id).arg(id))
     }
@@ -35,12 +44,19 @@ impl RedisSessionStore {
     }
 
     pub(super) fn expire_call(&self, session: &Session, ttl: u64, mode: &str) -> Call {
-        let call = self.index(&SCRIPTS.expire, &session.user_id).key(self.keys.record(&session.id)).key(self.keys.pinned(&session.id));
+        let call = self
+            .index(&SCRIPTS.expire, &session.user_id)
+            .key(self.keys.record(&session.id))
+            .key(self.keys.pinned(&session.id));
         call.arg(&session.id).arg(ttl).arg(mode).arg(self.stamp())
     }
 
     pub(super) fn compare_and_delete_call(&self, session: &Session, read: &str) -> Call {
-        let call = self.index(&SCRIPTS.compare_and_delete, &session.user_id).arg(millis(GONE_FOR)).arg(&session.id).arg(read);
+        let call = self
+            .index(&SCRIPTS.compare_and_delete, &session.user_id)
+            .arg(millis(GONE_FOR))
+            .arg(&session.id)
+            .arg(read);
         self.add_keys(call, &session.id)
     }
 
@@ -55,7 +71,9 @@ impl RedisSessionStore {
         let mut record: Option<Bytes> = self.client.get(self.keys.record(id)).await?;
         loop {
             if let Some(found) = &record {
-                return Ok(self.run_one(self.delete_call(&owner(found), [id])).await? == scripts::DONE);
+                return Ok(
+                    self.run_one(self.delete_call(&owner(found), [id])).await? == scripts::DONE
+                );
             }
             // Not there: leave the mark, unless it came meanwhile.
             record = self.mark_call(id).call().on(&self.client).await?;
@@ -66,11 +84,18 @@ impl RedisSessionStore {
     }
 
     /// Runs `call` over chunks of `ids` and counts the sessions that took the change.
-    pub(super) async fn count_over(&self, ids: &[String], call: impl Fn(&[String]) -> Call) -> Result<usize, SessionError> {
+    pub(super) async fn count_over(
+        &self,
+        ids: &[String],
+        call: impl Fn(&[String]) -> Call,
+    ) -> Result<usize, SessionError> {
         let mut count = 0;
         for chunk in ids.chunks(10 * CHUNK) {
             let value = call(chunk).call::<Value>().on(&self.client).await?;
-            count += codes(value, chunk.len())?.iter().filter(|code| matches!(code, Ok(scripts::DONE))).count();
+            count += codes(value, chunk.len())?
+                .iter()
+                .filter(|code| matches!(code, Ok(scripts::DONE)))
+                .count();
         }
         Ok(count)
     }

@@ -23,14 +23,22 @@ impl RedisSessionStore {
     async fn put(&self, session: &Session, create: bool) -> Result<(), SessionError> {
         self.check(&session.id)?;
         let record = session.to_json()?;
-        let (script, mode) = if create { (&SCRIPTS.create, "create") } else { (&SCRIPTS.store, "store") };
+        let (script, mode) =
+            if create { (&SCRIPTS.create, "create") } else { (&SCRIPTS.store, "store") };
         match self.cluster {
             true => self.change_one(self.store_change(session, &record, create)).await.map(drop),
-            false => self.run_one(self.store_call(script, mode, &[(session, &record)])).await.map(drop),
+            false => {
+                self.run_one(self.store_call(script, mode, &[(session, &record)])).await.map(drop)
+            }
         }
     }
 
-    async fn expire(&self, session: &Session, ttl: Duration, mode: &str) -> Result<i64, SessionError> {
+    async fn expire(
+        &self,
+        session: &Session,
+        ttl: Duration,
+        mode: &str,
+    ) -> Result<i64, SessionError> {
         self.check(&session.id)?;
         let ttl = self.ttl_millis(ttl, session.created_at);
         match self.cluster {
@@ -54,7 +62,9 @@ impl SessionStore for RedisSessionStore {
             self.check(id)?;
             let retrieval = Retrieval::begin(Place::Redis);
             let reply: Result<Option<Bytes>, Error> = self.client.get(self.keys.record(id)).await;
-            let result = reply.map_err(SessionError::from).and_then(|record| read(id, &record.ok_or(SessionError::NotFound)?));
+            let result = reply
+                .map_err(SessionError::from)
+                .and_then(|record| read(id, &record.ok_or(SessionError::NotFound)?));
             retrieval.end(result.as_ref().err());
             result
         })
@@ -75,7 +85,14 @@ impl SessionStore for RedisSessionStore {
         Box::pin(async move {
             self.check(id)?;
             match self.cluster {
-                true => self.delete_one(&SCRIPTS.in_slots.delete, Deletion { id, user_id: None, only_theirs: false }, "").await,
+                true => {
+                    self.delete_one(
+                        &SCRIPTS.in_slots.delete,
+                        Deletion { id, user_id: None, only_theirs: false },
+                        "",
+                    )
+                    .await
+                }
                 false => self.look_up_and_delete(id).await,
             }
         })
@@ -86,7 +103,10 @@ impl SessionStore for RedisSessionStore {
             self.check(&session.id)?;
             match self.cluster {
                 true => self.delete_one(&SCRIPTS.in_slots.delete, Deletion::of(session), "").await,
-                false => Ok(self.run_one(self.delete_call(&session.user_id, [session.id.as_str()])).await? == scripts::DONE),
+                false => Ok(self
+                    .run_one(self.delete_call(&session.user_id, [session.id.as_str()]))
+                    .await?
+                    == scripts::DONE),
             }
         })
     }
@@ -96,7 +116,10 @@ impl SessionStore for RedisSessionStore {
             self.check(&session.id)?;
             let read = sha1(session.original().unwrap_or_default());
             match self.cluster {
-                true => self.delete_one(&SCRIPTS.in_slots.compare_and_delete, Deletion::of(session), &read).await.map(drop),
+                true => self
+                    .delete_one(&SCRIPTS.in_slots.compare_and_delete, Deletion::of(session), &read)
+                    .await
+                    .map(drop),
                 false => self.run_one(self.compare_and_delete_call(session, &read)).await.map(drop),
             }
         })
@@ -136,7 +159,11 @@ impl SessionStore for RedisSessionStore {
         Box::pin(async move { self.touch_loaded(&self.retrieve_session(id).await?, false).await })
     }
 
-    fn touch_loaded<'a>(&'a self, session: &'a Session, automatic: bool) -> StoreFuture<'a, Touched> {
+    fn touch_loaded<'a>(
+        &'a self,
+        session: &'a Session,
+        automatic: bool,
+    ) -> StoreFuture<'a, Touched> {
         Box::pin(async move {
             let mode = if automatic { "auto" } else { "touch" };
             Ok(match self.expire(session, self.default_ttl(), mode).await? {
@@ -155,7 +182,10 @@ impl SessionStore for RedisSessionStore {
         Box::pin(self.delete_batch(ids))
     }
 
-    fn reconcile<'a>(&'a self, puts: &'a [PendingPut]) -> BoxFuture<'a, Vec<Result<Reconciled, SessionError>>> {
+    fn reconcile<'a>(
+        &'a self,
+        puts: &'a [PendingPut],
+    ) -> BoxFuture<'a, Vec<Result<Reconciled, SessionError>>> {
         Box::pin(self.reconcile_batch(puts))
     }
 
@@ -177,11 +207,22 @@ impl SessionStore for RedisSessionStore {
         Box::pin(async move {
             self.check_open()?;
             let key = format!("session_probe:{}", uuid::Uuid::new_v4());
-            self.client.set(&key, "1").ex(Duration::from_secs(10)).no_retry().deadline(PROBE_DEADLINE).await?;
-            let read: Option<String> = self.client.get(&key).no_retry().deadline(PROBE_DEADLINE).await?;
+            self.client
+                .set(&key, "1")
+                .ex(Duration::from_secs(10))
+                .no_retry()
+                .deadline(PROBE_DEADLINE)
+                .await?;
+            let read: Option<String> =
+                self.client.get(&key).no_retry().deadline(PROBE_DEADLINE).await?;
             match read.as_deref() {
                 Some("1") => Ok(()),
-                _ => Err(Error::custom(ErrorKind::Io, Outcome::NotApplied, "what was written cannot be read").into()),
+                _ => Err(Error::custom(
+                    ErrorKind::Io,
+                    Outcome::NotApplied,
+                    "what was written cannot be read",
+                )
+                .into()),
             }
         })
     }
@@ -190,8 +231,12 @@ impl SessionStore for RedisSessionStore {
         Box::pin(async move {
             let (ids, twice) = self.listed_ids(user_id).await?;
             let expired = match self.cluster {
-                true => self.prune(user_id, &ids.iter().map(String::as_str).collect::<Vec<_>>()).await?,
-                false => self.count_over(&ids, |chunk| self.prune_call(user_id, twice, chunk)).await?,
+                true => {
+                    self.prune(user_id, &ids.iter().map(String::as_str).collect::<Vec<_>>()).await?
+                }
+                false => {
+                    self.count_over(&ids, |chunk| self.prune_call(user_id, twice, chunk)).await?
+                }
             };
             observe::sessions_expired(Place::Redis, expired);
             Ok(expired)
@@ -203,7 +248,12 @@ impl SessionStore for RedisSessionStore {
             let ids = self.index_ids(user_id).await?;
             match self.cluster {
                 true => self.delete_all(user_id, &ids).await,
-                false => self.count_over(&ids, |chunk| self.delete_call(user_id, chunk.iter().map(String::as_str))).await,
+                false => {
+                    self.count_over(&ids, |chunk| {
+                        self.delete_call(user_id, chunk.iter().map(String::as_str))
+                    })
+                    .await
+                }
             }
         })
     }

@@ -60,29 +60,56 @@ impl<'a> Deletion<'a> {
 }
 
 impl RedisSessionStore {
-    pub(super) fn store_change<'a>(&self, session: &'a Session, record: &str, create: bool) -> Change<'a> {
-        let (script, mode) = if create { (&SCRIPTS.in_slots.create, "create") } else { (&SCRIPTS.in_slots.store, "store") };
+    pub(super) fn store_change<'a>(
+        &self,
+        session: &'a Session,
+        record: &str,
+        create: bool,
+    ) -> Change<'a> {
+        let (script, mode) = if create {
+            (&SCRIPTS.in_slots.create, "create")
+        } else {
+            (&SCRIPTS.in_slots.store, "store")
+        };
         let ttl = self.ttl_millis(self.default_ttl(), session.created_at);
         let call = self.with_marks(script, &session.id).key(self.keys.pruned(&session.id));
         let call = call.arg(mode).arg(&session.user_id).arg(record).arg(ttl);
         Change { id: &session.id, user_id: &session.user_id, listing: Listing::Add, ttl, call }
     }
 
-    pub(super) fn expire_change<'a>(&self, session: &'a Session, ttl: u64, mode: &str) -> Change<'a> {
-        let call = SCRIPTS.in_slots.expire.key(self.keys.record(&session.id)).key(self.keys.pinned(&session.id));
+    pub(super) fn expire_change<'a>(
+        &self,
+        session: &'a Session,
+        ttl: u64,
+        mode: &str,
+    ) -> Change<'a> {
+        let call = SCRIPTS
+            .in_slots
+            .expire
+            .key(self.keys.record(&session.id))
+            .key(self.keys.pinned(&session.id));
         let call = call.arg(ttl).arg(mode).arg(self.stamp());
         Change { id: &session.id, user_id: &session.user_id, listing: Listing::Raise, ttl, call }
     }
 
     pub(super) async fn change_one(&self, change: Change<'_>) -> Result<i64, SessionError> {
-        self.change(vec![change]).await.pop().unwrap_or(Err(SessionError::Corrupt { field: "record" }))
+        self.change(vec![change])
+            .await
+            .pop()
+            .unwrap_or(Err(SessionError::Corrupt { field: "record" }))
     }
 
     /// Makes changes, and answers the code of each: in two requests where nothing is in the way.
     pub(super) async fn change(&self, changes: Vec<Change<'_>>) -> Vec<Result<i64, SessionError>> {
         let entries: Vec<Entry<'_>> = changes.iter().map(Entry::of).collect();
-        let (calls, mut results): (Vec<Call>, Vec<_>) = changes.into_iter().map(|change| (change.call, Ok(scripts::DONE))).unzip();
-        let wanted: Vec<_> = entries.iter().copied().enumerate().filter(|(_, entry)| entry.listing != Listing::Stays).collect();
+        let (calls, mut results): (Vec<Call>, Vec<_>) =
+            changes.into_iter().map(|change| (change.call, Ok(scripts::DONE))).unzip();
+        let wanted: Vec<_> = entries
+            .iter()
+            .copied()
+            .enumerate()
+            .filter(|(_, entry)| entry.listing != Listing::Stays)
+            .collect();
         let mut unlisted = Vec::new();
         for (place, result) in self.list(&wanted, false).await {
             match result {
@@ -92,7 +119,8 @@ impl RedisSessionStore {
             }
         }
 
-        let (places, calls): (Vec<usize>, Vec<Call>) = calls.into_iter().enumerate().filter(|(place, _)| results[*place].is_ok()).unzip();
+        let (places, calls): (Vec<usize>, Vec<Call>) =
+            calls.into_iter().enumerate().filter(|(place, _)| results[*place].is_ok()).unzip();
         for (&place, reply) in places.iter().zip(self.replies(calls).await) {
             results[place] = reply.map_err(SessionError::from).and_then(one_code);
         }
@@ -113,7 +141,8 @@ impl RedisSessionStore {
         }
 
         let refused = |(place, entry): &(usize, Entry<'_>)| {
-            let refused = matches!(results[*place], Err(SessionError::NotFound | SessionError::Conflict(_)));
+            let refused =
+                matches!(results[*place], Err(SessionError::NotFound | SessionError::Conflict(_)));
             refused && entry.listing == Listing::Add
         };
         let refused: Vec<_> = entries.iter().copied().enumerate().filter(refused).collect();
@@ -127,7 +156,11 @@ impl RedisSessionStore {
     }
 
     /// Lists sessions, `again` after their records were written. The codes of [`scripts`]' `LIST`, by place.
-    async fn list(&self, entries: &[(usize, Entry<'_>)], again: bool) -> HashMap<usize, Result<i64, SessionError>> {
+    async fn list(
+        &self,
+        entries: &[(usize, Entry<'_>)],
+        again: bool,
+    ) -> HashMap<usize, Result<i64, SessionError>> {
         if entries.is_empty() {
             return HashMap::new();
         }
@@ -144,7 +177,12 @@ impl RedisSessionStore {
 
     /// Deletes records, and then their index entries; true for those that were there. `unchanged` is the SHA-1 that a record must
     /// have. An entry that cannot be taken out is left for a clean-up: the session is deleted all the same.
-    pub(super) async fn delete(&self, script: &Script, deletions: &[Deletion<'_>], unchanged: &str) -> Vec<Result<bool, SessionError>> {
+    pub(super) async fn delete(
+        &self,
+        script: &Script,
+        deletions: &[Deletion<'_>],
+        unchanged: &str,
+    ) -> Vec<Result<bool, SessionError>> {
         let calls = deletions.iter().map(|deletion| {
             let owner = deletion.user_id.filter(|_| deletion.only_theirs).unwrap_or_default();
             self.with_marks(script, deletion.id).arg(millis(GONE_FOR)).arg(owner).arg(unchanged)
@@ -162,7 +200,8 @@ impl RedisSessionStore {
         }
         let groups = by_user(&entries, |(_, (user_id, _))| user_id.as_str());
         let work = Work::new(groups, |user_id, group| {
-            self.index(&SCRIPTS.in_slots.unlist, user_id).args(group.iter().map(|(_, (_, id))| *id).collect::<Vec<_>>())
+            self.index(&SCRIPTS.in_slots.unlist, user_id)
+                .args(group.iter().map(|(_, (_, id))| *id).collect::<Vec<_>>())
         });
         for error in self.run_step(work).await.into_iter().filter_map(|(_, result)| result.err()) {
             tracing::debug!(%error, "the id of a deleted session stays listed until the next clean-up");
@@ -170,15 +209,30 @@ impl RedisSessionStore {
         results
     }
 
-    pub(super) async fn delete_one(&self, script: &Script, deletion: Deletion<'_>, unchanged: &str) -> Result<bool, SessionError> {
-        self.delete(script, &[deletion], unchanged).await.pop().unwrap_or(Err(SessionError::NotFound))
+    pub(super) async fn delete_one(
+        &self,
+        script: &Script,
+        deletion: Deletion<'_>,
+        unchanged: &str,
+    ) -> Result<bool, SessionError> {
+        self.delete(script, &[deletion], unchanged)
+            .await
+            .pop()
+            .unwrap_or(Err(SessionError::NotFound))
     }
 
     /// Deletes these sessions of a user; answers how many there were.
-    pub(super) async fn delete_all(&self, user_id: &str, ids: &[String]) -> Result<usize, SessionError> {
+    pub(super) async fn delete_all(
+        &self,
+        user_id: &str,
+        ids: &[String],
+    ) -> Result<usize, SessionError> {
         let mut count = 0;
         for chunk in ids.chunks(10 * CHUNK) {
-            let deletions: Vec<_> = chunk.iter().map(|id| Deletion { id, user_id: Some(user_id), only_theirs: true }).collect();
+            let deletions: Vec<_> = chunk
+                .iter()
+                .map(|id| Deletion { id, user_id: Some(user_id), only_theirs: true })
+                .collect();
             for there in self.delete(&SCRIPTS.in_slots.delete, &deletions, "").await {
                 count += usize::from(there?);
             }
@@ -191,13 +245,24 @@ impl RedisSessionStore {
         let mut count = 0;
         for chunk in ids.chunks(10 * CHUNK) {
             let lives = self.look(user_id, chunk).await?;
-            let dead: Vec<&str> = chunk.iter().zip(lives).filter(|(_, left)| *left == scripts::NOTHING).map(|(id, _)| *id).collect();
+            let dead: Vec<&str> = chunk
+                .iter()
+                .zip(lives)
+                .filter(|(_, left)| *left == scripts::NOTHING)
+                .map(|(id, _)| *id)
+                .collect();
             if dead.is_empty() {
                 continue;
             }
-            let call = self.index(&SCRIPTS.in_slots.unlist, user_id).key(self.keys.relisted(user_id)).args(&dead);
+            let call = self
+                .index(&SCRIPTS.in_slots.unlist, user_id)
+                .key(self.keys.relisted(user_id))
+                .args(&dead);
             let value = call.call::<Value>().on(self.client()).await?;
-            count += super::codes(value, dead.len())?.iter().filter(|code| matches!(code, Ok(scripts::DONE))).count();
+            count += super::codes(value, dead.len())?
+                .iter()
+                .filter(|code| matches!(code, Ok(scripts::DONE)))
+                .count();
         }
         Ok(count)
     }
@@ -234,9 +299,16 @@ fn ended(reply: Value) -> Result<(bool, Option<String>), SessionError> {
     let code = match parts.next() {
         Some(Value::Int(code)) if code < 0 => return Err(scripts::refusal(code)),
         Some(Value::Int(code)) => code,
-        _ => return Err(Error::new(ErrorKind::Conversion, "a script answered something else than a code").into()),
+        _ => {
+            return Err(Error::new(
+                ErrorKind::Conversion,
+                "a script answered something else than a code",
+            )
+            .into());
+        }
     };
-    let user = parts.next().map(Option::<Bytes>::from_value).transpose().map_err(Error::from)?.flatten();
+    let user =
+        parts.next().map(Option::<Bytes>::from_value).transpose().map_err(Error::from)?.flatten();
     Ok((code == scripts::DONE, user.and_then(|user| String::from_utf8(user.to_vec()).ok())))
 }
 
@@ -255,6 +327,10 @@ fn not_listed(error: SessionError) -> SessionError {
         | SessionError::MaybeApplied(error)
         | SessionError::Config(error)
         | SessionError::Refused(error) => error.with_outcome(Outcome::MaybeApplied),
-        _ => Error::custom(ErrorKind::Redis, Outcome::MaybeApplied, "the session was written, but its user's index is another by now"),
+        _ => Error::custom(
+            ErrorKind::Redis,
+            Outcome::MaybeApplied,
+            "the session was written, but its user's index is another by now",
+        ),
     })
 }

@@ -121,7 +121,10 @@ impl TowerStore {
     /// # let _ = store;
     /// ```
     #[must_use]
-    pub fn user_of(mut self, user_of: impl Fn(&Record) -> Option<String> + Send + Sync + 'static) -> Self {
+    pub fn user_of(
+        mut self,
+        user_of: impl Fn(&Record) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
         self.user_of = Arc::new(user_of);
         self
     }
@@ -149,7 +152,9 @@ impl tower_sessions_core::SessionStore for TowerStore {
                 result => return result.map_err(error),
             }
         }
-        Err(Error::Backend(format!("{ID_TRIES} ids in a row are taken: the session was not created")))
+        Err(Error::Backend(format!(
+            "{ID_TRIES} ids in a row are taken: the session was not created"
+        )))
     }
 
     async fn save(&self, record: &Record) -> Result<()> {

@@ -20,7 +20,8 @@ impl Place {
     pub(super) async fn create(&self, encoded: Encoded) -> Result<(), SessionError> {
         match self {
             Self::Store(store) => {
-                let put = PendingPut::new(encoded.session(), TtlRule::Set(encoded.expires_at())).exclusive(true);
+                let put = PendingPut::new(encoded.session(), TtlRule::Set(encoded.expires_at()))
+                    .exclusive(true);
                 match write(store, put).await? {
                     Reconciled::Gone => Err(SessionError::Conflict(Conflict::Deleted)),
                     // Its time passed on the way: it is not found, as it should be.
@@ -29,7 +30,8 @@ impl Place {
             }
             Self::Manager(manager) => {
                 let expires_at = encoded.expires_at();
-                let new = NewSession::new(encoded.user_id(), "").id(encoded.id()).expires_at(expires_at);
+                let new =
+                    NewSession::new(encoded.user_id(), "").id(encoded.id()).expires_at(expires_at);
                 match manager.create_session_with(new.metadata(encoded.into_metadata())).await {
                     Ok(_) => Ok(()),
                     Err(SessionError::NotFound) if expires_at <= crate::clock::utc_now() => Ok(()),
@@ -45,8 +47,10 @@ impl Place {
     pub(super) async fn save(&self, encoded: &Encoded) -> Result<(), SessionError> {
         match self {
             Self::Store(store) => {
-                let put =
-                    PendingPut::new(encoded.over(based(store.retrieve_session(encoded.id()).await?)?)?, TtlRule::Set(encoded.expires_at()));
+                let put = PendingPut::new(
+                    encoded.over(based(store.retrieve_session(encoded.id()).await?)?)?,
+                    TtlRule::Set(encoded.expires_at()),
+                );
                 match write(store, put.overwriting(true)).await? {
                     Reconciled::Gone | Reconciled::Expired => Err(SessionError::NotFound),
                     _ => Ok(()),

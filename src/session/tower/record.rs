@@ -40,9 +40,13 @@ impl Encoded {
         for (name, value) in &record.data {
             metadata.insert(name, value).map_err(unwritable)?;
         }
-        metadata.insert(EXPIRES_AT, expires_at.to_rfc3339_opts(SecondsFormat::AutoSi, true)).map_err(unwritable)?;
+        metadata
+            .insert(EXPIRES_AT, expires_at.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+            .map_err(unwritable)?;
         let id = record.id.to_string();
-        let user_id = user_id.filter(|user_id| !user_id.is_empty()).unwrap_or_else(|| format!("anonymous:{id}"));
+        let user_id = user_id
+            .filter(|user_id| !user_id.is_empty())
+            .unwrap_or_else(|| format!("anonymous:{id}"));
         Ok(Self { id, user_id, expires_at, metadata })
     }
 
@@ -79,14 +83,20 @@ impl Encoded {
         if stored.user_id != self.user_id {
             return Err(SessionError::Conflict(Conflict::UserChanged));
         }
-        let gone: Vec<String> =
-            stored.metadata.iter().map(|(name, _)| name).filter(|name| self.metadata.get_raw(name).is_none()).map(String::from).collect();
+        let gone: Vec<String> = stored
+            .metadata
+            .iter()
+            .map(|(name, _)| name)
+            .filter(|name| self.metadata.get_raw(name).is_none())
+            .map(String::from)
+            .collect();
         for name in &gone {
             stored.metadata.remove(name);
         }
         for (name, raw) in self.metadata.iter() {
             if !stored.metadata.get_raw(name).is_some_and(|old| same(old, raw)) {
-                let value = serde_json::from_str::<&RawValue>(raw).map_err(|_| SessionError::Unwritable { field: "metadata" })?;
+                let value = serde_json::from_str::<&RawValue>(raw)
+                    .map_err(|_| SessionError::Unwritable { field: "metadata" })?;
                 stored.metadata.insert(name, value)?;
             }
         }
@@ -106,17 +116,25 @@ pub(super) fn decode(id: Id, session: &Session) -> Result<Option<Record>> {
     let expires_at = session.metadata.get::<String>(EXPIRES_AT).ok().flatten();
     let expires_at = expires_at
         .and_then(|text| DateTime::parse_from_rfc3339(&text).ok())
-        .ok_or_else(|| Error::Decode("the session has no date at which it expires, or one that cannot be read".into()))?
+        .ok_or_else(|| {
+            Error::Decode(
+                "the session has no date at which it expires, or one that cannot be read".into(),
+            )
+        })?
         .to_utc();
     if expires_at <= clock::utc_now() {
         return Ok(None);
     }
-    let nanos = i128::from(expires_at.timestamp()) * 1_000_000_000 + i128::from(expires_at.timestamp_subsec_nanos());
-    let expiry_date =
-        OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|_| Error::Decode("the session's expiry date is out of range".into()))?;
+    let nanos = i128::from(expires_at.timestamp()) * 1_000_000_000
+        + i128::from(expires_at.timestamp_subsec_nanos());
+    let expiry_date = OffsetDateTime::from_unix_timestamp_nanos(nanos)
+        .map_err(|_| Error::Decode("the session's expiry date is out of range".into()))?;
     let entries = session.metadata.iter().filter(|(name, _)| *name != EXPIRES_AT);
-    let data = entries.map(|(name, raw)| Ok((name.to_owned(), serde_json::from_str(raw)?))).collect::<serde_json::Result<_>>();
-    let data = data.map_err(|_| Error::Decode("a value of the session's data cannot be read".into()))?;
+    let data = entries
+        .map(|(name, raw)| Ok((name.to_owned(), serde_json::from_str(raw)?)))
+        .collect::<serde_json::Result<_>>();
+    let data =
+        data.map_err(|_| Error::Decode("a value of the session's data cannot be read".into()))?;
     Ok(Some(Record { id, data, expiry_date }))
 }
 

@@ -76,10 +76,21 @@ impl FakeRedis {
 
     /// Starts one with this engine, which others may share.
     pub async fn start_with(engine: MemoryBackend) -> Self {
-        let service = Arc::new(Service::new(Arc::new(engine.clone()), Secret::new(TOKEN), None, MAX_REQUEST_BYTES, MAX_REPLY_BYTES));
+        let service = Arc::new(Service::new(
+            Arc::new(engine.clone()),
+            Secret::new(TOKEN),
+            None,
+            MAX_REQUEST_BYTES,
+            MAX_REPLY_BYTES,
+        ));
         let reply = FakeReply { service, instead: Arc::default(), lost: false, delay: None };
         let server = MockServer::start().await;
-        Mock::given(any()).respond_with(reply.clone()).with_priority(LAST).named("the engine").mount(&server).await;
+        Mock::given(any())
+            .respond_with(reply.clone())
+            .with_priority(LAST)
+            .named("the engine")
+            .mount(&server)
+            .await;
         Self { server, engine, reply }
     }
 
@@ -100,7 +111,11 @@ impl FakeRedis {
     }
 
     /// A client with these settings.
-    #[allow(clippy::missing_panics_doc, clippy::expect_used, reason = "address and token are of this file and always fit")]
+    #[allow(
+        clippy::missing_panics_doc,
+        clippy::expect_used,
+        reason = "address and token are of this file and always fit"
+    )]
     pub fn client(&self) -> Client {
         self.config().build().expect("a loopback address and a token")
     }
@@ -154,7 +169,11 @@ impl FakeRedis {
     pub async fn commands(&self) -> Vec<Vec<String>> {
         let text = |part: &[u8]| String::from_utf8_lossy(part).into_owned();
         let requests = self.requests().await;
-        requests.iter().flat_map(commands).map(|command| command.parts().map(text).collect()).collect()
+        requests
+            .iter()
+            .flat_map(commands)
+            .map(|command| command.parts().map(text).collect())
+            .collect()
     }
 
     /// How many commands of this name, in any case, have been sent so far, also within pipelines and transactions.
@@ -196,15 +215,22 @@ impl FakeReply {
 
     fn answer(&self, request: &Request) -> ResponseTemplate {
         let target = &request.url[url::Position::BeforePath..url::Position::AfterQuery];
-        let mut head = match http::Request::builder().method(request.method.clone()).uri(target).body(()) {
-            Ok(request) => request.into_parts().0,
-            Err(_) => return template(answer::failure(http::StatusCode::BAD_REQUEST, "ERR this is no address")),
-        };
+        let mut head =
+            match http::Request::builder().method(request.method.clone()).uri(target).body(()) {
+                Ok(request) => request.into_parts().0,
+                Err(_) => {
+                    return template(answer::failure(
+                        http::StatusCode::BAD_REQUEST,
+                        "ERR this is no address",
+                    ));
+                }
+            };
         head.headers.clone_from(&request.headers);
         template(match self.service.admit(&head) {
-            Ok(admitted) if admitted.is_stream() => {
-                answer::failure(http::StatusCode::NOT_IMPLEMENTED, "ERR a fake Redis has no event streams")
-            }
+            Ok(admitted) if admitted.is_stream() => answer::failure(
+                http::StatusCode::NOT_IMPLEMENTED,
+                "ERR a fake Redis has no event streams",
+            ),
             Ok(admitted) => drive(self.service.perform(&head, &admitted, &request.body)),
             Err(refusal) => *refusal,
         })
@@ -228,7 +254,10 @@ impl Respond for FakeReply {
 
 impl fmt::Debug for FakeReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FakeReply").field("lost", &self.lost).field("delay", &self.delay).finish_non_exhaustive()
+        f.debug_struct("FakeReply")
+            .field("lost", &self.lost)
+            .field("delay", &self.delay)
+            .finish_non_exhaustive()
     }
 }
 

@@ -147,12 +147,18 @@ impl CommandMatch {
     fn fits(&self, command: &Command) -> bool {
         let keys = || {
             let known = keys::positions(command);
-            known.unwrap_or_else(|| (0..command.arguments().len()).collect()).into_iter().filter_map(|index| command.get(index))
+            known
+                .unwrap_or_else(|| (0..command.arguments().len()).collect())
+                .into_iter()
+                .filter_map(|index| command.get(index))
         };
         is_named(command, &self.name)
             && self.keys.iter().all(|wanted| keys().any(|key| key == wanted))
             && self.key_prefixes.iter().all(|wanted| keys().any(|key| key.starts_with(wanted)))
-            && self.args.as_ref().is_none_or(|args| command.arguments().eq(args.iter().map(Vec::as_slice)))
+            && self
+                .args
+                .as_ref()
+                .is_none_or(|args| command.arguments().eq(args.iter().map(Vec::as_slice)))
     }
 }
 
@@ -181,7 +187,12 @@ impl Match for BatchMatch {
     fn matches(&self, request: &Request) -> bool {
         Sent::read(request).filter(|sent| sent.form == self.form).is_some_and(|sent| {
             let named = |names: &Vec<Vec<String>>| {
-                sent.commands.len() == names.len() && sent.commands.iter().zip(names).all(|(command, name)| is_named(command, name))
+                sent.commands.len() == names.len()
+                    && sent
+                        .commands
+                        .iter()
+                        .zip(names)
+                        .all(|(command, name)| is_named(command, name))
             };
             self.names.as_ref().is_none_or(named)
         })
@@ -195,8 +206,13 @@ pub struct BearerMatch(String);
 
 impl Match for BearerMatch {
     fn matches(&self, request: &Request) -> bool {
-        let header = request.headers.get(AUTHORIZATION).and_then(|header| header.as_bytes().split_at_checked(7));
-        header.is_some_and(|(scheme, token)| scheme.eq_ignore_ascii_case(b"bearer ") && token.trim_ascii() == self.0.as_bytes())
+        let header = request
+            .headers
+            .get(AUTHORIZATION)
+            .and_then(|header| header.as_bytes().split_at_checked(7));
+        header.is_some_and(|(scheme, token)| {
+            scheme.eq_ignore_ascii_case(b"bearer ") && token.trim_ascii() == self.0.as_bytes()
+        })
     }
 }
 
@@ -212,7 +228,8 @@ fn words(name: &str) -> Vec<String> {
 
 /// True when the command begins with these words, in any case.
 fn is_named(command: &Command, words: &[String]) -> bool {
-    words.len() <= command.parts().len() && command.parts().zip(words).all(|(part, word)| part.eq_ignore_ascii_case(word.as_bytes()))
+    words.len() <= command.parts().len()
+        && command.parts().zip(words).all(|(part, word)| part.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 fn bytes(arg: impl ToArg) -> Vec<u8> {

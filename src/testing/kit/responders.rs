@@ -109,12 +109,16 @@ pub fn broken_connection() -> impl Fn(&Request) -> io::Error + Send + Sync + 'st
 
 /// The page of a proxy that has lost its server: 502 with HTML. `MaybeApplied`, of kind [`Http`](crate::ErrorKind::Http).
 pub fn html_502() -> ResponseTemplate {
-    ResponseTemplate::new(502).set_body_raw("<html><body><h1>502 Bad Gateway</h1></body></html>", "text/html")
+    ResponseTemplate::new(502)
+        .set_body_raw("<html><body><h1>502 Bad Gateway</h1></body></html>", "text/html")
 }
 
 /// 401, as servers answer a token that is missing or wrong.
 pub fn unauthorized() -> ResponseTemplate {
-    template(answer::failure(http::StatusCode::UNAUTHORIZED, "WRONGPASS invalid or missing auth token"))
+    template(answer::failure(
+        http::StatusCode::UNAUTHORIZED,
+        "WRONGPASS invalid or missing auth token",
+    ))
 }
 
 /// A [`result`] or a [`redis_error`], in base64, RESP2 or plain JSON as the request asks.
@@ -142,14 +146,18 @@ impl Respond for RedisReply {
         let form = Form::of(request.url.path());
         let count = match form {
             Form::Pipeline => Sent::read(request).map(|sent| sent.commands.len()),
-            Form::Transaction if self.reply.is_ok() => Sent::read(request).map(|sent| sent.commands.len()),
+            Form::Transaction if self.reply.is_ok() => {
+                Sent::read(request).map(|sent| sent.commands.len())
+            }
             _ => None,
         };
         let status = if count.is_none() && self.reply.is_err() { 400 } else { 200 };
         delayed(
             self.delay,
             written(request, form, status, |encoding, out| match count {
-                Some(count) => reply::write_replies(&vec![self.reply.clone(); count], encoding, out),
+                Some(count) => {
+                    reply::write_replies(&vec![self.reply.clone(); count], encoding, out)
+                }
                 None => reply::write_reply(&self.reply, encoding, out),
             }),
         )
@@ -175,17 +183,31 @@ impl RedisReplies {
 impl Respond for RedisReplies {
     fn respond(&self, request: &Request) -> ResponseTemplate {
         let form = Form::of(request.url.path());
-        delayed(self.delay, written(request, form, 200, |encoding, out| reply::write_replies(&self.replies, encoding, out)))
+        delayed(
+            self.delay,
+            written(request, form, 200, |encoding, out| {
+                reply::write_replies(&self.replies, encoding, out)
+            }),
+        )
     }
 }
 
-fn written(request: &Request, form: Form, status: u16, write: impl FnOnce(Encoding, &mut Vec<u8>)) -> ResponseTemplate {
+fn written(
+    request: &Request,
+    form: Form,
+    status: u16,
+    write: impl FnOnce(Encoding, &mut Vec<u8>),
+) -> ResponseTemplate {
     let Some(encoding) = answer::encoding(&request.headers, form) else {
-        return template(answer::failure(http::StatusCode::BAD_REQUEST, "ERR Upstash-Encoding and resp2 replies exclude each other"));
+        return template(answer::failure(
+            http::StatusCode::BAD_REQUEST,
+            "ERR Upstash-Encoding and resp2 replies exclude each other",
+        ));
     };
     let mut body = Vec::new();
     write(encoding, &mut body);
-    let mime = if encoding == Encoding::Resp2 { "application/octet-stream" } else { "application/json" };
+    let mime =
+        if encoding == Encoding::Resp2 { "application/octet-stream" } else { "application/json" };
     ResponseTemplate::new(status).set_body_raw(body, mime)
 }
 

@@ -143,12 +143,17 @@ impl ToValue for serde_json::Value {
         match self {
             Self::Null => Value::Nil,
             Self::Bool(yes) => yes.to_value(),
-            Self::Number(number) => number.as_i64().map_or_else(|| Value::bytes(number.to_string()), Value::Int),
+            Self::Number(number) => {
+                number.as_i64().map_or_else(|| Value::bytes(number.to_string()), Value::Int)
+            }
             Self::String(text) => text.to_value(),
             Self::Array(items) => array(items),
-            Self::Object(fields) => {
-                Value::Array(fields.into_iter().flat_map(|(name, value)| [name.to_value(), value.to_value()]).collect())
-            }
+            Self::Object(fields) => Value::Array(
+                fields
+                    .into_iter()
+                    .flat_map(|(name, value)| [name.to_value(), value.to_value()])
+                    .collect(),
+            ),
         }
     }
 }

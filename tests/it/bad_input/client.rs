@@ -26,12 +26,16 @@ async fn mock(answer: ResponseTemplate, expect: u64) -> (MockServer, Client) {
 
 #[tokio::test]
 async fn a_wrong_token_is_one_attempt_and_not_quoted() {
-    let answer = ResponseTemplate::new(401).set_body_string(r#"{"error":"WRONGPASS invalid or missing auth token"}"#);
+    let answer = ResponseTemplate::new(401)
+        .set_body_string(r#"{"error":"WRONGPASS invalid or missing auth token"}"#);
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(answer).expect(1).mount(&server).await;
     let client = Client::builder().url(server.uri()).token("s3cret-token").build().unwrap();
     let error = client.incr("s3cret-key").await.unwrap_err();
-    assert_eq!((error.kind(), error.outcome(), error.status()), (ErrorKind::Unauthorized, Outcome::NotApplied, Some(401)));
+    assert_eq!(
+        (error.kind(), error.outcome(), error.status()),
+        (ErrorKind::Unauthorized, Outcome::NotApplied, Some(401))
+    );
     assert_eq!(error.redis_code(), Some("WRONGPASS"));
     assert!(!format!("{error} {error:?}").contains("s3cret"));
 }
@@ -48,9 +52,14 @@ fn at_once<T>(future: impl IntoFuture<Output = T>) -> T {
 #[test]
 fn calls_outside_of_a_runtime_are_errors() {
     let rest = once("http://127.0.0.1:1").build().unwrap();
-    let reqwest = once("http://127.0.0.1:1").transport(ReqwestTransport::new(reqwest::Client::builder()).unwrap()).build().unwrap();
+    let reqwest = once("http://127.0.0.1:1")
+        .transport(ReqwestTransport::new(reqwest::Client::builder()).unwrap())
+        .build()
+        .unwrap();
     let native = Client::from_backend(NativeBackend::lazy("redis://127.0.0.1:1").unwrap());
-    let cluster = Client::from_backend(NativeCluster::lazy([NativeConfig::new("redis://127.0.0.1:1")]).unwrap());
+    let cluster = Client::from_backend(
+        NativeCluster::lazy([NativeConfig::new("redis://127.0.0.1:1")]).unwrap(),
+    );
     for client in [rest, reqwest, native, cluster] {
         let (mut pipe, mut tx) = (client.pipeline(), client.transaction());
         let _ = (pipe.add(cmd::incr("k")), tx.add(cmd::incr("k")));
@@ -63,7 +72,11 @@ fn calls_outside_of_a_runtime_are_errors() {
             at_once(client.subscribe(["c"]).next()).unwrap().err(),
         ];
         for error in errors.map(Option::unwrap) {
-            assert_eq!((error.kind(), error.outcome()), (ErrorKind::Config, Outcome::NotApplied), "{error:?}");
+            assert_eq!(
+                (error.kind(), error.outcome()),
+                (ErrorKind::Config, Outcome::NotApplied),
+                "{error:?}"
+            );
             assert!(error.to_string().starts_with("no Tokio runtime"), "{error}");
         }
     }
@@ -83,24 +96,41 @@ async fn a_server_that_is_down() {
 
 #[tokio::test]
 async fn pages_instead_of_replies() {
-    let (_server, client) = mock(ResponseTemplate::new(502).set_body_string("<html>s3cret</html>"), 1).await;
+    let (_server, client) =
+        mock(ResponseTemplate::new(502).set_body_string("<html>s3cret</html>"), 1).await;
     let error = client.incr("k").await.unwrap_err();
-    assert_eq!((error.kind(), error.outcome(), error.status()), (ErrorKind::Http, Outcome::MaybeApplied, Some(502)));
+    assert_eq!(
+        (error.kind(), error.outcome(), error.status()),
+        (ErrorKind::Http, Outcome::MaybeApplied, Some(502))
+    );
     assert!(!format!("{error} {error:?}").contains("s3cret"));
-    let (_server, client) = mock(ResponseTemplate::new(200).set_body_string("<html>s3cret</html>"), 1).await;
+    let (_server, client) =
+        mock(ResponseTemplate::new(200).set_body_string("<html>s3cret</html>"), 1).await;
     let error = client.incr("k").await.unwrap_err();
-    assert_eq!((error.kind(), error.outcome(), error.status()), (ErrorKind::Decode, Outcome::MaybeApplied, Some(200)));
+    assert_eq!(
+        (error.kind(), error.outcome(), error.status()),
+        (ErrorKind::Decode, Outcome::MaybeApplied, Some(200))
+    );
     assert!(!format!("{error} {error:?}").contains("s3cret"));
-    let (_server, client) = mock(ResponseTemplate::new(404).set_body_string("error code: 1016"), 1).await;
+    let (_server, client) =
+        mock(ResponseTemplate::new(404).set_body_string("error code: 1016"), 1).await;
     let error = client.incr("k").await.unwrap_err();
-    assert_eq!((error.kind(), error.outcome(), error.status()), (ErrorKind::Http, Outcome::NotApplied, Some(404)));
+    assert_eq!(
+        (error.kind(), error.outcome(), error.status()),
+        (ErrorKind::Http, Outcome::NotApplied, Some(404))
+    );
 }
 
 #[tokio::test]
 async fn an_error_inside_a_200() {
-    let (_server, client) = mock(ResponseTemplate::new(200).set_body_string(r#"{"error":"WRONGTYPE s3cret"}"#), 2).await;
+    let (_server, client) =
+        mock(ResponseTemplate::new(200).set_body_string(r#"{"error":"WRONGTYPE s3cret"}"#), 2)
+            .await;
     let error = client.incr("k").await.unwrap_err();
-    assert_eq!((error.kind(), error.redis_code(), error.status()), (ErrorKind::Redis, Some("WRONGTYPE"), Some(200)));
+    assert_eq!(
+        (error.kind(), error.redis_code(), error.status()),
+        (ErrorKind::Redis, Some("WRONGTYPE"), Some(200))
+    );
     assert!(!format!("{error} {error:?}").contains("s3cret"));
     let mut tx = client.transaction();
     let _ = tx.add(cmd::incr("k"));
@@ -112,16 +142,32 @@ async fn replies_cut_short() {
     for body in [r#"{"result":"T0s"#, r#"{"result":"T0s"}"#, "", "[", r#"[{"result":1}]"#] {
         // Even with retries, what may have run is not sent again.
         let server = MockServer::start().await;
-        Mock::given(any()).respond_with(ResponseTemplate::new(200).set_body_string(body)).expect(1).mount(&server).await;
+        Mock::given(any())
+            .respond_with(ResponseTemplate::new(200).set_body_string(body))
+            .expect(1)
+            .mount(&server)
+            .await;
         let client = Client::new(server.uri(), "t").unwrap();
         let error = client.incr("k").await.unwrap_err();
-        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Decode, Outcome::MaybeApplied), "{body}");
+        assert_eq!(
+            (error.kind(), error.outcome()),
+            (ErrorKind::Decode, Outcome::MaybeApplied),
+            "{body}"
+        );
     }
     // The connection ends within the body, and before any answer.
-    for answer in ["HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"result\":", "HTTP/1.1 200 OK\r\nContent-", ""] {
+    for answer in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"result\":",
+        "HTTP/1.1 200 OK\r\nContent-",
+        "",
+    ] {
         let addr = answering(answer).await;
         let error = once(format!("http://{addr}")).build().unwrap().incr("k").await.unwrap_err();
-        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Io, Outcome::MaybeApplied), "{answer}");
+        assert_eq!(
+            (error.kind(), error.outcome()),
+            (ErrorKind::Io, Outcome::MaybeApplied),
+            "{answer}"
+        );
     }
 }
 
@@ -130,7 +176,11 @@ async fn redirects_are_not_followed() {
     let elsewhere = MockServer::start().await;
     Mock::given(any()).respond_with(ResponseTemplate::new(200)).expect(0).mount(&elsewhere).await;
     for status in [301, 302, 307, 308] {
-        let (_server, client) = mock(ResponseTemplate::new(status).insert_header("location", elsewhere.uri().as_str()), 1).await;
+        let (_server, client) = mock(
+            ResponseTemplate::new(status).insert_header("location", elsewhere.uri().as_str()),
+            1,
+        )
+        .await;
         let error = client.get::<Option<String>>("k").await.unwrap_err();
         assert_eq!((error.kind(), error.status()), (ErrorKind::Http, Some(status)));
     }
@@ -141,7 +191,10 @@ async fn what_is_too_large_is_not_sent() {
     let (server, _) = mock(ResponseTemplate::new(200), 0).await;
     let client = once(server.uri()).max_request_bytes(1000).build().unwrap();
     let large = "x".repeat(1000);
-    let mut errors = vec![client.set("k", &large).await.unwrap_err(), client.set("k", [0xff_u8; 1001]).await.unwrap_err()];
+    let mut errors = vec![
+        client.set("k", &large).await.unwrap_err(),
+        client.set("k", [0xff_u8; 1001]).await.unwrap_err(),
+    ];
     let mut pipe = client.pipeline();
     let _ = pipe.add(cmd::set("k", "small"));
     let _ = pipe.add(cmd::set("k", &large));
@@ -152,10 +205,14 @@ async fn what_is_too_large_is_not_sent() {
     }
     errors.push(tx.send().await.unwrap_err());
     for error in errors {
-        assert_eq!((error.kind(), error.outcome(), error.attempts()), (ErrorKind::InvalidCommand, Outcome::NotApplied, 0));
+        assert_eq!(
+            (error.kind(), error.outcome(), error.attempts()),
+            (ErrorKind::InvalidCommand, Outcome::NotApplied, 0)
+        );
     }
     // The default limit is 10 MB.
-    let error = once(server.uri()).build().unwrap().set("k", "x".repeat(10_000_001)).await.unwrap_err();
+    let error =
+        once(server.uri()).build().unwrap().set("k", "x".repeat(10_000_001)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidCommand);
 }
 
@@ -163,7 +220,8 @@ async fn what_is_too_large_is_not_sent() {
 async fn replies_that_are_too_large_are_not_read() {
     let body = format!("{{\"result\":\"{}\"}}", "AAAA".repeat(1000));
     let (server, _) = mock(ResponseTemplate::new(200).set_body_string(body), 1).await;
-    let error = once(server.uri()).max_reply_bytes(1000).build().unwrap().incr("k").await.unwrap_err();
+    let error =
+        once(server.uri()).max_reply_bytes(1000).build().unwrap().incr("k").await.unwrap_err();
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::ReplyTooLarge, Outcome::MaybeApplied));
 }
 
@@ -175,7 +233,8 @@ impl Respond for Echo {
     fn respond(&self, request: &Request) -> ResponseTemplate {
         let entries: Vec<Vec<String>> = serde_json::from_slice(&request.body).expect("a pipeline");
         self.0.lock().unwrap().push((entries.len(), request.body.len()));
-        let replies: Vec<_> = entries.iter().map(|entry| serde_json::json!({ "result": entry[1] })).collect();
+        let replies: Vec<_> =
+            entries.iter().map(|entry| serde_json::json!({ "result": entry[1] })).collect();
         ResponseTemplate::new(200).set_body_json(replies)
     }
 }
@@ -184,7 +243,10 @@ impl Respond for Echo {
 async fn pipelines_are_split_by_count_and_bytes() {
     let (server, echo) = (MockServer::start().await, Echo::default());
     Mock::given(any()).respond_with(echo.clone()).mount(&server).await;
-    for (config, most) in [(once(server.uri()).max_pipeline_commands(7), 7), (once(server.uri()).max_request_bytes(100), 20)] {
+    for (config, most) in [
+        (once(server.uri()).max_pipeline_commands(7), 7),
+        (once(server.uri()).max_request_bytes(100), 20),
+    ] {
         let config = config.no_base64();
         let mut pipe = config.build().unwrap().pipeline();
         for n in 0..20 {
@@ -193,8 +255,14 @@ async fn pipelines_are_split_by_count_and_bytes() {
         let keys: Vec<String> = pipe.send().await.unwrap().all().unwrap();
         assert_eq!(keys, (0..20).map(|n| n.to_string()).collect::<Vec<_>>(), "in order");
         let seen = std::mem::take(&mut *echo.0.lock().unwrap());
-        assert!(seen.len() >= 3 && seen.iter().map(|(count, _)| count).sum::<usize>() == 20, "{seen:?}");
-        assert!(seen.iter().all(|(count, bytes)| *count <= most && (*bytes <= 100 || most == 7)), "{seen:?}");
+        assert!(
+            seen.len() >= 3 && seen.iter().map(|(count, _)| count).sum::<usize>() == 20,
+            "{seen:?}"
+        );
+        assert!(
+            seen.iter().all(|(count, bytes)| *count <= most && (*bytes <= 100 || most == 7)),
+            "{seen:?}"
+        );
     }
 }
 
@@ -202,7 +270,8 @@ async fn pipelines_are_split_by_count_and_bytes() {
 async fn large_keys_and_bytes_that_are_no_text() {
     let Some(redis) = Redis::start() else { return };
     let server = rest::serve(redis.backend().await).await;
-    let (client, plain) = (rest::client(&server), rest::config(&server).no_base64().build().unwrap());
+    let (client, plain) =
+        (rest::client(&server), rest::config(&server).no_base64().build().unwrap());
     let key = "k".repeat(64 * 1024);
     client.set(&key, "v").await.unwrap();
     assert_eq!(client.get::<String>(&key).await.unwrap(), "v");

@@ -10,9 +10,20 @@ async fn bodies_that_are_no_commands() {
     let Some(redis) = Redis::start() else { return };
     let server = rest::serve(redis.backend().await).await;
     let deep = "[".repeat(100_000);
-    for body in
-        ["", "{", "[]", "null", "[\"GET\"", "[[\"GET\",\"k\"]]", "{\"a\":1}", "[\"GET\",null]", "[\"GET\",{}]", "[\"\"]", "\u{0}", &deep]
-    {
+    for body in [
+        "",
+        "{",
+        "[]",
+        "null",
+        "[\"GET\"",
+        "[[\"GET\",\"k\"]]",
+        "{\"a\":1}",
+        "[\"GET\",null]",
+        "[\"GET\",{}]",
+        "[\"\"]",
+        "\u{0}",
+        &deep,
+    ] {
         for target in ["/", "/pipeline", "/multi-exec"] {
             if target != "/" && body == "[[\"GET\",\"k\"]]" {
                 continue;
@@ -26,7 +37,10 @@ async fn bodies_that_are_no_commands() {
         assert_eq!(request(server.local_addr(), "POST", "/", body).await.0, 400);
     }
     // It still works.
-    assert_eq!(request(server.local_addr(), "POST", "/", "[\"PING\"]").await, (200, "{\"result\":\"PONG\"}".to_owned()));
+    assert_eq!(
+        request(server.local_addr(), "POST", "/", "[\"PING\"]").await,
+        (200, "{\"result\":\"PONG\"}".to_owned())
+    );
 }
 
 #[tokio::test]
@@ -44,15 +58,27 @@ async fn methods_and_addresses() {
         assert_eq!(status, 404, "{target}");
         assert!(body.starts_with("{\"error\":\"ERR "), "{body}");
     }
-    for target in
-        ["/../../etc/passwd", "/..%2f..%2fetc/passwd", "/get/%zz", "/favicon.ico", "/%00", "/get", "/%ff%fe", "/subscribe", "/psubscribe/"]
-    {
+    for target in [
+        "/../../etc/passwd",
+        "/..%2f..%2fetc/passwd",
+        "/get/%zz",
+        "/favicon.ico",
+        "/%00",
+        "/get",
+        "/%ff%fe",
+        "/subscribe",
+        "/psubscribe/",
+    ] {
         let (status, body) = request(addr, "GET", target, "").await;
         assert_eq!(status, 400, "{target}");
         assert!(body.starts_with("{\"error\":\"ERR "), "{body}");
     }
     // What is no HTTP is answered by the HTTP library.
-    for noise in ["nonsense\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n"] {
+    for noise in [
+        "nonsense\r\n\r\n",
+        "GET / HTTP/9.9\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n",
+    ] {
         let answer = exchange(addr, noise).await;
         assert_eq!(parse(&answer).0, 400, "{noise}");
     }
@@ -68,7 +94,17 @@ async fn the_path_form() {
     let ok = |result: &str| (200, format!("{{\"result\":{result}}}"));
     assert_eq!(request(addr, "POST", "/set/foo?EX=100", b"a/b ?\xff").await, ok("\"OK\""));
     assert_eq!(request(addr, "GET", "/get/foo", "").await, ok("\"a/b ?\u{fffd}\""));
-    assert_eq!(request_with(addr, "GET", "/get/foo?_token=local-token", "Upstash-Encoding: base64\r\n", "").await, ok("\"YS9iID//\""));
+    assert_eq!(
+        request_with(
+            addr,
+            "GET",
+            "/get/foo?_token=local-token",
+            "Upstash-Encoding: base64\r\n",
+            ""
+        )
+        .await,
+        ok("\"YS9iID//\"")
+    );
     assert_eq!(request(addr, "PUT", "/set/f%2Fo%20o/v", "").await, ok("\"OK\""));
     assert_eq!(request(addr, "GET", "/get/f%2Fo%20o/", "").await, ok("\"v\""));
     assert_eq!(request(addr, "GET", "/ttl/foo", "").await, ok("100"));
@@ -91,12 +127,27 @@ async fn tokens() {
         "Authorization: local-token\r\n",
         "Authorization: Basic local-token\r\n",
     ] {
-        assert_eq!(request_with(addr, "POST", "/", headers, "[\"PING\"]").await, unauthorized, "{headers}");
+        assert_eq!(
+            request_with(addr, "POST", "/", headers, "[\"PING\"]").await,
+            unauthorized,
+            "{headers}"
+        );
     }
     for target in ["/ping?_token=wrong", "/ping?_token=", "/ping?_token", "/subscribe/x"] {
         assert_eq!(request_with(addr, "GET", target, "", "").await, unauthorized, "{target}");
     }
-    assert_eq!(request_with(addr, "GET", "/ping?_token=wrong", "Authorization: bearer local-token\r\n", "").await.0, 200);
+    assert_eq!(
+        request_with(
+            addr,
+            "GET",
+            "/ping?_token=wrong",
+            "Authorization: bearer local-token\r\n",
+            ""
+        )
+        .await
+        .0,
+        200
+    );
     // The client sees it even when it is still sending megabytes.
     let client = Client::new(server.url(), "wrong").unwrap();
     let error = client.set("k", "x".repeat(5_000_000)).await.unwrap_err();
@@ -114,7 +165,10 @@ async fn a_read_only_token_only_reads() {
     reader.ping().await.unwrap();
     assert_eq!(reader.run::<String>(cmd("OBJECT ENCODING").arg("k")).await.unwrap(), "embstr");
     let error = reader.set("k", "w").await.unwrap_err();
-    assert_eq!(error.server_message(), Some("NOPERM this user has no permissions to run the 'set' command"));
+    assert_eq!(
+        error.server_message(),
+        Some("NOPERM this user has no permissions to run the 'set' command")
+    );
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::Unauthorized, Outcome::NotApplied));
     for command in [
         cmd("FLUSHALL"),
@@ -180,7 +234,11 @@ async fn refused_commands_and_what_is_like_them() {
         // By hand: this crate's client refuses most of them itself.
         let words = serde_json::to_string(&line.split(' ').collect::<Vec<_>>()).unwrap();
         let (status, body) = request(server.local_addr(), "POST", "/", &words).await;
-        assert!(status == 400 && body.starts_with("{\"error\":\"ERR this command is not available over REST"), "{line}: {status} {body}");
+        assert!(
+            status == 400
+                && body.starts_with("{\"error\":\"ERR this command is not available over REST"),
+            "{line}: {status} {body}"
+        );
         let transaction = format!("[[\"SET\",\"never\",\"x\"],{words}]");
         let (status, body) = request(server.local_addr(), "POST", "/multi-exec", transaction).await;
         assert!(status == 400 && body.starts_with("{\"error\":\""), "{line}: {status} {body}");
@@ -200,33 +258,46 @@ async fn refused_commands_and_what_is_like_them() {
     }
     // A name with a space is one name and no way around.
     assert!(
-        request(server.local_addr(), "POST", "/", "[\"CONFIG GET\",\"maxmemory\"]").await.1.starts_with("{\"error\":\"ERR unknown command")
+        request(server.local_addr(), "POST", "/", "[\"CONFIG GET\",\"maxmemory\"]")
+            .await
+            .1
+            .starts_with("{\"error\":\"ERR unknown command")
     );
 }
 
 #[tokio::test]
 async fn bodies_that_are_too_large() {
     let Some(redis) = Redis::start() else { return };
-    let server = rest::serve_with(redis.backend().await, |config| config.max_request_bytes(1000)).await;
+    let server =
+        rest::serve_with(redis.backend().await, |config| config.max_request_bytes(1000)).await;
     let addr = server.local_addr();
     let fits = format!("[\"ECHO\",\"{}\"]", "x".repeat(1000 - 11));
     assert_eq!(fits.len(), 1000);
     assert_eq!(request(addr, "POST", "/", &fits).await.0, 200);
     let (status, body) = request(addr, "POST", "/", format!("{fits} ")).await;
     assert_eq!(status, 413);
-    assert_eq!(body, "{\"error\":\"ERR max request size exceeded. Limit: 1000 bytes, Actual: 1001 bytes\"}");
+    assert_eq!(
+        body,
+        "{\"error\":\"ERR max request size exceeded. Limit: 1000 bytes, Actual: 1001 bytes\"}"
+    );
     // Declared and never sent: the answer does not wait for it.
-    let head = "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer local-token\r\n";
-    assert_eq!(parse(&exchange_head(addr, &format!("{head}Content-Length: 99999999999\r\n\r\n")).await).0, 413);
+    let head =
+        "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer local-token\r\n";
+    assert_eq!(
+        parse(&exchange_head(addr, &format!("{head}Content-Length: 99999999999\r\n\r\n")).await).0,
+        413
+    );
     // Chunked, so that nobody knows before.
     let chunk = format!("400\r\n{}\r\n", "x".repeat(1024));
-    let answer = exchange(addr, format!("{head}Transfer-Encoding: chunked\r\n\r\n{chunk}0\r\n\r\n")).await;
+    let answer =
+        exchange(addr, format!("{head}Transfer-Encoding: chunked\r\n\r\n{chunk}0\r\n\r\n")).await;
     assert_eq!(parse(&answer).0, 413, "{answer}");
     // The client sees it although it is still sending.
     let client = rest::client(&server);
     let error = client.set("k", "x".repeat(9_000_000)).await.unwrap_err();
     assert!(error.status() == Some(413) || error.kind() == ErrorKind::Io, "{error:?}");
-    let server = rest::serve_with(redis.backend().await, |config| config.max_request_bytes(5_000_000)).await;
+    let server =
+        rest::serve_with(redis.backend().await, |config| config.max_request_bytes(5_000_000)).await;
     let error = rest::client(&server).set("k", "x".repeat(9_000_000)).await.unwrap_err();
     assert_eq!((error.outcome(), error.status()), (Outcome::NotApplied, Some(413)));
 }
@@ -253,5 +324,7 @@ async fn entries_with_odd_arguments() {
     let replies: Vec<serde_json::Value> = serde_json::from_str(&answer).unwrap();
     let result = |index: usize| replies[index]["result"].as_str().unwrap_or_default();
     assert_eq!((result(1), result(3), result(6)), ("1.50", "true", "12345678901234567890"));
-    assert!(replies[4]["error"].as_str().is_some_and(|text| text.starts_with("ERR unknown command")));
+    assert!(
+        replies[4]["error"].as_str().is_some_and(|text| text.starts_with("ERR unknown command"))
+    );
 }

@@ -14,7 +14,9 @@ use tokio::sync::mpsc;
 #[tokio::test]
 async fn flights_share_what_waits() {
     let (client, mut asked) = held(|config| config);
-    let calls = |range: std::ops::Range<u32>| -> Vec<Call> { range.map(|number| get(&client, &number.to_string())).collect() };
+    let calls = |range: std::ops::Range<u32>| -> Vec<Call> {
+        range.map(|number| get(&client, &number.to_string())).collect()
+    };
     async fn next(asked: &mut mpsc::UnboundedReceiver<Asked>, keys: usize) -> Asked {
         let request = asked.recv().await.unwrap();
         assert_eq!(request.keys().len(), keys);
@@ -56,7 +58,9 @@ async fn calls_of_several_threads_travel_together() {
     // Begun on threads of their own, and awaited here.
     let begun = ["a", "b", "c", "d"].map(|key| {
         let (client, runtime) = (client.clone(), runtime.clone());
-        std::thread::spawn(move || begin(&runtime, client.get::<String>(key).into_future())).join().unwrap()
+        std::thread::spawn(move || begin(&runtime, client.get::<String>(key).into_future()))
+            .join()
+            .unwrap()
     });
     flight.echoes();
     let batch = asked.recv().await.unwrap();
@@ -91,10 +95,16 @@ impl Transport for Nils {
 /// A call that is queued just when the last flight ends must not be forgotten: few callers on several threads meet that all the time.
 #[test]
 fn nobody_is_left_behind() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
     runtime.block_on(async {
         for callers in [2, 3, 5] {
-            let client = Client::builder().url("http://localhost:1").token("t").transport(Nils).build().unwrap();
+            let client = Client::builder()
+                .url("http://localhost:1")
+                .token("t")
+                .transport(Nils)
+                .build()
+                .unwrap();
             let callers: Vec<_> = (0..callers)
                 .map(|_| {
                     let client = client.clone();
@@ -116,7 +126,10 @@ fn nobody_is_left_behind() {
 }
 
 /// Begins a call on `runtime`, where the flight that takes it is a task then.
-fn begin<T>(runtime: &Handle, mut call: BoxFuture<'static, Result<T>>) -> BoxFuture<'static, Result<T>> {
+fn begin<T>(
+    runtime: &Handle,
+    mut call: BoxFuture<'static, Result<T>>,
+) -> BoxFuture<'static, Result<T>> {
     let _entered = runtime.enter();
     assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     call
@@ -139,8 +152,15 @@ fn a_flight_that_ends_with_its_runtime_before_it_leaves_lets_all_others_go() {
         settle().await;
         other.shutdown_background();
         for _ in 0..2 {
-            let request = tokio::time::timeout(Duration::from_secs(5), asked.recv()).await.expect("it waits for the lone call").unwrap();
-            if request.body[1] == "waits" { request.echoes() } else { request.says(400, &json!({ "error": "ERR not now" })) }
+            let request = tokio::time::timeout(Duration::from_secs(5), asked.recv())
+                .await
+                .expect("it waits for the lone call")
+                .unwrap();
+            if request.body[1] == "waits" {
+                request.echoes()
+            } else {
+                request.says(400, &json!({ "error": "ERR not now" }))
+            }
         }
         assert_eq!(waits.await.unwrap().unwrap(), "waits");
         assert_eq!(refused.await.unwrap().unwrap_err().outcome(), Outcome::NotApplied);

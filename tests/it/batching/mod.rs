@@ -25,7 +25,11 @@ impl Asked {
     }
 
     fn breaks(self) {
-        let _ = self.answer.send(Err(Error::custom(ErrorKind::Io, Outcome::MaybeApplied, "the connection broke")));
+        let _ = self.answer.send(Err(Error::custom(
+            ErrorKind::Io,
+            Outcome::MaybeApplied,
+            "the connection broke",
+        )));
     }
 
     /// Answers each command with its key.
@@ -41,7 +45,13 @@ impl Asked {
     fn keys(&self) -> Vec<&str> {
         match self.path.as_str() {
             "/" => vec![self.body[1].as_str().unwrap()],
-            _ => self.body.as_array().unwrap().iter().map(|command| command[1].as_str().unwrap()).collect(),
+            _ => self
+                .body
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|command| command[1].as_str().unwrap())
+                .collect(),
         }
     }
 }
@@ -53,14 +63,19 @@ impl Transport for Held {
         let (answer, answered) = oneshot::channel();
         let body = serde_json::from_slice(&request.body).unwrap();
         let _ = self.0.send(Asked { path: request.url.path().to_owned(), body, answer });
-        Box::pin(async { answered.await.unwrap_or_else(|_| Err(Error::custom(ErrorKind::Connect, Outcome::NotApplied, "nobody answers"))) })
+        Box::pin(async {
+            answered.await.unwrap_or_else(|_| {
+                Err(Error::custom(ErrorKind::Connect, Outcome::NotApplied, "nobody answers"))
+            })
+        })
     }
 }
 
 /// A client, and the requests that it makes.
 fn held(settings: impl FnOnce(Config) -> Config) -> (Client, mpsc::UnboundedReceiver<Asked>) {
     let (sender, asked) = mpsc::unbounded_channel();
-    let config = Client::builder().url("http://localhost:1").token("t").no_base64().transport(Held(sender));
+    let config =
+        Client::builder().url("http://localhost:1").token("t").no_base64().transport(Held(sender));
     (settings(config).build().unwrap(), asked)
 }
 
@@ -111,7 +126,8 @@ async fn what_comes_while_requests_are_in_flight_leaves_together() {
     let second = asked.recv().await.unwrap();
     assert_eq!((second.path.as_str(), second.keys()), ("/pipeline", vec!["a", "b", "c"]));
     // Now two are, and everyone else waits. What must not run twice travels by itself.
-    let mixed: Vec<Call> = vec![get(&client, "d"), getdel(&client, "x"), get(&client, "e"), getdel(&client, "y")];
+    let mixed: Vec<Call> =
+        vec![get(&client, "d"), getdel(&client, "x"), get(&client, "e"), getdel(&client, "y")];
     settle().await;
     assert!(asked.try_recv().is_err());
     first.echoes();
@@ -174,7 +190,8 @@ async fn batches_are_bounded() {
 async fn no_batch_is_longer_than_a_request_may_be() {
     let (client, mut asked) = held(|config| config.max_request_bytes(100));
     let (first, _second) = busy(&client, &mut asked).await;
-    let calls: Vec<Call> = (0..10).map(|number| get(&client, &format!("a-key-of-some-length-{number}"))).collect();
+    let calls: Vec<Call> =
+        (0..10).map(|number| get(&client, &format!("a-key-of-some-length-{number}"))).collect();
     settle().await;
     first.echoes();
     let mut commands = 0;
@@ -196,7 +213,11 @@ async fn an_error_is_that_of_its_command_only() {
     let calls = ["a", "b"].map(|key| get(&client, key));
     settle().await;
     first.echoes();
-    asked.recv().await.unwrap().says(200, &json!([{ "error": "WRONGTYPE Operation" }, { "result": "b" }]));
+    asked
+        .recv()
+        .await
+        .unwrap()
+        .says(200, &json!([{ "error": "WRONGTYPE Operation" }, { "result": "b" }]));
     let [a, b] = calls;
     assert_eq!(a.await.unwrap().unwrap_err().redis_code(), Some("WRONGTYPE"));
     assert_eq!(b.await.unwrap().unwrap(), "b");
@@ -248,7 +269,10 @@ async fn a_lost_reply_is_asked_for_again_where_that_is_safe() {
     other.breaks();
     for write in writes {
         let error = write.await.unwrap().unwrap_err();
-        assert_eq!((error.kind(), error.maybe_applied(), error.attempts()), (ErrorKind::Io, true, 1));
+        assert_eq!(
+            (error.kind(), error.maybe_applied(), error.attempts()),
+            (ErrorKind::Io, true, 1)
+        );
     }
     let again = asked.recv().await.unwrap();
     assert_eq!(again.keys(), ["a", "b"]);
@@ -303,7 +327,13 @@ async fn one_that_spoils_a_batch_is_found() {
         }
     }
     let [a, b, bad, d] = calls;
-    assert!(bad.await.unwrap().unwrap_err().server_message().is_some_and(|text| text.contains("max request size")));
+    assert!(
+        bad.await
+            .unwrap()
+            .unwrap_err()
+            .server_message()
+            .is_some_and(|text| text.contains("max request size"))
+    );
     for (call, key) in [a, b, d].into_iter().zip(["a", "b", "d"]) {
         assert_eq!(call.await.unwrap().unwrap(), key);
     }
@@ -333,9 +363,14 @@ async fn a_server_without_pipelines_gets_single_commands() {
 
 #[tokio::test(start_paused = true)]
 async fn deadlines_hold_while_waiting_and_while_in_flight() {
-    let (client, mut asked) =
-        held(|config| config.deadline(Duration::from_secs(2)).timeout(Duration::from_secs(60)).auto_batch_in_flight(1));
-    let alone = tokio::spawn(client.get::<String>("alone").deadline(Duration::from_secs(60)).into_future());
+    let (client, mut asked) = held(|config| {
+        config
+            .deadline(Duration::from_secs(2))
+            .timeout(Duration::from_secs(60))
+            .auto_batch_in_flight(1)
+    });
+    let alone =
+        tokio::spawn(client.get::<String>("alone").deadline(Duration::from_secs(60)).into_future());
     // With options of its own it is not counted: the next is the one in flight.
     let _unanswered = asked.recv().await.unwrap();
     let first = get(&client, "first");
@@ -347,7 +382,11 @@ async fn deadlines_hold_while_waiting_and_while_in_flight() {
         assert_eq!((error.kind(), error.outcome()), (ErrorKind::Timeout, Outcome::NotApplied));
     }
     let error = write.await.unwrap().unwrap_err();
-    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Timeout, Outcome::NotApplied), "it never left");
+    assert_eq!(
+        (error.kind(), error.outcome()),
+        (ErrorKind::Timeout, Outcome::NotApplied),
+        "it never left"
+    );
     assert!(started.elapsed() <= Duration::from_secs(3));
     alone.abort();
 
@@ -368,10 +407,18 @@ fn a_client_outlives_the_runtime_that_carried_its_requests() {
         let mut calls = Vec::new();
         for (index, write) in [false, true, false].into_iter().enumerate() {
             let (done, result) = oneshot::channel();
-            let call = if write { client.getdel::<String>("write") } else { client.get::<String>(format!("read:{index}")) };
+            let call = if write {
+                client.getdel::<String>("write")
+            } else {
+                client.get::<String>(format!("read:{index}"))
+            };
             // On the other runtime: it is not dropped with this one.
             let mut call = Box::pin(async move { done.send(call.await).map_err(|_| ()) });
-            assert!(std::future::poll_fn(|context| std::task::Poll::Ready(call.as_mut().poll(context))).await.is_pending());
+            assert!(
+                std::future::poll_fn(|context| std::task::Poll::Ready(call.as_mut().poll(context)))
+                    .await
+                    .is_pending()
+            );
             calls.push((call, result));
         }
         first.echoes();
@@ -410,7 +457,12 @@ async fn every_caller_sees_its_own_order() {
                 for round in 1..=50 {
                     assert_eq!(client.incr(&key).await.unwrap(), round);
                     assert_eq!(client.get::<i64>(&key).await.unwrap(), round);
-                    assert!(client.lpush(&key, ["x"]).await.is_err_and(|error| error.redis_code() == Some("WRONGTYPE")));
+                    assert!(
+                        client
+                            .lpush(&key, ["x"])
+                            .await
+                            .is_err_and(|error| error.redis_code() == Some("WRONGTYPE"))
+                    );
                 }
             })
         })

@@ -8,7 +8,12 @@ use std::time::Duration;
 const LATEST: u64 = 600;
 
 /// Does one thing after another until the time is over, and then makes everything good again; answers how many faults there were.
-pub async fn run(mut rng: fastrand::Rng, proxies: &[Proxy], redis: &mut Redis, time: Duration) -> u64 {
+pub async fn run(
+    mut rng: fastrand::Rng,
+    proxies: &[Proxy],
+    redis: &mut Redis,
+    time: Duration,
+) -> u64 {
     let end = tokio::time::Instant::now() + time;
     let mut count = 0;
     while tokio::time::Instant::now() < end {

@@ -13,7 +13,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use model::{Deadline, Deadlines, Entry, Known, Wrong};
 use redis_rest::server::DEFAULT_TOKEN;
 use redis_rest::session::{
-    Durability, ManagerOptions, NewSession, Pending, Recovery, RedisSessionStore, Session, SessionError, SessionManager, SessionStore as _,
+    Durability, ManagerOptions, NewSession, Pending, Recovery, RedisSessionStore, Session,
+    SessionError, SessionManager, SessionStore as _,
 };
 use redis_rest::{BreakerPolicy, Client};
 use std::collections::HashMap;
@@ -53,7 +54,8 @@ impl Worker {
             self.operations.fetch_add(1, Ordering::Relaxed);
             self.count += 1;
             self.alive.retain(|id| self.entries[id].ended == Known::No);
-            let id = (!self.alive.is_empty()).then(|| self.alive[self.rng.usize(..self.alive.len())].clone());
+            let id = (!self.alive.is_empty())
+                .then(|| self.alive[self.rng.usize(..self.alive.len())].clone());
             match (self.rng.u8(0..100), id) {
                 (0..25, _) | (_, None) => self.create().await,
                 (25..45, Some(id)) => self.update(&id).await,
@@ -79,14 +81,22 @@ impl Worker {
         let home = self.rng.usize(..MANAGERS);
         let version = self.name();
         let before = Utc::now();
-        match self.managers[home].create_session_with(NewSession::new(&user, "org").system_prompt(&version)).await {
+        match self.managers[home]
+            .create_session_with(NewSession::new(&user, "org").system_prompt(&version))
+            .await
+        {
             Ok(session) => {
                 let durable = session.durability() == Durability::Durable;
                 let id = session.into_inner().id;
-                let deadline = Deadline { earliest: plus(before, TTL), latest: plus(Utc::now(), TTL), pinned: false };
+                let deadline = Deadline {
+                    earliest: plus(before, TTL),
+                    latest: plus(Utc::now(), TTL),
+                    pinned: false,
+                };
                 self.deadlines.lock().unwrap().insert(id.clone(), deadline);
                 self.all.lock().unwrap().push(id.clone());
-                let entry = Entry { user, home, ended: Known::No, version, others: Vec::new(), durable };
+                let entry =
+                    Entry { user, home, ended: Known::No, version, others: Vec::new(), durable };
                 self.alive.push(id.clone());
                 self.entries.insert(id, entry);
             }
@@ -123,8 +133,11 @@ impl Worker {
         match result {
             Ok(session) => {
                 let entry = &self.entries[id];
-                if session.system_prompt != entry.version && !entry.others.contains(&session.system_prompt) {
-                    self.refused.push(format!("get: {:?} instead of {entry:?}", session.system_prompt));
+                if session.system_prompt != entry.version
+                    && !entry.others.contains(&session.system_prompt)
+                {
+                    self.refused
+                        .push(format!("get: {:?} instead of {entry:?}", session.system_prompt));
                 }
                 Some(session)
             }
@@ -176,7 +189,11 @@ impl Worker {
         let result = self.managers[self.entries[id].home].set_ttl(id, ttl).await;
         match result {
             Ok(_) => {
-                let set = Deadline { earliest: plus(before, ttl), latest: plus(Utc::now(), ttl), pinned: true };
+                let set = Deadline {
+                    earliest: plus(before, ttl),
+                    latest: plus(Utc::now(), ttl),
+                    pinned: true,
+                };
                 self.deadlines.lock().unwrap().insert(id.to_owned(), set);
             }
             Err(error) => self.refused.push(format!("set_ttl: {error:?}")),
@@ -208,8 +225,16 @@ impl Worker {
         let user = self.entries[id].user.clone();
         let by = self.rng.usize(..MANAGERS);
         let result = self.managers[by].delete_user_sessions(&user).await;
-        for entry in self.entries.values_mut().filter(|entry| entry.user == user && entry.ended != Known::Yes) {
-            entry.ended = if result.is_ok() && (entry.durable || entry.home == by) { Known::Yes } else { Known::Maybe };
+        for entry in self
+            .entries
+            .values_mut()
+            .filter(|entry| entry.user == user && entry.ended != Known::Yes)
+        {
+            entry.ended = if result.is_ok() && (entry.durable || entry.home == by) {
+                Known::Yes
+            } else {
+                Known::Maybe
+            };
         }
         if let Err(error) = result {
             self.refused.push(format!("end of all: {error:?}"));
@@ -227,17 +252,24 @@ async fn chaos(seed: u64, time: Duration, two_steps: bool) -> Option<(Wrong, Vec
     for _ in 0..MANAGERS {
         let proxy = Proxy::start(server.local_addr(), Fault::Drop, 0).await;
         let client = Client::builder().url(proxy.url()).token(DEFAULT_TOKEN);
-        let client = client.timeout(Duration::from_millis(200)).deadline(Duration::from_millis(500)).build().unwrap();
+        let client = client
+            .timeout(Duration::from_millis(200))
+            .deadline(Duration::from_millis(500))
+            .build()
+            .unwrap();
         let soon = BreakerPolicy::default().min_calls(1).failure_ratio(0.0);
         let soon = soon.open_for(Duration::from_millis(50), Duration::from_millis(200));
-        let options = ManagerOptions::default().max_staleness(Duration::ZERO).touch_interval(Duration::ZERO);
-        let manager = SessionManager::with_options("", 0, options.recovery(Recovery::Automatic(soon)));
+        let options =
+            ManagerOptions::default().max_staleness(Duration::ZERO).touch_interval(Duration::ZERO);
+        let manager =
+            SessionManager::with_options("", 0, options.recovery(Recovery::Automatic(soon)));
         manager.set_session_store(Arc::new(store(client, two_steps)), true).await.unwrap();
         proxies.push(proxy);
         managers.push(manager);
     }
     let managers = Arc::new(managers);
-    let (deadlines, all, operations) = (Deadlines::default(), Arc::default(), Arc::new(AtomicU64::new(0)));
+    let (deadlines, all, operations) =
+        (Deadlines::default(), Arc::default(), Arc::new(AtomicU64::new(0)));
     let users: Vec<String> = (0..USERS).map(|user| format!("user-{user}")).collect();
     let end = tokio::time::Instant::now() + time;
     let workers: Vec<_> = (0..WORKERS)
@@ -316,7 +348,8 @@ async fn chaos_for_a_short_time_in_two_steps() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes: run it by hand"]
 async fn chaos_for_long() {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let number =
+        |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     let time = Duration::from_secs(number("CHAOS_SECONDS").unwrap_or(30));
     match number("CHAOS_SEED") {
         Some(seed) => check(seed, time, seed % 2 == 0).await,

@@ -60,22 +60,31 @@ impl Wrong {
 }
 
 /// Compares Redis with what must be there.
-pub async fn compare(client: &Client, entries: &HashMap<String, Entry>, deadlines: &Deadlines, users: &[String]) -> Wrong {
+pub async fn compare(
+    client: &Client,
+    entries: &HashMap<String, Entry>,
+    deadlines: &Deadlines,
+    users: &[String],
+) -> Wrong {
     let store = RedisSessionStore::new(client.clone(), std::time::Duration::from_secs(1));
     let mut wrong = Wrong::default();
     let mut stored: HashMap<String, Session> = HashMap::new();
     for user in users {
-        let ids: Vec<String> = match client.get::<Option<String>>(format!("user_sessions:{user}")).await.unwrap() {
-            Some(text) => serde_json::from_str(&text).unwrap(),
-            None => Vec::new(),
-        };
+        let ids: Vec<String> =
+            match client.get::<Option<String>>(format!("user_sessions:{user}")).await.unwrap() {
+                Some(text) => serde_json::from_str(&text).unwrap(),
+                None => Vec::new(),
+            };
         let distinct: HashSet<_> = ids.iter().collect();
         if distinct.len() != ids.len() {
             wrong.add(|wrong| &mut wrong.index, format!("twice in the index of {user}"));
         }
         let found = store.list_sessions(user).await.unwrap();
         if found.len() != ids.len() {
-            wrong.add(|wrong| &mut wrong.index, format!("{} ids in the index of {user}, {} sessions", ids.len(), found.len()));
+            wrong.add(
+                |wrong| &mut wrong.index,
+                format!("{} ids in the index of {user}, {} sessions", ids.len(), found.len()),
+            );
         }
         stored.extend(found.into_iter().map(|session| (session.id.clone(), session)));
     }
@@ -87,19 +96,29 @@ pub async fn compare(client: &Client, entries: &HashMap<String, Entry>, deadline
     }
     for (id, entry) in entries {
         match (stored.get(id), entry.ended) {
-            (Some(_), Known::Yes) => wrong.add(|wrong| &mut wrong.alive, format!("{id} is alive: {entry:?}")),
-            (None, Known::No) => wrong.add(|wrong| &mut wrong.lost, format!("{id} is lost: {entry:?}")),
+            (Some(_), Known::Yes) => {
+                wrong.add(|wrong| &mut wrong.alive, format!("{id} is alive: {entry:?}"))
+            }
+            (None, Known::No) => {
+                wrong.add(|wrong| &mut wrong.lost, format!("{id} is lost: {entry:?}"))
+            }
             (Some(session), Known::No | Known::Maybe) => {
-                if session.system_prompt != entry.version && !entry.others.contains(&session.system_prompt) {
+                if session.system_prompt != entry.version
+                    && !entry.others.contains(&session.system_prompt)
+                {
                     let detail = format!("{id} has {:?}: {entry:?}", session.system_prompt);
                     wrong.add(|wrong| &mut wrong.versions, detail);
                 }
-                let at: i64 = client.run(cmd("PEXPIRETIME").arg(format!("session:{id}"))).await.unwrap();
+                let at: i64 =
+                    client.run(cmd("PEXPIRETIME").arg(format!("session:{id}"))).await.unwrap();
                 let at = DateTime::from_timestamp_millis(at).unwrap();
                 let wanted = deadlines.lock().unwrap()[id];
                 let second = TimeDelta::seconds(1);
                 if at < wanted.earliest - second || at > wanted.latest + second {
-                    wrong.add(|wrong| &mut wrong.deadlines, format!("{id} ends at {at}: {wanted:?}"));
+                    wrong.add(
+                        |wrong| &mut wrong.deadlines,
+                        format!("{id} ends at {at}: {wanted:?}"),
+                    );
                 }
             }
             (None, Known::Yes | Known::Maybe) => {}

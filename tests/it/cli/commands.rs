@@ -17,8 +17,18 @@ fn serve_says_one_line_and_stops_on_signals() {
 
 #[test]
 fn serve_with_two_tokens_and_limits() {
-    let limits = ["--max-request-bytes", "200", "--max-reply-bytes", "1000", "--script-timeout", "0.1", "--script-memory-bytes", "2000000"];
-    let server = Serve::start(&[&["--memory", "--read-only-token", "reader"], &limits[..]].concat());
+    let limits = [
+        "--max-request-bytes",
+        "200",
+        "--max-reply-bytes",
+        "1000",
+        "--script-timeout",
+        "0.1",
+        "--script-memory-bytes",
+        "2000000",
+    ];
+    let server =
+        Serve::start(&[&["--memory", "--read-only-token", "reader"], &limits[..]].concat());
     server.tool(&["exec", "SET", "k", "v"]).prints("OK\n");
     let reader = ["--token", "reader", "exec"];
     server.tool(&[&reader[..], &["GET", "k"]].concat()).prints("\"v\"\n");
@@ -26,8 +36,12 @@ fn serve_with_two_tokens_and_limits() {
     server.tool(&["--token", "wrong", "exec", "GET", "k"]).fails(2, &["WRONGPASS", "--token"]);
     server.tool(&["exec", "SET", "k", &"x".repeat(300)]).fails(1, &["max request size exceeded"]);
     server.tool(&["exec", "EVAL", "while true do end", "0"]).fails(1, &["Script killed"]);
-    server.tool(&["exec", "EVAL", "return string.rep('x', 3e6)", "0"]).fails(1, &["not enough memory"]);
-    server.tool(&["exec", "EVAL", "return string.rep('x', 2000)", "0"]).fails(1, &["max response size exceeded"]);
+    server
+        .tool(&["exec", "EVAL", "return string.rep('x', 3e6)", "0"])
+        .fails(1, &["not enough memory"]);
+    server
+        .tool(&["exec", "EVAL", "return string.rep('x', 2000)", "0"])
+        .fails(1, &["max response size exceeded"]);
     server.tool(&["exec", "GET", "k"]).prints("\"v\"\n");
 }
 
@@ -37,11 +51,15 @@ fn serve_refuses_what_cannot_work() {
     let taken = server.url.trim_start_matches("http://");
     run(tool().args(["serve", "--listen", taken])).fails(2, &["listen", "--listen"]);
     run(tool().args(["serve", "--listen", "127.0.0.1:0", "--token", "a b"])).fails(2, &["token"]);
-    run(tool().args(["serve", "--redis", "redis://127.0.0.1:1"])).fails(2, &["is that Redis running"]);
-    run(tool().args(["serve", "--redis", "redis://127.0.0.1:1", "--memory"])).fails(2, &["cannot be used with"]);
-    run(tool().args(["serve", "--redis", "redis://127.0.0.1:1", "--script-timeout", "1"])).fails(2, &["cannot be used with"]);
+    run(tool().args(["serve", "--redis", "redis://127.0.0.1:1"]))
+        .fails(2, &["is that Redis running"]);
+    run(tool().args(["serve", "--redis", "redis://127.0.0.1:1", "--memory"]))
+        .fails(2, &["cannot be used with"]);
+    run(tool().args(["serve", "--redis", "redis://127.0.0.1:1", "--script-timeout", "1"]))
+        .fails(2, &["cannot be used with"]);
     run(tool().args(["serve", "--listen", "0.0.0.0:0"])).fails(2, &["default token"]);
-    run(tool().args(["serve", "--listen", "127.0.0.1:0", "--max-header-bytes", "100"])).fails(2, &["8192"]);
+    run(tool().args(["serve", "--listen", "127.0.0.1:0", "--max-header-bytes", "100"]))
+        .fails(2, &["8192"]);
     run(tool().args(["serve", "--url", "http://127.0.0.1:1"])).fails(2, &["--listen"]);
     run(tool().args(["serve", "--timeout", "1"])).fails(2, &["--timeout"]);
 }
@@ -56,7 +74,10 @@ fn exec_prints_as_redis_cli_does() {
         (&["INCRBY", "n", "-5"], "(integer) -5\n"),
         (&["ECHO", "--json"], "\"--json\"\n"),
         (&["LRANGE", "none", "0", "-1"], "(empty array)\n"),
-        (&["EVAL", "return {1, {'a', {}}}", "0"], "1) (integer) 1\n2) 1) \"a\"\n   2) (empty array)\n"),
+        (
+            &["EVAL", "return {1, {'a', {}}}", "0"],
+            "1) (integer) 1\n2) 1) \"a\"\n   2) (empty array)\n",
+        ),
     ] {
         server.tool(&[&["exec"], args].concat()).prints(printed);
     }
@@ -88,7 +109,8 @@ fn exec_carries_any_bytes() {
     let server = Serve::start(&[]);
     let mut set = tool();
     set.env("REDIS_REST_URL", &server.url).env("REDIS_REST_TOKEN", TOKEN);
-    run(set.args(["exec", "SET", "bin"]).arg(std::ffi::OsStr::from_bytes(b"\xff\x01"))).prints("OK\n");
+    run(set.args(["exec", "SET", "bin"]).arg(std::ffi::OsStr::from_bytes(b"\xff\x01")))
+        .prints("OK\n");
     server.tool(&["exec", "GET", "bin"]).prints("\"\\xff\\x01\"\n");
     assert_eq!(server.tool(&["exec", "--json", "GET", "bin"]).json(), json!({ "base64": "/wE=" }));
 }
@@ -99,7 +121,8 @@ fn a_token_given_takes_the_place_of_the_environments() {
     let server = Serve::start(&[]);
     for other in [None, Some("another")] {
         let mut ping = tool();
-        ping.env("REDIS_REST_URL", &server.url).envs(other.map(|token| ("REDIS_REST_TOKEN", token)));
+        ping.env("REDIS_REST_URL", &server.url)
+            .envs(other.map(|token| ("REDIS_REST_TOKEN", token)));
         run(ping.args(["exec", "--token", TOKEN, "PING"])).prints("\"PONG\"\n");
     }
 }
@@ -112,7 +135,8 @@ fn errors_have_a_code_and_say_what_to_do_next() {
     server.tool(&["exec", "LPUSH", "k", "x"]).fails(1, &["WRONGTYPE Operation against a key"]);
     server.tool(&["exec", "NOSUCH", "typed"]).fails(1, &["unknown command 'NOSUCH'", "'typed'"]);
     server.tool(&["exec", "BLPOP", "k", "0"]).fails(2, &["would block"]);
-    let url = |url| run(tool().args(["--url", url, "--token", "secret-of-ours", "exec", "GET", "k"]));
+    let url =
+        |url| run(tool().args(["--url", url, "--token", "secret-of-ours", "exec", "GET", "k"]));
     for (ran, texts) in [
         (url("http://127.0.0.1:1"), ["no connection", "redis-rest serve"]),
         (url(&server.url.replace("http:", "https:")), ["no connection", "plain HTTP"]),
@@ -133,8 +157,12 @@ fn errors_have_a_code_and_say_what_to_do_next() {
 #[test]
 fn repeat_counts() {
     let server = Serve::start(&[]);
-    let summary = server.tool(&["exec", "--repeat", "300", "--concurrency", "8", "INCR", "n"]).json();
-    assert_eq!((&summary["ok"], &summary["failed"], &summary["maybe_applied"]), (&json!(300), &json!(0), &json!(0)));
+    let summary =
+        server.tool(&["exec", "--repeat", "300", "--concurrency", "8", "INCR", "n"]).json();
+    assert_eq!(
+        (&summary["ok"], &summary["failed"], &summary["maybe_applied"]),
+        (&json!(300), &json!(0), &json!(0))
+    );
     for name in ["ops_per_second", "p50_us", "p99_us"] {
         assert!(summary[name].as_f64().is_some_and(|n| n > 0.0), "{summary}");
     }
@@ -160,14 +188,32 @@ fn sessions_from_the_shell() {
     server.tool(&["sessions", "list", "nobody"]).prints("no sessions\n");
     assert_eq!(server.tool(&["sessions", "list", "nobody", "--json"]).json(), json!([]));
     let shown = server.tool(&["sessions", "show", "s1"]);
-    assert!(shown.stdout.contains("prompt       a\\nb\n") && shown.stdout.ends_with("\nexpires      never\n"), "{shown:?}");
+    assert!(
+        shown.stdout.contains("prompt       a\\nb\n")
+            && shown.stdout.ends_with("\nexpires      never\n"),
+        "{shown:?}"
+    );
     server.tool(&["exec", "EXPIREAT", "session:s1", "4102444800"]).prints("(integer) 1\n");
     let shown = server.tool(&["sessions", "show", "s1"]).stdout;
-    assert!(shown.contains("expires      2099-12-31T23:59:5") || shown.contains("expires      2100-01-01T00:00:0"), "{shown}");
+    assert!(
+        shown.contains("expires      2099-12-31T23:59:5")
+            || shown.contains("expires      2100-01-01T00:00:0"),
+        "{shown}"
+    );
     server.tool(&["sessions", "show", "s1", "--json"]).prints(&format!("{record}\n"));
 
-    let update = ["sessions", "update", "s1", "--metadata", "plan=pro", "--metadata", "n=12345678901234567890", "--json"];
-    let changed = record.replace(r#""metadata":{}"#, r#""metadata":{"n":12345678901234567890,"plan":"pro"}"#);
+    let update = [
+        "sessions",
+        "update",
+        "s1",
+        "--metadata",
+        "plan=pro",
+        "--metadata",
+        "n=12345678901234567890",
+        "--json",
+    ];
+    let changed =
+        record.replace(r#""metadata":{}"#, r#""metadata":{"n":12345678901234567890,"plan":"pro"}"#);
     server.tool(&update).prints(&format!("{changed}\n"));
     server.tool(&["sessions", "show", "s1", "--json"]).prints(&format!("{changed}\n"));
 
@@ -188,7 +234,9 @@ fn a_closed_pipe_is_no_error() {
     let server = Serve::start(&[]);
     server.tool(&["exec", "SET", "k", &"x".repeat(100_000)]).prints("OK\n");
     let mut get = tool();
-    get.env("REDIS_REST_URL", &server.url).env("REDIS_REST_TOKEN", TOKEN).args(["exec", "GET", "k"]);
+    get.env("REDIS_REST_URL", &server.url)
+        .env("REDIS_REST_TOKEN", TOKEN)
+        .args(["exec", "GET", "k"]);
     let mut child = get.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let output = soon("the tool", move || child.wait_with_output().unwrap());
@@ -200,16 +248,43 @@ fn a_closed_pipe_is_no_error() {
 fn bench_measures_in_every_mode_and_leaves_nothing() {
     let serve = Serve::start(&[]);
     for mode in ["sequential", "concurrent", "batched", "pipeline"] {
-        let ran = serve.tool(&["bench", "--mode", mode, "--seconds", "0.1", "--concurrency", "4", "--value-bytes", "100", "--json"]);
+        let ran = serve.tool(&[
+            "bench",
+            "--mode",
+            mode,
+            "--seconds",
+            "0.1",
+            "--concurrency",
+            "4",
+            "--value-bytes",
+            "100",
+            "--json",
+        ]);
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
         let summary: Value = serde_json::from_str(&ran.stdout).unwrap();
-        assert_eq!((&summary["mode"], &summary["failed"], &summary["maybe_applied"]), (&json!(mode), &json!(0), &json!(0)));
+        assert_eq!(
+            (&summary["mode"], &summary["failed"], &summary["maybe_applied"]),
+            (&json!(mode), &json!(0), &json!(0))
+        );
         assert_eq!(summary["concurrency"], if mode == "sequential" { 1 } else { 4 });
-        assert!(summary["ok"].as_u64().unwrap() > 0 && summary["p50_us"].as_u64() <= summary["max_us"].as_u64(), "{summary}");
+        assert!(
+            summary["ok"].as_u64().unwrap() > 0
+                && summary["p50_us"].as_u64() <= summary["max_us"].as_u64(),
+            "{summary}"
+        );
     }
     let ran = serve.tool(&["bench", "--seconds", "0.1"]);
-    assert!(ran.stdout.contains(" commands/s: ") && ran.stdout.contains("p99 ") && ran.stdout.contains('#'), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains(" commands/s: ")
+            && ran.stdout.contains("p99 ")
+            && ran.stdout.contains('#'),
+        "{}",
+        ran.stdout
+    );
     assert_eq!(serve.tool(&["exec", "DBSIZE"]).stdout, "(integer) 0\n");
-    assert_eq!(run(tool().args(["bench", "--url", "http://127.0.0.1:1", "--token", "t"])).code, Some(2));
+    assert_eq!(
+        run(tool().args(["bench", "--url", "http://127.0.0.1:1", "--token", "t"])).code,
+        Some(2)
+    );
     assert_eq!(run(tool().args(["bench", "--seconds", "-1"])).code, Some(2));
 }

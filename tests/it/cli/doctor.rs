@@ -8,7 +8,11 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant, SystemTime};
 
 fn doctor(url: &str, more: &[&str]) -> Ran {
-    run(tool().env("REDIS_REST_URL", url).env("REDIS_REST_TOKEN", "s3cret-token").arg("doctor").args(more))
+    run(tool()
+        .env("REDIS_REST_URL", url)
+        .env("REDIS_REST_TOKEN", "s3cret-token")
+        .arg("doctor")
+        .args(more))
 }
 
 /// The checks of a run, which has this exit code.
@@ -41,7 +45,11 @@ fn finds(ran: &Ran, check: &str, texts: &[&str]) {
 
 /// The same for a server that answers by `answer`.
 #[track_caller]
-fn finds_of(answer: impl Fn(&Request) -> Option<Answer> + Send + Sync + 'static, check: &str, texts: &[&str]) {
+fn finds_of(
+    answer: impl Fn(&Request) -> Option<Answer> + Send + Sync + 'static,
+    check: &str,
+    texts: &[&str],
+) {
     finds(&doctor(&fake::start(answer), &["--json"]), check, texts);
 }
 
@@ -55,7 +63,8 @@ fn a_healthy_server_has_no_problem() {
     assert_eq!(server.tool(&["exec", "DBSIZE"]).stdout, "(integer) 0\n");
 
     let reader = checks(&server.tool(&["doctor", "--json", "--token", "reader"]), 0);
-    let names: Vec<_> = of(&reader, "note").iter().map(|check| check["check"].as_str().unwrap()).collect();
+    let names: Vec<_> =
+        of(&reader, "note").iter().map(|check| check["check"].as_str().unwrap()).collect();
     assert_eq!(names, ["scripts", "write"]);
     let without = server.tool(&["doctor", "--no-write"]);
     assert!(without.code == Some(0) && !without.stdout.contains("write"), "{without:?}");
@@ -71,9 +80,21 @@ fn the_fake_is_healthy() {
 
 #[test]
 fn no_settings() {
-    finds(&run(tool().args(["doctor", "--json"])), "address", &["REDIS_REST_URL", "redis-rest serve"]);
-    finds(&run(tool().args(["doctor", "--json", "--url", "https://127.0.0.1:1"])), "token", &["--token"]);
-    finds(&run(tool().args(["doctor", "--json"]).env("KV_REST_API_URL", "https://h.example")), "token", &["KV_REST_API_TOKEN"]);
+    finds(
+        &run(tool().args(["doctor", "--json"])),
+        "address",
+        &["REDIS_REST_URL", "redis-rest serve"],
+    );
+    finds(
+        &run(tool().args(["doctor", "--json", "--url", "https://127.0.0.1:1"])),
+        "token",
+        &["--token"],
+    );
+    finds(
+        &run(tool().args(["doctor", "--json"]).env("KV_REST_API_URL", "https://h.example")),
+        "token",
+        &["KV_REST_API_TOKEN"],
+    );
 }
 
 #[test]
@@ -81,17 +102,32 @@ fn an_address_without_its_scheme() {
     for url in ["host.example.com", "localhost:8079", "127.0.0.1:8079"] {
         finds(&doctor(url, &["--json"]), "address", &["no scheme", "https://"]);
     }
-    finds(&doctor("redis://127.0.0.1:6379", &["--json"]), "address", &["native protocol", "serve --redis"]);
+    finds(
+        &doctor("redis://127.0.0.1:6379", &["--json"]),
+        "address",
+        &["native protocol", "serve --redis"],
+    );
 }
 
 #[test]
 fn plain_http_to_another_machine() {
-    finds(&doctor("http://host.example.com", &["--json"]), "address", &["in the clear", "--allow-http"]);
+    finds(
+        &doctor("http://host.example.com", &["--json"]),
+        "address",
+        &["in the clear", "--allow-http"],
+    );
 }
 
 #[test]
 fn a_token_with_its_quotes() {
-    let ran = run(tool().args(["doctor", "--json", "--url", "http://127.0.0.1:1", "--token", "\"s3cret\""]));
+    let ran = run(tool().args([
+        "doctor",
+        "--json",
+        "--url",
+        "http://127.0.0.1:1",
+        "--token",
+        "\"s3cret\"",
+    ]));
     finds(&ran, "token", &["quotation mark", "copy it again"]);
 }
 
@@ -105,7 +141,10 @@ fn a_server_that_never_answers() {
     // Never accepted: the system makes the connection, and nobody reads.
     let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let began = Instant::now();
-    let ran = doctor(&format!("http://{}", silent.local_addr().unwrap()), &["--json", "--timeout", "0.2"]);
+    let ran = doctor(
+        &format!("http://{}", silent.local_addr().unwrap()),
+        &["--json", "--timeout", "0.2"],
+    );
     finds(&ran, "reach", &["no answer", "--timeout"]);
     // The default.
     assert!(began.elapsed() < Duration::from_secs(5), "--timeout does not hold");
@@ -122,43 +161,94 @@ fn a_wrong_token() {
 fn a_web_page() {
     for status in [200, 401, 404, 503] {
         let page = move |_: &Request| {
-            Some(Answer { status, headers: "Content-Type: text/html\r\n", body: "<!doctype html><title>s3cret</title>".to_owned() })
+            Some(Answer {
+                status,
+                headers: "Content-Type: text/html\r\n",
+                body: "<!doctype html><title>s3cret</title>".to_owned(),
+            })
         };
         finds_of(page, "reach", &["web page", &status.to_string(), "REST URL"]);
     }
-    finds_of(|_| Some(json_answer(200, &json!({ "hello": "s3cret" }))), "reach", &["not in the REST protocol"]);
-    finds_of(|_| Some(json_answer(404, &json!({ "message": "s3cret" }))), "reach", &["HTTP 404", "path"]);
+    finds_of(
+        |_| Some(json_answer(200, &json!({ "hello": "s3cret" }))),
+        "reach",
+        &["not in the REST protocol"],
+    );
+    finds_of(
+        |_| Some(json_answer(404, &json!({ "message": "s3cret" }))),
+        "reach",
+        &["HTTP 404", "path"],
+    );
 }
 
 #[test]
 fn a_server_that_redirects() {
-    let moved =
-        |_: &Request| Some(Answer { status: 308, headers: "Location: https://new.example/redis?k=s3cret\r\n", body: String::new() });
+    let moved = |_: &Request| {
+        Some(Answer {
+            status: 308,
+            headers: "Location: https://new.example/redis?k=s3cret\r\n",
+            body: String::new(),
+        })
+    };
     finds_of(moved, "reach", &["redirects (HTTP 308)", "https://new.example/redis"]);
 }
 
 #[test]
 fn a_server_that_ignores_base64() {
-    let plain = |request: &Request| Some(fake::healthy(&Request { base64: false, path: request.path.clone(), body: request.body.clone() }));
+    let plain = |request: &Request| {
+        Some(fake::healthy(&Request {
+            base64: false,
+            path: request.path.clone(),
+            body: request.body.clone(),
+        }))
+    };
     finds_of(plain, "base64", &["ignores Upstash-Encoding", "no_base64()"]);
 }
 
 #[test]
 fn a_server_with_single_commands_only() {
-    let none = |path: &'static str| move |request: &Request| (request.path == path).then(|| error(404, "no such path"));
+    let none = |path: &'static str| {
+        move |request: &Request| (request.path == path).then(|| error(404, "no such path"))
+    };
     finds_of(none("/pipeline"), "pipeline", &["/pipeline (HTTP 404)", "no_auto_batch()"]);
     finds_of(none("/multi-exec"), "transaction", &["/multi-exec (HTTP 404)"]);
 }
 
 #[test]
 fn a_redis_that_is_away_or_refuses() {
-    finds_of(|_| Some(error(503, "DB connection refused")), "redis", &["the Redis behind it does not", "HTTP 503"]);
-    finds_of(|_| Some(Answer { status: 502, headers: "", body: String::new() }), "redis", &["the Redis behind it does not"]);
-    finds_of(|_| Some(error(400, "LOADING Redis is loading the dataset in memory")), "redis", &["loading", "wait"]);
-    let writes = |text: &'static str| move |request: &Request| (request.name() == "SET").then(|| error(400, text));
-    finds_of(writes("READONLY You can't write against a read only replica."), "write", &["replica", "primary"]);
-    finds_of(writes("OOM command not allowed when used memory > 'maxmemory'."), "write", &["refuses writes", "memory"]);
-    finds_of(|request| (request.name() == "EVAL").then(|| error(400, "ERR unknown command 'EVAL'")), "scripts", &["unknown command"]);
+    finds_of(
+        |_| Some(error(503, "DB connection refused")),
+        "redis",
+        &["the Redis behind it does not", "HTTP 503"],
+    );
+    finds_of(
+        |_| Some(Answer { status: 502, headers: "", body: String::new() }),
+        "redis",
+        &["the Redis behind it does not"],
+    );
+    finds_of(
+        |_| Some(error(400, "LOADING Redis is loading the dataset in memory")),
+        "redis",
+        &["loading", "wait"],
+    );
+    let writes = |text: &'static str| {
+        move |request: &Request| (request.name() == "SET").then(|| error(400, text))
+    };
+    finds_of(
+        writes("READONLY You can't write against a read only replica."),
+        "write",
+        &["replica", "primary"],
+    );
+    finds_of(
+        writes("OOM command not allowed when used memory > 'maxmemory'."),
+        "write",
+        &["refuses writes", "memory"],
+    );
+    finds_of(
+        |request| (request.name() == "EVAL").then(|| error(400, "ERR unknown command 'EVAL'")),
+        "scripts",
+        &["unknown command"],
+    );
 }
 
 /// As the servers of this crate say it.
@@ -169,7 +259,11 @@ fn a_redis_that_was_killed() {
     let healthy = server.tool(&["doctor"]);
     assert_eq!(healthy.code, Some(0), "{healthy:?}");
     redis.stop();
-    finds(&server.tool(&["doctor", "--json", "--timeout", "20"]), "redis", &["the Redis behind it does not"]);
+    finds(
+        &server.tool(&["doctor", "--json", "--timeout", "20"]),
+        "redis",
+        &["the Redis behind it does not"],
+    );
 }
 
 #[test]
@@ -178,7 +272,9 @@ fn clocks_that_differ() {
         move |request: &Request| {
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
             let by = Duration::from_secs(by);
-            (request.name() == "TIME").then(|| json_answer(200, &fake::time(request, if ahead { now + by } else { now - by })))
+            (request.name() == "TIME").then(|| {
+                json_answer(200, &fake::time(request, if ahead { now + by } else { now - by }))
+            })
         }
     };
     finds_of(skewed(true, 3600), "clock", &["ahead of", "NTP"]);
@@ -186,7 +282,10 @@ fn clocks_that_differ() {
     let little = checks(&doctor(&fake::start(skewed(true, 15)), &["--json"]), 0);
     assert!(of(&little, "note").iter().any(|check| check["check"] == "clock"), "{little:?}");
     finds_of(
-        |request| (request.name() == "TIME").then(|| json_answer(200, &json!({ "result": [u64::MAX >> 1, 0] }))),
+        |request| {
+            (request.name() == "TIME")
+                .then(|| json_answer(200, &json!({ "result": [u64::MAX >> 1, 0] })))
+        },
         "clock",
         &["ahead of"],
     );
@@ -200,7 +299,12 @@ fn people_get_one_line_a_check() {
     let lines: Vec<_> = ran.stdout.lines().collect();
     assert_eq!(lines.len(), 4, "{ran:?}");
     assert!(lines[2].starts_with("ok       reach "), "{ran:?}");
-    assert!(lines[3].starts_with("problem  redis ") && lines[3].contains("\\u{1b}[31mred\\nsecond") && lines[3].contains(" → "), "{ran:?}");
+    assert!(
+        lines[3].starts_with("problem  redis ")
+            && lines[3].contains("\\u{1b}[31mred\\nsecond")
+            && lines[3].contains(" → "),
+        "{ran:?}"
+    );
 }
 
 #[test]

@@ -55,8 +55,10 @@ fn serve(stream: TcpStream, answer: &dyn Fn(&Request) -> Option<Answer>) -> Opti
     let mut writer = stream;
     loop {
         let request = read(&mut reader)?;
-        let Answer { status, headers, body } = answer(&request).unwrap_or_else(|| healthy(&request));
-        let head = format!("HTTP/1.1 {status} x\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
+        let Answer { status, headers, body } =
+            answer(&request).unwrap_or_else(|| healthy(&request));
+        let head =
+            format!("HTTP/1.1 {status} x\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
         writer.write_all((head + &body).as_bytes()).ok()?;
     }
 }
@@ -69,7 +71,8 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
         }
     }
     let lower = head.to_ascii_lowercase();
-    let length = lower.lines().find_map(|line| line.strip_prefix("content-length:"))?.trim().parse().ok()?;
+    let length =
+        lower.lines().find_map(|line| line.strip_prefix("content-length:"))?.trim().parse().ok()?;
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     Some(Request {

@@ -3,7 +3,18 @@
 use super::{run, soon, tool};
 use std::process::{Command, Stdio};
 
-const COMMANDS: [&str; 10] = ["serve", "exec", "repl", "scan", "subscribe", "monitor", "sessions", "bench", "doctor", "completions"];
+const COMMANDS: [&str; 10] = [
+    "serve",
+    "exec",
+    "repl",
+    "scan",
+    "subscribe",
+    "monitor",
+    "sessions",
+    "bench",
+    "doctor",
+    "completions",
+];
 
 #[test]
 fn help_teaches() {
@@ -14,8 +25,12 @@ fn help_teaches() {
     }
     for command in COMMANDS {
         let help = run(tool().args([command, "--help"]));
-        let examples = help.stdout.split_once("Examples:\n").map(|(_, examples)| examples.lines().take_while(|line| !line.is_empty()));
-        let count = examples.map_or(0, |lines| lines.filter(|line| line.contains("redis-rest ")).count());
+        let examples = help
+            .stdout
+            .split_once("Examples:\n")
+            .map(|(_, examples)| examples.lines().take_while(|line| !line.is_empty()));
+        let count =
+            examples.map_or(0, |lines| lines.filter(|line| line.contains("redis-rest ")).count());
         assert!((2..=3).contains(&count), "{command} has {count} examples: {}", help.stdout);
     }
 }
@@ -36,11 +51,16 @@ fn completions_for_every_shell() {
 #[test]
 fn bash_completes() {
     let script = run(tool().args(["completions", "bash"])).stdout;
-    let function = script.split("complete -F ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    let function =
+        script.split("complete -F ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
     let asked = format!(
         "complete -p redis-rest >/dev/null && COMP_WORDS=(redis-rest doc) COMP_CWORD=1 && {function} redis-rest doc redis-rest; echo \"${{COMPREPLY[@]}}\""
     );
-    let bash = Command::new("bash").args(["-c", &format!("{script}\n{asked}")]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let bash = Command::new("bash")
+        .args(["-c", &format!("{script}\n{asked}")])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
     // Not everywhere.
     let Ok(bash) = bash else { return println!("SKIPPED: bash not found") };
     let output = soon("bash", move || bash.wait_with_output().unwrap());

@@ -43,13 +43,20 @@ impl Events {
 fn messages_as_they_come() {
     let server = Serve::start(&[]);
     let mut events = Events::of(&server, &["subscribe", "news", "a,b", "--count", "2"]);
-    let mut names: Vec<_> = (0..2).map(|_| events.next().unwrap()).map(|event| event["to"].clone()).collect();
+    let mut names: Vec<_> =
+        (0..2).map(|_| events.next().unwrap()).map(|event| event["to"].clone()).collect();
     names.sort_by_key(Value::to_string);
     assert_eq!(names, [json!("a,b"), json!("news")]);
     server.tool(&["exec", "PUBLISH", "news", "one\ntwo"]).prints("(integer) 1\n");
-    assert_eq!(events.next(), Some(json!({ "event": "message", "channel": "news", "payload": "one\ntwo" })));
+    assert_eq!(
+        events.next(),
+        Some(json!({ "event": "message", "channel": "news", "payload": "one\ntwo" }))
+    );
     server.tool(&["exec", "PUBLISH", "a,b", "c"]).prints("(integer) 1\n");
-    assert_eq!(events.next(), Some(json!({ "event": "message", "channel": "a,b", "payload": "c" })));
+    assert_eq!(
+        events.next(),
+        Some(json!({ "event": "message", "channel": "a,b", "payload": "c" }))
+    );
     assert_eq!(events.ends(), (Some(0), String::new()));
 }
 
@@ -63,9 +70,18 @@ fn patterns_and_all_commands() {
     assert_eq!(rooms.next(), Some(json!({ "event": "listening", "to": "room:*" })));
     assert_eq!(monitor.next(), Some(json!({ "event": "listening" })));
     server.tool(&["exec", "PUBLISH", "room:1", "hi"]).prints("(integer) 1\n");
-    assert_eq!(rooms.next(), Some(json!({ "event": "message", "pattern": "room:*", "channel": "room:1", "payload": "hi" })));
+    assert_eq!(
+        rooms.next(),
+        Some(
+            json!({ "event": "message", "pattern": "room:*", "channel": "room:1", "payload": "hi" })
+        )
+    );
     let command = monitor.next().unwrap();
-    assert!(command["event"] == "command" && command["line"].as_str().is_some_and(|line| line.contains("PUBLISH")), "{command}");
+    assert!(
+        command["event"] == "command"
+            && command["line"].as_str().is_some_and(|line| line.contains("PUBLISH")),
+        "{command}"
+    );
     assert_eq!((rooms.ends().0, monitor.ends().0), (Some(0), Some(0)));
 }
 
@@ -93,10 +109,20 @@ fn people_see_a_line_for_each_message() {
 #[test]
 fn signals_end_it_without_an_error() {
     let server = Serve::start(&[]);
-    for (signal, what) in [("-INT", &["subscribe", "news"][..]), ("-TERM", &["subscribe", "news"]), ("-TERM", &["monitor"])] {
+    for (signal, what) in [
+        ("-INT", &["subscribe", "news"][..]),
+        ("-TERM", &["subscribe", "news"]),
+        ("-TERM", &["monitor"]),
+    ] {
         let mut events = Events::of(&server, what);
         events.next().unwrap();
-        assert!(Command::new("kill").args([signal, &events.child.id().to_string()]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args([signal, &events.child.id().to_string()])
+                .status()
+                .unwrap()
+                .success()
+        );
         assert_eq!(events.ends(), (Some(0), String::new()), "{signal} {what:?}");
     }
 }
@@ -153,7 +179,10 @@ fn keys_that_match() {
         lines
     };
     assert_eq!(scanned(&[]).len(), 31);
-    assert_eq!(scanned(&["user:1?", "--count", "3"]), (10..20).map(|n| format!("user:{n}")).collect::<Vec<_>>());
+    assert_eq!(
+        scanned(&["user:1?", "--count", "3"]),
+        (10..20).map(|n| format!("user:{n}")).collect::<Vec<_>>()
+    );
     assert_eq!(scanned(&["--type", "list"]), ["\"list\\n1\""]);
     assert_eq!(scanned(&["--type", "list", "--json"]), ["\"list\\n1\""]);
     assert_eq!(scanned(&["user:*", "--limit", "7"]).len(), 7);

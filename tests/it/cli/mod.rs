@@ -27,7 +27,13 @@ const TOKEN: &str = "cli-token";
 fn tool() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_redis-rest"));
     // The environment of whoever runs the tests must not lead to a real server.
-    for name in ["REDIS_REST_URL", "REDIS_REST_TOKEN", "REDIS_TOKEN", "UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"] {
+    for name in [
+        "REDIS_REST_URL",
+        "REDIS_REST_TOKEN",
+        "REDIS_TOKEN",
+        "UPSTASH_REDIS_REST_URL",
+        "UPSTASH_REDIS_REST_TOKEN",
+    ] {
         command.env_remove(name);
     }
     for name in ["KV_REST_API_URL", "KV_REST_API_TOKEN", "REDIS_REST_ALLOW_HTTP"] {
@@ -52,17 +58,31 @@ struct Serve {
 
 impl Serve {
     fn start(more: &[&str]) -> Self {
-        let listen: &[&str] = if more.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
-        let mut child =
-            tool().args(["serve", "--token", TOKEN]).args(listen).args(more).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let listen: &[&str] =
+            if more.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
+        let mut child = tool()
+            .args(["serve", "--token", TOKEN])
+            .args(listen)
+            .args(more)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let (line, stdout) = soon("the start of the server", move || {
             let mut line = String::new();
             stdout.read_line(&mut line).unwrap();
             (line, stdout)
         });
-        let url = line.strip_prefix("listening on ").and_then(|rest| rest.strip_suffix('\n')).unwrap_or_default().to_owned();
-        assert!(url.starts_with("http://127.0.0.1:") && !url.ends_with(":0"), "the first line is {line:?}");
+        let url = line
+            .strip_prefix("listening on ")
+            .and_then(|rest| rest.strip_suffix('\n'))
+            .unwrap_or_default()
+            .to_owned();
+        assert!(
+            url.starts_with("http://127.0.0.1:") && !url.ends_with(":0"),
+            "the first line is {line:?}"
+        );
         Self { child, stdout: Some(stdout), url }
     }
 
@@ -73,7 +93,8 @@ impl Serve {
 
     #[cfg(unix)]
     fn signal(&mut self, name: &str) -> (ExitStatus, String) {
-        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
+        let sent =
+            Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
         let mut stdout = self.stdout.take().unwrap();
         // The pipe ends with the process, so the wait that follows is short.
@@ -109,14 +130,22 @@ struct Ran {
 }
 
 fn run(command: &mut Command) -> Ran {
-    output(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    output(
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap(),
+    )
 }
 
 /// Waits for the end, and reads what was not taken out of `child` before.
 fn output(child: Child) -> Ran {
-    let Output { status, stdout, stderr } = soon("the tool", move || child.wait_with_output().unwrap());
+    let Output { status, stdout, stderr } =
+        soon("the tool", move || child.wait_with_output().unwrap());
     let text = String::from_utf8_lossy(&stdout).into_owned();
-    Ran { code: status.code(), stdout: text, bytes: stdout, stderr: String::from_utf8(stderr).unwrap() }
+    Ran {
+        code: status.code(),
+        stdout: text,
+        bytes: stdout,
+        stderr: String::from_utf8(stderr).unwrap(),
+    }
 }
 
 impl Ran {

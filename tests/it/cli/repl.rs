@@ -13,7 +13,12 @@ fn with(url: &str, args: &[&str]) -> Command {
 
 /// What these lines on standard input lead to.
 fn repl(server: &Serve, args: &[&str], lines: impl AsRef<[u8]>) -> Ran {
-    let mut child = with(&server.url, args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = with(&server.url, args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     // It may end before it has read everything.
     let _ = stdin.write_all(lines.as_ref());
@@ -24,7 +29,11 @@ fn repl(server: &Serve, args: &[&str], lines: impl AsRef<[u8]>) -> Ran {
 #[test]
 fn each_line_is_a_command() {
     let server = Serve::start(&[]);
-    let ran = repl(&server, &[], "SET name \"Ada \\\"L\\\"\\x00\"\n\n   \nget name\r\nset 'it\\'s' ''\nGET \"it's\"\nDBSIZE");
+    let ran = repl(
+        &server,
+        &[],
+        "SET name \"Ada \\\"L\\\"\\x00\"\n\n   \nget name\r\nset 'it\\'s' ''\nGET \"it's\"\nDBSIZE",
+    );
     ran.prints("OK\n\"Ada \\\"L\\\"\\x00\"\nOK\n\"\"\n(integer) 2\n");
     assert_eq!(ran.stderr, "");
     repl(&server, &[], "").prints("");
@@ -33,7 +42,8 @@ fn each_line_is_a_command() {
 #[test]
 fn bytes_go_through() {
     let server = Serve::start(&[]);
-    repl(&server, &["--raw"], b"SET k \"\\xff\"\nGET k\nSET k \xfe\x01\n").prints_bytes(b"OK\n\xff\nOK\n");
+    repl(&server, &["--raw"], b"SET k \"\\xff\"\nGET k\nSET k \xfe\x01\n")
+        .prints_bytes(b"OK\n\xff\nOK\n");
     repl(&server, &[], "GET k").prints("\"\\xfe\\x01\"\n");
     repl(&server, &["--json"], "GET k\nLRANGE none 0 -1\n").prints("{\"base64\":\"/gE=\"}\n[]\n");
 }
@@ -43,15 +53,29 @@ fn a_failure_ends_nothing_and_shows_in_the_exit_code() {
     let server = Serve::start(&[]);
     let ran = repl(&server, &[], "SET k v\nLPUSH k x\nGET k\n");
     assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert!(ran.stdout.starts_with("OK\n(error) WRONGTYPE ") && ran.stdout.ends_with("\n\"v\"\n"), "{ran:?}");
+    assert!(
+        ran.stdout.starts_with("OK\n(error) WRONGTYPE ") && ran.stdout.ends_with("\n\"v\"\n"),
+        "{ran:?}"
+    );
     assert_eq!(ran.stderr, "line 2 failed\n");
 
     // One line for each command, whatever it holds.
-    let ran = repl(&server, &["--json"], b"\"open\nBLPOP k 0\n\"a\"b\n\xff\nNOSUCH \"\\n\"\nGET k\nMONITOR\n");
+    let ran = repl(
+        &server,
+        &["--json"],
+        b"\"open\nBLPOP k 0\n\"a\"b\n\xff\nNOSUCH \"\\n\"\nGET k\nMONITOR\n",
+    );
     assert_eq!(ran.code, Some(2), "{ran:?}");
-    let lines: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> =
+        ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(lines.len() == 7 && lines[5] == json!("v"), "{ran:?}");
-    for (line, text) in lines.iter().zip(["not closed", "would block", "directly on", "not UTF-8", "unknown command"]) {
+    for (line, text) in lines.iter().zip([
+        "not closed",
+        "would block",
+        "directly on",
+        "not UTF-8",
+        "unknown command",
+    ]) {
         assert!(line["error"].as_str().is_some_and(|error| error.contains(text)), "{text}: {line}");
     }
 }
@@ -59,7 +83,11 @@ fn a_failure_ends_nothing_and_shows_in_the_exit_code() {
 #[test]
 fn leaving_and_help_are_no_commands() {
     let server = Serve::start(&[]);
-    let ran = repl(&server, &["--raw"], "help\nhelp script load\nhelp script\nhelp nosuch\nECHO a\nexit\nECHO b\n");
+    let ran = repl(
+        &server,
+        &["--raw"],
+        "help\nhelp script load\nhelp script\nhelp nosuch\nECHO a\nexit\nECHO b\n",
+    );
     ran.prints("a\n");
     for text in ["SET name", "SCRIPT LOAD  (scripting", "SCRIPT EXISTS", "NOSUCH is not among"] {
         assert!(ran.stderr.contains(text), "{text}: {ran:?}");
@@ -83,8 +111,10 @@ fn nothing_goes_on_without_a_server() {
 #[test]
 fn replies_come_before_the_next_line() {
     let server = Serve::start(&[]);
-    let mut child = with(&server.url, &[]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+    let mut child =
+        with(&server.url, &[]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut stdin, mut stdout) =
+        (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
     let read = soon("two replies", move || {
         let mut read = String::new();
         for _ in 0..2 {
@@ -101,7 +131,12 @@ fn replies_come_before_the_next_line() {
 #[test]
 fn a_reader_that_has_gone_ends_it() {
     let server = Serve::start(&[]);
-    let mut child = with(&server.url, &[]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = with(&server.url, &[])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     drop(child.stdout.take());
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(b"INCR n\nINCR n\n").unwrap();

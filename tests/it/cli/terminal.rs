@@ -34,8 +34,16 @@ impl Terminal {
         unlockpt(&ours).unwrap();
         let theirs = ioctl_tiocgptpeer(&ours, OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         let mut command = tool();
-        command.env("REDIS_REST_URL", url).env("REDIS_REST_TOKEN", TOKEN).env("TERM", "xterm").env("XDG_STATE_HOME", home);
-        command.args(args).stdin(theirs.try_clone().unwrap()).stdout(theirs.try_clone().unwrap()).stderr(theirs);
+        command
+            .env("REDIS_REST_URL", url)
+            .env("REDIS_REST_TOKEN", TOKEN)
+            .env("TERM", "xterm")
+            .env("XDG_STATE_HOME", home);
+        command
+            .args(args)
+            .stdin(theirs.try_clone().unwrap())
+            .stdout(theirs.try_clone().unwrap())
+            .stderr(theirs);
         let child = command.spawn().unwrap();
         // It holds the other end too, which would keep the screen open.
         drop(command);
@@ -185,7 +193,13 @@ fn a_command_that_hangs_is_given_up() {
     terminal.shows(PROMPT);
     terminal.presses("GET k\r");
     came.recv_timeout(Duration::from_secs(60)).unwrap();
-    assert!(Command::new("kill").args(["-INT", &terminal.child.id().to_string()]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &terminal.child.id().to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
     terminal.shows("(error) interrupted; the command may have been applied");
     terminal.shows(PROMPT);
     terminal.line("PING", "\"PONG\"\r\n");

@@ -91,7 +91,8 @@ fn every_command_goes_out_as_it_should() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let tested: BTreeSet<&str> = cases::all().iter().map(|case| case.row().command).collect();
-    let missing: Vec<_> = cmd::table().map(|row| row.command).filter(|command| !tested.contains(command)).collect();
+    let missing: Vec<_> =
+        cmd::table().map(|row| row.command).filter(|command| !tested.contains(command)).collect();
     assert!(missing.is_empty(), "without a case: {missing:?}");
 }
 
@@ -102,7 +103,11 @@ async fn every_command_answers_as_it_should_through_client_pipeline_and_transact
     let server = rest::serve(redis.backend().await).await;
     let client = rest::client(&server);
     let info: String = client.info().section("server").await.unwrap();
-    let running = info.lines().find_map(|line| line.strip_prefix("redis_version:")).and_then(version).unwrap();
+    let running = info
+        .lines()
+        .find_map(|line| line.strip_prefix("redis_version:"))
+        .and_then(version)
+        .unwrap();
     let (mut ran, mut wrong) = (0, Vec::new());
     for case in cases::all() {
         // Modules, a vendor's own, and what is newer than the server.
@@ -112,14 +117,19 @@ async fn every_command_answers_as_it_should_through_client_pipeline_and_transact
         ran += 1;
         // `serve` refuses what administers the server.
         let by = if case.admin { &native } else { &client };
-        for (way, reply) in ["alone", "piped", "in a transaction"].into_iter().zip(three_ways(by, &case).await) {
+        for (way, reply) in
+            ["alone", "piped", "in a transaction"].into_iter().zip(three_ways(by, &case).await)
+        {
             // Restoring what is binary goes alone, or over the native protocol.
             if way != "alone" && case.binary {
                 continue;
             }
             let got = match reply {
                 Ok(value) => (case.read)(value),
-                Err(error) => format!("! {}", error.redis_code().map_or_else(|| error.to_string(), ToOwned::to_owned)),
+                Err(error) => format!(
+                    "! {}",
+                    error.redis_code().map_or_else(|| error.to_string(), ToOwned::to_owned)
+                ),
             };
             let right = match case.reply {
                 Reply::Is(wanted) => got == wanted,

@@ -19,11 +19,19 @@ impl Backend for Recorder {
         Box::pin(async { Ok(Value::Nil) })
     }
 
-    fn pipeline<'a>(&'a self, commands: &'a [Command], _: &'a CallOptions) -> BoxFuture<'a, Vec<Reply>> {
+    fn pipeline<'a>(
+        &'a self,
+        commands: &'a [Command],
+        _: &'a CallOptions,
+    ) -> BoxFuture<'a, Vec<Reply>> {
         Box::pin(async { commands.iter().map(|_| Ok(Value::Nil)).collect() })
     }
 
-    fn transaction<'a>(&'a self, commands: &'a [Command], _: &'a CallOptions) -> BoxFuture<'a, redis_rest::Result<Vec<Reply>>> {
+    fn transaction<'a>(
+        &'a self,
+        commands: &'a [Command],
+        _: &'a CallOptions,
+    ) -> BoxFuture<'a, redis_rest::Result<Vec<Reply>>> {
         Box::pin(async { Ok(commands.iter().map(|_| Ok(Value::Nil)).collect()) })
     }
 }
@@ -36,22 +44,41 @@ async fn the_prefix_goes_where_redis_says_the_keys_are() {
     let scoped = Client::from_backend(recorder.clone()).with_prefix("app:");
     let mut compared = 0;
     for case in cases::all() {
-        let known = native.run::<Vec<Vec<u8>>>(case.command.parts().fold(cmd("COMMAND GETKEYS"), Command::arg)).await;
+        let known = native
+            .run::<Vec<Vec<u8>>>(case.command.parts().fold(cmd("COMMAND GETKEYS"), Command::arg))
+            .await;
         let wanted: Vec<Vec<u8>> = match known {
             Ok(keys) => keys,
-            Err(error) if error.server_message().is_some_and(|text| text.contains("no key arguments")) => Vec::new(),
+            Err(error)
+                if error.server_message().is_some_and(|text| text.contains("no key arguments")) =>
+            {
+                Vec::new()
+            }
             // The server does not know the command.
             Err(_) => continue,
         };
         // Patterns, and what would reach further.
-        if ["SCAN", "KEYS", "SORT", "SORT_RO", "DBSIZE", "FLUSHALL", "FLUSHDB", "RANDOMKEY"].iter().any(|name| case.command.is(name)) {
+        if ["SCAN", "KEYS", "SORT", "SORT_RO", "DBSIZE", "FLUSHALL", "FLUSHDB", "RANDOMKEY"]
+            .iter()
+            .any(|name| case.command.is(name))
+        {
             continue;
         }
         let _ = scoped.run::<Value>(case.command.clone()).await.unwrap();
         let sent = recorder.0.lock().unwrap().pop().unwrap();
-        let changed: Vec<_> = case.command.parts().zip(sent.parts()).filter(|(before, after)| before != after).collect();
-        assert!(changed.iter().all(|(before, after)| [b"app:", *before].concat() == *after), "{}", case.wire);
-        let got: BTreeSet<Vec<u8>> = changed.into_iter().map(|(before, _)| before.to_vec()).collect();
+        let changed: Vec<_> = case
+            .command
+            .parts()
+            .zip(sent.parts())
+            .filter(|(before, after)| before != after)
+            .collect();
+        assert!(
+            changed.iter().all(|(before, after)| [b"app:", *before].concat() == *after),
+            "{}",
+            case.wire
+        );
+        let got: BTreeSet<Vec<u8>> =
+            changed.into_iter().map(|(before, _)| before.to_vec()).collect();
         assert_eq!(got, wanted.into_iter().collect(), "{}", case.wire);
         compared += 1;
     }
@@ -67,8 +94,12 @@ async fn a_client_with_a_prefix_sees_its_own_keys_only() {
     all.mset([("other", "1"), ("ap:k3", "2")]).await.unwrap();
     app.mset([("k1", "1"), ("k2", "2")]).await.unwrap();
     assert_eq!(all.get::<String>("a[p]:k1").await.unwrap(), "1");
-    assert_eq!(app.keys::<BTreeSet<String>>("k*").await.unwrap(), ["k1".into(), "k2".into()].into());
-    let scanned: BTreeSet<bytes::Bytes> = app.scan(0).stream().collect::<Vec<_>>().await.unwrap().into_iter().collect();
+    assert_eq!(
+        app.keys::<BTreeSet<String>>("k*").await.unwrap(),
+        ["k1".into(), "k2".into()].into()
+    );
+    let scanned: BTreeSet<bytes::Bytes> =
+        app.scan(0).stream().collect::<Vec<_>>().await.unwrap().into_iter().collect();
     assert_eq!(scanned, [bytes::Bytes::from("k1"), "k2".into()].into());
     let script = Script::new("return redis.call('INCR', KEYS[1])");
     assert_eq!(script.key("n").call::<i64>().on(&app).await.unwrap(), 1);
@@ -89,7 +120,8 @@ async fn a_client_with_a_prefix_sees_its_own_keys_only() {
     app.mset([("weight_1", "9"), ("weight_2", "3")]).await.unwrap();
     let sorted = app.sort::<String>("numbers").by("weight_*").get("weight_*").await.unwrap();
     assert_eq!(sorted, [Some("3".into()), Some("9".into())]);
-    for beyond in [cmd("FLUSHDB"), cmd("DBSIZE"), cmd("RANDOMKEY"), cmd("NEVER.HEARD.OF").arg("k")] {
+    for beyond in [cmd("FLUSHDB"), cmd("DBSIZE"), cmd("RANDOMKEY"), cmd("NEVER.HEARD.OF").arg("k")]
+    {
         assert_eq!(app.run::<Value>(beyond).await.unwrap_err().kind(), ErrorKind::Unsupported);
     }
     assert_eq!(all.get::<String>("other").await.unwrap(), "1");
@@ -100,10 +132,18 @@ async fn a_client_that_only_reads_sends_no_write() {
     let server = rest::serve(MemoryBackend::new()).await;
     rest::client(&server).set("k", "v").await.unwrap();
     let sent = Counting::new();
-    let reader = rest::config(&server).read_only_token(rest::READ_ONLY_TOKEN).transport(sent.clone()).build().unwrap();
+    let reader = rest::config(&server)
+        .read_only_token(rest::READ_ONLY_TOKEN)
+        .transport(sent.clone())
+        .build()
+        .unwrap();
     assert_eq!(reader.get::<String>("k").await.unwrap(), "v");
     let before = sent.sent();
-    for write in [cmd::del(["k"]).into_command(), cmd("SET").arg("k").arg("w").replay_safe(), cmd("EVAL").arg("return 1").arg(0)] {
+    for write in [
+        cmd::del(["k"]).into_command(),
+        cmd("SET").arg("k").arg("w").replay_safe(),
+        cmd("EVAL").arg("return 1").arg(0),
+    ] {
         let error = reader.run::<Value>(write.clone()).await.unwrap_err();
         assert_eq!((error.kind(), error.maybe_applied()), (ErrorKind::Unsupported, false));
         let mut pipe = reader.pipeline();
@@ -128,9 +168,25 @@ async fn scans_are_streams_of_one_request_a_page() {
     add.await.unwrap();
     client.mset(fields.as_slice()).await.unwrap();
 
-    let hash: BTreeMap<_, _> = client.hscan("h", 0).count(50).stream().collect::<Vec<_>>().await.unwrap().into_iter().collect();
+    let hash: BTreeMap<_, _> = client
+        .hscan("h", 0)
+        .count(50)
+        .stream()
+        .collect::<Vec<_>>()
+        .await
+        .unwrap()
+        .into_iter()
+        .collect();
     assert_eq!((hash.len(), &hash[&b"f0007"[..]][..]), (1000, &b"7"[..]));
-    let members: BTreeSet<_> = client.sscan("s", 0).pattern("f00*").stream().collect::<Vec<_>>().await.unwrap().into_iter().collect();
+    let members: BTreeSet<_> = client
+        .sscan("s", 0)
+        .pattern("f00*")
+        .stream()
+        .collect::<Vec<_>>()
+        .await
+        .unwrap()
+        .into_iter()
+        .collect();
     assert_eq!(members.len(), 100);
     let scores: Vec<_> = client.zscan("z", 0).stream().collect::<Vec<_>>().await.unwrap();
     assert_eq!(scores.iter().map(|(_, score)| *score as u64).collect::<BTreeSet<_>>().len(), 1000);
@@ -139,7 +195,8 @@ async fn scans_are_streams_of_one_request_a_page() {
     keys.next().await.unwrap().unwrap();
     assert_eq!(sent.sent(), before + 1, "a page at a time");
     drop(keys);
-    let keys: Vec<_> = client.scan(0).of_type("string").count(100).stream().collect().await.unwrap();
+    let keys: Vec<_> =
+        client.scan(0).of_type("string").count(100).stream().collect().await.unwrap();
     assert!(keys.len() >= 1000);
     assert!((10..20).contains(&(sent.sent() - before - 1)), "{}", sent.sent() - before - 1);
     let mut wrong = client.sscan("h", 0).stream();
@@ -160,13 +217,23 @@ impl tracing::field::Visit for Visit<'_> {
 }
 
 impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Spans {
-    fn on_new_span(&self, span: &tracing::span::Attributes<'_>, id: &tracing::Id, _: tracing_subscriber::layer::Context<'_, S>) {
+    fn on_new_span(
+        &self,
+        span: &tracing::span::Attributes<'_>,
+        id: &tracing::Id,
+        _: tracing_subscriber::layer::Context<'_, S>,
+    ) {
         let mut text = span.metadata().name().to_owned();
         span.record(&mut Visit(&mut text));
         self.0.lock().unwrap().insert(id.into_u64(), text);
     }
 
-    fn on_record(&self, id: &tracing::Id, values: &tracing::span::Record<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+    fn on_record(
+        &self,
+        id: &tracing::Id,
+        values: &tracing::span::Record<'_>,
+        _: tracing_subscriber::layer::Context<'_, S>,
+    ) {
         values.record(&mut Visit(self.0.lock().unwrap().get_mut(&id.into_u64()).unwrap()));
     }
 }
@@ -187,7 +254,12 @@ async fn each_call_is_a_span_with_the_usual_names_and_nothing_secret() {
     assert_eq!(texts.len(), 3, "{texts:?}");
     let has = |text: &str| texts.iter().any(|span| span.contains(text));
     assert!(has("db.system.name=\"redis\" db.operation.name=\"SET\""), "{texts:?}");
-    assert!(has("db.operation.name=\"INCR\"") && has("db.response.status_code=\"ERR\"") && has("error.type=\"ERR\""), "{texts:?}");
+    assert!(
+        has("db.operation.name=\"INCR\"")
+            && has("db.response.status_code=\"ERR\"")
+            && has("error.type=\"ERR\""),
+        "{texts:?}"
+    );
     assert!(has("db.operation.name=\"PIPELINE GET\" db.operation.batch.size=2"), "{texts:?}");
     assert!(!has("s3cret"), "{texts:?}");
 }

@@ -9,12 +9,18 @@ use std::path::Path;
 
 /// Commands without a typed form, and why. `cmd("NAME")` sends them all the same, unless REST cannot carry them.
 const WITHOUT: &[(&str, &str)] = &[
-    ("BLMOVE BLMPOP BLPOP BRPOP BRPOPLPUSH BZMPOP BZPOPMAX BZPOPMIN WAIT WAITAOF", "block, which REST cannot carry"),
+    (
+        "BLMOVE BLMPOP BLPOP BRPOP BRPOPLPUSH BZMPOP BZPOPMAX BZPOPMIN WAIT WAITAOF",
+        "block, which REST cannot carry",
+    ),
     (
         "ASKING AUTH CLIENT HELLO QUIT READONLY READWRITE REPLCONF RESET SELECT PSYNC SYNC",
         "belong to a connection, which requests do not have to themselves",
     ),
-    ("MULTI EXEC DISCARD WATCH UNWATCH", "`Client::transaction` does it in one request; nothing can be watched"),
+    (
+        "MULTI EXEC DISCARD WATCH UNWATCH",
+        "`Client::transaction` does it in one request; nothing can be watched",
+    ),
     (
         "SUBSCRIBE PSUBSCRIBE SSUBSCRIBE UNSUBSCRIBE PUNSUBSCRIBE SUNSUBSCRIBE MONITOR",
         "take over a connection: `Client::subscribe`, `psubscribe` and `monitor` are the way",
@@ -24,13 +30,19 @@ const WITHOUT: &[(&str, &str)] = &[
          SCRIPT SHUTDOWN SLAVEOF SWAPDB MOVE",
         "administer a server or its databases (parts of `LATENCY`, `MEMORY` and `SCRIPT` are typed)",
     ),
-    ("EXPIRE EXPIREAT EXPIRETIME TTL HEXPIRE HEXPIREAT HEXPIRETIME HTTL SETEX", "in whole seconds: the exact forms are typed"),
+    (
+        "EXPIRE EXPIREAT EXPIRETIME TTL HEXPIRE HEXPIREAT HEXPIRETIME HTTL SETEX",
+        "in whole seconds: the exact forms are typed",
+    ),
     (
         "BRPOPLPUSH GEORADIUS GEORADIUS_RO GEORADIUSBYMEMBER GEORADIUSBYMEMBER_RO HMSET RPOPLPUSH SUBSTR ZRANGEBYLEX ZRANGEBYSCORE \
          ZREVRANGE ZREVRANGEBYLEX ZREVRANGEBYSCORE",
         "deprecated: newer ones do the same",
     ),
-    ("COMMAND OBJECT PUBSUB XGROUP XINFO ACL CONFIG FUNCTION SLOWLOG", "their subcommands are typed"),
+    (
+        "COMMAND OBJECT PUBSUB XGROUP XINFO ACL CONFIG FUNCTION SLOWLOG",
+        "their subcommands are typed",
+    ),
     (
         "SEARCH.AGGREGATE SEARCH.ALIASADD SEARCH.ALIASDEL SEARCH.COUNT SEARCH.CREATE SEARCH.DESCRIBE SEARCH.DROP SEARCH.LISTALIASES \
          SEARCH.LISTINDEXES SEARCH.QUERY SEARCH.REINDEX SEARCH.WAITINDEXING",
@@ -39,8 +51,13 @@ const WITHOUT: &[(&str, &str)] = &[
 ];
 
 /// Subcommands without a typed form.
-const SUBCOMMANDS_WITHOUT: &[&str] =
-    &["LATENCY GRAPH", "LATENCY HISTOGRAM", "MEMORY MALLOC-STATS", "COMMAND GETKEYSANDFLAGS", "SCRIPT DEBUG"];
+const SUBCOMMANDS_WITHOUT: &[&str] = &[
+    "LATENCY GRAPH",
+    "LATENCY HISTOGRAM",
+    "MEMORY MALLOC-STATS",
+    "COMMAND GETKEYSANDFLAGS",
+    "SCRIPT DEBUG",
+];
 
 fn without(name: &str) -> bool {
     WITHOUT.iter().flat_map(|(names, _)| names.split_ascii_whitespace()).any(|known| known == name)
@@ -57,7 +74,9 @@ async fn embedded() -> BTreeSet<&'static str> {
     for row in cmd::table() {
         let unknown = match client.run::<redis_rest::Value>(cmd(row.command)).await {
             Ok(_) => false,
-            Err(error) => error.server_message().is_none_or(|text| text.contains("unknown command") || text.contains("unknown subcommand")),
+            Err(error) => error.server_message().is_none_or(|text| {
+                text.contains("unknown command") || text.contains("unknown subcommand")
+            }),
         };
         if !unknown {
             known.insert(row.command);
@@ -89,11 +108,20 @@ fn table(embedded: &BTreeSet<&str>) -> String {
             None => "by arguments",
         };
         let has = if embedded.contains(row.command) { "yes" } else { "" };
-        writeln!(text, "| [`{}`]({}) | `{}` | {} | {safety} | {has} |", row.command, row.url(), row.method, row.since).unwrap();
+        writeln!(
+            text,
+            "| [`{}`]({}) | `{}` | {} | {safety} | {has} |",
+            row.command,
+            row.url(),
+            row.method,
+            row.since
+        )
+        .unwrap();
     }
     text.push_str("\n## Without a typed form\n\n`client.run(cmd(\"NAME\").arg(…))` sends any command.\n\n| commands | why |\n|---|---|\n");
     for (names, reason) in WITHOUT {
-        let names: Vec<_> = names.split_ascii_whitespace().map(|name| format!("`{name}`")).collect();
+        let names: Vec<_> =
+            names.split_ascii_whitespace().map(|name| format!("`{name}`")).collect();
         writeln!(text, "| {} | {reason} |", names.join(" ")).unwrap();
     }
     text
@@ -107,7 +135,10 @@ async fn the_documentation_has_the_declared_commands() {
         std::fs::write(&path, &wanted).unwrap();
     }
     let stored = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(stored == wanted, "docs/commands.md is not what the declarations say: UPDATE_DOCS=1 writes it");
+    assert!(
+        stored == wanted,
+        "docs/commands.md is not what the declarations say: UPDATE_DOCS=1 writes it"
+    );
 }
 
 #[test]
@@ -117,8 +148,13 @@ fn all_that_the_vendor_carries_over_rest_is_typed_or_named() {
     for line in table.lines().filter(|line| !line.starts_with('#')) {
         let fields: Vec<_> = line.split('\t').collect();
         let name = fields[1].split(' ').next().unwrap();
-        let subcommands = cmd::table().any(|row| row.command.split_once(' ').is_some_and(|(container, _)| container == name));
-        assert!(typed(fields[1]) || without(fields[1]) || without(name) || subcommands, "{}", fields[1]);
+        let subcommands = cmd::table()
+            .any(|row| row.command.split_once(' ').is_some_and(|(container, _)| container == name));
+        assert!(
+            typed(fields[1]) || without(fields[1]) || without(name) || subcommands,
+            "{}",
+            fields[1]
+        );
         seen += 1;
     }
     assert!(seen > 250, "{seen}");
@@ -129,14 +165,16 @@ async fn all_that_the_server_lists_is_typed_or_named() {
     let Some(redis) = Redis::start() else { return };
     let client = redis_rest::Client::from_backend(redis.backend().await);
     let listed: Vec<String> = client.command_list().await.unwrap();
-    let names: BTreeSet<String> = listed.iter().map(|name| name.to_ascii_uppercase().replace('|', " ")).collect();
+    let names: BTreeSet<String> =
+        listed.iter().map(|name| name.to_ascii_uppercase().replace('|', " ")).collect();
     let mut missing = Vec::new();
     for name in &names {
         let known = match name.split_once(' ') {
             None => typed(name) || without(name),
             Some((_, "HELP")) => true,
             Some((container, _)) => {
-                let some_are_typed = cmd::table().any(|row| row.command.starts_with(&format!("{container} ")));
+                let some_are_typed =
+                    cmd::table().any(|row| row.command.starts_with(&format!("{container} ")));
                 typed(name) || SUBCOMMANDS_WITHOUT.contains(&name.as_str()) || !some_are_typed
             }
         };
@@ -145,6 +183,9 @@ async fn all_that_the_server_lists_is_typed_or_named() {
         }
     }
     assert!(names.len() > 300 && missing.is_empty(), "{missing:?} of {}", names.len());
-    let twice: Vec<_> = cmd::table().filter(|row| without(row.command) && row.command != "COMMAND").map(|row| row.command).collect();
+    let twice: Vec<_> = cmd::table()
+        .filter(|row| without(row.command) && row.command != "COMMAND")
+        .map(|row| row.command)
+        .collect();
     assert!(twice.is_empty(), "typed, and said not to be: {twice:?}");
 }

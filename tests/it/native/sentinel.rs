@@ -14,10 +14,18 @@ struct Group {
 
 impl Group {
     fn start() -> Option<Self> {
-        let login = ["--requirepass", "s3cret", "--masterauth", "s3cret", "--repl-diskless-sync-delay", "0"];
+        let login = [
+            "--requirepass",
+            "s3cret",
+            "--masterauth",
+            "s3cret",
+            "--repl-diskless-sync-delay",
+            "0",
+        ];
         let master = Process::plain(&login)?;
         let of_master = master.port.to_string();
-        let replica = Process::plain(&[&login[..], &["--replicaof", "127.0.0.1", &of_master]].concat())?;
+        let replica =
+            Process::plain(&[&login[..], &["--replicaof", "127.0.0.1", &of_master]].concat())?;
         assert!(replica.says("Finished with success"), "the replica has the data");
         let sentinel = Process::start("+monitor", |port, dir| {
             let settings = format!(
@@ -36,7 +44,9 @@ impl Group {
     /// Moves the master, and waits until the sentinel says so.
     fn fail_over(&self) {
         // It refuses until it has heard of the replica's state.
-        until("a replica to promote", || self.sentinel.try_ask::<()>("SENTINEL FAILOVER the-master").is_ok());
+        until("a replica to promote", || {
+            self.sentinel.try_ask::<()>("SENTINEL FAILOVER the-master").is_ok()
+        });
         assert!(self.sentinel.says("+switch-master"));
     }
 }
@@ -44,7 +54,9 @@ impl Group {
 /// Failures are of a connection that was cut, and say what they know.
 async fn port_or_failure(client: &Client, failed: &mut u32) -> Option<u16> {
     match client.run::<String>(cmd("INFO").arg("server")).await {
-        Ok(text) => text.lines().find_map(|line| line.strip_prefix("tcp_port:"))?.trim().parse().ok(),
+        Ok(text) => {
+            text.lines().find_map(|line| line.strip_prefix("tcp_port:"))?.trim().parse().ok()
+        }
         Err(error) => {
             *failed += 1;
             assert!(error.kind() == ErrorKind::Io && error.maybe_applied(), "{error}");
@@ -64,15 +76,20 @@ async fn calls_follow_the_master() {
     let Some(group) = Group::start() else { return };
     // The first one is not there.
     let sentinels = [format!("redis://127.0.0.1:{}", free_port()), group.sentinel.url()];
-    let config = NativeConfig::sentinel(sentinels, "the-master").login("", "s3cret").connect_retries(100);
-    let client = Client::from_backend(config.timeout(Duration::from_secs(20)).connect().await.unwrap());
+    let config =
+        NativeConfig::sentinel(sentinels, "the-master").login("", "s3cret").connect_retries(100);
+    let client =
+        Client::from_backend(config.timeout(Duration::from_secs(20)).connect().await.unwrap());
     client.set("before", 1).await.unwrap();
     assert_eq!(port_of_master(&client).await, group.master.port);
     // A failover does not wait for what the replica has not got yet.
     until("the replica has it", || {
-        let replica = redis::Client::open(format!("redis://:s3cret@127.0.0.1:{}", group.replica.port));
+        let replica =
+            redis::Client::open(format!("redis://:s3cret@127.0.0.1:{}", group.replica.port));
         let connection = replica.and_then(|replica| replica.get_connection());
-        connection.and_then(|mut connection| redis::cmd("EXISTS").arg("before").query(&mut connection)).unwrap_or(false)
+        connection
+            .and_then(|mut connection| redis::cmd("EXISTS").arg("before").query(&mut connection))
+            .unwrap_or(false)
     });
 
     group.fail_over();
@@ -89,8 +106,11 @@ async fn calls_follow_the_master() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_find_the_next_master_when_one_dies() {
     let Some(mut group) = Group::start() else { return };
-    let config = NativeConfig::sentinel([group.sentinel.url()], "the-master").login("", "s3cret").connect_retries(100);
-    let client = Client::from_backend(config.timeout(Duration::from_secs(20)).connect().await.unwrap());
+    let config = NativeConfig::sentinel([group.sentinel.url()], "the-master")
+        .login("", "s3cret")
+        .connect_retries(100);
+    let client =
+        Client::from_backend(config.timeout(Duration::from_secs(20)).connect().await.unwrap());
     assert_eq!(port_of_master(&client).await, group.master.port);
     group.master.kill();
     // No call is answered by nobody: the retries of connecting wait for the sentinel.
@@ -105,10 +125,16 @@ async fn what_cannot_work_says_why() {
     let connect = |urls: Vec<String>, name: &'static str| NativeBackend::sentinel(urls, name);
     let error = connect(vec![group.sentinel.url()], "s3cret-name").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect);
-    assert!(error.to_string().contains("no master of this name") && !error.to_string().contains("s3cret"), "{error}");
+    assert!(
+        error.to_string().contains("no master of this name")
+            && !error.to_string().contains("s3cret"),
+        "{error}"
+    );
     let error = connect(vec![group.sentinel.url()], "the-master").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthorized, "the password is missing");
-    let error = connect(vec![group.master.url().replace("//", "//:s3cret@")], "the-master").await.unwrap_err();
+    let error = connect(vec![group.master.url().replace("//", "//:s3cret@")], "the-master")
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect, "that is no sentinel");
     assert_eq!(connect(Vec::new(), "the-master").await.unwrap_err().kind(), ErrorKind::Config);
 }

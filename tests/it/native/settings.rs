@@ -13,7 +13,8 @@ use tokio::net::{TcpListener, TcpStream};
 async fn a_server_that_says_nothing_costs_the_connect_timeout() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let began = Instant::now();
-    let config = NativeConfig::new(format!("redis://{}", silent.local_addr().unwrap())).connect_timeout(Duration::from_millis(50));
+    let config = NativeConfig::new(format!("redis://{}", silent.local_addr().unwrap()))
+        .connect_timeout(Duration::from_millis(50));
     let error = config.connect().await.unwrap_err();
     assert_eq!((error.kind(), error.maybe_applied()), (ErrorKind::Connect, false));
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
@@ -22,7 +23,9 @@ async fn a_server_that_says_nothing_costs_the_connect_timeout() {
 #[tokio::test]
 async fn a_reply_that_does_not_come_costs_the_timeout() {
     let Some(redis) = Redis::start() else { return };
-    let client = Client::from_backend(NativeConfig::new(redis.url()).timeout(Duration::from_millis(50)).connect().await.unwrap());
+    let client = Client::from_backend(
+        NativeConfig::new(redis.url()).timeout(Duration::from_millis(50)).connect().await.unwrap(),
+    );
     redis.hold(true);
     let began = Instant::now();
     let error = client.incr("n").await.unwrap_err();
@@ -41,7 +44,9 @@ async fn hang_up_first(times: usize, to: String) -> (String, Arc<AtomicUsize>) {
         while let Ok((mut stream, _)) = listener.accept().await {
             if count.fetch_add(1, Ordering::Relaxed) >= times {
                 let mut redis = TcpStream::connect(&to).await.unwrap();
-                tokio::spawn(async move { tokio::io::copy_bidirectional(&mut stream, &mut redis).await });
+                tokio::spawn(async move {
+                    tokio::io::copy_bidirectional(&mut stream, &mut redis).await
+                });
             }
         }
     });
@@ -53,11 +58,14 @@ async fn connecting_is_tried_again_as_often_as_was_said() {
     let Some(redis) = Redis::start() else { return };
     let address = redis.url().replace("redis://", "").replace("/0", "");
     let (url, accepted) = hang_up_first(2, address).await;
-    let error = Client::from_backend(NativeBackend::lazy(&url).unwrap()).incr("n").await.unwrap_err();
+    let error =
+        Client::from_backend(NativeBackend::lazy(&url).unwrap()).incr("n").await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Connect, 1), "none by default");
     assert_eq!(accepted.swap(0, Ordering::Relaxed), 1);
 
-    let client = |retries: u32| Client::from_backend(NativeConfig::new(&url).connect_retries(retries).lazy().unwrap());
+    let client = |retries: u32| {
+        Client::from_backend(NativeConfig::new(&url).connect_retries(retries).lazy().unwrap())
+    };
     let error = client(1).incr("n").await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Connect, 2));
     accepted.store(0, Ordering::Relaxed);
@@ -65,7 +73,11 @@ async fn connecting_is_tried_again_as_often_as_was_said() {
     assert_eq!(accepted.load(Ordering::Relaxed), 3);
 
     accepted.store(0, Ordering::Relaxed);
-    let error = client(1000).run::<i64>(cmd("INCR").arg("n")).timeout(Duration::from_millis(20)).await.unwrap_err();
+    let error = client(1000)
+        .run::<i64>(cmd("INCR").arg("n"))
+        .timeout(Duration::from_millis(20))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect, "the time of the call is its limit");
 }
 
@@ -75,7 +87,9 @@ fn the_address_comes_from_the_environment() {
     let Some(redis) = Redis::start() else { return };
     let child = |url: Option<String>| {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "native::settings::in_a_child", "--ignored", "--nocapture"]).env_remove("REDIS_URL");
+        command
+            .args(["--exact", "native::settings::in_a_child", "--ignored", "--nocapture"])
+            .env_remove("REDIS_URL");
         command.envs(url.map(|url| ("REDIS_URL", url)));
         let output = command.output().unwrap();
         assert!(output.status.success());
@@ -91,7 +105,9 @@ fn the_address_comes_from_the_environment() {
 #[ignore = "run by the test of the environment"]
 async fn in_a_child() {
     match NativeBackend::from_env() {
-        Ok(backend) => println!("{:?}", Client::from_backend(backend).run::<String>(cmd("PING")).await),
+        Ok(backend) => {
+            println!("{:?}", Client::from_backend(backend).run::<String>(cmd("PING")).await)
+        }
         Err(error) => println!("{error}"),
     }
 }

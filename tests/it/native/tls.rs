@@ -27,15 +27,30 @@ impl Authority {
     fn server(&self, host: &str) -> Option<Process> {
         Process::start("Ready to accept connections", |port, dir| {
             let key = KeyPair::generate().unwrap();
-            let certificate = CertificateParams::new(vec![host.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
+            let certificate = CertificateParams::new(vec![host.to_owned()])
+                .unwrap()
+                .signed_by(&key, &self.issuer)
+                .unwrap();
             let path = |name: &str| dir.join(name).display().to_string();
             write(path("cert.pem"), certificate.pem()).unwrap();
             write(path("key.pem"), key.serialize_pem()).unwrap();
             write(path("ca.pem"), &self.pem).unwrap();
             let mut arguments = base(dir);
-            let more = ["--port", "0", "--tls-auth-clients", "no", "--requirepass", "s3cret", "--tls-port"];
+            let more = [
+                "--port",
+                "0",
+                "--tls-auth-clients",
+                "no",
+                "--requirepass",
+                "s3cret",
+                "--tls-port",
+            ];
             arguments.extend(more.map(str::to_owned).into_iter().chain([port.to_string()]));
-            for (option, file) in [("--tls-cert-file", "cert.pem"), ("--tls-key-file", "key.pem"), ("--tls-ca-cert-file", "ca.pem")] {
+            for (option, file) in [
+                ("--tls-cert-file", "cert.pem"),
+                ("--tls-key-file", "key.pem"),
+                ("--tls-ca-cert-file", "ca.pem"),
+            ] {
                 arguments.extend([option.to_owned(), path(file)]);
             }
             arguments
@@ -51,7 +66,9 @@ fn config(server: &Process) -> NativeConfig {
 async fn calls_pipelines_and_subscriptions() {
     let authority = Authority::new();
     let Some(server) = authority.server("127.0.0.1") else { return };
-    let client = Client::from_backend(config(&server).only_root_certificates_pem(authority.pem.clone()).connect().await.unwrap());
+    let client = Client::from_backend(
+        config(&server).only_root_certificates_pem(authority.pem.clone()).connect().await.unwrap(),
+    );
     client.set("name", "Ada").await.unwrap();
     assert_eq!(client.get::<String>("name").await.unwrap(), "Ada");
     let large = vec![0xff_u8; 1 << 20];
@@ -76,7 +93,8 @@ async fn certificates_of_others_are_refused() {
     let authority = Authority::new();
     let Some(server) = authority.server("127.0.0.1") else { return };
     let Some(elsewhere) = authority.server("redis.example") else { return };
-    let of_ours = |server: &Process| config(server).only_root_certificates_pem(authority.pem.clone());
+    let of_ours =
+        |server: &Process| config(server).only_root_certificates_pem(authority.pem.clone());
     let cases = [
         (config(&server).only_root_certificates_pem(Authority::new().pem), "authority"),
         // The platform does not know ours.
@@ -88,16 +106,25 @@ async fn certificates_of_others_are_refused() {
         let text = format!("{error} {error:?}");
         assert_eq!((error.kind(), error.maybe_applied()), (ErrorKind::Connect, false), "{text}");
         assert!(text.contains(reason), "{text}");
-        assert!(!text.contains("127.0.0.1") && !text.contains("example") && !text.contains("s3cret"), "{text}");
+        assert!(
+            !text.contains("127.0.0.1") && !text.contains("example") && !text.contains("s3cret"),
+            "{text}"
+        );
     }
-    let plain = NativeConfig::new(format!("redis://:s3cret@127.0.0.1:{}", server.port)).connect().await;
+    let plain =
+        NativeConfig::new(format!("redis://:s3cret@127.0.0.1:{}", server.port)).connect().await;
     assert_eq!(plain.unwrap_err().kind(), ErrorKind::Connect, "nothing goes there without TLS");
 }
 
 #[test]
 fn root_certificates_must_be_some() {
-    for pem in ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
-        let error = NativeConfig::new("rediss://127.0.0.1").only_root_certificates_pem(pem).lazy().unwrap_err();
+    for pem in
+        ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+    {
+        let error = NativeConfig::new("rediss://127.0.0.1")
+            .only_root_certificates_pem(pem)
+            .lazy()
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{pem}");
     }
 }

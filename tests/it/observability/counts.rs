@@ -28,10 +28,20 @@ async fn a_lost_reply_and_a_retry() {
     client.incr("n").await.unwrap_err();
     let incr = r#"db_operation_name="INCR""#;
     assert_eq!(recorded.value(CALLS, &[incr, r#"outcome="maybe_applied""#]), 1.0);
-    assert_eq!(recorded.value(DURATION, &[incr, r#"error_type="io""#, r#"db_system_name="redis""#]), 1.0);
-    assert_eq!((recorded.value(ATTEMPTS, &[]), recorded.value(RETRIES, &[])), (1.0, 0.0), "it may have run");
+    assert_eq!(
+        recorded.value(DURATION, &[incr, r#"error_type="io""#, r#"db_system_name="redis""#]),
+        1.0
+    );
+    assert_eq!(
+        (recorded.value(ATTEMPTS, &[]), recorded.value(RETRIES, &[])),
+        (1.0, 0.0),
+        "it may have run"
+    );
 
-    let client = Scripted::answers([says(502, "<html>"), lost(), says(200, r#"{"result":"x"}"#)]).config().build().unwrap();
+    let client = Scripted::answers([says(502, "<html>"), lost(), says(200, r#"{"result":"x"}"#)])
+        .config()
+        .build()
+        .unwrap();
     let _: String = client.get("k").await.unwrap();
     assert_eq!(recorded.value(CALLS, &[r#"db_operation_name="GET""#, r#"outcome="ok""#]), 1.0);
     assert_eq!(recorded.value(RETRIES, &[r#"error_type="http""#]), 1.0);
@@ -41,17 +51,25 @@ async fn a_lost_reply_and_a_retry() {
 
     let client = Scripted::answers([redis_error(400, "WRONGTYPE x")]).config().build().unwrap();
     client.get::<String>("k").await.unwrap_err();
-    assert_eq!(recorded.value(CALLS, &[r#"db_operation_name="GET""#, r#"outcome="not_applied""#]), 1.0);
+    assert_eq!(
+        recorded.value(CALLS, &[r#"db_operation_name="GET""#, r#"outcome="not_applied""#]),
+        1.0
+    );
     assert_eq!(recorded.value(IN_FLIGHT, &[]), 0.0);
     // Waits between attempts are part of a call, by the clock of the runtime.
-    assert!(recorded.value("db_client_operation_duration_seconds_sum", &[]) < 0.2, "{}", recorded.text());
+    assert!(
+        recorded.value("db_client_operation_duration_seconds_sum", &[]) < 0.2,
+        "{}",
+        recorded.text()
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_budget_of_retries_and_connection_failures() {
     let recorded = Recorded::here();
     let refused = Answer::Fails(Error::custom(ErrorKind::Connect, Outcome::NotApplied, "refused"));
-    let policy = RetryPolicy::default().max_attempts(u32::MAX).backoff(Duration::ZERO, Duration::ZERO);
+    let policy =
+        RetryPolicy::default().max_attempts(u32::MAX).backoff(Duration::ZERO, Duration::ZERO);
     let client = Scripted::answers([refused]).config().retry(policy).build().unwrap();
     client.get::<String>("k").await.unwrap_err();
     assert_eq!(recorded.value(RETRIES, &[r#"error_type="connect""#]), 500.0);
@@ -67,7 +85,10 @@ async fn a_request_is_in_flight_until_it_ends_or_is_given_up() {
     assert!(tokio::time::timeout(Duration::from_millis(1), call.as_mut()).await.is_err());
     assert_eq!(recorded.value(IN_FLIGHT, &[]), 1.0);
     drop(call);
-    assert_eq!((recorded.value(IN_FLIGHT, &[]), recorded.value(CALLS, &[]), recorded.value(ATTEMPTS, &[])), (0.0, 0.0, 0.0));
+    assert_eq!(
+        (recorded.value(IN_FLIGHT, &[]), recorded.value(CALLS, &[]), recorded.value(ATTEMPTS, &[])),
+        (0.0, 0.0, 0.0)
+    );
 }
 
 #[tokio::test]
@@ -84,7 +105,10 @@ async fn batches_of_every_kind() {
     for call in calls {
         call.await.unwrap();
     }
-    let size = |part: &str, kind: &str| recorded.value(&format!("redis_rest_client_batch_size_{part}"), &[&format!("kind={kind:?}")]);
+    let size = |part: &str, kind: &str| {
+        recorded
+            .value(&format!("redis_rest_client_batch_size_{part}"), &[&format!("kind={kind:?}")])
+    };
     // The first goes alone, the others together.
     assert_eq!((size("count", "auto"), size("sum", "auto")), (1.0, 4.0), "{}", recorded.text());
     assert_eq!(recorded.value(CALLS, &[r#"db_operation_name="INCR""#]), 5.0);
@@ -103,7 +127,11 @@ async fn batches_of_every_kind() {
     let mut pipe = client.pipeline();
     let _ = pipe.add(cmd::get::<Value>("n"));
     pipe.send().await.unwrap().all::<Value>().unwrap();
-    assert_eq!(recorded.value(CALLS, &[r#"db_operation_name="GET""#]), 1.0, "a batch of one is its command");
+    assert_eq!(
+        recorded.value(CALLS, &[r#"db_operation_name="GET""#]),
+        1.0,
+        "a batch of one is its command"
+    );
 }
 
 #[tokio::test]
@@ -114,11 +142,17 @@ async fn an_outage_of_the_session_store() {
         let value = |name| recorded.value(name, &labels.each_ref().map(String::as_str));
         (value("redis_rest_breaker_instances"), value("redis_rest_breaker_transitions_total"))
     };
-    let created = |how: &str| recorded.value("redis_rest_session_created_total", &[&format!("durability={how:?}")]);
-    let pending = |kind: &str| recorded.value("redis_rest_session_pending", &[&format!("kind={kind:?}")]);
+    let created = |how: &str| {
+        recorded.value("redis_rest_session_created_total", &[&format!("durability={how:?}")])
+    };
+    let pending =
+        |kind: &str| recorded.value("redis_rest_session_pending", &[&format!("kind={kind:?}")]);
     let node = Node::new(at_once()).await;
     let (kept, ended) = (node.create().await, node.create().await);
-    assert_eq!((created("durable"), pending("session"), breakers("closed"), breakers("open")), (2.0, 0.0, (1.0, 0.0), (0.0, 0.0)));
+    assert_eq!(
+        (created("durable"), pending("session"), breakers("closed"), breakers("open")),
+        (2.0, 0.0, (1.0, 0.0), (0.0, 0.0))
+    );
     assert_eq!(recorded.value("redis_rest_session_held", &[]), 2.0);
 
     node.gate.set(Way::Cut);
@@ -126,27 +160,46 @@ async fn an_outage_of_the_session_store() {
     // This breaker looks at once whether the store works, so the end is a probe that fails.
     node.manager.cleanup_session(&ended.id).await.unwrap();
     assert_eq!((created("pending"), pending("session"), pending("deletion")), (1.0, 1.0, 1.0));
-    assert_eq!((breakers("closed"), breakers("open"), breakers("half_open")), ((0.0, 0.0), (1.0, 2.0), (0.0, 1.0)));
+    assert_eq!(
+        (breakers("closed"), breakers("open"), breakers("half_open")),
+        ((0.0, 0.0), (1.0, 2.0), (0.0, 1.0))
+    );
 
     node.gate.set(Way::Open);
     node.manager.get_session(&kept.id).await.unwrap();
     assert_eq!((pending("session"), pending("deletion")), (0.0, 0.0));
-    assert_eq!((breakers("closed"), breakers("open"), breakers("half_open")), ((1.0, 1.0), (0.0, 2.0), (0.0, 2.0)));
+    assert_eq!(
+        (breakers("closed"), breakers("open"), breakers("half_open")),
+        ((1.0, 1.0), (0.0, 2.0), (0.0, 2.0))
+    );
 
     node.gate.set(Way::Deaf);
     node.create().await;
     assert_eq!(created("maybe_applied"), 1.0);
     drop(node);
-    assert_eq!(recorded.value("redis_rest_breaker_instances", &[]), 0.0, "with the manager its breaker is gone");
-    assert_eq!((recorded.value("redis_rest_session_held", &[]), recorded.value("redis_rest_session_pending", &[])), (0.0, 0.0));
+    assert_eq!(
+        recorded.value("redis_rest_breaker_instances", &[]),
+        0.0,
+        "with the manager its breaker is gone"
+    );
+    assert_eq!(
+        (
+            recorded.value("redis_rest_session_held", &[]),
+            recorded.value("redis_rest_session_pending", &[])
+        ),
+        (0.0, 0.0)
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_failover() {
     let recorded = Recorded::here();
     let down = Scripted::answers([lost()]).config().no_retry().build().unwrap();
-    let policy = BreakerPolicy::default().min_calls(1).open_for(Duration::from_secs(1), Duration::from_secs(1));
-    let failover = Failover::with_policy(down.backend().clone(), Arc::new(MemoryBackend::new()), policy);
+    let policy = BreakerPolicy::default()
+        .min_calls(1)
+        .open_for(Duration::from_secs(1), Duration::from_secs(1));
+    let failover =
+        Failover::with_policy(down.backend().clone(), Arc::new(MemoryBackend::new()), policy);
     let client = Client::from_backend(failover);
     let _: Option<String> = client.get("k").await.unwrap();
     let opened = &[r#"breaker="failover""#, r#"state="open""#];
@@ -160,15 +213,23 @@ async fn retrievals_and_what_expires() {
     let node = Node::new(at_once()).await;
     let retrieved = |place: &str, outcome: &str| {
         let labels = [format!("place={place:?}"), format!("outcome={outcome:?}")];
-        recorded.value("redis_rest_session_retrieval_duration_seconds_count", &labels.each_ref().map(String::as_str))
+        recorded.value(
+            "redis_rest_session_retrieval_duration_seconds_count",
+            &labels.each_ref().map(String::as_str),
+        )
     };
-    let expired = |place: &str| recorded.value("redis_rest_session_expired_total", &[&format!("place={place:?}")]);
+    let expired = |place: &str| {
+        recorded.value("redis_rest_session_expired_total", &[&format!("place={place:?}")])
+    };
     let session = node.create().await;
     node.manager.get_session(&session.id).await.unwrap();
     node.manager.get_session("unknown").await.unwrap_err();
     assert_eq!((retrieved("manager", "found"), retrieved("manager", "not_found")), (1.0, 1.0));
     assert_eq!((retrieved("redis", "found"), retrieved("redis", "not_found")), (1.0, 1.0));
-    Client::from_backend(node.engine.clone()).del([format!("session:{}", session.id)]).await.unwrap();
+    Client::from_backend(node.engine.clone())
+        .del([format!("session:{}", session.id)])
+        .await
+        .unwrap();
     node.manager.get_session(&session.id).await.unwrap_err();
     assert_eq!(expired("manager"), 1.0);
     assert_eq!(node.elsewhere.cleanup_expired_sessions("user").await.unwrap(), 1);
@@ -183,13 +244,18 @@ async fn the_memory_of_in_memory_stores() {
     let recorded = Recorded::here();
     let entries = || recorded.value("redis_rest_session_memory_entries", &[]) as usize;
     let bytes = || recorded.value("redis_rest_session_memory_usage_bytes", &[]) as usize;
-    let (store, other) = (InMemorySessionStore::with_limits(HOUR, 3, 1 << 20), InMemorySessionStore::new(HOUR));
+    let (store, other) =
+        (InMemorySessionStore::with_limits(HOUR, 3, 1 << 20), InMemorySessionStore::new(HOUR));
     let sessions: Vec<_> = (0..5).map(|_| Session::new("user", "org")).collect();
     for session in &sessions {
         store.store_session(session).await.unwrap();
     }
     other.store_session(&sessions[0]).await.unwrap();
-    assert_eq!((entries(), bytes()), (4, store.bytes() + other.bytes()), "the two add up, and two were evicted");
+    assert_eq!(
+        (entries(), bytes()),
+        (4, store.bytes() + other.bytes()),
+        "the two add up, and two were evicted"
+    );
     let mut longer = sessions[4].clone();
     longer.system_prompt = "x".repeat(1000);
     store.update_session(&longer).await.unwrap();

@@ -17,10 +17,15 @@ impl Recorded {
     pub fn here() -> Self {
         let mut builder = PrometheusBuilder::new().with_recommended_naming(true);
         for metric in observe::METRICS.iter().filter(|metric| !metric.buckets.is_empty()) {
-            builder = builder.set_buckets_for_metric(Matcher::Full(metric.name.into()), metric.buckets).unwrap();
+            builder = builder
+                .set_buckets_for_metric(Matcher::Full(metric.name.into()), metric.buckets)
+                .unwrap();
         }
         let recorder = Box::leak(Box::new(builder.build_recorder()));
-        let recorded = Self { prometheus: recorder.handle(), _guard: metrics::set_default_local_recorder(recorder) };
+        let recorded = Self {
+            prometheus: recorder.handle(),
+            _guard: metrics::set_default_local_recorder(recorder),
+        };
         observe::describe();
         recorded
     }
@@ -33,7 +38,8 @@ impl Recorded {
     pub fn value(&self, name: &str, labels: &[&str]) -> f64 {
         let text = self.text();
         let series = text.lines().filter_map(|line| line.rsplit_once(' ')).filter(|(series, _)| {
-            let labelled = series.strip_prefix(name).filter(|rest| rest.is_empty() || rest.starts_with('{'));
+            let labelled =
+                series.strip_prefix(name).filter(|rest| rest.is_empty() || rest.starts_with('{'));
             labelled.is_some_and(|rest| labels.iter().all(|label| rest.contains(label)))
         });
         series.map(|(_, value)| value.parse::<f64>().unwrap()).sum()

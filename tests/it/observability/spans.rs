@@ -37,7 +37,8 @@ impl Spans {
     /// From here on, on this thread, until the guard is dropped.
     pub fn here() -> (Self, tracing::subscriber::DefaultGuard) {
         let spans = Self::default();
-        let guard = crate::support::spans::seen_by(tracing_subscriber::registry().with(spans.clone()));
+        let guard =
+            crate::support::spans::seen_by(tracing_subscriber::registry().with(spans.clone()));
         (spans, guard)
     }
 
@@ -49,7 +50,8 @@ impl Spans {
     /// The last span of a number: numbers are used again.
     fn change(&self, id: &Id, change: impl FnOnce(&mut Seen)) {
         let mut spans = self.0.lock().unwrap();
-        if let Some((_, seen)) = spans.iter_mut().rev().find(|(number, _)| *number == id.into_u64()) {
+        if let Some((_, seen)) = spans.iter_mut().rev().find(|(number, _)| *number == id.into_u64())
+        {
             change(seen);
         }
     }
@@ -94,11 +96,14 @@ async fn each_attempt_is_a_child_that_knows_its_number() {
     let fields: Vec<_> = attempts.iter().map(|attempt| attempt.fields.as_str()).collect();
     let post = " otel.kind=\"client\" otel.name=\"POST\" http.request.method=\"POST\"";
     assert!(
-        fields.contains(&&*format!("{post} http.response.status_code=502 error.type=\"http\" otel.status_code=\"ERROR\"")),
+        fields.contains(&&*format!(
+            "{post} http.response.status_code=502 error.type=\"http\" otel.status_code=\"ERROR\""
+        )),
         "{fields:?}"
     );
-    let second =
-        format!("{post} http.request.resend_count=1 http.response.status_code=200 error.type=\"WRONGTYPE\" otel.status_code=\"ERROR\"");
+    let second = format!(
+        "{post} http.request.resend_count=1 http.response.status_code=200 error.type=\"WRONGTYPE\" otel.status_code=\"ERROR\""
+    );
     assert!(fields.contains(&&*second), "{fields:?}");
 }
 
@@ -142,7 +147,8 @@ async fn pipelines_are_named_by_their_commands_where_those_are_alike() {
     let _ = transaction.add(cmd::incr("b"));
     transaction.send().await.unwrap().all::<Value>().unwrap();
     drop(guard);
-    let fields: String = spans.0.lock().unwrap().iter().map(|(_, seen)| seen.fields.clone()).collect();
+    let fields: String =
+        spans.0.lock().unwrap().iter().map(|(_, seen)| seen.fields.clone()).collect();
     for part in [
         "db.operation.name=\"PIPELINE GET\" db.operation.batch.size=2",
         "db.operation.name=\"PIPELINE\" db.operation.batch.size=2",

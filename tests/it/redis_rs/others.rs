@@ -1,7 +1,10 @@
 //! Streams, places, estimates, scans and scripts.
 
 use redis::geo::{Coord, RadiusOptions, RadiusOrder, RadiusSearchResult, Unit};
-use redis::streams::{StreamInfoStreamReply, StreamMaxlen, StreamPendingReply, StreamRangeReply, StreamReadOptions, StreamReadReply};
+use redis::streams::{
+    StreamInfoStreamReply, StreamMaxlen, StreamPendingReply, StreamRangeReply, StreamReadOptions,
+    StreamReadReply,
+};
 use redis::{AsyncCommands, ErrorKind, ScanOptions, Script, ServerErrorKind};
 use std::collections::BTreeSet;
 
@@ -40,17 +43,27 @@ pub async fn groups(mut con: impl AsyncCommands) {
 }
 
 pub async fn places(mut con: impl AsyncCommands) {
-    let towns = [(Coord::lon_lat("13.361389", "38.115556"), "Palermo"), (Coord::lon_lat("15.087269", "37.502669"), "Catania")];
+    let towns = [
+        (Coord::lon_lat("13.361389", "38.115556"), "Palermo"),
+        (Coord::lon_lat("15.087269", "37.502669"), "Catania"),
+    ];
     assert_eq!(con.geo_add::<_, _, i64>("g", &towns).await.unwrap(), 2);
     let distance: f64 = con.geo_dist("g", "Palermo", "Catania", Unit::Kilometers).await.unwrap();
     assert!((distance - 166.2742).abs() < 0.001, "{distance}");
     let positions: Vec<Option<Coord<f64>>> = con.geo_pos("g", &["Palermo", "none"]).await.unwrap();
-    assert!((positions[0].as_ref().unwrap().longitude - 13.361_389).abs() < 0.001 && positions[1].is_none());
+    assert!(
+        (positions[0].as_ref().unwrap().longitude - 13.361_389).abs() < 0.001
+            && positions[1].is_none()
+    );
     let hashes: Vec<String> = con.geo_hash("g", &["Palermo"]).await.unwrap();
     assert_eq!(hashes, ["sqc8b49rny0"]);
     let options = RadiusOptions::default().with_dist().with_coord().order(RadiusOrder::Asc);
-    let near: Vec<RadiusSearchResult> = con.geo_radius("g", 15.0, 37.0, 200.0, Unit::Kilometers, options).await.unwrap();
-    assert_eq!(near.iter().map(|place| place.name.as_str()).collect::<Vec<_>>(), ["Catania", "Palermo"]);
+    let near: Vec<RadiusSearchResult> =
+        con.geo_radius("g", 15.0, 37.0, 200.0, Unit::Kilometers, options).await.unwrap();
+    assert_eq!(
+        near.iter().map(|place| place.name.as_str()).collect::<Vec<_>>(),
+        ["Catania", "Palermo"]
+    );
     assert!(near[0].dist.is_some() && near[0].coord.is_some());
 }
 
@@ -66,8 +79,14 @@ pub async fn scans(mut con: impl AsyncCommands) {
     let (keys, members): (Vec<_>, Vec<_>) = (0..300).map(|n| (format!("key:{n:03}"), n)).unzip();
     let _: () = con.mset(&keys.iter().map(|key| (key, 1)).collect::<Vec<_>>()).await.unwrap();
     let _: () = con.sadd("set", &members).await.unwrap();
-    let _: () = con.hset_multiple("hash", &keys.iter().map(|key| (key, 1)).collect::<Vec<_>>()).await.unwrap();
-    let _: () = con.zadd_multiple("sorted", &members.iter().map(|n| (n, n)).collect::<Vec<_>>()).await.unwrap();
+    let _: () = con
+        .hset_multiple("hash", &keys.iter().map(|key| (key, 1)).collect::<Vec<_>>())
+        .await
+        .unwrap();
+    let _: () = con
+        .zadd_multiple("sorted", &members.iter().map(|n| (n, n)).collect::<Vec<_>>())
+        .await
+        .unwrap();
 
     let mut found = BTreeSet::new();
     let options = ScanOptions::default().with_pattern("key:*").with_count(20);
@@ -105,13 +124,24 @@ pub async fn scans(mut con: impl AsyncCommands) {
 
 pub async fn scripts(mut con: impl AsyncCommands) {
     // Not known to the server: NOSCRIPT makes the crate load it.
-    let script = Script::new("return {KEYS[1], tonumber(ARGV[1]) + 1, redis.call('INCR', KEYS[1])}");
-    let (key, sum, count): (String, i64, i64) = script.key("n").arg(41).invoke_async(&mut con).await.unwrap();
+    let script =
+        Script::new("return {KEYS[1], tonumber(ARGV[1]) + 1, redis.call('INCR', KEYS[1])}");
+    let (key, sum, count): (String, i64, i64) =
+        script.key("n").arg(41).invoke_async(&mut con).await.unwrap();
     assert_eq!((key.as_str(), sum, count), ("n", 42, 1));
-    let (_, _, count): (String, i64, i64) = script.key("n").arg(41).invoke_async(&mut con).await.unwrap();
+    let (_, _, count): (String, i64, i64) =
+        script.key("n").arg(41).invoke_async(&mut con).await.unwrap();
     assert_eq!(count, 2, "it ran once for each call");
-    let error = redis::cmd("EVALSHA").arg("0".repeat(40)).arg(0).query_async::<()>(&mut con).await.unwrap_err();
-    assert_eq!((error.kind(), error.code()), (ErrorKind::Server(ServerErrorKind::NoScript), Some("NOSCRIPT")));
+    let error = redis::cmd("EVALSHA")
+        .arg("0".repeat(40))
+        .arg(0)
+        .query_async::<()>(&mut con)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind(), error.code()),
+        (ErrorKind::Server(ServerErrorKind::NoScript), Some("NOSCRIPT"))
+    );
     let loaded = Script::new("return 'loaded'");
     assert_eq!(loaded.load_async(&mut con).await.unwrap(), loaded.get_hash());
 }

@@ -24,21 +24,45 @@ async fn what_rest_cannot_carry_says_so_and_is_not_sent() {
         cmd.arg(&words[1..]);
         for error in [
             cmd.query_async::<redis::Value>(&mut con).await.unwrap_err(),
-            redis::pipe().set("a", 1).add_command(cmd.clone()).query_async::<redis::Value>(&mut con).await.unwrap_err(),
-            redis::pipe().atomic().set("a", 1).add_command(cmd.clone()).query_async::<redis::Value>(&mut con).await.unwrap_err(),
+            redis::pipe()
+                .set("a", 1)
+                .add_command(cmd.clone())
+                .query_async::<redis::Value>(&mut con)
+                .await
+                .unwrap_err(),
+            redis::pipe()
+                .atomic()
+                .set("a", 1)
+                .add_command(cmd.clone())
+                .query_async::<redis::Value>(&mut con)
+                .await
+                .unwrap_err(),
         ] {
             let text = format!("{error} {error:?}");
             assert_eq!(error.kind(), ErrorKind::Client, "{}: {text}", words[0]);
-            assert!(text.contains("would") && !text.contains("s3cret") && !text.contains("may have been applied"), "{text}");
+            assert!(
+                text.contains("would")
+                    && !text.contains("s3cret")
+                    && !text.contains("may have been applied"),
+                "{text}"
+            );
         }
     }
-    assert_eq!(con.get::<_, Option<i64>>("a").await.unwrap(), None, "nothing of a refused pipeline was sent");
+    assert_eq!(
+        con.get::<_, Option<i64>>("a").await.unwrap(),
+        None,
+        "nothing of a refused pipeline was sent"
+    );
 }
 
 #[tokio::test]
 async fn a_lost_reply_is_an_io_error_that_says_that_the_command_may_have_run() {
     let redis = FakeRedis::start().await;
-    Mock::given(command("INCR").with_key("visits")).respond_with(redis.reply().lost()).up_to_n_times(1).mount(redis.server()).await;
+    Mock::given(command("INCR").with_key("visits"))
+        .respond_with(redis.reply().lost())
+        .up_to_n_times(1)
+        .mount(redis.server())
+        .await;
     let mut con = redis.client().redis_rs();
     let error = redis::cmd("INCR").arg("visits").query_async::<i64>(&mut con).await.unwrap_err();
     assert!(error.is_io_error(), "{error}");
@@ -56,8 +80,10 @@ async fn wrong_tokens_and_servers_that_are_away() {
     assert!(!error.to_string().contains("s3cret"));
 
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let away =
-        redis_rest::Client::builder().url(format!("http://{closed}")).token("t").retry(redis_rest::RetryPolicy::default().max_attempts(1));
+    let away = redis_rest::Client::builder()
+        .url(format!("http://{closed}"))
+        .token("t")
+        .retry(redis_rest::RetryPolicy::default().max_attempts(1));
     let error = away.build().unwrap().redis_rs().set::<_, _, ()>("k", "v").await.unwrap_err();
     assert!(error.is_io_error() && error.is_connection_refusal(), "{error}");
     assert!(!error.to_string().contains("may have been applied"), "{error}");

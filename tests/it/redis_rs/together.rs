@@ -5,9 +5,11 @@ use redis::{AsyncCommands, ErrorKind, RedisResult, ServerErrorKind, Value};
 pub async fn pipelines(mut con: impl AsyncCommands) {
     let mut pipe = redis::pipe();
     pipe.set("a", 1).ignore().incr("a", 41).get("a").get("none").cmd("ECHO").arg("hello");
-    let (sum, text, none, echo): (i64, String, Option<i64>, String) = pipe.query_async(&mut con).await.unwrap();
+    let (sum, text, none, echo): (i64, String, Option<i64>, String) =
+        pipe.query_async(&mut con).await.unwrap();
     assert_eq!((sum, text.as_str(), none, echo.as_str()), (42, "42", None, "hello"));
-    let (kind,): (redis::ValueType,) = redis::pipe().key_type("a").query_async(&mut con).await.unwrap();
+    let (kind,): (redis::ValueType,) =
+        redis::pipe().key_type("a").query_async(&mut con).await.unwrap();
     assert_eq!(kind, redis::ValueType::String);
     // The same again, and more than one request holds.
     let (sum, ..): (i64, String, Option<i64>, String) = pipe.query_async(&mut con).await.unwrap();
@@ -28,7 +30,8 @@ pub async fn pipelines_with_errors(mut con: impl AsyncCommands) {
     let errors = error.into_server_errors().unwrap();
     assert_eq!((errors.len(), errors[0].0), (1, 1), "the second one failed");
     assert_eq!(con.get::<_, i64>("b").await.unwrap(), 1, "the others ran");
-    let results: Vec<RedisResult<Value>> = pipe.ignore_errors().query_async(&mut con).await.unwrap();
+    let results: Vec<RedisResult<Value>> =
+        pipe.ignore_errors().query_async(&mut con).await.unwrap();
     assert_eq!(results.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
 }
 
@@ -54,6 +57,9 @@ pub async fn discarded(mut con: impl AsyncCommands) {
     let mut pipe = redis::pipe();
     pipe.atomic().set("a", 1).cmd("NOSUCHCOMMAND").arg("x").set("b", 1);
     let error = pipe.query_async::<Value>(&mut con).await.unwrap_err();
-    assert_eq!((error.kind(), error.code()), (ErrorKind::Server(ServerErrorKind::ExecAbort), Some("EXECABORT")));
+    assert_eq!(
+        (error.kind(), error.code()),
+        (ErrorKind::Server(ServerErrorKind::ExecAbort), Some("EXECABORT"))
+    );
     assert!(!con.exists::<_, bool>(&["a", "b"]).await.unwrap(), "nothing ran");
 }

@@ -1,6 +1,9 @@
 //! Strings, bits, keys and their times to live.
 
-use redis::{AsyncCommands, ErrorKind, ExistenceCheck, ServerErrorKind, SetExpiry, SetOptions, Value, ValueType};
+use redis::{
+    AsyncCommands, ErrorKind, ExistenceCheck, ServerErrorKind, SetExpiry, SetOptions, Value,
+    ValueType,
+};
 
 pub async fn strings(mut con: impl AsyncCommands) {
     let _: () = con.set("name", "Ada").await.unwrap();
@@ -13,24 +16,39 @@ pub async fn strings(mut con: impl AsyncCommands) {
     assert_eq!(con.getset::<_, _, String>("name", "Bob").await.unwrap(), "Ada B.");
     assert!(!con.set_nx::<_, _, bool>("name", "Eve").await.unwrap());
     assert_eq!(con.get_del::<_, Option<String>>("name").await.unwrap().as_deref(), Some("Bob"));
-    let options = SetOptions::default().conditional_set(ExistenceCheck::NX).with_expiration(SetExpiry::EX(60));
-    assert_eq!(con.set_options::<_, _, Value>("name", "Ada", options.clone()).await.unwrap(), Value::Okay);
+    let options = SetOptions::default()
+        .conditional_set(ExistenceCheck::NX)
+        .with_expiration(SetExpiry::EX(60));
+    assert_eq!(
+        con.set_options::<_, _, Value>("name", "Ada", options.clone()).await.unwrap(),
+        Value::Okay
+    );
     assert_eq!(con.set_options::<_, _, Value>("name", "Eve", options).await.unwrap(), Value::Nil);
 }
 
 pub async fn counters(mut con: impl AsyncCommands) {
     assert_eq!(con.incr::<_, _, i64>("n", i64::MAX - 1).await.unwrap(), i64::MAX - 1);
-    assert_eq!(con.incr::<_, _, i64>("n", 1).await.unwrap(), i64::MAX, "exact over the whole range");
+    assert_eq!(
+        con.incr::<_, _, i64>("n", 1).await.unwrap(),
+        i64::MAX,
+        "exact over the whole range"
+    );
     let error = con.incr::<_, _, i64>("n", 1).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Server(ServerErrorKind::ResponseError));
-    assert_eq!((error.code(), error.detail()), (Some("ERR"), Some("increment or decrement would overflow")));
+    assert_eq!(
+        (error.code(), error.detail()),
+        (Some("ERR"), Some("increment or decrement would overflow"))
+    );
     assert_eq!(con.decr::<_, _, i64>("m", 3).await.unwrap(), -3);
     assert!((con.incr::<_, _, f64>("f", 1.5).await.unwrap() - 1.5).abs() < f64::EPSILON);
 }
 
 pub async fn many_at_once(mut con: impl AsyncCommands) {
     let _: () = con.mset(&[("a", "1"), ("b", "2")]).await.unwrap();
-    assert_eq!(con.mget::<_, Vec<Option<i64>>>(&["a", "none", "b"]).await.unwrap(), [Some(1), None, Some(2)]);
+    assert_eq!(
+        con.mget::<_, Vec<Option<i64>>>(&["a", "none", "b"]).await.unwrap(),
+        [Some(1), None, Some(2)]
+    );
     assert!(!con.mset_nx::<_, _, bool>(&[("a", "3"), ("c", "3")]).await.unwrap());
     let (a, b): (String, i64) = con.mget(&["a", "b"]).await.unwrap();
     assert_eq!((a.as_str(), b), ("1", 2));
@@ -75,7 +93,10 @@ pub async fn keys(mut con: impl AsyncCommands) {
     let error = con.get::<_, String>("l").await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Extension, Some("WRONGTYPE")));
     assert_eq!(error.detail(), Some("Operation against a key holding the wrong kind of value"));
-    assert_eq!(con.rename::<_, _, ()>("none", "x").await.unwrap_err().detail(), Some("no such key"));
+    assert_eq!(
+        con.rename::<_, _, ()>("none", "x").await.unwrap_err().detail(),
+        Some("no such key")
+    );
     // As text that is none: the crate's own error, the same over both.
     assert_eq!(con.get::<_, i64>("c").await.unwrap(), 1);
     let _: () = con.set("c", "x").await.unwrap();

@@ -117,23 +117,39 @@ fn goes_again(again: Again, safety: ReplaySafety, replay_effect_idempotent: bool
 #[tokio::test(start_paused = true)]
 async fn every_failure_with_every_replay_safety() {
     const ATTEMPTS: u32 = 3;
-    let policy = || RetryPolicy::default().max_attempts(ATTEMPTS).backoff(Duration::from_millis(10), Duration::from_millis(20));
+    let policy = || {
+        RetryPolicy::default()
+            .max_attempts(ATTEMPTS)
+            .backoff(Duration::from_millis(10), Duration::from_millis(20))
+    };
     for row in table() {
         for safety in ReplaySafety::ALL {
             for replay in [true, false] {
-                let policy = if replay { policy() } else { policy().no_effect_idempotent_replays() };
+                let policy =
+                    if replay { policy() } else { policy().no_effect_idempotent_replays() };
                 let transport = Scripted::answers([row.answer.clone()]);
-                let client = transport.config().timeout(Duration::from_secs(1)).retry(policy).build().unwrap();
+                let client = transport
+                    .config()
+                    .timeout(Duration::from_secs(1))
+                    .retry(policy)
+                    .build()
+                    .unwrap();
                 let error = client.run::<Value>(command(safety)).await.unwrap_err();
-                let case = format!("{} × {safety:?}, effect-idempotent replays {replay}: {error:?}", row.what);
+                let case = format!(
+                    "{} × {safety:?}, effect-idempotent replays {replay}: {error:?}",
+                    row.what
+                );
                 let attempts = if goes_again(row.again, safety, replay) { ATTEMPTS } else { 1 };
                 assert_eq!(error.attempts(), attempts, "{case}");
                 assert_eq!(transport.count(), attempts as usize, "{case}");
                 assert_eq!(error.kind(), row.kind, "{case}");
-                let outcome = if safety == ReplaySafety::ReadOnly { NotApplied } else { row.outcome };
+                let outcome =
+                    if safety == ReplaySafety::ReadOnly { NotApplied } else { row.outcome };
                 assert_eq!(error.outcome(), outcome, "{case}");
                 let (status, wait) = match row.answer {
-                    Answer::Says { status, retry_after, .. } => (Some(status), retry_after.map(|_| Duration::from_secs(1))),
+                    Answer::Says { status, retry_after, .. } => {
+                        (Some(status), retry_after.map(|_| Duration::from_secs(1)))
+                    }
                     Answer::Fails(_) | Answer::Never => (None, None),
                 };
                 assert_eq!((error.status(), error.retry_after()), (status, wait), "{case}");
@@ -166,8 +182,12 @@ fn the_documentation_holds_this_table() {
         lines.push(format!("| {} | `{:?}` | {cells} | `{:?}` |", row.what, row.kind, row.outcome));
     }
     let expected = lines.join("\n");
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/retries.md")).unwrap();
-    let found: Vec<_> =
-        text.lines().skip_while(|line| !line.starts_with("| what failed")).take_while(|line| line.starts_with('|')).collect();
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/retries.md")).unwrap();
+    let found: Vec<_> = text
+        .lines()
+        .skip_while(|line| !line.starts_with("| what failed"))
+        .take_while(|line| line.starts_with('|'))
+        .collect();
     assert!(found.join("\n") == expected, "docs/retries.md should hold this table:\n{expected}\n");
 }

@@ -23,17 +23,34 @@ async fn a_hung_server_costs_the_deadline_exactly() {
         // Exact but for the clock's millisecond.
         let took = started.elapsed();
         assert!(
-            took >= deadline * SECOND - Duration::from_millis(1) - 2 * SECOND && took <= deadline * SECOND + Duration::from_millis(2),
+            took >= deadline * SECOND - Duration::from_millis(1) - 2 * SECOND
+                && took <= deadline * SECOND + Duration::from_millis(2),
             "{took:?}"
         );
-        assert!(error.is_timeout() && error.attempts() >= 1 && error.attempts() <= attempts, "{error:?}");
+        assert!(
+            error.is_timeout() && error.attempts() >= 1 && error.attempts() <= attempts,
+            "{error:?}"
+        );
     }
     // Without backoff in between it is the deadline and nothing less.
-    let client = transport.config().retry(RetryPolicy::default().backoff(Duration::ZERO, Duration::ZERO)).build().unwrap();
+    let client = transport
+        .config()
+        .retry(RetryPolicy::default().backoff(Duration::ZERO, Duration::ZERO))
+        .build()
+        .unwrap();
     let started = Instant::now();
-    let error = client.get::<Value>("k").deadline(7 * SECOND).timeout(2 * SECOND).await.unwrap_err();
-    assert!(started.elapsed().abs_diff(7 * SECOND) <= Duration::from_millis(10), "{:?}", started.elapsed());
-    assert_eq!((error.attempts(), error.is_timeout()), (4, true), "the last attempt got what was left");
+    let error =
+        client.get::<Value>("k").deadline(7 * SECOND).timeout(2 * SECOND).await.unwrap_err();
+    assert!(
+        started.elapsed().abs_diff(7 * SECOND) <= Duration::from_millis(10),
+        "{:?}",
+        started.elapsed()
+    );
+    assert_eq!(
+        (error.attempts(), error.is_timeout()),
+        (4, true),
+        "the last attempt got what was left"
+    );
     // And a write that may not run twice costs one timeout.
     let started = Instant::now();
     let error = client.incr("k").timeout(2 * SECOND).await.unwrap_err();
@@ -42,15 +59,25 @@ async fn a_hung_server_costs_the_deadline_exactly() {
 
 #[tokio::test(start_paused = true)]
 async fn retry_after_sets_the_wait_within_the_deadline() {
-    let transport = Scripted::answers([says_wait(429, "3", ""), says_wait(503, "4", ""), says(200, r#"{"result":"v"}"#)]);
+    let transport = Scripted::answers([
+        says_wait(429, "3", ""),
+        says_wait(503, "4", ""),
+        says(200, r#"{"result":"v"}"#),
+    ]);
     let client = transport.config().build().unwrap();
     let started = Instant::now();
     assert_eq!(client.get::<String>("k").await.unwrap(), "v");
-    assert!(started.elapsed().abs_diff(7 * SECOND) <= Duration::from_millis(4), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed().abs_diff(7 * SECOND) <= Duration::from_millis(4),
+        "{:?}",
+        started.elapsed()
+    );
     // Beyond the deadline there is nothing to wait for.
-    for (answer, wait) in
-        [(says_wait(429, "15", ""), 15), (says_wait(503, "3600", ""), 3600), (says_wait(429, "18446744073709551615", ""), u64::MAX)]
-    {
+    for (answer, wait) in [
+        (says_wait(429, "15", ""), 15),
+        (says_wait(503, "3600", ""), 3600),
+        (says_wait(429, "18446744073709551615", ""), u64::MAX),
+    ] {
         let transport = Scripted::answers([answer]);
         let started = Instant::now();
         let error = transport.config().build().unwrap().get::<Value>("k").await.unwrap_err();
@@ -68,7 +95,8 @@ async fn retry_after_sets_the_wait_within_the_deadline() {
 async fn at_most_ten_attempts() {
     let transport = Scripted::answers([says(503, "")]);
     let policy = RetryPolicy::default().backoff(Duration::from_millis(1), Duration::from_millis(1));
-    let error = transport.config().retry(policy).build().unwrap().get::<Value>("k").await.unwrap_err();
+    let error =
+        transport.config().retry(policy).build().unwrap().get::<Value>("k").await.unwrap_err();
     assert_eq!((error.attempts(), transport.count()), (10, 10));
 }
 
@@ -96,7 +124,10 @@ async fn an_outage_gets_a_fifth_more_load_at_most() {
     }
     tasks.join_all().await;
     let (calls, requests) = (CALLS / 64 * 64, transport.count() - before);
-    println!("{requests} requests for {calls} calls: {:.4} times the load", requests as f64 / calls as f64);
+    println!(
+        "{requests} requests for {calls} calls: {:.4} times the load",
+        requests as f64 / calls as f64
+    );
     // What was left of the budget was less than one retry.
     assert!(requests <= calls * 12 / 10 + 1, "{requests} requests for {calls} calls");
     assert!(requests > calls, "and yet some were tried again");
@@ -116,7 +147,12 @@ async fn clients_that_were_set_up_alike_have_budgets_of_their_own() {
 #[tokio::test(start_paused = true)]
 async fn what_was_never_sent_is_tried_until_the_connect_timeout() {
     let refused = fails(ErrorKind::Connect, Outcome::NotApplied);
-    let transport = Scripted::answers([refused.clone(), refused.clone(), refused.clone(), says(200, r#"{"result":7}"#)]);
+    let transport = Scripted::answers([
+        refused.clone(),
+        refused.clone(),
+        refused.clone(),
+        says(200, r#"{"result":7}"#),
+    ]);
     assert_eq!(transport.config().build().unwrap().incr("k").await.unwrap(), 7, "any command");
     let transport = Scripted::answers([refused]);
     for limit in [SECOND, 3 * SECOND] {
@@ -125,7 +161,12 @@ async fn what_was_never_sent_is_tried_until_the_connect_timeout() {
             let client = transport.config().connect_timeout(limit).build().unwrap();
             let error = client.incr("k").await.unwrap_err();
             assert!(started.elapsed() <= limit, "{:?}", started.elapsed());
-            assert!(error.is_connect() && error.attempts() > 1 && error.outcome() == Outcome::NotApplied, "{error:?}");
+            assert!(
+                error.is_connect()
+                    && error.attempts() > 1
+                    && error.outcome() == Outcome::NotApplied,
+                "{error:?}"
+            );
         }
     }
 }
@@ -135,7 +176,12 @@ async fn what_was_never_sent_is_tried_until_the_connect_timeout() {
 async fn a_cold_call_to_a_dead_port_fails_within_the_connect_timeout() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let limit = Duration::from_millis(300);
-    let client = redis_rest::Client::builder().url(format!("http://127.0.0.1:{port}")).token("t").connect_timeout(limit).build().unwrap();
+    let client = redis_rest::Client::builder()
+        .url(format!("http://127.0.0.1:{port}"))
+        .token("t")
+        .connect_timeout(limit)
+        .build()
+        .unwrap();
     let started = Instant::now();
     let error = client.incr("k").await.unwrap_err();
     assert!(error.is_connect() && error.outcome() == Outcome::NotApplied, "{error:?}");
@@ -168,7 +214,12 @@ async fn the_outcome_is_that_of_all_attempts() {
     let refused = fails(ErrorKind::Connect, Outcome::NotApplied);
     let broke = fails(ErrorKind::Io, Outcome::MaybeApplied);
     // What may have run has, whatever the later attempts say.
-    for later in [refused.clone(), says(429, ""), redis_error(200, "LOADING Redis is loading"), redis_error(400, "BUSYGROUP exists")] {
+    for later in [
+        refused.clone(),
+        says(429, ""),
+        redis_error(200, "LOADING Redis is loading"),
+        redis_error(400, "BUSYGROUP exists"),
+    ] {
         let transport = Scripted::answers([broke.clone(), later]);
         let client = transport.config().build().unwrap();
         let error = client.del(["k"]).await.unwrap_err();
@@ -180,13 +231,25 @@ async fn the_outcome_is_that_of_all_attempts() {
     // A refusal first lets any command go again; what may have run then stops it.
     let transport = Scripted::answers([says(429, ""), broke.clone(), refused]);
     let error = transport.config().build().unwrap().incr("k").await.unwrap_err();
-    assert_eq!((error.kind(), error.outcome(), error.attempts()), (ErrorKind::Io, Outcome::MaybeApplied, 2));
+    assert_eq!(
+        (error.kind(), error.outcome(), error.attempts()),
+        (ErrorKind::Io, Outcome::MaybeApplied, 2)
+    );
     // A script that only reads was not applied, wherever in it the error is from.
-    let script = Script::new("return redis.call('GET', KEYS[1])").replay_safety(ReplaySafety::ReadOnly);
-    for answer in [redis_error(200, "WRONGTYPE Operation script: 1a2b, on @user_script:1."), redis_error(200, "WRONGTYPE Operation"), broke]
-    {
+    let script =
+        Script::new("return redis.call('GET', KEYS[1])").replay_safety(ReplaySafety::ReadOnly);
+    for answer in [
+        redis_error(200, "WRONGTYPE Operation script: 1a2b, on @user_script:1."),
+        redis_error(200, "WRONGTYPE Operation"),
+        broke,
+    ] {
         let transport = Scripted::answers([answer]);
-        let error = script.key("k").call::<Value>().on(&transport.config().build().unwrap()).await.unwrap_err();
+        let error = script
+            .key("k")
+            .call::<Value>()
+            .on(&transport.config().build().unwrap())
+            .await
+            .unwrap_err();
         assert_eq!(error.outcome(), Outcome::NotApplied, "{error:?}");
     }
 }

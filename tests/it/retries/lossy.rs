@@ -24,7 +24,8 @@ async fn setup(fault: Fault, per_mille: u64, timeout: Duration, batch: bool) -> 
     let proxy = Proxy::start(server.local_addr(), fault, per_mille).await;
     // The defaults, but for waits that would only make the test long.
     let retry = RetryPolicy::default().backoff(Duration::from_millis(1), Duration::from_millis(5));
-    let lossy = Client::builder().url(proxy.url()).token(DEFAULT_TOKEN).retry(retry).timeout(timeout);
+    let lossy =
+        Client::builder().url(proxy.url()).token(DEFAULT_TOKEN).retry(retry).timeout(timeout);
     let lossy = if batch { lossy } else { lossy.no_auto_batch() }.build().unwrap();
     Some(Setup { lossy, clear: rest::client(&server), proxy, _server: server, _redis: redis })
 }
@@ -48,7 +49,11 @@ impl Tally {
 }
 
 /// Runs `calls` increments on `TASKS` tasks, `each` at a time.
-async fn increments<F>(calls: usize, each: usize, call: impl Fn(usize) -> F + Clone + Send + 'static) -> Tally
+async fn increments<F>(
+    calls: usize,
+    each: usize,
+    call: impl Fn(usize) -> F + Clone + Send + 'static,
+) -> Tally
 where
     F: Future<Output = Vec<Result<i64, Error>>> + Send + 'static,
 {
@@ -98,14 +103,23 @@ async fn add_up(fault: Fault, each: usize, timeout: Duration, batch: bool) {
     })
     .await;
     let counter: i64 = setup.clear.get("n").await.unwrap();
-    let told = format!("{fault:?}: counter {counter}, ok {}, maybe {}, not {}", tally.ok, tally.maybe, tally.not);
+    let told = format!(
+        "{fault:?}: counter {counter}, ok {}, maybe {}, not {}",
+        tally.ok, tally.maybe, tally.not
+    );
     println!("{told}");
     assert_eq!(tally.ok + tally.maybe + tally.not, calls as i64, "{told}");
     assert!(counter >= tally.ok && counter <= tally.ok + tally.maybe, "{told}");
     assert!(setup.proxy.faults() > if batch { 0 } else { 10 }, "{told}");
     let executed_first = !matches!(fault, Fault::Limited429 | Fault::Refuse);
-    assert!(!executed_first || tally.maybe > 0, "a lost reply of INCR is told, not papered over; {told}");
-    assert!(fault != Fault::Limited429 || tally.ok == calls as i64, "429 did not run it, so it goes again; {told}");
+    assert!(
+        !executed_first || tally.maybe > 0,
+        "a lost reply of INCR is told, not papered over; {told}"
+    );
+    assert!(
+        fault != Fault::Limited429 || tally.ok == calls as i64,
+        "429 did not run it, so it goes again; {told}"
+    );
 
     if batch {
         // The rest is not batched.
@@ -157,7 +171,10 @@ async fn increments_add_up_when_replies_are_held() {
 async fn a_thousand_sessions_end_exactly_right() {
     // With batches, and without.
     for fault in [Fault::Drop, Fault::Half] {
-        let Some(setup) = setup(fault, 200, Duration::from_secs(5), fault == Fault::Drop).await else { return };
+        let Some(setup) = setup(fault, 200, Duration::from_secs(5), fault == Fault::Drop).await
+        else {
+            return;
+        };
         let lossy = RedisSessionStore::new(setup.lossy.clone(), Duration::from_secs(3600));
         let tasks: Vec<_> = (0..20)
             .map(|task| {
@@ -187,8 +204,14 @@ async fn a_thousand_sessions_end_exactly_right() {
         let mut found = std::collections::BTreeSet::new();
         for user in 0..4 {
             let list = clear.list_sessions(&format!("user-{user}")).await.unwrap();
-            assert!(list.corrupt == 0 && list.iter().all(|session| session.system_prompt == "updated"));
-            assert_eq!(clear.cleanup_expired_sessions(&format!("user-{user}")).await.unwrap(), 0, "no entry without a session");
+            assert!(
+                list.corrupt == 0 && list.iter().all(|session| session.system_prompt == "updated")
+            );
+            assert_eq!(
+                clear.cleanup_expired_sessions(&format!("user-{user}")).await.unwrap(),
+                0,
+                "no entry without a session"
+            );
             found.extend(list.into_iter().map(|session| session.id));
         }
         assert!(found == wanted, "{fault:?}");

@@ -14,7 +14,8 @@ fn first(answer: Answer) -> Scripted {
             return answer.clone();
         }
         let entries: Vec<Vec<String>> = serde_json::from_slice(body).expect("a batch");
-        let replies: Vec<_> = entries.iter().map(|entry| serde_json::json!({ "result": entry[0] })).collect();
+        let replies: Vec<_> =
+            entries.iter().map(|entry| serde_json::json!({ "result": entry[0] })).collect();
         says(200, serde_json::to_string(&replies).unwrap())
     })
 }
@@ -24,7 +25,10 @@ async fn pipeline(transport: &Scripted, lines: &[&str]) -> Vec<Result<String, Ou
     let mut pipe = transport.config().build().unwrap().pipeline();
     let slots: Vec<_> = lines.iter().map(|line| pipe.add_raw::<String>(cmd(line))).collect();
     match pipe.send().await {
-        Ok(mut replies) => slots.into_iter().map(|slot| replies.take(slot).map_err(|error| error.outcome())).collect(),
+        Ok(mut replies) => slots
+            .into_iter()
+            .map(|slot| replies.take(slot).map_err(|error| error.outcome()))
+            .collect(),
         Err(error) => lines.iter().map(|_| Err(error.outcome())).collect(),
     }
 }
@@ -54,7 +58,10 @@ async fn only_entries_that_may_go_again_do() {
         let batches = transport.batches();
         assert_eq!(batches[0], lines);
         assert_eq!(
-            batches.get(1).map(|batch| batch.iter().map(String::as_str).collect::<Vec<_>>()).unwrap_or_default(),
+            batches
+                .get(1)
+                .map(|batch| batch.iter().map(String::as_str).collect::<Vec<_>>())
+                .unwrap_or_default(),
             again,
             "{lines:?}"
         );
@@ -75,16 +82,25 @@ async fn only_entries_that_may_go_again_do() {
 #[tokio::test(start_paused = true)]
 async fn what_was_refused_goes_again_whole() {
     let lines = ["GET k", "DEL k", "SET n 1", "INCR n"];
-    for answer in [says(429, ""), Answer::Fails(Error::custom(ErrorKind::Connect, Outcome::NotApplied, "scripted"))] {
+    for answer in [
+        says(429, ""),
+        Answer::Fails(Error::custom(ErrorKind::Connect, Outcome::NotApplied, "scripted")),
+    ] {
         let transport = first(answer);
         assert!(pipeline(&transport, &lines).await.iter().all(Result::is_ok));
         assert_eq!(transport.batches()[1], lines);
     }
     // Entries refused one by one: from the first of them, if nothing after it ran.
-    let transport = first(says(200, r#"[{"result":"v"},{"result":1},{"error":"LOADING x"},{"error":"LOADING x"}]"#));
+    let transport = first(says(
+        200,
+        r#"[{"result":"v"},{"result":1},{"error":"LOADING x"},{"error":"LOADING x"}]"#,
+    ));
     assert!(pipeline(&transport, &lines).await.iter().all(Result::is_ok));
     assert_eq!(transport.batches()[1], lines[2..]);
-    let transport = first(says(200, r#"[{"result":"v"},{"error":"LOADING x"},{"result":"OK"},{"error":"LOADING x"}]"#));
+    let transport = first(says(
+        200,
+        r#"[{"result":"v"},{"error":"LOADING x"},{"result":"OK"},{"error":"LOADING x"}]"#,
+    ));
     let replies = pipeline(&transport, &lines).await;
     assert_eq!(transport.batches().len(), 1, "an entry must not overtake one that ran");
     assert_eq!(replies[1], Err(Outcome::NotApplied));
@@ -95,7 +111,10 @@ async fn a_pipeline_that_may_have_run_stays_so() {
     let refused = Answer::Fails(Error::custom(ErrorKind::Connect, Outcome::NotApplied, "scripted"));
     let transport = Scripted::answers([broke(), refused]);
     let replies = pipeline(&transport, &["GET a", "SET b 1", "INCR n"]).await;
-    assert_eq!(replies, [Err(Outcome::NotApplied), Err(Outcome::MaybeApplied), Err(Outcome::MaybeApplied)]);
+    assert_eq!(
+        replies,
+        [Err(Outcome::NotApplied), Err(Outcome::MaybeApplied), Err(Outcome::MaybeApplied)]
+    );
     assert!(transport.count() > 2);
 }
 
@@ -116,7 +135,11 @@ async fn a_transaction_goes_again_whole_or_not_at_all() {
                 let _ = tx.add_raw::<Value>(cmd(line));
             }
             let result = tx.send().await;
-            assert_eq!((result.is_ok(), transport.count()), (again, 1 + usize::from(again)), "{lines:?}");
+            assert_eq!(
+                (result.is_ok(), transport.count()),
+                (again, 1 + usize::from(again)),
+                "{lines:?}"
+            );
             assert!(result.is_ok() || result.is_err_and(|error| error.maybe_applied()));
         }
     }

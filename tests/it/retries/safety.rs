@@ -24,7 +24,10 @@ fn flatten(entries: &Value, found: &mut Vec<(String, Vec<String>)>) {
     for entry in entries {
         let Value::Array(fields) = entry else { panic!("no entry: {entry:?}") };
         let Value::Array(flags) = &fields[2] else { panic!("no flags: {entry:?}") };
-        found.push((text(&fields[0]).replace('|', " ").to_ascii_uppercase(), flags.iter().map(text).collect()));
+        found.push((
+            text(&fields[0]).replace('|', " ").to_ascii_uppercase(),
+            flags.iter().map(text).collect(),
+        ));
         if let Some(subcommands) = fields.get(9) {
             flatten(subcommands, found);
         }
@@ -74,19 +77,35 @@ async fn what_redis_flags_blocking_or_binds_to_a_connection_is_refused_before_se
     flatten(&reply, &mut commands);
     // Nobody listens there: what is sent fails to connect.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let client = Client::builder().url(format!("http://127.0.0.1:{port}")).token("t").no_retry().build().unwrap();
-    let blocking = commands.iter().filter(|(_, flags)| flags.iter().any(|flag| flag == "blocking")).map(|(name, _)| match &**name {
-        "XREAD" => cmd("XREAD BLOCK 0 STREAMS s $"),
-        "XREADGROUP" => cmd("XREADGROUP GROUP g c BLOCK 0 STREAMS s >"),
-        name => call(name),
-    });
+    let client = Client::builder()
+        .url(format!("http://127.0.0.1:{port}"))
+        .token("t")
+        .no_retry()
+        .build()
+        .unwrap();
+    let blocking = commands
+        .iter()
+        .filter(|(_, flags)| flags.iter().any(|flag| flag == "blocking"))
+        .map(|(name, _)| match &**name {
+            "XREAD" => cmd("XREAD BLOCK 0 STREAMS s $"),
+            "XREADGROUP" => cmd("XREADGROUP GROUP g c BLOCK 0 STREAMS s >"),
+            name => call(name),
+        });
     let connection = "SUBSCRIBE PSUBSCRIBE SSUBSCRIBE UNSUBSCRIBE PUNSUBSCRIBE SUNSUBSCRIBE MULTI EXEC DISCARD WATCH UNWATCH AUTH HELLO \
                       QUIT RESET CLIENT MONITOR WAIT WAITAOF READONLY READWRITE ASKING SYNC PSYNC REPLCONF";
-    let connection = connection.split_ascii_whitespace().map(call).chain([cmd("select 1"), cmd("client id"), cmd("multi")]);
+    let connection = connection.split_ascii_whitespace().map(call).chain([
+        cmd("select 1"),
+        cmd("client id"),
+        cmd("multi"),
+    ]);
     let mut seen = 0;
     for command in blocking.chain(connection) {
         let error = client.run::<Value>(command.clone()).await.unwrap_err();
-        assert_eq!((error.kind(), error.outcome(), error.attempts()), (ErrorKind::Unsupported, Outcome::NotApplied, 0), "{command:?}");
+        assert_eq!(
+            (error.kind(), error.outcome(), error.attempts()),
+            (ErrorKind::Unsupported, Outcome::NotApplied, 0),
+            "{command:?}"
+        );
         assert!(error.to_string().contains("connection that all requests share"), "{error}");
         // One of them keeps the whole batch back.
         let (mut pipe, mut tx) = (client.pipeline(), client.transaction());
@@ -98,7 +117,15 @@ async fn what_redis_flags_blocking_or_binds_to_a_connection_is_refused_before_se
         seen += 1;
     }
     assert!(seen > 30, "{seen}");
-    for command in [cmd("SELECT 0"), cmd("XREAD COUNT 1 STREAMS block 0"), cmd("PUBLISH c m"), cmd("PUBSUB CHANNELS")] {
-        assert!(client.run::<Value>(command.clone()).await.unwrap_err().is_connect(), "{command:?} is sent");
+    for command in [
+        cmd("SELECT 0"),
+        cmd("XREAD COUNT 1 STREAMS block 0"),
+        cmd("PUBLISH c m"),
+        cmd("PUBSUB CHANNELS"),
+    ] {
+        assert!(
+            client.run::<Value>(command.clone()).await.unwrap_err().is_connect(),
+            "{command:?} is sent"
+        );
     }
 }

@@ -1,5 +1,6 @@
 use redis_rest::session::{
-    Conflict, InMemorySessionStore, NewSession, Saved, Session, SessionError, SessionManager, SessionStore as _, Touched,
+    Conflict, InMemorySessionStore, NewSession, Saved, Session, SessionError, SessionManager,
+    SessionStore as _, Touched,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -31,11 +32,17 @@ async fn an_id_that_is_taken_is_a_conflict_and_its_session_stays() {
     std::fs::write(&file, "mine").unwrap();
     for manager in [&one, &other] {
         assert_eq!(conflict(manager.create_session_with(new()).await), Some(Conflict::Exists));
-        assert_eq!(conflict(manager.create_session_with(new().system_prompt("another")).await), Some(Conflict::Exists));
+        assert_eq!(
+            conflict(manager.create_session_with(new().system_prompt("another")).await),
+            Some(Conflict::Exists)
+        );
         assert_eq!(manager.get_session("chosen").await.unwrap(), *session);
         assert!(file.exists());
     }
-    assert!(matches!(one.create_session_with(new().id("no/id")).await, Err(SessionError::InvalidId)));
+    assert!(matches!(
+        one.create_session_with(new().id("no/id")).await,
+        Err(SessionError::InvalidId)
+    ));
     assert!(*one.cleanup_session("chosen").await.unwrap());
     assert!(one.create_session_with(new()).await.is_err(), "its id is kept back for a minute");
     assert!(one.get_session("chosen").await.is_err() && !file.exists());
@@ -46,7 +53,12 @@ async fn a_chosen_end_is_an_explicit_time_to_live() {
     let store = InMemorySessionStore::new(HOUR * 24);
     let manager = manager(Path::new(""), &store).await;
     let ends_in = |time: Duration| chrono::Utc::now() + time;
-    let create = async |time| manager.create_session_with(NewSession::new("user", "org").expires_at(ends_in(time))).await.unwrap();
+    let create = async |time| {
+        manager
+            .create_session_with(NewSession::new("user", "org").expires_at(ends_in(time)))
+            .await
+            .unwrap()
+    };
     let (short, mut long) = (create(HOUR).await, create(HOUR).await);
     long.system_prompt = "longer".into();
     manager.update_session_until(&long, ends_in(HOUR * 3)).await.unwrap();
@@ -58,5 +70,11 @@ async fn a_chosen_end_is_an_explicit_time_to_live() {
     assert_eq!(store.retrieve_session(&long.id).await.unwrap().system_prompt, "longer");
     store.advance(HOUR);
     assert!(!store.exists(&long.id).await.unwrap());
-    assert!(matches!(manager.update_session_until(&long, ends_in(HOUR)).await, Err(SessionError::NotFound)), "it stays gone");
+    assert!(
+        matches!(
+            manager.update_session_until(&long, ends_in(HOUR)).await,
+            Err(SessionError::NotFound)
+        ),
+        "it stays gone"
+    );
 }

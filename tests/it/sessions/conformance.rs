@@ -54,7 +54,14 @@ impl Harness for OverClient {
 async fn native(layout: IndexLayout) -> Option<OverClient> {
     let redis = Redis::start()?;
     let client = Client::from_backend(redis.backend().await);
-    Some(OverClient { client, layout, two_steps: false, engine: None, _redis: Some(redis), _server: None })
+    Some(OverClient {
+        client,
+        layout,
+        two_steps: false,
+        engine: None,
+        _redis: Some(redis),
+        _server: None,
+    })
 }
 
 async fn two_steps(layout: IndexLayout) -> Option<OverClient> {
@@ -64,13 +71,27 @@ async fn two_steps(layout: IndexLayout) -> Option<OverClient> {
 async fn rest_over_redis(layout: IndexLayout) -> Option<OverClient> {
     let redis = Redis::start()?;
     let server = rest::serve(redis.backend().await).await;
-    Some(OverClient { client: rest::client(&server), layout, two_steps: false, engine: None, _redis: Some(redis), _server: Some(server) })
+    Some(OverClient {
+        client: rest::client(&server),
+        layout,
+        two_steps: false,
+        engine: None,
+        _redis: Some(redis),
+        _server: Some(server),
+    })
 }
 
 async fn rest_over_memory(layout: IndexLayout) -> Option<OverClient> {
     let engine = MemoryBackend::new();
     let server = rest::serve(engine.clone()).await;
-    Some(OverClient { client: rest::client(&server), layout, two_steps: false, engine: Some(engine), _redis: None, _server: Some(server) })
+    Some(OverClient {
+        client: rest::client(&server),
+        layout,
+        two_steps: false,
+        engine: Some(engine),
+        _redis: None,
+        _server: Some(server),
+    })
 }
 
 async fn in_memory() -> Option<InMemory> {

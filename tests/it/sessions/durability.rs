@@ -5,8 +5,8 @@ use crate::support::rest;
 use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::server::DEFAULT_TOKEN;
 use redis_rest::session::{
-    Durability, InMemorySessionStore, ManagerOptions, Pending, ReadPolicy, Recovery, RedisSessionStore, SessionError, SessionManager,
-    SessionStore, WritePolicy,
+    Durability, InMemorySessionStore, ManagerOptions, Pending, ReadPolicy, Recovery,
+    RedisSessionStore, SessionError, SessionManager, SessionStore, WritePolicy,
 };
 use redis_rest::{BreakerState, Client, ErrorKind, cmd::Ttl};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -24,10 +24,19 @@ async fn each_change_says_how_far_it_has_come() {
     session.system_prompt = "stored, but nobody told us".into();
     assert_eq!(node.manager.update_session(&session).await.unwrap(), Durability::MaybeApplied);
     node.gate.set(Way::Cut);
-    assert_eq!(node.manager.create_session("user", "org").await.unwrap().durability(), Durability::Pending);
+    assert_eq!(
+        node.manager.create_session("user", "org").await.unwrap().durability(),
+        Durability::Pending
+    );
     assert_eq!(node.manager.set_ttl(&session.id, HOUR).await.unwrap(), Durability::Pending);
-    assert_eq!(node.manager.cleanup_session(&session.id).await.unwrap().durability(), Durability::Pending);
-    assert_eq!(node.manager.delete_user_sessions("user").await.unwrap().durability(), Durability::Pending);
+    assert_eq!(
+        node.manager.cleanup_session(&session.id).await.unwrap().durability(),
+        Durability::Pending
+    );
+    assert_eq!(
+        node.manager.delete_user_sessions("user").await.unwrap().durability(),
+        Durability::Pending
+    );
 }
 
 #[tokio::test]
@@ -61,12 +70,19 @@ async fn a_full_journal_refuses_more_sessions_and_still_ends_them() {
         assert!(matches!(refused, Err(SessionError::JournalFull { limit: 2 })));
     }
     other.system_prompt = "one more".into();
-    assert!(matches!(node.manager.update_session(&other).await, Err(SessionError::JournalFull { .. })));
+    assert!(matches!(
+        node.manager.update_session(&other).await,
+        Err(SessionError::JournalFull { .. })
+    ));
     // What is pending already may change, and what is there may end.
     node.manager.update_session(&pending[0]).await.unwrap();
     assert!(*node.manager.cleanup_session(&stored.id).await.unwrap());
     assert!(matches!(node.manager.get_session(&stored.id).await, Err(SessionError::NotFound)));
-    assert_eq!(node.manager.get_session(&other.id).await.unwrap().system_prompt, "", "refused is not made");
+    assert_eq!(
+        node.manager.get_session(&other.id).await.unwrap().system_prompt,
+        "",
+        "refused is not made"
+    );
     assert_eq!(node.manager.pending().deleted, 1);
     node.gate.set(Way::Open);
     node.manager.flush().await.unwrap();
@@ -75,14 +91,22 @@ async fn a_full_journal_refuses_more_sessions_and_still_ends_them() {
 
 #[tokio::test]
 async fn who_wants_no_pending_changes_gets_an_error_and_no_change() {
-    let node = Node::of(ManagerOptions::default().writes(WritePolicy::FailClosed).recovery(at_once())).await;
+    let node =
+        Node::of(ManagerOptions::default().writes(WritePolicy::FailClosed).recovery(at_once()))
+            .await;
     let mut session = node.create().await;
     node.gate.set(Way::Cut);
     session.system_prompt = "not made".into();
-    assert!(node.manager.create_session("user", "org").await.is_err_and(|error| error.is_unavailable()));
+    assert!(
+        node.manager.create_session("user", "org").await.is_err_and(|error| error.is_unavailable())
+    );
     assert!(node.manager.update_session(&session).await.is_err_and(|error| error.is_unavailable()));
-    assert!(node.manager.cleanup_session(&session.id).await.is_err_and(|error| error.is_unavailable()));
-    assert!(node.manager.delete_user_sessions("user").await.is_err_and(|error| error.is_unavailable()));
+    assert!(
+        node.manager.cleanup_session(&session.id).await.is_err_and(|error| error.is_unavailable())
+    );
+    assert!(
+        node.manager.delete_user_sessions("user").await.is_err_and(|error| error.is_unavailable())
+    );
     assert_eq!(node.manager.pending(), Pending::default());
     node.gate.set(Way::Open);
     assert_eq!(node.manager.get_session(&session.id).await.unwrap().system_prompt, "");
@@ -92,12 +116,20 @@ async fn who_wants_no_pending_changes_gets_an_error_and_no_change() {
 #[tokio::test]
 async fn copies_that_are_too_old_are_unavailable_and_what_is_pending_is_not() {
     for policy in [ReadPolicy::ServeStale(Duration::ZERO), ReadPolicy::FailClosed] {
-        let node = Node::of(ManagerOptions::default().reads(policy).recovery(Recovery::default())).await;
+        let node =
+            Node::of(ManagerOptions::default().reads(policy).recovery(Recovery::default())).await;
         let old = node.create().await;
         node.gate.set(Way::Cut);
         let new = node.create().await;
-        assert!(matches!(node.manager.get_session(&old.id).await, Err(SessionError::Unavailable(_))), "{policy:?}");
-        assert_eq!(node.manager.get_session(&new.id).await.is_ok(), policy != ReadPolicy::FailClosed, "{policy:?}");
+        assert!(
+            matches!(node.manager.get_session(&old.id).await, Err(SessionError::Unavailable(_))),
+            "{policy:?}"
+        );
+        assert_eq!(
+            node.manager.get_session(&new.id).await.is_ok(),
+            policy != ReadPolicy::FailClosed,
+            "{policy:?}"
+        );
     }
 }
 
@@ -112,8 +144,14 @@ async fn a_time_to_live_set_in_an_outage_beats_the_touches_around_it() {
     node.manager.get_session(&session.id).await.unwrap();
     node.gate.set(Way::Open);
     node.manager.flush().await.unwrap();
-    let ttl = Client::from_backend(node.engine.clone()).ttl(format!("session:{}", session.id)).await.unwrap();
-    assert!(matches!(ttl, Ttl::Expires(left) if left <= Duration::from_secs(600) && left > Duration::from_secs(590)), "{ttl:?}");
+    let ttl = Client::from_backend(node.engine.clone())
+        .ttl(format!("session:{}", session.id))
+        .await
+        .unwrap();
+    assert!(
+        matches!(ttl, Ttl::Expires(left) if left <= Duration::from_secs(600) && left > Duration::from_secs(590)),
+        "{ttl:?}"
+    );
 }
 
 #[tokio::test]
@@ -131,7 +169,12 @@ async fn a_store_that_is_down_at_first_is_taken_up_when_it_works() {
 }
 
 fn journalled(file: &std::path::Path) -> Result<SessionManager, SessionError> {
-    SessionManager::with_journal("", 0, ManagerOptions::default().max_staleness(Duration::ZERO).recovery(at_once()), file)
+    SessionManager::with_journal(
+        "",
+        0,
+        ManagerOptions::default().max_staleness(Duration::ZERO).recovery(at_once()),
+        file,
+    )
 }
 
 #[tokio::test]
@@ -139,7 +182,10 @@ async fn a_journal_file_has_one_owner() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("journal");
     let owner = journalled(&file).unwrap();
-    assert!(matches!(journalled(&file), Err(SessionError::Journal(std::io::ErrorKind::WouldBlock))));
+    assert!(matches!(
+        journalled(&file),
+        Err(SessionError::Journal(std::io::ErrorKind::WouldBlock))
+    ));
     drop(owner);
     assert!(journalled(&file).is_ok(), "free when its owner is gone");
     assert!(journalled(&dir.path().join("no such directory/journal")).is_err());
@@ -150,11 +196,21 @@ async fn a_journal_file_has_one_owner() {
 async fn what_a_journal_file_holds_stays_there_when_a_later_change_is_taken_back() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("journal");
-    let open = || SessionManager::with_journal("", 0, ManagerOptions::default().writes(WritePolicy::FailClosed), &file).unwrap();
+    let open = || {
+        SessionManager::with_journal(
+            "",
+            0,
+            ManagerOptions::default().writes(WritePolicy::FailClosed),
+            &file,
+        )
+        .unwrap()
+    };
     let manager = open();
     // Before there was a store.
-    let [changed, ended, revoked] = ["user", "user", "another"].map(|user| manager.create_session(user, "org"));
-    let [mut changed, ended, _] = [changed.await.unwrap(), ended.await.unwrap(), revoked.await.unwrap()];
+    let [changed, ended, revoked] =
+        ["user", "user", "another"].map(|user| manager.create_session(user, "org"));
+    let [mut changed, ended, _] =
+        [changed.await.unwrap(), ended.await.unwrap(), revoked.await.unwrap()];
     let store = Scripted::new(InMemorySessionStore::new(HOUR));
     manager.set_session_store(Arc::new(store.clone()), true).await.unwrap();
     store.fail(true);
@@ -195,7 +251,12 @@ async fn what_was_pending_when_the_process_was_killed_is_written_by_the_next() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("journal");
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "sessions::durability::the_process_that_is_killed", "--ignored", "--nocapture"])
+        .args([
+            "--exact",
+            "sessions::durability::the_process_that_is_killed",
+            "--ignored",
+            "--nocapture",
+        ])
         .envs([("KILLED_URL", proxy.url()), ("KILLED_JOURNAL", file.display().to_string())])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -213,12 +274,18 @@ async fn what_was_pending_when_the_process_was_killed_is_written_by_the_next() {
 
     proxy.listen(true);
     let manager = journalled(&file).unwrap();
-    assert_eq!(manager.get_session(&stored[0]).await.unwrap().system_prompt, "changed in the outage");
+    assert_eq!(
+        manager.get_session(&stored[0]).await.unwrap().system_prompt,
+        "changed in the outage"
+    );
     let client = Client::new(proxy.url(), DEFAULT_TOKEN).unwrap();
     manager.set_session_store(Arc::new(RedisSessionStore::new(client, HOUR)), true).await.unwrap();
     assert_eq!(manager.pending(), Pending::default());
     let elsewhere = RedisSessionStore::new(Client::from_backend(engine), HOUR);
-    assert_eq!(elsewhere.retrieve_session(&stored[0]).await.unwrap().system_prompt, "changed in the outage");
+    assert_eq!(
+        elsewhere.retrieve_session(&stored[0]).await.unwrap().system_prompt,
+        "changed in the outage"
+    );
     assert!(!elsewhere.exists(&stored[1]).await.unwrap(), "ended");
     assert!(!elsewhere.exists(&stored[2]).await.unwrap(), "its user was logged out everywhere");
     assert!(elsewhere.exists(&pending[0]).await.unwrap());
@@ -228,7 +295,10 @@ async fn what_was_pending_when_the_process_was_killed_is_written_by_the_next() {
 
 /// The words that the child says next.
 fn told(output: &mut impl std::io::BufRead) -> Vec<String> {
-    let line = output.lines().map_while(Result::ok).find_map(|line| line.split_once("told: ").map(|(_, rest)| rest.to_owned()));
+    let line = output
+        .lines()
+        .map_while(Result::ok)
+        .find_map(|line| line.split_once("told: ").map(|(_, rest)| rest.to_owned()));
     line.unwrap_or_default().split_whitespace().map(str::to_owned).collect()
 }
 
@@ -236,7 +306,9 @@ fn told(output: &mut impl std::io::BufRead) -> Vec<String> {
 #[tokio::test]
 #[ignore = "started by what_was_pending_when_the_process_was_killed_is_written_by_the_next"]
 async fn the_process_that_is_killed() {
-    let (Ok(url), Ok(file)) = (std::env::var("KILLED_URL"), std::env::var("KILLED_JOURNAL")) else { return };
+    let (Ok(url), Ok(file)) = (std::env::var("KILLED_URL"), std::env::var("KILLED_JOURNAL")) else {
+        return;
+    };
     let manager = journalled(file.as_ref()).unwrap();
     let client = Client::builder().url(url).token(DEFAULT_TOKEN).no_retry().build().unwrap();
     manager.set_session_store(Arc::new(RedisSessionStore::new(client, HOUR)), true).await.unwrap();

@@ -1,8 +1,8 @@
 //! A store as somebody else would write it, by what is public: each record is a text, with a condition on its writes.
 
 use redis_rest::session::{
-    BatchOutcome, Conflict, Decision, PendingPut, Reconciled, Session, SessionError, SessionList, SessionStore, StoreFuture, Touched,
-    TtlRule,
+    BatchOutcome, Conflict, Decision, PendingPut, Reconciled, Session, SessionError, SessionList,
+    SessionStore, StoreFuture, Touched, TtlRule,
 };
 use redis_rest::testing::conformance::sessions::{self, Harness};
 use redis_rest::{BoxFuture, each_session_case};
@@ -52,7 +52,11 @@ fn done<'a, T: Send + 'a>(answer: Answer<T>) -> StoreFuture<'a, T> {
 
 impl Rows {
     fn find(&self, id: &str) -> Answer<Session> {
-        let row = self.records.get(id).filter(|row| row.until > self.now).ok_or(SessionError::NotFound)?;
+        let row = self
+            .records
+            .get(id)
+            .filter(|row| row.until > self.now)
+            .ok_or(SessionError::NotFound)?;
         Session::from_json(&row.text)
     }
 
@@ -63,7 +67,9 @@ impl Rows {
                 return Err(SessionError::Conflict(Conflict::Deleted));
             }
             Ok(_) if !replace => return Err(SessionError::Conflict(Conflict::Exists)),
-            Ok(old) if old.user_id != session.user_id => return Err(SessionError::Conflict(Conflict::UserChanged)),
+            Ok(old) if old.user_id != session.user_id => {
+                return Err(SessionError::Conflict(Conflict::UserChanged));
+            }
             _ => {}
         }
         if !self.listed.keys().any(|(_, id)| *id == session.id) {
@@ -128,7 +134,9 @@ impl Rows {
             Decision::Replace { version, .. } => self.update(version, Some(version.original()))?,
             _ => return Ok(decision.written(&text)),
         }
-        let left = |at: chrono::DateTime<chrono::Utc>| millis((at - chrono::Utc::now()).to_std().unwrap_or_default());
+        let left = |at: chrono::DateTime<chrono::Utc>| {
+            millis((at - chrono::Utc::now()).to_std().unwrap_or_default())
+        };
         match put.ttl {
             TtlRule::Slide(at) => self.expire(id, left(at), Some(true)).map(drop)?,
             TtlRule::Set(at) => self.expire(id, left(at), None).map(drop)?,
@@ -138,14 +146,20 @@ impl Rows {
     }
 
     fn ids(&self, user_id: &str) -> Vec<String> {
-        self.listed.iter().filter(|(_, user)| *user == user_id).map(|((_, id), _)| id.clone()).collect()
+        self.listed
+            .iter()
+            .filter(|(_, user)| *user == user_id)
+            .map(|((_, id), _)| id.clone())
+            .collect()
     }
 }
 
 impl Foreign {
     fn rows(&self, ids: &[&str]) -> Answer<MutexGuard<'_, Rows>> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-        match ids.iter().all(|id| (1..=128).contains(&id.len()) && *id != "." && *id != ".." && id.bytes().all(plain)) {
+        match ids.iter().all(|id| {
+            (1..=128).contains(&id.len()) && *id != "." && *id != ".." && id.bytes().all(plain)
+        }) {
             _ if self.closed.load(Ordering::SeqCst) => Err(SessionError::Closed),
             false => Err(SessionError::InvalidId),
             true => Ok(self.rows.lock().unwrap()),
@@ -175,7 +189,10 @@ impl SessionStore for Foreign {
     }
 
     fn compare_and_update<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
-        done(self.rows(&[&session.id]).and_then(|mut rows| rows.update(session, Some(session.original()))))
+        done(
+            self.rows(&[&session.id])
+                .and_then(|mut rows| rows.update(session, Some(session.original()))),
+        )
     }
 
     fn delete_session<'a>(&'a self, id: &'a str) -> StoreFuture<'a, bool> {
@@ -193,7 +210,9 @@ impl SessionStore for Foreign {
     }
 
     fn list_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, SessionList> {
-        done(self.rows(&[]).map(|rows| SessionList::new(rows.ids(user_id).iter().filter_map(|id| rows.find(id).ok()).collect())))
+        done(self.rows(&[]).map(|rows| {
+            SessionList::new(rows.ids(user_id).iter().filter_map(|id| rows.find(id).ok()).collect())
+        }))
     }
 
     fn exists<'a>(&'a self, id: &'a str) -> StoreFuture<'a, bool> {
@@ -208,18 +227,30 @@ impl SessionStore for Foreign {
         done(self.rows(&[id]).and_then(|mut rows| rows.expire(id, self.ttl(), Some(false))))
     }
 
-    fn touch_loaded<'a>(&'a self, session: &'a Session, automatic: bool) -> StoreFuture<'a, Touched> {
-        done(self.rows(&[&session.id]).and_then(|mut rows| rows.expire(&session.id, self.ttl(), Some(automatic))))
+    fn touch_loaded<'a>(
+        &'a self,
+        session: &'a Session,
+        automatic: bool,
+    ) -> StoreFuture<'a, Touched> {
+        done(
+            self.rows(&[&session.id])
+                .and_then(|mut rows| rows.expire(&session.id, self.ttl(), Some(automatic))),
+        )
     }
 
     fn batch_store_sessions<'a>(&'a self, sessions: &'a [Session]) -> BoxFuture<'a, BatchOutcome> {
-        let store = |session: &Session| self.rows(&[&session.id]).and_then(|mut rows| rows.put(session, self.ttl(), true));
+        let store = |session: &Session| {
+            self.rows(&[&session.id]).and_then(|mut rows| rows.put(session, self.ttl(), true))
+        };
         let results = sessions.iter().map(|session| (session.id.clone(), store(session))).collect();
         Box::pin(ready(BatchOutcome::new(results)))
     }
 
     fn batch_delete_sessions<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, BatchOutcome> {
-        let results = ids.iter().map(|id| (id.clone(), self.rows(&[id]).map(|mut rows| rows.delete(id)).map(drop))).collect();
+        let results = ids
+            .iter()
+            .map(|id| (id.clone(), self.rows(&[id]).map(|mut rows| rows.delete(id)).map(drop)))
+            .collect();
         Box::pin(ready(BatchOutcome::new(results)))
     }
 
@@ -230,14 +261,18 @@ impl SessionStore for Foreign {
 
     fn cleanup_expired_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, usize> {
         done(self.rows(&[]).map(|mut rows| {
-            let over: Vec<String> = rows.ids(user_id).into_iter().filter(|id| rows.find(id).is_err()).collect();
+            let over: Vec<String> =
+                rows.ids(user_id).into_iter().filter(|id| rows.find(id).is_err()).collect();
             rows.listed.retain(|(_, id), _| !over.contains(id));
             over.len()
         }))
     }
 
     fn delete_user_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, usize> {
-        done(self.rows(&[]).map(|mut rows| rows.ids(user_id).iter().filter(|id| rows.delete(id)).count()))
+        done(
+            self.rows(&[])
+                .map(|mut rows| rows.ids(user_id).iter().filter(|id| rows.delete(id)).count()),
+        )
     }
 
     fn health(&self) -> StoreFuture<'_, ()> {
@@ -262,7 +297,11 @@ struct Shared(Arc<Mutex<Rows>>);
 
 impl Harness for Shared {
     fn store(&self, ttl: Duration) -> Arc<dyn SessionStore> {
-        Arc::new(Foreign { rows: Arc::clone(&self.0), ttl: AtomicU64::new(millis(ttl)), closed: AtomicBool::new(false) })
+        Arc::new(Foreign {
+            rows: Arc::clone(&self.0),
+            ttl: AtomicU64::new(millis(ttl)),
+            closed: AtomicBool::new(false),
+        })
     }
 
     fn pass(&self, time: Duration) -> BoxFuture<'_, ()> {

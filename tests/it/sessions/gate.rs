@@ -4,7 +4,9 @@ use crate::support::rest;
 use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpTransport, Transport};
 use redis_rest::server::{DEFAULT_TOKEN, RunningServer};
-use redis_rest::session::{ManagerOptions, Recovery, RedisSessionStore, Session, SessionManager, SessionStore};
+use redis_rest::session::{
+    ManagerOptions, Recovery, RedisSessionStore, Session, SessionManager, SessionStore,
+};
 use redis_rest::{BoxFuture, BreakerPolicy, Client, Error, ErrorKind, Outcome};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
@@ -32,7 +34,11 @@ pub struct Gate {
 
 impl Gate {
     pub fn new() -> Self {
-        Self { inner: HttpTransport::new(Duration::from_secs(3)).unwrap(), way: Arc::default(), tried: Arc::default() }
+        Self {
+            inner: HttpTransport::new(Duration::from_secs(3)).unwrap(),
+            way: Arc::default(),
+            tried: Arc::default(),
+        }
     }
 
     pub fn set(&self, way: Way) {
@@ -71,7 +77,10 @@ pub struct Node {
 
 /// Recovers at the first call after the way is open again.
 pub fn at_once() -> Recovery {
-    let policy = BreakerPolicy::default().min_calls(1).failure_ratio(0.0).open_for(Duration::ZERO, Duration::ZERO);
+    let policy = BreakerPolicy::default()
+        .min_calls(1)
+        .failure_ratio(0.0)
+        .open_for(Duration::ZERO, Duration::ZERO);
     Recovery::Automatic(policy)
 }
 
@@ -90,8 +99,17 @@ impl Node {
         let engine = MemoryBackend::new();
         let server = rest::serve(engine.clone()).await;
         let gate = Gate::new();
-        let client = Client::builder().url(server.url()).token(DEFAULT_TOKEN).no_retry().transport(gate.clone()).build().unwrap();
-        manager.set_session_store(Arc::new(RedisSessionStore::new(client, HOUR)), true).await.unwrap();
+        let client = Client::builder()
+            .url(server.url())
+            .token(DEFAULT_TOKEN)
+            .no_retry()
+            .transport(gate.clone())
+            .build()
+            .unwrap();
+        manager
+            .set_session_store(Arc::new(RedisSessionStore::new(client, HOUR)), true)
+            .await
+            .unwrap();
         let elsewhere = RedisSessionStore::new(Client::from_backend(engine.clone()), HOUR);
         Self { manager, gate, engine, elsewhere, _server: server }
     }
@@ -102,6 +120,12 @@ impl Node {
 
     /// What Redis has of the user.
     pub async fn ids(&self) -> Vec<String> {
-        self.elsewhere.list_sessions("user").await.unwrap().into_iter().map(|session| session.id).collect()
+        self.elsewhere
+            .list_sessions("user")
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|session| session.id)
+            .collect()
     }
 }

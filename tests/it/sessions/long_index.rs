@@ -55,7 +55,8 @@ fn others(rng: &mut fastrand::Rng, length: usize) -> Vec<String> {
 /// Does the same to every store, and compares their indexes after each step.
 async fn history(seed: u64, clients: &[Client]) {
     let mut rng = fastrand::Rng::with_seed(seed);
-    let stores: Vec<_> = clients.iter().map(|client| RedisSessionStore::new(client.clone(), HOUR)).collect();
+    let stores: Vec<_> =
+        clients.iter().map(|client| RedisSessionStore::new(client.clone(), HOUR)).collect();
     let length = TAIL + 1 - rng.usize(..3);
     let mut model = Model { listed: others(&mut rng, length), ..Model::default() };
     let mut text = serde_json::to_string(&model.listed).unwrap();
@@ -65,15 +66,19 @@ async fn history(seed: u64, clients: &[Client]) {
     }
     for step in 0..60 {
         // Some that were never there, some that are alive or expired; in a batch also twice.
-        let mut ids: Vec<String> = (0..rng.usize(1..5)).map(|_| format!("s{:x}", rng.u32(..))).collect();
+        let mut ids: Vec<String> =
+            (0..rng.usize(1..5)).map(|_| format!("s{:x}", rng.u32(..))).collect();
         for _ in 0..rng.usize(..4) {
-            let known = rng.choice(&model.listed).filter(|id| id.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+            let known = rng
+                .choice(&model.listed)
+                .filter(|id| id.bytes().all(|byte| byte.is_ascii_alphanumeric()));
             ids.push(known.unwrap_or(&ids[0]).clone());
         }
         rng.shuffle(&mut ids);
         let sessions: Vec<_> = ids.iter().map(|id| session(id)).collect();
         let live: Vec<String> = model.alive.iter().cloned().collect();
-        let some = rng.choose_multiple(&live, live.len().min(3)).into_iter().cloned().collect::<Vec<_>>();
+        let some =
+            rng.choose_multiple(&live, live.len().min(3)).into_iter().cloned().collect::<Vec<_>>();
         let op = rng.u8(0..11);
         for (store, client) in stores.iter().zip(clients) {
             match op {
@@ -82,14 +87,23 @@ async fn history(seed: u64, clients: &[Client]) {
                 5 => {
                     let new = Session::with_id(format!("r{step}"), "user", "org");
                     let ends = chrono::Utc::now() + HOUR;
-                    store.reconcile(&[PendingPut::new(new, TtlRule::Slide(ends))]).await.remove(0).unwrap();
+                    store
+                        .reconcile(&[PendingPut::new(new, TtlRule::Slide(ends))])
+                        .await
+                        .remove(0)
+                        .unwrap();
                 }
                 6 => {
                     for id in &some {
                         client.del([format!("session:{id}")]).await.unwrap();
                     }
                 }
-                7 => drop(store.delete_session(some.first().map_or("none", String::as_str)).await.unwrap()),
+                7 => drop(
+                    store
+                        .delete_session(some.first().map_or("none", String::as_str))
+                        .await
+                        .unwrap(),
+                ),
                 8 => store.batch_delete_sessions(&some).await.ok().unwrap(),
                 9 => drop(store.cleanup_expired_sessions("user").await.unwrap()),
                 _ => {}
@@ -111,14 +125,26 @@ async fn history(seed: u64, clients: &[Client]) {
                 let mut ids: Vec<String> = serde_json::from_str(&text).unwrap();
                 let length = rng.usize(TAIL / 2..TAIL + TAIL / 2);
                 let one = ids.last().cloned().unwrap_or_default();
-                let odd = [format!("\"{one}"), format!("{one}\",\"{}", ids.first().unwrap_or(&one)), format!("ü{one}"), format!("{one}\\")];
-                let odd: Vec<_> = odd.into_iter().chain(others(&mut rng, length)).filter(|id| !ids.contains(id)).collect();
+                let odd = [
+                    format!("\"{one}"),
+                    format!("{one}\",\"{}", ids.first().unwrap_or(&one)),
+                    format!("ü{one}"),
+                    format!("{one}\\"),
+                ];
+                let odd: Vec<_> = odd
+                    .into_iter()
+                    .chain(others(&mut rng, length))
+                    .filter(|id| !ids.contains(id))
+                    .collect();
                 ids.extend(odd.clone());
                 model.listed.extend(odd);
                 text = match rng.u8(..3) {
                     0 => serde_json::to_string(&ids).unwrap(),
                     1 => serde_json::to_string_pretty(&ids).unwrap(),
-                    _ => format!(" {}\n", serde_json::to_string(&ids).unwrap().replace("\",\"", "\", \"")),
+                    _ => format!(
+                        " {}\n",
+                        serde_json::to_string(&ids).unwrap().replace("\",\"", "\", \"")
+                    ),
                 };
                 for client in clients {
                     client.set(INDEX, &text).await.unwrap();
@@ -126,18 +152,37 @@ async fn history(seed: u64, clients: &[Client]) {
             }
         }
         let at = format!("seed {seed}, step {step}, operation {op}");
-        let stored = async |client: &Client| client.get::<Option<String>>(INDEX).await.unwrap().unwrap_or_else(|| "[]".into());
+        let stored = async |client: &Client| {
+            client.get::<Option<String>>(INDEX).await.unwrap().unwrap_or_else(|| "[]".into())
+        };
         text = stored(&clients[0]).await;
-        let raw: Vec<String> = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{at}: {error}"));
+        let raw: Vec<String> =
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{at}: {error}"));
         let mut seen = HashSet::new();
-        let (once, twice): (Vec<_>, Vec<_>) = raw.into_iter().partition(|id| seen.insert(id.clone()));
+        let (once, twice): (Vec<_>, Vec<_>) =
+            raw.into_iter().partition(|id| seen.insert(id.clone()));
         let other = once.iter().zip(&model.listed).find(|(is, should)| is != should);
         assert_eq!((once.len(), other), (model.listed.len(), None), "{at}");
         assert!(twice.iter().all(|id| model.again.contains(id)), "{at}");
         for (store, client) in stores.iter().zip(clients) {
             assert!(stored(client).await == text, "{at}: the engine and Redis differ");
-            let found: Vec<_> = store.list_sessions("user").await.unwrap().into_iter().map(|session| session.id).collect();
-            assert_eq!(found, model.listed.iter().filter(|id| model.alive.contains(*id)).cloned().collect::<Vec<_>>(), "{at}");
+            let found: Vec<_> = store
+                .list_sessions("user")
+                .await
+                .unwrap()
+                .into_iter()
+                .map(|session| session.id)
+                .collect();
+            assert_eq!(
+                found,
+                model
+                    .listed
+                    .iter()
+                    .filter(|id| model.alive.contains(*id))
+                    .cloned()
+                    .collect::<Vec<_>>(),
+                "{at}"
+            );
         }
     }
 }

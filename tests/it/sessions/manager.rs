@@ -3,8 +3,8 @@ use crate::support::rest;
 use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::server::RunningServer;
 use redis_rest::session::{
-    EventKind, InMemorySessionStore, ManagerOptions, NewSession, RedisSessionStore, Session, SessionError, SessionManager, SessionStore,
-    Touched,
+    EventKind, InMemorySessionStore, ManagerOptions, NewSession, RedisSessionStore, Session,
+    SessionError, SessionManager, SessionStore, Touched,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -18,7 +18,10 @@ fn eager() -> ManagerOptions {
     ManagerOptions::default().max_staleness(Duration::ZERO).touch_interval(Duration::ZERO)
 }
 
-async fn managers(count: usize, options: &ManagerOptions) -> (Vec<SessionManager>, RedisSessionStore, RunningServer) {
+async fn managers(
+    count: usize,
+    options: &ManagerOptions,
+) -> (Vec<SessionManager>, RedisSessionStore, RunningServer) {
     let server = rest::serve(MemoryBackend::new()).await;
     let store = RedisSessionStore::new(rest::client(&server), HOUR);
     let mut managers = Vec::new();
@@ -47,9 +50,15 @@ async fn listed(manager: &SessionManager) -> BTreeSet<String> {
 #[tokio::test]
 async fn without_a_store_everything_works_in_memory() {
     let manager = SessionManager::new("", 2);
-    let new = NewSession::new("user", "org").system_prompt("Be brief").mcp_clients(["c1", "c2"]).with("plan", "pro");
+    let new = NewSession::new("user", "org")
+        .system_prompt("Be brief")
+        .mcp_clients(["c1", "c2"])
+        .with("plan", "pro");
     let unwritable = new.clone().with("seats", BTreeMap::from([((1, 'A'), "taken")]));
-    assert!(matches!(manager.create_session_with(unwritable).await, Err(SessionError::Unwritable { field: "metadata" })));
+    assert!(matches!(
+        manager.create_session_with(unwritable).await,
+        Err(SessionError::Unwritable { field: "metadata" })
+    ));
     let session = manager.create_session_with(new).await.unwrap();
     let found = manager.get_session(&session.id).await.unwrap();
     assert_eq!((found.system_prompt.as_str(), found.mcp_client_ids.len()), ("Be brief", 2));
@@ -85,7 +94,10 @@ async fn two_hundred_creates_at_limit_ten_make_ten() {
     assert_eq!(made.len(), 10);
     manager.cleanup_session(&made[0].id).await.unwrap();
     manager.create_session("user", "org").await.unwrap();
-    assert!(matches!(manager.create_session("user", "org").await, Err(SessionError::LimitReached { .. })));
+    assert!(matches!(
+        manager.create_session("user", "org").await,
+        Err(SessionError::LimitReached { .. })
+    ));
 }
 
 #[tokio::test]
@@ -102,7 +114,13 @@ async fn places_are_given_back_and_synced_sessions_count_when_used() {
     let own = manager.create_session("user", "org").await.unwrap();
     manager.cleanup_session(&own.id).await.unwrap();
     manager.get_session(&foreign.id).await.unwrap();
-    assert!(matches!(manager.create_session("user", "org").await, Err(SessionError::LimitReached { .. })), "now it is used here");
+    assert!(
+        matches!(
+            manager.create_session("user", "org").await,
+            Err(SessionError::LimitReached { .. })
+        ),
+        "now it is used here"
+    );
 }
 
 #[tokio::test]
@@ -110,7 +128,10 @@ async fn a_store_that_is_not_healthy_is_not_used() {
     let store = Scripted::new(InMemorySessionStore::new(HOUR));
     store.fail(true);
     let manager = SessionManager::new("", 0);
-    assert!(matches!(manager.set_session_store(Arc::new(store), true).await, Err(SessionError::Unavailable(_))));
+    assert!(matches!(
+        manager.set_session_store(Arc::new(store), true).await,
+        Err(SessionError::Unavailable(_))
+    ));
     assert!(!manager.is_using_redis());
     let session = manager.create_session("user", "org").await.unwrap();
     manager.get_session(&session.id).await.unwrap();
@@ -119,7 +140,10 @@ async fn a_store_that_is_not_healthy_is_not_used() {
 #[tokio::test]
 async fn sessions_from_before_the_store_stay_and_are_written_on_access_or_by_flush() {
     let manager = SessionManager::new("", 0);
-    let (accessed, flushed) = (manager.create_session("user", "org").await.unwrap(), manager.create_session("user", "org").await.unwrap());
+    let (accessed, flushed) = (
+        manager.create_session("user", "org").await.unwrap(),
+        manager.create_session("user", "org").await.unwrap(),
+    );
     let store = InMemorySessionStore::new(HOUR);
     manager.set_session_store(Arc::new(store.clone()), true).await.unwrap();
     assert!(store.is_empty());
@@ -145,7 +169,8 @@ async fn without_sync_the_store_is_a_backup() {
 
 #[tokio::test]
 async fn created_here_visible_there_deleted_there_gone_here() {
-    let (managers, _, _server) = managers(2, &ManagerOptions::default().max_staleness(Duration::ZERO)).await;
+    let (managers, _, _server) =
+        managers(2, &ManagerOptions::default().max_staleness(Duration::ZERO)).await;
     let [here, there] = managers.as_slice() else { unreachable!() };
     let session = here.create_session("user", "org").await.unwrap();
     assert_eq!(there.get_session(&session.id).await.unwrap().id, session.id);
@@ -157,7 +182,10 @@ async fn created_here_visible_there_deleted_there_gone_here() {
     assert!(*there.cleanup_session(&session.id).await.unwrap());
     assert!(matches!(here.get_session(&session.id).await, Err(SessionError::NotFound)));
     assert!(listed(here).await.is_empty());
-    assert!(matches!(here.update_session(&changed).await, Err(SessionError::NotFound)), "and an update does not bring it back");
+    assert!(
+        matches!(here.update_session(&changed).await, Err(SessionError::NotFound)),
+        "and an update does not bring it back"
+    );
 }
 
 #[tokio::test]
@@ -213,7 +241,11 @@ async fn a_read_that_was_sent_before_a_change_does_not_undo_it() {
             second.await;
         }
         store.fail(true);
-        assert_eq!(manager.get_session(&session.id).await.unwrap().system_prompt, session.system_prompt, "{lists} {once_more}");
+        assert_eq!(
+            manager.get_session(&session.id).await.unwrap().system_prompt,
+            session.system_prompt,
+            "{lists} {once_more}"
+        );
     }
 }
 
@@ -222,7 +254,10 @@ async fn another_users_session_is_not_found_and_not_touched() {
     let (manager, store) = with_scripted(eager(), true).await;
     let session = manager.create_session("user", "org").await.unwrap();
     let before = store.retrieve_session(&session.id).await.unwrap().last_active_at;
-    assert!(matches!(manager.get_session_for("other", &session.id).await, Err(SessionError::NotFound)));
+    assert!(matches!(
+        manager.get_session_for("other", &session.id).await,
+        Err(SessionError::NotFound)
+    ));
     assert_eq!(store.retrieve_session(&session.id).await.unwrap().last_active_at, before);
     assert!(manager.get_session_for("user", &session.id).await.unwrap().last_active_at > before);
     assert!(store.retrieve_session(&session.id).await.unwrap().last_active_at > before);
@@ -237,10 +272,17 @@ async fn a_touch_never_overwrites_another_instances_update() {
     theirs.system_prompt = "theirs".into();
     store.update_session(&theirs).await.unwrap();
     // The copy here is fresh enough not to be checked, and old enough to be touched.
-    assert_eq!(managers[0].get_session(&session.id).await.unwrap().system_prompt, "theirs", "the copy is refreshed on the way");
+    assert_eq!(
+        managers[0].get_session(&session.id).await.unwrap().system_prompt,
+        "theirs",
+        "the copy is refreshed on the way"
+    );
     assert_eq!(store.retrieve_session(&session.id).await.unwrap().system_prompt, "theirs");
     let moved = managers[0].get_session(&session.id).await.unwrap();
-    assert_eq!(store.retrieve_session(&session.id).await.unwrap().last_active_at, moved.last_active_at);
+    assert_eq!(
+        store.retrieve_session(&session.id).await.unwrap().last_active_at,
+        moved.last_active_at
+    );
 }
 
 /// The original's renewal reset it.
@@ -287,7 +329,8 @@ async fn a_delete_that_races_a_read_stays_deleted() {
 /// A session seems older than what another instance knows of it where `last_active_at` goes back, and is then replaced.
 #[tokio::test]
 async fn a_use_by_a_clock_that_is_slow_does_not_move_the_last_use_back() {
-    let (managers, store, _server) = managers(2, &ManagerOptions::default().touch_interval(Duration::ZERO)).await;
+    let (managers, store, _server) =
+        managers(2, &ManagerOptions::default().touch_interval(Duration::ZERO)).await;
     let [here, there] = managers.as_slice() else { unreachable!() };
     let mut session = Session::new("user", "org");
     session.last_active_at += HOUR;
@@ -305,7 +348,10 @@ async fn a_use_by_a_clock_that_is_slow_does_not_move_the_last_use_back() {
 async fn idle_copies_are_dropped_and_idle_sessions_end_only_if_nobody_uses_them() {
     let (managers, store, _server) = managers(2, &ManagerOptions::default()).await;
     let [here, there] = managers.as_slice() else { unreachable!() };
-    let (idle, active) = (here.create_session("user", "org").await.unwrap(), here.create_session("user", "org").await.unwrap());
+    let (idle, active) = (
+        here.create_session("user", "org").await.unwrap(),
+        here.create_session("user", "org").await.unwrap(),
+    );
     for session in [&idle, &active] {
         let mut old = here.get_session(&session.id).await.unwrap();
         old.last_active_at -= 2 * HOUR;
@@ -319,7 +365,11 @@ async fn idle_copies_are_dropped_and_idle_sessions_end_only_if_nobody_uses_them(
     assert!(store.exists(&active.id).await.unwrap(), "only the copy is dropped");
     let memory_only = SessionManager::new("", 0);
     memory_only.create_session("user", "org").await.unwrap();
-    assert_eq!(memory_only.cleanup_inactive_sessions(Duration::ZERO), 0, "what Redis does not have stays");
+    assert_eq!(
+        memory_only.cleanup_inactive_sessions(Duration::ZERO),
+        0,
+        "what Redis does not have stays"
+    );
     assert_eq!(memory_only.delete_inactive_sessions(Duration::ZERO).await.unwrap(), 1);
 }
 
@@ -359,7 +409,8 @@ async fn a_create_that_fails_takes_back_only_what_it_made() {
 #[test]
 fn files_are_removed_beside_the_runtime() {
     let dir = tempfile::tempdir().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
     runtime.block_on(async {
         let manager = SessionManager::new(dir.path(), 0);
         let session = manager.create_session("user", "org").await.unwrap();
@@ -384,7 +435,8 @@ fn files_are_removed_beside_the_runtime() {
 
 #[tokio::test]
 async fn events_never_hold_up_the_manager() {
-    let (manager, store) = with_scripted(ManagerOptions::default().max_staleness(Duration::ZERO), true).await;
+    let (manager, store) =
+        with_scripted(ManagerOptions::default().max_staleness(Duration::ZERO), true).await;
     let mut events = manager.events();
     let session = manager.create_session("user", "org").await.unwrap();
     manager.get_session(&session.id).await.unwrap();
@@ -425,6 +477,9 @@ async fn maintenance_ends_with_the_manager_and_shutdown_in_time() {
     store.fail(false);
     store.hold_reads(true);
     let began = tokio::time::Instant::now();
-    assert!(matches!(manager.shutdown(Duration::from_secs(2)).await, Err(SessionError::Unavailable(_))));
+    assert!(matches!(
+        manager.shutdown(Duration::from_secs(2)).await,
+        Err(SessionError::Unavailable(_))
+    ));
     assert_eq!(began.elapsed(), Duration::from_secs(2));
 }

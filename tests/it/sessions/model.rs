@@ -2,7 +2,10 @@ use crate::support::redis::Redis;
 use proptest::prelude::*;
 use redis_rest::Client;
 use redis_rest::backend::memory::MemoryBackend;
-use redis_rest::session::{Conflict, InMemorySessionStore, IndexLayout, RedisSessionStore, Session, SessionError, SessionStore, Touched};
+use redis_rest::session::{
+    Conflict, InMemorySessionStore, IndexLayout, RedisSessionStore, Session, SessionError,
+    SessionStore, Touched,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,7 +122,13 @@ impl Model {
         self.gone.retain(|_, until| *until > now);
     }
 
-    fn store(&mut self, id: usize, by: usize, prompt: String, create: bool) -> Result<(), Conflict> {
+    fn store(
+        &mut self,
+        id: usize,
+        by: usize,
+        prompt: String,
+        create: bool,
+    ) -> Result<(), Conflict> {
         if self.gone.contains_key(&id) {
             return Err(Conflict::Deleted);
         }
@@ -173,7 +182,11 @@ async fn step(world: &World, model: &mut Model, op: &Op) {
         Op::Store { id, by } | Op::Create { id, by } => {
             let (prompt, create) = (model.prompt(), matches!(op, Op::Create { .. }));
             let new = session(*id, &prompt);
-            let result = if create { store(by).create_session(&new).await } else { store(by).store_session(&new).await };
+            let result = if create {
+                store(by).create_session(&new).await
+            } else {
+                store(by).store_session(&new).await
+            };
             assert_eq!(conflict(result), model.store(*id, *by, prompt, create), "{op:?}");
         }
         Op::BatchStore { ids, by } => {
@@ -181,7 +194,11 @@ async fn step(world: &World, model: &mut Model, op: &Op) {
             let sessions: Vec<_> = ids.iter().map(|id| session(*id, &prompt)).collect();
             let outcome = store(by).batch_store_sessions(&sessions).await;
             for (id, (_, result)) in ids.iter().zip(outcome.iter()) {
-                assert_eq!(conflict(result.clone()), model.store(*id, *by, prompt.clone(), false), "{op:?}");
+                assert_eq!(
+                    conflict(result.clone()),
+                    model.store(*id, *by, prompt.clone(), false),
+                    "{op:?}"
+                );
             }
         }
         Op::Update { id, by } => {
@@ -191,7 +208,9 @@ async fn step(world: &World, model: &mut Model, op: &Op) {
             model.live.entry(*id).and_modify(|live| live.prompt = prompt);
         }
         Op::CompareAndUpdate { id, by, stale } => {
-            let Ok(mut read) = store(by).retrieve_session(&format!("session-{id}")).await else { return };
+            let Ok(mut read) = store(by).retrieve_session(&format!("session-{id}")).await else {
+                return;
+            };
             if *stale {
                 let prompt = model.prompt();
                 store(&0).update_session(&session(*id, &prompt)).await.unwrap();
@@ -207,7 +226,11 @@ async fn step(world: &World, model: &mut Model, op: &Op) {
         }
         Op::Delete { id, by, loaded } => {
             let known = session(*id, "");
-            let existed = if *loaded { store(by).delete_loaded(&known).await } else { store(by).delete_session(&known.id).await };
+            let existed = if *loaded {
+                store(by).delete_loaded(&known).await
+            } else {
+                store(by).delete_session(&known.id).await
+            };
             assert_eq!(existed.unwrap(), model.delete(*id), "{op:?}");
         }
         Op::BatchDelete { ids, by } => {
@@ -224,22 +247,33 @@ async fn step(world: &World, model: &mut Model, op: &Op) {
             // Whether expired ids that were still listed got a mark too is nobody's business: now all have one.
             for id in (0..IDS).filter(|id| id % 2 == *user) {
                 model.delete(id);
-                assert!(!store(by).delete_session(&format!("session-{id}")).await.unwrap(), "{op:?}");
+                assert!(
+                    !store(by).delete_session(&format!("session-{id}")).await.unwrap(),
+                    "{op:?}"
+                );
             }
         }
         Op::SetTtl { id, by, ttl } => {
-            let result = store(by).set_ttl(&format!("session-{id}"), Duration::from_secs(TTLS[*ttl])).await;
+            let result =
+                store(by).set_ttl(&format!("session-{id}"), Duration::from_secs(TTLS[*ttl])).await;
             assert_eq!(result.is_ok(), model.live.contains_key(id), "{op:?}");
             let deadline = model.now + TTLS[*ttl];
-            model.live.entry(*id).and_modify(|live| (live.deadline, live.pinned) = (deadline, true));
+            model
+                .live
+                .entry(*id)
+                .and_modify(|live| (live.deadline, live.pinned) = (deadline, true));
         }
         Op::Touch { id, by, automatic } => {
             let result = store(by).touch_loaded(&session(*id, ""), *automatic).await;
             let deadline = model.now + TTLS[*by];
             match model.live.get_mut(id) {
                 None => assert!(matches!(result, Err(SessionError::NotFound)), "{op:?}"),
-                Some(live) if live.pinned && *automatic => assert_eq!(result.unwrap(), Touched::Pinned, "{op:?}"),
-                Some(live) if live.deadline > deadline => assert_eq!(result.unwrap(), Touched::AlreadyLonger, "{op:?}"),
+                Some(live) if live.pinned && *automatic => {
+                    assert_eq!(result.unwrap(), Touched::Pinned, "{op:?}")
+                }
+                Some(live) if live.deadline > deadline => {
+                    assert_eq!(result.unwrap(), Touched::AlreadyLonger, "{op:?}")
+                }
                 // At the same second, milliseconds decide.
                 Some(live) if live.deadline == deadline => drop(result.unwrap()),
                 Some(live) => {
@@ -250,7 +284,11 @@ async fn step(world: &World, model: &mut Model, op: &Op) {
         }
         Op::Cleanup { user, by } => {
             store(by).cleanup_expired_sessions(&format!("user-{user}")).await.unwrap();
-            assert_eq!(store(by).cleanup_expired_sessions(&format!("user-{user}")).await.unwrap(), 0, "{op:?}");
+            assert_eq!(
+                store(by).cleanup_expired_sessions(&format!("user-{user}")).await.unwrap(),
+                0,
+                "{op:?}"
+            );
         }
         Op::Pass { steps } => {
             (world.advance)(Duration::from_secs(steps * STEP));
@@ -264,13 +302,21 @@ async fn check(world: &World, model: &Model, op: &Op) {
     for user in 0..2 {
         let list = world.stores[1].list_sessions(&format!("user-{user}")).await.unwrap();
         assert_eq!(list.corrupt, 0);
-        let found: BTreeMap<_, _> = list.into_iter().map(|session| (session.id, session.system_prompt)).collect();
-        let wanted: BTreeMap<_, _> =
-            model.of(user).into_iter().map(|id| (format!("session-{id}"), model.live[&id].prompt.clone())).collect();
+        let found: BTreeMap<_, _> =
+            list.into_iter().map(|session| (session.id, session.system_prompt)).collect();
+        let wanted: BTreeMap<_, _> = model
+            .of(user)
+            .into_iter()
+            .map(|id| (format!("session-{id}"), model.live[&id].prompt.clone()))
+            .collect();
         assert_eq!(found, wanted, "after {op:?}");
     }
     for id in 0..IDS {
-        assert_eq!(world.stores[2].exists(&format!("session-{id}")).await.unwrap(), model.live.contains_key(&id), "after {op:?}");
+        assert_eq!(
+            world.stores[2].exists(&format!("session-{id}")).await.unwrap(),
+            model.live.contains_key(&id),
+            "after {op:?}"
+        );
     }
 }
 
@@ -278,16 +324,25 @@ fn over_engine(layout: IndexLayout, two_steps: bool) -> World {
     let engine = MemoryBackend::new();
     let client = Client::from_backend(engine.clone());
     let store = |ttl: &u64| -> Arc<dyn SessionStore> {
-        let store = RedisSessionStore::new(client.clone(), Duration::from_secs(*ttl)).index_layout(layout);
+        let store =
+            RedisSessionStore::new(client.clone(), Duration::from_secs(*ttl)).index_layout(layout);
         Arc::new(if two_steps { store.cluster() } else { store })
     };
-    World { stores: TTLS.iter().map(store).collect(), advance: Box::new(move |time| engine.advance(time)) }
+    World {
+        stores: TTLS.iter().map(store).collect(),
+        advance: Box::new(move |time| engine.advance(time)),
+    }
 }
 
 fn in_memory() -> World {
     let store = InMemorySessionStore::new(Duration::from_secs(1));
-    let handle = |ttl: &u64| -> Arc<dyn SessionStore> { Arc::new(store.with_default_ttl(Duration::from_secs(*ttl))) };
-    World { stores: TTLS.iter().map(handle).collect(), advance: Box::new(move |time| store.advance(time)) }
+    let handle = |ttl: &u64| -> Arc<dyn SessionStore> {
+        Arc::new(store.with_default_ttl(Duration::from_secs(*ttl)))
+    };
+    World {
+        stores: TTLS.iter().map(handle).collect(),
+        advance: Box::new(move |time| store.advance(time)),
+    }
 }
 
 /// Runs random histories; a failing one is made short and printed, with the seed that finds it again.
@@ -329,13 +384,17 @@ fn random_histories_in_memory() {
 async fn concurrent_histories_on_redis() {
     let Some(redis) = Redis::start() else { return };
     let client = Client::from_backend(redis.backend().await);
-    for (layout, two_steps) in
-        [(IndexLayout::JsonArray, false), (IndexLayout::SortedSet, false), (IndexLayout::JsonArray, true), (IndexLayout::SortedSet, true)]
-    {
+    for (layout, two_steps) in [
+        (IndexLayout::JsonArray, false),
+        (IndexLayout::SortedSet, false),
+        (IndexLayout::JsonArray, true),
+        (IndexLayout::SortedSet, true),
+    ] {
         let prefix = format!("{layout:?}-{two_steps}");
         let seed = seed();
         println!("seed {seed}");
-        let store = RedisSessionStore::new(client.clone(), Duration::from_secs(3600)).index_layout(layout);
+        let store =
+            RedisSessionStore::new(client.clone(), Duration::from_secs(3600)).index_layout(layout);
         let store = if two_steps { store.cluster() } else { store };
         let tasks: Vec<_> = (0..8_u64)
             .map(|task| {
@@ -348,13 +407,16 @@ async fn concurrent_histories_on_redis() {
                         random ^= random << 13;
                         random ^= random >> 7;
                         random ^= random << 17;
-                        let session = Session::with_id(format!("{prefix}-{}", random % 40), &prefix, "org");
+                        let session =
+                            Session::with_id(format!("{prefix}-{}", random % 40), &prefix, "org");
                         match random >> 32 & 7 {
                             0..=2 => drop(store.store_session(&session).await),
                             3 => drop(store.update_session(&session).await),
                             4 => drop(store.touch_loaded(&session, true).await),
                             5 => drop(store.delete_session(&session.id).await),
-                            6 => drop(store.set_ttl(&session.id, Duration::from_millis(random % 3)).await),
+                            6 => drop(
+                                store.set_ttl(&session.id, Duration::from_millis(random % 3)).await,
+                            ),
                             _ => drop(store.cleanup_expired_sessions(&prefix).await),
                         }
                     }
@@ -367,13 +429,24 @@ async fn concurrent_histories_on_redis() {
         store.cleanup_expired_sessions(&prefix).await.unwrap();
         let stored = || async {
             let keys: Vec<String> = client.keys(format!("session:{prefix}-*")).await.unwrap();
-            keys.iter().map(|key| key.trim_start_matches("session:").to_owned()).collect::<BTreeSet<_>>()
+            keys.iter()
+                .map(|key| key.trim_start_matches("session:").to_owned())
+                .collect::<BTreeSet<_>>()
         };
         // One with two milliseconds to live may end in between.
         let before = stored().await;
-        let listed: BTreeSet<String> = store.list_sessions(&prefix).await.unwrap().into_iter().map(|session| session.id).collect();
+        let listed: BTreeSet<String> = store
+            .list_sessions(&prefix)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|session| session.id)
+            .collect();
         let after = stored().await;
-        assert!(listed.is_subset(&before) && after.is_subset(&listed), "{layout:?}, seed {seed}: {listed:?}, {before:?}, {after:?}");
+        assert!(
+            listed.is_subset(&before) && after.is_subset(&listed),
+            "{layout:?}, seed {seed}: {listed:?}, {before:?}, {after:?}"
+        );
     }
 }
 

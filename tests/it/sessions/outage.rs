@@ -2,8 +2,8 @@ use super::gate::{HOUR, Node, Way, at_once};
 use super::scripted::{Scripted, waits};
 use crate::support::redis::Redis;
 use redis_rest::session::{
-    InMemorySessionStore, IndexLayout, ManagerOptions, Pending, Recovery, RedisSessionStore, Session, SessionError, SessionManager,
-    SessionStore,
+    InMemorySessionStore, IndexLayout, ManagerOptions, Pending, Recovery, RedisSessionStore,
+    Session, SessionError, SessionManager, SessionStore,
 };
 use redis_rest::{BreakerPolicy, BreakerState, Client};
 use std::sync::Arc;
@@ -19,11 +19,17 @@ async fn while_the_store_is_down_no_call_goes_there_and_none_fails() {
     let tried = node.gate.tried();
     known.system_prompt = "changed in the outage".into();
     node.manager.update_session(&known).await.unwrap();
-    assert_eq!(node.manager.get_session(&known.id).await.unwrap().system_prompt, known.system_prompt);
+    assert_eq!(
+        node.manager.get_session(&known.id).await.unwrap().system_prompt,
+        known.system_prompt
+    );
     assert_eq!(node.manager.get_session(&new.id).await.unwrap().id, new.id);
     let list = node.manager.list_sessions("user").await.unwrap();
     assert!(list.len() == 2 && list.partial);
-    assert!(matches!(node.manager.get_session("unknown").await, Err(SessionError::Unavailable(_))), "never NotFound");
+    assert!(
+        matches!(node.manager.get_session("unknown").await, Err(SessionError::Unavailable(_))),
+        "never NotFound"
+    );
     let third = node.create().await;
     assert!(*node.manager.cleanup_session(&third.id).await.unwrap());
     assert_eq!(node.gate.tried(), tried);
@@ -46,16 +52,22 @@ async fn the_first_call_after_an_outage_makes_up_for_it() {
     assert!(node.manager.is_using_redis());
     assert_eq!(node.manager.pending(), Pending::default());
     assert_eq!(node.ids().await, [changed.id.clone(), new.id.clone()]);
-    assert_eq!(node.elsewhere.retrieve_session(&changed.id).await.unwrap().system_prompt, changed.system_prompt);
+    assert_eq!(
+        node.elsewhere.retrieve_session(&changed.id).await.unwrap().system_prompt,
+        changed.system_prompt
+    );
     assert!(matches!(node.manager.get_session(&deleted.id).await, Err(SessionError::NotFound)));
 }
 
 #[tokio::test]
 async fn a_call_that_is_given_up_or_fails_while_it_makes_up_for_an_outage_leaves_it_to_the_next() {
     // A single failure does not open the second one's breaker.
-    for (recovery, given_up) in [(at_once(), true), (Recovery::Automatic(BreakerPolicy::default()), false)] {
+    for (recovery, given_up) in
+        [(at_once(), true), (Recovery::Automatic(BreakerPolicy::default()), false)]
+    {
         let store = Scripted::new(InMemorySessionStore::new(HOUR));
-        let manager = SessionManager::with_options("", 0, ManagerOptions::default().recovery(recovery));
+        let manager =
+            SessionManager::with_options("", 0, ManagerOptions::default().recovery(recovery));
         manager.set_session_store(Arc::new(store.clone()), true).await.unwrap();
         let mut session = manager.create_session("user", "org").await.unwrap();
         store.fail(true);
@@ -71,7 +83,9 @@ async fn a_call_that_is_given_up_or_fails_while_it_makes_up_for_an_outage_leaves
             drop(call);
             store.hold_puts(false);
         } else {
-            assert!(manager.get_session("another").await.is_err_and(|error| error.is_unavailable()));
+            assert!(
+                manager.get_session("another").await.is_err_and(|error| error.is_unavailable())
+            );
             store.fail(false);
         }
         assert_eq!(manager.pending().changed, 1);
@@ -181,7 +195,10 @@ async fn a_write_whose_reply_was_lost_is_not_taken_for_somebody_elses() {
     let new = node.create().await;
     node.gate.set(Way::Open);
     node.manager.flush().await.unwrap();
-    assert_eq!(node.elsewhere.retrieve_session(&session.id).await.unwrap().system_prompt, "changed once more");
+    assert_eq!(
+        node.elsewhere.retrieve_session(&session.id).await.unwrap().system_prompt,
+        "changed once more"
+    );
     assert_eq!(node.ids().await, [session.id, new.id]);
 }
 
@@ -204,8 +221,13 @@ async fn a_server_that_cannot_be_written_counts_as_down_though_it_answers_ping()
     let client = Client::from_backend(redis.backend().await);
     let options = ManagerOptions::default().recovery(at_once());
     let manager = SessionManager::with_options("", 0, options);
-    manager.set_session_store(Arc::new(RedisSessionStore::new(client.clone(), HOUR)), true).await.unwrap();
-    let replicas = |count: u8| client.run::<()>(redis_rest::cmd("CONFIG SET").arg("min-replicas-to-write").arg(count));
+    manager
+        .set_session_store(Arc::new(RedisSessionStore::new(client.clone(), HOUR)), true)
+        .await
+        .unwrap();
+    let replicas = |count: u8| {
+        client.run::<()>(redis_rest::cmd("CONFIG SET").arg("min-replicas-to-write").arg(count))
+    };
     replicas(1).await.unwrap();
     let new = manager.create_session("user", "org").await.unwrap();
     assert!(client.ping().await.is_ok());
@@ -213,5 +235,8 @@ async fn a_server_that_cannot_be_written_counts_as_down_though_it_answers_ping()
     assert!(!manager.is_using_redis());
     replicas(0).await.unwrap();
     manager.get_session(&new.id).await.unwrap();
-    assert!(manager.is_using_redis() && client.exists([format!("session:{}", new.id)]).await.unwrap() == 1);
+    assert!(
+        manager.is_using_redis()
+            && client.exists([format!("session:{}", new.id)]).await.unwrap() == 1
+    );
 }

@@ -1,6 +1,7 @@
 use super::scripted::{Scripted, waits};
 use redis_rest::session::{
-    InMemorySessionStore, ManagerOptions, Pending, Session, SessionError, SessionManager, SessionStore, WritePolicy,
+    InMemorySessionStore, ManagerOptions, Pending, Session, SessionError, SessionManager,
+    SessionStore, WritePolicy,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,11 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// Copies are fresh for an hour, and touched whenever they are asked for.
 async fn setup(options: ManagerOptions) -> (SessionManager, Scripted, Session) {
     let store = Scripted::new(InMemorySessionStore::new(HOUR));
-    let manager = SessionManager::with_options("", 0, options.max_staleness(HOUR).touch_interval(Duration::ZERO));
+    let manager = SessionManager::with_options(
+        "",
+        0,
+        options.max_staleness(HOUR).touch_interval(Duration::ZERO),
+    );
     manager.set_session_store(Arc::new(store.clone()), true).await.unwrap();
     let session = manager.create_session("user", "org").await.unwrap().into_inner();
     (manager, store, session)
@@ -63,10 +68,19 @@ async fn a_use_of_a_session_does_not_undo_what_others_wrote() {
                 write_theirs().await;
             }
         };
-        let (_, second) = overlap(&store, first, meanwhile, manager.set_ttl(&session.id, HOUR / 2)).await;
+        let (_, second) =
+            overlap(&store, first, meanwhile, manager.set_ttl(&session.id, HOUR / 2)).await;
         second.unwrap();
-        assert_eq!(store.inner().retrieve_session(&session.id).await.unwrap().system_prompt, "theirs", "{updates}");
-        assert_eq!(manager.get_session(&session.id).await.unwrap().system_prompt, "theirs", "{updates}");
+        assert_eq!(
+            store.inner().retrieve_session(&session.id).await.unwrap().system_prompt,
+            "theirs",
+            "{updates}"
+        );
+        assert_eq!(
+            manager.get_session(&session.id).await.unwrap().system_prompt,
+            "theirs",
+            "{updates}"
+        );
     }
 }
 
@@ -76,7 +90,13 @@ async fn what_is_refused_is_not_made_by_the_change_that_follows() {
     store.refuse_writes(true);
     let refused = with_prompt(&session, "refused");
     let accept = async || store.refuse_writes(false);
-    let (first, second) = overlap(&store, manager.update_session(&refused), accept, manager.set_ttl(&session.id, HOUR / 2)).await;
+    let (first, second) = overlap(
+        &store,
+        manager.update_session(&refused),
+        accept,
+        manager.set_ttl(&session.id, HOUR / 2),
+    )
+    .await;
     assert!(matches!(first, Err(SessionError::Refused(_))));
     second.unwrap();
     assert_eq!(store.inner().retrieve_session(&session.id).await.unwrap().system_prompt, "");
@@ -85,17 +105,25 @@ async fn what_is_refused_is_not_made_by_the_change_that_follows() {
     let (manager, store, session) = setup(ManagerOptions::default()).await;
     let (stored, refused) = (with_prompt(&session, "stored"), with_prompt(&session, "refused"));
     let refuse = async || store.refuse_writes(true);
-    let (first, second) = overlap(&store, manager.update_session(&stored), refuse, manager.update_session(&refused)).await;
+    let (first, second) =
+        overlap(&store, manager.update_session(&stored), refuse, manager.update_session(&refused))
+            .await;
     first.unwrap();
     assert!(matches!(second, Err(SessionError::Refused(_))));
     assert_eq!(manager.pending(), Pending::default(), "what was stored is not owed again");
     assert_eq!(manager.get_session(&session.id).await.unwrap().system_prompt, "stored");
 
-    let (manager, store, session) = setup(ManagerOptions::default().writes(WritePolicy::FailClosed)).await;
+    let (manager, store, session) =
+        setup(ManagerOptions::default().writes(WritePolicy::FailClosed)).await;
     store.fail(true);
     let (one, other) = (with_prompt(&session, "one"), with_prompt(&session, "the other"));
-    let (first, second) = overlap(&store, manager.update_session(&one), async || {}, manager.update_session(&other)).await;
-    assert!(first.is_err_and(|error| error.is_unavailable()) && second.is_err_and(|error| error.is_unavailable()));
+    let (first, second) =
+        overlap(&store, manager.update_session(&one), async || {}, manager.update_session(&other))
+            .await;
+    assert!(
+        first.is_err_and(|error| error.is_unavailable())
+            && second.is_err_and(|error| error.is_unavailable())
+    );
     assert_eq!(manager.pending(), Pending::default());
     assert_eq!(manager.get_session(&session.id).await.unwrap().system_prompt, "");
 }

@@ -1,7 +1,8 @@
 //! A store that counts, fails and waits when told to.
 
 use redis_rest::session::{
-    BatchOutcome, InMemorySessionStore, PendingPut, Reconciled, Session, SessionError, SessionList, SessionStore, StoreFuture, Touched,
+    BatchOutcome, InMemorySessionStore, PendingPut, Reconciled, Session, SessionError, SessionList,
+    SessionStore, StoreFuture, Touched,
 };
 use redis_rest::{BoxFuture, Error, ErrorKind, Outcome};
 use std::pin::Pin;
@@ -78,7 +79,11 @@ impl Scripted {
 
     fn check(&self) -> Result<(), SessionError> {
         match self.0.fails.load(Ordering::SeqCst) {
-            true => Err(SessionError::Unavailable(Error::custom(ErrorKind::Connect, Outcome::NotApplied, "told to fail"))),
+            true => Err(SessionError::Unavailable(Error::custom(
+                ErrorKind::Connect,
+                Outcome::NotApplied,
+                "told to fail",
+            ))),
             false => Ok(()),
         }
     }
@@ -86,13 +91,20 @@ impl Scripted {
     fn check_write(&self) -> Result<(), SessionError> {
         self.check()?;
         match self.0.refuses.load(Ordering::SeqCst) {
-            true => Err(SessionError::Refused(Error::custom(ErrorKind::InvalidCommand, Outcome::NotApplied, "told to refuse"))),
+            true => Err(SessionError::Refused(Error::custom(
+                ErrorKind::InvalidCommand,
+                Outcome::NotApplied,
+                "told to refuse",
+            ))),
             false => Ok(()),
         }
     }
 
     /// Counts, reads, and waits with the answer.
-    async fn read<T>(&self, read: impl Future<Output = Result<T, SessionError>>) -> Result<T, SessionError> {
+    async fn read<T>(
+        &self,
+        read: impl Future<Output = Result<T, SessionError>>,
+    ) -> Result<T, SessionError> {
         self.0.reads.fetch_add(1, Ordering::SeqCst);
         let answer = read.await;
         // The sender lives as long as the store.
@@ -149,7 +161,12 @@ impl SessionStore for Scripted {
         Box::pin(async move {
             match self.check_write() {
                 Ok(()) => self.0.store.batch_store_sessions(sessions).await,
-                Err(error) => BatchOutcome::new(sessions.iter().map(|session| (session.id.clone(), Err(error.clone()))).collect()),
+                Err(error) => BatchOutcome::new(
+                    sessions
+                        .iter()
+                        .map(|session| (session.id.clone(), Err(error.clone())))
+                        .collect(),
+                ),
             }
         })
     }
@@ -158,12 +175,17 @@ impl SessionStore for Scripted {
         Box::pin(async move {
             match self.check_write() {
                 Ok(()) => self.0.store.batch_delete_sessions(ids).await,
-                Err(error) => BatchOutcome::new(ids.iter().map(|id| (id.clone(), Err(error.clone()))).collect()),
+                Err(error) => BatchOutcome::new(
+                    ids.iter().map(|id| (id.clone(), Err(error.clone()))).collect(),
+                ),
             }
         })
     }
 
-    fn reconcile<'a>(&'a self, puts: &'a [PendingPut]) -> BoxFuture<'a, Vec<Result<Reconciled, SessionError>>> {
+    fn reconcile<'a>(
+        &'a self,
+        puts: &'a [PendingPut],
+    ) -> BoxFuture<'a, Vec<Result<Reconciled, SessionError>>> {
         Box::pin(async move {
             self.0.puts.fetch_add(1, Ordering::SeqCst);
             let answer = match self.check_write() {

@@ -2,7 +2,9 @@ use crate::support::redis::Redis;
 use crate::support::rest;
 use redis_rest::cmd::Ttl;
 use redis_rest::server::RunningServer;
-use redis_rest::session::{Conflict, IndexLayout, RedisSessionStore, Session, SessionError, SessionStore};
+use redis_rest::session::{
+    Conflict, IndexLayout, RedisSessionStore, Session, SessionError, SessionStore,
+};
 use redis_rest::{Client, cmd};
 use std::time::Duration;
 
@@ -62,7 +64,11 @@ async fn records_of_another_service_survive_retrieve_update_retrieve() {
         let mut changed = setup.store.retrieve_session(&id).await.unwrap();
         changed.org_id = "org-789".into();
         setup.store.update_session(&changed).await.unwrap();
-        assert_eq!(setup.text(&key).await, Some(line.replace("org-456", "org-789")), "nothing but the change");
+        assert_eq!(
+            setup.text(&key).await,
+            Some(line.replace("org-456", "org-789")),
+            "nothing but the change"
+        );
         assert_eq!(setup.store.retrieve_session(&id).await.unwrap(), changed);
     }
 }
@@ -113,15 +119,35 @@ async fn long_indexes_of_others_are_edited_as_text() {
         setup.client.set(INDEX, &before).await.unwrap();
         setup.store.store_session(&one).await.unwrap();
         // The first of these is there already.
-        setup.store.batch_store_sessions(&[two.clone(), one.clone(), three.clone()]).await.ok().unwrap();
-        let listed = format!("{},\"{}\",\"{}\",\"{}\"]", before.trim().trim_end_matches(']'), one.id, two.id, three.id);
-        assert_eq!(setup.text(INDEX).await.as_deref().map(str::trim), Some(listed.trim()), "{ends:?}");
+        setup
+            .store
+            .batch_store_sessions(&[two.clone(), one.clone(), three.clone()])
+            .await
+            .ok()
+            .unwrap();
+        let listed = format!(
+            "{},\"{}\",\"{}\",\"{}\"]",
+            before.trim().trim_end_matches(']'),
+            one.id,
+            two.id,
+            three.id
+        );
+        assert_eq!(
+            setup.text(INDEX).await.as_deref().map(str::trim),
+            Some(listed.trim()),
+            "{ends:?}"
+        );
         setup.store.batch_delete_sessions(&[one.id, two.id]).await.ok().unwrap();
         setup.store.delete_session(&three.id).await.unwrap();
         let after: Vec<String> = serde_json::from_str(&setup.text(INDEX).await.unwrap()).unwrap();
         assert_eq!(after, serde_json::from_str::<Vec<String>>(&before).unwrap(), "{ends:?}");
     }
-    for before in [long_index(["{", "}"]), long_index(["", "]"]), long_index(["[", "}"]), long_index(["[", ""])] {
+    for before in [
+        long_index(["{", "}"]),
+        long_index(["", "]"]),
+        long_index(["[", "}"]),
+        long_index(["[", ""]),
+    ] {
         setup.client.set(INDEX, &before).await.unwrap();
         let refused = setup.store.store_session(&setup.session()).await;
         assert!(matches!(refused, Err(SessionError::Corrupt { field: "index" })));
@@ -134,8 +160,14 @@ async fn an_expired_id_far_ahead_in_a_long_index_is_listed_twice_until_a_clean_u
     let Some(setup) = setup().await else { return };
     let (again, there) = (setup.session(), setup.session());
     setup.store.store_session(&there).await.unwrap();
-    setup.client.set(INDEX, long_index([&format!("[\"{}\",\"{}\",", again.id, there.id), "]"])).await.unwrap();
-    let listed = async |session: &Session| setup.text(INDEX).await.unwrap_or_default().matches(&session.id).count();
+    setup
+        .client
+        .set(INDEX, long_index([&format!("[\"{}\",\"{}\",", again.id, there.id), "]"]))
+        .await
+        .unwrap();
+    let listed = async |session: &Session| {
+        setup.text(INDEX).await.unwrap_or_default().matches(&session.id).count()
+    };
     setup.store.store_session(&again).await.unwrap();
     setup.store.store_session(&there).await.unwrap();
     assert_eq!(listed(&again).await, 2, "the array was not read");
@@ -145,7 +177,11 @@ async fn an_expired_id_far_ahead_in_a_long_index_is_listed_twice_until_a_clean_u
     assert_eq!((listed(&again).await, listed(&there).await), (1, 1));
     // Also where there is nothing else to take out, or one id only.
     for (gone, count) in [("", 0), ("\"gone\",", 1)] {
-        setup.client.set(INDEX, format!("[\"{}\",{gone}\"{}\",\"{}\"]", again.id, there.id, again.id)).await.unwrap();
+        setup
+            .client
+            .set(INDEX, format!("[\"{}\",{gone}\"{}\",\"{}\"]", again.id, there.id, again.id))
+            .await
+            .unwrap();
         assert_eq!(setup.store.cleanup_expired_sessions("user-123").await.unwrap(), count);
         assert_eq!((listed(&again).await, listed(&there).await), (1, 1), "{gone}");
     }
@@ -158,8 +194,14 @@ async fn an_index_that_is_none_is_left_alone_and_nothing_is_written() {
     let Some(setup) = setup().await else { return };
     let session = setup.session();
     setup.client.set(INDEX, "{\"no\":\"array\"}").await.unwrap();
-    assert!(matches!(setup.store.store_session(&session).await, Err(SessionError::Corrupt { field: "index" })));
-    assert!(matches!(setup.store.list_sessions("user-123").await, Err(SessionError::Corrupt { field: "index" })));
+    assert!(matches!(
+        setup.store.store_session(&session).await,
+        Err(SessionError::Corrupt { field: "index" })
+    ));
+    assert!(matches!(
+        setup.store.list_sessions("user-123").await,
+        Err(SessionError::Corrupt { field: "index" })
+    ));
     assert_eq!(setup.text(INDEX).await.as_deref(), Some("{\"no\":\"array\"}"));
     let other = setup.store.clone().index_layout(IndexLayout::SortedSet);
     assert!(matches!(other.store_session(&session).await, Err(SessionError::IndexLayout)));
@@ -175,9 +217,13 @@ async fn a_record_that_cannot_be_read_is_told_counted_and_never_cleaned_up() {
     let key = format!("session:{broken}");
     let text = line.replace("\"system_prompt\":\"", "\"system_prompt\":7,\"x\":\"");
     setup.client.set(&key, &text).await.unwrap();
-    let other = setup.text(&format!("session:{foreign}")).await.unwrap().replace("user-123", "somebody");
+    let other =
+        setup.text(&format!("session:{foreign}")).await.unwrap().replace("user-123", "somebody");
     setup.client.set(format!("session:{foreign}"), other).await.unwrap();
-    assert!(matches!(setup.store.retrieve_session(&broken).await, Err(SessionError::Corrupt { field: "system_prompt" })));
+    assert!(matches!(
+        setup.store.retrieve_session(&broken).await,
+        Err(SessionError::Corrupt { field: "system_prompt" })
+    ));
     let list = setup.store.list_sessions("user-123").await.unwrap();
     assert_eq!((list.len(), list.corrupt), (0, 2), "one cannot be read, one is another user's");
     assert_eq!(setup.store.cleanup_expired_sessions("user-123").await.unwrap(), 0);
@@ -205,7 +251,11 @@ async fn the_index_lives_as_long_as_its_longest_session() {
     assert!(left().await > HOUR);
     setup.client.persist(INDEX).await.unwrap();
     setup.store.store_session(&setup.session()).await.unwrap();
-    assert_eq!(setup.client.ttl(INDEX).await.unwrap(), Ttl::Persistent, "one without a deadline is left so");
+    assert_eq!(
+        setup.client.ttl(INDEX).await.unwrap(),
+        Ttl::Persistent,
+        "one without a deadline is left so"
+    );
 }
 
 #[tokio::test]
@@ -231,8 +281,13 @@ async fn a_deleted_id_is_kept_back_for_a_minute() {
     setup.store.store_session(&session).await.unwrap();
     setup.store.delete_session(&session.id).await.unwrap();
     let mark = format!("session_gone:{{session:{}}}", session.id);
-    assert!(matches!(setup.client.ttl(&mark).await.unwrap(), Ttl::Expires(left) if left <= Duration::from_secs(60)));
-    assert!(matches!(setup.store.store_session(&session).await, Err(SessionError::Conflict(Conflict::Deleted))));
+    assert!(
+        matches!(setup.client.ttl(&mark).await.unwrap(), Ttl::Expires(left) if left <= Duration::from_secs(60))
+    );
+    assert!(matches!(
+        setup.store.store_session(&session).await,
+        Err(SessionError::Conflict(Conflict::Deleted))
+    ));
     setup.client.del([mark]).await.unwrap();
     setup.store.store_session(&session).await.unwrap();
 }
@@ -244,12 +299,14 @@ async fn many_writers_of_one_session_lose_nothing() {
     setup.store.store_session(&session).await.unwrap();
     let tasks: Vec<_> = (0..8)
         .map(|_| {
-            let (store, id) = (RedisSessionStore::new(setup.client.clone(), HOUR), session.id.clone());
+            let (store, id) =
+                (RedisSessionStore::new(setup.client.clone(), HOUR), session.id.clone());
             tokio::spawn(async move {
                 let mut done = 0;
                 while done < 5 {
                     let change = |session: &mut Session| {
-                        let count = session.metadata.get::<u32>("count").unwrap().unwrap_or_default();
+                        let count =
+                            session.metadata.get::<u32>("count").unwrap().unwrap_or_default();
                         session.metadata.insert("count", count + 1).unwrap();
                     };
                     match store.modify(&id, change).await {

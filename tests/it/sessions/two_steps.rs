@@ -2,7 +2,9 @@
 
 use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::{Backend, Reply};
-use redis_rest::session::{Conflict, IndexLayout, RedisSessionStore, Session, SessionError, SessionStore};
+use redis_rest::session::{
+    Conflict, IndexLayout, RedisSessionStore, Session, SessionError, SessionStore,
+};
 use redis_rest::{BoxFuture, CallOptions, Client, Command, Error, ErrorKind, Outcome, Result};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -42,7 +44,9 @@ impl Stepped {
     fn due(&self, commands: &[Command]) -> Option<Event> {
         let mut wait = self.wait.lock().unwrap();
         let waiting = wait.as_mut()?;
-        let on_kind = |command: &Command| command.arguments().any(|argument| argument.starts_with(waiting.kind.as_bytes()));
+        let on_kind = |command: &Command| {
+            command.arguments().any(|argument| argument.starts_with(waiting.kind.as_bytes()))
+        };
         if !commands.iter().any(on_kind) {
             return None;
         }
@@ -56,7 +60,9 @@ impl Stepped {
     async fn pass(&self, commands: &[Command]) -> Result<()> {
         match self.due(commands) {
             None => Ok(()),
-            Some(Event::Cut(outcome)) => Err(Error::custom(ErrorKind::Io, outcome, "the connection broke")),
+            Some(Event::Cut(outcome)) => {
+                Err(Error::custom(ErrorKind::Io, outcome, "the connection broke"))
+            }
             Some(Event::Run(other)) => {
                 other.await;
                 Ok(())
@@ -66,14 +72,22 @@ impl Stepped {
 }
 
 impl Backend for Stepped {
-    fn execute<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> BoxFuture<'a, Reply> {
+    fn execute<'a>(
+        &'a self,
+        command: &'a Command,
+        options: &'a CallOptions,
+    ) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
             self.pass(std::slice::from_ref(command)).await?;
             self.engine.execute(command, options).await
         })
     }
 
-    fn pipeline<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Vec<Reply>> {
+    fn pipeline<'a>(
+        &'a self,
+        commands: &'a [Command],
+        options: &'a CallOptions,
+    ) -> BoxFuture<'a, Vec<Reply>> {
         Box::pin(async move {
             match self.pass(commands).await {
                 Ok(()) => self.engine.pipeline(commands, options).await,
@@ -82,7 +96,11 @@ impl Backend for Stepped {
         })
     }
 
-    fn transaction<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Result<Vec<Reply>>> {
+    fn transaction<'a>(
+        &'a self,
+        commands: &'a [Command],
+        options: &'a CallOptions,
+    ) -> BoxFuture<'a, Result<Vec<Reply>>> {
         self.engine.transaction(commands, options)
     }
 
@@ -102,8 +120,10 @@ struct Setup {
 async fn setup(layout: IndexLayout) -> Setup {
     let engine = MemoryBackend::new();
     let way = Stepped { engine: engine.clone(), wait: Arc::default() };
-    let store = RedisSessionStore::new(Client::from_backend(way.clone()), HOUR).index_layout(layout);
-    let other = RedisSessionStore::new(Client::from_backend(engine), HOUR).index_layout(layout).cluster();
+    let store =
+        RedisSessionStore::new(Client::from_backend(way.clone()), HOUR).index_layout(layout);
+    let other =
+        RedisSessionStore::new(Client::from_backend(engine), HOUR).index_layout(layout).cluster();
     let session = Session::new("first", "org");
     store.store_session(&session).await.unwrap();
     store.touch_loaded(&session, true).await.unwrap();
@@ -136,7 +156,10 @@ impl Setup {
     }
 
     /// Runs in the place of somebody else.
-    fn meanwhile<F: Future<Output = ()> + Send + 'static>(&self, act: impl FnOnce(RedisSessionStore) -> F) -> Event {
+    fn meanwhile<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        act: impl FnOnce(RedisSessionStore) -> F,
+    ) -> Event {
         Event::Run(Box::pin(act(self.other.clone())))
     }
 }
@@ -164,13 +187,19 @@ in_both_layouts! {
 mod cases {
     use super::*;
 
-    pub async fn a_store_that_is_cut_off_leaves_an_id_and_no_session(setup: Setup, layout: IndexLayout) {
+    pub async fn a_store_that_is_cut_off_leaves_an_id_and_no_session(
+        setup: Setup,
+        layout: IndexLayout,
+    ) {
         let session = setup.session();
         // Whatever became of the first step: the session is not stored.
         for outcome in [Outcome::NotApplied, Outcome::MaybeApplied] {
             setup.way.before(1, INDEX, Event::Cut(outcome));
             let error = setup.store.store_session(&session).await.unwrap_err();
-            assert!(matches!(error, SessionError::Unavailable(_)) && !error.maybe_applied(), "{error}");
+            assert!(
+                matches!(error, SessionError::Unavailable(_)) && !error.maybe_applied(),
+                "{error}"
+            );
             assert!(setup.index(layout).await.is_empty());
         }
         setup.way.before(1, RECORD, Event::Cut(Outcome::MaybeApplied));
@@ -183,7 +212,10 @@ mod cases {
         assert_eq!(setup.listed().await, [session.id]);
     }
 
-    pub async fn a_delete_that_is_cut_off_leaves_an_id_and_no_session(setup: Setup, layout: IndexLayout) {
+    pub async fn a_delete_that_is_cut_off_leaves_an_id_and_no_session(
+        setup: Setup,
+        layout: IndexLayout,
+    ) {
         let sessions = [setup.session(), setup.session(), setup.session()];
         assert!(setup.store.batch_store_sessions(&sessions).await.is_ok());
         let ids = sessions.each_ref().map(|session| session.id.clone());
@@ -193,8 +225,15 @@ mod cases {
         assert!(setup.store.batch_delete_sessions(&ids[1..]).await.is_ok());
         assert_eq!(setup.index(layout).await.len(), 3);
         assert!(setup.listed().await.is_empty());
-        assert!(matches!(setup.store.store_session(&sessions[0]).await, Err(SessionError::Conflict(Conflict::Deleted))));
-        assert_eq!(setup.index(layout).await.len(), 2, "the store that was refused saw that there is no session");
+        assert!(matches!(
+            setup.store.store_session(&sessions[0]).await,
+            Err(SessionError::Conflict(Conflict::Deleted))
+        ));
+        assert_eq!(
+            setup.index(layout).await.len(),
+            2,
+            "the store that was refused saw that there is no session"
+        );
         assert_eq!(setup.store.cleanup_expired_sessions("user").await.unwrap(), 2);
         assert!(setup.index(layout).await.is_empty());
 
@@ -202,27 +241,48 @@ mod cases {
         let session = setup.session();
         setup.store.store_session(&session).await.unwrap();
         setup.way.before(1, RECORD, Event::Cut(Outcome::NotApplied));
-        assert!(matches!(setup.store.delete_loaded(&session).await, Err(SessionError::Unavailable(_))));
+        assert!(matches!(
+            setup.store.delete_loaded(&session).await,
+            Err(SessionError::Unavailable(_))
+        ));
         assert_eq!(setup.listed().await, [session.id]);
     }
 
-    pub async fn a_clean_up_between_the_steps_of_a_store_loses_nothing(setup: Setup, layout: IndexLayout) {
+    pub async fn a_clean_up_between_the_steps_of_a_store_loses_nothing(
+        setup: Setup,
+        layout: IndexLayout,
+    ) {
         let session = setup.session();
         setup.way.before(
             1,
             RECORD,
-            setup.meanwhile(async |other| assert_eq!(other.cleanup_expired_sessions("user").await.unwrap(), 1, "it saw no session")),
+            setup.meanwhile(async |other| {
+                assert_eq!(
+                    other.cleanup_expired_sessions("user").await.unwrap(),
+                    1,
+                    "it saw no session"
+                )
+            }),
         );
         setup.store.store_session(&session).await.unwrap();
         assert_eq!(setup.index(layout).await, [session.id.as_str()]);
 
         let batch = [setup.session(), setup.session()];
-        setup.way.before(1, RECORD, setup.meanwhile(async |other| assert!(other.cleanup_expired_sessions("user").await.unwrap() > 0)));
+        setup.way.before(
+            1,
+            RECORD,
+            setup.meanwhile(async |other| {
+                assert!(other.cleanup_expired_sessions("user").await.unwrap() > 0)
+            }),
+        );
         assert!(setup.store.batch_store_sessions(&batch).await.is_ok());
         assert_eq!(setup.listed().await.len(), 3);
     }
 
-    pub async fn a_clean_up_that_was_overtaken_by_a_store_takes_nothing_out(setup: Setup, layout: IndexLayout) {
+    pub async fn a_clean_up_that_was_overtaken_by_a_store_takes_nothing_out(
+        setup: Setup,
+        layout: IndexLayout,
+    ) {
         let session = setup.session();
         // An id without a session, as a store that was cut off leaves it.
         setup.way.before(1, RECORD, Event::Cut(Outcome::NotApplied));
@@ -230,7 +290,11 @@ mod cases {
         assert_eq!(setup.index(layout).await, [session.id.as_str()]);
         let stored = session.clone();
         // The second command on the index takes the id out; the first has read it, and between them no session was found.
-        setup.way.before(2, INDEX, setup.meanwhile(async move |other| other.store_session(&stored).await.unwrap()));
+        setup.way.before(
+            2,
+            INDEX,
+            setup.meanwhile(async move |other| other.store_session(&stored).await.unwrap()),
+        );
         assert_eq!(setup.store.cleanup_expired_sessions("user").await.unwrap(), 0);
         assert_eq!(setup.listed().await, [session.id.as_str()]);
         // What protects it is over in a minute, and then it is an id like any other.
@@ -238,7 +302,10 @@ mod cases {
         assert!(setup.index(layout).await.is_empty());
     }
 
-    pub async fn a_session_that_is_not_listed_is_told_and_listed_again_by_its_use(setup: Setup, layout: IndexLayout) {
+    pub async fn a_session_that_is_not_listed_is_told_and_listed_again_by_its_use(
+        setup: Setup,
+        layout: IndexLayout,
+    ) {
         let session = setup.session();
         // A clean-up between the steps takes the id out, and then the step is cut off that would list it again.
         let way = setup.way.clone();
@@ -250,14 +317,18 @@ mod cases {
                 way.before(1, INDEX, Event::Cut(Outcome::NotApplied));
             }),
         );
-        assert!(setup.store.store_session(&session).await.unwrap_err().maybe_applied(), "nobody was told that it is stored");
+        assert!(
+            setup.store.store_session(&session).await.unwrap_err().maybe_applied(),
+            "nobody was told that it is stored"
+        );
         assert!(setup.store.exists(&session.id).await.unwrap());
         assert!(setup.listed().await.is_empty());
         setup.store.touch_loaded(&session, true).await.unwrap();
         assert_eq!(setup.index(layout).await, [session.id.as_str()]);
 
         // As after a failover that lost the index: whatever moves the deadline lists the session again.
-        let lose_index = async || assert_eq!(setup.other.client().del(["user_sessions:user"]).await.unwrap(), 1);
+        let lose_index =
+            async || assert_eq!(setup.other.client().del(["user_sessions:user"]).await.unwrap(), 1);
         lose_index().await;
         setup.store.set_ttl(&session.id, 2 * HOUR).await.unwrap();
         assert_eq!(setup.listed().await, [session.id.as_str()]);
@@ -272,8 +343,13 @@ mod cases {
         setup.store.store_session(&session).await.unwrap();
         let mut taken = session.clone();
         taken.user_id = "user".into();
-        for result in [setup.store.store_session(&taken).await, setup.store.create_session(&taken).await] {
-            assert!(matches!(result, Err(SessionError::Conflict(Conflict::UserChanged | Conflict::Exists))));
+        for result in
+            [setup.store.store_session(&taken).await, setup.store.create_session(&taken).await]
+        {
+            assert!(matches!(
+                result,
+                Err(SessionError::Conflict(Conflict::UserChanged | Conflict::Exists))
+            ));
             assert!(setup.index(layout).await.is_empty());
         }
         // Cut off before it could be taken out again: it is counted, ends nobody's session, and a clean-up takes it out.
@@ -293,15 +369,29 @@ mod cases {
     pub async fn a_delete_between_the_steps_of_a_store_wins(setup: Setup, layout: IndexLayout) {
         let session = setup.session();
         let id = session.id.clone();
-        setup.way.before(1, RECORD, setup.meanwhile(async move |other| assert!(other.delete_session(&id).await.is_ok())));
-        assert!(matches!(setup.store.store_session(&session).await, Err(SessionError::Conflict(Conflict::Deleted))));
+        setup.way.before(
+            1,
+            RECORD,
+            setup.meanwhile(async move |other| assert!(other.delete_session(&id).await.is_ok())),
+        );
+        assert!(matches!(
+            setup.store.store_session(&session).await,
+            Err(SessionError::Conflict(Conflict::Deleted))
+        ));
         assert!(setup.index(layout).await.is_empty());
         // After the record was written: the store was done, and the delete came later.
         let session = setup.session();
         setup.store.store_session(&session).await.unwrap();
         let id = session.id.clone();
-        setup.way.before(1, RECORD, setup.meanwhile(async move |other| assert!(other.delete_session(&id).await.is_ok())));
-        assert!(matches!(setup.store.touch_loaded(&session, true).await, Err(SessionError::NotFound)));
+        setup.way.before(
+            1,
+            RECORD,
+            setup.meanwhile(async move |other| assert!(other.delete_session(&id).await.is_ok())),
+        );
+        assert!(matches!(
+            setup.store.touch_loaded(&session, true).await,
+            Err(SessionError::NotFound)
+        ));
         assert!(!setup.store.exists(&session.id).await.unwrap());
         assert!(setup.index(layout).await.is_empty());
     }
@@ -315,7 +405,9 @@ async fn a_migration_between_the_steps_of_a_store_is_told() {
     setup.way.before(
         1,
         RECORD,
-        setup.meanwhile(async |other| assert!(other.index_layout(IndexLayout::SortedSet).migrate_index("user").await.unwrap())),
+        setup.meanwhile(async |other| {
+            assert!(other.index_layout(IndexLayout::SortedSet).migrate_index("user").await.unwrap())
+        }),
     );
     let error = setup.store.store_session(&session).await.unwrap_err();
     assert!(error.maybe_applied(), "{error}: it is stored, and not listed");

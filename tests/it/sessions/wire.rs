@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How many requests `call` sends.
-async fn requests<T, E: std::fmt::Debug>(sent: &Counting, call: impl Future<Output = Result<T, E>>) -> usize {
+async fn requests<T, E: std::fmt::Debug>(
+    sent: &Counting,
+    call: impl Future<Output = Result<T, E>>,
+) -> usize {
     let before = sent.sent();
     call.await.unwrap();
     sent.sent() - before
@@ -19,7 +22,11 @@ async fn counts(layout: IndexLayout) {
     let store = RedisSessionStore::new(client, Duration::from_secs(3600)).index_layout(layout);
     let new = || Session::new("user", "org");
     let session = new();
-    assert_eq!(requests(&sent, store.store_session(&session)).await, 2, "the server does not know the script yet, once");
+    assert_eq!(
+        requests(&sent, store.store_session(&session)).await,
+        2,
+        "the server does not know the script yet, once"
+    );
     assert_eq!(requests(&sent, store.store_session(&session)).await, 1);
     let created = new();
     assert_eq!(requests(&sent, store.create_session(&created)).await, 1, "the same script");
@@ -42,8 +49,16 @@ async fn counts(layout: IndexLayout) {
     assert_eq!(requests(&sent, async { store.batch_store_sessions(&many).await.ok() }).await, 3);
     assert_eq!(requests(&sent, store.list_sessions("user")).await, 2);
     let ids: Vec<_> = many.iter().map(|session| session.id.clone()).collect();
-    assert_eq!(requests(&sent, async { store.batch_delete_sessions(&ids).await.ok() }).await, 4, "one finds the users");
-    assert_eq!(requests(&sent, store.list_sessions("nobody")).await, 1, "an empty index needs no second request");
+    assert_eq!(
+        requests(&sent, async { store.batch_delete_sessions(&ids).await.ok() }).await,
+        4,
+        "one finds the users"
+    );
+    assert_eq!(
+        requests(&sent, store.list_sessions("nobody")).await,
+        1,
+        "an empty index needs no second request"
+    );
 }
 
 #[tokio::test]
@@ -87,7 +102,10 @@ async fn requests_of_each_operation_in_two_steps() {
     assert_eq!(requests(&sent, async { store.batch_store_sessions(&many).await.ok() }).await, 2);
     assert_eq!(requests(&sent, store.list_sessions("user")).await, 2);
     let ids: Vec<_> = many.iter().map(|session| session.id.clone()).collect();
-    assert_eq!(requests(&sent, async { store.batch_delete_sessions(&ids[..50]).await.ok() }).await, 2);
+    assert_eq!(
+        requests(&sent, async { store.batch_delete_sessions(&ids[..50]).await.ok() }).await,
+        2
+    );
     assert_eq!(requests(&sent, store.delete_user_sessions("user")).await, 3);
 }
 
@@ -107,7 +125,8 @@ async fn reads_change_nothing() {
     let Some(redis) = Redis::start() else { return };
     let client = Client::from_backend(redis.backend().await);
     for layout in [IndexLayout::JsonArray, IndexLayout::SortedSet] {
-        let store = RedisSessionStore::new(client.clone(), Duration::from_secs(3600)).index_layout(layout);
+        let store =
+            RedisSessionStore::new(client.clone(), Duration::from_secs(3600)).index_layout(layout);
         let user = format!("{layout:?}");
         let session = Session::new(&user, "org");
         store.store_session(&session).await.unwrap();

@@ -38,8 +38,12 @@ impl Certificates {
     /// Settings of a server with that certificate which speaks one protocol: `h2` or `http/1.1`.
     pub fn server(&self, protocol: &str) -> Arc<ServerConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("it knows TLS 1.3");
-        let certified = builder.with_no_client_auth().with_single_cert(self.chain.clone(), self.key.clone_key());
+        let builder = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("it knows TLS 1.3");
+        let certified = builder
+            .with_no_client_auth()
+            .with_single_cert(self.chain.clone(), self.key.clone_key());
         let mut config = certified.expect("the key is the certificate's");
         config.alpn_protocols = vec![protocol.into()];
         Arc::new(config)

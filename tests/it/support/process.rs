@@ -23,14 +23,22 @@ impl Process {
     /// `None` where there is no redis-server, and a failure with `REQUIRE_REDIS=1`.
     pub fn start(ready: &str, arguments: impl Fn(u16, &Path) -> Vec<String>) -> Option<Self> {
         for _ in 0..10 {
-            let dir = tempfile::Builder::new().prefix("redis-rest-test-").tempdir().expect("a directory");
+            let dir =
+                tempfile::Builder::new().prefix("redis-rest-test-").tempdir().expect("a directory");
             let port = free_port();
             let mut command = Command::new("redis-server");
-            command.args(arguments(port, dir.path())).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+            command
+                .args(arguments(port, dir.path()))
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null());
             let mut child = match command.spawn() {
                 Ok(child) => child,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    assert!(std::env::var_os("REQUIRE_REDIS").is_none_or(|value| value != "1"), "redis-server not found");
+                    assert!(
+                        std::env::var_os("REQUIRE_REDIS").is_none_or(|value| value != "1"),
+                        "redis-server not found"
+                    );
                     println!("SKIPPED: redis-server not found");
                     return None;
                 }
@@ -38,7 +46,12 @@ impl Process {
             };
             let output = child.stdout.take().expect("standard output is a pipe");
             let (sender, lines) = channel();
-            std::thread::spawn(move || BufReader::new(output).lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
+            std::thread::spawn(move || {
+                BufReader::new(output)
+                    .lines()
+                    .map_while(Result::ok)
+                    .for_each(|line| drop(sender.send(line)))
+            });
             let process = Self { child, port, lines, _dir: dir };
             if process.says(ready) {
                 return Some(process);
@@ -118,5 +131,8 @@ pub fn base(dir: &Path) -> Vec<String> {
 }
 
 pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).expect("a free port").port()
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+        .port()
 }

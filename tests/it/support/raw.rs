@@ -14,21 +14,39 @@ pub async fn exchange(addr: SocketAddr, request: impl AsRef<[u8]>) -> String {
 }
 
 /// One request with the default token; the answer is its status and its body.
-pub async fn request(addr: SocketAddr, method: &str, target: &str, body: impl AsRef<[u8]>) -> (u16, String) {
+pub async fn request(
+    addr: SocketAddr,
+    method: &str,
+    target: &str,
+    body: impl AsRef<[u8]>,
+) -> (u16, String) {
     request_with(addr, method, target, "Authorization: Bearer local-token\r\n", body).await
 }
 
 /// One request with these header lines.
-pub async fn request_with(addr: SocketAddr, method: &str, target: &str, headers: &str, body: impl AsRef<[u8]>) -> (u16, String) {
+pub async fn request_with(
+    addr: SocketAddr,
+    method: &str,
+    target: &str,
+    headers: &str,
+    body: impl AsRef<[u8]>,
+) -> (u16, String) {
     let body = body.as_ref();
-    let head = format!("{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n", body.len());
+    let head = format!(
+        "{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
+        body.len()
+    );
     let answer = exchange(addr, [head.as_bytes(), body].concat()).await;
     parse(&answer)
 }
 
 /// Status and body of an answer.
 pub fn parse(answer: &str) -> (u16, String) {
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("no HTTP: {answer:?}"));
+    let status = answer
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or_else(|| panic!("no HTTP: {answer:?}"));
     let body = answer.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
     (status, body.to_owned())
 }

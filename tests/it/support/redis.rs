@@ -66,7 +66,8 @@ impl Redis {
     /// Kills the server (with `SIGKILL`) and starts one at the same port: an empty one, or with what is on the disk.
     pub fn restart(&mut self) {
         self.stop();
-        let (child, ready) = launch(self.port, self.dir.path(), self.durable).expect("it started before");
+        let (child, ready) =
+            launch(self.port, self.dir.path(), self.durable).expect("it started before");
         self.child = child;
         assert!(ready, "the port is taken");
     }
@@ -103,12 +104,25 @@ impl Drop for Redis {
 fn launch(port: u16, dir: &Path, durable: bool) -> std::io::Result<(Child, bool)> {
     let append = if durable { "yes" } else { "no" };
     let mut command = Command::new("redis-server");
-    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", append]);
+    command.args([
+        "--port",
+        &port.to_string(),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--appendonly",
+        append,
+    ]);
     command.args(["--appendfsync", "always", "--dir"]).arg(dir);
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let output = child.stdout.take().expect("standard output is a pipe");
     let mut lines = BufReader::new(output).lines();
-    let ready = lines.by_ref().map_while(Result::ok).any(|line| line.contains("Ready to accept connections"));
+    let ready = lines
+        .by_ref()
+        .map_while(Result::ok)
+        .any(|line| line.contains("Ready to accept connections"));
     // Reads on, so that a full pipe does not stop it.
     std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
     Ok((child, ready))

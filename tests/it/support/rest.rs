@@ -15,8 +15,12 @@ pub async fn serve(backend: impl Backend) -> RunningServer {
     serve_with(backend, |config| config).await
 }
 
-pub async fn serve_with(backend: impl Backend, settings: impl FnOnce(ServerConfig) -> ServerConfig) -> RunningServer {
-    let config = ServerConfig::new().listen(([127, 0, 0, 1], 0).into()).read_only_token(READ_ONLY_TOKEN);
+pub async fn serve_with(
+    backend: impl Backend,
+    settings: impl FnOnce(ServerConfig) -> ServerConfig,
+) -> RunningServer {
+    let config =
+        ServerConfig::new().listen(([127, 0, 0, 1], 0).into()).read_only_token(READ_ONLY_TOKEN);
     Server::bind(Arc::new(backend), settings(config)).await.expect("a free port").spawn()
 }
 

@@ -62,8 +62,14 @@ impl Scripted {
 
     /// The commands of each request to a pipeline or transaction, as text.
     pub fn batches(&self) -> Vec<Vec<String>> {
-        let read = |body: &Bytes| -> Vec<Vec<String>> { serde_json::from_slice(body).expect("a batch") };
-        self.seen.lock().unwrap().iter().map(|body| read(body).iter().map(|entry| entry.join(" ")).collect()).collect()
+        let read =
+            |body: &Bytes| -> Vec<Vec<String>> { serde_json::from_slice(body).expect("a batch") };
+        self.seen
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|body| read(body).iter().map(|entry| entry.join(" ")).collect())
+            .collect()
     }
 
     /// How many requests were abandoned before an answer.
@@ -93,7 +99,9 @@ impl Transport for Scripted {
                 Answer::Fails(error) => Err(error),
                 Answer::Says { status, retry_after, body } => {
                     let mut headers = http::HeaderMap::new();
-                    headers.extend(retry_after.map(|value| (http::header::RETRY_AFTER, http::HeaderValue::from_static(value))));
+                    headers.extend(retry_after.map(|value| {
+                        (http::header::RETRY_AFTER, http::HeaderValue::from_static(value))
+                    }));
                     Ok(HttpResponse::new(status, headers, body))
                 }
                 Answer::Never => {

@@ -47,7 +47,11 @@ impl Tls {
                                 .serve_connection(TokioIo::new(stream), service)
                                 .await
                         }
-                        _ => hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await,
+                        _ => {
+                            hyper::server::conn::http1::Builder::new()
+                                .serve_connection(TokioIo::new(stream), service)
+                                .await
+                        }
                     };
                 });
             }
@@ -69,7 +73,10 @@ pub fn url(addr: SocketAddr) -> String {
     format!("https://localhost:{}", addr.port())
 }
 
-async fn answer(request: Request<Incoming>, count: Arc<AtomicUsize>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    request: Request<Incoming>,
+    count: Arc<AtomicUsize>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let _ = request.into_body().collect().await;
     count.fetch_add(1, Ordering::Relaxed);
     Ok(Response::new(Full::from(r#"{"result":1}"#)))

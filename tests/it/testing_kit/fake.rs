@@ -15,10 +15,16 @@ async fn a_fake_redis_works_in_every_format() {
         client.set("name", "Ada").await.unwrap();
         assert_eq!(client.get::<String>("name").await.unwrap(), "Ada");
         let mut transaction = client.transaction();
-        let (push, wrong) = (transaction.add(cmd::rpush("list", ["a"])), transaction.add(cmd::incr("name")));
+        let (push, wrong) =
+            (transaction.add(cmd::rpush("list", ["a"])), transaction.add(cmd::incr("name")));
         let mut replies = transaction.send().await.unwrap();
         assert!(replies.take(push).is_ok() && replies.take(wrong).is_err());
-        client.run::<Value>(cmd("EVAL").arg("return redis.call('SET', KEYS[1], 1)").arg(1).arg("script")).await.unwrap();
+        client
+            .run::<Value>(
+                cmd("EVAL").arg("return redis.call('SET', KEYS[1], 1)").arg(1).arg("script"),
+            )
+            .await
+            .unwrap();
     }
     let client = redis.client();
     client.set("bytes", &b"\xff\0"[..]).await.unwrap();
@@ -63,14 +69,23 @@ async fn a_fake_redis_answers_long_pipelines_and_many_callers() {
 #[tokio::test]
 async fn a_late_reply_is_of_a_command_that_ran() {
     let redis = FakeRedis::start().await;
-    Mock::given(command("INCR")).respond_with(redis.reply().after(Duration::from_secs(600))).mount(redis.server()).await;
+    Mock::given(command("INCR"))
+        .respond_with(redis.reply().after(Duration::from_secs(600)))
+        .mount(redis.server())
+        .await;
     let direct = Client::from_backend(redis.engine().clone());
     let mut commands = direct.monitor();
     assert!(matches!(commands.next().await, Some(Ok(Event::Subscribed(_)))));
-    let client = redis.config().timeout(Duration::from_secs(300)).deadline(Duration::from_secs(300)).build().unwrap();
+    let client = redis
+        .config()
+        .timeout(Duration::from_secs(300))
+        .deadline(Duration::from_secs(300))
+        .build()
+        .unwrap();
     let ran = async {
         while let Some(event) = commands.next().await {
-            if matches!(event.unwrap(), Event::Command(line) if String::from_utf8_lossy(&line).contains("INCR")) {
+            if matches!(event.unwrap(), Event::Command(line) if String::from_utf8_lossy(&line).contains("INCR"))
+            {
                 return;
             }
         }
@@ -89,7 +104,10 @@ async fn a_fault_of_any_priority_stands_before_the_engine() {
     let redis = FakeRedis::start().await;
     let client = redis.config().no_retry().build().unwrap();
     for priority in [1, 5, 254] {
-        let fault = Mock::given(with_key("k")).respond_with(html_502()).with_priority(priority).up_to_n_times(1);
+        let fault = Mock::given(with_key("k"))
+            .respond_with(html_502())
+            .with_priority(priority)
+            .up_to_n_times(1);
         fault.mount(redis.server()).await;
         assert_eq!(client.incr("k").await.unwrap_err().status(), Some(502));
         client.incr("other").await.unwrap();
@@ -109,7 +127,10 @@ async fn sessions_are_stored_and_listed_and_survive_an_outage() {
     // One scripted 503 to what reads this session: it is read all the same.
     let key = format!("session:{}", first.id);
     let before = redis.requests().await.len();
-    let once = Mock::given(with_key(key.as_str())).respond_with(ResponseTemplate::new(503)).up_to_n_times(1).expect(1);
+    let once = Mock::given(with_key(key.as_str()))
+        .respond_with(ResponseTemplate::new(503))
+        .up_to_n_times(1)
+        .expect(1);
     once.mount(redis.server()).await;
     assert_eq!(store.retrieve_session(&first.id).await.unwrap(), first);
     assert_eq!(redis.requests().await.len(), before + 2);
@@ -118,7 +139,10 @@ async fn sessions_are_stored_and_listed_and_survive_an_outage() {
     let impatient = redis.config().no_retry().build().unwrap();
     let impatient = RedisSessionStore::new(impatient, Duration::from_secs(3600));
     redis.go_down(ResponseTemplate::new(503));
-    assert!(matches!(impatient.retrieve_session(&first.id).await, Err(SessionError::Unavailable(_))));
+    assert!(matches!(
+        impatient.retrieve_session(&first.id).await,
+        Err(SessionError::Unavailable(_))
+    ));
     assert!(matches!(impatient.delete_loaded(&second).await, Err(SessionError::MaybeApplied(_))));
     redis.come_back();
     assert_eq!(store.list_sessions("user").await.unwrap().len(), 2, "nothing ran");

@@ -19,7 +19,8 @@ async fn my_code_stores_a_session() {
 #[tokio::test]
 async fn redis_is_rate_limited_once() {
     let redis = FakeRedis::start().await;
-    let limited = Mock::given(command("SET").with_key("name")).respond_with(rate_limited(Duration::ZERO));
+    let limited =
+        Mock::given(command("SET").with_key("name")).respond_with(rate_limited(Duration::ZERO));
     limited.up_to_n_times(1).expect(1).mount(redis.server()).await;
     redis.client().set("name", "Ada").await.unwrap();
     assert_eq!(redis.commands().await, [["SET", "name", "Ada"]; 2]);

@@ -2,8 +2,8 @@
 
 use super::{alone, batch, request};
 use redis_rest::testing::{
-    broken_connection, command, commands, config_for, html_502, lost_reply, pipeline_of, rate_limited, redis_error, result, results,
-    transaction_of, unauthorized,
+    broken_connection, command, commands, config_for, html_502, lost_reply, pipeline_of,
+    rate_limited, redis_error, result, results, transaction_of, unauthorized,
 };
 use redis_rest::{Client, ErrorKind, Outcome, ReplyFormat, Value, cmd};
 use serde_json::json;
@@ -49,7 +49,11 @@ async fn values_arrive_in_every_format() {
     for format in [ReplyFormat::Base64, ReplyFormat::Resp2] {
         let server = answering(result((Some(b"OK"), vec![vec![0xff_u8, 0]], [(); 1]))).await;
         let client = config_for(&server).reply_format(format).build().unwrap();
-        let wanted = vec![Value::bytes("OK"), Value::Array(vec![Value::bytes(&b"\xff\0"[..])]), Value::Array(vec![Value::Nil])];
+        let wanted = vec![
+            Value::bytes("OK"),
+            Value::Array(vec![Value::bytes(&b"\xff\0"[..])]),
+            Value::Array(vec![Value::Nil]),
+        ];
         assert!(client.run::<Value>(cmd("X")).await.unwrap() == Value::Array(wanted), "{format:?}");
     }
 }
@@ -57,7 +61,11 @@ async fn values_arrive_in_every_format() {
 #[test]
 fn replies_on_the_wire() {
     let body = |responder: &dyn Respond, headers: &[(&'static str, &'static str)], path: &str| {
-        let entries = if path == "/" { alone(&["GET", "k"]).body } else { batch(path, &[&["GET", "k"], &["GET", "l"]]).body };
+        let entries = if path == "/" {
+            alone(&["GET", "k"]).body
+        } else {
+            batch(path, &[&["GET", "k"], &["GET", "l"]]).body
+        };
         let mut request = request(path, entries);
         for (name, value) in headers {
             request.headers.insert(*name, http::HeaderValue::from_static(value));
@@ -73,13 +81,19 @@ fn replies_on_the_wire() {
     assert!(holds(&body(&x, &[resp2], "/"), "$1\r\nx\r\n"));
     assert!(holds(&body(&x, &[base64], "/pipeline"), r#"[{"result":"eA=="},{"result":"eA=="}]"#));
     assert!(holds(&body(&x, &[resp2], "/pipeline"), "*2\r\n$1\r\nx\r\n$1\r\nx\r\n"));
-    assert!(holds(&body(&x, &[resp2], "/multi-exec"), r#"[{"result":"x"},{"result":"x"}]"#), "transactions stay JSON");
+    assert!(
+        holds(&body(&x, &[resp2], "/multi-exec"), r#"[{"result":"x"},{"result":"x"}]"#),
+        "transactions stay JSON"
+    );
     assert!(holds(&body(&result("OK"), &[base64], "/"), r#"{"result":"OK"}"#));
     assert!(holds(&body(&result(b"OK"), &[base64], "/"), r#"{"result":"T0s="}"#));
     let both = body(&x, &[base64, resp2], "/");
     assert!(both.contains("400") && !holds(&both, r#"{"result":"eA=="}"#));
     let error = redis_error("ERR no");
-    assert!(holds(&body(&error, &[base64], "/pipeline"), r#"[{"error":"ERR no"},{"error":"ERR no"}]"#));
+    assert!(holds(
+        &body(&error, &[base64], "/pipeline"),
+        r#"[{"error":"ERR no"},{"error":"ERR no"}]"#
+    ));
     assert!(holds(&body(&error, &[resp2], "/"), "-ERR no\r\n"));
     assert!(holds(&body(&error, &[], "/multi-exec"), r#"{"error":"ERR no"}"#));
 }
@@ -87,23 +101,42 @@ fn replies_on_the_wire() {
 #[tokio::test]
 async fn errors_of_redis_alone_and_in_batches() {
     let error = once(redis_error("WRONGTYPE Operation against a key")).await;
-    assert_eq!((error.kind(), error.outcome(), error.status()), (ErrorKind::Redis, Outcome::NotApplied, Some(400)));
+    assert_eq!(
+        (error.kind(), error.outcome(), error.status()),
+        (ErrorKind::Redis, Outcome::NotApplied, Some(400))
+    );
     assert_eq!(error.redis_code(), Some("WRONGTYPE"));
 
     for format in [ReplyFormat::Base64, ReplyFormat::Resp2] {
         let server = MockServer::start().await;
         let entries = || results([result("x"), redis_error("ERR no"), result(2)]);
-        Mock::given(pipeline_of(["GET", "GET", "INCR"])).respond_with(entries()).expect(1).mount(&server).await;
-        Mock::given(transaction_of(["GET", "GET", "INCR"])).respond_with(entries()).expect(1).mount(&server).await;
+        Mock::given(pipeline_of(["GET", "GET", "INCR"]))
+            .respond_with(entries())
+            .expect(1)
+            .mount(&server)
+            .await;
+        Mock::given(transaction_of(["GET", "GET", "INCR"]))
+            .respond_with(entries())
+            .expect(1)
+            .mount(&server)
+            .await;
         let client = config_for(&server).reply_format(format).build().unwrap();
         let mut pipe = client.pipeline();
-        let slots = (pipe.add(cmd::get::<String>("a")), pipe.add(cmd::get::<String>("b")), pipe.add(cmd::incr("c")));
+        let slots = (
+            pipe.add(cmd::get::<String>("a")),
+            pipe.add(cmd::get::<String>("b")),
+            pipe.add(cmd::incr("c")),
+        );
         let mut replies = pipe.send().await.unwrap();
         assert_eq!(replies.take(slots.0).unwrap(), "x");
         assert_eq!(replies.take(slots.1).unwrap_err().redis_code(), Some("ERR"));
         assert_eq!(replies.take(slots.2).unwrap(), 2);
         let mut transaction = client.transaction();
-        let slots = (transaction.add(cmd::get::<String>("a")), transaction.add(cmd::get::<String>("b")), transaction.add(cmd::incr("c")));
+        let slots = (
+            transaction.add(cmd::get::<String>("a")),
+            transaction.add(cmd::get::<String>("b")),
+            transaction.add(cmd::incr("c")),
+        );
         let mut replies = transaction.send().await.unwrap();
         assert_eq!(replies.take(slots.0).unwrap(), "x");
         assert!(replies.take(slots.1).is_err());
@@ -129,7 +162,10 @@ async fn faults_are_what_they_say() {
     assert_eq!(seen(&error), (ErrorKind::RateLimited, Outcome::NotApplied, Some(429)));
     assert_eq!(error.retry_after(), Some(Duration::from_secs(2)));
     assert_eq!(once(rate_limited(Duration::ZERO)).await.retry_after(), Some(Duration::ZERO));
-    assert_eq!(seen(&once(lost_reply()).await), (ErrorKind::Http, Outcome::MaybeApplied, Some(500)));
+    assert_eq!(
+        seen(&once(lost_reply()).await),
+        (ErrorKind::Http, Outcome::MaybeApplied, Some(500))
+    );
     assert_eq!(seen(&once(html_502()).await), (ErrorKind::Http, Outcome::MaybeApplied, Some(502)));
     let error = once(unauthorized()).await;
     assert_eq!(seen(&error), (ErrorKind::Unauthorized, Outcome::NotApplied, Some(401)));
@@ -137,20 +173,30 @@ async fn faults_are_what_they_say() {
 
     let server = answering(result(1).after(Duration::from_secs(600))).await;
     let client = config_for(&server).no_retry().timeout(Duration::from_millis(50)).build().unwrap();
-    assert_eq!(seen(&client.incr("k").await.unwrap_err()), (ErrorKind::Timeout, Outcome::MaybeApplied, None));
+    assert_eq!(
+        seen(&client.incr("k").await.unwrap_err()),
+        (ErrorKind::Timeout, Outcome::MaybeApplied, None)
+    );
 }
 
 #[tokio::test]
 async fn a_broken_connection_is_none_that_was_refused() {
     let server = MockServer::start().await;
     Mock::given(command("INCR")).respond_with_err(broken_connection()).mount(&server).await;
-    Mock::given(command("GET")).respond_with_err(broken_connection()).up_to_n_times(1).mount(&server).await;
+    Mock::given(command("GET"))
+        .respond_with_err(broken_connection())
+        .up_to_n_times(1)
+        .mount(&server)
+        .await;
     Mock::given(command("GET")).respond_with(result("x")).mount(&server).await;
     let client = config_for(&server).build().unwrap();
     assert_eq!(client.get::<String>("k").await.unwrap(), "x", "a read goes again");
     // Over the connection that is there, too.
     let error = client.incr("k").await.unwrap_err();
-    assert_eq!((error.kind(), error.outcome(), error.attempts()), (ErrorKind::Io, Outcome::MaybeApplied, 1));
+    assert_eq!(
+        (error.kind(), error.outcome(), error.attempts()),
+        (ErrorKind::Io, Outcome::MaybeApplied, 1)
+    );
     assert_eq!(server.received_requests().await.unwrap().len(), 3);
 }
 
@@ -165,7 +211,13 @@ async fn twenty_at_once(client: &Client, server: &MockServer) -> Vec<usize> {
     for call in calls {
         assert_eq!(call.await.unwrap().unwrap(), "x");
     }
-    server.received_requests().await.unwrap().iter().map(|request| commands(request).len()).collect()
+    server
+        .received_requests()
+        .await
+        .unwrap()
+        .iter()
+        .map(|request| commands(request).len())
+        .collect()
 }
 
 #[tokio::test]
@@ -173,7 +225,10 @@ async fn automatic_batches_of_one_command_get_one_answer_each() {
     let server = MockServer::start().await;
     Mock::given(command("GET").or_batched()).respond_with(result("x")).mount(&server).await;
     let client = config_for(&server).auto_batch_in_flight(1).build().unwrap();
-    assert!(twenty_at_once(&client, &server).await.iter().any(|count| *count > 1), "they were batched");
+    assert!(
+        twenty_at_once(&client, &server).await.iter().any(|count| *count > 1),
+        "they were batched"
+    );
 }
 
 #[tokio::test]

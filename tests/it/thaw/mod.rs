@@ -23,13 +23,18 @@ fn config(server: &Frozen) -> Config {
 }
 
 /// A server, and a client that holds so many idle connections to it.
-async fn connected(connections: usize, settings: impl FnOnce(Config) -> Config) -> (Frozen, Client) {
+async fn connected(
+    connections: usize,
+    settings: impl FnOnce(Config) -> Config,
+) -> (Frozen, Client) {
     let server = Frozen::start();
     let client = settings(config(&server)).build().unwrap();
     // Without knowing how fast each answers, only calls that overlap need connections of their own.
     while server.accepted() < connections {
-        let calls: Vec<_> =
-            (0..connections).map(|_| client.clone()).map(|client| tokio::spawn(async move { client.get::<Value>("k").await })).collect();
+        let calls: Vec<_> = (0..connections)
+            .map(|_| client.clone())
+            .map(|client| tokio::spawn(async move { client.get::<Value>("k").await }))
+            .collect();
         for call in calls {
             call.await.unwrap().unwrap();
         }
@@ -44,7 +49,11 @@ async fn a_connection_closed_during_the_freeze_costs_no_call_anything() {
             let (server, client) = connected(connections, |config| config.no_retry()).await;
             let before = server.answered();
             server.freeze(end);
-            assert_eq!(client.incr("n").await.unwrap(), 1, "{end:?}: nothing was written, so any command goes again");
+            assert_eq!(
+                client.incr("n").await.unwrap(),
+                1,
+                "{end:?}: nothing was written, so any command goes again"
+            );
             server.freeze(end);
             client.get::<Value>("k").await.unwrap();
             assert_eq!(server.answered() - before, 2, "{end:?}: each once");
@@ -57,9 +66,14 @@ async fn a_connection_that_is_reset_by_the_next_request_costs_a_read_one_retry()
     let (server, client) = connected(5, |config| config.no_retry()).await;
     server.freeze(End::ResetOnWrite);
     let error = client.get::<Value>("k").await.unwrap_err();
-    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Io, Outcome::NotApplied), "{error:?}: a read changes nothing");
+    assert_eq!(
+        (error.kind(), error.outcome()),
+        (ErrorKind::Io, Outcome::NotApplied),
+        "{error:?}: a read changes nothing"
+    );
     // All five died. One failure tells, and the retry asks none of the other four.
-    let (server, client) = connected(5, |config| config.retry(RetryPolicy::default().max_attempts(2))).await;
+    let (server, client) =
+        connected(5, |config| config.retry(RetryPolicy::default().max_attempts(2))).await;
     server.freeze(End::ResetOnWrite);
     client.get::<Value>("k").await.unwrap();
     assert_eq!(server.lost(), 1);
@@ -71,19 +85,29 @@ async fn a_connection_that_is_reset_by_the_next_request_leaves_an_unsafe_command
     let (server, client) = connected(1, |config| config).await;
     server.freeze(End::ResetOnWrite);
     let error = client.incr("n").await.unwrap_err();
-    assert_eq!((error.kind(), error.outcome(), error.attempts()), (ErrorKind::Io, Outcome::MaybeApplied, 1), "{error:?}");
+    assert_eq!(
+        (error.kind(), error.outcome(), error.attempts()),
+        (ErrorKind::Io, Outcome::MaybeApplied, 1),
+        "{error:?}"
+    );
     assert_eq!(client.incr("n").await.unwrap(), 1, "the next call finds a new connection");
 }
 
 #[tokio::test]
 async fn connections_that_only_swallow_cost_a_read_one_timeout_however_many_they_are() {
-    let (server, client) = connected(5, |config| config.timeout(TIMEOUT).retry(RetryPolicy::default().max_attempts(2))).await;
+    let (server, client) = connected(5, |config| {
+        config.timeout(TIMEOUT).retry(RetryPolicy::default().max_attempts(2))
+    })
+    .await;
     let (before, connections) = (server.answered(), server.accepted());
     server.freeze(End::Silence);
     let began = Instant::now();
     client.get::<Value>("k").await.unwrap();
     assert!(began.elapsed() >= TIMEOUT, "{:?}", began.elapsed());
-    assert_eq!((server.lost(), server.answered() - before, server.accepted() - connections), (1, 1, 1));
+    assert_eq!(
+        (server.lost(), server.answered() - before, server.accepted() - connections),
+        (1, 1, 1)
+    );
     assert_eq!(client.incr("n").await.unwrap(), 1, "nobody else pays");
     assert_eq!(server.lost(), 1);
 }
@@ -104,7 +128,11 @@ async fn connections_that_only_swallow_leave_an_unsafe_command_open_and_the_next
 async fn an_http2_connection_that_only_swallows_is_left_after_one_timeout() {
     let server = Tls::start("h2").await;
     let relay = Relay::start(server.addr).await;
-    let config = Client::builder().url(tls::url(relay.addr)).token("t").root_certificate_pem(server.authority.clone()).timeout(TIMEOUT);
+    let config = Client::builder()
+        .url(tls::url(relay.addr))
+        .token("t")
+        .root_certificate_pem(server.authority.clone())
+        .timeout(TIMEOUT);
     let client = config.retry(RetryPolicy::default().max_attempts(2)).build().unwrap();
     client.get::<Value>("k").await.unwrap();
     relay.swallow();

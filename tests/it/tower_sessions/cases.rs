@@ -42,7 +42,8 @@ async fn creating_never_overwrites(setup: Setup) {
     for (one, other) in [(None, None), (Some("ada"), Some("ada")), (Some("ada"), Some("bob"))] {
         let mut first = record(&[("user_id", json!(one)), ("n", json!(1))], HOUR);
         store.create(&mut first).await.unwrap();
-        let mut second = Record { id: first.id, ..record(&[("user_id", json!(other)), ("n", json!(2))], HOUR) };
+        let mut second =
+            Record { id: first.id, ..record(&[("user_id", json!(other)), ("n", json!(2))], HOUR) };
         store.create(&mut second).await.unwrap();
         assert_ne!(first.id, second.id);
         assert_eq!(store.load(&first.id).await.unwrap().unwrap(), first);
@@ -56,14 +57,19 @@ async fn of_two_creates_of_one_id_one_wins(setup: Setup) {
         let mut creates = JoinSet::new();
         for n in 0..8 {
             let store = setup.store.clone();
-            let mut new = Record { id, ..record(&[("user_id", json!(user)), ("n", json!(n))], HOUR) };
+            let mut new =
+                Record { id, ..record(&[("user_id", json!(user)), ("n", json!(n))], HOUR) };
             creates.spawn(async move {
                 store.create(&mut new).await.unwrap();
                 new
             });
         }
         let created = creates.join_all().await;
-        assert_eq!(created.iter().filter(|new| new.id == id).count(), 1, "one has the id, the others have others");
+        assert_eq!(
+            created.iter().filter(|new| new.id == id).count(),
+            1,
+            "one has the id, the others have others"
+        );
         assert_eq!(created.iter().map(|new| new.id).collect::<HashSet<_>>().len(), 8);
         for new in created {
             assert_eq!(setup.store.load(&new.id).await.unwrap(), Some(new));
@@ -84,7 +90,15 @@ async fn the_id_of_a_deleted_session_is_not_used_again(setup: Setup) {
 
 async fn saving_replaces_the_data(setup: Setup) {
     let store = &setup.store;
-    let mut session = record(&[("user_id", json!("ada")), ("stays", json!(1)), ("changes", json!(1)), ("goes", json!(1))], HOUR);
+    let mut session = record(
+        &[
+            ("user_id", json!("ada")),
+            ("stays", json!(1)),
+            ("changes", json!(1)),
+            ("goes", json!(1)),
+        ],
+        HOUR,
+    );
     store.create(&mut session).await.unwrap();
     let created = setup.behind.retrieve_session(&session.id.to_string()).await.unwrap();
     session.data.remove("goes");
@@ -104,7 +118,8 @@ async fn what_others_wrote_into_the_session_is_kept(setup: Setup) {
     store.create(&mut session).await.unwrap();
     let mut theirs = setup.behind.retrieve_session(&session.id.to_string()).await.unwrap();
     theirs.org_id = "org".into();
-    let large = serde_json::value::RawValue::from_string("123456789012345678901234567890".into()).unwrap();
+    let large =
+        serde_json::value::RawValue::from_string("123456789012345678901234567890".into()).unwrap();
     theirs.metadata.insert("large", large).unwrap();
     setup.behind.update_session(&theirs).await.unwrap();
     let mut loaded = store.load(&session.id).await.unwrap().unwrap();
@@ -112,7 +127,11 @@ async fn what_others_wrote_into_the_session_is_kept(setup: Setup) {
     store.save(&loaded).await.unwrap();
     let saved = setup.behind.retrieve_session(&session.id.to_string()).await.unwrap();
     assert_eq!((saved.org_id.as_str(), saved.metadata.get_raw("n")), ("org", Some("1")));
-    assert_eq!(saved.metadata.get_raw("large"), Some("123456789012345678901234567890"), "a value that nobody changed is not rounded");
+    assert_eq!(
+        saved.metadata.get_raw("large"),
+        Some("123456789012345678901234567890"),
+        "a value that nobody changed is not rounded"
+    );
 }
 
 async fn saving_what_is_gone_writes_nothing(setup: Setup) {
@@ -143,7 +162,11 @@ async fn a_save_that_races_a_delete_brings_nothing_back(setup: Setup) {
             let (store, mut session) = (setup.store.clone(), session.clone());
             race.spawn(async move {
                 session.data.insert("n".into(), json!(n));
-                if n == round % 3 { store.delete(&session.id).await } else { store.save(&session).await }
+                if n == round % 3 {
+                    store.delete(&session.id).await
+                } else {
+                    store.save(&session).await
+                }
             });
         }
         race.join_all().await.into_iter().for_each(Result::unwrap);
@@ -157,7 +180,9 @@ async fn the_expiry_date_is_the_time_to_live(setup: Setup) {
     let store = &setup.store;
     let mut session = record(&[("user_id", json!("ada"))], HOUR);
     // In memory a session is gone once it was seen to end, so each step has one of its own.
-    for (first, then) in [(HOUR, None), (HOUR, Some(HOUR * 48)), (HOUR * 48, Some(HOUR)), (HOUR * 24 * 365, None)] {
+    for (first, then) in
+        [(HOUR, None), (HOUR, Some(HOUR * 48)), (HOUR * 48, Some(HOUR)), (HOUR * 24 * 365, None)]
+    {
         session.id = Id::default();
         session.expiry_date = OffsetDateTime::now_utc() + first;
         store.create(&mut session).await.unwrap();
@@ -166,7 +191,11 @@ async fn the_expiry_date_is_the_time_to_live(setup: Setup) {
             store.save(&session).await.unwrap();
         }
         let stored = setup.behind.retrieve_session(&session.id.to_string()).await.unwrap();
-        assert_eq!(setup.behind.touch_loaded(&stored, true).await.unwrap(), Touched::Pinned, "no use moves it");
+        assert_eq!(
+            setup.behind.touch_loaded(&stored, true).await.unwrap(),
+            Touched::Pinned,
+            "no use moves it"
+        );
         assert_eq!(store.load(&session.id).await.unwrap().unwrap(), session);
         setup.ends_in(&session.id, then.unwrap_or(first)).await;
     }
@@ -207,10 +236,19 @@ async fn users_have_their_sessions(setup: Setup) {
     let (laptop, phone) = (create(json!("ada")).await, create(json!("ada")).await);
     let (numbered, anonymous) = (create(json!(7)).await, create(json!(null)).await);
     let listed = setup.behind.list_sessions("ada").await.unwrap();
-    assert_eq!(listed.iter().map(|session| session.id.as_str()).collect::<Vec<_>>(), [&laptop, &phone]);
-    assert_eq!(listed[0].metadata.get::<String>("user_agent").unwrap().as_deref(), Some("a browser"));
+    assert_eq!(
+        listed.iter().map(|session| session.id.as_str()).collect::<Vec<_>>(),
+        [&laptop, &phone]
+    );
+    assert_eq!(
+        listed[0].metadata.get::<String>("user_agent").unwrap().as_deref(),
+        Some("a browser")
+    );
     assert_eq!(setup.behind.list_sessions("7").await.unwrap()[0].id, numbered);
-    assert_eq!(setup.behind.retrieve_session(&anonymous).await.unwrap().user_id, format!("anonymous:{anonymous}"));
+    assert_eq!(
+        setup.behind.retrieve_session(&anonymous).await.unwrap().user_id,
+        format!("anonymous:{anonymous}")
+    );
     assert_eq!(setup.behind.delete_user_sessions("ada").await.unwrap(), 2);
     for (id, there) in [(laptop, false), (phone, false), (numbered, true), (anonymous, true)] {
         assert_eq!(setup.store.load(&id.parse().unwrap()).await.unwrap().is_some(), there);
@@ -222,7 +260,10 @@ async fn the_user_changes_with_the_id_only(setup: Setup) {
     let mut session = record(&[("n", json!(1))], HOUR);
     store.create(&mut session).await.unwrap();
     for user in ["ada", ""] {
-        let changed = Record { data: [("user_id".to_owned(), json!(user)), ("n".to_owned(), json!(2))].into(), ..session.clone() };
+        let changed = Record {
+            data: [("user_id".to_owned(), json!(user)), ("n".to_owned(), json!(2))].into(),
+            ..session.clone()
+        };
         match (user, store.save(&changed).await) {
             ("", Ok(())) => {}
             ("ada", Err(Error::Backend(text))) => assert!(text.contains("cycle_id"), "{text}"),
@@ -231,8 +272,13 @@ async fn the_user_changes_with_the_id_only(setup: Setup) {
         let wanted = if user.is_empty() { &changed } else { &session };
         assert_eq!(store.load(&session.id).await.unwrap().as_ref(), Some(wanted));
     }
-    let by_mail = store.clone().user_of(|record| Some(record.data.get("login")?.get("mail")?.as_str()?.to_owned()));
-    let mut session = record(&[("login", json!({"mail": "ada@example.org"})), ("user_id", json!("not this one"))], HOUR);
+    let by_mail = store
+        .clone()
+        .user_of(|record| Some(record.data.get("login")?.get("mail")?.as_str()?.to_owned()));
+    let mut session = record(
+        &[("login", json!({"mail": "ada@example.org"})), ("user_id", json!("not this one"))],
+        HOUR,
+    );
     by_mail.create(&mut session).await.unwrap();
     assert_eq!(setup.behind.list_sessions("ada@example.org").await.unwrap().len(), 1);
 }
@@ -241,7 +287,10 @@ async fn errors_tell_no_secrets(setup: Setup) {
     let store = &setup.store;
     let taken = record(&[(EXPIRES_AT, json!("s3cret"))], HOUR);
     for result in [store.create(&mut taken.clone()).await, store.save(&taken).await] {
-        assert!(matches!(&result, Err(Error::Encode(text)) if !text.contains("s3cret")), "{result:?}");
+        assert!(
+            matches!(&result, Err(Error::Encode(text)) if !text.contains("s3cret")),
+            "{result:?}"
+        );
     }
     let foreign = Session::with_id(Id::default().to_string(), "ada", "");
     setup.behind.store_session(&foreign).await.unwrap();

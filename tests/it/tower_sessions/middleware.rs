@@ -10,7 +10,10 @@ type Request = http::Request<String>;
 type Response = http::Response<String>;
 
 /// What an application does with a session, by the path.
-async fn application(request: Request, behind: Arc<dyn redis_rest::session::SessionStore>) -> Result<Response, Infallible> {
+async fn application(
+    request: Request,
+    behind: Arc<dyn redis_rest::session::SessionStore>,
+) -> Result<Response, Infallible> {
     let session = request.extensions().get::<Session>().unwrap().clone();
     let user: Option<String> = session.get("user_id").await.unwrap();
     match request.uri().path() {
@@ -45,15 +48,18 @@ impl<'a> Browser<'a> {
 
     async fn get(&mut self, path: &str) -> (u16, String) {
         let behind = Arc::clone(&self.setup.behind);
-        let layer = SessionManagerLayer::new(self.store.clone()).with_expiry(Expiry::OnInactivity(Days::days(1)));
-        let mut service = layer.layer(tower::service_fn(move |request| application(request, Arc::clone(&behind))));
+        let layer = SessionManagerLayer::new(self.store.clone())
+            .with_expiry(Expiry::OnInactivity(Days::days(1)));
+        let mut service = layer
+            .layer(tower::service_fn(move |request| application(request, Arc::clone(&behind))));
         let mut request = http::Request::get(path).body(String::new()).unwrap();
         if let Some(cookie) = &self.cookie {
             request.headers_mut().insert("cookie", format!("id={cookie}").parse().unwrap());
         }
         let response = service.ready().await.unwrap().call(request).await.unwrap();
         if let Some(cookie) = response.headers().get("set-cookie") {
-            let value = cookie.to_str().unwrap().strip_prefix("id=").unwrap().split(';').next().unwrap();
+            let value =
+                cookie.to_str().unwrap().strip_prefix("id=").unwrap().split(';').next().unwrap();
             self.cookie = Some(value.to_owned()).filter(|value| !value.is_empty());
         }
         (response.status().as_u16(), response.into_body())

@@ -44,8 +44,10 @@ impl Setup {
         const MARGIN: Duration = Duration::from_secs(5);
         match &self.clock {
             Clock::Redis(client) => {
-                let left: i64 = client.run(redis_rest::cmd("PTTL").arg(format!("session:{id}"))).await.unwrap();
-                let left = Duration::from_millis(u64::try_from(left).expect("it is there, and ends"));
+                let left: i64 =
+                    client.run(redis_rest::cmd("PTTL").arg(format!("session:{id}"))).await.unwrap();
+                let left =
+                    Duration::from_millis(u64::try_from(left).expect("it is there, and ends"));
                 assert!(time - MARGIN < left && left <= time, "{left:?} instead of {time:?}");
             }
             Clock::Memory(store) => {
@@ -62,7 +64,12 @@ impl Setup {
 pub async fn in_memory() -> Option<Setup> {
     let memory = InMemorySessionStore::new(HOUR * 24);
     let behind: Arc<dyn SessionStore> = Arc::new(memory.clone());
-    Some(Setup { store: TowerStore::new(Arc::clone(&behind)), behind, clock: Clock::Memory(memory), _kept: (None, None) })
+    Some(Setup {
+        store: TowerStore::new(Arc::clone(&behind)),
+        behind,
+        clock: Clock::Memory(memory),
+        _kept: (None, None),
+    })
 }
 
 fn over(client: Client, server: RunningServer, redis: Option<Redis>) -> Setup {

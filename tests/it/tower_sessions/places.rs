@@ -3,7 +3,10 @@ use crate::sessions::gate::{Node, Way, at_once};
 use crate::support::rest;
 use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::session::tower::TowerStore;
-use redis_rest::session::{InMemorySessionStore, ManagerOptions, Pending, RedisSessionStore, Session, SessionManager, SessionStore as _};
+use redis_rest::session::{
+    InMemorySessionStore, ManagerOptions, Pending, RedisSessionStore, Session, SessionManager,
+    SessionStore as _,
+};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,11 +25,18 @@ async fn ids_that_are_all_taken_are_given_up() {
         let (taken, counted) = (memory.clone(), Arc::clone(&tries));
         let manager = SessionManager::new("", 0);
         manager.set_session_store(Arc::new(memory.clone()), true).await.unwrap();
-        let store = if managed { TowerStore::over_manager(manager.clone()) } else { TowerStore::new(Arc::new(memory.clone())) };
+        let store = if managed {
+            TowerStore::over_manager(manager.clone())
+        } else {
+            TowerStore::new(Arc::new(memory.clone()))
+        };
         let store = store.user_of(move |record| {
             counted.fetch_add(1, Ordering::Relaxed);
             let theirs = Session::with_id(record.id.to_string(), "ada", "");
-            let created = taken.create_session(&theirs).as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            let created = taken
+                .create_session(&theirs)
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()));
             assert!(matches!(created, Poll::Ready(Ok(()))));
             Some("ada".into())
         });
@@ -36,7 +46,14 @@ async fn ids_that_are_all_taken_are_given_up() {
         }
         assert_eq!(tries.load(Ordering::Relaxed), 5);
         assert_eq!(memory.list_sessions("ada").await.unwrap().len(), 5, "theirs stay");
-        assert!(memory.list_sessions("ada").await.unwrap().iter().all(|session| session.metadata.is_empty()));
+        assert!(
+            memory
+                .list_sessions("ada")
+                .await
+                .unwrap()
+                .iter()
+                .all(|session| session.metadata.is_empty())
+        );
         assert_eq!((manager.cached(), manager.pending()), (0, Pending::default()));
     }
 }
@@ -53,7 +70,8 @@ async fn two_processes_never_share_an_id() {
         stores.push(TowerStore::over_manager(manager));
     }
     let id = Id::default();
-    let [mut one, mut other] = [1, 2].map(|n| Record { id, ..record(&[("user_id", json!("ada")), ("n", json!(n))], HOUR) });
+    let [mut one, mut other] = [1, 2]
+        .map(|n| Record { id, ..record(&[("user_id", json!("ada")), ("n", json!(n))], HOUR) });
     let (first, second) = tokio::join!(stores[0].create(&mut one), stores[1].create(&mut other));
     first.and(second).unwrap();
     assert_eq!([one.id, other.id].iter().filter(|has| **has == id).count(), 1);
@@ -71,7 +89,8 @@ async fn requests_of_each_operation() {
         let redis = Arc::new(RedisSessionStore::new(client, HOUR));
         let manager = SessionManager::new("", 0);
         manager.set_session_store(redis.clone(), true).await.unwrap();
-        let store = if managed { TowerStore::over_manager(manager) } else { TowerStore::new(redis) };
+        let store =
+            if managed { TowerStore::over_manager(manager) } else { TowerStore::new(redis) };
         // Once for the scripts, which the server then knows.
         let mut first = record(&[], HOUR);
         store.create(&mut first).await.unwrap();
@@ -79,7 +98,8 @@ async fn requests_of_each_operation() {
         let mut session = record(&[("user_id", json!("ada"))], HOUR);
         let mut sent = Vec::new();
         let mut last = counting.sent();
-        let mut count = || sent.push(counting.sent() - std::mem::replace(&mut last, counting.sent()));
+        let mut count =
+            || sent.push(counting.sent() - std::mem::replace(&mut last, counting.sent()));
         store.create(&mut session).await.unwrap();
         count();
         store.load(&session.id).await.unwrap();
@@ -88,7 +108,11 @@ async fn requests_of_each_operation() {
         count();
         store.delete(&session.id).await.unwrap();
         count();
-        assert_eq!(sent, if managed { [1, 0, 1, 1] } else { [1, 1, 2, 2] }, "create, load, save, delete");
+        assert_eq!(
+            sent,
+            if managed { [1, 0, 1, 1] } else { [1, 1, 2, 2] },
+            "create, load, save, delete"
+        );
     }
 }
 
@@ -123,7 +147,9 @@ async fn logins_survive_an_outage() {
     over.expiry_date = OffsetDateTime::now_utc();
     store.save(&over).await.unwrap();
     match store.load(&unknown.id).await {
-        Err(Error::Backend(text)) => assert!(text.starts_with("Redis is unavailable"), "never taken for logged out: {text}"),
+        Err(Error::Backend(text)) => {
+            assert!(text.starts_with("Redis is unavailable"), "never taken for logged out: {text}")
+        }
         other => panic!("{other:?}"),
     }
 
@@ -138,7 +164,10 @@ async fn logins_survive_an_outage() {
         assert_eq!(direct.load(&gone.id).await.unwrap(), None);
     }
     node.engine.advance(HOUR + Duration::from_secs(60));
-    assert!(node.elsewhere.exists(&saved.id.to_string()).await.unwrap(), "the date of the outage counts");
+    assert!(
+        node.elsewhere.exists(&saved.id.to_string()).await.unwrap(),
+        "the date of the outage counts"
+    );
     assert!(!node.elsewhere.exists(&new.id.to_string()).await.unwrap());
 }
 

@@ -36,14 +36,26 @@ impl Function {
             while let Ok((stream, _)) = listener.accept().await {
                 let shared = Arc::clone(&shared);
                 let service = service_fn(move |request| serve(Arc::clone(&shared), request));
-                tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+                tokio::spawn(
+                    hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service),
+                );
             }
         });
         let process = Command::new(env!("CARGO_BIN_EXE_visits"))
             .env_clear()
-            .envs([("AWS_LAMBDA_RUNTIME_API", api.as_str()), ("AWS_LAMBDA_FUNCTION_NAME", "visits")])
-            .envs([("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"), ("AWS_LAMBDA_FUNCTION_VERSION", "1")])
-            .envs([("REDIS_REST_URL", redis_url), ("REDIS_REST_TOKEN", redis_rest::server::DEFAULT_TOKEN)])
+            .envs([
+                ("AWS_LAMBDA_RUNTIME_API", api.as_str()),
+                ("AWS_LAMBDA_FUNCTION_NAME", "visits"),
+            ])
+            .envs([
+                ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+                ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
+            ])
+            .envs([
+                ("REDIS_REST_URL", redis_url),
+                ("REDIS_REST_TOKEN", redis_rest::server::DEFAULT_TOKEN),
+            ])
             .spawn()
             .unwrap();
         Self { process, events, answers }
@@ -72,7 +84,10 @@ impl Drop for Function {
     }
 }
 
-async fn serve(api: Arc<Api>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn serve(
+    api: Arc<Api>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let path = request.uri().path().to_owned();
     let path = path.strip_prefix("/2018-06-01/runtime/").unwrap_or_default();
     if request.method() == Method::GET && path == "invocation/next" {
@@ -81,7 +96,10 @@ async fn serve(api: Arc<Api>, request: Request<Incoming>) -> Result<Response<Ful
         let response = Response::builder()
             .header("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd")
             .header("lambda-runtime-deadline-ms", "4102444800000")
-            .header("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-west-1:123456789012:function:visits");
+            .header(
+                "lambda-runtime-invoked-function-arn",
+                "arn:aws:lambda:eu-west-1:123456789012:function:visits",
+            );
         return Ok(response.body(event.to_string().into()).unwrap());
     }
     // `invocation/ID/response`, `invocation/ID/error` or `init/error`.

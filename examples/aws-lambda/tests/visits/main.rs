@@ -1,6 +1,11 @@
 //! The built function, run as Lambda runs it, against a server in this process.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic here is a red test, which is what it should be")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic here is a red test, which is what it should be"
+)]
 
 mod lambda;
 
@@ -25,7 +30,11 @@ async fn start() -> (Arc<MemoryBackend>, RunningServer, Function) {
 /// Status, body and the cookie as a browser sends it back.
 fn parts(answer: &Value) -> (u64, &str, &str) {
     let cookie = answer["cookies"][0].as_str().unwrap_or_default();
-    (answer["statusCode"].as_u64().unwrap(), answer["body"].as_str().unwrap(), cookie.split(';').next().unwrap())
+    (
+        answer["statusCode"].as_u64().unwrap(),
+        answer["body"].as_str().unwrap(),
+        cookie.split(';').next().unwrap(),
+    )
 }
 
 #[tokio::test]

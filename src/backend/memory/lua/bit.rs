@@ -4,8 +4,12 @@ use mlua::{Lua, Table, Variadic};
 
 pub(super) fn library(lua: &Lua) -> mlua::Result<Table> {
     let library = lua.create_table()?;
-    let one =
-        |name: &str, run: fn(u32) -> u32| library.raw_set(name, lua.create_function(move |_, number: f64| Ok(signed(run(bits(number)))))?);
+    let one = |name: &str, run: fn(u32) -> u32| {
+        library.raw_set(
+            name,
+            lua.create_function(move |_, number: f64| Ok(signed(run(bits(number)))))?,
+        )
+    };
     one("tobit", |number| number)?;
     one("bnot", |number| !number)?;
     one("bswap", u32::swap_bytes)?;
@@ -21,7 +25,9 @@ pub(super) fn library(lua: &Lua) -> mlua::Result<Table> {
     fold("bor", |a, b| a | b)?;
     fold("bxor", |a, b| a ^ b)?;
     let shift = |name: &str, run: fn(u32, u32) -> u32| {
-        let function = lua.create_function(move |_, (number, by): (f64, f64)| Ok(signed(run(bits(number), bits(by) & 31))))?;
+        let function = lua.create_function(move |_, (number, by): (f64, f64)| {
+            Ok(signed(run(bits(number), bits(by) & 31)))
+        })?;
         library.raw_set(name, function)
     };
     shift("lshift", |number, by| number << by)?;
@@ -29,7 +35,12 @@ pub(super) fn library(lua: &Lua) -> mlua::Result<Table> {
     shift("arshift", |number, by| (number.cast_signed() >> by).cast_unsigned())?;
     shift("rol", u32::rotate_left)?;
     shift("ror", u32::rotate_right)?;
-    library.raw_set("tohex", lua.create_function(|_, (number, digits): (f64, Option<f64>)| Ok(hex(bits(number), digits)))?)?;
+    library.raw_set(
+        "tohex",
+        lua.create_function(|_, (number, digits): (f64, Option<f64>)| {
+            Ok(hex(bits(number), digits))
+        })?,
+    )?;
     Ok(library)
 }
 

@@ -12,7 +12,9 @@ const DEPTH: usize = 1000;
 
 pub(super) fn library(lua: &Lua) -> mlua::Result<Table> {
     let library = lua.create_table()?;
-    let raising = |lua: &Lua, args: MultiValue| call(lua, args)?.map_err(raise).and_then(|reply| answer(lua, reply));
+    let raising = |lua: &Lua, args: MultiValue| {
+        call(lua, args)?.map_err(raise).and_then(|reply| answer(lua, reply))
+    };
     let returning = |lua: &Lua, args: MultiValue| match call(lua, args)? {
         Ok(reply) => answer(lua, reply),
         Err(text) => error_table(lua, &text),
@@ -26,10 +28,14 @@ pub(super) fn library(lua: &Lua) -> mlua::Result<Table> {
     library.raw_set("setresp", lua.create_function(setresp)?)?;
     library.raw_set("replicate_commands", lua.create_function(|_, ()| Ok(true))?)?;
     library.raw_set("set_repl", lua.create_function(|_, _: MultiValue| Ok(()))?)?;
-    for (level, name) in ["LOG_DEBUG", "LOG_VERBOSE", "LOG_NOTICE", "LOG_WARNING"].into_iter().enumerate() {
+    for (level, name) in
+        ["LOG_DEBUG", "LOG_VERBOSE", "LOG_NOTICE", "LOG_WARNING"].into_iter().enumerate()
+    {
         library.raw_set(name, level)?;
     }
-    for (name, bits) in [("REPL_NONE", 0), ("REPL_AOF", 1), ("REPL_SLAVE", 2), ("REPL_REPLICA", 2), ("REPL_ALL", 3)] {
+    for (name, bits) in
+        [("REPL_NONE", 0), ("REPL_AOF", 1), ("REPL_SLAVE", 2), ("REPL_REPLICA", 2), ("REPL_ALL", 3)]
+    {
         library.raw_set(name, bits)?;
     }
     library.raw_set("REDIS_VERSION", "7.0.15")?;
@@ -43,9 +49,14 @@ type Called = Result<(Reply, bool), String>;
 /// Runs one command of a script.
 fn call(lua: &Lua, args: MultiValue) -> mlua::Result<Called> {
     if args.is_empty() {
-        return Ok(Err("ERR Please specify at least one argument for this redis lib call".to_owned()));
+        return Ok(Err(
+            "ERR Please specify at least one argument for this redis lib call".to_owned()
+        ));
     }
-    let (clock, memory) = lua.app_data_ref::<Run>().map(|run| (run.clock.clone(), run.memory)).ok_or_else(no_script)?;
+    let (clock, memory) = lua
+        .app_data_ref::<Run>()
+        .map(|run| (run.clock.clone(), run.memory))
+        .ok_or_else(no_script)?;
     // A command may take long by itself, and few instructions lie between many of them.
     if !clock.in_time() {
         return Err(clock.over());
@@ -62,7 +73,11 @@ fn call(lua: &Lua, args: MultiValue) -> mlua::Result<Called> {
                 }
                 words.push(word);
             }
-            None => return Ok(Err("ERR Lua redis lib command arguments must be strings or integers".to_owned())),
+            None => {
+                return Ok(Err(
+                    "ERR Lua redis lib command arguments must be strings or integers".to_owned()
+                ));
+            }
         }
     }
     let argv: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
@@ -78,9 +93,24 @@ fn execute(run: &mut Run, argv: &[&[u8]]) -> Called {
     let refused = "ERR This Redis command is not allowed from script";
     let Some(spec) = argv.first().and_then(|name| table::find(name)) else {
         let name = argv.first().copied().unwrap_or_default();
-        let known = ["multi", "exec", "discard", "watch", "subscribe", "psubscribe", "auth", "hello", "client"];
+        let known = [
+            "multi",
+            "exec",
+            "discard",
+            "watch",
+            "subscribe",
+            "psubscribe",
+            "auth",
+            "hello",
+            "client",
+        ];
         let forbidden = known.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
-        return Err(if forbidden { refused } else { "ERR Unknown Redis command called from script" }.to_owned());
+        return Err(if forbidden {
+            refused
+        } else {
+            "ERR Unknown Redis command called from script"
+        }
+        .to_owned());
     };
     if !spec.accepts(argv.len()) {
         return Err("ERR Wrong number of args calling Redis command from script".to_owned());
@@ -94,7 +124,9 @@ fn execute(run: &mut Run, argv: &[&[u8]]) -> Called {
     match spec.run {
         Where::Here(function) => {
             let status = spec.name == "type" || (spec.name == "ping" && argv.len() == 1);
-            function(&mut run.db, argv).map(|reply| (reply, status)).map_err(|fault| fault.0.into_owned())
+            function(&mut run.db, argv)
+                .map(|reply| (reply, status))
+                .map_err(|fault| fault.0.into_owned())
         }
         Where::Lua => Err(refused.to_owned()),
     }
@@ -159,10 +191,16 @@ fn one_string(args: &MultiValue) -> Option<Vec<u8>> {
 }
 
 fn error_reply(lua: &Lua, args: MultiValue) -> mlua::Result<Value> {
-    let Some(text) = one_string(&args) else { return error_table(lua, "ERR wrong number or type of arguments") };
+    let Some(text) = one_string(&args) else {
+        return error_table(lua, "ERR wrong number or type of arguments");
+    };
     let text = String::from_utf8_lossy(&text);
     let text = text.strip_prefix('-').unwrap_or(&text);
-    if text.contains(' ') { error_table(lua, text) } else { error_table(lua, &format!("ERR {text}")) }
+    if text.contains(' ') {
+        error_table(lua, text)
+    } else {
+        error_table(lua, &format!("ERR {text}"))
+    }
 }
 
 fn status_reply(lua: &Lua, args: MultiValue) -> mlua::Result<Value> {
@@ -174,7 +212,9 @@ fn status_reply(lua: &Lua, args: MultiValue) -> mlua::Result<Value> {
 
 fn sha1hex(_: &Lua, args: MultiValue) -> mlua::Result<String> {
     match args.iter().collect::<Vec<_>>()[..] {
-        [value] => Ok(sha1_smol::Sha1::from(argument(value).unwrap_or_default()).digest().to_string()),
+        [value] => {
+            Ok(sha1_smol::Sha1::from(argument(value).unwrap_or_default()).digest().to_string())
+        }
         _ => Err(raise("ERR wrong number of arguments")),
     }
 }
@@ -246,7 +286,10 @@ fn from_table(table: &Table, depth: usize, budget: &mut usize) -> Result<Reply, 
         return Ok(Reply::Error(ServerError::new(text)));
     }
     if let Some(text) = field("ok") {
-        let text: Vec<u8> = text.into_iter().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }).collect();
+        let text: Vec<u8> = text
+            .into_iter()
+            .map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte })
+            .collect();
         return Ok(if text == b"OK" { Reply::Okay } else { Reply::bytes(text) });
     }
     if depth >= DEPTH {

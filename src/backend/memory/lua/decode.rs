@@ -12,7 +12,10 @@ pub(super) fn decode(lua: &Lua, args: MultiValue) -> mlua::Result<Value> {
         [Value::Integer(number)] => number.to_string().into_bytes(),
         [Value::Number(number)] => format_g(*number, 14).into_bytes(),
         [other] => {
-            return Err(raise_at(lua, format!("bad argument #1 to 'decode' (string expected, got {})", other.type_name())));
+            return Err(raise_at(
+                lua,
+                format!("bad argument #1 to 'decode' (string expected, got {})", other.type_name()),
+            ));
         }
         _ => return Err(raise_at(lua, "bad argument #1 to 'decode' (expected 1 argument)")),
     };
@@ -68,7 +71,10 @@ struct Decoder<'a> {
 
 impl Decoder<'_> {
     fn unexpected(&self, expected: &str, found: &Token, place: usize) -> mlua::Error {
-        raise_at(self.lua, format!("Expected {expected} but found {} at character {}", found.name(), place + 1))
+        raise_at(
+            self.lua,
+            format!("Expected {expected} but found {} at character {}", found.name(), place + 1),
+        )
     }
 
     fn rest(&self) -> &[u8] {
@@ -77,7 +83,11 @@ impl Decoder<'_> {
 
     /// The next token and where it starts; for a bad one, where it is bad.
     fn token(&mut self) -> (Token, usize) {
-        self.at += self.rest().iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count();
+        self.at += self
+            .rest()
+            .iter()
+            .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
+            .count();
         let start = self.at;
         let single = match self.rest().first() {
             None => return (Token::End, start),
@@ -101,7 +111,11 @@ impl Decoder<'_> {
     }
 
     fn word(&mut self) -> Token {
-        for (word, token) in [("true", Token::Boolean(true)), ("false", Token::Boolean(false)), ("null", Token::Null)] {
+        for (word, token) in [
+            ("true", Token::Boolean(true)),
+            ("false", Token::Boolean(false)),
+            ("null", Token::Null),
+        ] {
             if self.rest().starts_with(word.as_bytes()) {
                 self.at += word.len();
                 return token;
@@ -128,7 +142,8 @@ impl Decoder<'_> {
                     return Ok(out);
                 }
                 [b'\\', b'u', ..] => {
-                    let (character, length) = unicode(self.rest()).ok_or("invalid unicode escape code")?;
+                    let (character, length) =
+                        unicode(self.rest()).ok_or("invalid unicode escape code")?;
                     out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
                     self.at += length;
                 }
@@ -169,7 +184,11 @@ impl Decoder<'_> {
         if depth < DEPTH {
             return Ok(depth + 1);
         }
-        let text = format!("Found too many nested data structures ({}) at character {}", depth + 1, self.at);
+        let text = format!(
+            "Found too many nested data structures ({}) at character {}",
+            depth + 1,
+            self.at
+        );
         Err(raise_at(self.lua, text))
     }
 
@@ -209,7 +228,9 @@ impl Decoder<'_> {
             match self.token() {
                 (Token::ObjectEnd, _) => return Ok(Value::Table(table)),
                 (Token::Comma, _) => next = self.token(),
-                (other, place) => return Err(self.unexpected("comma or object end", &other, place)),
+                (other, place) => {
+                    return Err(self.unexpected("comma or object end", &other, place));
+                }
             }
         }
     }
@@ -239,17 +260,24 @@ fn number(text: &[u8]) -> Option<(f64, usize)> {
     let sign = usize::from(text.first() == Some(&b'-'));
     let body = text.get(sign..)?;
     let signed = |number: f64| if sign == 1 { -number } else { number };
-    let starts = |word: &str| body.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()));
+    let starts = |word: &str| {
+        body.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()))
+    };
     for (word, number) in [("infinity", f64::INFINITY), ("inf", f64::INFINITY), ("nan", f64::NAN)] {
         if starts(word) {
             return Some((signed(number), sign + word.len()));
         }
     }
-    let count = |from: usize, keep: fn(&u8) -> bool| body.iter().skip(from).take_while(|byte| keep(byte)).count();
+    let count = |from: usize, keep: fn(&u8) -> bool| {
+        body.iter().skip(from).take_while(|byte| keep(byte)).count()
+    };
     if starts("0x") {
         let digits = count(2, u8::is_ascii_hexdigit);
-        let value = body.iter().skip(2).take(digits).filter_map(|byte| char::from(*byte).to_digit(16));
-        return (digits > 0).then(|| (signed(value.fold(0.0, |all, digit| all * 16.0 + f64::from(digit))), sign + 2 + digits));
+        let value =
+            body.iter().skip(2).take(digits).filter_map(|byte| char::from(*byte).to_digit(16));
+        return (digits > 0).then(|| {
+            (signed(value.fold(0.0, |all, digit| all * 16.0 + f64::from(digit))), sign + 2 + digits)
+        });
     }
     let whole = count(0, u8::is_ascii_digit);
     let mut length = whole;

@@ -38,7 +38,9 @@ impl Encoder {
             Value::Number(number) => self.number(*number)?,
             Value::String(text) => self.string(&text.as_bytes()),
             Value::Table(table) => self.table(table, depth + 1)?,
-            other => return Err(format!("Cannot serialise {}: type not supported", lua_type(other))),
+            other => {
+                return Err(format!("Cannot serialise {}: type not supported", lua_type(other)));
+            }
         }
         Ok(())
     }
@@ -105,7 +107,12 @@ impl Encoder {
                 Value::String(text) => self.string(&text.as_bytes()),
                 Value::Integer(number) => self.string(format_g(*number as f64, 14).as_bytes()),
                 Value::Number(number) => self.string(format_g(*number, 14).as_bytes()),
-                other => return Err(format!("Cannot serialise {}: table key must be a number or string", lua_type(other))),
+                other => {
+                    return Err(format!(
+                        "Cannot serialise {}: table key must be a number or string",
+                        lua_type(other)
+                    ));
+                }
             }
             self.out.push(b':');
             self.value(&value, depth)?;
@@ -129,7 +136,9 @@ fn array_length(table: &Table) -> Result<Option<usize>, String> {
         let (key, _) = pair.map_err(|_| "not enough memory")?;
         let index = match key {
             Value::Integer(number) => usize::try_from(number).unwrap_or(0),
-            Value::Number(number) if number.fract() == 0.0 && (1.0..9e15).contains(&number) => number as usize,
+            Value::Number(number) if number.fract() == 0.0 && (1.0..9e15).contains(&number) => {
+                number as usize
+            }
             _ => 0,
         };
         if index == 0 {

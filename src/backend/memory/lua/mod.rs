@@ -39,10 +39,16 @@ impl Worker {
     }
 
     /// Runs commands on the script thread under one lock.
-    pub(super) async fn run(&self, db: OwnedMutexGuard<Db>, commands: Vec<Command>) -> Result<Vec<Reply>> {
+    pub(super) async fn run(
+        &self,
+        db: OwnedMutexGuard<Db>,
+        commands: Vec<Command>,
+    ) -> Result<Vec<Reply>> {
         let (reply, answer) = oneshot::channel();
         self.send(Job { db, commands, reply })?;
-        answer.await.map_err(|_| Error::custom(ErrorKind::Closed, Outcome::MaybeApplied, "the script thread ended"))
+        answer.await.map_err(|_| {
+            Error::custom(ErrorKind::Closed, Outcome::MaybeApplied, "the script thread ended")
+        })
     }
 
     fn send(&self, job: Job) -> Result<()> {
@@ -64,7 +70,8 @@ impl Worker {
 fn start(limits: Limits) -> Result<mpsc::Sender<Job>> {
     let (jobs, incoming) = mpsc::channel::<Job>();
     // Nested JSON of a thousand levels is read by recursion, and frames of debug builds are large.
-    let thread = std::thread::Builder::new().name("redis-rest-lua".to_owned()).stack_size(16 * 1024 * 1024);
+    let thread =
+        std::thread::Builder::new().name("redis-rest-lua".to_owned()).stack_size(16 * 1024 * 1024);
     thread
         .spawn(move || {
             let mut scripts = Scripts::new(limits);
@@ -72,7 +79,9 @@ fn start(limits: Limits) -> Result<mpsc::Sender<Job>> {
                 let _ = job.reply.send(run_all(&mut scripts, job.db, &job.commands));
             }
         })
-        .map_err(|_| Error::new(ErrorKind::Unsupported, "no thread could be started for scripts"))?;
+        .map_err(|_| {
+            Error::new(ErrorKind::Unsupported, "no thread could be started for scripts")
+        })?;
     Ok(jobs)
 }
 
@@ -81,11 +90,18 @@ fn run_all(scripts: &mut Scripts, db: OwnedMutexGuard<Db>, commands: &[Command])
     commands.iter().map(|command| run_one(scripts, &mut db, command)).collect()
 }
 
-fn run_one(scripts: &mut Scripts, held: &mut Option<OwnedMutexGuard<Db>>, command: &Command) -> Reply {
+fn run_one(
+    scripts: &mut Scripts,
+    held: &mut Option<OwnedMutexGuard<Db>>,
+    command: &Command,
+) -> Reply {
     let argv: Vec<&[u8]> = command.parts().collect();
     let spec = table::resolve(&argv).map_err(error)?;
     let Some(db) = held.as_deref_mut() else {
-        return Err(Error::new(ErrorKind::Closed, "an earlier script of this transaction lost the data"));
+        return Err(Error::new(
+            ErrorKind::Closed,
+            "an earlier script of this transaction lost the data",
+        ));
     };
     match spec.run {
         table::Run::Here(run) if !spec.needs_lua(&argv) => run(db, &argv).map_err(error),

@@ -25,7 +25,12 @@ fn pack(lua: &Lua, values: &MultiValue, limit: usize) -> mlua::Result<LuaString>
 }
 
 /// Writes a length behind the tag for its size: one that holds it, or with two or four bytes more.
-fn header(out: &mut Vec<u8>, short: Option<u8>, tags: [Option<u8>; 3], length: usize) -> Result<(), &'static str> {
+fn header(
+    out: &mut Vec<u8>,
+    short: Option<u8>,
+    tags: [Option<u8>; 3],
+    length: usize,
+) -> Result<(), &'static str> {
     if let Some(tag) = short {
         out.push(tag);
     } else if let (Some(tag), Ok(length)) = (tags[0], u8::try_from(length)) {
@@ -56,7 +61,12 @@ fn write(value: &Value, depth: usize, limit: usize, out: &mut Vec<u8>) -> Result
         Value::Number(number) => write_number(*number, out),
         Value::String(text) => {
             let text = text.as_bytes();
-            header(out, fixed(0xa0, text.len(), 32), [Some(0xd9), Some(0xda), Some(0xdb)], text.len())?;
+            header(
+                out,
+                fixed(0xa0, text.len(), 32),
+                [Some(0xd9), Some(0xda), Some(0xdb)],
+                text.len(),
+            )?;
             out.extend_from_slice(&text);
         }
         Value::Table(table) if depth < DEPTH => write_table(table, depth + 1, limit, out)?,
@@ -105,10 +115,18 @@ fn tagged(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-fn write_table(table: &Table, depth: usize, limit: usize, out: &mut Vec<u8>) -> Result<(), &'static str> {
-    let pairs: Vec<(Value, Value)> = table.pairs().collect::<mlua::Result<_>>().map_err(|_| "not enough memory")?;
+fn write_table(
+    table: &Table,
+    depth: usize,
+    limit: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), &'static str> {
+    let pairs: Vec<(Value, Value)> =
+        table.pairs().collect::<mlua::Result<_>>().map_err(|_| "not enough memory")?;
     // With a hole, the length of a table may be any place before one.
-    let items: Vec<Value> = (1..=pairs.len()).map_while(|index| table.raw_get(index).ok().filter(|item| *item != Value::Nil)).collect();
+    let items: Vec<Value> = (1..=pairs.len())
+        .map_while(|index| table.raw_get(index).ok().filter(|item| *item != Value::Nil))
+        .collect();
     if items.len() == pairs.len() {
         header(out, fixed(0x90, items.len(), 16), [None, Some(0xdc), Some(0xdd)], items.len())?;
         return items.iter().try_for_each(|item| write(item, depth, limit, out));
@@ -138,7 +156,10 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn take(&mut self, count: usize) -> mlua::Result<&'a [u8]> {
-        let (taken, rest) = self.rest.split_at_checked(count).ok_or_else(|| raise_at(self.lua, "Missing bytes in input."))?;
+        let (taken, rest) = self
+            .rest
+            .split_at_checked(count)
+            .ok_or_else(|| raise_at(self.lua, "Missing bytes in input."))?;
         self.rest = rest;
         Ok(taken)
     }
@@ -178,15 +199,23 @@ impl<'a> Reader<'a> {
             0xcb => Ok(Value::Number(f64::from_bits(self.unsigned(8)?))),
             0xcc..=0xcf => Ok(Value::Number(self.unsigned(1 << (tag - 0xcc))? as f64)),
             0xd0..=0xd3 => self.signed(1 << (tag - 0xd0)),
-            0xdc | 0xdd => self.length(2 << (tag - 0xdc)).and_then(|length| self.array(length, depth)),
-            0xde | 0xdf => self.length(2 << (tag - 0xde)).and_then(|length| self.map(length, depth)),
+            0xdc | 0xdd => {
+                self.length(2 << (tag - 0xdc)).and_then(|length| self.array(length, depth))
+            }
+            0xde | 0xdf => {
+                self.length(2 << (tag - 0xde)).and_then(|length| self.map(length, depth))
+            }
             _ => Err(raise_at(self.lua, "Bad data format in input.")),
         }
     }
 
     fn table(&self, depth: usize) -> mlua::Result<Table> {
         // Redis recurses without a limit here; its own `pack` never makes more than these levels.
-        if depth >= 1000 { Err(raise_at(self.lua, "Bad data format in input.")) } else { self.lua.create_table() }
+        if depth >= 1000 {
+            Err(raise_at(self.lua, "Bad data format in input."))
+        } else {
+            self.lua.create_table()
+        }
     }
 
     fn array(&mut self, length: usize, depth: usize) -> mlua::Result<Value> {

@@ -152,7 +152,9 @@ impl<'a> Matcher<'a> {
     }
 
     fn close(&mut self, s: usize, next: usize) -> Outcome<Option<(usize, usize)>> {
-        let Some(index) = self.captures.iter().rposition(|(_, length)| matches!(length, Length::Open)) else {
+        let Some(index) =
+            self.captures.iter().rposition(|(_, length)| matches!(length, Length::Open))
+        else {
             return wrong("invalid pattern capture");
         };
         let (start, length) = &mut self.captures[index];
@@ -161,21 +163,32 @@ impl<'a> Matcher<'a> {
         Ok(Some((s, next)))
     }
 
-    fn back_reference(&mut self, s: usize, digit: u8, next: usize) -> Outcome<Option<(usize, usize)>> {
-        let capture = usize::from(digit).checked_sub(usize::from(b'1')).and_then(|index| self.captures.get(index));
+    fn back_reference(
+        &mut self,
+        s: usize,
+        digit: u8,
+        next: usize,
+    ) -> Outcome<Option<(usize, usize)>> {
+        let capture = usize::from(digit)
+            .checked_sub(usize::from(b'1'))
+            .and_then(|index| self.captures.get(index));
         match capture.copied() {
             None | Some((_, Length::Open)) => wrong("invalid capture index"),
             Some((_, Length::Position)) => Ok(None),
             Some((start, Length::Of(length))) => {
                 self.count(length)?;
-                Ok(self.src[s..].starts_with(&self.src[start..start + length]).then_some((s + length, next)))
+                Ok(self.src[s..]
+                    .starts_with(&self.src[start..start + length])
+                    .then_some((s + length, next)))
             }
         }
     }
 
     /// `%bxy`, with `p` at the `x`.
     fn balance(&mut self, s: usize, p: usize) -> Outcome<Option<(usize, usize)>> {
-        let (Some(open), Some(close)) = (self.byte(p), self.byte(p + 1)) else { return wrong("unbalanced pattern") };
+        let (Some(open), Some(close)) = (self.byte(p), self.byte(p + 1)) else {
+            return wrong("unbalanced pattern");
+        };
         if self.src.get(s) != Some(&open) {
             return Ok(None);
         }
@@ -231,7 +244,12 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    fn most(&mut self, start: usize, mut s: usize, item: Range<usize>) -> Outcome<Option<(usize, usize)>> {
+    fn most(
+        &mut self,
+        start: usize,
+        mut s: usize,
+        item: Range<usize>,
+    ) -> Outcome<Option<(usize, usize)>> {
         while self.single(s, &item) {
             self.count(item.len())?;
             s += 1;

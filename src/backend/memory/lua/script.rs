@@ -27,7 +27,10 @@ impl<'a> Source<'a> {
         if !text.starts_with(b"#!") {
             return Ok(Self { code: text, no_writes: false });
         }
-        let end = text.iter().position(|byte| *byte == b'\n').ok_or(Fault::new("ERR Invalid script shebang"))?;
+        let end = text
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .ok_or(Fault::new("ERR Invalid script shebang"))?;
         let line = String::from_utf8_lossy(&text[..end]).into_owned();
         let mut words = line.split_ascii_whitespace();
         let engine = words.next().unwrap_or_default();
@@ -43,7 +46,11 @@ impl<'a> Source<'a> {
                 match flag {
                     "no-writes" => no_writes = true,
                     "allow-oom" | "allow-stale" | "no-cluster" | "allow-cross-slot-keys" => {}
-                    other => return Err(Fault::owned(format!("ERR Unexpected flag in script shebang: {other}"))),
+                    other => {
+                        return Err(Fault::owned(format!(
+                            "ERR Unexpected flag in script shebang: {other}"
+                        )));
+                    }
                 }
             }
         }
@@ -67,7 +74,12 @@ impl Scripts {
     }
 
     /// Runs one of the commands above. The lock on the data is lent to the script and put back.
-    pub(super) fn run(&mut self, held: &mut Option<OwnedMutexGuard<Db>>, name: &str, argv: Argv) -> Outcome {
+    pub(super) fn run(
+        &mut self,
+        held: &mut Option<OwnedMutexGuard<Db>>,
+        name: &str,
+        argv: Argv,
+    ) -> Outcome {
         let by_sha = name.starts_with("evalsha");
         let db = held.as_mut().ok_or(BROKEN)?;
         if name == "script" {
@@ -110,7 +122,8 @@ impl Scripts {
 /// The keys and the arguments after `numkeys`.
 fn split<'a>(argv: Argv<'a>) -> Result<(Argv<'a>, Argv<'a>), Fault> {
     let count = int(argv[2])?;
-    let count = usize::try_from(count).map_err(|_| Fault::new("ERR Number of keys can't be negative"))?;
+    let count =
+        usize::try_from(count).map_err(|_| Fault::new("ERR Number of keys can't be negative"))?;
     let rest = &argv[3..];
     if count > rest.len() {
         return Err(Fault::new("ERR Number of keys can't be greater than number of args"));

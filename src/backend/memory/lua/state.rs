@@ -48,12 +48,16 @@ pub(super) fn raise_at(lua: &Lua, text: impl fmt::Display) -> mlua::Error {
     let place = |level| {
         lua.inspect_stack(level, |frame| {
             let source = frame.source().short_src?.into_owned();
-            Some((frame.current_line(), source)).filter(|(_, source)| source != "prelude" && source != "(tail call)")
+            Some((frame.current_line(), source))
+                .filter(|(_, source)| source != "prelude" && source != "(tail call)")
         })
     };
     let caller = (1..5).map_while(place).flatten().next();
     let place = caller.and_then(|(line, source)| Some(format!("{source}:{}: ", line?)));
-    mlua::Error::external(Raised { text: format!("{}{text}", place.unwrap_or_default()), coded: false })
+    mlua::Error::external(Raised {
+        text: format!("{}{text}", place.unwrap_or_default()),
+        coded: false,
+    })
 }
 
 /// A function of ours found no room for what it makes.
@@ -116,10 +120,19 @@ impl Engine {
         native.raw_set("cmsgpack", msgpack::library(&lua, limits.memory)?)?;
         native.raw_set("bit", bit::library(&lua)?)?;
         let memory = limits.memory;
-        native.raw_set("replacer", lua.create_function(move |lua, args: MultiValue| strings::replacer(lua, &args, memory))?)?;
-        native.raw_set("message", lua.create_function(|lua, problem: Value| message(lua, problem))?)?;
+        native.raw_set(
+            "replacer",
+            lua.create_function(move |lua, args: MultiValue| {
+                strings::replacer(lua, &args, memory)
+            })?,
+        )?;
+        native.raw_set(
+            "message",
+            lua.create_function(|lua, problem: Value| message(lua, problem))?,
+        )?;
         native.raw_set("locate", lua.create_function(locate)?)?;
-        let prelude = lua.load(include_str!("prelude.lua")).set_name("=prelude").set_mode(ChunkMode::Text);
+        let prelude =
+            lua.load(include_str!("prelude.lua")).set_name("=prelude").set_mode(ChunkMode::Text);
         let (environment, start) = prelude.call(native)?;
         lua.set_memory_limit(limits.memory)?;
         Ok(Self { lua, limits, environment, start, compiled: HashMap::new() })
@@ -129,7 +142,12 @@ impl Engine {
         if let Some(known) = self.compiled.get(sha) {
             return Ok(known.clone());
         }
-        let chunk = self.lua.load(code).set_name(CHUNK).set_mode(ChunkMode::Text).set_environment(self.environment.clone());
+        let chunk = self
+            .lua
+            .load(code)
+            .set_name(CHUNK)
+            .set_mode(ChunkMode::Text)
+            .set_environment(self.environment.clone());
         let function = chunk.into_function()?;
         if self.compiled.len() >= KEPT {
             self.compiled.clear();
@@ -152,14 +170,24 @@ impl Engine {
             Ok(script) => script,
             Err(problem) => return (Err(compile_error(&problem)), !is_memory(&problem)),
         };
-        let Some(db) = held.take() else { return (Err(Fault::new("ERR the script engine lost its state")), false) };
+        let Some(db) = held.take() else {
+            return (Err(Fault::new("ERR the script engine lost its state")), false);
+        };
         let clock = Clock::new(self.limits.time);
-        self.lua.set_app_data(Run { db, read_only, clock: clock.clone(), memory: self.limits.memory });
+        self.lua.set_app_data(Run {
+            db,
+            read_only,
+            clock: clock.clone(),
+            memory: self.limits.memory,
+        });
         let result = self.call(&script, keys, args, &clock);
         self.lua.remove_hook();
         *held = self.lua.remove_app_data::<Run>().map(|run| run.db);
         if clock.expired.load(Ordering::Relaxed) {
-            return (Err(suffixed("ERR Script killed: it ran longer than the time limit", sha, None)), false);
+            return (
+                Err(suffixed("ERR Script killed: it ran longer than the time limit", sha, None)),
+                false,
+            );
         }
         match result {
             Ok((true, value)) => {
@@ -175,30 +203,48 @@ impl Engine {
                 let (text, line, memory) = located(&problem);
                 (Err(suffixed(&text, sha, line)), !memory)
             }
-            Err(problem) if is_memory(&problem) => (Err(suffixed("ERR not enough memory", sha, None)), false),
+            Err(problem) if is_memory(&problem) => {
+                (Err(suffixed("ERR not enough memory", sha, None)), false)
+            }
             Err(_) => (Err(suffixed("ERR the script could not be run", sha, None)), false),
         }
     }
 
-    fn call(&self, script: &Function, keys: Argv, args: Argv, clock: &Clock) -> mlua::Result<(bool, Value)> {
-        let strings = |list: Argv| self.lua.create_sequence_from(list.iter().map(|item| mlua::LuaString::wrap(*item)));
+    fn call(
+        &self,
+        script: &Function,
+        keys: Argv,
+        args: Argv,
+        clock: &Clock,
+    ) -> mlua::Result<(bool, Value)> {
+        let strings = |list: Argv| {
+            self.lua.create_sequence_from(list.iter().map(|item| mlua::LuaString::wrap(*item)))
+        };
         let (keys, args) = (strings(keys)?, strings(args)?);
         let clock = clock.clone();
-        self.lua.set_hook(HookTriggers::new().every_nth_instruction(LOOK_EVERY), move |lua, _| {
-            if clock.in_time() {
-                return Ok(VmState::Continue);
-            }
-            // From here on every instruction fails, also those of whatever catches this error.
-            lua.set_hook(HookTriggers::new().every_nth_instruction(1), |_, _| Err(raise("ERR time limit")))?;
-            Err(clock.over())
-        })?;
+        self.lua.set_hook(
+            HookTriggers::new().every_nth_instruction(LOOK_EVERY),
+            move |lua, _| {
+                if clock.in_time() {
+                    return Ok(VmState::Continue);
+                }
+                // From here on every instruction fails, also those of whatever catches this error.
+                lua.set_hook(HookTriggers::new().every_nth_instruction(1), |_, _| {
+                    Err(raise("ERR time limit"))
+                })?;
+                Err(clock.over())
+            },
+        )?;
         self.start.call((script, keys, args))
     }
 }
 
 fn json_library(lua: &Lua, memory: usize) -> mlua::Result<Table> {
     let library = lua.create_table()?;
-    library.raw_set("encode", lua.create_function(move |lua, values| encode::encode(lua, values, memory))?)?;
+    library.raw_set(
+        "encode",
+        lua.create_function(move |lua, values| encode::encode(lua, values, memory))?,
+    )?;
     library.raw_set("decode", lua.create_function(decode::decode)?)?;
     library.raw_set("null", Value::NULL)?;
     library.raw_set("_NAME", "cjson")?;
@@ -210,7 +256,9 @@ fn json_library(lua: &Lua, memory: usize) -> mlua::Result<Table> {
 fn is_memory(problem: &mlua::Error) -> bool {
     match problem {
         mlua::Error::MemoryError(_) | mlua::Error::StackError => true,
-        mlua::Error::CallbackError { cause, .. } | mlua::Error::WithContext { cause, .. } => is_memory(cause),
+        mlua::Error::CallbackError { cause, .. } | mlua::Error::WithContext { cause, .. } => {
+            is_memory(cause)
+        }
         _ => false,
     }
 }
@@ -218,11 +266,18 @@ fn is_memory(problem: &mlua::Error) -> bool {
 /// What [`raise`] or [`raise_at`] put into an error that went through Lua.
 fn raised(problem: &mlua::Error) -> Raised {
     match problem {
-        mlua::Error::CallbackError { cause, .. } | mlua::Error::WithContext { cause, .. } => raised(cause),
-        mlua::Error::MemoryError(_) => Raised { text: "not enough memory".to_owned(), coded: false },
+        mlua::Error::CallbackError { cause, .. } | mlua::Error::WithContext { cause, .. } => {
+            raised(cause)
+        }
+        mlua::Error::MemoryError(_) => {
+            Raised { text: "not enough memory".to_owned(), coded: false }
+        }
         other => match other.downcast_ref::<Raised>() {
             Some(raised) => raised.clone(),
-            None => Raised { text: other.to_string().lines().next().unwrap_or_default().to_owned(), coded: false },
+            None => Raised {
+                text: other.to_string().lines().next().unwrap_or_default().to_owned(),
+                coded: false,
+            },
         },
     }
 }
@@ -269,7 +324,11 @@ fn locate(lua: &Lua, problem: Value) -> mlua::Result<Table> {
         }
         Value::Nil => "ERR nil".to_owned(),
         other => {
-            format!("ERR {}", lua.coerce_string(other.clone())?.map_or_else(|| other.type_name().to_owned(), |text| text.to_string_lossy()))
+            format!(
+                "ERR {}",
+                lua.coerce_string(other.clone())?
+                    .map_or_else(|| other.type_name().to_owned(), |text| text.to_string_lossy())
+            )
         }
     };
     found.raw_set("text", text)?;
@@ -318,5 +377,8 @@ pub(super) fn compile_error(problem: &mlua::Error) -> Fault {
         mlua::Error::SyntaxError { message, .. } => message.as_str(),
         _ => "not enough memory",
     };
-    Fault::owned(format!("ERR Error compiling script (new function): {}", calls::one_line(text.trim_end())))
+    Fault::owned(format!(
+        "ERR Error compiling script (new function): {}",
+        calls::one_line(text.trim_end())
+    ))
 }

@@ -12,28 +12,48 @@ const SPECIALS: &[u8] = b"^$*+?.([%-";
 /// Replaces them in the table `string`, which is what methods of strings are looked up in, too.
 pub(super) fn replace(lua: &Lua, memory: usize) -> mlua::Result<()> {
     let library: Table = lua.globals().raw_get("string")?;
-    library.raw_set("find", lua.create_function(|lua, args: MultiValue| find(lua, &args, "find"))?)?;
-    library.raw_set("match", lua.create_function(|lua, args: MultiValue| find(lua, &args, "match"))?)?;
+    library
+        .raw_set("find", lua.create_function(|lua, args: MultiValue| find(lua, &args, "find"))?)?;
+    library.raw_set(
+        "match",
+        lua.create_function(|lua, args: MultiValue| find(lua, &args, "match"))?,
+    )?;
     for name in ["gmatch", "gfind"] {
-        library.raw_set(name, lua.create_function(move |lua, args: MultiValue| gmatch(lua, &args, name))?)?;
+        library.raw_set(
+            name,
+            lua.create_function(move |lua, args: MultiValue| gmatch(lua, &args, name))?,
+        )?;
     }
-    library.raw_set("gsub", lua.create_function(move |lua, args: MultiValue| gsub(lua, &args, memory))?)?;
-    library.raw_set("rep", lua.create_function(move |lua, args: MultiValue| rep(lua, &args, memory))?)
+    library.raw_set(
+        "gsub",
+        lua.create_function(move |lua, args: MultiValue| gsub(lua, &args, memory))?,
+    )?;
+    library
+        .raw_set("rep", lua.create_function(move |lua, args: MultiValue| rep(lua, &args, memory))?)
 }
 
-fn bad_argument(lua: &Lua, args: &MultiValue, index: usize, name: &str, expected: &str) -> mlua::Error {
+fn bad_argument(
+    lua: &Lua,
+    args: &MultiValue,
+    index: usize,
+    name: &str,
+    expected: &str,
+) -> mlua::Error {
     let given = args.get(index).map_or("no value", Value::type_name);
     // Lua has one name for its numbers.
     let given = if given == "integer" { "number" } else { given };
-    raise_at(lua, format!("bad argument #{} to '{name}' ({expected} expected, got {given})", index + 1))
+    raise_at(
+        lua,
+        format!("bad argument #{} to '{name}' ({expected} expected, got {given})", index + 1),
+    )
 }
 
 /// A string, or a number as one.
 fn text(lua: &Lua, args: &MultiValue, index: usize, name: &str) -> mlua::Result<LuaString> {
     match args.get(index) {
-        Some(value @ (Value::String(_) | Value::Integer(_) | Value::Number(_))) => {
-            lua.coerce_string(value.clone())?.ok_or_else(|| bad_argument(lua, args, index, name, "string"))
-        }
+        Some(value @ (Value::String(_) | Value::Integer(_) | Value::Number(_))) => lua
+            .coerce_string(value.clone())?
+            .ok_or_else(|| bad_argument(lua, args, index, name, "string")),
         _ => Err(bad_argument(lua, args, index, name, "string")),
     }
 }
@@ -57,7 +77,10 @@ fn failed(lua: &Lua, clock: &Clock, problem: Problem) -> mlua::Error {
 }
 
 /// Runs `run` with a clock, and makes errors of its problems.
-fn timed<T>(lua: &Lua, run: impl FnOnce(&dyn Fn() -> bool) -> Result<T, Problem>) -> mlua::Result<T> {
+fn timed<T>(
+    lua: &Lua,
+    run: impl FnOnce(&dyn Fn() -> bool) -> Result<T, Problem>,
+) -> mlua::Result<T> {
     let clock = Clock::of(lua);
     run(&|| clock.in_time()).map_err(|problem| failed(lua, &clock, problem))
 }
@@ -70,7 +93,13 @@ fn push(lua: &Lua, src: &[u8], captured: Captured) -> mlua::Result<Value> {
 }
 
 /// All captures; the whole match where the pattern has none and `or_whole` says so.
-fn push_all(lua: &Lua, matcher: &Matcher<'_>, src: &[u8], whole: &Range<usize>, or_whole: bool) -> mlua::Result<MultiValue> {
+fn push_all(
+    lua: &Lua,
+    matcher: &Matcher<'_>,
+    src: &[u8],
+    whole: &Range<usize>,
+    or_whole: bool,
+) -> mlua::Result<MultiValue> {
     let count = if or_whole { matcher.captures().max(1) } else { matcher.captures() };
     let value = |index| match matcher.capture(index, whole.clone()) {
         Ok(captured) => push(lua, src, captured),
@@ -84,15 +113,19 @@ fn find(lua: &Lua, args: &MultiValue, name: &'static str) -> mlua::Result<MultiV
     let (src, pattern) = (src.as_bytes(), pattern.as_bytes());
     let init = integer(lua, args, 2, name)?.unwrap_or(1);
     let length = i64::try_from(src.len()).unwrap_or(i64::MAX);
-    let init = if init < 0 { length.saturating_add(init) } else { init.saturating_sub(1) }.clamp(0, length);
+    let init = if init < 0 { length.saturating_add(init) } else { init.saturating_sub(1) }
+        .clamp(0, length);
     let init = usize::try_from(init).unwrap_or(0);
-    let found_at = |start: usize, end: usize| [Value::Number((start + 1) as f64), Value::Number(end as f64)];
+    let found_at =
+        |start: usize, end: usize| [Value::Number((start + 1) as f64), Value::Number(end as f64)];
     let nothing = || MultiValue::from_iter([Value::Nil]);
 
     let plain = name == "find" && (args.get(3).is_some_and(truth) || !special(&pattern));
     if plain {
         let start = timed(lua, |in_time| search(&src, init, &pattern, in_time))?;
-        return Ok(start.map_or_else(nothing, |start| found_at(start, start + pattern.len()).into_iter().collect()));
+        return Ok(start.map_or_else(nothing, |start| {
+            found_at(start, start + pattern.len()).into_iter().collect()
+        }));
     }
     let (anchored, pattern) = unanchored(&pattern);
     let clock = Clock::of(lua);
@@ -126,7 +159,12 @@ fn unanchored(pattern: &[u8]) -> (bool, &[u8]) {
 }
 
 /// Where `wanted` begins in `src`, from `init` on.
-fn search(src: &[u8], init: usize, wanted: &[u8], in_time: &dyn Fn() -> bool) -> Result<Option<usize>, Problem> {
+fn search(
+    src: &[u8],
+    init: usize,
+    wanted: &[u8],
+    in_time: &dyn Fn() -> bool,
+) -> Result<Option<usize>, Problem> {
     /// How many bytes are compared between two looks at the clock.
     const LOOK_EVERY: usize = 4_000_000;
     let Some(last) = src.len().checked_sub(wanted.len()) else { return Ok(None) };
@@ -188,9 +226,20 @@ impl Gsub {
     /// `most` is the index of the argument that says how many.
     fn new(lua: &Lua, args: &MultiValue, most: usize, memory: usize) -> mlua::Result<Self> {
         let (src, pattern) = (text(lua, args, 0, "gsub")?, text(lua, args, 1, "gsub")?);
-        let left = integer(lua, args, most, "gsub")?.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(0));
+        let left = integer(lua, args, most, "gsub")?
+            .map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(0));
         let anchored = pattern.as_bytes().starts_with(b"^");
-        Ok(Self { src, pattern, anchored, left, replaced: 0, at: 0, out: Vec::new(), memory, done: false })
+        Ok(Self {
+            src,
+            pattern,
+            anchored,
+            left,
+            replaced: 0,
+            at: 0,
+            out: Vec::new(),
+            memory,
+            done: false,
+        })
     }
 
     /// Finds the next match, and reads it by `read`.
@@ -204,7 +253,9 @@ impl Gsub {
         let in_time = || clock.in_time();
         let mut matcher = Matcher::new(&src, &pattern[usize::from(self.anchored)..], &in_time);
         while self.left > 0 && !self.done {
-            if let Some(end) = matcher.at(self.at).map_err(|problem| failed(lua, &clock, problem))? {
+            if let Some(end) =
+                matcher.at(self.at).map_err(|problem| failed(lua, &clock, problem))?
+            {
                 let found = self.at..end;
                 self.left -= 1;
                 self.replaced += 1;
@@ -246,23 +297,34 @@ fn gsub(lua: &Lua, args: &MultiValue, memory: usize) -> mlua::Result<(LuaString,
     }
     let template = text(lua, args, 2, "gsub")?;
     let template = template.as_bytes();
-    while let Some((found, piece)) = gsub.find(lua, |matcher, src, found| fill(lua, &template, matcher, src, found, memory))? {
+    while let Some((found, piece)) =
+        gsub.find(lua, |matcher, src, found| fill(lua, &template, matcher, src, found, memory))?
+    {
         gsub.replace(&found, Some(&piece))?;
     }
     gsub.finish(lua)
 }
 
-fn fill(lua: &Lua, template: &[u8], matcher: &Matcher<'_>, src: &[u8], whole: &Range<usize>, memory: usize) -> mlua::Result<Vec<u8>> {
+fn fill(
+    lua: &Lua,
+    template: &[u8],
+    matcher: &Matcher<'_>,
+    src: &[u8],
+    whole: &Range<usize>,
+    memory: usize,
+) -> mlua::Result<Vec<u8>> {
     let mut out = Vec::new();
     let mut bytes = template.iter();
     while let Some(byte) = bytes.next() {
         match (byte, if *byte == b'%' { bytes.next() } else { None }) {
             (b'%', Some(b'0')) => out.extend_from_slice(&src[whole.clone()]),
-            (b'%', Some(digit @ b'1'..=b'9')) => match matcher.capture(usize::from(digit - b'1'), whole.clone()) {
-                Ok(Captured::Text(range)) => out.extend_from_slice(&src[range]),
-                Ok(Captured::Position(at)) => out.extend_from_slice(at.to_string().as_bytes()),
-                Err(problem) => return Err(failed(lua, &Clock::of(lua), problem)),
-            },
+            (b'%', Some(digit @ b'1'..=b'9')) => {
+                match matcher.capture(usize::from(digit - b'1'), whole.clone()) {
+                    Ok(Captured::Text(range)) => out.extend_from_slice(&src[range]),
+                    Ok(Captured::Position(at)) => out.extend_from_slice(at.to_string().as_bytes()),
+                    Err(problem) => return Err(failed(lua, &Clock::of(lua), problem)),
+                }
+            }
             (b'%', Some(other)) => out.push(*other),
             // Lua takes the zero behind the end of its string.
             (b'%', None) => out.push(0),
@@ -288,7 +350,12 @@ pub(super) fn replacer(lua: &Lua, args: &MultiValue, memory: usize) -> mlua::Res
                     let by = text(lua, &args, 0, "gsub")?;
                     gsub.replace(&found, Some(&by.as_bytes()))?;
                 }
-                Some(other) => return Err(raise_at(lua, format!("invalid replacement value (a {})", other.type_name()))),
+                Some(other) => {
+                    return Err(raise_at(
+                        lua,
+                        format!("invalid replacement value (a {})", other.type_name()),
+                    ));
+                }
             }
         }
         match gsub.find(lua, |matcher, src, found| push_all(lua, matcher, src, found, true))? {
@@ -299,7 +366,9 @@ pub(super) fn replacer(lua: &Lua, args: &MultiValue, memory: usize) -> mlua::Res
             }
             None => {
                 let (text, replaced) = gsub.finish(lua)?;
-                Ok([Value::Boolean(false), Value::String(text), Value::Number(replaced)].into_iter().collect())
+                Ok([Value::Boolean(false), Value::String(text), Value::Number(replaced)]
+                    .into_iter()
+                    .collect())
             }
         }
     })
@@ -307,7 +376,8 @@ pub(super) fn replacer(lua: &Lua, args: &MultiValue, memory: usize) -> mlua::Res
 
 fn rep(lua: &Lua, args: &MultiValue, memory: usize) -> mlua::Result<LuaString> {
     let text = text(lua, args, 0, "rep")?;
-    let count = integer(lua, args, 1, "rep")?.ok_or_else(|| bad_argument(lua, args, 1, "rep", "number"))?;
+    let count =
+        integer(lua, args, 1, "rep")?.ok_or_else(|| bad_argument(lua, args, 1, "rep", "number"))?;
     let text = text.as_bytes();
     let count = usize::try_from(count).unwrap_or(0);
     match text.len().checked_mul(count) {

@@ -1,7 +1,9 @@
 //! Ranges by rank, score and name.
 
 use super::SortedSet;
-use crate::backend::memory::args::{Argv, Fault, Outcome, SYNTAX, clamp_range, int, is, len, score, strict_float};
+use crate::backend::memory::args::{
+    Argv, Fault, Outcome, SYNTAX, clamp_range, int, is, len, score, strict_float,
+};
 use crate::backend::memory::db::Db;
 use crate::value::Value;
 use bytes::Bytes;
@@ -91,31 +93,50 @@ impl<'a> Query<'a> {
 
     /// The members in the order asked for. The arguments are checked even where there is no set.
     fn select(&self, set: Option<&SortedSet>) -> Result<Vec<(f64, Bytes)>, Fault> {
-        let (low, high) = if self.reverse && self.by != By::Rank { (self.last, self.first) } else { (self.first, self.last) };
+        let (low, high) = if self.reverse && self.by != By::Rank {
+            (self.last, self.first)
+        } else {
+            (self.first, self.last)
+        };
         let empty = SortedSet::default();
         let set = set.unwrap_or(&empty);
         let found: Vec<_> = match self.by {
             By::Rank => {
                 let range = clamp_range(int(low)?, int(high)?, set.len());
                 let (skip, take) = (range.start, range.len());
-                if self.reverse { set.iter().rev().skip(skip).take(take).collect() } else { set.iter().skip(skip).take(take).collect() }
+                if self.reverse {
+                    set.iter().rev().skip(skip).take(take).collect()
+                } else {
+                    set.iter().skip(skip).take(take).collect()
+                }
             }
             By::Score => {
                 let (low, high) = (ScoreBound::parse(low)?, ScoreBound::parse(high)?);
-                self.limited(set.iter().filter(|(score, _)| low.below(*score) && high.above(*score)))
+                self.limited(
+                    set.iter().filter(|(score, _)| low.below(*score) && high.above(*score)),
+                )
             }
             By::Lex => {
                 let (low, high) = (LexBound::parse(low)?, LexBound::parse(high)?);
-                self.limited(set.iter().filter(|(_, member)| low.below(member) && high.above(member)))
+                self.limited(
+                    set.iter().filter(|(_, member)| low.below(member) && high.above(member)),
+                )
             }
         };
         Ok(found.into_iter().map(|(score, member)| (score, member.clone())).collect())
     }
 
-    fn limited<'s>(&self, all: impl DoubleEndedIterator<Item = (f64, &'s Bytes)>) -> Vec<(f64, &'s Bytes)> {
+    fn limited<'s>(
+        &self,
+        all: impl DoubleEndedIterator<Item = (f64, &'s Bytes)>,
+    ) -> Vec<(f64, &'s Bytes)> {
         let Ok(skip) = usize::try_from(self.offset) else { return Vec::new() };
         let take = usize::try_from(self.count).unwrap_or(usize::MAX);
-        if self.reverse { all.rev().skip(skip).take(take).collect() } else { all.skip(skip).take(take).collect() }
+        if self.reverse {
+            all.rev().skip(skip).take(take).collect()
+        } else {
+            all.skip(skip).take(take).collect()
+        }
     }
 }
 
@@ -138,7 +159,9 @@ fn options<'a>(query: &mut Query<'a>, args: &[&'a [u8]], unified: bool) -> Resul
         match () {
             () if is(word, "WITHSCORES") => with_scores = true,
             () if is(word, "LIMIT") => {
-                let (Some(offset), Some(count)) = (rest.next(), rest.next()) else { return Err(SYNTAX) };
+                let (Some(offset), Some(count)) = (rest.next(), rest.next()) else {
+                    return Err(SYNTAX);
+                };
                 (query.offset, query.count, limited) = (int(offset)?, int(count)?, true);
             }
             () if unified && is(word, "BYSCORE") => query.by = By::Score,
@@ -148,10 +171,14 @@ fn options<'a>(query: &mut Query<'a>, args: &[&'a [u8]], unified: bool) -> Resul
         }
     }
     if limited && query.by == By::Rank {
-        return Err(Fault::new("ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX"));
+        return Err(Fault::new(
+            "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
+        ));
     }
     if with_scores && query.by == By::Lex {
-        return Err(Fault::new("ERR syntax error, WITHSCORES not supported in combination with BYLEX"));
+        return Err(Fault::new(
+            "ERR syntax error, WITHSCORES not supported in combination with BYLEX",
+        ));
     }
     Ok(with_scores)
 }

@@ -1,7 +1,9 @@
 //! `ZUNIONSTORE` and `ZINTERSTORE`.
 
 use super::SortedSet;
-use crate::backend::memory::args::{Argv, Fault, Outcome, SYNTAX, WRONG_TYPE, int, is, len, strict_float};
+use crate::backend::memory::args::{
+    Argv, Fault, Outcome, SYNTAX, WRONG_TYPE, int, is, len, strict_float,
+};
 use crate::backend::memory::db::{Data, Db};
 
 #[derive(Clone, Copy)]
@@ -30,7 +32,8 @@ fn options(args: Argv, weights: &mut [f64]) -> Result<Aggregate, Fault> {
         if is(word, "WEIGHTS") && tail.len() >= weights.len() {
             let (given, after) = tail.split_at(weights.len());
             for (weight, text) in weights.iter_mut().zip(given) {
-                *weight = strict_float(text).ok_or(Fault::new("ERR weight value is not a float"))?;
+                *weight =
+                    strict_float(text).ok_or(Fault::new("ERR weight value is not a float"))?;
             }
             rest = after;
         } else if let (true, [name, after @ ..]) = (is(word, "AGGREGATE"), tail) {
@@ -67,7 +70,9 @@ fn source(db: &Db, key: &[u8], weight: f64) -> Result<SortedSet, Fault> {
 fn store(db: &mut Db, argv: Argv, intersect: bool, name: &str) -> Outcome {
     let count = int(argv[2])?;
     let Some(count) = usize::try_from(count).ok().filter(|count| *count > 0) else {
-        return Err(Fault::owned(format!("ERR at least 1 input key is needed for '{name}' command")));
+        return Err(Fault::owned(format!(
+            "ERR at least 1 input key is needed for '{name}' command"
+        )));
     };
     if count > argv.len() - 3 {
         return Err(SYNTAX);
@@ -88,7 +93,11 @@ fn store(db: &mut Db, argv: Argv, intersect: bool, name: &str) -> Outcome {
             }
         }
         if intersect {
-            let gone: Vec<_> = result.iter().filter(|(_, member)| set.score(member).is_none()).map(|(_, member)| member.clone()).collect();
+            let gone: Vec<_> = result
+                .iter()
+                .filter(|(_, member)| set.score(member).is_none())
+                .map(|(_, member)| member.clone())
+                .collect();
             for member in gone {
                 result.remove(&member);
             }

@@ -42,7 +42,9 @@ impl AddOptions {
             return Err(Fault::new("ERR XX and NX options at the same time are not compatible"));
         }
         if (self.gt && self.lt) || (self.nx && (self.gt || self.lt)) {
-            return Err(Fault::new("ERR GT, LT, and/or NX options at the same time are not compatible"));
+            return Err(Fault::new(
+                "ERR GT, LT, and/or NX options at the same time are not compatible",
+            ));
         }
         if self.incr && pairs > 1 {
             return Err(Fault::new("ERR INCR option supports a single increment-element pair"));
@@ -97,7 +99,10 @@ pub(in crate::backend::memory) fn zadd(db: &mut Db, argv: Argv) -> Outcome {
         return Err(SYNTAX);
     }
     options.check(pairs.len() / 2)?;
-    let pairs = pairs.chunks_exact(2).map(|pair| Ok((float(pair[0])?, pair[1]))).collect::<Result<Vec<_>, Fault>>()?;
+    let pairs = pairs
+        .chunks_exact(2)
+        .map(|pair| Ok((float(pair[0])?, pair[1])))
+        .collect::<Result<Vec<_>, Fault>>()?;
     add(db, argv[1], &pairs, &options)
 }
 
@@ -136,7 +141,8 @@ pub(in crate::backend::memory) fn zrank(db: &mut Db, argv: Argv) -> Outcome {
 }
 
 pub(in crate::backend::memory) fn zrevrank(db: &mut Db, argv: Argv) -> Outcome {
-    let rank = db.read::<SortedSet>(argv[1])?.and_then(|set| Some(set.len() - 1 - set.rank(argv[2])?));
+    let rank =
+        db.read::<SortedSet>(argv[1])?.and_then(|set| Some(set.len() - 1 - set.rank(argv[2])?));
     Ok(rank.map_or(Value::Nil, len))
 }
 
@@ -149,7 +155,11 @@ fn pop(db: &mut Db, argv: Argv, highest: bool) -> Outcome {
     let Some(set) = db.write::<SortedSet>(argv[1])? else { return Ok(Value::Array(Vec::new())) };
     let mut reply = Vec::new();
     for _ in 0..count.min(set.len()) {
-        let Some((number, member)) = (if highest { set.order.pop_last() } else { set.order.pop_first() }) else { break };
+        let Some((number, member)) =
+            (if highest { set.order.pop_last() } else { set.order.pop_first() })
+        else {
+            break;
+        };
         set.scores.remove(&member);
         reply.extend([Value::Bytes(member), score(number.0)]);
     }

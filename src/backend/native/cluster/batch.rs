@@ -43,50 +43,77 @@ impl NativeCluster {
             match self.node(&address) {
                 Ok(node) => {
                     let options = within(course.deadline);
-                    sending.spawn(async move { (part.places, node.exchange(&part.commands, &options).await) });
+                    sending.spawn(async move {
+                        (part.places, node.exchange(&part.commands, &options).await)
+                    });
                 }
-                Err(error) => part.places.iter().for_each(|&place| replies[place] = Some(Err(error.clone()))),
+                Err(error) => {
+                    part.places.iter().for_each(|&place| replies[place] = Some(Err(error.clone())))
+                }
             }
         }
         while let Some(sent) = sending.join_next().await {
             // A task that panicked leaves its places as they are, which says that its commands may have run.
             let Ok((places, answers)) = sent else { continue };
             match answers {
-                Ok(answers) => places.into_iter().zip(answers).for_each(|(place, answer)| replies[place] = Some(reply(answer))),
-                Err(error) => places.into_iter().for_each(|place| replies[place] = Some(Err(error.clone()))),
+                Ok(answers) => places
+                    .into_iter()
+                    .zip(answers)
+                    .for_each(|(place, answer)| replies[place] = Some(reply(answer))),
+                Err(error) => {
+                    places.into_iter().for_each(|place| replies[place] = Some(Err(error.clone())))
+                }
             }
         }
         self.run_the_rest(commands, replies, &course).await
     }
 
     /// Runs by itself what has no node of its own, and what was not run where it was sent.
-    async fn run_the_rest(&self, commands: &[Command], replies: Vec<Option<Reply>>, course: &Course) -> Vec<Reply> {
+    async fn run_the_rest(
+        &self,
+        commands: &[Command],
+        replies: Vec<Option<Reply>>,
+        course: &Course,
+    ) -> Vec<Reply> {
         let mut all = Vec::with_capacity(commands.len());
         for (command, reply) in commands.iter().zip(replies) {
             let course = Course { redirects: 0, attempts: 0, ..*course };
             all.push(match reply {
-                Some(Err(error)) if error.is_connect() || slots::redirect(&error, "").is_some() => self.run_placed(command, course).await,
+                Some(Err(error)) if error.is_connect() || slots::redirect(&error, "").is_some() => {
+                    self.run_placed(command, course).await
+                }
                 Some(reply) => reply,
                 None => match slots::place(command) {
                     Ok(Place::Any | Place::All) => self.run_placed(command, course).await,
-                    _ => Err(Error::new(ErrorKind::Io, "this command of the pipeline was lost").with_outcome(Outcome::MaybeApplied)),
+                    _ => Err(Error::new(ErrorKind::Io, "this command of the pipeline was lost")
+                        .with_outcome(Outcome::MaybeApplied)),
                 },
             });
         }
         all
     }
 
-    pub(super) async fn run_transaction(&self, commands: &[Command], mut course: Course) -> Result<Vec<Reply>> {
+    pub(super) async fn run_transaction(
+        &self,
+        commands: &[Command],
+        mut course: Course,
+    ) -> Result<Vec<Reply>> {
         let mut slot = None;
         for command in commands {
             match (slots::place(command)?, slot) {
                 (Place::Slot(this), Some(other)) if this != other => {
-                    return Err(Error::new(ErrorKind::Unsupported, "a transaction on a cluster must keep to the keys of one slot"));
+                    return Err(Error::new(
+                        ErrorKind::Unsupported,
+                        "a transaction on a cluster must keep to the keys of one slot",
+                    ));
                 }
                 (Place::Slot(this), _) => slot = Some(this),
                 (Place::Any, _) => {}
                 (Place::All, _) => {
-                    return Err(Error::new(ErrorKind::Unsupported, "a transaction on a cluster cannot hold a command for all nodes"));
+                    return Err(Error::new(
+                        ErrorKind::Unsupported,
+                        "a transaction on a cluster cannot hold a command for all nodes",
+                    ));
                 }
             }
         }

@@ -75,7 +75,9 @@ impl NativeBackend {
     ///
     /// # Errors
     /// As [`NativeBackend::connect`], when none of the nodes works.
-    pub async fn cluster<U: Into<String>>(urls: impl IntoIterator<Item = U>) -> Result<NativeCluster> {
+    pub async fn cluster<U: Into<String>>(
+        urls: impl IntoIterator<Item = U>,
+    ) -> Result<NativeCluster> {
         NativeCluster::connect(urls.into_iter().map(NativeConfig::new)).await
     }
 
@@ -95,7 +97,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn within(deadline: Instant) -> CallOptions {
-    CallOptions { deadline: Some(deadline.saturating_duration_since(clock::now())), ..CallOptions::default() }
+    CallOptions {
+        deadline: Some(deadline.saturating_duration_since(clock::now())),
+        ..CallOptions::default()
+    }
 }
 
 /// How far a call has come.
@@ -127,15 +132,36 @@ impl NativeCluster {
     /// [`ErrorKind::Config`].
     pub fn lazy(seeds: impl IntoIterator<Item = NativeConfig>) -> Result<Self> {
         let configs: Vec<_> = seeds.into_iter().collect();
-        let seeds = configs.iter().map(|config| config.clone().connect_retries(0).lazy()).collect::<Result<Vec<_>>>()?;
-        let config = configs.into_iter().next().ok_or_else(|| Error::new(ErrorKind::Config, "no node of the cluster is named"))?;
+        let seeds = configs
+            .iter()
+            .map(|config| config.clone().connect_retries(0).lazy())
+            .collect::<Result<Vec<_>>>()?;
+        let config = configs
+            .into_iter()
+            .next()
+            .ok_or_else(|| Error::new(ErrorKind::Config, "no node of the cluster is named"))?;
         let (nodes, map) = (Mutex::default(), Mutex::default());
-        Ok(Self(Arc::new(Inner { config, seeds, nodes, map, learning: tokio::sync::Mutex::default(), learned: AtomicU64::default() })))
+        Ok(Self(Arc::new(Inner {
+            config,
+            seeds,
+            nodes,
+            map,
+            learning: tokio::sync::Mutex::default(),
+            learned: AtomicU64::default(),
+        })))
     }
 
     fn course(&self, options: &CallOptions) -> Course {
-        let limit = options.timeout.unwrap_or(self.0.config.timeout).min(options.deadline.unwrap_or(Duration::MAX));
-        Course { deadline: clock::after(limit), redirects: 0, attempts: 0, learned: self.0.learned.load(Ordering::Acquire) }
+        let limit = options
+            .timeout
+            .unwrap_or(self.0.config.timeout)
+            .min(options.deadline.unwrap_or(Duration::MAX));
+        Course {
+            deadline: clock::after(limit),
+            redirects: 0,
+            attempts: 0,
+            learned: self.0.learned.load(Ordering::Acquire),
+        }
     }
 
     fn node(&self, address: &Address) -> Result<NativeBackend> {
@@ -152,14 +178,18 @@ impl NativeCluster {
     async fn learn(&self, first: Option<&NativeBackend>, deadline: Instant) -> Result<()> {
         let mut last = Error::new(ErrorKind::Connect, "no node of the cluster answers");
         let known: Vec<NativeBackend> = lock(&self.0.nodes).values().cloned().collect();
-        let mut candidates: Vec<&NativeBackend> = first.into_iter().chain(&known).chain(&self.0.seeds).collect();
+        let mut candidates: Vec<&NativeBackend> =
+            first.into_iter().chain(&known).chain(&self.0.seeds).collect();
         candidates.reverse();
         while let Some(node) = candidates.pop() {
             let left = deadline.saturating_duration_since(clock::now());
             let share = left / u32::try_from(candidates.len() + 1).unwrap_or(u32::MAX);
             let question = redis::cmd("CLUSTER").arg("SLOTS").to_owned();
             let options = CallOptions { timeout: Some(share), ..CallOptions::default() };
-            let answer = node.exchange(&[question], &options).await.and_then(|mut answers| reply(answers.pop().ok_or_else(short)?));
+            let answer = node
+                .exchange(&[question], &options)
+                .await
+                .and_then(|mut answers| reply(answers.pop().ok_or_else(short)?));
             match answer.map(|value| Map::read(value, node.host())) {
                 Ok(Some(map)) => {
                     lock(&self.0.nodes).retain(|address, _| map.nodes().contains(&address));
@@ -185,8 +215,15 @@ impl NativeCluster {
                 false => Ok(()),
             }
         };
-        let late = || Err(Error::new(ErrorKind::Connect, "no node of the cluster answers within the time allowed"));
-        platform::timeout(deadline.saturating_duration_since(clock::now()), learning).await.unwrap_or_else(late)
+        let late = || {
+            Err(Error::new(
+                ErrorKind::Connect,
+                "no node of the cluster answers within the time allowed",
+            ))
+        };
+        platform::timeout(deadline.saturating_duration_since(clock::now()), learning)
+            .await
+            .unwrap_or_else(late)
     }
 
     /// The node that has `slot`, or any where none is asked for.
@@ -210,7 +247,13 @@ impl NativeCluster {
     }
 
     /// What follows after `node` answered with `error`; the error itself where nothing does.
-    async fn after(&self, error: Error, node: &NativeBackend, slot: Option<u16>, course: &mut Course) -> Result<Next> {
+    async fn after(
+        &self,
+        error: Error,
+        node: &NativeBackend,
+        slot: Option<u16>,
+        course: &mut Course,
+    ) -> Result<Next> {
         course.redirects += 1;
         if course.redirects > MOST_REDIRECTS {
             return Err(error);
@@ -274,11 +317,18 @@ impl NativeCluster {
                 None => (self.owner(slot, course.deadline).await?, false),
             };
             let result = match asking {
-                false => node.exchange(std::slice::from_ref(packed), &within(course.deadline)).await,
+                false => {
+                    node.exchange(std::slice::from_ref(packed), &within(course.deadline)).await
+                }
                 // It holds for the command behind it; both leave in one piece.
-                true => node.exchange(&[redis::cmd("ASKING"), packed.clone()], &within(course.deadline)).await,
+                true => {
+                    node.exchange(&[redis::cmd("ASKING"), packed.clone()], &within(course.deadline))
+                        .await
+                }
             };
-            let error = match result.and_then(|mut answers| answers.pop().map_or_else(|| Err(short()), reply)) {
+            let error = match result
+                .and_then(|mut answers| answers.pop().map_or_else(|| Err(short()), reply))
+            {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
@@ -292,8 +342,12 @@ impl NativeCluster {
         let addresses: Vec<Address> = lock(&self.0.map).nodes().into_iter().cloned().collect();
         let mut last = Err(Error::new(ErrorKind::Connect, "no node of the cluster answers"));
         for address in addresses {
-            let answers = self.node(&address)?.exchange(std::slice::from_ref(packed), &within(course.deadline)).await;
-            last = Ok(answers.and_then(|mut answers| answers.pop().map_or_else(|| Err(short()), reply))?);
+            let answers = self
+                .node(&address)?
+                .exchange(std::slice::from_ref(packed), &within(course.deadline))
+                .await;
+            last = Ok(answers
+                .and_then(|mut answers| answers.pop().map_or_else(|| Err(short()), reply))?);
         }
         last
     }
@@ -309,15 +363,27 @@ impl NativeCluster {
 }
 
 impl Backend for NativeCluster {
-    fn execute<'a>(&'a self, command: &'a Command, options: &'a CallOptions) -> BoxFuture<'a, Reply> {
+    fn execute<'a>(
+        &'a self,
+        command: &'a Command,
+        options: &'a CallOptions,
+    ) -> BoxFuture<'a, Reply> {
         Box::pin(self.run_placed(command, self.course(options)))
     }
 
-    fn pipeline<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Vec<Reply>> {
+    fn pipeline<'a>(
+        &'a self,
+        commands: &'a [Command],
+        options: &'a CallOptions,
+    ) -> BoxFuture<'a, Vec<Reply>> {
         Box::pin(self.run_pipeline(commands, self.course(options)))
     }
 
-    fn transaction<'a>(&'a self, commands: &'a [Command], options: &'a CallOptions) -> BoxFuture<'a, Result<Vec<Reply>>> {
+    fn transaction<'a>(
+        &'a self,
+        commands: &'a [Command],
+        options: &'a CallOptions,
+    ) -> BoxFuture<'a, Result<Vec<Reply>>> {
         Box::pin(self.run_transaction(commands, self.course(options)))
     }
 
@@ -329,7 +395,10 @@ impl Backend for NativeCluster {
     fn listen<'a>(&'a self, what: &'a Listen) -> BoxFuture<'a, Result<EventStream>> {
         Box::pin(async move {
             if matches!(what, Listen::Monitor) {
-                return Err(Error::new(ErrorKind::Unsupported, "MONITOR sees one node of the cluster only"));
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    "MONITOR sees one node of the cluster only",
+                ));
             }
             self.owner(None, self.course(&CallOptions::default()).deadline).await?.open(what).await
         })

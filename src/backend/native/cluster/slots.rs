@@ -28,13 +28,18 @@ pub(super) fn place(command: &Command) -> Result<Place> {
         return Ok(Place::All);
     }
     let positions = keys::positions(command).ok_or_else(|| {
-        Error::new(ErrorKind::Unsupported, "this command looks at one node of the cluster only, or its keys are not known here")
+        Error::new(
+            ErrorKind::Unsupported,
+            "this command looks at one node of the cluster only, or its keys are not known here",
+        )
     })?;
     let mut slots = positions.into_iter().filter_map(|index| command.get(index)).map(slot);
     let Some(first) = slots.next() else { return Ok(Place::Any) };
     match slots.all(|slot| slot == first) {
         true => Ok(Place::Slot(first)),
-        false => Err(Error::redis(ServerError::new("CROSSSLOT Keys in request don't hash to the same slot"))),
+        false => Err(Error::redis(ServerError::new(
+            "CROSSSLOT Keys in request don't hash to the same slot",
+        ))),
     }
 }
 
@@ -51,15 +56,23 @@ impl Map {
         let Value::Array(shards) = reply else { return None };
         let read = |shard: Value| {
             let Value::Array(parts) = shard else { return None };
-            let (Value::Int(first), Value::Int(last), Value::Array(master)) = (parts.first()?, parts.get(1)?, parts.get(2)?) else {
+            let (Value::Int(first), Value::Int(last), Value::Array(master)) =
+                (parts.first()?, parts.get(1)?, parts.get(2)?)
+            else {
                 return None;
             };
             let host = match master.first()? {
-                Value::Bytes(host) if !host.is_empty() => std::str::from_utf8(host).ok()?.to_owned(),
+                Value::Bytes(host) if !host.is_empty() => {
+                    std::str::from_utf8(host).ok()?.to_owned()
+                }
                 _ => asked.to_owned(),
             };
             let Value::Int(port) = master.get(1)? else { return None };
-            Some((u16::try_from(*first).ok()?, u16::try_from(*last).ok()?, (host, u16::try_from(*port).ok()?)))
+            Some((
+                u16::try_from(*first).ok()?,
+                u16::try_from(*last).ok()?,
+                (host, u16::try_from(*port).ok()?),
+            ))
         };
         let ranges = shards.into_iter().map(read).collect::<Option<Vec<_>>>()?;
         (!ranges.is_empty()).then_some(Self { ranges })
@@ -67,7 +80,10 @@ impl Map {
 
     pub(super) fn node(&self, slot: u16) -> Option<&Address> {
         // What was learned last stands first.
-        self.ranges.iter().find(|(first, last, _)| (*first..=*last).contains(&slot)).map(|(.., node)| node)
+        self.ranges
+            .iter()
+            .find(|(first, last, _)| (*first..=*last).contains(&slot))
+            .map(|(.., node)| node)
     }
 
     /// One slot has moved.
@@ -104,7 +120,8 @@ pub(super) fn redirect(error: &Error, asked: &str) -> Option<Redirect> {
     let mut words = error.server_message()?.split(' ').skip(1);
     let slot = words.next()?.parse().ok().filter(|slot| *slot < SLOTS)?;
     let (host, port) = words.next()?.rsplit_once(':')?;
-    let node = (if host.is_empty() { asked.to_owned() } else { host.to_owned() }, port.parse().ok()?);
+    let node =
+        (if host.is_empty() { asked.to_owned() } else { host.to_owned() }, port.parse().ok()?);
     match code {
         "MOVED" => Some(Redirect::Moved(slot, node)),
         "ASK" => Some(Redirect::Ask(node)),
@@ -120,18 +137,30 @@ mod tests {
     #[test]
     fn commands_belong_to_the_slot_of_their_keys() {
         assert_eq!(place(&cmd("GET").arg("foo")).unwrap(), Place::Slot(12182));
-        assert_eq!(place(&cmd("EVAL").arg("…").arg(2).arg("{a}1").arg("{a}2").arg("other")).unwrap(), Place::Slot(slot(b"a")));
+        assert_eq!(
+            place(&cmd("EVAL").arg("…").arg(2).arg("{a}1").arg("{a}2").arg("other")).unwrap(),
+            Place::Slot(slot(b"a"))
+        );
         assert_eq!(place(&cmd("PING")).unwrap(), Place::Any);
         assert_eq!(place(&cmd("script").arg("LOAD").arg("…")).unwrap(), Place::All);
-        assert_eq!(place(&cmd("MGET").arg("a").arg("b")).unwrap_err().redis_code(), Some("CROSSSLOT"));
+        assert_eq!(
+            place(&cmd("MGET").arg("a").arg("b")).unwrap_err().redis_code(),
+            Some("CROSSSLOT")
+        );
         assert_eq!(place(&cmd("SCAN").arg(0)).unwrap_err().kind(), ErrorKind::Unsupported);
     }
 
     #[test]
     fn redirects_are_read() {
         let read = |text: &str| redirect(&Error::redis(ServerError::new(text)), "asked");
-        assert_eq!(read("MOVED 3999 127.0.0.1:6381"), Some(Redirect::Moved(3999, ("127.0.0.1".to_owned(), 6381))));
-        assert_eq!(read("MOVED 3999 :6381"), Some(Redirect::Moved(3999, ("asked".to_owned(), 6381))));
+        assert_eq!(
+            read("MOVED 3999 127.0.0.1:6381"),
+            Some(Redirect::Moved(3999, ("127.0.0.1".to_owned(), 6381)))
+        );
+        assert_eq!(
+            read("MOVED 3999 :6381"),
+            Some(Redirect::Moved(3999, ("asked".to_owned(), 6381)))
+        );
         assert_eq!(read("ASK 1 ::1:6381"), Some(Redirect::Ask(("::1".to_owned(), 6381))));
         assert_eq!(read("TRYAGAIN Multiple keys"), Some(Redirect::Later));
         for odd in ["MOVED", "MOVED x y", "MOVED 99999 h:1", "MOVED 1 h:x", "ERR 1 h:1"] {
@@ -142,10 +171,15 @@ mod tests {
     #[test]
     fn what_was_learned_last_holds() {
         let node = |port: i64| Value::Array(vec![Value::bytes("h"), Value::Int(port)]);
-        let range = |first, last, port| Value::Array(vec![Value::Int(first), Value::Int(last), node(port)]);
-        let mut map = Map::read(Value::Array(vec![range(0, 99, 1), range(100, 16383, 2)]), "asked").unwrap();
+        let range =
+            |first, last, port| Value::Array(vec![Value::Int(first), Value::Int(last), node(port)]);
+        let mut map =
+            Map::read(Value::Array(vec![range(0, 99, 1), range(100, 16383, 2)]), "asked").unwrap();
         map.set(5, ("h".to_owned(), 2));
-        assert_eq!((map.node(4).unwrap().1, map.node(5).unwrap().1, map.node(100).unwrap().1), (1, 2, 2));
+        assert_eq!(
+            (map.node(4).unwrap().1, map.node(5).unwrap().1, map.node(100).unwrap().1),
+            (1, 2, 2)
+        );
         assert_eq!(map.nodes().len(), 2);
         assert!(Map::read(Value::Array(Vec::new()), "asked").is_none(), "a node that knows nobody");
         assert!(Map::read(Value::Array(vec![Value::Int(1)]), "asked").is_none());

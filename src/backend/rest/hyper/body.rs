@@ -13,12 +13,18 @@ use std::task::{Context, Poll, ready};
 pub(in super::super) use super::rooms::Rooms;
 
 /// A response whose body may still be coming. Where there is nothing to wait for, because the server refuses, it is read to its end.
-pub(in super::super) async fn open<B>(response: http::Response<B>, max_reply_bytes: usize) -> Result<HttpStream>
+pub(in super::super) async fn open<B>(
+    response: http::Response<B>,
+    max_reply_bytes: usize,
+) -> Result<HttpStream>
 where
     B: Body<Data = Bytes, Error: std::error::Error + 'static> + Send + Unpin + 'static,
 {
     if response.status() != http::StatusCode::OK {
-        return Ok(HttpStream::new(read(response, max_reply_bytes, &Rooms::default()).await?, None));
+        return Ok(HttpStream::new(
+            read(response, max_reply_bytes, &Rooms::default()).await?,
+            None,
+        ));
     }
     let (head, body) = response.into_parts();
     let head = HttpResponse::new(200, head.headers, Bytes::new());
@@ -47,13 +53,19 @@ impl<B: Body<Data = Bytes, Error: std::error::Error + 'static> + Unpin> Stream f
 }
 
 /// Reads a response to its end.
-pub(in super::super) async fn read<B>(response: http::Response<B>, max_reply_bytes: usize, rooms: &Rooms) -> Result<HttpResponse>
+pub(in super::super) async fn read<B>(
+    response: http::Response<B>,
+    max_reply_bytes: usize,
+    rooms: &Rooms,
+) -> Result<HttpResponse>
 where
     B: Body<Data = Bytes, Error: std::error::Error + 'static> + Unpin,
 {
     let (head, mut body) = response.into_parts();
     let status = head.status.as_u16();
-    let too_large = || Error::new(ErrorKind::ReplyTooLarge, "the reply is larger than allowed").with_status(status);
+    let too_large = || {
+        Error::new(ErrorKind::ReplyTooLarge, "the reply is larger than allowed").with_status(status)
+    };
     let declared = body.size_hint().exact().unwrap_or(0);
     if declared > max_reply_bytes as u64 {
         return Err(too_large());
@@ -85,12 +97,20 @@ where
 
 /// Whether anything may have run is what matters. Only errors of connecting (name, TCP, TLS) are sure to be before that, and requests of
 /// which the server said that it did not look at them.
-pub(in super::super) fn unanswered(error: &(dyn std::error::Error + 'static), connecting: bool) -> Error {
+pub(in super::super) fn unanswered(
+    error: &(dyn std::error::Error + 'static),
+    connecting: bool,
+) -> Error {
     if connecting {
-        return Error::new(ErrorKind::Connect, "no connection to the server").with_source(Cause::of(error));
+        return Error::new(ErrorKind::Connect, "no connection to the server")
+            .with_source(Cause::of(error));
     }
     if refused(error) {
-        return Error::new(ErrorKind::Connect, "the server closed the connection before this request").with_source(Cause::of(error));
+        return Error::new(
+            ErrorKind::Connect,
+            "the server closed the connection before this request",
+        )
+        .with_source(Cause::of(error));
     }
     broken(error)
 }
@@ -122,9 +142,13 @@ pub(in super::super) fn broken(error: &(dyn std::error::Error + 'static)) -> Err
     if chain(error).filter_map(|error| error.downcast_ref::<::hyper::Error>()).any(is_too_large) {
         // Every attempt would meet it.
         let message = "the headers of the reply are larger than max_reply_header_bytes allows, or more than 100";
-        return Error::new(ErrorKind::ReplyTooLarge, message).with_outcome(Outcome::MaybeApplied).with_source(Cause::of(error));
+        return Error::new(ErrorKind::ReplyTooLarge, message)
+            .with_outcome(Outcome::MaybeApplied)
+            .with_source(Cause::of(error));
     }
-    Error::new(ErrorKind::Io, "the connection broke").with_outcome(Outcome::MaybeApplied).with_source(Cause::of(error))
+    Error::new(ErrorKind::Io, "the connection broke")
+        .with_outcome(Outcome::MaybeApplied)
+        .with_source(Cause::of(error))
 }
 
 /// The chain of causes as text. Causes hold no header, and no address but the names in a certificate that is for others.

@@ -50,7 +50,9 @@ impl Service<Uri> for Connector {
         Box::pin(async move {
             match tokio::time::timeout(timeout, connecting).await {
                 Ok(connected) => connected.map_err(failure),
-                Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "connecting took too long").into()),
+                Err(_) => {
+                    Err(io::Error::new(io::ErrorKind::TimedOut, "connecting took too long").into())
+                }
             }
         })
     }

@@ -83,7 +83,11 @@ fn config(trust: &Trust) -> Result<ClientConfig> {
         return Ok(finish(builder.with_root_certificates(roots)));
     }
     let provider = Arc::clone(builder.crypto_provider());
-    let verifier = if extra.is_empty() { Verifier::new(provider).map_err(tls::failed)? } else { augmented(extra, provider)? };
+    let verifier = if extra.is_empty() {
+        Verifier::new(provider).map_err(tls::failed)?
+    } else {
+        augmented(extra, provider)?
+    };
     Ok(finish(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))))
 }
 
@@ -92,13 +96,22 @@ fn none() -> Result<ClientConfig> {
 }
 
 #[cfg(not(target_os = "android"))]
-fn augmented(extra: Vec<CertificateDer<'static>>, provider: Arc<rustls::crypto::CryptoProvider>) -> Result<Verifier> {
+fn augmented(
+    extra: Vec<CertificateDer<'static>>,
+    provider: Arc<rustls::crypto::CryptoProvider>,
+) -> Result<Verifier> {
     Verifier::new_with_extra_roots(extra, provider).map_err(tls::failed)
 }
 
 #[cfg(target_os = "android")]
-fn augmented(_: Vec<CertificateDer<'static>>, _: Arc<rustls::crypto::CryptoProvider>) -> Result<Verifier> {
-    Err(crate::error::Error::new(crate::error::ErrorKind::Config, "Android decides by itself which root certificates count"))
+fn augmented(
+    _: Vec<CertificateDer<'static>>,
+    _: Arc<rustls::crypto::CryptoProvider>,
+) -> Result<Verifier> {
+    Err(crate::error::Error::new(
+        crate::error::ErrorKind::Config,
+        "Android decides by itself which root certificates count",
+    ))
 }
 
 fn finish(builder: ConfigBuilder<ClientConfig, WantsClientCert>) -> ClientConfig {

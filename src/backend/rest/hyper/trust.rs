@@ -33,7 +33,12 @@ struct Signs {
 
 impl<C> Pool<C> {
     pub(super) fn new(client: C) -> Self {
-        let signs = Signs { epoch: clock::now(), used: AtomicU64::new(0), progress: AtomicU64::new(0), suspect: AtomicBool::new(false) };
+        let signs = Signs {
+            epoch: clock::now(),
+            used: AtomicU64::new(0),
+            progress: AtomicU64::new(0),
+            suspect: AtomicBool::new(false),
+        };
         Self { current: RwLock::new(client), signs }
     }
 
@@ -44,7 +49,11 @@ impl<C> Pool<C> {
     }
 
     /// Begins a request over connections that are trusted. `renew` makes a new pool; where it cannot, the old one goes on.
-    pub(super) fn begin<T>(&self, renew: impl FnOnce() -> Option<C>, send: impl FnOnce(&C) -> T) -> (Watch<'_>, T) {
+    pub(super) fn begin<T>(
+        &self,
+        renew: impl FnOnce() -> Option<C>,
+        send: impl FnOnce(&C) -> T,
+    ) -> (Watch<'_>, T) {
         if self.signs.suspect.load(Ordering::Relaxed)
             && self.signs.suspect.swap(false, Ordering::Relaxed)
             && let Some(new) = renew()
@@ -57,7 +66,8 @@ impl<C> Pool<C> {
         if signs.used.load(Ordering::Relaxed) != began {
             signs.used.store(began, Ordering::Relaxed);
         }
-        let watch = Watch { signs, seen: signs.progress.load(Ordering::Relaxed), began, over: false };
+        let watch =
+            Watch { signs, seen: signs.progress.load(Ordering::Relaxed), began, over: false };
         (watch, send(&self.current.read().unwrap_or_else(PoisonError::into_inner)))
     }
 }
@@ -100,7 +110,12 @@ impl Watch<'_> {
 
     /// Of many requests that end alike, the first one counts: the others see its mark.
     fn distrust(&self) {
-        if self.signs.progress.compare_exchange(self.seen, self.seen + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        if self
+            .signs
+            .progress
+            .compare_exchange(self.seen, self.seen + 1, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+        {
             self.signs.suspect.store(true, Ordering::Relaxed);
         }
     }

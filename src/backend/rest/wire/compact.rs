@@ -92,7 +92,8 @@ impl Reader<'_> {
     /// follows a value, or they are not how the integer is written.
     fn integer(&mut self) -> Option<Value> {
         let sign = usize::from(self.rest.starts_with(b"-"));
-        let length = sign + self.rest[sign..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let length =
+            sign + self.rest[sign..].iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (number, rest) = self.rest.split_at(length);
         self.rest = rest;
         let integer = std::str::from_utf8(number).ok()?.parse().ok()?;
@@ -107,7 +108,8 @@ mod tests {
     use crate::backend::rest::limits::Limits;
     use bytes::Bytes;
 
-    const FORM: Form<'_> = Form { encoding: Encoding::Base64, limits: Limits { depth: 2, elements: 4 }, shelf: None };
+    const FORM: Form<'_> =
+        Form { encoding: Encoding::Base64, limits: Limits { depth: 2, elements: 4 }, shelf: None };
 
     /// What the other reader makes of it, where that is no error.
     fn thorough(result: &str) -> Option<Value> {
@@ -116,15 +118,28 @@ mod tests {
 
     #[test]
     fn what_servers_write_is_read_and_is_what_the_other_reader_reads() {
-        for result in
-            ["null", "\"OK\"", "\"\"", "\"T0s=\"", "0", "-1", "9223372036854775807", "[]", "[\"T0s=\",null,[7]]", "-9223372036854775808"]
-        {
-            let value = one(format!("{{\"result\":{result}}}\n").as_bytes(), FORM).map(Result::unwrap);
+        for result in [
+            "null",
+            "\"OK\"",
+            "\"\"",
+            "\"T0s=\"",
+            "0",
+            "-1",
+            "9223372036854775807",
+            "[]",
+            "[\"T0s=\",null,[7]]",
+            "-9223372036854775808",
+        ] {
+            let value =
+                one(format!("{{\"result\":{result}}}\n").as_bytes(), FORM).map(Result::unwrap);
             assert!(value.is_some() && value == thorough(result), "{result}");
             let three = format!("[{{\"result\":1}},{{\"result\":{result}}},{{\"result\":null}}]");
             let replies = many(three.as_bytes(), 3, FORM).unwrap();
             assert!(replies.len() == 3 && replies[1].as_ref().ok() == value.as_ref());
-            assert!(many(three.as_bytes(), 2, FORM).is_none() && many(three.as_bytes(), 4, FORM).is_none());
+            assert!(
+                many(three.as_bytes(), 2, FORM).is_none()
+                    && many(three.as_bytes(), 4, FORM).is_none()
+            );
             assert!(json_many(&Bytes::from(three), 3, FORM).is_ok());
         }
     }
@@ -155,7 +170,15 @@ mod tests {
         ] {
             assert!(one(format!("{{\"result\":{result}}}").as_bytes(), FORM).is_none(), "{result}");
         }
-        for body in ["", "{}", "[]", "{\"error\":\"ERR\"}", "{\"result\":1}x", "{\"result\":1,\"a\":2}", "{ \"result\":1}"] {
+        for body in [
+            "",
+            "{}",
+            "[]",
+            "{\"error\":\"ERR\"}",
+            "{\"result\":1}x",
+            "{\"result\":1,\"a\":2}",
+            "{ \"result\":1}",
+        ] {
             assert!(one(body.as_bytes(), FORM).is_none(), "{body}");
         }
         for body in [

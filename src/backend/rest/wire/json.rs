@@ -34,7 +34,9 @@ impl<'de> Visitor<'de> for ReplySeed<'_> {
         while let Some(field) = map.next_key::<Field>()? {
             match field {
                 Field::Result => reply = Some(Ok(map.next_value_seed(self.0)?)),
-                Field::Error => reply = Some(Err(Error::redis(ServerError::new(map.next_value::<String>()?)))),
+                Field::Error => {
+                    reply = Some(Err(Error::redis(ServerError::new(map.next_value::<String>()?))))
+                }
                 Field::Other => {
                     map.next_value::<serde::de::IgnoredAny>()?;
                 }
@@ -163,11 +165,15 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
             return Ok(Value::Okay);
         }
         match self.encoding {
-            Encoding::Checked if text.contains('\u{FFFD}') => Err(E::custom("a string that has lost bytes")),
-            Encoding::Plain | Encoding::Checked | Encoding::Resp2 => Ok(Value::Bytes(Bytes::copy_from_slice(text.as_bytes()))),
-            Encoding::Base64 => {
-                decode_base64(text.as_bytes(), self.blocks).map(Value::Bytes).ok_or_else(|| E::custom("a string that is not base64"))
+            Encoding::Checked if text.contains('\u{FFFD}') => {
+                Err(E::custom("a string that has lost bytes"))
             }
+            Encoding::Plain | Encoding::Checked | Encoding::Resp2 => {
+                Ok(Value::Bytes(Bytes::copy_from_slice(text.as_bytes())))
+            }
+            Encoding::Base64 => decode_base64(text.as_bytes(), self.blocks)
+                .map(Value::Bytes)
+                .ok_or_else(|| E::custom("a string that is not base64")),
         }
     }
 
@@ -197,9 +203,9 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
 pub(crate) fn decode_base64(text: &[u8], blocks: Option<&Blocks<'_>>) -> Option<Bytes> {
     let length = base64_simd::STANDARD.decoded_length(text).ok()?;
     match blocks {
-        Some(blocks) if length <= SHORT => {
-            blocks.value(length, |room| base64_simd::STANDARD.decode(text, room.as_out()).is_ok().then_some(()))
-        }
+        Some(blocks) if length <= SHORT => blocks.value(length, |room| {
+            base64_simd::STANDARD.decode(text, room.as_out()).is_ok().then_some(())
+        }),
         _ => {
             // Of exactly the right size: `Bytes` takes it over as it is then.
             let mut bytes = Vec::with_capacity(length);

@@ -32,13 +32,21 @@ pub(super) async fn all(report: &mut Report, connection: &Connection, write: boo
     let transport = match HttpTransport::new(connection.limits().connect) {
         Ok(transport) => Watch::new(transport),
         Err(error) => {
-            report.problem("tls", Finding::new(error.to_string(), "give this system root certificates"))?;
+            report.problem(
+                "tls",
+                Finding::new(error.to_string(), "give this system root certificates"),
+            )?;
             return STOP;
         }
     };
     let client = |format| {
         // One attempt: what fails now and then should show.
-        let config = config.clone().no_retry().no_auto_batch().reply_format(format).transport(transport.clone());
+        let config = config
+            .clone()
+            .no_retry()
+            .no_auto_batch()
+            .reply_format(format)
+            .transport(transport.clone());
         config.build().map_err(Failure::from)
     };
     if reach(report, &client(ReplyFormat::Text)?, &transport).await?.is_break() {
@@ -87,7 +95,13 @@ fn settings(report: &mut Report, connection: &Connection) -> Result<Option<Confi
         }
     };
     if let Err(error) = config.clone().build() {
-        report.problem("token", Finding::new(error.to_string(), "copy it again, without quotes, spaces and line breaks"))?;
+        report.problem(
+            "token",
+            Finding::new(
+                error.to_string(),
+                "copy it again, without quotes, spaces and line breaks",
+            ),
+        )?;
         return Ok(None);
     }
     // http:// to other machines is refused where nobody has allowed it.
@@ -110,13 +124,22 @@ async fn reach(report: &mut Report, client: &Client, transport: &Watch) -> Flow 
             GO_ON
         }
         Ok(_) => {
-            let finding = Finding::new("something answers, but PING with something else than PONG", "is this the REST address?");
+            let finding = Finding::new(
+                "something answers, but PING with something else than PONG",
+                "is this the REST address?",
+            );
             report.problem("reach", finding)?;
             STOP
         }
         Err(error) if error.redis_code() == Some("NOPERM") => {
             report.ok("reach", "the server answers")?;
-            report.note("token", Finding::new("the server knows it, but it may not even PING", "use a token with more rights"))?;
+            report.note(
+                "token",
+                Finding::new(
+                    "the server knows it, but it may not even PING",
+                    "use a token with more rights",
+                ),
+            )?;
             GO_ON
         }
         Err(error) => {
@@ -131,13 +154,19 @@ async fn reach(report: &mut Report, client: &Client, transport: &Watch) -> Flow 
 }
 
 /// True where replies in base64 can be used.
-async fn encoding(report: &mut Report, client: &Client, transport: &Watch) -> Result<bool, Failure> {
+async fn encoding(
+    report: &mut Report,
+    client: &Client,
+    transport: &Watch,
+) -> Result<bool, Failure> {
     match client.echo::<String>(PROBE).await {
         Ok(text) if text == PROBE => {
             report.ok("base64", "any bytes survive in replies")?;
             Ok(true)
         }
-        Err(error) if error.kind() != ErrorKind::Decode && error.kind() != ErrorKind::Conversion => {
+        Err(error)
+            if error.kind() != ErrorKind::Decode && error.kind() != ErrorKind::Conversion =>
+        {
             let checked = report_error(report, "base64", &error, transport);
             checked.map(|()| true)
         }
@@ -154,14 +183,23 @@ async fn encoding(report: &mut Report, client: &Client, transport: &Watch) -> Re
 
 async fn resp2(report: &mut Report, client: &Client, transport: &Watch) -> Result<(), Failure> {
     match client.echo::<String>(PROBE).await {
-        Ok(text) if text == PROBE && transport.last().resp2 => report.ok("resp2", "ReplyFormat::Resp2 can be used"),
-        _ => report.note("resp2", Finding::new("the server does not answer in RESP2", "nothing to do: base64 is the default")),
+        Ok(text) if text == PROBE && transport.last().resp2 => {
+            report.ok("resp2", "ReplyFormat::Resp2 can be used")
+        }
+        _ => report.note(
+            "resp2",
+            Finding::new(
+                "the server does not answer in RESP2",
+                "nothing to do: base64 is the default",
+            ),
+        ),
     }
 }
 
 async fn pipeline(report: &mut Report, client: &Client, transport: &Watch) -> Result<(), Failure> {
     let mut pipeline = client.pipeline();
-    let probes = [pipeline.add(cmd::echo::<String>(PROBE)), pipeline.add(cmd::echo::<String>(PROBE))];
+    let probes =
+        [pipeline.add(cmd::echo::<String>(PROBE)), pipeline.add(cmd::echo::<String>(PROBE))];
     let mut result = pipeline.send().await;
     for probe in probes {
         result = result.and_then(|mut replies| replies.take(probe).map(|_| replies));
@@ -170,7 +208,10 @@ async fn pipeline(report: &mut Report, client: &Client, transport: &Watch) -> Re
         Ok(_) => report.ok("pipeline", "many commands go in one request"),
         Err(error) if lacks_form(&error, transport) => {
             let finding = Finding::new(
-                format!("the server has no /pipeline (HTTP {}): pipelines fail, and calls made at the same time", status(transport)),
+                format!(
+                    "the server has no /pipeline (HTTP {}): pipelines fail, and calls made at the same time",
+                    status(transport)
+                ),
                 "update the server, or set Config::no_auto_batch() and send single commands only",
             );
             report.problem("pipeline", finding)
@@ -179,14 +220,24 @@ async fn pipeline(report: &mut Report, client: &Client, transport: &Watch) -> Re
     }
 }
 
-async fn transaction(report: &mut Report, client: &Client, transport: &Watch) -> Result<(), Failure> {
+async fn transaction(
+    report: &mut Report,
+    client: &Client,
+    transport: &Watch,
+) -> Result<(), Failure> {
     let mut transaction = client.transaction();
     let probe = transaction.add(cmd::echo::<String>(PROBE));
     match transaction.send().await.and_then(|mut replies| replies.take(probe)) {
         Ok(_) => report.ok("transaction", "many commands run atomically"),
         Err(error) if lacks_form(&error, transport) => {
-            let text = format!("the server has no /multi-exec (HTTP {}): transactions fail", status(transport));
-            report.problem("transaction", Finding::new(text, "update the server, or use scripts instead"))
+            let text = format!(
+                "the server has no /multi-exec (HTTP {}): transactions fail",
+                status(transport)
+            );
+            report.problem(
+                "transaction",
+                Finding::new(text, "update the server, or use scripts instead"),
+            )
         }
         Err(error) => report_error(report, "transaction", &error, transport),
     }
@@ -209,7 +260,8 @@ async fn writes(report: &mut Report, client: &Client, transport: &Watch) -> Resu
             report.ok("write", "a key was written and deleted")
         }
         Err(error) if error.redis_code() == Some("NOPERM") => {
-            let fix = "fine for reading, with Config::read_only_token(); sessions need the other token";
+            let fix =
+                "fine for reading, with Config::read_only_token(); sessions need the other token";
             report.note("write", Finding::new("the token may only read", fix))
         }
         Err(error) => report_error(report, "write", &error, transport),
@@ -226,9 +278,13 @@ async fn latency(report: &mut Report, client: &Client, transport: &Watch) -> Res
     }
     times.sort_unstable();
     let median = times.get(PINGS / 2).copied().unwrap_or_default();
-    let text = format!("{:.1} ms, the median of {PINGS} round trips", median.as_secs_f64() * 1000.0);
+    let text =
+        format!("{:.1} ms, the median of {PINGS} round trips", median.as_secs_f64() * 1000.0);
     match median > SLOW {
-        true => report.note("latency", Finding::new(text, "choose a region nearer to this machine, and send pipelines")),
+        true => report.note(
+            "latency",
+            Finding::new(text, "choose a region nearer to this machine, and send pipelines"),
+        ),
         false => report.ok("latency", text),
     }
 }
@@ -263,7 +319,12 @@ fn since_epoch() -> Duration {
 }
 
 /// A token's missing right is worth a note; anything else is a problem.
-fn report_error(report: &mut Report, check: &'static str, error: &Error, transport: &Watch) -> Result<(), Failure> {
+fn report_error(
+    report: &mut Report,
+    check: &'static str,
+    error: &Error,
+    transport: &Watch,
+) -> Result<(), Failure> {
     let finding = diagnosis::any(error, &transport.last());
     match error.redis_code() == Some("NOPERM") {
         true => report.note(check, finding),

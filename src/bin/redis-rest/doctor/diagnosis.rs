@@ -41,14 +41,24 @@ pub(super) fn any(error: &Error, seen: &Seen) -> Finding {
             "something accepts the connection, but no answer comes in time",
             "is that a REST server, and does it hang? a longer --timeout helps where it is only slow",
         ),
-        ErrorKind::Io => Finding::new("the connection broke before an answer", "is it a REST server, and does it want https://?"),
-        ErrorKind::Unauthorized if error.redis_code() == Some("NOPERM") => {
-            Finding::new("the token may not do this", "use a token with more rights where you need it")
-        }
+        ErrorKind::Io => Finding::new(
+            "the connection broke before an answer",
+            "is it a REST server, and does it want https://?",
+        ),
+        ErrorKind::Unauthorized if error.redis_code() == Some("NOPERM") => Finding::new(
+            "the token may not do this",
+            "use a token with more rights where you need it",
+        ),
         // Some login pages say 401 too.
         _ if seen.html => page(seen),
-        ErrorKind::Unauthorized => Finding::new("the server does not accept the token", "copy it again, from the same page as the address"),
-        ErrorKind::RateLimited => Finding::new("the server asks to slow down", "wait a little; then look at the limits of the plan"),
+        ErrorKind::Unauthorized => Finding::new(
+            "the server does not accept the token",
+            "copy it again, from the same page as the address",
+        ),
+        ErrorKind::RateLimited => Finding::new(
+            "the server asks to slow down",
+            "wait a little; then look at the limits of the plan",
+        ),
         _ => answered(error, seen),
     }
 }
@@ -66,38 +76,62 @@ fn answered(error: &Error, seen: &Seen) -> Finding {
         (_, status @ 300..=399) => {
             let to = seen.location.as_deref().unwrap_or("the address that it redirects to");
             Finding::new(
-                format!("the server redirects (HTTP {status}), which is not followed because the token would travel"),
+                format!(
+                    "the server redirects (HTTP {status}), which is not followed because the token would travel"
+                ),
                 format!("set the address to {to}"),
             )
         }
-        (Some("LOADING"), _) => Finding::new("Redis is loading its data", "wait until it has, then try again"),
+        (Some("LOADING"), _) => {
+            Finding::new("Redis is loading its data", "wait until it has, then try again")
+        }
         (Some("READONLY"), _) => Finding::new(
             "Redis refuses writes: it is a replica, or being upgraded",
             "put the REST server in front of the primary; during an upgrade wait",
         ),
-        (Some("MASTERDOWN" | "CLUSTERDOWN" | "BUSY" | "TRYAGAIN"), _) => {
-            Finding::new(format!("Redis cannot answer now: {}", said(error)), "look at Redis, then try again")
-        }
-        (Some("OOM" | "MISCONF"), _) => Finding::new(format!("Redis refuses writes: {}", said(error)), "give Redis memory or disk"),
+        (Some("MASTERDOWN" | "CLUSTERDOWN" | "BUSY" | "TRYAGAIN"), _) => Finding::new(
+            format!("Redis cannot answer now: {}", said(error)),
+            "look at Redis, then try again",
+        ),
+        (Some("OOM" | "MISCONF"), _) => Finding::new(
+            format!("Redis refuses writes: {}", said(error)),
+            "give Redis memory or disk",
+        ),
         _ if behind(error, seen) => Finding::new(
-            format!("the REST server answers, but the Redis behind it does not (HTTP {})", seen.status.unwrap_or_default()),
+            format!(
+                "the REST server answers, but the Redis behind it does not (HTTP {})",
+                seen.status.unwrap_or_default()
+            ),
             "start that Redis, or correct its address in the REST server's settings",
         ),
-        (Some(_), _) => Finding::new(format!("Redis answers with an error: {}", said(error)), "see what it says"),
-        (None, 404) => {
-            Finding::new("there is no REST server at this address (HTTP 404)", "is a part of its path missing, or one too many?")
-        }
-        (None, 405) => Finding::new("the server does not take POST (HTTP 405)", "is this the REST address, with the right path?"),
-        (None, 200..=299) => {
-            Finding::new("something answers, but not in the REST protocol", "is this the REST address, and not that of another service?")
-        }
-        (None, status) => Finding::new(format!("{error}"), format!("look at the log of the server, or what is before it, for {status}")),
+        (Some(_), _) => Finding::new(
+            format!("Redis answers with an error: {}", said(error)),
+            "see what it says",
+        ),
+        (None, 404) => Finding::new(
+            "there is no REST server at this address (HTTP 404)",
+            "is a part of its path missing, or one too many?",
+        ),
+        (None, 405) => Finding::new(
+            "the server does not take POST (HTTP 405)",
+            "is this the REST address, with the right path?",
+        ),
+        (None, 200..=299) => Finding::new(
+            "something answers, but not in the REST protocol",
+            "is this the REST address, and not that of another service?",
+        ),
+        (None, status) => Finding::new(
+            format!("{error}"),
+            format!("look at the log of the server, or what is before it, for {status}"),
+        ),
     }
 }
 
 /// The REST server, or a proxy, says that what is behind it is away.
 fn behind(error: &Error, seen: &Seen) -> bool {
-    error.server_message().is_some_and(|text| text.contains("DB connection refused") || text.contains("caller gone"))
+    error
+        .server_message()
+        .is_some_and(|text| text.contains("DB connection refused") || text.contains("caller gone"))
         || matches!(seen.status, Some(502..=504)) && !seen.html
 }
 
@@ -112,11 +146,20 @@ fn connect(causes: &str) -> Finding {
             "is the name in the address that of the certificate, is it in date, and is its issuer known to this system?",
         )
     } else if any(&["refused"]) {
-        Finding::new("nothing listens at this address (refused)", "check host and port; to start a server here: redis-rest serve")
+        Finding::new(
+            "nothing listens at this address (refused)",
+            "check host and port; to start a server here: redis-rest serve",
+        )
     } else if is_tls(causes) {
-        Finding::new("TLS does not work with this server", "does it speak plain HTTP? then the address begins with http://")
+        Finding::new(
+            "TLS does not work with this server",
+            "does it speak plain HTTP? then the address begins with http://",
+        )
     } else if any(&["timed out", "timeout", "deadline"]) {
-        Finding::new("no connection in time", "is the host up, and does a firewall let this through?")
+        Finding::new(
+            "no connection in time",
+            "is the host up, and does a firewall let this through?",
+        )
     } else {
         Finding::new(format!("no connection ({causes})"), "check host, port and network")
     }

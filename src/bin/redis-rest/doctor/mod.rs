@@ -70,7 +70,12 @@ impl Report {
     }
 
     fn problem(&mut self, check: &'static str, finding: Finding) -> Result<(), Failure> {
-        self.add(Check { check, status: Status::Problem, text: finding.text, fix: Some(finding.fix) })
+        self.add(Check {
+            check,
+            status: Status::Problem,
+            text: finding.text,
+            fix: Some(finding.fix),
+        })
     }
 
     fn add(&mut self, check: Check) -> Result<(), Failure> {

@@ -37,14 +37,18 @@ impl Watch {
 
 impl Seen {
     fn of(response: &HttpResponse) -> Self {
-        let header = |name: &str| response.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let header = |name: &str| {
+            response.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        };
         let kind = header("content-type").to_ascii_lowercase();
         let location = header("location").split(['?', '#']).next().unwrap_or_default();
         Self {
             status: Some(response.status),
-            html: kind.starts_with("text/html") || response.body.trim_ascii_start().starts_with(b"<"),
+            html: kind.starts_with("text/html")
+                || response.body.trim_ascii_start().starts_with(b"<"),
             resp2: kind.starts_with("application/octet-stream"),
-            location: Some(location.to_owned()).filter(|location| !location.is_empty() && !location.contains('@')),
+            location: Some(location.to_owned())
+                .filter(|location| !location.is_empty() && !location.contains('@')),
         }
     }
 }

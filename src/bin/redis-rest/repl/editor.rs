@@ -30,10 +30,13 @@ pub(crate) struct Editor {
 
 impl Editor {
     pub(crate) fn new(keep: bool) -> Result<Self, Failure> {
-        let failed = |error: ReadlineError| Failure::usage(format!("the terminal cannot be used: {error}"));
+        let failed =
+            |error: ReadlineError| Failure::usage(format!("the terminal cannot be used: {error}"));
         // Without bracketed paste each line of what is pasted is a command of its own, as in redis-cli; with it, all would be one.
-        let config = Config::builder().completion_type(CompletionType::List).bracketed_paste(false).build();
-        let mut editor = rustyline::Editor::with_history(config, MemHistory::new()).map_err(failed)?;
+        let config =
+            Config::builder().completion_type(CompletionType::List).bracketed_paste(false).build();
+        let mut editor =
+            rustyline::Editor::with_history(config, MemHistory::new()).map_err(failed)?;
         editor.set_helper(Some(Names));
         let file = match keep.then(History::open) {
             None => None,
@@ -81,7 +84,12 @@ struct Names;
 impl Completer for Names {
     type Candidate = String;
 
-    fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
+    fn complete(
+        &self,
+        line: &str,
+        pos: usize,
+        _: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<String>)> {
         Ok(completions(line.get(..pos).unwrap_or_default()))
     }
 }
@@ -96,7 +104,11 @@ fn completions(before: &str) -> (usize, Vec<String>) {
     };
     let upper = typed.to_ascii_uppercase();
     let small = typed.bytes().any(|byte| byte.is_ascii_lowercase());
-    let mut names: Vec<_> = cmd::table().map(|row| row.command).chain(["HELP", "EXIT"]).filter(|name| name.starts_with(&upper)).collect();
+    let mut names: Vec<_> = cmd::table()
+        .map(|row| row.command)
+        .chain(["HELP", "EXIT"])
+        .filter(|name| name.starts_with(&upper))
+        .collect();
     names.sort_unstable();
     names.dedup();
     let cased = |name: &str| if small { name.to_ascii_lowercase() } else { name.to_owned() };

@@ -41,7 +41,9 @@ impl History {
         if file.metadata()?.len() > LONGEST {
             // The lines stay with this process if the disk is full between the two.
             file.set_len(0)?;
-            file.write_all(lines.iter().flat_map(|line| [line, "\n"]).collect::<String>().as_bytes())?;
+            file.write_all(
+                lines.iter().flat_map(|line| [line, "\n"]).collect::<String>().as_bytes(),
+            )?;
         }
         Ok(Self { file, lines })
     }
@@ -63,7 +65,8 @@ fn place(lookup: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let state = if cfg!(windows) {
         directory("LOCALAPPDATA")
     } else {
-        directory("XDG_STATE_HOME").or_else(|| Some(directory("HOME")?.join(".local").join("state")))
+        directory("XDG_STATE_HOME")
+            .or_else(|| Some(directory("HOME")?.join(".local").join("state")))
     };
     Some(state?.join("redis-rest").join("history"))
 }
@@ -103,16 +106,22 @@ pub(crate) fn keeps(line: &str) -> bool {
     let words = match words::split(line.as_bytes()) {
         Ok(words) => words,
         // Its quotes are wrong, but the words may still be what they look like.
-        Err(_) => line.split_ascii_whitespace().map(|word| word.replace(['"', '\''], "").into_bytes()).collect(),
+        Err(_) => line
+            .split_ascii_whitespace()
+            .map(|word| word.replace(['"', '\''], "").into_bytes())
+            .collect(),
     };
-    let words: Vec<String> = words.iter().map(|word| String::from_utf8_lossy(word).to_ascii_lowercase()).collect();
+    let words: Vec<String> =
+        words.iter().map(|word| String::from_utf8_lossy(word).to_ascii_lowercase()).collect();
     let has = |word: &str| words.iter().any(|other| other == word);
     match (words.first().map(String::as_str), words.get(1).map(String::as_str)) {
         (Some("auth"), _) => false,
         (Some("hello"), _) => !has("auth"),
         (Some("migrate"), _) => !has("auth") && !has("auth2"),
         (Some("acl"), Some("setuser")) => false,
-        (Some("config" | "sentinel"), Some("set" | "config")) => !words.iter().any(|word| word.contains("pass") || word.contains("auth")),
+        (Some("config" | "sentinel"), Some("set" | "config")) => {
+            !words.iter().any(|word| word.contains("pass") || word.contains("auth"))
+        }
         _ => true,
     }
 }
@@ -139,7 +148,14 @@ mod tests {
         ] {
             assert!(!keeps(line), "{line}");
         }
-        for line in ["GET auth", "HELLO 3", "ACL WHOAMI", "CONFIG GET requirepass", "CONFIG SET maxmemory 1", "SET \"open"] {
+        for line in [
+            "GET auth",
+            "HELLO 3",
+            "ACL WHOAMI",
+            "CONFIG GET requirepass",
+            "CONFIG SET maxmemory 1",
+            "SET \"open",
+        ] {
             assert!(keeps(line), "{line}");
         }
     }
@@ -172,9 +188,17 @@ mod tests {
     #[cfg(not(windows))]
     #[test]
     fn the_place_is_that_of_the_system() {
-        let from = |names: &'static [(&str, &str)]| place(|name| names.iter().find(|(n, _)| *n == name).map(|(_, value)| value.into()));
-        assert_eq!(from(&[("XDG_STATE_HOME", "/s"), ("HOME", "/h")]), Some("/s/redis-rest/history".into()));
-        assert_eq!(from(&[("XDG_STATE_HOME", "relative"), ("HOME", "/h")]), Some("/h/.local/state/redis-rest/history".into()));
+        let from = |names: &'static [(&str, &str)]| {
+            place(|name| names.iter().find(|(n, _)| *n == name).map(|(_, value)| value.into()))
+        };
+        assert_eq!(
+            from(&[("XDG_STATE_HOME", "/s"), ("HOME", "/h")]),
+            Some("/s/redis-rest/history".into())
+        );
+        assert_eq!(
+            from(&[("XDG_STATE_HOME", "relative"), ("HOME", "/h")]),
+            Some("/h/.local/state/redis-rest/history".into())
+        );
         assert_eq!(from(&[("HOME", "")]), None);
     }
 }

@@ -76,7 +76,9 @@ impl Session {
         let (mut number, mut worst) = (0_u64, 0);
         while out.is_open() {
             let mut line = Vec::new();
-            let read = tokio::task::block_in_place(|| std::io::stdin().lock().read_until(b'\n', &mut line));
+            let read = tokio::task::block_in_place(|| {
+                std::io::stdin().lock().read_until(b'\n', &mut line)
+            });
             if read.map_err(|error| Failure::usage(format!("standard input: {error}")))? == 0 {
                 break;
             }
@@ -91,7 +93,9 @@ impl Session {
                 Answer::Hopeless(failure) => {
                     out.write(&self.failed(&failure))?;
                     out.flush()?;
-                    note(&format!("line {number} failed, and so would those after it, which were not run"));
+                    note(&format!(
+                        "line {number} failed, and so would those after it, which were not run"
+                    ));
                     return Err(failure);
                 }
                 answer => self.show(&answer, &mut out)?,
@@ -119,7 +123,8 @@ impl Session {
             ("help", topic) => return Answer::Help(help(topic)),
             _ => {}
         }
-        let command = arguments.iter().fold(cmd(name), |command, argument| command.arg(argument.as_slice()));
+        let command =
+            arguments.iter().fold(cmd(name), |command, argument| command.arg(argument.as_slice()));
         match self.client.run(command).await {
             Ok(reply) => Answer::Reply(reply),
             Err(error) => {
@@ -173,7 +178,11 @@ fn advice(name: &str) -> Option<&'static str> {
 }
 
 fn help(topic: &[Vec<u8>]) -> String {
-    let topic = topic.iter().map(|word| String::from_utf8_lossy(word).to_ascii_uppercase()).collect::<Vec<_>>().join(" ");
+    let topic = topic
+        .iter()
+        .map(|word| String::from_utf8_lossy(word).to_ascii_uppercase())
+        .collect::<Vec<_>>()
+        .join(" ");
     if topic.is_empty() {
         return "A line is a command and its arguments: SET name \"Ada L.\" EX 60\n\
                 In \"…\" \\n \\r \\t \\xHH stand for bytes; in '…' nothing does.\n\
@@ -181,13 +190,19 @@ fn help(topic: &[Vec<u8>]) -> String {
             .to_owned();
     }
     let about = |row: &redis_rest::cmd::Row| {
-        let since = if row.since.starts_with(|c: char| c.is_ascii_digit()) { "since Redis" } else { "of" };
+        let since =
+            if row.since.starts_with(|c: char| c.is_ascii_digit()) { "since Redis" } else { "of" };
         format!("{}  ({}, {since} {})  {}\n", row.command, row.group, row.since, row.url())
     };
     let of_two_words = format!("{topic} ");
-    let rows: Vec<_> = cmd::table().filter(|row| row.command == topic || row.command.starts_with(&of_two_words)).collect();
+    let rows: Vec<_> = cmd::table()
+        .filter(|row| row.command == topic || row.command.starts_with(&of_two_words))
+        .collect();
     match rows.as_slice() {
-        [] => format!("{} is not among the commands that are known here; the server may know it\n", one_line(&topic)),
+        [] => format!(
+            "{} is not among the commands that are known here; the server may know it\n",
+            one_line(&topic)
+        ),
         rows => rows.iter().map(|row| about(row)).collect(),
     }
 }

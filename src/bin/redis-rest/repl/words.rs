@@ -68,7 +68,9 @@ fn double<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Result<&'a [u8], Unquot
     loop {
         rest = match rest {
             [b'"', after @ ..] => return Ok(after),
-            [b'\\', b'x', high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+            [b'\\', b'x', high, low, after @ ..]
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
                 word.push(digit(*high) << 4 | digit(*low));
                 after
             }
@@ -151,7 +153,12 @@ mod tests {
             assert_eq!(split(line), Err(Unquotable::Open), "{}", String::from_utf8_lossy(line));
         }
         for line in [&b"\"a\"b"[..], b"'a''b'", b"\"a\"'b'"] {
-            assert_eq!(split(line), Err(Unquotable::Continued), "{}", String::from_utf8_lossy(line));
+            assert_eq!(
+                split(line),
+                Err(Unquotable::Continued),
+                "{}",
+                String::from_utf8_lossy(line)
+            );
         }
     }
 }

@@ -47,7 +47,8 @@ pub struct ClaimedIds {
 
 fn claimed(value: Value) -> Result<(String, Value, Vec<String>), ConvertError> {
     let mut parts = Vec::<Value>::from_value(value)?.into_iter();
-    let mut part = || parts.next().ok_or(ConvertError::new("an array of 2 or 3", "a shorter array"));
+    let mut part =
+        || parts.next().ok_or(ConvertError::new("an array of 2 or 3", "a shorter array"));
     let (next, claimed) = (String::from_value(part()?)?, part()?);
     let deleted = part().map_or(Ok(Vec::new()), Vec::from_value)?;
     Ok((next, claimed, deleted))
@@ -174,7 +175,10 @@ fn millis<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration,
 }
 
 /// Never is -1.
-fn millis_or_never<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    i64::deserialize(deserializer).map(|millis| u64::try_from(millis).ok().map(Duration::from_millis))
+fn millis_or_never<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    i64::deserialize(deserializer)
+        .map(|millis| u64::try_from(millis).ok().map(Duration::from_millis))
 }
 from_fields!(ConsumerInfo);

@@ -97,13 +97,17 @@ pub async fn scripts(client: &Client) {
     let keys = Keys::new();
     let key = keys.key("n");
     // A text of its own, which no server can know yet.
-    let script = Script::new(format!("-- {}\nreturn redis.call('INCRBY', KEYS[1], ARGV[1])", keys.key("")));
+    let script =
+        Script::new(format!("-- {}\nreturn redis.call('INCRBY', KEYS[1], ARGV[1])", keys.key("")));
     for wanted in [3, 6] {
         assert_eq!(script.key(&key).arg(3).call::<i64>().on(client).await.unwrap(), wanted);
     }
     refused(client.evalsha::<Value>("0".repeat(40), (), ()).await, "NOSCRIPT");
     let sha1 = client.script_load("return 1").await.unwrap();
-    assert_eq!(client.script_exists([sha1.as_str(), &"0".repeat(40)]).await.unwrap(), [true, false]);
+    assert_eq!(
+        client.script_exists([sha1.as_str(), &"0".repeat(40)]).await.unwrap(),
+        [true, false]
+    );
 
     let nested = "return {1, 'OK', {ARGV[1], false, {}}, redis.status_reply('OK'), redis.status_reply('FINE'), true, 3.9, nil, 5}";
     let reply: Value = client.eval(nested, (), [&b"\xff"[..]]).await.unwrap();
@@ -118,17 +122,31 @@ pub async fn scripts(client: &Client) {
     ];
     assert!(reply == Value::Array(wanted), "nested replies, ended by nil, as Redis converts them");
     type Mixed = (i64, Result<i64, Error>);
-    let (number, error) = client.eval::<Mixed>("return {7, redis.pcall('GET')}", (), ()).await.unwrap();
+    let (number, error) =
+        client.eval::<Mixed>("return {7, redis.pcall('GET')}", (), ()).await.unwrap();
     assert_eq!(number, 7);
-    assert_eq!(error.unwrap_err().redis_code(), Some("ERR"), "an error among the elements keeps the others");
-    let error = client.eval::<Value>("return redis.error_reply('MYCODE of mine')", (), ()).await.unwrap_err();
+    assert_eq!(
+        error.unwrap_err().redis_code(),
+        Some("ERR"),
+        "an error among the elements keeps the others"
+    );
+    let error = client
+        .eval::<Value>("return redis.error_reply('MYCODE of mine')", (), ())
+        .await
+        .unwrap_err();
     assert_eq!(error.redis_code(), Some("MYCODE"));
     assert!(error.maybe_applied(), "a script can write before it answers with an error");
     let error = client.eval::<Value>("not Lua", (), ()).await.unwrap_err();
     assert!(!error.maybe_applied(), "a script that does not compile did not run");
     // Bytes in an error that are not UTF-8 must not hurt the connection.
     assert!(client.eval::<Value>("return redis.error_reply('ERR \\255')", (), ()).await.is_err());
-    let error = client.eval::<Value>("redis.call('SET', KEYS[1], '1') return redis.call('LPUSH', KEYS[1], 'x')", [&key], ()).await;
+    let error = client
+        .eval::<Value>(
+            "redis.call('SET', KEYS[1], '1') return redis.call('LPUSH', KEYS[1], 'x')",
+            [&key],
+            (),
+        )
+        .await;
     assert!(error.unwrap_err().maybe_applied(), "a script that failed had already written");
     assert_eq!(client.get::<Bytes>(&key).await.unwrap(), "1");
 }
@@ -137,7 +155,9 @@ pub async fn scripts(client: &Client) {
 pub async fn scripts_in_batches(client: &Client) {
     let keys = Keys::new();
     let key = keys.key("n");
-    let fresh = |name: &str| Script::new(format!("-- {}\nreturn redis.call('INCR', KEYS[1])", keys.key(name)));
+    let fresh = |name: &str| {
+        Script::new(format!("-- {}\nreturn redis.call('INCR', KEYS[1])", keys.key(name)))
+    };
     let mut pipe = client.pipeline();
     let script = pipe.add(fresh("pipeline").key(&key).call::<i64>());
     let other = pipe.add(cmd::set(keys.key("other"), "v"));

@@ -15,10 +15,25 @@ pub async fn strings(client: &Client) {
     let keys = Keys::new();
     let key = keys.key("value");
     assert_eq!(client.get::<Option<String>>(&key).await.unwrap(), None, "a missing key is nil");
-    for text in ["", "OK", "007", "null", "1.0", " ", "\"\\\r\n\t\0", "ü😀\u{2028}", "T0s=", "[1]", "{\"error\":\"ERR\"}"] {
+    for text in [
+        "",
+        "OK",
+        "007",
+        "null",
+        "1.0",
+        " ",
+        "\"\\\r\n\t\0",
+        "ü😀\u{2028}",
+        "T0s=",
+        "[1]",
+        "{\"error\":\"ERR\"}",
+    ] {
         client.set(&key, text).await.unwrap();
         assert_eq!(client.get::<String>(&key).await.unwrap(), text);
-        assert!(client.get::<Value>(&key).await.unwrap() == Value::bytes(text.to_owned()), "a stored OK is no status: {text:?}");
+        assert!(
+            client.get::<Value>(&key).await.unwrap() == Value::bytes(text.to_owned()),
+            "a stored OK is no status: {text:?}"
+        );
     }
     unfit({
         client.set(&key, "007").await.unwrap();
@@ -30,7 +45,10 @@ pub async fn strings(client: &Client) {
     assert_eq!(client.strlen(&key).await.unwrap(), 256);
     client.set(&key, &b"\xff"[..]).ex(Duration::from_secs(100)).await.unwrap();
     assert_eq!(client.get::<Bytes>(&key).await.unwrap(), &b"\xff"[..]);
-    assert!(matches!(client.ttl(&key).await.unwrap(), Ttl::Expires(_)), "options after raw bytes count");
+    assert!(
+        matches!(client.ttl(&key).await.unwrap(), Ttl::Expires(_)),
+        "options after raw bytes count"
+    );
 
     client.set(&key, "Hello").await.unwrap();
     assert_eq!(client.append(&key, " World").await.unwrap(), 11);
@@ -76,7 +94,11 @@ pub async fn keys(client: &Client) {
     let keys = Keys::new();
     let (a, b) = (keys.key("ü😀 /?&%#\"\\\n"), keys.key(""));
     client.set(&a, "1").await.unwrap();
-    assert_eq!(client.exists([&a, &a, &b]).await.unwrap(), 2, "EXISTS counts a key as often as it is named");
+    assert_eq!(
+        client.exists([&a, &a, &b]).await.unwrap(),
+        2,
+        "EXISTS counts a key as often as it is named"
+    );
     assert_eq!(client.key_type(&a).await.unwrap(), "string");
     assert_eq!(client.key_type(&b).await.unwrap(), "none");
     client.rename(&a, &b).await.unwrap();
@@ -114,7 +136,11 @@ pub async fn ttls(client: &Client) {
     client.set(&key, "v").await.unwrap();
     assert_eq!(client.ttl(&key).await.unwrap(), Ttl::Persistent, "SET drops the TTL");
     assert!(client.expire_at(&key, 1).await.unwrap());
-    assert_eq!(client.get::<Option<String>>(&key).await.unwrap(), None, "a time in the past deletes");
+    assert_eq!(
+        client.get::<Option<String>>(&key).await.unwrap(),
+        None,
+        "a time in the past deletes"
+    );
     refused(client.run::<Value>(cmd("SET").arg(&key).arg("v").arg("EX").arg(0)).await, "ERR");
     refused(client.run::<Value>(cmd("SET").arg(&key).arg("v").arg("EX")).await, "ERR");
 }
@@ -124,12 +150,19 @@ pub async fn hashes(client: &Client) {
     let key = Keys::new().key("hash");
     assert_eq!(client.hgetall::<HashMap<String, String>>(&key).await.unwrap(), HashMap::new());
     assert_eq!(client.hset(&key, [("a", "1"), ("", "empty"), ("ü", "")]).await.unwrap(), 3);
-    assert_eq!(client.hset(&key, [("a", "2"), ("b", "3")]).await.unwrap(), 1, "only new fields count");
+    assert_eq!(
+        client.hset(&key, [("a", "2"), ("b", "3")]).await.unwrap(),
+        1,
+        "only new fields count"
+    );
     let all: HashMap<String, String> = client.hgetall(&key).await.unwrap();
     assert_eq!(all.len(), 4);
     assert_eq!((all["a"].as_str(), all[""].as_str(), all["ü"].as_str()), ("2", "empty", ""));
     assert_eq!(client.hget::<Option<String>>(&key, "none").await.unwrap(), None);
-    assert_eq!(client.hmget::<String>(&key, ["b", "none"]).await.unwrap(), [Some("3".to_owned()), None]);
+    assert_eq!(
+        client.hmget::<String>(&key, ["b", "none"]).await.unwrap(),
+        [Some("3".to_owned()), None]
+    );
     assert!(!client.hsetnx(&key, "a", "x").await.unwrap());
     assert_eq!(client.hincrby(&key, "n", -5).await.unwrap(), -5);
     refused(client.hincrby(&key, "ü", 1).await, "ERR");
@@ -165,13 +198,18 @@ pub async fn lists(client: &Client) {
 pub async fn sets(client: &Client) {
     let keys = Keys::new();
     let (a, b) = (keys.key("a"), keys.key("b"));
-    let set = |members: &[&str]| members.iter().map(|member| (*member).to_owned()).collect::<BTreeSet<String>>();
+    let set = |members: &[&str]| {
+        members.iter().map(|member| (*member).to_owned()).collect::<BTreeSet<String>>()
+    };
     assert_eq!(client.sadd(&a, ["x", "y", "y", ""]).await.unwrap(), 3);
     assert_eq!(client.sadd(&a, ["x"]).await.unwrap(), 0);
     client.sadd(&b, ["y", "z"]).await.unwrap();
     assert_eq!(client.smembers::<BTreeSet<String>>(&a).await.unwrap(), set(&["", "x", "y"]));
     assert_eq!(client.sinter::<BTreeSet<String>>([&a, &b]).await.unwrap(), set(&["y"]));
-    assert_eq!(client.sunion::<BTreeSet<String>>([&a, &b]).await.unwrap(), set(&["", "x", "y", "z"]));
+    assert_eq!(
+        client.sunion::<BTreeSet<String>>([&a, &b]).await.unwrap(),
+        set(&["", "x", "y", "z"])
+    );
     assert_eq!(client.sdiff::<BTreeSet<String>>([&a, &b]).await.unwrap(), set(&["", "x"]));
     assert!(client.sismember(&a, "x").await.unwrap());
     assert_eq!(client.smismember(&a, ["x", "z"]).await.unwrap(), [true, false]);
@@ -185,15 +223,29 @@ pub async fn sets(client: &Client) {
 /// Sorted sets, with scores of any size.
 pub async fn sorted_sets(client: &Client) {
     let key = Keys::new().key("zset");
-    assert_eq!(client.zadd(&key, 1.5, "a").and(f64::INFINITY, "top").and(-0.1, "low").await.unwrap(), 3);
+    assert_eq!(
+        client.zadd(&key, 1.5, "a").and(f64::INFINITY, "top").and(-0.1, "low").await.unwrap(),
+        3
+    );
     assert_eq!(client.zadd(&key, 9.0, "a").nx().await.unwrap(), 0);
     assert_eq!(client.zscore(&key, "a").await.unwrap(), Some(1.5));
     assert_eq!(client.zscore(&key, "none").await.unwrap(), None);
     assert_eq!(client.zrange::<String>(&key).await.unwrap(), ["low", "a", "top"]);
     assert_eq!(client.zrange::<String>(&key).by_rank(0..1).rev().await.unwrap(), ["top"]);
-    assert_eq!(client.zrange::<String>(&key).by_score((Bound::Excluded(-1.0), Bound::Included(2.0))).limit(1, 5).await.unwrap(), ["a"]);
+    assert_eq!(
+        client
+            .zrange::<String>(&key)
+            .by_score((Bound::Excluded(-1.0), Bound::Included(2.0)))
+            .limit(1, 5)
+            .await
+            .unwrap(),
+        ["a"]
+    );
     let scored = client.zrange::<String>(&key).with_scores().await.unwrap();
-    assert_eq!(scored, [("low".to_owned(), -0.1), ("a".to_owned(), 1.5), ("top".to_owned(), f64::INFINITY)]);
+    assert_eq!(
+        scored,
+        [("low".to_owned(), -0.1), ("a".to_owned(), 1.5), ("top".to_owned(), f64::INFINITY)]
+    );
     assert_eq!(client.zrank(&key, "top").await.unwrap(), Some(2));
     assert_eq!(client.zcount(&key, ..1.5).await.unwrap(), 1);
     assert_eq!(client.zincrby(&key, 0.5, "a").await.unwrap(), 2.0);
@@ -215,7 +267,13 @@ pub async fn scanning(client: &Client) {
     pipe.send().await.unwrap().all::<()>().unwrap();
     let (mut cursor, mut found) = (0, BTreeSet::new());
     loop {
-        let (next, page) = client.scan(cursor).pattern(keys.key("scan:*")).count(7).of_type("string").await.unwrap();
+        let (next, page) = client
+            .scan(cursor)
+            .pattern(keys.key("scan:*"))
+            .count(7)
+            .of_type("string")
+            .await
+            .unwrap();
         found.extend(page.into_iter().map(|key| String::from_utf8(key.to_vec()).unwrap()));
         if next == 0 {
             break;
@@ -242,15 +300,28 @@ pub async fn errors(client: &Client) {
     let key = Keys::new().key("text");
     client.set(&key, "v").await.unwrap();
     let error = refused(client.lpush(&key, ["x"]).await, "WRONGTYPE");
-    assert_eq!(error.server_message(), Some("WRONGTYPE Operation against a key holding the wrong kind of value"));
+    assert_eq!(
+        error.server_message(),
+        Some("WRONGTYPE Operation against a key holding the wrong kind of value")
+    );
     let error = refused(client.run::<Value>(cmd("NOSUCHCOMMAND").arg("s3cret")).await, "ERR");
-    assert!(error.server_message().is_some_and(|text| text.starts_with("ERR unknown command 'NOSUCHCOMMAND'")));
+    assert!(
+        error
+            .server_message()
+            .is_some_and(|text| text.starts_with("ERR unknown command 'NOSUCHCOMMAND'"))
+    );
     assert!(!format!("{error} {error:?}").contains("s3cret"), "arguments stay out of error texts");
     // Redis quotes 128 bytes of it, cut within a character; the connection must survive that.
-    refused(client.run::<Value>(cmd("NOSUCHCOMMAND").arg(format!("x{}", "é".repeat(200)))).await, "ERR");
+    refused(
+        client.run::<Value>(cmd("NOSUCHCOMMAND").arg(format!("x{}", "é".repeat(200)))).await,
+        "ERR",
+    );
     let error = refused(client.run::<Value>(cmd("GET")).await, "ERR");
     assert_eq!(error.server_message(), Some("ERR wrong number of arguments for 'get' command"));
-    assert!(client.run::<Value>(cmd("SUBSCRIBE").arg("c")).await.is_err(), "one reply for one command");
+    assert!(
+        client.run::<Value>(cmd("SUBSCRIBE").arg("c")).await.is_err(),
+        "one reply for one command"
+    );
     assert!(client.run::<Value>(cmd("MULTI")).await.is_err());
     assert_eq!(client.get::<String>(&key).await.unwrap(), "v");
 }

@@ -28,13 +28,20 @@
 //! redis_rest::each_backend_case!(mine);
 //! ```
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests: a panic is their way to report")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "these are tests: a panic is their way to report"
+)]
 
 mod batches;
 mod data;
 
 pub use batches::{pipelines, scripts, scripts_in_batches, transactions};
-pub use data::{errors, hashes, integers, keys, large_values, lists, scanning, sets, sorted_sets, strings, ttls};
+pub use data::{
+    errors, hashes, integers, keys, large_values, lists, scanning, sets, sorted_sets, strings, ttls,
+};
 
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};

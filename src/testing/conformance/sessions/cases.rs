@@ -5,7 +5,9 @@
 use super::Harness;
 use crate::clock;
 use crate::platform;
-use crate::session::{Conflict, PendingPut, Reconciled, Session, SessionError, SessionStore, Touched, TtlRule};
+use crate::session::{
+    Conflict, PendingPut, Reconciled, Session, SessionError, SessionStore, Touched, TtlRule,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,7 +96,10 @@ pub async fn deletes_win(harness: &impl Harness) {
     // A delete that comes before the store wins over it too.
     let late = session(&user);
     assert!(!store.delete_session(&late.id).await.expect("nothing to delete"));
-    assert!(matches!(store.store_session(&late).await, Err(SessionError::Conflict(Conflict::Deleted))));
+    assert!(matches!(
+        store.store_session(&late).await,
+        Err(SessionError::Conflict(Conflict::Deleted))
+    ));
     assert!(listed(&*store, &user).await.is_empty());
 }
 
@@ -105,7 +110,10 @@ pub async fn create_is_not_save(harness: &impl Harness) {
     store.create_session(&mine).await.expect("created");
     let mut again = mine.clone();
     again.system_prompt = "other".into();
-    assert!(matches!(store.create_session(&again).await, Err(SessionError::Conflict(Conflict::Exists))));
+    assert!(matches!(
+        store.create_session(&again).await,
+        Err(SessionError::Conflict(Conflict::Exists))
+    ));
     assert_eq!(store.retrieve_session(&mine.id).await.expect("found"), mine);
 
     // The same by way of `reconcile`, whoever has the id.
@@ -114,7 +122,8 @@ pub async fn create_is_not_save(harness: &impl Harness) {
     let new = session(&user);
     let mut elsewhere = again.clone();
     elsewhere.user_id = self::user();
-    let results = store.reconcile(&[exclusive(&new), exclusive(&again), exclusive(&elsewhere)]).await;
+    let results =
+        store.reconcile(&[exclusive(&new), exclusive(&again), exclusive(&elsewhere)]).await;
     assert!(matches!(&results[0], Ok(Reconciled::Written(_))));
     for taken in &results[1..] {
         assert!(matches!(taken, Err(SessionError::Conflict(Conflict::Exists))));
@@ -148,7 +157,8 @@ pub async fn sessions_expire(harness: &impl Harness) {
 /// A touch slides and never shortens; an explicit time to live goes either way, and automatic touches leave it alone.
 pub async fn times_to_live(harness: &impl Harness) {
     let (short, long, user) = (harness.store(SHORT), harness.store(HOUR), user());
-    let (slid, kept, pinned, by_hand) = (session(&user), session(&user), session(&user), session(&user));
+    let (slid, kept, pinned, by_hand) =
+        (session(&user), session(&user), session(&user), session(&user));
     for one in [&slid, &pinned, &by_hand] {
         short.store_session(one).await.expect("stored");
     }
@@ -187,7 +197,8 @@ pub async fn storing_again_starts_over(harness: &impl Harness) {
 /// Each session of a batch has its own result, and the others stand.
 pub async fn batches(harness: &impl Harness) {
     let (store, user, other) = (harness.store(HOUR), user(), user());
-    let mut sessions: Vec<_> = (0..120).map(|n| session(if n % 3 == 0 { &other } else { &user })).collect();
+    let mut sessions: Vec<_> =
+        (0..120).map(|n| session(if n % 3 == 0 { &other } else { &user })).collect();
     store.delete_session(&sessions[5].id).await.expect("a mark");
     sessions[7].id = "no/such".into();
     let outcome = store.batch_store_sessions(&sessions).await;
@@ -200,7 +211,14 @@ pub async fn batches(harness: &impl Harness) {
     let failed: Vec<_> = outcome.failed().collect();
     assert!(matches!(failed.as_slice(), [("no/such", SessionError::InvalidId)]));
     let left: BTreeSet<_> = sessions[60..].iter().map(|session| session.id.clone()).collect();
-    assert_eq!(listed(&*store, &user).await.union(&listed(&*store, &other).await).cloned().collect::<BTreeSet<_>>(), left);
+    assert_eq!(
+        listed(&*store, &user)
+            .await
+            .union(&listed(&*store, &other).await)
+            .cloned()
+            .collect::<BTreeSet<_>>(),
+        left
+    );
     assert!(store.batch_store_sessions(&[]).await.is_ok());
     assert!(store.batch_delete_sessions(&[]).await.is_ok());
 }
@@ -216,7 +234,10 @@ pub async fn log_out_everywhere(harness: &impl Harness) {
     assert_eq!(store.delete_user_sessions(&user).await.expect("nothing left"), 0);
     assert!(listed(&*store, &user).await.is_empty());
     assert_eq!(listed(&*store, &other).await, ids(&[&foreign]));
-    assert!(matches!(store.store_session(&sessions[0]).await, Err(SessionError::Conflict(Conflict::Deleted))));
+    assert!(matches!(
+        store.store_session(&sessions[0]).await,
+        Err(SessionError::Conflict(Conflict::Deleted))
+    ));
 }
 
 /// Ids that could leave their place are refused by every operation, before anything is sent.
@@ -270,7 +291,10 @@ pub async fn compare_and_update(harness: &impl Harness) {
     one.system_prompt = "one".into();
     two.system_prompt = "two".into();
     store.compare_and_update(&one).await.expect("nobody was faster");
-    assert!(matches!(store.compare_and_update(&two).await, Err(SessionError::Conflict(Conflict::Changed))));
+    assert!(matches!(
+        store.compare_and_update(&two).await,
+        Err(SessionError::Conflict(Conflict::Changed))
+    ));
     assert_eq!(store.retrieve_session(&mine.id).await.expect("found"), one);
     store.delete_session(&mine.id).await.expect("deleted");
     assert!(matches!(store.compare_and_update(&one).await, Err(SessionError::NotFound)));
@@ -286,7 +310,10 @@ pub async fn compare_and_delete(harness: &impl Harness) {
     newer.system_prompt = "newer".into();
     store.update_session(&newer).await.expect("updated");
     for outdated in [&old, &never_read] {
-        assert!(matches!(store.compare_and_delete(outdated).await, Err(SessionError::Conflict(Conflict::Changed))));
+        assert!(matches!(
+            store.compare_and_delete(outdated).await,
+            Err(SessionError::Conflict(Conflict::Changed))
+        ));
     }
     let read = store.retrieve_session(&newer.id).await.expect("found");
     assert_eq!(read, newer);
@@ -294,7 +321,10 @@ pub async fn compare_and_delete(harness: &impl Harness) {
     assert!(!store.exists(&read.id).await.expect("an answer"));
     assert!(listed(&*store, &user).await.is_empty());
     assert!(matches!(store.compare_and_delete(&read).await, Err(SessionError::NotFound)));
-    assert!(matches!(store.store_session(&never_read).await, Err(SessionError::Conflict(Conflict::Deleted))));
+    assert!(matches!(
+        store.store_session(&never_read).await,
+        Err(SessionError::Conflict(Conflict::Deleted))
+    ));
 }
 
 /// After an outage: new sessions are written with the deadline they had, deletions win, and what others wrote meanwhile stands.

@@ -64,7 +64,15 @@ fn case<R: FromValue + Debug, K>(call: Typed<R, K>, wire: &'static str, reply: R
         Ok(reply) => format!("{reply:?}"),
         Err(error) => format!("! {error}"),
     };
-    Case { command: call.into_command(), wire, reply, read, since: None, admin: false, binary: false }
+    Case {
+        command: call.into_command(),
+        wire,
+        reply,
+        read,
+        since: None,
+        admin: false,
+        binary: false,
+    }
 }
 
 impl Case {
@@ -87,13 +95,21 @@ impl Case {
 
     /// The declaration: the one with the longest name.
     pub fn row(&self) -> &'static Row {
-        let fits = |row: &&Row| self.wire == row.command || self.wire.starts_with(&format!("{} ", row.command));
-        cmd::table().filter(fits).max_by_key(|row| row.command.len()).unwrap_or_else(|| panic!("{} is not declared", self.wire))
+        let fits = |row: &&Row| {
+            self.wire == row.command || self.wire.starts_with(&format!("{} ", row.command))
+        };
+        cmd::table()
+            .filter(fits)
+            .max_by_key(|row| row.command.len())
+            .unwrap_or_else(|| panic!("{} is not declared", self.wire))
     }
 }
 
 pub fn wire(command: &Command) -> String {
-    let parts: Vec<_> = command.parts().map(|part| part.escape_ascii().to_string().replace("\\'", "'").replace("\\\"", "\"")).collect();
+    let parts: Vec<_> = command
+        .parts()
+        .map(|part| part.escape_ascii().to_string().replace("\\'", "'").replace("\\\"", "\""))
+        .collect();
     parts.join(" ")
 }
 

@@ -13,17 +13,36 @@ pub(super) fn all() -> impl Iterator<Item = Case> {
 
 fn streams() -> Vec<Case> {
     vec![
-        case(xadd("x", "5-1", [("f", "v")]).no_mkstream(), "XADD x NOMKSTREAM 5-1 f v", Is(r#"Some("5-1")"#)),
-        case(xadd("x", "5-1", [("f", "v")]).trim(Trim::max_len(2)), "XADD x MAXLEN = 2 5-1 f v", Is(r#"Some("5-1")"#)),
         case(
-            xadd("x", "5-1", [("f", "v")]).trim(Trim::min_id("1").roughly().limit(10)).references(References::Acknowledged),
+            xadd("x", "5-1", [("f", "v")]).no_mkstream(),
+            "XADD x NOMKSTREAM 5-1 f v",
+            Is(r#"Some("5-1")"#),
+        ),
+        case(
+            xadd("x", "5-1", [("f", "v")]).trim(Trim::max_len(2)),
+            "XADD x MAXLEN = 2 5-1 f v",
+            Is(r#"Some("5-1")"#),
+        ),
+        case(
+            xadd("x", "5-1", [("f", "v")])
+                .trim(Trim::min_id("1").roughly().limit(10))
+                .references(References::Acknowledged),
             "XADD x ACKED MINID ~ 1 LIMIT 10 5-1 f v",
             ANY,
         )
         .since("8.2.0"),
-        case(xadd("none", "*", [("f", "v")]).no_mkstream(), "XADD none NOMKSTREAM * f v", Is("None")),
+        case(
+            xadd("none", "*", [("f", "v")]).no_mkstream(),
+            "XADD none NOMKSTREAM * f v",
+            Is("None"),
+        ),
         case(xtrim("x", Trim::min_id("2-0")), "XTRIM x MINID = 2-0", Is("1")),
-        case(xtrim("x", Trim::max_len(1)).references(References::Delete), "XTRIM x MAXLEN = 1 DELREF", ANY).since("8.2.0"),
+        case(
+            xtrim("x", Trim::max_len(1)).references(References::Delete),
+            "XTRIM x MAXLEN = 1 DELREF",
+            ANY,
+        )
+        .since("8.2.0"),
         case(xdel("x", ["1-1", "9-9"]), "XDEL x 1-1 9-9", Is("1")),
         case(xdelex("x", ["1-1"]).references(References::Keep), "XDELEX x KEEPREF IDS 1 1-1", ANY),
         case(xlen("x"), "XLEN x", Is("2")),
@@ -35,7 +54,9 @@ fn streams() -> Vec<Case> {
         case(
             xrevrange::<Fields<F>>("x", "+", "-"),
             "XREVRANGE x + -",
-            Is(r#"[StreamEntry { id: "2-1", fields: Fields(F { f: "w" }) }, StreamEntry { id: "1-1", fields: Fields(F { f: "v" }) }]"#),
+            Is(
+                r#"[StreamEntry { id: "2-1", fields: Fields(F { f: "w" }) }, StreamEntry { id: "1-1", fields: Fields(F { f: "v" }) }]"#,
+            ),
         ),
         case(
             xread::<Vec<(String, String)>>(&[("x", "1-1"), ("none", "0")]).count(5),
@@ -54,15 +75,28 @@ fn streams() -> Vec<Case> {
             Is(r#"Some([("x", [StreamEntry { id: "1-1", fields: [("f", "v")] }])])"#),
         ),
         case(xack("x", "g", ["1-1"]), "XACK x g 1-1", Is("1")),
-        case(xackdel("x", "g", ["1-1"]).references(References::Acknowledged), "XACKDEL x g ACKED IDS 1 1-1", ANY),
+        case(
+            xackdel("x", "g", ["1-1"]).references(References::Acknowledged),
+            "XACKDEL x g ACKED IDS 1 1-1",
+            ANY,
+        ),
         case(
             xpending("x", "g"),
             "XPENDING x g",
-            Is(r#"PendingSummary { count: 1, first: Some("1-1"), last: Some("1-1"), consumers: [("c", 1)] }"#),
+            Is(
+                r#"PendingSummary { count: 1, first: Some("1-1"), last: Some("1-1"), consumers: [("c", 1)] }"#,
+            ),
         ),
-        case(xpending_range("x", "g", "-", "+", 10).of_consumer("c").idle(Duration::ZERO), "XPENDING x g IDLE 0 - + 10 c", ANY),
         case(
-            xclaim::<Vec<(String, String)>>("x", "g", "d", Duration::ZERO, ["1-1"]).idle(MINUTE).retry_count(3).force(),
+            xpending_range("x", "g", "-", "+", 10).of_consumer("c").idle(Duration::ZERO),
+            "XPENDING x g IDLE 0 - + 10 c",
+            ANY,
+        ),
+        case(
+            xclaim::<Vec<(String, String)>>("x", "g", "d", Duration::ZERO, ["1-1"])
+                .idle(MINUTE)
+                .retry_count(3)
+                .force(),
             "XCLAIM x g d 0 1-1 IDLE 60000 RETRYCOUNT 3 FORCE",
             Is(r#"[StreamEntry { id: "1-1", fields: [("f", "v")] }]"#),
         ),
@@ -74,18 +108,28 @@ fn streams() -> Vec<Case> {
         case(
             xautoclaim::<Vec<(String, String)>>("x", "g", "d", Duration::ZERO, "0").count(5),
             "XAUTOCLAIM x g d 0 0 COUNT 5",
-            Is(r#"AutoClaimed { next: "0-0", entries: [StreamEntry { id: "1-1", fields: [("f", "v")] }], deleted: [] }"#),
+            Is(
+                r#"AutoClaimed { next: "0-0", entries: [StreamEntry { id: "1-1", fields: [("f", "v")] }], deleted: [] }"#,
+            ),
         ),
         case(
             xautoclaim::<Vec<(String, String)>>("x", "g", "d", Duration::ZERO, "0").just_ids(),
             "XAUTOCLAIM x g d 0 0 JUSTID",
             Is(r#"ClaimedIds { next: "0-0", ids: ["1-1"], deleted: [] }"#),
         ),
-        case(xgroup_create("new", "g2", "$").mkstream().entries_read(0), "XGROUP CREATE new g2 $ MKSTREAM ENTRIESREAD 0", Is("()")),
+        case(
+            xgroup_create("new", "g2", "$").mkstream().entries_read(0),
+            "XGROUP CREATE new g2 $ MKSTREAM ENTRIESREAD 0",
+            Is("()"),
+        ),
         case(xgroup_createconsumer("x", "g", "d"), "XGROUP CREATECONSUMER x g d", Is("true")),
         case(xgroup_delconsumer("x", "g", "c"), "XGROUP DELCONSUMER x g c", Is("1")),
         case(xgroup_destroy("x", "g"), "XGROUP DESTROY x g", Is("true")),
-        case(xgroup_setid("x", "g", "0").entries_read(1), "XGROUP SETID x g 0 ENTRIESREAD 1", Is("()")),
+        case(
+            xgroup_setid("x", "g", "0").entries_read(1),
+            "XGROUP SETID x g 0 ENTRIESREAD 1",
+            Is("()"),
+        ),
         case(xsetid("x", "9-9"), "XSETID x 9-9", Is("()")),
         case(
             xinfo_stream("x"),
@@ -98,7 +142,9 @@ fn streams() -> Vec<Case> {
         case(
             xinfo_groups("x"),
             "XINFO GROUPS x",
-            Is(r#"[GroupInfo { name: "g", consumers: 1, pending: 1, last_delivered_id: "1-1", entries_read: Some(1), lag: Some(1) }]"#),
+            Is(
+                r#"[GroupInfo { name: "g", consumers: 1, pending: 1, last_delivered_id: "1-1", entries_read: Some(1), lag: Some(1) }]"#,
+            ),
         ),
         case(xinfo_consumers("x", "g"), "XINFO CONSUMERS x g", ANY),
     ]
@@ -106,9 +152,21 @@ fn streams() -> Vec<Case> {
 
 fn json() -> Vec<Case> {
     vec![
-        case(json_arrappend::<Vec<Option<i64>>>("j", "$.a", &[1, 2]), "JSON.ARRAPPEND j $.a 1 2", ANY),
-        case(json_arrindex::<Vec<i64>>("j", "$.a", "x").between(0, 0), "JSON.ARRINDEX j $.a \"x\" 0 0", ANY),
-        case(json_arrinsert::<Vec<i64>>("j", "$.a", 0, &["x"]), "JSON.ARRINSERT j $.a 0 \"x\"", ANY),
+        case(
+            json_arrappend::<Vec<Option<i64>>>("j", "$.a", &[1, 2]),
+            "JSON.ARRAPPEND j $.a 1 2",
+            ANY,
+        ),
+        case(
+            json_arrindex::<Vec<i64>>("j", "$.a", "x").between(0, 0),
+            "JSON.ARRINDEX j $.a \"x\" 0 0",
+            ANY,
+        ),
+        case(
+            json_arrinsert::<Vec<i64>>("j", "$.a", 0, &["x"]),
+            "JSON.ARRINSERT j $.a 0 \"x\"",
+            ANY,
+        ),
         case(json_arrlen::<Vec<i64>>("j", "$.a"), "JSON.ARRLEN j $.a", ANY),
         case(json_arrpop::<Vec<Json<i64>>>("j", "$.a", -1), "JSON.ARRPOP j $.a -1", ANY),
         case(json_arrtrim::<Vec<i64>>("j", "$.a", 0, 1), "JSON.ARRTRIM j $.a 0 1", ANY),
@@ -117,7 +175,12 @@ fn json() -> Vec<Case> {
         case(json_del("j", "$.a"), "JSON.DEL j $.a", ANY),
         case(json_forget("j", "$.a"), "JSON.FORGET j $.a", ANY),
         case(
-            json_get::<Json<Vec<i64>>>("j").indent(" ").newline("\n").space(" ").path("$.a").path("$.b"),
+            json_get::<Json<Vec<i64>>>("j")
+                .indent(" ")
+                .newline("\n")
+                .space(" ")
+                .path("$.a")
+                .path("$.b"),
             "JSON.GET j INDENT   NEWLINE \\n SPACE   $.a $.b",
             ANY,
         ),
@@ -146,13 +209,21 @@ fn pubsub() -> Vec<Case> {
         case(pubsub_numsub(["channel"]), "PUBSUB NUMSUB channel", Is(r#"[("channel", 0)]"#)),
         case(pubsub_numpat(), "PUBSUB NUMPAT", Is("0")),
         case(pubsub_shardchannels(), "PUBSUB SHARDCHANNELS", Is("[]")),
-        case(pubsub_shardnumsub(["channel"]), "PUBSUB SHARDNUMSUB channel", Is(r#"[("channel", 0)]"#)),
+        case(
+            pubsub_shardnumsub(["channel"]),
+            "PUBSUB SHARDNUMSUB channel",
+            Is(r#"[("channel", 0)]"#),
+        ),
     ]
 }
 
 fn scripting() -> Vec<Case> {
     vec![
-        case(eval::<i64>("return #ARGV + #KEYS", ["k"], ["a", "b"]), "EVAL return #ARGV + #KEYS 1 k a b", Is("3")),
+        case(
+            eval::<i64>("return #ARGV + #KEYS", ["k"], ["a", "b"]),
+            "EVAL return #ARGV + #KEYS 1 k a b",
+            Is("3"),
+        ),
         case(
             eval_ro::<String>("return redis.call('GET', KEYS[1])", ["s"], ()),
             "EVAL_RO return redis.call('GET', KEYS[1]) 1 s",
@@ -168,7 +239,11 @@ fn scripting() -> Vec<Case> {
             "EVALSHA_RO 0000000000000000000000000000000000000000 0",
             Is("! NOSCRIPT"),
         ),
-        case(script_load("return 1"), "SCRIPT LOAD return 1", Is(r#""e0e1f9fabfc9d4800c877a703b823ac0578ff8db""#)),
+        case(
+            script_load("return 1"),
+            "SCRIPT LOAD return 1",
+            Is(r#""e0e1f9fabfc9d4800c877a703b823ac0578ff8db""#),
+        ),
         case(
             script_exists(["e0e1f9fabfc9d4800c877a703b823ac0578ff8db", "0"]),
             "SCRIPT EXISTS e0e1f9fabfc9d4800c877a703b823ac0578ff8db 0",
@@ -185,11 +260,24 @@ fn scripting() -> Vec<Case> {
         ),
         case(function_delete("lib"), "FUNCTION DELETE lib", Is("()")),
         case(function_flush(), "FUNCTION FLUSH", Is("()")),
-        case(function_list().library("li*").with_code(), "FUNCTION LIST LIBRARYNAME li* WITHCODE", ANY),
+        case(
+            function_list().library("li*").with_code(),
+            "FUNCTION LIST LIBRARYNAME li* WITHCODE",
+            ANY,
+        ),
         case(function_stats(), "FUNCTION STATS", ANY),
         case(function_dump(), "FUNCTION DUMP", ANY),
-        case(function_restore("not a dump").flush(), "FUNCTION RESTORE not a dump FLUSH", Is("! ERR")),
-        case(function_restore(LIBRARIES), "FUNCTION RESTORE \\n\\x00]\\x9b\\\\@\\x0f\\x7f\\xa2\\xda", Is("()")).binary(),
+        case(
+            function_restore("not a dump").flush(),
+            "FUNCTION RESTORE not a dump FLUSH",
+            Is("! ERR"),
+        ),
+        case(
+            function_restore(LIBRARIES),
+            "FUNCTION RESTORE \\n\\x00]\\x9b\\\\@\\x0f\\x7f\\xa2\\xda",
+            Is("()"),
+        )
+        .binary(),
         case(function_kill(), "FUNCTION KILL", Is("! NOTBUSY")).admin(),
     ]
 }
@@ -203,15 +291,33 @@ fn server() -> Vec<Case> {
         case(info().section("server"), "INFO server", ANY),
         case(flushdb(), "FLUSHDB", Is("()")),
         case(flushall().in_background(), "FLUSHALL ASYNC", Is("()")),
-        case(config_get(["maxmemory-polic*"]), "CONFIG GET maxmemory-polic*", Is(r#"{"maxmemory-policy": "noeviction"}"#)).admin(),
-        case(config_set([("maxmemory-policy", "noeviction")]), "CONFIG SET maxmemory-policy noeviction", Is("()")).admin(),
+        case(
+            config_get(["maxmemory-polic*"]),
+            "CONFIG GET maxmemory-polic*",
+            Is(r#"{"maxmemory-policy": "noeviction"}"#),
+        )
+        .admin(),
+        case(
+            config_set([("maxmemory-policy", "noeviction")]),
+            "CONFIG SET maxmemory-policy noeviction",
+            Is("()"),
+        )
+        .admin(),
         case(config_resetstat(), "CONFIG RESETSTAT", Is("()")).admin(),
         case(config_rewrite(), "CONFIG REWRITE", Is("! ERR")).admin(),
         case(command_count(), "COMMAND COUNT", ANY),
-        case(command_list().pattern("hgeta*"), "COMMAND LIST FILTERBY PATTERN hgeta*", Is(r#"["hgetall"]"#)),
+        case(
+            command_list().pattern("hgeta*"),
+            "COMMAND LIST FILTERBY PATTERN hgeta*",
+            Is(r#"["hgetall"]"#),
+        ),
         case(command_info(["get"]), "COMMAND INFO get", ANY),
         case(command_docs(["get"]), "COMMAND DOCS get", ANY),
-        case(command_getkeys::<String>(["MSET", "a", "1", "b", "2"]), "COMMAND GETKEYS MSET a 1 b 2", Is(r#"["a", "b"]"#)),
+        case(
+            command_getkeys::<String>(["MSET", "a", "1", "b", "2"]),
+            "COMMAND GETKEYS MSET a 1 b 2",
+            Is(r#"["a", "b"]"#),
+        ),
         case(memory_doctor(), "MEMORY DOCTOR", ANY),
         case(memory_stats(), "MEMORY STATS", ANY),
         case(memory_purge(), "MEMORY PURGE", Is("()")),
@@ -233,7 +339,8 @@ fn acl() -> Vec<Case> {
         case(acl_cat(), "ACL CAT", ANY).admin(),
         case(acl_cat().category("scripting"), "ACL CAT scripting", ANY).admin(),
         case(acl_deluser(["nobody"]), "ACL DELUSER nobody", Is("0")).admin(),
-        case(acl_dryrun("default", ["GET", "k"]), "ACL DRYRUN default GET k", Is(r#""OK""#)).admin(),
+        case(acl_dryrun("default", ["GET", "k"]), "ACL DRYRUN default GET k", Is(r#""OK""#))
+            .admin(),
         case(acl_genpass().bits(64), "ACL GENPASS 64", ANY).admin(),
         case(acl_gentoken("ada").password("pw"), "ACL GENTOKEN ada pw", ANY),
         case(acl_getuser("nobody"), "ACL GETUSER nobody", Is("None")).admin(),
@@ -243,7 +350,8 @@ fn acl() -> Vec<Case> {
         case(acl_log_reset(), "ACL LOG RESET", Is("()")).admin(),
         case(acl_resttoken("ada", "pw"), "ACL RESTTOKEN ada pw", ANY),
         case(acl_save(), "ACL SAVE", Is("! ERR")).admin(),
-        case(acl_setuser("ada", ["on", "~cache:*"]), "ACL SETUSER ada on ~cache:*", Is("()")).admin(),
+        case(acl_setuser("ada", ["on", "~cache:*"]), "ACL SETUSER ada on ~cache:*", Is("()"))
+            .admin(),
         case(acl_users(), "ACL USERS", Is(r#"["ada", "default"]"#)).admin(),
         case(acl_whoami(), "ACL WHOAMI", Is(r#""default""#)).admin(),
     ]

@@ -37,24 +37,38 @@ async fn time_is_up_whichever_part_of_a_reply_is_slow() {
         ("HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n"),
         (HEAD, "\r"),
     ] {
-        let client = Client::builder().url(format!("http://{}", dripping(start, drop).await)).token("t");
-        let client = client.timeout(Duration::from_millis(100)).deadline(Duration::from_millis(500)).build().unwrap();
+        let client =
+            Client::builder().url(format!("http://{}", dripping(start, drop).await)).token("t");
+        let client = client
+            .timeout(Duration::from_millis(100))
+            .deadline(Duration::from_millis(500))
+            .build()
+            .unwrap();
         let began = Instant::now();
         // The one ends with its only attempt, the other with the deadline.
         let (once, again) = tokio::join!(client.incr("n"), client.get::<String>("k"));
         let (once, again) = (once.unwrap_err(), again.unwrap_err());
-        assert!(began.elapsed() < Duration::from_secs(5), "{start:?}{drop:?}: {:?}", began.elapsed());
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "{start:?}{drop:?}: {:?}",
+            began.elapsed()
+        );
         // A head that is none is known as such before the time is up.
         let kinds = [ErrorKind::Timeout, ErrorKind::Io];
         let wanted = if matches!(drop, "H" | "\r") { &kinds[..] } else { &kinds[..1] };
-        assert!(wanted.contains(&once.kind()) && once.outcome() == Outcome::MaybeApplied, "{start:?}{drop:?}: {once:?}");
+        assert!(
+            wanted.contains(&once.kind()) && once.outcome() == Outcome::MaybeApplied,
+            "{start:?}{drop:?}: {once:?}"
+        );
         assert!(wanted.contains(&again.kind()), "{start:?}{drop:?}: {again:?}");
     }
 }
 
 #[tokio::test]
 async fn a_subscription_that_is_not_answered_is_tried_again_and_given_up() {
-    let client = Client::builder().url(format!("http://{}", dripping("HTTP/1.1 200 OK\r\nX-Slow: ", "a").await)).token("t");
+    let client = Client::builder()
+        .url(format!("http://{}", dripping("HTTP/1.1 200 OK\r\nX-Slow: ", "a").await))
+        .token("t");
     let client = client.timeout(Duration::from_millis(1)).build().unwrap();
     let error = client.subscribe(["c"]).next().await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);

@@ -52,17 +52,33 @@ impl Transport for Kept {
 
 impl Kept {
     fn client(&self) -> Client {
-        Client::builder().url("http://localhost:1/base").token("t").no_auto_batch().transport(self.clone()).build().unwrap()
+        Client::builder()
+            .url("http://localhost:1/base")
+            .token("t")
+            .no_auto_batch()
+            .transport(self.clone())
+            .build()
+            .unwrap()
     }
 
     /// The segments of the last request's path below the base, and the pairs of its query, decoded.
     fn last(&self) -> (Vec<Vec<u8>>, Vec<Vec<u8>>, Bytes) {
         let (url, headers, body) = self.0.lock().unwrap().pop().expect("a request");
-        assert_eq!((url.scheme(), url.host_str(), url.port(), url.fragment()), ("http", Some("localhost"), Some(1), None));
+        assert_eq!(
+            (url.scheme(), url.host_str(), url.port(), url.fragment()),
+            ("http", Some("localhost"), Some(1), None)
+        );
         assert_eq!(headers.get_all("authorization").iter().collect::<Vec<_>>(), ["Bearer t"]);
         let decode = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
-        let path = url.path().strip_prefix("/base/").expect("the base stays").split('/').map(decode).collect();
-        let query = url.query().into_iter().flat_map(|query| query.split(['&', '='])).map(decode).collect();
+        let path = url
+            .path()
+            .strip_prefix("/base/")
+            .expect("the base stays")
+            .split('/')
+            .map(decode)
+            .collect();
+        let query =
+            url.query().into_iter().flat_map(|query| query.split(['&', '='])).map(decode).collect();
         (path, query, body)
     }
 }
@@ -77,7 +93,8 @@ async fn travels_as_it_is(text: &str) {
     assert_eq!(serde_json::from_slice::<Vec<String>>(&body).unwrap(), ["HSET", text, text, "v"]);
     // In the path and the query, where a value is no text.
     let raw = &b"\xff\r\n"[..];
-    let sent = client.run::<i64>(cmd("HSET").arg(text).arg("field").arg(raw).arg(text).arg(text)).await;
+    let sent =
+        client.run::<i64>(cmd("HSET").arg(text).arg("field").arg(raw).arg(text).arg(text)).await;
     if matches!(text, "" | "." | "..") {
         assert_eq!(sent.unwrap_err().outcome(), Outcome::NotApplied);
     } else if text == "_token" {
@@ -89,9 +106,10 @@ async fn travels_as_it_is(text: &str) {
         assert_eq!((query, &body[..]), (vec![text.as_bytes().to_vec(); 2], raw));
     }
     // As a channel, and as a pattern.
-    for (mut events, form) in
-        [(client.subscribe([text.to_owned()]), &b"subscribe"[..]), (client.psubscribe([text.to_owned()]), b"psubscribe")]
-    {
+    for (mut events, form) in [
+        (client.subscribe([text.to_owned()]), &b"subscribe"[..]),
+        (client.psubscribe([text.to_owned()]), b"psubscribe"),
+    ] {
         let error = events.next().await.unwrap().unwrap_err();
         match text {
             "" | "." | ".." => assert_eq!(error.kind(), ErrorKind::InvalidCommand),
@@ -128,7 +146,9 @@ async fn listens() -> (SocketAddr, tokio::sync::mpsc::UnboundedReceiver<String>)
                 head.push(stream.read_u8().await.unwrap());
             }
             let head = String::from_utf8(head).unwrap();
-            let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            let length = head.lines().find_map(|line| {
+                line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok()
+            });
             let mut body = vec![0; length.unwrap_or(0)];
             stream.read_exact(&mut body).await.unwrap();
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 12\r\n\r\n{\"result\":1}").await;
@@ -145,35 +165,63 @@ async fn listens() -> (SocketAddr, tokio::sync::mpsc::UnboundedReceiver<String>)
 #[tokio::test]
 async fn one_call_is_one_request_on_the_wire() {
     let (addr, mut heard) = listens().await;
-    let client = Client::builder().url(format!("http://{addr}")).token("t").no_retry().build().unwrap();
+    let client =
+        Client::builder().url(format!("http://{addr}")).token("t").no_retry().build().unwrap();
     for text in HOSTILE {
         for value in [text.as_bytes(), b"\xff"] {
             client.run::<Value>(cmd("SET").arg(text).arg(value)).await.unwrap();
             let head = heard.recv().await.unwrap();
             let mut lines = head.lines();
             let first: Vec<&str> = lines.next().unwrap().split(' ').collect();
-            assert!(matches!(first[..], ["POST", path, "HTTP/1.1"] if path.is_ascii() && !path.contains(['?', '#', '\\'])), "{head}");
-            let mut names: Vec<String> = lines.filter_map(|line| Some(line.split_once(": ")?.0.to_ascii_lowercase())).collect();
+            assert!(
+                matches!(first[..], ["POST", path, "HTTP/1.1"] if path.is_ascii() && !path.contains(['?', '#', '\\'])),
+                "{head}"
+            );
+            let mut names: Vec<String> = lines
+                .filter_map(|line| Some(line.split_once(": ")?.0.to_ascii_lowercase()))
+                .collect();
             names.retain(|name| name != "accept");
             names.sort_unstable();
-            assert_eq!(names, ["authorization", "content-length", "content-type", "host", "upstash-encoding", "user-agent"], "{head}");
+            assert_eq!(
+                names,
+                [
+                    "authorization",
+                    "content-length",
+                    "content-type",
+                    "host",
+                    "upstash-encoding",
+                    "user-agent"
+                ],
+                "{head}"
+            );
         }
     }
 }
 
 #[test]
 fn a_token_that_could_be_more_than_a_token_is_none() {
-    let config = |token: &str| Client::builder().url("http://localhost:1").token(format!("s3cret{token}"));
-    for token in ["\r\nX-Evil: 1", "\n", "\r", "\0", "\u{7f}", " x", "\t", "ü", "\u{2028}", "😀"] {
-        for config in [config(token), Config::read_only_token(Client::builder().url("http://localhost:1"), format!("s3cret{token}"))] {
+    let config =
+        |token: &str| Client::builder().url("http://localhost:1").token(format!("s3cret{token}"));
+    for token in ["\r\nX-Evil: 1", "\n", "\r", "\0", "\u{7f}", " x", "\t", "ü", "\u{2028}", "😀"]
+    {
+        for config in [
+            config(token),
+            Config::read_only_token(
+                Client::builder().url("http://localhost:1"),
+                format!("s3cret{token}"),
+            ),
+        ] {
             let error = config.build().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config, "{token:?}");
             assert!(!format!("{error} {error:?}").contains("s3cret"));
         }
-        if token != "ü" && token != "\u{2028}" && token != "😀" && token != " x" && token != "\t" {
+        if token != "ü" && token != "\u{2028}" && token != "😀" && token != " x" && token != "\t"
+        {
             let client = config("").build().unwrap();
             let error = client.set_sync_token(&format!("s3cret{token}")).unwrap_err();
-            assert!(!format!("{error} {error:?}").contains("s3cret") && client.sync_token().is_none());
+            assert!(
+                !format!("{error} {error:?}").contains("s3cret") && client.sync_token().is_none()
+            );
         }
     }
 }

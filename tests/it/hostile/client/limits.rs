@@ -3,7 +3,10 @@
 use crate::support::raw::answering;
 use bytes::Bytes;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, Transport};
-use redis_rest::{BoxFuture, Client, Config, Error, ErrorKind, Event, Outcome, ReplyFormat, Subscription, Value, cmd};
+use redis_rest::{
+    BoxFuture, Client, Config, Error, ErrorKind, Event, Outcome, ReplyFormat, Subscription, Value,
+    cmd,
+};
 use std::net::SocketAddr;
 
 /// Says the same to every request.
@@ -12,18 +15,30 @@ struct Says(&'static str, Bytes);
 
 impl Transport for Says {
     fn send(&self, _: HttpRequest) -> BoxFuture<'_, Result<HttpResponse, Error>> {
-        let headers = http::HeaderMap::from_iter([(http::header::CONTENT_TYPE, http::HeaderValue::from_static(self.0))]);
+        let headers = http::HeaderMap::from_iter([(
+            http::header::CONTENT_TYPE,
+            http::HeaderValue::from_static(self.0),
+        )]);
         Box::pin(async { Ok(HttpResponse::new(200, headers, self.1.clone())) })
     }
 }
 
 fn json(body: impl Into<Bytes>) -> Config {
-    Client::builder().url("http://localhost:1").token("t").no_retry().transport(Says("application/json", body.into()))
+    Client::builder()
+        .url("http://localhost:1")
+        .token("t")
+        .no_retry()
+        .transport(Says("application/json", body.into()))
 }
 
 fn resp2(body: impl Into<Bytes>) -> Config {
     let says = Says("application/octet-stream", body.into());
-    Client::builder().url("http://localhost:1").token("t").no_retry().reply_format(ReplyFormat::Resp2).transport(says)
+    Client::builder()
+        .url("http://localhost:1")
+        .token("t")
+        .no_retry()
+        .reply_format(ReplyFormat::Resp2)
+        .transport(says)
 }
 
 /// By a command that must not run twice.
@@ -33,14 +48,26 @@ async fn get(config: Config) -> Result<Value, Error> {
 
 async fn is_too_large(config: Config) {
     let error = get(config).await.unwrap_err();
-    assert_eq!((error.kind(), error.outcome()), (ErrorKind::ReplyTooLarge, Outcome::MaybeApplied), "{error:?}");
+    assert_eq!(
+        (error.kind(), error.outcome()),
+        (ErrorKind::ReplyTooLarge, Outcome::MaybeApplied),
+        "{error:?}"
+    );
 }
 
 /// So many arrays, each but the last within another, and in the last so many elements; in either format.
 fn nested(depth: usize, elements: usize) -> [Config; 2] {
     let inner: Vec<&str> = vec!["0"; elements];
-    let text = format!("{{\"result\":{}{}{}}}", "[".repeat(depth), inner.join(","), "]".repeat(depth));
-    [json(text), resp2(format!("{}*{elements}\r\n{}", "*1\r\n".repeat(depth - 1), ":0\r\n".repeat(elements)))]
+    let text =
+        format!("{{\"result\":{}{}{}}}", "[".repeat(depth), inner.join(","), "]".repeat(depth));
+    [
+        json(text),
+        resp2(format!(
+            "{}*{elements}\r\n{}",
+            "*1\r\n".repeat(depth - 1),
+            ":0\r\n".repeat(elements)
+        )),
+    ]
 }
 
 #[tokio::test]
@@ -63,18 +90,31 @@ async fn arrays_within_arrays() {
         for (most, fits) in [(2, true), (1, !framed)] {
             let mut pipe = resp2(body.clone()).max_reply_depth(most).build().unwrap().pipeline();
             let slots = [pipe.add(cmd::get::<Value>("a")), pipe.add(cmd::get::<Value>("b"))];
-            let sent = pipe.send().await.and_then(|mut replies| slots.into_iter().try_for_each(|slot| replies.take(slot).map(drop)));
-            assert_eq!(sent.map_err(|error| error.kind()), if fits { Ok(()) } else { Err(ErrorKind::ReplyTooLarge) }, "{framed} {most}");
+            let sent = pipe.send().await.and_then(|mut replies| {
+                slots.into_iter().try_for_each(|slot| replies.take(slot).map(drop))
+            });
+            assert_eq!(
+                sent.map_err(|error| error.kind()),
+                if fits { Ok(()) } else { Err(ErrorKind::ReplyTooLarge) },
+                "{framed} {most}"
+            );
         }
     }
     // Objects too nest.
-    is_too_large(json(format!("{{\"result\":{}1{}}}", "{\"result\":".repeat(100), "}".repeat(100)))).await;
+    is_too_large(json(format!(
+        "{{\"result\":{}1{}}}",
+        "{\"result\":".repeat(100),
+        "}".repeat(100)
+    )))
+    .await;
 }
 
 #[tokio::test]
 async fn elements_of_all_arrays_together() {
     // The one array within another is an element as well.
-    for (elements, most, fits) in [(9, 10, true), (10, 10, false), (999_999, 1_000_000, true), (1_000_000, 1_000_000, false)] {
+    for (elements, most, fits) in
+        [(9, 10, true), (10, 10, false), (999_999, 1_000_000, true), (1_000_000, 1_000_000, false)]
+    {
         for config in nested(2, elements) {
             match fits {
                 true => drop(get(config.max_reply_elements(most)).await.unwrap()),
@@ -83,7 +123,11 @@ async fn elements_of_all_arrays_together() {
         }
     }
     for promise in ["*1000000000\r\n", "*9223372036854775807\r\n", "*2\r\n*1000000000\r\n:0\r\n"] {
-        assert_eq!(get(resp2(promise)).await.unwrap_err().kind(), ErrorKind::Decode, "it ends early");
+        assert_eq!(
+            get(resp2(promise)).await.unwrap_err().kind(),
+            ErrorKind::Decode,
+            "it ends early"
+        );
     }
 }
 
@@ -91,7 +135,11 @@ async fn elements_of_all_arrays_together() {
 async fn more_or_fewer_replies_than_commands() {
     let bodies = |count: usize| {
         let lines = ":0\r\n".repeat(count);
-        [json(format!("[{}]", vec!["{\"result\":1}"; count].join(","))), resp2(lines.clone()), resp2(format!("*{count}\r\n{lines}"))]
+        [
+            json(format!("[{}]", vec!["{\"result\":1}"; count].join(","))),
+            resp2(lines.clone()),
+            resp2(format!("*{count}\r\n{lines}")),
+        ]
     };
     for count in [0, 1, 2, 4, 1000] {
         for config in bodies(count) {
@@ -99,17 +147,28 @@ async fn more_or_fewer_replies_than_commands() {
             let mut pipe = client.pipeline();
             let slots: Vec<_> = (0..3).map(|_| pipe.add(cmd::incr("n"))).collect();
             let failures: Vec<Error> = match pipe.send().await {
-                Ok(mut replies) => slots.into_iter().map(|slot| replies.take(slot).unwrap_err()).collect(),
+                Ok(mut replies) => {
+                    slots.into_iter().map(|slot| replies.take(slot).unwrap_err()).collect()
+                }
                 Err(error) => vec![error],
             };
             for error in failures {
-                assert_eq!((error.kind(), error.outcome()), (ErrorKind::Decode, Outcome::MaybeApplied), "{count}: {error:?}");
+                assert_eq!(
+                    (error.kind(), error.outcome()),
+                    (ErrorKind::Decode, Outcome::MaybeApplied),
+                    "{count}: {error:?}"
+                );
             }
         }
-        let mut transaction = bodies(count).into_iter().next().unwrap().build().unwrap().transaction();
+        let mut transaction =
+            bodies(count).into_iter().next().unwrap().build().unwrap().transaction();
         let _ = (0..3).map(|_| transaction.add(cmd::incr("n"))).collect::<Vec<_>>();
         let error = transaction.send().await.unwrap_err();
-        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Decode, Outcome::MaybeApplied), "{count}: {error:?}");
+        assert_eq!(
+            (error.kind(), error.outcome()),
+            (ErrorKind::Decode, Outcome::MaybeApplied),
+            "{count}: {error:?}"
+        );
     }
 }
 
@@ -123,32 +182,49 @@ async fn a_compressed_reply_is_called_by_its_name() {
         let body = "\x1f\u{8}\0\0\0";
         let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Type:");
         let length = body.len();
-        let addr = answering(format!("{head} application/json\r\nContent-Length: {length}\r\n\r\n{body}")).await;
+        let addr =
+            answering(format!("{head} application/json\r\nContent-Length: {length}\r\n\r\n{body}"))
+                .await;
         let error = client(addr).build().unwrap().incr("n").await.unwrap_err();
         assert_eq!((error.kind(), error.outcome()), (ErrorKind::Decode, Outcome::MaybeApplied));
         assert!(error.to_string().contains("compressed"), "{error}");
         let addr = answering(format!("{head} text/event-stream\r\n\r\n{body}")).await;
-        let error = client(addr).build().unwrap().subscribe(["c"]).next().await.unwrap().unwrap_err();
+        let error =
+            client(addr).build().unwrap().subscribe(["c"]).next().await.unwrap().unwrap_err();
         assert!(error.to_string().contains("compressed"), "{error}");
     }
-    let addr = answering("HTTP/1.1 200 OK\r\nContent-Encoding: identity\r\nContent-Length: 12\r\n\r\n{\"result\":1}").await;
+    let addr = answering(
+        "HTTP/1.1 200 OK\r\nContent-Encoding: identity\r\nContent-Length: 12\r\n\r\n{\"result\":1}",
+    )
+    .await;
     assert_eq!(client(addr).build().unwrap().incr("n").await.unwrap(), 1);
 }
 
 /// A subscription that never says anything is a failure too.
 async fn next(events: &mut Subscription) -> Event {
-    tokio::time::timeout(std::time::Duration::from_secs(30), events.next()).await.expect("an event").unwrap().unwrap()
+    tokio::time::timeout(std::time::Duration::from_secs(30), events.next())
+        .await
+        .expect("an event")
+        .unwrap()
+        .unwrap()
 }
 
 #[tokio::test]
 async fn an_event_that_is_too_large_is_a_gap() {
     let large = format!("data: message,c,{}\n\n", "x".repeat(1000));
-    let addr = answering(format!("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: subscribe,c,1\n\n{large}")).await;
+    let addr = answering(format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: subscribe,c,1\n\n{large}"
+    ))
+    .await;
     let mut events = client(addr).build().unwrap().subscribe(["c"]);
     assert_eq!(next(&mut events).await, Event::Subscribed("c".into()));
-    assert!(matches!(next(&mut events).await, Event::Message(message) if message.payload.len() == 1000));
+    assert!(
+        matches!(next(&mut events).await, Event::Message(message) if message.payload.len() == 1000)
+    );
     let mut events = client(addr).max_event_bytes(1000).build().unwrap().subscribe(["c"]);
-    for wanted in [Event::Subscribed("c".into()), Event::Gap, Event::Subscribed("c".into()), Event::Gap] {
+    for wanted in
+        [Event::Subscribed("c".into()), Event::Gap, Event::Subscribed("c".into()), Event::Gap]
+    {
         assert_eq!(next(&mut events).await, wanted);
     }
 }
@@ -158,9 +234,16 @@ async fn a_head_without_end_is_no_reply() {
     let one = format!("X-Long: {}\r\n", "a".repeat(10 << 20));
     let many: String = (0..10_000).map(|n| format!("X-{n}: a\r\n")).collect();
     for headers in [one, many] {
-        let addr = answering(format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: 12\r\n\r\n{{\"result\":1}}")).await;
+        let addr = answering(format!(
+            "HTTP/1.1 200 OK\r\n{headers}Content-Length: 12\r\n\r\n{{\"result\":1}}"
+        ))
+        .await;
         let error = client(addr).build().unwrap().incr("n").await.unwrap_err();
-        assert_eq!((error.kind(), error.outcome()), (ErrorKind::ReplyTooLarge, Outcome::MaybeApplied), "{error:?}");
+        assert_eq!(
+            (error.kind(), error.outcome()),
+            (ErrorKind::ReplyTooLarge, Outcome::MaybeApplied),
+            "{error:?}"
+        );
     }
 }
 
@@ -169,7 +252,10 @@ async fn a_head_without_end_is_no_reply() {
 #[test]
 fn what_hostile_replies_cost() {
     let mut command = std::process::Command::new(std::env::current_exe().unwrap());
-    let output = command.args(["--exact", "hostile::client::limits::in_a_child", "--ignored", "--nocapture"]).output().unwrap();
+    let output = command
+        .args(["--exact", "hostile::client::limits::in_a_child", "--ignored", "--nocapture"])
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     println!("{text}");
@@ -221,16 +307,26 @@ async fn gigabyte(head: &'static str) -> SocketAddr {
 #[ignore = "run by the test of what hostile replies cost"]
 async fn in_a_child() {
     const BODY: usize = 60 << 20;
-    let within = |start: &str, again: &str| -> Bytes { format!("{start}{}", again.repeat(BODY / again.len())).into() };
+    let within = |start: &str, again: &str| -> Bytes {
+        format!("{start}{}", again.repeat(BODY / again.len())).into()
+    };
     // Made one by one: each is large.
     type Case<'a> = (&'a str, ErrorKind, &'a dyn Fn() -> Config);
     let cases: [Case<'_>; 8] = [
         ("a billion elements promised", ErrorKind::Decode, &|| resp2("*1000000000\r\n")),
         ("a string of a gigabyte promised", ErrorKind::Decode, &|| resp2("$1073741824\r\n")),
-        ("arrays that each promise the rest", ErrorKind::ReplyTooLarge, &|| resp2(within(&"*15000000\r\n".repeat(60), ":0\r\n"))),
-        ("small integers in RESP2", ErrorKind::ReplyTooLarge, &|| resp2(within("*15000000\r\n", ":0\r\n"))),
-        ("small errors in RESP2", ErrorKind::ReplyTooLarge, &|| resp2(within("*15000000\r\n", "-\r\n"))),
-        ("small integers in JSON", ErrorKind::ReplyTooLarge, &|| json(within("{\"result\":[", "0,"))),
+        ("arrays that each promise the rest", ErrorKind::ReplyTooLarge, &|| {
+            resp2(within(&"*15000000\r\n".repeat(60), ":0\r\n"))
+        }),
+        ("small integers in RESP2", ErrorKind::ReplyTooLarge, &|| {
+            resp2(within("*15000000\r\n", ":0\r\n"))
+        }),
+        ("small errors in RESP2", ErrorKind::ReplyTooLarge, &|| {
+            resp2(within("*15000000\r\n", "-\r\n"))
+        }),
+        ("small integers in JSON", ErrorKind::ReplyTooLarge, &|| {
+            json(within("{\"result\":[", "0,"))
+        }),
         ("brackets", ErrorKind::ReplyTooLarge, &|| json(within("{\"result\":", "["))),
         ("brackets in what nobody reads", ErrorKind::Decode, &|| json(within("{\"other\":", "["))),
     ];
@@ -240,14 +336,27 @@ async fn in_a_child() {
         assert!(peak < 200 && space < 2000, "{name}");
     }
     let heads = [
-        ("a gigabyte declared", "HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n", ErrorKind::ReplyTooLarge),
-        ("a gigabyte in chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", ErrorKind::ReplyTooLarge),
-        ("a gigabyte until the end", "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", ErrorKind::ReplyTooLarge),
+        (
+            "a gigabyte declared",
+            "HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n",
+            ErrorKind::ReplyTooLarge,
+        ),
+        (
+            "a gigabyte in chunks",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            ErrorKind::ReplyTooLarge,
+        ),
+        (
+            "a gigabyte until the end",
+            "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
+            ErrorKind::ReplyTooLarge,
+        ),
         ("a gigabyte of head", "HTTP/1.1 200 OK\r\nX-Long: ", ErrorKind::ReplyTooLarge),
     ];
     let minute = std::time::Duration::from_secs(60);
     for (name, head, wanted) in heads {
-        let (kind, peak, _) = cost(name, client(gigabyte(head).await).timeout(minute).deadline(minute)).await;
+        let (kind, peak, _) =
+            cost(name, client(gigabyte(head).await).timeout(minute).deadline(minute)).await;
         assert_eq!(kind, wanted, "{name}");
         assert!(peak < 200, "{name}");
     }

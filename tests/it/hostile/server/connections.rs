@@ -10,7 +10,8 @@ const FLOOD: usize = 600;
 
 #[tokio::test]
 async fn connections_beyond_the_limit_are_refused_and_the_others_go_on() {
-    let server = server::serve_with(MemoryBackend::new(), |config| config.max_connections(ROOM)).await;
+    let server =
+        server::serve_with(MemoryBackend::new(), |config| config.max_connections(ROOM)).await;
     let addr = server.local_addr();
     let mut honest = connect(addr).await;
     assert_eq!(ask(&mut honest, "[\"PING\"]").await, pong());
@@ -43,7 +44,10 @@ async fn connections_beyond_the_limit_are_refused_and_the_others_go_on() {
     // A client learns that nothing ran.
     let client = server::config(&server).no_retry().build().unwrap();
     assert_eq!(client.incr("n").await.unwrap_err().outcome(), Outcome::NotApplied);
-    assert_eq!(ask(&mut honest, "[\"GET\",\"n\"]").await, Some((200, "{\"result\":null}".to_owned())));
+    assert_eq!(
+        ask(&mut honest, "[\"GET\",\"n\"]").await,
+        Some((200, "{\"result\":null}".to_owned()))
+    );
     // Where one leaves, there is room; the server learns of it a little later.
     drop(held.pop());
     let mut next = connect(addr).await;
@@ -74,12 +78,25 @@ fn ten_thousand_connections() {
     use std::time::{Duration, Instant};
     const MANY: usize = 10_000;
 
-    let room: usize = std::env::var("ROOM").ok().and_then(|room| room.parse().ok()).unwrap_or(MANY + 100);
+    let room: usize =
+        std::env::var("ROOM").ok().and_then(|room| room.parse().ok()).unwrap_or(MANY + 100);
     let mut command = Command::new(env!("CARGO_BIN_EXE_redis-rest"));
-    command.args(["serve", "--listen", "127.0.0.1:0", "--max-connections", &room.to_string(), "--header-timeout", "60"]);
+    command.args([
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--max-connections",
+        &room.to_string(),
+        "--header-timeout",
+        "60",
+    ]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
+    std::io::BufRead::read_line(
+        &mut std::io::BufReader::new(child.stdout.take().unwrap()),
+        &mut line,
+    )
+    .unwrap();
     let addr: std::net::SocketAddr = line.trim().rsplit('/').next().unwrap().parse().unwrap();
     let pid = child.id();
     let state = |when: &str| {
@@ -89,7 +106,8 @@ fn ten_thousand_connections() {
         println!("{when}: {rss}, {files} descriptors");
         files
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let mut honest = connect(addr).await;
         let latency = async |honest: &mut tokio::net::TcpStream, when: &str| {
@@ -100,7 +118,10 @@ fn ten_thousand_connections() {
                 times.push(start.elapsed());
             }
             times.sort();
-            println!("{when}: honest client's PING p50 {:?}, p99 {:?}, max {:?}", times[250], times[495], times[499]);
+            println!(
+                "{when}: honest client's PING p50 {:?}, p99 {:?}, max {:?}",
+                times[250], times[495], times[499]
+            );
         };
         latency(&mut honest, "before").await;
         let before = state("before");
@@ -120,14 +141,23 @@ fn ten_thousand_connections() {
         }
         let mut during = Vec::new();
         let mut streams = Vec::new();
-        while let Some(some) = opened.try_join_next().map_or_else(|| (!opened.is_empty()).then(Vec::new), |joined| Some(joined.unwrap())) {
+        while let Some(some) = opened
+            .try_join_next()
+            .map_or_else(|| (!opened.is_empty()).then(Vec::new), |joined| Some(joined.unwrap()))
+        {
             streams.extend(some);
             let asked = Instant::now();
             assert_eq!(ask(&mut honest, "[\"PING\"]").await, pong());
             during.push(asked.elapsed());
         }
         during.sort();
-        println!("{} opened in {:?}; PING meanwhile: {} asked, max {:?}", streams.len(), start.elapsed(), during.len(), during.last());
+        println!(
+            "{} opened in {:?}; PING meanwhile: {} asked, max {:?}",
+            streams.len(),
+            start.elapsed(),
+            during.len(),
+            during.last()
+        );
         tokio::time::sleep(Duration::from_secs(3)).await;
         state("during");
         latency(&mut honest, "during").await;

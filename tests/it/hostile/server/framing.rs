@@ -5,9 +5,12 @@ use redis_rest::backend::memory::MemoryBackend;
 
 #[tokio::test]
 async fn heads_that_are_too_large() {
-    let server = server::serve_with(MemoryBackend::new(), |config| config.max_header_bytes(8192)).await;
+    let server =
+        server::serve_with(MemoryBackend::new(), |config| config.max_header_bytes(8192)).await;
     let addr = server.local_addr();
-    let header = |bytes: usize| format!("Authorization: Bearer local-token\r\nX-Long: {}\r\n", "x".repeat(bytes));
+    let header = |bytes: usize| {
+        format!("Authorization: Bearer local-token\r\nX-Long: {}\r\n", "x".repeat(bytes))
+    };
     assert_eq!(request_with(addr, "POST", "/", &header(7000), "[\"PING\"]").await.0, 200);
     assert_eq!(request_with(addr, "POST", "/", &header(9000), "[\"PING\"]").await.0, 431);
     assert_eq!(request(addr, "GET", &format!("/get/{}", "k".repeat(9000)), "").await.0, 431);
@@ -17,11 +20,16 @@ async fn heads_that_are_too_large() {
     // One that never ends is cut off, long before the time limit. What is still on its way then resets the connection.
     let mut stream = connect(addr).await;
     send(&mut stream, "POST / HTTP/1.1\r\nX-Long: ").await;
-    let endless = async { while tokio::io::AsyncWriteExt::write_all(&mut stream, &[b'x'; 4096]).await.is_ok() {} };
+    let endless = async {
+        while tokio::io::AsyncWriteExt::write_all(&mut stream, &[b'x'; 4096]).await.is_ok() {}
+    };
     tokio::time::timeout(super::LONG, endless).await.expect("the server closes");
     // The default takes a whole address of the largest size.
     let server = server::serve(MemoryBackend::new()).await;
-    assert_eq!(request(server.local_addr(), "GET", &format!("/get/{}", "k".repeat(65_000)), "").await.0, 200);
+    assert_eq!(
+        request(server.local_addr(), "GET", &format!("/get/{}", "k".repeat(65_000)), "").await.0,
+        200
+    );
 }
 
 #[tokio::test]
@@ -35,7 +43,10 @@ async fn bodies_that_are_badly_framed_run_nothing() {
         ("Transfer-Encoding: chunked", format!("ffffffffffffffffff\r\n{set}\r\n0\r\n\r\n")),
         ("Transfer-Encoding: chunked", format!("{:x}\r\n{set}0\r\n\r\n", set.len())),
         ("Transfer-Encoding: chunked", format!("{:x}\n{set}\n0\n\n", set.len())),
-        ("Transfer-Encoding: chunked", format!("{:x};{}\r\n{set}\r\n0\r\n\r\n", set.len(), "x".repeat(100_000))),
+        (
+            "Transfer-Encoding: chunked",
+            format!("{:x};{}\r\n{set}\r\n0\r\n\r\n", set.len(), "x".repeat(100_000)),
+        ),
         ("Transfer-Encoding: gzip", set.to_owned()),
         ("Transfer-Encoding: chunked, gzip", format!("{:x}\r\n{set}\r\n0\r\n\r\n", set.len())),
         ("Content-Length: 15\r\nContent-Length: 16", format!("{set} ")),
@@ -63,28 +74,44 @@ async fn a_request_hides_nowhere() {
     let server = server::serve(MemoryBackend::new()).await;
     let ping = "8\r\n[\"PING\"]\r\n0\r\n\r\n";
     let hidden = whole("[\"SET\",\"hidden\",\"v\"]");
-    let both = format!("{HEAD}Content-Length: {}\r\nTransfer-Encoding: chunked\r\n\r\n{ping}{hidden}", ping.len() + hidden.len());
+    let both = format!(
+        "{HEAD}Content-Length: {}\r\nTransfer-Encoding: chunked\r\n\r\n{ping}{hidden}",
+        ping.len() + hidden.len()
+    );
     let said = exchange(server.local_addr(), both).await;
     // Whether refused or answered by the chunks: then the connection is closed, and what follows is not read.
     assert_eq!(said.matches("HTTP/1.1").count(), 1, "{said}");
-    assert_eq!(request(server.local_addr(), "POST", "/", "[\"EXISTS\",\"hidden\"]").await.1, "{\"result\":0}");
+    assert_eq!(
+        request(server.local_addr(), "POST", "/", "[\"EXISTS\",\"hidden\"]").await.1,
+        "{\"result\":0}"
+    );
 }
 
 #[tokio::test]
 async fn garbage_behind_a_request_ends_only_its_connection() {
     let server = server::serve(MemoryBackend::new()).await;
-    for garbage in
-        ["\u{0}\u{1}\u{2}\r\n\r\n", "GET\r\n\r\n", "[\"SET\",\"k\",\"v\"]\r\n\r\n", "SET k v\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]
-    {
+    for garbage in [
+        "\u{0}\u{1}\u{2}\r\n\r\n",
+        "GET\r\n\r\n",
+        "[\"SET\",\"k\",\"v\"]\r\n\r\n",
+        "SET k v\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ] {
         let mut stream = connect(server.local_addr()).await;
         send(&mut stream, whole("[\"PING\"]") + &whole("[\"PING\"]") + garbage).await;
         assert_eq!(answer(&mut stream).await, pong());
         assert_eq!(answer(&mut stream).await, pong());
         let said = rest(&mut stream).await;
         // HTTP/2 is told apart, and gets no answer of HTTP/1.
-        assert!(if garbage.starts_with("PRI") { said.is_empty() } else { parse(&said).0 == 400 }, "{garbage:?}: {said}");
+        assert!(
+            if garbage.starts_with("PRI") { said.is_empty() } else { parse(&said).0 == 400 },
+            "{garbage:?}: {said}"
+        );
     }
-    assert_eq!(request(server.local_addr(), "POST", "/", "[\"EXISTS\",\"k\"]").await.1, "{\"result\":0}");
+    assert_eq!(
+        request(server.local_addr(), "POST", "/", "[\"EXISTS\",\"k\"]").await.1,
+        "{\"result\":0}"
+    );
 }
 
 /// In the path form a path is arguments, and nothing that a file or another key could be reached by.
@@ -101,13 +128,30 @@ async fn dots_in_a_path_are_arguments_as_they_are() {
         ("/set/%255c/v", "%5c"),
         ("/set/a%0D%0AX-Injected:%20y/v", "a\\r\\nX-Injected: y"),
     ] {
-        assert_eq!(request(addr, "GET", target, "").await, (200, "{\"result\":\"OK\"}".to_owned()), "{target}");
-        assert_eq!(request(addr, "POST", "/", format!("[\"GETDEL\",\"{key}\"]")).await.1, "{\"result\":\"v\"}", "{target}");
+        assert_eq!(
+            request(addr, "GET", target, "").await,
+            (200, "{\"result\":\"OK\"}".to_owned()),
+            "{target}"
+        );
+        assert_eq!(
+            request(addr, "POST", "/", format!("[\"GETDEL\",\"{key}\"]")).await.1,
+            "{\"result\":\"v\"}",
+            "{target}"
+        );
     }
     assert_eq!(request(addr, "POST", "/", "[\"DBSIZE\"]").await.1, "{\"result\":0}");
     // No way around the refusals.
-    for target in ["/config/get/maxmemory", "/CONFIG%20GET/maxmemory", "/./config/get/x", "/get/../config/get/x", "/multi-exec/../config"] {
+    for target in [
+        "/config/get/maxmemory",
+        "/CONFIG%20GET/maxmemory",
+        "/./config/get/x",
+        "/get/../config/get/x",
+        "/multi-exec/../config",
+    ] {
         let (status, body) = request(addr, "GET", target, "").await;
-        assert!(matches!(status, 400 | 404) && body.starts_with("{\"error\":\"ERR "), "{target}: {status} {body}");
+        assert!(
+            matches!(status, 400 | 404) && body.starts_with("{\"error\":\"ERR "),
+            "{target}: {status} {body}"
+        );
     }
 }

@@ -8,7 +8,10 @@ use std::time::Duration;
 
 /// Each ends with an error, and the engine goes on.
 async fn ends(client: &Client, script: &str, with: &str) {
-    let error = tokio::time::timeout(LONG, client.eval::<Value>(script, (), ())).await.expect("it is ended").unwrap_err();
+    let error = tokio::time::timeout(LONG, client.eval::<Value>(script, (), ()))
+        .await
+        .expect("it is ended")
+        .unwrap_err();
     let text = error.server_message().unwrap_or_default();
     assert!(text.contains(with), "{script}: {text}");
     assert_eq!(error.outcome(), Outcome::MaybeApplied, "{script}");
@@ -17,7 +20,10 @@ async fn ends(client: &Client, script: &str, with: &str) {
 }
 
 fn limited(time: u64) -> MemoryBackend {
-    MemoryBackend::builder().script_time(Duration::from_millis(time)).script_memory(16 << 20).build()
+    MemoryBackend::builder()
+        .script_time(Duration::from_millis(time))
+        .script_memory(16 << 20)
+        .build()
 }
 
 #[tokio::test]
@@ -71,8 +77,14 @@ async fn no_script_overflows_the_stack() {
     let server = server::serve(limited(10_000)).await;
     let client = server::config(&server).no_retry().build().unwrap();
     for (script, with) in [
-        ("return string.find(string.rep('a', 1e6), string.rep('a?', 1e6) .. 'b')", "pattern too complex"),
-        ("return string.match(string.rep('a', 1e6), string.rep('a-', 1e6) .. 'b')", "pattern too complex"),
+        (
+            "return string.find(string.rep('a', 1e6), string.rep('a?', 1e6) .. 'b')",
+            "pattern too complex",
+        ),
+        (
+            "return string.match(string.rep('a', 1e6), string.rep('a-', 1e6) .. 'b')",
+            "pattern too complex",
+        ),
         ("return string.find('', string.rep('(', 1e6))", "too many captures"),
         ("local function f() return f() + 1 end return f()", "stack overflow"),
         ("local function f() return string.gsub('x', 'x', f) end return f()", "ERR "),
@@ -80,7 +92,10 @@ async fn no_script_overflows_the_stack() {
         // Far more results than there was room for, which Lua's checks would take for a mistake of ours.
         ("local f f = function() return pcall(f) end error(select('#', f()))", "ERR"),
         ("error(select('#', pcall(unpack, {}, 1, 200)))", "1: 201"),
-        ("error(select('#', xpcall(function() return unpack({}, 1, 200) end, tostring)))", "1: 201"),
+        (
+            "error(select('#', xpcall(function() return unpack({}, 1, 200) end, tostring)))",
+            "1: 201",
+        ),
     ] {
         ends(&client, script, with).await;
     }
@@ -95,7 +110,11 @@ async fn others_wait_for_a_looping_script_no_longer_than_its_limit() {
     let body = format!("[\"EVAL\",\"{script}\",\"0\"]");
     let looping = tokio::spawn(async move { ask(&mut connect(addr).await, &body).await });
     let mut other = connect(addr).await;
-    let seen = async { while ask(&mut other, "[\"GET\",\"before\"]").await != Some((200, "{\"result\":\"v\"}".to_owned())) {} };
+    let seen = async {
+        while ask(&mut other, "[\"GET\",\"before\"]").await
+            != Some((200, "{\"result\":\"v\"}".to_owned()))
+        {}
+    };
     tokio::time::timeout(LONG, seen).await.expect("the script ends");
     let (status, body) = looping.await.unwrap().unwrap();
     assert!(status == 400 && body.contains("Script killed"), "{status} {body}");
@@ -212,8 +231,10 @@ async fn patterns_match_as_in_redis() {
              local got = all(pcall(function() return (function(...) return ... end)(string.{call}) end)) \
              if got[2] and got[2]:sub(1, 9) == 'function:' then got[2] = 'a function' end return got"
         );
-        let (real, ours) =
-            (real.eval::<Vec<Bytes>>(&script, (), ()).await.unwrap(), ours.eval::<Vec<Bytes>>(&script, (), ()).await.unwrap());
+        let (real, ours) = (
+            real.eval::<Vec<Bytes>>(&script, (), ()).await.unwrap(),
+            ours.eval::<Vec<Bytes>>(&script, (), ()).await.unwrap(),
+        );
         assert_eq!(ours, real, "{call}");
     }
     for script in [
@@ -235,8 +256,11 @@ async fn patterns_match_as_in_redis() {
         "return unpack({}, 1, 200)",
         "\nreturn ('x'):gsub('x', function() return redis.call('NOSUCH') end)",
     ] {
-        let (real, ours) = (real.eval::<Value>(script, (), ()).await, ours.eval::<Value>(script, (), ()).await);
-        let shown = |reply: redis_rest::Result<Value>| reply.map_err(|error| error.server_message().map(str::to_owned));
+        let (real, ours) =
+            (real.eval::<Value>(script, (), ()).await, ours.eval::<Value>(script, (), ()).await);
+        let shown = |reply: redis_rest::Result<Value>| {
+            reply.map_err(|error| error.server_message().map(str::to_owned))
+        };
         assert_eq!(shown(ours), shown(real), "{script}");
     }
 }

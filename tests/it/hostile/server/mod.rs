@@ -54,7 +54,14 @@ async fn answer(stream: &mut TcpStream) -> Option<(u16, String)> {
             head.push(stream.read_u8().await.ok()?);
         }
         let head = String::from_utf8_lossy(&head).into_owned();
-        let length = head.to_ascii_lowercase().split("content-length: ").nth(1)?.split('\r').next()?.parse().ok()?;
+        let length = head
+            .to_ascii_lowercase()
+            .split("content-length: ")
+            .nth(1)?
+            .split('\r')
+            .next()?
+            .parse()
+            .ok()?;
         let mut body = vec![0; length];
         stream.read_exact(&mut body).await.ok()?;
         Some(parse(&(head + &String::from_utf8_lossy(&body))))

@@ -8,7 +8,8 @@ const KEYS: usize = 100_000;
 async fn filled() -> MemoryBackend {
     let engine = MemoryBackend::new();
     let client = Client::from_backend(engine.clone());
-    let pairs: Vec<String> = (0..KEYS).flat_map(|number| [format!("key:{number}"), String::new()]).collect();
+    let pairs: Vec<String> =
+        (0..KEYS).flat_map(|number| [format!("key:{number}"), String::new()]).collect();
     client.run::<Value>(cmd("MSET").args(pairs)).await.unwrap();
     engine
 }
@@ -16,7 +17,9 @@ async fn filled() -> MemoryBackend {
 #[tokio::test]
 async fn all_of_many_keys_come_and_others_are_served_meanwhile() {
     let server = server::serve(filled().await).await;
-    let asking: Vec<_> = (0..4).map(|_| tokio::spawn(raw::request(server.local_addr(), "POST", "/", "[\"KEYS\",\"*\"]"))).collect();
+    let asking: Vec<_> = (0..4)
+        .map(|_| tokio::spawn(raw::request(server.local_addr(), "POST", "/", "[\"KEYS\",\"*\"]")))
+        .collect();
     let mut other = connect(server.local_addr()).await;
     for _ in 0..50 {
         assert_eq!(ask(&mut other, "[\"PING\"]").await, pong());
@@ -29,11 +32,15 @@ async fn all_of_many_keys_come_and_others_are_served_meanwhile() {
 
 #[tokio::test]
 async fn replies_that_do_not_fit_become_errors_in_their_place() {
-    let server = server::serve_with(filled().await, |config| config.max_reply_bytes(1_000_000)).await;
+    let server =
+        server::serve_with(filled().await, |config| config.max_reply_bytes(1_000_000)).await;
     let client = server::client(&server);
     let script = "redis.call('INCR', 'ran') return redis.call('KEYS', '*')";
     let error = client.eval::<Value>(script, (), ()).await.unwrap_err();
-    assert_eq!((error.outcome(), client.get::<u64>("ran").await.unwrap()), (Outcome::MaybeApplied, 1));
+    assert_eq!(
+        (error.outcome(), client.get::<u64>("ran").await.unwrap()),
+        (Outcome::MaybeApplied, 1)
+    );
     assert!(error.to_string().contains("max response size exceeded"), "{error}");
     // A value that is there once would be written out a hundred thousand times: 40 GB.
     client.set("large", "x".repeat(400_000)).await.unwrap();
@@ -42,14 +49,27 @@ async fn replies_that_do_not_fit_become_errors_in_their_place() {
         let (status, body) = raw::request(server.local_addr(), "POST", target, &gets).await;
         let replies: Vec<serde_json::Value> = serde_json::from_str(&body).unwrap();
         assert_eq!((status, replies.len()), (200, 100_000));
-        let whole = replies.iter().filter(|reply| reply["result"].as_str().is_some_and(|text| text.len() == 400_000)).count();
+        let whole = replies
+            .iter()
+            .filter(|reply| reply["result"].as_str().is_some_and(|text| text.len() == 400_000))
+            .count();
         assert_eq!(whole, 2);
-        assert!(replies[2]["error"].as_str().is_some_and(|text| text.starts_with("ERR max response size exceeded")));
+        assert!(
+            replies[2]["error"]
+                .as_str()
+                .is_some_and(|text| text.starts_with("ERR max response size exceeded"))
+        );
         // Small ones still fit behind.
         assert!(replies[99_999]["result"].is_number());
     }
     let mut pipe = client.pipeline();
     let large: Vec<_> = (0..3).map(|_| pipe.add(cmd::get::<String>("large"))).collect();
     let mut replies = pipe.send().await.unwrap();
-    assert!(large.into_iter().map(|entry| replies.take(entry).is_ok()).collect::<Vec<_>>().ends_with(&[false]));
+    assert!(
+        large
+            .into_iter()
+            .map(|entry| replies.take(entry).is_ok())
+            .collect::<Vec<_>>()
+            .ends_with(&[false])
+    );
 }

@@ -27,9 +27,12 @@ async fn drip(addr: SocketAddr, beginning: &str, byte: &[u8]) -> String {
 
 #[tokio::test]
 async fn heads_that_drip_are_cut_off_and_hold_up_nobody() {
-    let server = server::serve_with(MemoryBackend::new(), |config| config.header_timeout(SHORT)).await;
+    let server =
+        server::serve_with(MemoryBackend::new(), |config| config.header_timeout(SHORT)).await;
     let addr = server.local_addr();
-    let slow: Vec<_> = (0..50).map(|_| tokio::spawn(drip(addr, "POST / HTTP/1.1\r\nHost: x\r\nX-Slow: ", b"a"))).collect();
+    let slow: Vec<_> = (0..50)
+        .map(|_| tokio::spawn(drip(addr, "POST / HTTP/1.1\r\nHost: x\r\nX-Slow: ", b"a")))
+        .collect();
     for _ in 0..20 {
         assert_eq!(raw::request(addr, "POST", "/", "[\"PING\"]").await.0, 200);
     }
@@ -41,7 +44,8 @@ async fn heads_that_drip_are_cut_off_and_hold_up_nobody() {
 
 #[tokio::test]
 async fn a_connection_that_says_nothing_is_closed() {
-    let server = server::serve_with(MemoryBackend::new(), |config| config.header_timeout(SHORT)).await;
+    let server =
+        server::serve_with(MemoryBackend::new(), |config| config.header_timeout(SHORT)).await;
     assert_eq!(rest(&mut connect(server.local_addr()).await).await, "");
     // Also between two requests.
     let mut stream = connect(server.local_addr()).await;
@@ -51,29 +55,42 @@ async fn a_connection_that_says_nothing_is_closed() {
 
 #[tokio::test]
 async fn bodies_that_drip_are_answered_and_cut_off() {
-    let server = server::serve_with(MemoryBackend::new(), |config| config.body_timeout(SHORT)).await;
+    let server =
+        server::serve_with(MemoryBackend::new(), |config| config.body_timeout(SHORT)).await;
     let addr = server.local_addr();
     let sized = drip(addr, &format!("{HEAD}Content-Length: 1000000\r\n\r\n"), b" ").await;
-    let chunked = drip(addr, &format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n"), b"1\r\n \r\n").await;
+    let chunked =
+        drip(addr, &format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n"), b"1\r\n \r\n").await;
     for said in [sized, chunked] {
-        assert_eq!(raw::parse(&said), (408, "{\"error\":\"ERR the body took too long\"}".to_owned()), "{said}");
+        assert_eq!(
+            raw::parse(&said),
+            (408, "{\"error\":\"ERR the body took too long\"}".to_owned()),
+            "{said}"
+        );
     }
     // Who has no token is refused before the body, however slow.
-    let said = drip(addr, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", b" ").await;
+    let said =
+        drip(addr, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", b" ").await;
     assert_eq!(raw::parse(&said).0, 401, "{said}");
 }
 
 #[tokio::test]
 async fn an_answer_that_nobody_reads_does_not_stay() {
     let limits = |config: redis_rest::server::ServerConfig| {
-        config.write_timeout(SHORT).max_connections(1).max_request_bytes(40_000_000).max_reply_bytes(100_000_000)
+        config
+            .write_timeout(SHORT)
+            .max_connections(1)
+            .max_request_bytes(40_000_000)
+            .max_reply_bytes(100_000_000)
     };
     let server = server::serve_with(MemoryBackend::new(), limits).await;
     let mut stream = connect(server.local_addr()).await;
     let text = "x".repeat(30_000_000);
     send(&mut stream, whole(&format!("[\"ECHO\",\"{text}\"]"))).await;
     // There is room for one connection: the next is answered when that is gone.
-    let gone = async { while raw::request(server.local_addr(), "POST", "/", "[\"PING\"]").await.0 != 200 {} };
+    let gone = async {
+        while raw::request(server.local_addr(), "POST", "/", "[\"PING\"]").await.0 != 200 {}
+    };
     tokio::time::timeout(LONG, gone).await.expect("the server gives it up");
     // Only what the system had taken came.
     assert!(rest(&mut stream).await.len() < text.len());
@@ -81,7 +98,10 @@ async fn an_answer_that_nobody_reads_does_not_stay() {
 
 #[tokio::test]
 async fn a_slow_reader_that_keeps_reading_gets_everything() {
-    let server = server::serve_with(MemoryBackend::new(), |config| config.write_timeout(SHORT).max_request_bytes(40_000_000)).await;
+    let server = server::serve_with(MemoryBackend::new(), |config| {
+        config.write_timeout(SHORT).max_request_bytes(40_000_000)
+    })
+    .await;
     let mut stream = connect(server.local_addr()).await;
     let text = "x".repeat(30_000_000);
     send(&mut stream, whole(&format!("[\"ECHO\",\"{text}\"]"))).await;
@@ -94,7 +114,12 @@ async fn a_slow_reader_that_keeps_reading_gets_everything() {
     }
     let mut all = Vec::new();
     while !all.ends_with(b"x\"}") {
-        assert_ne!(stream.read_buf(&mut all).await.unwrap(), 0, "cut off after {}", seen + all.len());
+        assert_ne!(
+            stream.read_buf(&mut all).await.unwrap(),
+            0,
+            "cut off after {}",
+            seen + all.len()
+        );
     }
     assert_eq!(ask(&mut stream, "[\"PING\"]").await, pong());
 }
@@ -102,7 +127,8 @@ async fn a_slow_reader_that_keeps_reading_gets_everything() {
 #[tokio::test]
 async fn requests_sent_ahead_wait_for_their_reader() {
     // Thousands of requests at once, and not one answer read: the server stops reading, so they cost it nothing.
-    let server = server::serve_with(MemoryBackend::new(), |config| config.write_timeout(SHORT)).await;
+    let server =
+        server::serve_with(MemoryBackend::new(), |config| config.write_timeout(SHORT)).await;
     let mut stream = connect(server.local_addr()).await;
     let many = whole(&format!("[\"ECHO\",\"{}\"]", "x".repeat(10_000))).repeat(100);
     let flood = async { while stream.write_all(many.as_bytes()).await.is_ok() {} };

@@ -8,7 +8,11 @@ use tokio::net::TcpStream;
 /// A subscriber that has read the confirmation, and reads no more.
 async fn deaf(addr: std::net::SocketAddr) -> TcpStream {
     let mut stream = connect(addr).await;
-    send(&mut stream, "GET /subscribe/news HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer local-token\r\n\r\n").await;
+    send(
+        &mut stream,
+        "GET /subscribe/news HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer local-token\r\n\r\n",
+    )
+    .await;
     let mut said = Vec::new();
     while !said.ends_with(b"data: subscribe,news,1\n\n\r\n") {
         said.push(stream.read_u8().await.unwrap());
@@ -20,7 +24,8 @@ async fn deaf(addr: std::net::SocketAddr) -> TcpStream {
 #[tokio::test]
 async fn a_subscriber_that_never_reads_is_cut_off_and_nobody_waits_for_it() {
     let engine = MemoryBackend::new();
-    let server = server::serve_with(engine.clone(), |config| config.max_backlog_bytes(3_000_000)).await;
+    let server =
+        server::serve_with(engine.clone(), |config| config.max_backlog_bytes(3_000_000)).await;
     let mut deaf = [deaf(server.local_addr()).await, deaf(server.local_addr()).await];
     let mut hearing = server::client(&server).subscribe(["news"]);
     assert!(matches!(hearing.next().await, Some(Ok(Event::Subscribed(_)))));
@@ -29,16 +34,24 @@ async fn a_subscriber_that_never_reads_is_cut_off_and_nobody_waits_for_it() {
     // The system's buffers take some megabytes each; the backlog three.
     while reached > 1 {
         assert!(sent < 100, "{reached} are still there");
-        reached = tokio::time::timeout(LONG, publisher.publish("news", "x".repeat(1_000_000))).await.expect("nobody blocks it").unwrap();
+        reached = tokio::time::timeout(LONG, publisher.publish("news", "x".repeat(1_000_000)))
+            .await
+            .expect("nobody blocks it")
+            .unwrap();
         sent += 1;
-        let Some(Ok(Event::Message(message))) = hearing.next().await else { panic!("the honest one hears all") };
+        let Some(Ok(Event::Message(message))) = hearing.next().await else {
+            panic!("the honest one hears all")
+        };
         assert_eq!(message.payload.len(), 1_000_000);
     }
     // An end that no reader takes for a whole one: the last chunk is missing.
     for stream in &mut deaf {
         assert!(!rest(stream).await.ends_with("0\r\n\r\n"));
     }
-    assert_eq!(raw::request(server.local_addr(), "POST", "/", "[\"PUBSUB\",\"NUMSUB\",\"news\"]").await.1, "{\"result\":[\"news\",1]}");
+    assert_eq!(
+        raw::request(server.local_addr(), "POST", "/", "[\"PUBSUB\",\"NUMSUB\",\"news\"]").await.1,
+        "{\"result\":[\"news\",1]}"
+    );
 }
 
 #[tokio::test]

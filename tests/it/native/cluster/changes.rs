@@ -103,7 +103,9 @@ async fn a_slot_moves_while_it_is_written() {
     let tag = cluster.key_on(0, 0);
     let (_, slot) = cluster.owner(&tag);
     let (counting, callers) = Counting::start(&client, &tag);
-    until("all keys", || cluster.nodes[0].ask::<u64>(&format!("CLUSTER COUNTKEYSINSLOT {slot}")) == KEYS);
+    until("all keys", || {
+        cluster.nodes[0].ask::<u64>(&format!("CLUSTER COUNTKEYSINSLOT {slot}")) == KEYS
+    });
 
     cluster.move_slot(slot, 0, 1, || {
         // Some calls with the slot half moved.
@@ -126,17 +128,23 @@ async fn a_replica_takes_over_while_it_is_written() {
 
     // By hand: nothing is lost, and nothing is refused.
     cluster.nodes[4].ask::<()>("CLUSTER FAILOVER");
-    until("a new master", || cluster.nodes[4].ask::<String>("INFO replication").contains("role:master"));
+    until("a new master", || {
+        cluster.nodes[4].ask::<String>("INFO replication").contains("role:master")
+    });
     let (stored, done, maybe, refused) = counting.end(callers).await;
     assert_eq!((maybe, refused), (0, 0), "no call notices");
     assert_eq!(stored, done, "each ran once");
 
     // And when it dies: what Redis had not handed on yet is lost, and nothing runs twice.
-    until("the old master is its replica", || cluster.nodes[1].ask::<String>("INFO replication").contains("master_link_status:up"));
+    until("the old master is its replica", || {
+        cluster.nodes[1].ask::<String>("INFO replication").contains("master_link_status:up")
+    });
     let (counting, callers) = Counting::start(&client, &format!("{tag}}}second{{"));
     until("callers", || counting.so_far() > 200);
     cluster.nodes[4].kill();
-    until("the next master", || cluster.nodes[1].ask::<String>("INFO replication").contains("role:master"));
+    until("the next master", || {
+        cluster.nodes[1].ask::<String>("INFO replication").contains("role:master")
+    });
     let (stored, done, maybe, refused) = counting.end(callers).await;
     assert!(stored <= done + maybe, "{stored} stored, {done} confirmed, {maybe} in doubt");
     assert!(maybe <= 6, "only the calls under way are in doubt: {maybe}");

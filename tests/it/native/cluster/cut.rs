@@ -28,7 +28,9 @@ fn answer(mut stream: TcpStream, port: u16, taken: &AtomicUsize) {
     while let Ok(command) = parser.parse_value(&mut reading) {
         let words: Vec<String> = redis::from_redis_value(command).unwrap();
         let reply = match words[0].as_str() {
-            "CLUSTER" => format!("*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:{port}\r\n"),
+            "CLUSTER" => {
+                format!("*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:{port}\r\n")
+            }
             "INCR" => {
                 taken.fetch_add(1, Ordering::Relaxed);
                 return;
@@ -44,7 +46,9 @@ fn answer(mut stream: TcpStream, port: u16, taken: &AtomicUsize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_may_have_run_is_not_sent_again() {
     let (url, taken) = hangs_up();
-    let client = Client::from_backend(NativeCluster::connect([NativeConfig::new(url).connect_retries(10)]).await.unwrap());
+    let client = Client::from_backend(
+        NativeCluster::connect([NativeConfig::new(url).connect_retries(10)]).await.unwrap(),
+    );
     let error = client.incr("n").await.unwrap_err();
     assert_eq!((error.kind(), error.maybe_applied()), (ErrorKind::Io, true), "{error}");
     assert_eq!(taken.load(Ordering::Relaxed), 1);

@@ -38,10 +38,15 @@ async fn commands_go_to_the_node_of_their_slot() {
     }
     // Together where a tag says so, and else refused without asking.
     client.mset([("{tag}a", 1), ("{tag}b", 2)]).await.unwrap();
-    let error = client.run::<redis_rest::Value>(cmd("MGET").arg("key:1").arg("key:2")).await.unwrap_err();
+    let error =
+        client.run::<redis_rest::Value>(cmd("MGET").arg("key:1").arg("key:2")).await.unwrap_err();
     assert_eq!((error.redis_code(), error.maybe_applied()), (Some("CROSSSLOT"), false));
     for one_sided in ["DBSIZE", "RANDOMKEY", "NOSUCHCOMMAND"] {
-        assert_eq!(client.run::<redis_rest::Value>(cmd(one_sided)).await.unwrap_err().kind(), ErrorKind::Unsupported, "{one_sided}");
+        assert_eq!(
+            client.run::<redis_rest::Value>(cmd(one_sided)).await.unwrap_err().kind(),
+            ErrorKind::Unsupported,
+            "{one_sided}"
+        );
     }
     assert_eq!(client.run::<String>(cmd("PING")).await.unwrap(), "PONG");
     scripts_and_messages(&client).await;
@@ -50,16 +55,26 @@ async fn commands_go_to_the_node_of_their_slot() {
 async fn scripts_and_messages(client: &Client) {
     let script = redis_rest::Script::new("return redis.call('INCR', KEYS[1])");
     for n in 0..20 {
-        assert_eq!(script.key(format!("counter:{n}")).call::<i64>().on(client).await.unwrap(), 1, "each node learns it");
+        assert_eq!(
+            script.key(format!("counter:{n}")).call::<i64>().on(client).await.unwrap(),
+            1,
+            "each node learns it"
+        );
     }
     let sha: String = client.run(cmd("SCRIPT LOAD").arg("return 7")).await.unwrap();
     for n in 0..20 {
-        assert_eq!(client.run::<i64>(cmd("EVALSHA").arg(&sha).arg(1).arg(n)).await.unwrap(), 7, "every node has it");
+        assert_eq!(
+            client.run::<i64>(cmd("EVALSHA").arg(&sha).arg(1).arg(n)).await.unwrap(),
+            7,
+            "every node has it"
+        );
     }
     let mut news = client.subscribe(["news"]);
     while !matches!(news.next().await.unwrap().unwrap(), redis_rest::Event::Subscribed(_)) {}
     client.publish("news", "hello").await.unwrap();
-    assert!(matches!(news.next().await.unwrap().unwrap(), redis_rest::Event::Message(message) if message.text() == "hello"));
+    assert!(
+        matches!(news.next().await.unwrap().unwrap(), redis_rest::Event::Message(message) if message.text() == "hello")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -67,7 +82,8 @@ async fn pipelines_are_split_and_put_together_in_order() {
     let Some(cluster) = Cluster::start(0) else { return };
     let client = cluster.client().await;
     let mut pipe = client.pipeline();
-    let slots: Vec<_> = (0..600).map(|n| pipe.add(cmd::incrby(format!("key:{}", n % 50), n))).collect();
+    let slots: Vec<_> =
+        (0..600).map(|n| pipe.add(cmd::incrby(format!("key:{}", n % 50), n))).collect();
     let wrong = pipe.add_raw::<i64>(cmd("LPUSH").arg("key:1").arg("x"));
     let crossing = pipe.add_raw::<i64>(cmd("DEL").arg("key:1").arg("key:2"));
     let anywhere = pipe.add_raw::<String>(cmd("ECHO").arg("hello"));
@@ -92,7 +108,10 @@ async fn transactions_keep_to_one_slot() {
     let (a, b) = (tx.add(cmd::incr("{user}a")), tx.add(cmd::incr("{user}b")));
     let echo = tx.add_raw::<String>(cmd("ECHO").arg("hello"));
     let mut replies = tx.send().await.unwrap();
-    assert_eq!((replies.take(a).unwrap(), replies.take(b).unwrap(), replies.take(echo).unwrap()), (1, 1, "hello".to_owned()));
+    assert_eq!(
+        (replies.take(a).unwrap(), replies.take(b).unwrap(), replies.take(echo).unwrap()),
+        (1, 1, "hello".to_owned())
+    );
 
     let mut tx = client.transaction();
     let _ = (tx.add(cmd::incr("{user}a")), tx.add(cmd::incr("{other}a")));
@@ -105,8 +124,11 @@ async fn transactions_keep_to_one_slot() {
 #[tokio::test]
 async fn a_server_that_is_no_cluster_is_refused() {
     let Some(redis) = crate::support::redis::Redis::start() else { return };
-    let error = redis_rest::backend::native::NativeBackend::cluster([redis.url()]).await.unwrap_err();
+    let error =
+        redis_rest::backend::native::NativeBackend::cluster([redis.url()]).await.unwrap_err();
     assert!(!error.maybe_applied(), "{error}");
-    let none = redis_rest::backend::native::NativeBackend::cluster(Vec::<String>::new()).await.unwrap_err();
+    let none = redis_rest::backend::native::NativeBackend::cluster(Vec::<String>::new())
+        .await
+        .unwrap_err();
     assert_eq!(none.kind(), ErrorKind::Config);
 }

@@ -20,7 +20,11 @@ impl Cluster {
         for (number, (node, _)) in nodes.iter().enumerate() {
             node.ask::<()>(&format!("CLUSTER SET-CONFIG-EPOCH {}", number + 1));
             if number < 3 {
-                node.ask::<()>(&format!("CLUSTER ADDSLOTSRANGE {} {}", number * SLOTS / 3, (number + 1) * SLOTS / 3 - 1));
+                node.ask::<()>(&format!(
+                    "CLUSTER ADDSLOTSRANGE {} {}",
+                    number * SLOTS / 3,
+                    (number + 1) * SLOTS / 3 - 1
+                ));
             }
             for (other, bus) in &nodes[..number] {
                 node.ask::<()>(&format!("CLUSTER MEET 127.0.0.1 {} {bus}", other.port));
@@ -30,14 +34,19 @@ impl Cluster {
         let cluster = Self { nodes, ids };
         cluster.settle();
         for replica in 3..cluster.nodes.len() {
-            cluster.nodes[replica].ask::<()>(&format!("CLUSTER REPLICATE {}", cluster.ids[replica - 3]));
+            cluster.nodes[replica]
+                .ask::<()>(&format!("CLUSTER REPLICATE {}", cluster.ids[replica - 3]));
         }
         for replica in &cluster.nodes[3..] {
-            until("a replica with the data", || replica.ask::<String>("INFO replication").contains("master_link_status:up"));
+            until("a replica with the data", || {
+                replica.ask::<String>("INFO replication").contains("master_link_status:up")
+            });
         }
         // The others must have heard of the replicas too, to vote.
         until("replicas that all know", || {
-            cluster.nodes.iter().all(|node| node.ask::<String>("CLUSTER NODES").matches("slave").count() == replicas)
+            cluster.nodes.iter().all(|node| {
+                node.ask::<String>("CLUSTER NODES").matches("slave").count() == replicas
+            })
         });
         Some(cluster)
     }
@@ -48,14 +57,18 @@ impl Cluster {
         until("a cluster", || {
             self.nodes.iter().all(|node| {
                 let info: String = node.ask("CLUSTER INFO");
-                info.contains("cluster_state:ok") && info.contains("cluster_slots_ok:16384") && info.contains(&known)
+                info.contains("cluster_state:ok")
+                    && info.contains("cluster_slots_ok:16384")
+                    && info.contains(&known)
             })
         });
     }
 
     /// A client that knows the first node, and waits through a failover.
     pub async fn client(&self) -> Client {
-        let seed = NativeConfig::new(self.nodes[0].url()).timeout(Duration::from_secs(20)).connect_retries(100);
+        let seed = NativeConfig::new(self.nodes[0].url())
+            .timeout(Duration::from_secs(20))
+            .connect_retries(100);
         Client::from_backend(NativeCluster::connect([seed]).await.expect("a cluster"))
     }
 
@@ -86,7 +99,10 @@ impl Cluster {
 
     /// A key with this tag that is in the slots of the master of this number.
     pub fn key_on(&self, master: usize, from: usize) -> String {
-        (from..).map(|n| format!("key{n}")).find(|key| self.owner(key).0 == master).expect("there are many")
+        (from..)
+            .map(|n| format!("key{n}"))
+            .find(|key| self.owner(key).0 == master)
+            .expect("there are many")
     }
 }
 
@@ -95,9 +111,23 @@ fn node() -> Option<(Process, u16)> {
     let bus = free_port();
     let process = Process::start("Ready to accept connections", |port, dir| {
         let mut arguments = base(dir);
-        let words = ["--port", &port.to_string(), "--cluster-enabled", "yes", "--cluster-port", &bus.to_string()];
+        let words = [
+            "--port",
+            &port.to_string(),
+            "--cluster-enabled",
+            "yes",
+            "--cluster-port",
+            &bus.to_string(),
+        ];
         arguments.extend(words.map(str::to_owned));
-        let words = ["--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0", "--cluster-replica-validity-factor", "0"];
+        let words = [
+            "--cluster-node-timeout",
+            "1000",
+            "--repl-diskless-sync-delay",
+            "0",
+            "--cluster-replica-validity-factor",
+            "0",
+        ];
         arguments.extend(words.map(str::to_owned));
         arguments
     })?;

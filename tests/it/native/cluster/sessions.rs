@@ -79,7 +79,10 @@ async fn keys_of_one_session_share_a_slot() {
         }
     }
     let half = RedisSessionStore::new(client.with_prefix("a{b"), HOUR);
-    assert!(matches!(half.store_session(&Session::new("user", "org")).await, Err(SessionError::Config(_))));
+    assert!(matches!(
+        half.store_session(&Session::new("user", "org")).await,
+        Err(SessionError::Config(_))
+    ));
 }
 
 /// A REST server in front does not say that it is a cluster: a program is told what to set, the tool finds out by itself.
@@ -87,9 +90,15 @@ async fn keys_of_one_session_share_a_slot() {
 async fn over_rest_in_front_of_a_cluster() {
     let Some(cluster) = Cluster::start(0) else { return };
     let server = rest::serve(NativeBackend::cluster([cluster.nodes[0].url()]).await.unwrap()).await;
-    let (store, session) = (RedisSessionStore::new(rest::client(&server), HOUR), Session::with_id("first", "user", "org"));
+    let (store, session) = (
+        RedisSessionStore::new(rest::client(&server), HOUR),
+        Session::with_id("first", "user", "org"),
+    );
     let error = store.store_session(&session).await.unwrap_err();
-    assert!(matches!(error, SessionError::CrossSlot) && error.to_string().contains(".cluster()"), "{error}");
+    assert!(
+        matches!(error, SessionError::CrossSlot) && error.to_string().contains(".cluster()"),
+        "{error}"
+    );
     let store = store.cluster();
     store.store_session(&session).await.unwrap();
     store.store_session(&Session::with_id("second", "user", "org")).await.unwrap();
@@ -97,7 +106,10 @@ async fn over_rest_in_front_of_a_cluster() {
 
     let tool = |action: &[&str]| {
         let mut tool = Command::new(env!("CARGO_BIN_EXE_redis-rest"));
-        tool.env("REDIS_REST_URL", server.url()).env("REDIS_REST_TOKEN", DEFAULT_TOKEN).arg("sessions").args(action);
+        tool.env("REDIS_REST_URL", server.url())
+            .env("REDIS_REST_TOKEN", DEFAULT_TOKEN)
+            .arg("sessions")
+            .args(action);
         let output = tool.output().unwrap();
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
@@ -130,7 +142,10 @@ struct Load {
 }
 
 impl Load {
-    async fn start(client: &Client, layout: IndexLayout) -> (Arc<Self>, JoinSet<(Fates, Vec<SessionError>)>) {
+    async fn start(
+        client: &Client,
+        layout: IndexLayout,
+    ) -> (Arc<Self>, JoinSet<(Fates, Vec<SessionError>)>) {
         let load = Arc::new(Self {
             store: RedisSessionStore::new(client.clone(), HOUR).index_layout(layout),
             users: (0..4).map(|n| format!("user-{n}")).collect(),
@@ -158,31 +173,47 @@ impl Load {
             }
             let user = &self.users[round % self.users.len()];
             let count = if caller == 0 { 6 } else { 1 };
-            let sessions: Vec<_> = (0..count).map(|n| Session::with_id(format!("s-{caller}-{round}-{n}"), user, "org")).collect();
+            let sessions: Vec<_> = (0..count)
+                .map(|n| Session::with_id(format!("s-{caller}-{round}-{n}"), user, "org"))
+                .collect();
             let results: Vec<Result<(), SessionError>> = match caller {
-                0 => self.store.batch_store_sessions(&sessions).await.iter().map(|(_, result)| result.clone()).collect(),
+                0 => self
+                    .store
+                    .batch_store_sessions(&sessions)
+                    .await
+                    .iter()
+                    .map(|(_, result)| result.clone())
+                    .collect(),
                 _ => vec![self.store.store_session(&sessions[0]).await],
             };
             let mut known: BTreeMap<String, Fate> = BTreeMap::new();
-            let mut told = |id: &str, result: Result<(), SessionError>, done: Fate, otherwise: Fate| {
-                let fate = match result {
-                    Ok(()) => done,
-                    Err(error) => {
-                        let fate = if error.maybe_applied() { Fate::Doubt } else { otherwise };
-                        errors.push(error);
-                        fate
-                    }
+            let mut told =
+                |id: &str, result: Result<(), SessionError>, done: Fate, otherwise: Fate| {
+                    let fate = match result {
+                        Ok(()) => done,
+                        Err(error) => {
+                            let fate = if error.maybe_applied() { Fate::Doubt } else { otherwise };
+                            errors.push(error);
+                            fate
+                        }
+                    };
+                    known.insert(id.to_owned(), fate);
+                    fate == Fate::Live
                 };
-                known.insert(id.to_owned(), fate);
-                fate == Fate::Live
-            };
             let live: Vec<&Session> = sessions
                 .iter()
                 .zip(results)
-                .filter_map(|(one, result)| told(&one.id, result, Fate::Live, Fate::Gone).then_some(one))
+                .filter_map(|(one, result)| {
+                    told(&one.id, result, Fate::Live, Fate::Gone).then_some(one)
+                })
                 .collect();
             self.stored.fetch_add(live.len() as u64, Relaxed);
-            let gone: Vec<String> = live.iter().enumerate().filter(|(n, _)| (n + round) % 3 > 0).map(|(_, one)| one.id.clone()).collect();
+            let gone: Vec<String> = live
+                .iter()
+                .enumerate()
+                .filter(|(n, _)| (n + round) % 3 > 0)
+                .map(|(_, one)| one.id.clone())
+                .collect();
             match (caller, gone.as_slice()) {
                 (_, []) => {}
                 (0, gone) => {
@@ -192,7 +223,12 @@ impl Load {
                 }
                 (_, gone) => {
                     let result = self.store.delete_session(&gone[0]).await;
-                    told(&gone[0], result.map(|was_there| assert!(was_there)), Fate::Gone, Fate::Live);
+                    told(
+                        &gone[0],
+                        result.map(|was_there| assert!(was_there)),
+                        Fate::Gone,
+                        Fate::Live,
+                    );
                 }
             }
             if round % 5 == 0 {
@@ -219,9 +255,20 @@ impl Load {
             }
             errors.extend(self.store.touch(&self.counter.id).await.err());
         }
-        let stored = self.store.retrieve_session(&self.counter.id).await.unwrap().metadata.get::<u64>("count").unwrap().unwrap_or_default();
+        let stored = self
+            .store
+            .retrieve_session(&self.counter.id)
+            .await
+            .unwrap()
+            .metadata
+            .get::<u64>("count")
+            .unwrap()
+            .unwrap_or_default();
         let doubt = errors.iter().filter(|error| error.maybe_applied()).count() as u64;
-        assert!((counted..=counted + doubt).contains(&stored), "{stored} stored, {counted} confirmed, {doubt} in doubt");
+        assert!(
+            (counted..=counted + doubt).contains(&stored),
+            "{stored} stored, {counted} confirmed, {doubt} in doubt"
+        );
         (vec![(self.counter.clone(), Fate::Live)], errors)
     }
 
@@ -230,7 +277,10 @@ impl Load {
         while !self.stop.load(Relaxed) {
             errors.extend(self.store.retrieve_session(&self.counter.id).await.err());
             match self.store.list_sessions("user-0").await {
-                Ok(list) => assert!(list.iter().any(|session| session.id == self.counter.id), "it is listed all the time"),
+                Ok(list) => assert!(
+                    list.iter().any(|session| session.id == self.counter.id),
+                    "it is listed all the time"
+                ),
                 Err(error) => errors.push(error),
             }
             self.reads.fetch_add(1, Relaxed);
@@ -239,7 +289,10 @@ impl Load {
     }
 
     /// Goes on for some more sessions, and then ends.
-    async fn end(&self, callers: JoinSet<(Fates, Vec<SessionError>)>) -> (Fates, Vec<SessionError>) {
+    async fn end(
+        &self,
+        callers: JoinSet<(Fates, Vec<SessionError>)>,
+    ) -> (Fates, Vec<SessionError>) {
         self.go_on(60);
         self.stop.store(true, Relaxed);
         let (fates, errors): (Vec<_>, Vec<_>) = callers.join_all().await.into_iter().unzip();
@@ -267,7 +320,14 @@ impl Load {
             }
         }
         for user in &self.users {
-            let listed: BTreeSet<String> = self.store.list_sessions(user).await.unwrap().into_iter().map(|session| session.id).collect();
+            let listed: BTreeSet<String> = self
+                .store
+                .list_sessions(user)
+                .await
+                .unwrap()
+                .into_iter()
+                .map(|session| session.id)
+                .collect();
             assert_eq!(Some(&listed), there.get(user), "{user}");
             self.store.cleanup_expired_sessions(user).await.unwrap();
             assert_eq!(self.in_index(user).await, listed, "the index names nothing else");
@@ -298,7 +358,8 @@ async fn sessions_while_their_slots_move() {
         for key in ["user_sessions:user-0", "session:counter"] {
             let (home, slot) = cluster.owner(key);
             let away = (home + 1) % 3;
-            let (from, to) = if layout == IndexLayout::JsonArray { (home, away) } else { (away, home) };
+            let (from, to) =
+                if layout == IndexLayout::JsonArray { (home, away) } else { (away, home) };
             cluster.move_slot(slot, from, to, || {
                 let already = load.reads.load(Relaxed);
                 until("reads between", || load.reads.load(Relaxed) > already + 2);
@@ -323,11 +384,14 @@ async fn sessions_while_a_master_dies() {
     let replica = &cluster.nodes[master + 3];
     cluster.nodes[master].ask::<()>("CLIENT PAUSE 60000 WRITE");
     until("a replica with everything", || {
-        let sent = number(&cluster.nodes[master].ask::<String>("INFO replication"), "master_repl_offset");
+        let sent =
+            number(&cluster.nodes[master].ask::<String>("INFO replication"), "master_repl_offset");
         number(&replica.ask::<String>("INFO replication"), "slave_repl_offset") == sent
     });
     cluster.nodes[master].kill();
-    until("a new master", || cluster.nodes[master + 3].ask::<String>("INFO replication").contains("role:master"));
+    until("a new master", || {
+        cluster.nodes[master + 3].ask::<String>("INFO replication").contains("role:master")
+    });
     let (fates, errors) = load.end(callers).await;
     let doubt = errors.iter().filter(|error| error.maybe_applied()).count();
     assert!(doubt <= 10, "only what was under way is in doubt: {doubt} of {errors:?}");
@@ -336,5 +400,10 @@ async fn sessions_while_a_master_dies() {
 }
 
 fn number(info: &str, name: &str) -> u64 {
-    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).expect("Redis says it").trim().parse().unwrap()
+    info.lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+        .expect("Redis says it")
+        .trim()
+        .parse()
+        .unwrap()
 }

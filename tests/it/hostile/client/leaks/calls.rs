@@ -7,7 +7,9 @@ use crate::support::scripted::{Answer, Scripted, redis_error, says, says_wait};
 use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::native::NativeBackend;
 use redis_rest::server::RunningServer;
-use redis_rest::{Client, Config, Error, ErrorKind, Fields, Json, Outcome, ReplyFormat, Script, Value, cmd};
+use redis_rest::{
+    Client, Config, Error, ErrorKind, Fields, Json, Outcome, ReplyFormat, Script, Value, cmd,
+};
 use std::time::Duration;
 
 pub async fn drive() {
@@ -42,13 +44,33 @@ async fn settings() {
         &format!("{TOKEN}://example.com"),
     ] {
         fails(ErrorKind::Config, Client::new(url, TOKEN));
-        fails(ErrorKind::Config, Config::from_lookup(|name| (name == "REDIS_REST_URL").then(|| url.into())));
+        fails(
+            ErrorKind::Config,
+            Config::from_lookup(|name| (name == "REDIS_REST_URL").then(|| url.into())),
+        );
     }
-    for token in [format!("{TOKEN}\r\n"), format!("\"{TOKEN}\""), format!("{TOKEN} {TOKEN}"), format!("{TOKEN}ü")] {
+    for token in [
+        format!("{TOKEN}\r\n"),
+        format!("\"{TOKEN}\""),
+        format!("{TOKEN} {TOKEN}"),
+        format!("{TOKEN}ü"),
+    ] {
         fails(ErrorKind::Config, Client::new("https://example.com", token));
     }
-    fails(ErrorKind::Config, Client::builder().url("https://example.com").token(TOKEN).root_certificate_pem(TOKEN).build());
-    for url in [TOKEN.to_owned(), format!("redis://:{TOKEN}@"), format!("redis://127.0.0.1:1/{TOKEN}"), format!("redis://h:{TOKEN}")] {
+    fails(
+        ErrorKind::Config,
+        Client::builder()
+            .url("https://example.com")
+            .token(TOKEN)
+            .root_certificate_pem(TOKEN)
+            .build(),
+    );
+    for url in [
+        TOKEN.to_owned(),
+        format!("redis://:{TOKEN}@"),
+        format!("redis://127.0.0.1:1/{TOKEN}"),
+        format!("redis://h:{TOKEN}"),
+    ] {
         if let Err(error) = NativeBackend::lazy(&url) {
             said(&error);
         }
@@ -67,7 +89,10 @@ async fn calls(client: &Client) {
     fails(ErrorKind::Conversion, client.get::<Json<u64>>(KEY).await);
     client.del([KEY]).await.unwrap();
     client.hset(KEY, [(KEY, VALUE)]).await.unwrap();
-    fails(ErrorKind::Conversion, client.run::<Fields<std::collections::HashMap<String, u64>>>(cmd("HGETALL").arg(KEY)).await);
+    fails(
+        ErrorKind::Conversion,
+        client.run::<Fields<std::collections::HashMap<String, u64>>>(cmd("HGETALL").arg(KEY)).await,
+    );
     fails(ErrorKind::Redis, client.get::<Value>(KEY).await);
     client.del([KEY]).await.unwrap();
     failed(client.run::<Value>(cmd("SET").arg(KEY).arg(VALUE).arg(VALUE)).await);
@@ -94,7 +119,8 @@ async fn calls(client: &Client) {
 
 async fn batches(client: &Client) {
     let mut pipe = client.pipeline();
-    let (set, incr, read) = (pipe.add(cmd::set(KEY, VALUE)), pipe.add(cmd::incr(KEY)), pipe.add(cmd::get::<u64>(KEY)));
+    let (set, incr, read) =
+        (pipe.add(cmd::set(KEY, VALUE)), pipe.add(cmd::incr(KEY)), pipe.add(cmd::get::<u64>(KEY)));
     shown(&pipe);
     let mut replies = pipe.send().await.unwrap();
     shown(&replies);
@@ -102,7 +128,8 @@ async fn batches(client: &Client) {
     failed(replies.take(incr));
     failed(replies.take(read));
     let mut transaction = client.transaction();
-    let _ = (transaction.add_raw::<Value>(cmd("SET").arg(KEY)), transaction.add(cmd::set(KEY, VALUE)));
+    let _ =
+        (transaction.add_raw::<Value>(cmd("SET").arg(KEY)), transaction.add(cmd::set(KEY, VALUE)));
     shown(&transaction);
     fails(ErrorKind::Discarded, transaction.send().await);
     let mut pipe = client.pipeline();
@@ -124,7 +151,10 @@ async fn refusals(server: &RunningServer) {
     fails(ErrorKind::Unsupported, client.with_prefix(KEY).run::<Value>(cmd("FLUSHDB")).await);
     fails(ErrorKind::Unsupported, client.run::<Value>(cmd("SUBSCRIBE").arg(KEY)).await);
     fails(ErrorKind::InvalidCommand, client.incr(KEY).hedge_after(Duration::from_secs(1)).await);
-    fails(ErrorKind::InvalidCommand, config(server).max_request_bytes(10).build().unwrap().set(KEY, VALUE).await);
+    fails(
+        ErrorKind::InvalidCommand,
+        config(server).max_request_bytes(10).build().unwrap().set(KEY, VALUE).await,
+    );
     fails(ErrorKind::Config, client.set_sync_token(&format!("{VALUE}\n")));
     for wrong in [rest::config(server), rest::config(server).token(format!("{TOKEN}x"))] {
         fails(ErrorKind::Unauthorized, wrong.build().unwrap().set(KEY, VALUE).await);
@@ -173,14 +203,18 @@ async fn answers() {
         (ErrorKind::Decode, json(&format!("\"{VALUE}"))),
         (ErrorKind::Decode, json("1.5")),
         (ErrorKind::Conversion, json(&format!("\"{VALUE}\""))),
-        (ErrorKind::ReplyTooLarge, json(&format!("{}\"{VALUE}\"{}", "[".repeat(65), "]".repeat(65)))),
+        (
+            ErrorKind::ReplyTooLarge,
+            json(&format!("{}\"{VALUE}\"{}", "[".repeat(65), "]".repeat(65))),
+        ),
         (ErrorKind::Redis, redis_error(400, &format!("{KEY_LIKE_A_CODE} {VALUE}"))),
         (ErrorKind::Redis, redis_error(500, KEY_LIKE_A_CODE)),
         (ErrorKind::Redis, redis_error(200, &format!("ERR syntax error {VALUE}"))),
         (ErrorKind::Redis, redis_error(200, &format!("ERR {VALUE}"))),
         (ErrorKind::Redis, redis_error(200, &format!("MOVED 1 {VALUE}:1"))),
     ] {
-        let client = Scripted::answers([answer.clone()]).config().token(TOKEN).no_retry().build().unwrap();
+        let client =
+            Scripted::answers([answer.clone()]).config().token(TOKEN).no_retry().build().unwrap();
         fails(kind, client.incr(KEY).await);
         let mut pipe = client.pipeline();
         let slot = pipe.add(cmd::set(KEY, VALUE));
@@ -195,11 +229,22 @@ async fn answers() {
     shown(&client.run::<Value>(cmd("LRANGE").arg(KEY)).await.unwrap());
     failed(client.run::<Vec<String>>(cmd("LRANGE").arg(KEY)).await);
     // Again and again, until the time is up.
-    let patient =
-        |answer: Answer| Scripted::answers([answer]).config().deadline(Duration::from_millis(150)).timeout(Duration::from_millis(20));
+    let patient = |answer: Answer| {
+        Scripted::answers([answer])
+            .config()
+            .deadline(Duration::from_millis(150))
+            .timeout(Duration::from_millis(20))
+    };
     failed(patient(io).build().unwrap().get::<Value>(KEY).await);
     failed(patient(says(502, page)).build().unwrap().get::<Value>(KEY).await);
     fails(ErrorKind::Timeout, patient(Answer::Never).build().unwrap().set(KEY, VALUE).await);
     // A name that looks like one is no label.
-    failed(Scripted::answers([redis_error(400, "ERR")]).config().build().unwrap().run::<Value>(cmd("made-up").arg(VALUE)).await);
+    failed(
+        Scripted::answers([redis_error(400, "ERR")])
+            .config()
+            .build()
+            .unwrap()
+            .run::<Value>(cmd("made-up").arg(VALUE))
+            .await,
+    );
 }

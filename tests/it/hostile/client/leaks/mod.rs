@@ -19,15 +19,22 @@ use std::process::Command;
 #[test]
 fn nothing_secret_comes_out() {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "hostile::client::leaks::in_a_child", "--ignored", "--nocapture"]).env("RUST_BACKTRACE", "full");
+    command
+        .args(["--exact", "hostile::client::leaks::in_a_child", "--ignored", "--nocapture"])
+        .env("RUST_BACKTRACE", "full");
     let output = command.output().unwrap();
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     if let Some(path) = std::env::var_os("LEAKS_OUTPUT") {
         std::fs::write(path, &text).unwrap();
     }
     for mark in MARKS {
         for form in forms(mark) {
-            let found = text.lines().find(|line| line.to_lowercase().contains(&form.to_lowercase()));
+            let found =
+                text.lines().find(|line| line.to_lowercase().contains(&form.to_lowercase()));
             assert!(found.is_none(), "{mark} as {form}: {found:?}");
         }
     }
@@ -50,16 +57,25 @@ fn nothing_secret_comes_out() {
     for &kind in ErrorKind::ALL {
         assert!(text.contains(&format!("kind: {kind:?}")), "no error of kind {kind:?}");
     }
-    for line in text.lines().filter(|line| line.contains(" redis_rest::") || line.starts_with("redis_rest_") || line.starts_with("error "))
-    {
+    for line in text.lines().filter(|line| {
+        line.contains(" redis_rest::")
+            || line.starts_with("redis_rest_")
+            || line.starts_with("error ")
+    }) {
         // What an address looks like is none.
         let line = line.replace("such as redis://127.0.0.1:6379/0", "");
         assert!(!line.contains("127.0.0.1") && !line.contains("localhost"), "an address: {line}");
     }
     // Lines about one session have one name for it.
     let name = text.lines().find_map(|line| line.strip_prefix("log name ")).unwrap();
-    let warned = |what: &str| text.lines().any(|line| line.contains(what) && line.contains(&format!("session={name}")));
-    assert!(warned("a session could not be written") && warned("a session's directory could not be removed"), "{name}");
+    let warned = |what: &str| {
+        text.lines().any(|line| line.contains(what) && line.contains(&format!("session={name}")))
+    };
+    assert!(
+        warned("a session could not be written")
+            && warned("a session's directory could not be removed"),
+        "{name}"
+    );
 }
 
 /// All ways in which an error comes out, and those of its causes.
@@ -116,7 +132,10 @@ async fn in_a_child() {
     log::set_logger(&Log).unwrap();
     log::set_max_level(log::LevelFilter::Trace);
     log::trace!("logged by log");
-    let print = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_span_events(FmtSpan::FULL).with_ansi(false);
+    let print = tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::TRACE)
+        .with_span_events(FmtSpan::FULL)
+        .with_ansi(false);
     tracing::subscriber::set_global_default(print.with_writer(std::io::stdout).finish()).unwrap();
     let recorded = Recorded::here();
     calls::drive().await;

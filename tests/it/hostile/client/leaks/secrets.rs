@@ -27,7 +27,10 @@ pub fn forms(mark: &str) -> Vec<String> {
     }
     forms.push(bytes.iter().map(|byte| format!("{byte:02x}")).collect());
     for (start, between) in [("", ", "), ("", ",")] {
-        forms.push(format!("{start}{}", bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(between)));
+        forms.push(format!(
+            "{start}{}",
+            bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(between)
+        ));
     }
     forms
 }

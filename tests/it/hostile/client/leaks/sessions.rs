@@ -6,8 +6,8 @@ use crate::sessions::gate::{HOUR, Node, Way, at_once};
 use crate::support::rest;
 use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::session::{
-    InMemorySessionStore, ManagerOptions, NewSession, PendingPut, RedisSessionStore, Session, SessionManager, SessionStore, TtlRule,
-    log_name,
+    InMemorySessionStore, ManagerOptions, NewSession, PendingPut, RedisSessionStore, Session,
+    SessionManager, SessionStore, TtlRule, log_name,
 };
 use redis_rest::{Client, cmd};
 use std::sync::Arc;
@@ -51,7 +51,10 @@ async fn stores(store: &Arc<dyn SessionStore>) {
     let mut other = one.clone();
     other.user_id = format!("{USER}x");
     failed(store.update_session(&other).await);
-    let puts = [PendingPut::new(session("2"), TtlRule::Keep), PendingPut::new(one.clone(), TtlRule::Keep).exclusive(true)];
+    let puts = [
+        PendingPut::new(session("2"), TtlRule::Keep),
+        PendingPut::new(one.clone(), TtlRule::Keep).exclusive(true),
+    ];
     shown(&puts);
     for result in store.reconcile(&puts).await {
         match result {
@@ -78,7 +81,8 @@ async fn corrupt(client: &Client, store: &Arc<dyn SessionStore>) {
         let _ = store.delete_session(&id).await.map_err(|error| failed::<(), _>(Err(error)));
         client.set(format!("user_sessions:{USER}"), &text).await.unwrap();
         let _ = store.list_sessions(USER).await.map_err(|error| failed::<(), _>(Err(error)));
-        let _ = store.store_session(&session("4")).await.map_err(|error| failed::<(), _>(Err(error)));
+        let _ =
+            store.store_session(&session("4")).await.map_err(|error| failed::<(), _>(Err(error)));
     }
     for key in [format!("session:{id}"), format!("user_sessions:{USER}")] {
         client.del([&key]).await.unwrap();
@@ -102,7 +106,8 @@ async fn outage() {
     failed(SessionManager::with_journal("", 0, options, &file));
     let node = Node::with(manager).await;
     let mut events = node.manager.events();
-    let new = |name: &str| NewSession::new(USER, USER).id(format!("{SESSION}{name}")).with(VALUE, VALUE);
+    let new =
+        |name: &str| NewSession::new(USER, USER).id(format!("{SESSION}{name}")).with(VALUE, VALUE);
     shown(&new(""));
     shown(&node.manager.create_session_with(new("")).await.unwrap());
     failed(node.manager.create_session_with(new("")).await);
@@ -113,7 +118,12 @@ async fn outage() {
         node.gate.set(way);
         let name = if matches!(way, Way::Cut) { "-cut" } else { "-deaf" };
         shown(&node.manager.create_session_with(new(name)).await.unwrap());
-        let _ = node.manager.get_session(SESSION).await.map(|session| shown(&session)).map_err(|error| failed::<(), _>(Err(error)));
+        let _ = node
+            .manager
+            .get_session(SESSION)
+            .await
+            .map(|session| shown(&session))
+            .map_err(|error| failed::<(), _>(Err(error)));
         failed(node.manager.get_session(&format!("{SESSION}-elsewhere")).await);
         shown(&node.manager.list_sessions(USER).await.unwrap());
         shown(&node.manager.cleanup_session(&format!("{SESSION}{name}")).await.unwrap());
@@ -121,7 +131,10 @@ async fn outage() {
     }
     node.manager.create_session_with(new("-unlucky")).await.unwrap();
     // Somebody left something else there.
-    Client::from_backend(node.engine.clone()).set(format!("session:{}", unlucky()), VALUE).await.unwrap();
+    Client::from_backend(node.engine.clone())
+        .set(format!("session:{}", unlucky()), VALUE)
+        .await
+        .unwrap();
     node.gate.set(Way::Open);
     let _ = node.manager.get_session(SESSION).await.map_err(|error| failed::<(), _>(Err(error)));
     shown(&node.manager.health());
@@ -142,7 +155,8 @@ async fn directories() {
     failed(manager.create_session(USER, USER).await);
     let root = directory.path().join("root");
     let manager = SessionManager::new(&root, 0);
-    let session = manager.create_session_with(NewSession::new(USER, USER).id(unlucky())).await.unwrap();
+    let session =
+        manager.create_session_with(NewSession::new(USER, USER).id(unlucky())).await.unwrap();
     shown(&session);
     // A file in the place of the user's directory.
     let moved = directory.path().join("moved");

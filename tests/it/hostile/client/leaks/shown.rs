@@ -8,8 +8,12 @@ use redis_rest::backend::native::NativeConfig;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpTransport, Transport};
 use redis_rest::cmd::GeoFrom;
 use redis_rest::server::ServerConfig;
-use redis_rest::session::{BatchOutcome, InMemorySessionStore, Reconciled, RedisSessionStore, Session, SessionError};
-use redis_rest::{BoxFuture, Client, Config, ConvertError, Error, Event, Listen, Script, ServerError, Value, cmd};
+use redis_rest::session::{
+    BatchOutcome, InMemorySessionStore, Reconciled, RedisSessionStore, Session, SessionError,
+};
+use redis_rest::{
+    BoxFuture, Client, Config, ConvertError, Error, Event, Listen, Script, ServerError, Value, cmd,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,18 +41,26 @@ pub async fn drive() {
     for what in [Listen::Channel(KEY.into()), Listen::Pattern(KEY.into())] {
         shown(&what);
     }
-    for event in [Event::Subscribed(KEY.into()), Event::Command(format!("1.0 [0 127.0.0.1:1] \"SET\" \"{KEY}\" \"{VALUE}\"").into())] {
+    for event in [
+        Event::Subscribed(KEY.into()),
+        Event::Command(format!("1.0 [0 127.0.0.1:1] \"SET\" \"{KEY}\" \"{VALUE}\"").into()),
+    ] {
         shown(&event);
     }
     shown(&client.subscribe([KEY]));
     let server = ServerError::new(format!("{KEY_LIKE_A_CODE} {VALUE}"));
     written(&server);
-    for value in [Value::bytes(VALUE), Value::Array(vec![Value::bytes(VALUE), Value::Error(server.clone())])] {
+    for value in
+        [Value::bytes(VALUE), Value::Array(vec![Value::bytes(VALUE), Value::Error(server.clone())])]
+    {
         shown(&value);
     }
     said(&Error::redis(server));
     said(&ConvertError::new("a number", "a string"));
-    let headers = http::HeaderMap::from_iter([(http::header::LOCATION, http::HeaderValue::from_static(VALUE))]);
+    let headers = http::HeaderMap::from_iter([(
+        http::header::LOCATION,
+        http::HeaderValue::from_static(VALUE),
+    )]);
     shown(&HttpResponse::new(200, headers, VALUE));
 
     let mut session = Session::new(USER, USER);
@@ -62,7 +74,12 @@ pub async fn drive() {
     shown(&BatchOutcome::new(vec![(SESSION.into(), Err(SessionError::NotFound))]));
     shown(&RedisSessionStore::new(client, Duration::from_secs(60)));
     shown(&InMemorySessionStore::new(Duration::from_secs(60)));
-    let client = Client::builder().url("http://127.0.0.1:1").token(TOKEN).transport(Showing).build().unwrap();
+    let client = Client::builder()
+        .url("http://127.0.0.1:1")
+        .token(TOKEN)
+        .transport(Showing)
+        .build()
+        .unwrap();
     client.set(KEY, VALUE).await.unwrap();
 }
 
@@ -83,6 +100,8 @@ impl Transport for Showing {
         shown(&request);
         // As the HTTP library would: the one header that is secret is marked as such.
         shown(&request.headers);
-        Box::pin(async { Ok(HttpResponse::new(200, http::HeaderMap::new(), "{\"result\":\"OK\"}")) })
+        Box::pin(async {
+            Ok(HttpResponse::new(200, http::HeaderMap::new(), "{\"result\":\"OK\"}"))
+        })
     }
 }

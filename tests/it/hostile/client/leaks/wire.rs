@@ -14,7 +14,8 @@ fn config(url: String) -> Config {
 pub async fn drive() {
     for protocol in ["h2", "http/1.1"] {
         let server = Tls::start(protocol).await;
-        let client = config(server.url()).root_certificate_pem(server.authority.clone()).build().unwrap();
+        let client =
+            config(server.url()).root_certificate_pem(server.authority.clone()).build().unwrap();
         client.set_sync_token(VALUE).unwrap();
         for value in [VALUE.as_bytes(), b"\xff"] {
             client.run::<Value>(cmd("SET").arg(KEY).arg(value)).await.unwrap();
@@ -24,7 +25,10 @@ pub async fn drive() {
         let mut pipe = client.pipeline();
         let _ = (pipe.add(cmd::set(KEY, VALUE)), pipe.add(cmd::set(KEY, VALUE)));
         let _ = pipe.send().await.map_err(|error| failed::<(), _>(Err(error)));
-        let stranger = config(server.url()).root_certificate_pem(Certificates::new().authority).build().unwrap();
+        let stranger = config(server.url())
+            .root_certificate_pem(Certificates::new().authority)
+            .build()
+            .unwrap();
         fails(ErrorKind::Connect, stranger.set(KEY, VALUE).await);
     }
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
@@ -39,20 +43,35 @@ pub async fn drive() {
         format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: {TOKEN}\r\n\r\n{VALUE}"),
         format!("{head}Transfer-Encoding: chunked\r\n\r\n{VALUE}\r\n"),
         format!("{head}Content-Length: 100\r\n\r\n{VALUE}"),
-        format!("{head}Content-Encoding: {TOKEN}\r\nUpstash-Sync-Token: {VALUE}\r\nRetry-After: {TOKEN}\r\nContent-Length: 2\r\n\r\n{{}}"),
-        format!("HTTP/1.1 302 {TOKEN}\r\nLocation: http://127.0.0.1:1/{TOKEN}\r\nContent-Length: 0\r\n\r\n"),
+        format!(
+            "{head}Content-Encoding: {TOKEN}\r\nUpstash-Sync-Token: {VALUE}\r\nRetry-After: {TOKEN}\r\nContent-Length: 2\r\n\r\n{{}}"
+        ),
+        format!(
+            "HTTP/1.1 302 {TOKEN}\r\nLocation: http://127.0.0.1:1/{TOKEN}\r\nContent-Length: 0\r\n\r\n"
+        ),
         format!("HTTP/1.1 502 {TOKEN}\r\nContent-Length: 21\r\n\r\n{VALUE}"),
-        format!("HTTP/1.1 101 Switching Protocols\r\nUpgrade: {TOKEN}\r\nConnection: upgrade\r\n\r\n{VALUE}"),
+        format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: {TOKEN}\r\nConnection: upgrade\r\n\r\n{VALUE}"
+        ),
     ] {
         let client = config(format!("http://{}", answering(answer).await)).build().unwrap();
         failed(client.set(KEY, VALUE).await);
     }
-    let page = answering(format!("HTTP/1.1 404 {TOKEN}\r\nContent-Length: 21\r\n\r\n{VALUE}")).await;
-    failed(config(format!("http://{page}")).build().unwrap().subscribe([KEY]).next().await.unwrap());
+    let page =
+        answering(format!("HTTP/1.1 404 {TOKEN}\r\nContent-Length: 21\r\n\r\n{VALUE}")).await;
+    failed(
+        config(format!("http://{page}")).build().unwrap().subscribe([KEY]).next().await.unwrap(),
+    );
     // Something that is no TLS at all.
     let addr = answering(format!("{TOKEN}\r\n\r\n")).await;
-    fails(ErrorKind::Connect, config(format!("https://localhost:{}", addr.port())).build().unwrap().set(KEY, VALUE).await);
-    fails(ErrorKind::Connect, config("http://127.0.0.1:1".into()).build().unwrap().set(KEY, VALUE).await);
+    fails(
+        ErrorKind::Connect,
+        config(format!("https://localhost:{}", addr.port())).build().unwrap().set(KEY, VALUE).await,
+    );
+    fails(
+        ErrorKind::Connect,
+        config("http://127.0.0.1:1".into()).build().unwrap().set(KEY, VALUE).await,
+    );
 }
 
 /// The reason that a server gives for ending a connection may quote what it was told.
@@ -72,14 +91,25 @@ async fn reasons_of_servers_are_not_passed_on() {
             let _ = stream.read(&mut some).await;
             let reason = format!("{TOKEN} {VALUE}");
             let length = u8::try_from(8 + reason.len()).unwrap();
-            let _ = stream.write_all(&[&[0, 0, length, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1][..], reason.as_bytes()].concat()).await;
+            let _ = stream
+                .write_all(
+                    &[
+                        &[0, 0, length, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1][..],
+                        reason.as_bytes(),
+                    ]
+                    .concat(),
+                )
+                .await;
             let mut rest = Vec::new();
             let _ = stream.read_to_end(&mut rest).await;
         }
     });
     let client = config(url).root_certificate_pem(certificates.authority).build().unwrap();
     let error = client.set(KEY, VALUE).await.unwrap_err();
-    let text = format!("{error} {error:?} {:?}", std::error::Error::source(&error).map(ToString::to_string));
+    let text = format!(
+        "{error} {error:?} {:?}",
+        std::error::Error::source(&error).map(ToString::to_string)
+    );
     println!("{text}");
     assert!(error.kind() == ErrorKind::Io && !text.contains("S3CRET"), "{text}");
 }
