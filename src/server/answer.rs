@@ -1,6 +1,7 @@
 //! One request that has arrived whole, to its answer: method, token, address, commands, status. Knows no HTTP library, so that
 //! the testing kit answers by it too.
 
+use super::config::DEFAULT_TOKEN;
 use super::guard::{Access, Guard};
 use super::reply::{self, Encoding};
 use super::request::{self, Bad};
@@ -65,6 +66,8 @@ pub(crate) struct Service {
     guard: Guard,
     token: Secret,
     read_only_token: Option<Secret>,
+    /// False with a token that everyone knows: an address is all that a web page needs to send such a token.
+    takes_query_token: bool,
     max_request_bytes: usize,
     max_reply_bytes: usize,
     answered: AtomicU64,
@@ -95,11 +98,16 @@ impl Service {
         max_reply_bytes: usize,
     ) -> Self {
         let (guard, answered) = (Guard::default(), AtomicU64::new(1));
+        let takes_query_token = [Some(&token), read_only_token.as_ref()]
+            .into_iter()
+            .flatten()
+            .all(|token| token.as_str() != DEFAULT_TOKEN);
         Self {
             backend,
             guard,
             token,
             read_only_token,
+            takes_query_token,
             max_request_bytes,
             max_reply_bytes,
             answered,
@@ -121,10 +129,13 @@ impl Service {
             return Err(Box::new(answer));
         }
         let Some(access) = self.access(&head.headers, head.uri.query()) else {
-            return Err(Box::new(failure(
-                StatusCode::UNAUTHORIZED,
-                "WRONGPASS invalid or missing auth token",
-            )));
+            let text = match self.takes_query_token {
+                true => "WRONGPASS invalid or missing auth token",
+                false => {
+                    "WRONGPASS invalid or missing auth token (the default token is taken from the Authorization header only)"
+                }
+            };
+            return Err(Box::new(failure(StatusCode::UNAUTHORIZED, text)));
         };
         match Form::of(head.uri.path()) {
             Form::Stream => Ok(Admitted { access, form: Form::Stream }),
@@ -170,14 +181,15 @@ impl Service {
         }
     }
 
-    /// What the request's token allows; `None` without a right one. The header counts before the query.
+    /// What the request's token allows; `None` without a right one. The header counts before the query, which counts only where no
+    /// token is the default one.
     fn access(&self, headers: &HeaderMap, query: Option<&str>) -> Option<Access> {
         let given = match headers.get(AUTHORIZATION) {
             Some(header) => {
                 let (scheme, token) = header.as_bytes().split_at_checked(7)?;
                 scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii().to_vec())?
             }
-            None => request::query_token(query)?,
+            None => self.takes_query_token.then(|| request::query_token(query))??,
         };
         // In constant time, so that a token cannot be found byte by byte.
         let is = |token: &str| bool::from(given.ct_eq(token.as_bytes()));

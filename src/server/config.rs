@@ -1,6 +1,7 @@
 //! Settings of a server, and which of them cannot work.
 
 use super::cors::Cors;
+use super::origin::Hosts;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
 use std::fmt;
@@ -33,7 +34,8 @@ pub(super) struct Limits {
 /// | [`listen`](ServerConfig::listen) | `127.0.0.1:8079` | |
 /// | [`token`](ServerConfig::token) | [`DEFAULT_TOKEN`] | 401 |
 /// | [`read_only_token`](ServerConfig::read_only_token) | none | |
-/// | [`cors`](ServerConfig::cors) | no page of another origin may ask | |
+/// | [`cors`](ServerConfig::cors) | no page of another origin may ask | 403 |
+/// | [`host`](ServerConfig::host) | on loopback, only loopback names and addresses | 403 |
 /// | [`header_timeout`](ServerConfig::header_timeout) | 75 s | the connection is closed |
 /// | [`body_timeout`](ServerConfig::body_timeout) | 30 s | 408 |
 /// | [`write_timeout`](ServerConfig::write_timeout) | 30 s | the connection is closed |
@@ -50,8 +52,11 @@ pub struct ServerConfig {
     pub(super) read_only_token: Option<Secret>,
     pub(super) limits: Limits,
     pub(super) cors: Cors,
+    pub(super) hosts: Hosts,
     /// One of the origins given is none.
     wrong_origin: bool,
+    /// One of the host names given is none.
+    wrong_host: bool,
 }
 
 impl Default for ServerConfig {
@@ -71,7 +76,9 @@ impl Default for ServerConfig {
                 max_backlog_bytes: 8 * 1024 * 1024,
             },
             cors: Cors::default(),
+            hosts: Hosts::default(),
             wrong_origin: false,
+            wrong_host: false,
         }
     }
 }
@@ -101,9 +108,21 @@ impl ServerConfig {
     }
 
     /// Lets pages of this origin, such as `http://localhost:3000`, ask from a browser, with a token like everyone; `*` stands for every
-    /// origin, and wants a token of your own. May be given more than once.
+    /// origin, and wants a token of your own. May be given more than once. A request with an `Origin` that is neither named here nor the
+    /// server's own, or one that a browser calls cross-site, is refused whatever its token.
     pub fn cors(mut self, origin: impl AsRef<str>) -> Self {
         self.wrong_origin |= !self.cors.allow(origin.as_ref());
+        self
+    }
+
+    /// Accepts requests for this host name or address, such as the public name that a proxy passes on; without scheme and port. May
+    /// be given more than once.
+    ///
+    /// A server on a loopback address refuses other names than those of loopback: a web page could have its own name lead here (DNS
+    /// rebinding). Beyond loopback every name is accepted, but a page counts as the server's own only under a name given here or
+    /// an IP address.
+    pub fn host(mut self, name: impl AsRef<str>) -> Self {
+        self.wrong_host |= !self.hosts.allow(name.as_ref());
         self
     }
 
@@ -172,8 +191,13 @@ impl ServerConfig {
                 "an origin is a scheme, a host and perhaps a port, such as http://localhost:3000, or * for every one",
             );
         }
+        if self.wrong_host {
+            return wrong(
+                "a host is a name or an address without scheme and port, such as redis.example.com",
+            );
+        }
         // Any page in a browser on this machine could read everything.
-        if self.cors.allows_every_origin() && token == DEFAULT_TOKEN {
+        if self.cors.allows_every_origin() && [Some(token), reader].contains(&Some(DEFAULT_TOKEN)) {
             return wrong(
                 "the default token is known to everyone: set another to answer pages of every origin",
             );
@@ -256,6 +280,11 @@ mod tests {
         assert!(ServerConfig::new().cors("http://localhost:3000").check().is_ok());
         assert!(ServerConfig::new().cors("*").check().is_err());
         assert!(ServerConfig::new().cors("*").token("s3cret").check().is_ok());
+        let known_reader =
+            ServerConfig::new().cors("*").token("s3cret").read_only_token(DEFAULT_TOKEN);
+        assert!(known_reader.check().is_err());
+        assert!(ServerConfig::new().host("redis.example.com").check().is_ok());
+        assert!(ServerConfig::new().host("http://redis.example.com").check().is_err());
         for origin in [
             "",
             "localhost",

@@ -3,7 +3,7 @@
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
-    ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderValue, VARY,
 };
 use http::{Method, Request};
 
@@ -28,10 +28,12 @@ impl Cors {
         self.0.iter().any(|allowed| allowed == "*")
     }
 
-    /// The headers for a page of this request's origin; `None` where it is not allowed, or no page asks.
-    pub(super) fn admit<B>(&self, request: &Request<B>) -> Option<HeaderMap> {
-        let origin = request.headers().get(ORIGIN)?;
-        self.0.iter().find(|allowed| *allowed == "*" || *allowed == origin)?;
+    /// The headers of a reply to a page of this origin; `None` if the origin was not named. `null`, the origin of sandboxed and
+    /// local pages, is not one even under `*`.
+    pub(super) fn admit<B>(&self, request: &Request<B>, origin: &HeaderValue) -> Option<HeaderMap> {
+        let named =
+            |allowed: &HeaderValue| allowed == origin || (allowed == "*" && origin != "null");
+        self.0.iter().find(|allowed| named(allowed))?;
         let mut headers = HeaderMap::new();
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         headers.insert(

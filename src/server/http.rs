@@ -3,8 +3,9 @@
 use super::answer::{self, Admitted, Service};
 use super::backlog;
 use super::config::Limits;
-use super::cors::{self, Cors};
+use super::cors;
 use super::events::{self, EventBody};
+use super::origin::{Admission, Refusal};
 use crate::clock;
 use crate::platform;
 use crate::subscribe::Listen;
@@ -25,7 +26,7 @@ const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Shared {
     pub(super) service: Service,
     pub(super) limits: Limits,
-    pub(super) cors: Cors,
+    pub(super) admission: Admission,
     /// True when the server stops: event streams end then.
     pub(super) closing: watch::Sender<bool>,
 }
@@ -42,8 +43,13 @@ pub(super) async fn answer(
     request: Request<Incoming>,
     cut: Arc<Notify>,
 ) -> Result<Answer, Infallible> {
-    let Some(cross_origin) = shared.cors.admit(&request) else {
-        return respond(shared, request, cut).await;
+    let cross_origin = match shared.admission.check(&request) {
+        Ok(Some(headers)) => headers,
+        Ok(None) => return respond(shared, request, cut).await,
+        Err(Refusal(text)) => {
+            discard(request.into_body(), shared.limits.max_request_bytes);
+            return Ok(whole(answer::failure(StatusCode::FORBIDDEN, text)));
+        }
     };
     let mut answer = match cors::is_preflight(&request) {
         true => {

@@ -4,6 +4,9 @@
 //! query pairs; replies are JSON, base64 where the request asks for it, or RESP2. `/subscribe`, `/psubscribe` and `/monitor`
 //! answer event streams, which end when the server stops. Every reply carries a sync token.
 //!
+//! Web pages may use it only if their origin is named ([`ServerConfig::cors`]); on loopback it answers only to loopback names
+//! and those of [`ServerConfig::host`].
+//!
 //! Limits: it has no TLS, so it listens on loopback unless told otherwise. What is no HTTP at all is answered by the HTTP
 //! library, without a JSON body.
 
@@ -15,6 +18,7 @@ pub(crate) mod events;
 mod full;
 mod guard;
 mod http;
+mod origin;
 mod paced;
 pub(crate) mod reply;
 pub(crate) mod request;
@@ -23,6 +27,7 @@ use self::answer::Service;
 pub use self::config::{DEFAULT_TOKEN, ServerConfig};
 use self::full::Full;
 use self::http::Shared;
+use self::origin::Admission;
 use self::paced::Paced;
 use crate::backend::Backend;
 use crate::error::{Error, ErrorKind, Result};
@@ -91,7 +96,11 @@ impl Server {
         let shared = Shared {
             service,
             limits,
-            cors: config.cors,
+            admission: Admission {
+                cors: config.cors,
+                hosts: config.hosts,
+                on_loopback: addr.ip().is_loopback(),
+            },
             closing: tokio::sync::watch::Sender::new(false),
         };
         Ok(Self { listener, addr, shared: Arc::new(shared) })

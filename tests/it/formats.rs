@@ -96,7 +96,7 @@ async fn both_formats_at_once_are_refused_and_transactions_stay_json() {
     let server = rest::serve(MemoryBackend::new()).await;
     let post = |path: &'static str, headers: &'static str, body: &'static str| {
         let mut head = format!(
-            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n",
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n",
             body.len()
         );
         head += &format!("Authorization: Bearer {DEFAULT_TOKEN}\r\n{headers}\r\n{body}");

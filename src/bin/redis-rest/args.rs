@@ -73,6 +73,9 @@ pub(crate) struct Serve {
     /// Let pages of this origin ask from a browser, such as http://localhost:3000; * for every origin, with a --token of your own
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) cors: Vec<String>,
+    /// Answer to this host name too, such as the public name that a proxy passes on
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host: Vec<String>,
     #[command(flatten)]
     pub(crate) limits: Limits,
 }

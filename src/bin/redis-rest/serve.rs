@@ -36,6 +36,9 @@ pub(crate) async fn run(args: Serve, connection: &Connection) -> Result<(), Fail
     for origin in &args.cors {
         config = config.cors(origin);
     }
+    for host in &args.host {
+        config = config.host(host);
+    }
     let server = Server::bind(backend, config).await.map_err(|error| {
         // Only listening has a cause of the system's behind it; wrong settings say themselves what to change.
         let in_use = std::error::Error::source(&error).is_some();

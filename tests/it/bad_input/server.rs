@@ -77,7 +77,7 @@ async fn methods_and_addresses() {
     for noise in [
         "nonsense\r\n\r\n",
         "GET / HTTP/9.9\r\n\r\n",
-        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
     ] {
         let answer = exchange(addr, noise).await;
         assert_eq!(parse(&answer).0, 400, "{noise}");
@@ -98,8 +98,8 @@ async fn the_path_form() {
         request_with(
             addr,
             "GET",
-            "/get/foo?_token=local-token",
-            "Upstash-Encoding: base64\r\n",
+            "/get/foo",
+            "Authorization: Bearer local-token\r\nUpstash-Encoding: base64\r\n",
             ""
         )
         .await,
@@ -117,15 +117,15 @@ async fn the_path_form() {
 #[tokio::test]
 async fn tokens() {
     let Some(redis) = Redis::start() else { return };
-    let server = rest::serve(redis.backend().await).await;
+    let server = rest::serve_with(redis.backend().await, |config| config.token("own-token")).await;
     let addr = server.local_addr();
     let unauthorized = (401, "{\"error\":\"WRONGPASS invalid or missing auth token\"}".to_owned());
     for headers in [
         "",
         "Authorization: Bearer wrong\r\n",
         "Authorization: Bearer \r\n",
-        "Authorization: local-token\r\n",
-        "Authorization: Basic local-token\r\n",
+        "Authorization: own-token\r\n",
+        "Authorization: Basic own-token\r\n",
     ] {
         assert_eq!(
             request_with(addr, "POST", "/", headers, "[\"PING\"]").await,
@@ -137,17 +137,12 @@ async fn tokens() {
         assert_eq!(request_with(addr, "GET", target, "", "").await, unauthorized, "{target}");
     }
     assert_eq!(
-        request_with(
-            addr,
-            "GET",
-            "/ping?_token=wrong",
-            "Authorization: bearer local-token\r\n",
-            ""
-        )
-        .await
-        .0,
+        request_with(addr, "GET", "/ping?_token=wrong", "Authorization: bearer own-token\r\n", "")
+            .await
+            .0,
         200
     );
+    assert_eq!(request_with(addr, "GET", "/ping?_token=own-token", "", "").await.0, 200);
     // The client sees it even when it is still sending megabytes.
     let client = Client::new(server.url(), "wrong").unwrap();
     let error = client.set("k", "x".repeat(5_000_000)).await.unwrap_err();
@@ -281,8 +276,7 @@ async fn bodies_that_are_too_large() {
         "{\"error\":\"ERR max request size exceeded. Limit: 1000 bytes, Actual: 1001 bytes\"}"
     );
     // Declared and never sent: the answer does not wait for it.
-    let head =
-        "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer local-token\r\n";
+    let head = "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer local-token\r\n";
     assert_eq!(
         parse(&exchange_head(addr, &format!("{head}Content-Length: 99999999999\r\n\r\n")).await).0,
         413

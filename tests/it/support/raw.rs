@@ -33,7 +33,7 @@ pub async fn request_with(
 ) -> (u16, String) {
     let body = body.as_ref();
     let head = format!(
-        "{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
+        "{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
         body.len()
     );
     let answer = exchange(addr, [head.as_bytes(), body].concat()).await;

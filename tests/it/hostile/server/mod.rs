@@ -6,6 +6,8 @@ mod connections;
 mod framing;
 /// Scripts that loop, eat memory, or overflow stacks.
 mod lua;
+/// Requests that browsers send for pages of other sites.
+mod pages;
 /// Replies that would not fit into memory.
 mod replies;
 /// Clients that send slowly, or read slowly.
@@ -23,7 +25,7 @@ use tokio::net::TcpStream;
 const LONG: Duration = Duration::from_secs(20);
 
 /// The beginning of every head.
-const HEAD: &str = "POST / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer local-token\r\n";
+const HEAD: &str = "POST / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer local-token\r\n";
 
 /// A whole request on a connection that stays open.
 fn whole(body: &str) -> String {

@@ -10,7 +10,7 @@ async fn deaf(addr: std::net::SocketAddr) -> TcpStream {
     let mut stream = connect(addr).await;
     send(
         &mut stream,
-        "GET /subscribe/news HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer local-token\r\n\r\n",
+        "GET /subscribe/news HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer local-token\r\n\r\n",
     )
     .await;
     let mut said = Vec::new();

@@ -1,0 +1,123 @@
+use crate::support::raw::{exchange, parse};
+use crate::support::redis::Redis;
+use crate::support::rest;
+use redis_rest::Client;
+use redis_rest::backend::Backend;
+use redis_rest::backend::memory::MemoryBackend;
+use redis_rest::server::{RunningServer, ServerConfig};
+
+/// One request as a browser sends it, with these header lines; the token is in none of them unless it is written there.
+async fn send(
+    server: &RunningServer,
+    method: &str,
+    target: &str,
+    headers: &[&str],
+    body: &str,
+) -> (u16, String) {
+    let headers = headers.join("\r\n");
+    let head = format!(
+        "{method} {target} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n\r\n",
+        body.len()
+    );
+    parse(&exchange(server.local_addr(), head + body).await)
+}
+
+const TOKEN: &str = "Authorization: Bearer local-token";
+const LOCAL: &str = "Host: localhost:8079";
+const EVIL: &str = "Origin: https://evil.example";
+
+/// Refused requests change and read nothing; what programs and named pages send is answered.
+async fn pages_drive_nothing(backend: impl Backend) {
+    let server = rest::serve_with(backend, |config| config.cors("http://app.example")).await;
+    let client: Client = rest::client(&server);
+    client.set("secret", "s3cret").await.unwrap();
+    let pipeline = "[[\"FLUSHALL\"]]";
+    let single = "[\"FLUSHALL\"]";
+    let cross = "Sec-Fetch-Site: cross-site";
+    let attacks: &[(&str, &str, &[&str], &str)] = &[
+        // The token that everyone knows, in the address.
+        ("GET", "/set/pwned/1?_token=local-token", &[LOCAL, EVIL, cross], ""),
+        (
+            "POST",
+            "/pipeline?_token=local-token",
+            &[LOCAL, EVIL, "Content-Type: text/plain"],
+            pipeline,
+        ),
+        ("GET", "/set/pwned/1?_token=local-token", &[LOCAL, cross], ""),
+        ("GET", "/set/pwned/1?_token=local-token", &[LOCAL], ""),
+        // A token that the page knows.
+        ("POST", "/", &[LOCAL, TOKEN, EVIL], single),
+        ("POST", "/", &[LOCAL, TOKEN, "Origin: null"], single),
+        ("POST", "/", &[LOCAL, TOKEN, "Origin: http://app.example.evil"], single),
+        ("POST", "/", &[LOCAL, TOKEN, "Origin: http://app.example", EVIL], single),
+        ("GET", "/flushall", &[LOCAL, TOKEN, cross], ""),
+        ("GET", "/flushall", &[LOCAL, TOKEN, "Sec-Fetch-Site: same-site"], ""),
+        ("HEAD", "/flushall", &[LOCAL, TOKEN, cross], ""),
+        ("PUT", "/flushall", &[LOCAL, TOKEN, EVIL], ""),
+        ("OPTIONS", "/flushall", &[LOCAL, TOKEN, EVIL], ""),
+        ("GET", "/subscribe/c", &[LOCAL, TOKEN, EVIL, "Accept: text/event-stream"], ""),
+        ("GET", "/monitor", &[LOCAL, TOKEN, cross], ""),
+        // A name of the page's that was rebound to this machine.
+        ("GET", "/keys/*", &["Host: evil.example:8079", TOKEN], ""),
+        (
+            "GET",
+            "/keys/*",
+            &["Host: evil.example:8079", TOKEN, "Origin: http://evil.example:8079"],
+            "",
+        ),
+        ("GET", "/keys/*", &["Host: evil.example:8079", TOKEN, "Sec-Fetch-Site: same-origin"], ""),
+        ("POST", "http://evil.example:8079/", &[LOCAL, TOKEN], single),
+    ];
+    for (method, target, headers, body) in attacks {
+        let (status, answer) = send(&server, method, target, headers, body).await;
+        let refused = if *headers == [LOCAL] { 401 } else { 403 };
+        assert_eq!(status, refused, "{method} {target} {headers:?}: {answer}");
+        assert!(!answer.contains("secret"), "{answer}");
+        assert!(*method == "HEAD" || answer.starts_with("{\"error\":\""), "{answer}");
+    }
+    assert_eq!(
+        client.run::<Vec<String>>(redis_rest::cmd("KEYS").arg("*")).await.unwrap(),
+        ["secret"]
+    );
+    let programs: &[&[&str]] = &[
+        &[LOCAL, TOKEN],
+        &["Host: 127.0.0.1", TOKEN],
+        &["Host: [::1]:1", TOKEN],
+        &[LOCAL, TOKEN, "Sec-Fetch-Mode: cors"],
+        &[LOCAL, TOKEN, "Sec-Fetch-Site: none"],
+        &[LOCAL, TOKEN, "Origin: http://localhost:8079", "Sec-Fetch-Site: same-origin"],
+        &[LOCAL, TOKEN, "Origin: http://app.example", cross],
+    ];
+    for headers in programs {
+        for (method, answer) in [("GET", "{\"result\":\"s3cret\"}"), ("HEAD", "")] {
+            let expected = (200, answer.to_owned());
+            assert_eq!(
+                send(&server, method, "/get/secret", headers, "").await,
+                expected,
+                "{headers:?}"
+            );
+        }
+    }
+    assert_eq!(send(&server, "OPTIONS", "/", &[LOCAL, TOKEN], "").await.0, 405);
+}
+
+#[tokio::test]
+async fn pages_of_other_sites_drive_no_embedded_engine() {
+    pages_drive_nothing(MemoryBackend::new()).await;
+}
+
+#[tokio::test]
+async fn pages_of_other_sites_drive_no_redis() {
+    let Some(redis) = Redis::start() else { return };
+    pages_drive_nothing(redis.backend().await).await;
+}
+
+#[tokio::test]
+async fn named_hosts_are_answered_and_the_refusal_names_the_option() {
+    let named = |config: ServerConfig| config.host("redis.example");
+    let server = rest::serve_with(MemoryBackend::new(), named).await;
+    let status = async |host: &str| send(&server, "GET", "/ping", &[host, TOKEN], "").await;
+    assert_eq!(status("Host: redis.example").await.0, 200);
+    let (refused, text) = status("Host: other.example").await;
+    assert!(refused == 403 && text.contains("--host NAME"), "{refused} {text}");
+}
