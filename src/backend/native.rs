@@ -10,6 +10,7 @@ mod connect;
 mod lines;
 mod listen;
 mod redis_rs;
+mod script_limit;
 mod sentinel;
 
 use crate::backend::{Backend, EventStream, Reply};
@@ -24,11 +25,15 @@ pub use config::NativeConfig;
 use connect::Connector;
 use redis::aio::MultiplexedConnection;
 pub use redis_rs::RedisRs;
+use script_limit::{ScriptLimit, refused_as_busy};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
+
+/// The pause before a command goes again that Redis refused because it runs a script.
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Executes commands on a Redis server over TCP or a Unix socket. Cheap to clone: clones share the connection.
 ///
@@ -51,6 +56,7 @@ struct Shared {
     connector: Connector,
     timeout: Duration,
     connect_retries: u32,
+    script_limit: Option<ScriptLimit>,
     /// Held while connecting, so that many calls at once make one connection.
     link: Mutex<Option<Link>>,
 }
@@ -115,8 +121,13 @@ impl NativeBackend {
     }
 
     fn from_connector(connector: Connector, config: &NativeConfig) -> Self {
-        let (timeout, connect_retries) = (config.timeout, config.connect_retries);
-        Self(Arc::new(Shared { connector, timeout, connect_retries, link: Mutex::new(None) }))
+        Self(Arc::new(Shared {
+            connector,
+            timeout: config.timeout,
+            connect_retries: config.connect_retries,
+            script_limit: config.script_timeout.map(ScriptLimit::new),
+            link: Mutex::new(None),
+        }))
     }
 
     async fn connect_now(&self) -> Result<()> {
@@ -167,7 +178,8 @@ impl NativeBackend {
         }
     }
 
-    /// Sends `commands` in one piece and waits for as many replies.
+    /// Sends `commands` in one piece and waits for as many replies. With a limit for scripts, sends again what Redis refused because
+    /// it ran one.
     async fn exchange(
         &self,
         commands: &[redis::Cmd],
@@ -178,20 +190,49 @@ impl NativeBackend {
             .unwrap_or(self.0.timeout)
             .min(options.deadline.unwrap_or(Duration::MAX));
         let deadline = clock::after(limit);
+        let mut replies = self.exchange_once(commands, deadline).await?;
+        while self.0.script_limit.is_some()
+            && let Some(first) = refused_as_busy(&replies)
+            && clock::after(BUSY_PAUSE) < deadline
+        {
+            platform::sleep(BUSY_PAUSE).await;
+            match self.exchange_once(&commands[first..], deadline).await {
+                Ok(again) => {
+                    replies.truncate(first);
+                    replies.extend(again);
+                }
+                // The refusals stay true.
+                Err(error) if error.outcome() == Outcome::NotApplied => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(replies)
+    }
+
+    async fn exchange_once(
+        &self,
+        commands: &[redis::Cmd],
+        deadline: Instant,
+    ) -> Result<Vec<redis::Value>> {
         let link = self.link(deadline).await?;
+        let mut scripts = self.watch_scripts(commands);
         let mut pipeline = redis::Pipeline::with_capacity(commands.len());
         for command in commands {
             pipeline.add_command(command.clone());
         }
         let mut connection = link.connection.clone();
         let sending = connection.send_packed_commands(&pipeline, 0, commands.len());
-        let error = match platform::timeout(
-            deadline.saturating_duration_since(clock::now()),
-            sending,
-        )
-        .await
-        {
+        let limit = deadline.saturating_duration_since(clock::now());
+        let sent = tokio::select! {
+            sent = platform::timeout(limit, sending) => sent,
+            error = scripts.unkillable() => {
+                self.drop_link(&link);
+                return Err(error.with_attempts(1));
+            }
+        };
+        let error = match sent {
             Some(Ok(replies)) if replies.len() == commands.len() => {
+                scripts.finish();
                 if self.0.connector.follows_a_master() && replies.iter().any(is_read_only) {
                     self.drop_link(&link);
                 }

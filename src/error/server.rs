@@ -11,7 +11,7 @@ pub struct ServerError(Arc<str>);
 
 /// Codes that Redis, its cluster and Upstash use. Another first word may be data (a script can answer with any text), so
 /// it is not shown.
-const CODES: [&str; 30] = [
+const CODES: [&str; 31] = [
     "ERR",
     "WRONGTYPE",
     "NOSCRIPT",
@@ -25,6 +25,7 @@ const CODES: [&str; 30] = [
     "BUSYGROUP",
     "NOGROUP",
     "UNBLOCKED",
+    "UNKILLABLE",
     "TRYAGAIN",
     "MASTERDOWN",
     "CLUSTERDOWN",
@@ -107,6 +108,25 @@ impl ServerError {
         self.0.strip_prefix(self.code()).unwrap_or(&self.0).trim_start()
     }
 
+    /// True for a refusal of everything for a while: Redis loads its data, runs a script, or waits for its master. Nothing ran.
+    #[cfg(feature = "server")]
+    pub(crate) fn is_busy(&self) -> bool {
+        ["BUSY ", "LOADING ", "MASTERDOWN "].iter().any(|code| self.refuses_with(code))
+    }
+
+    /// True for the refusal of a Redis that runs a script. Nothing ran.
+    #[cfg(feature = "native")]
+    pub(crate) fn is_busy_script(&self) -> bool {
+        self.refuses_with("BUSY ")
+    }
+
+    #[cfg(any(feature = "server", feature = "native"))]
+    fn refuses_with(&self, code: &str) -> bool {
+        // A transaction quotes why it was discarded.
+        let text = self.0.strip_prefix("EXECABORT Transaction discarded because of: ");
+        text.unwrap_or(&self.0).starts_with(code) && !self.may_have_run()
+    }
+
     /// True for an error after which the command, or a part of it, may have taken effect: raised inside a script that had
     /// already started, told by a proxy whose caller went away, or about a reply that the server could not carry.
     pub(crate) fn may_have_run(&self) -> bool {
@@ -120,6 +140,7 @@ impl ServerError {
             || text.contains("Script killed by user")
             || text.starts_with("ERR caller gone")
             || text.starts_with("ERR max response size exceeded")
+            || self.code() == "UNKILLABLE"
     }
 }
 
@@ -152,5 +173,21 @@ mod tests {
         assert_eq!(ServerError::new("Invalid token").code(), "ERR");
         assert_eq!(ServerError::new("").code(), "ERR");
         assert_eq!(ServerError::new("WRONGTYPE Operation against").code(), "WRONGTYPE");
+    }
+
+    #[cfg(feature = "server")]
+    #[test]
+    fn busy_servers_ran_nothing() {
+        for (text, busy) in [
+            ("BUSY Redis is busy running a script.", true),
+            ("LOADING Redis is loading the dataset in memory", true),
+            ("EXECABORT Transaction discarded because of: BUSY Redis is busy", true),
+            ("EXECABORT Transaction discarded because of previous errors.", false),
+            ("BUSYKEY Target key name already exists.", false),
+            ("BUSY x script: 1, on @user_script:1.", false),
+            ("UNKILLABLE Sorry the script already executed write commands", false),
+        ] {
+            assert_eq!(ServerError::new(text).is_busy(), busy, "{text}");
+        }
     }
 }

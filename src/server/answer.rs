@@ -7,10 +7,12 @@ use super::reply::{self, Encoding};
 use super::request::{self, Bad};
 use crate::backend::{Backend, Reply};
 use crate::command::{CallOptions, Command};
-use crate::error::{Error, ErrorKind, Outcome};
+use crate::error::{Error, ErrorKind, Outcome, ServerError};
 use crate::secret::Secret;
 use bytes::Bytes;
-use http::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::header::{
+    ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
+};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use std::sync::Arc;
@@ -97,7 +99,7 @@ impl Service {
         max_request_bytes: usize,
         max_reply_bytes: usize,
     ) -> Self {
-        let (guard, answered) = (Guard::default(), AtomicU64::new(1));
+        let (guard, answered) = (Guard::new(max_reply_bytes), AtomicU64::new(1));
         let takes_query_token = [Some(&token), read_only_token.as_ref()]
             .into_iter()
             .flatten()
@@ -219,7 +221,8 @@ impl Service {
         let reply =
             reply::fit(reply, encoding, &mut { self.max_reply_bytes }, self.max_reply_bytes);
         let status = reply.as_ref().err().map_or(StatusCode::OK, status_of);
-        self.answer(status, encoding, |out| reply::write_reply(&reply, encoding, out))
+        let answer = self.answer(status, encoding, |out| reply::write_reply(&reply, encoding, out));
+        with_retry_after(answer, reply.as_ref().err())
     }
 
     /// An answer of the backend's. It carries a token of read-your-writes: behind this server is one Redis, which has all that was
@@ -276,13 +279,12 @@ impl Service {
             .collect::<Option<Vec<_>>>()
             .and_then(|all| all.into_iter().min())
         {
-            Some(status) => json(status, |out| {
-                let worst = replies
-                    .iter()
-                    .filter_map(|reply| reply.as_ref().err())
-                    .find(|error| status_of(error) == status);
-                reply::write_error(&worst.map(reply::error_text).unwrap_or_default(), out);
-            }),
+            Some(status) => {
+                let mut errors = replies.iter().filter_map(|reply| reply.as_ref().err());
+                let worst = errors.find(|error| status_of(error) == status);
+                let text = worst.map(reply::error_text).unwrap_or_default();
+                with_retry_after(failure(status, &text), worst)
+            }
             None => self.replies(replies, encoding),
         }
     }
@@ -314,10 +316,11 @@ impl Service {
     }
 }
 
-/// Redis's own errors and refusals are the caller's business (400); a backend that cannot be asked is not. 503 says that
-/// nothing ran, 502 that it may have.
+/// Redis's own errors and refusals are the caller's business (400); a backend that cannot be asked, or that is loading or running
+/// a script, is not. 503 says that nothing ran, 502 that it may have.
 fn status_of(error: &Error) -> StatusCode {
     match (error.server_error(), error.kind(), error.outcome()) {
+        (Some(server), ..) if server.is_busy() => StatusCode::SERVICE_UNAVAILABLE,
         (Some(_), ..) | (None, ErrorKind::InvalidCommand | ErrorKind::Unsupported, _) => {
             StatusCode::BAD_REQUEST
         }
@@ -327,7 +330,15 @@ fn status_of(error: &Error) -> StatusCode {
 }
 
 pub(super) fn error_answer(error: &Error) -> Answer {
-    failure(status_of(error), &reply::error_text(error))
+    with_retry_after(failure(status_of(error), &reply::error_text(error)), Some(error))
+}
+
+/// Says when to ask again, where Redis itself refuses for a while.
+fn with_retry_after(mut answer: Answer, error: Option<&Error>) -> Answer {
+    if error.and_then(Error::server_error).is_some_and(ServerError::is_busy) {
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    answer
 }
 
 fn bad_request(Bad(text): Bad) -> Answer {

@@ -1,8 +1,12 @@
 //! Which commands are served.
 //!
 //! Refused are commands that block, change or take over the connection that all requests share, or harm the server behind
-//! it: by a list, and for commands that nobody here has heard of by the flags that the backend's `COMMAND INFO` gives. Inside
-//! scripts Redis itself refuses them.
+//! it: by a list, and for commands that nobody here has heard of by the flags that the backend's `COMMAND INFO` gives.
+//!
+//! Scripts go round the guard. Redis itself refuses inside them only what it flags `noscript`: blocking, subscribing, `MULTI`,
+//! `AUTH`, `CONFIG`, `SHUTDOWN` and the like. `SELECT`, `MIGRATE`, `RESTORE-ASKING`, `PFDEBUG`, `SLOWLOG`, `MEMORY` and `INFO`
+//! run, the readers among them also by `EVAL_RO`. So a read-only token runs no script, and whoever gives a full token to people
+//! that may not do all of this serves a Redis user without these rights (SECURITY.md has it).
 
 use crate::backend::Backend;
 use crate::command::{CallOptions, Command, ReplaySafety, cmd, refuse};
@@ -44,6 +48,18 @@ const HARMFUL_SUBCOMMANDS: &[(&str, &str)] =
 /// Commands whose flags say more than they do: these publish and look but do not subscribe, and those block only when told to.
 const HARMLESS: &[&str] = &["PUBLISH", "SPUBLISH", "PUBSUB", "XREAD", "XREADGROUP"];
 
+/// Refused with a read-only token although some are flagged read-only: a script reads what the guard refuses.
+const SCRIPTS: &[&str] = &["EVAL", "EVAL_RO", "EVALSHA", "EVALSHA_RO", "FCALL", "FCALL_RO"];
+
+/// Commands whose second argument is a count. Redis 7.0 loops for ever on a negative one near the smallest integer.
+const COUNTED: &[&str] = &["HRANDFIELD", "LPOP", "RPOP", "SPOP", "SRANDMEMBER", "ZRANDMEMBER"];
+
+/// The largest count, also negative.
+const LARGEST_COUNT: u64 = 1 << 31;
+
+/// The least that an element takes in a reply: an empty string in RESP2.
+const LEAST_ELEMENT_BYTES: u64 = 6;
+
 /// Allowed with a read-only token although not flagged so, since they touch no key.
 const READS_NO_KEY: &[&str] = &["ECHO", "PING", "TIME"];
 
@@ -61,13 +77,18 @@ struct Info {
 }
 
 /// Decides what is served, and remembers what the backend said about its commands.
-#[derive(Default)]
 pub(super) struct Guard {
     /// Only commands that exist, so it cannot grow beyond their number.
     known: Mutex<HashMap<String, Arc<Info>>>,
+    max_reply_bytes: usize,
 }
 
 impl Guard {
+    /// Refuses what surely has a larger reply than `max_reply_bytes`.
+    pub(super) fn new(max_reply_bytes: usize) -> Self {
+        Self { known: Mutex::default(), max_reply_bytes }
+    }
+
     /// `Ok` when `command` may be sent to the backend.
     ///
     /// # Errors
@@ -81,9 +102,13 @@ impl Guard {
         if let Some(reason) = refusal(command) {
             return Err(refused(reason));
         }
+        self.check_count(command)?;
         let listed = |list: &[&str]| list.iter().any(|name| command.is(name));
         if access == Access::ReadOnly && listed(READS_NO_KEY) {
             return Ok(());
+        }
+        if access == Access::ReadOnly && listed(SCRIPTS) {
+            return Err(no_permission(command));
         }
         let flags = self.info(backend, command).await?.map(|info| info.of(command));
         if flags.is_some_and(|flags| flags.refused) && !listed(HARMLESS) {
@@ -97,6 +122,25 @@ impl Guard {
             (Access::ReadOnly, None) => command.replay_safety() == ReplaySafety::ReadOnly,
         };
         if allowed { Ok(()) } else { Err(no_permission(command)) }
+    }
+
+    /// A negative count repeats elements, so that a small set makes a reply of any size: Redis would build all of it.
+    fn check_count(&self, command: &Command) -> Result<()> {
+        let count = match command.get(1) {
+            Some(count) if COUNTED.iter().any(|name| command.is(name)) => count,
+            _ => return Ok(()),
+        };
+        let Some(count) = std::str::from_utf8(count).ok().and_then(|text| text.parse::<i64>().ok())
+        else {
+            return Ok(());
+        };
+        let fits = (self.max_reply_bytes as u64 / LEAST_ELEMENT_BYTES).min(LARGEST_COUNT);
+        let most = if count < 0 { fits } else { LARGEST_COUNT };
+        if count.unsigned_abs() <= most {
+            return Ok(());
+        }
+        let text = format!("ERR value is out of range: the largest count here is {most}");
+        Err(Error::redis(ServerError::new(text)))
     }
 
     async fn info(&self, backend: &dyn Backend, command: &Command) -> Result<Option<Arc<Info>>> {
@@ -208,6 +252,22 @@ mod tests {
         assert!(refusal(&cmd("script").arg("kill")).is_some());
         assert!(refusal(&cmd("SCRIPT LOAD").arg("return 1")).is_none());
         assert!(refusal(&cmd("FLUSHALL")).is_none());
+    }
+
+    #[test]
+    fn counts_have_a_limit() {
+        let guard = Guard::new(6000);
+        let check =
+            |name: &'static str, count: i64| guard.check_count(&cmd(name).arg("k").arg(count));
+        for name in ["srandmember", "HRANDFIELD", "ZRANDMEMBER", "SPOP", "LPOP", "RPOP"] {
+            assert!(check(name, 1 << 31).is_ok() && check(name, -1000).is_ok(), "{name}");
+            for count in [(1 << 31) + 1, -1001, -(1 << 31), i64::MIN, i64::MAX, i64::MIN / 2] {
+                assert!(check(name, count).is_err(), "{name} {count}");
+            }
+        }
+        assert!(check("LPUSH", i64::MIN).is_ok());
+        let no_number = cmd("LPOP").arg("k").arg("99999999999999999999");
+        assert!(guard.check_count(&no_number).is_ok(), "Redis refuses it by itself");
     }
 
     #[test]

@@ -18,6 +18,7 @@ const ENV_URL: &str = "REDIS_URL";
 /// | [`connect_timeout`](NativeConfig::connect_timeout) | 3 s |
 /// | [`timeout`](NativeConfig::timeout) of a call | 5 s |
 /// | [`connect_retries`](NativeConfig::connect_retries) | 0 |
+/// | [`script_timeout`](NativeConfig::script_timeout) | none |
 /// | [`only_root_certificates_pem`](NativeConfig::only_root_certificates_pem) | those of the platform |
 ///
 /// ```
@@ -38,6 +39,7 @@ pub struct NativeConfig {
     connect_timeout: Duration,
     pub(super) timeout: Duration,
     pub(super) connect_retries: u32,
+    pub(super) script_timeout: Option<Duration>,
     root_certificates: Option<Vec<u8>>,
 }
 
@@ -57,6 +59,7 @@ impl NativeConfig {
             connect_timeout: Duration::from_secs(3),
             timeout: Duration::from_secs(5),
             connect_retries: 0,
+            script_timeout: None,
             root_certificates: None,
         }
     }
@@ -123,6 +126,17 @@ impl NativeConfig {
     /// each time, up to 1 s. What was sent is never sent again.
     pub fn connect_retries(mut self, retries: u32) -> Self {
         self.connect_retries = retries;
+        self
+    }
+
+    /// Ends scripts and functions of this backend that run longer, by `SCRIPT KILL` or `FUNCTION KILL` on a connection of its own
+    /// (default: none is ended; zero too). Calls that Redis refuses with `BUSY` meanwhile are sent again within their time.
+    ///
+    /// Redis ends a script only after its own `busy-reply-threshold` (5 s unless set), and then whatever script runs: on a Redis shared
+    /// with others this may be theirs. [`timeout`](Self::timeout) should be longer than both, or other calls end before the script.
+    /// A script that has written cannot be ended; its call ends at once with an error of code `UNKILLABLE`.
+    pub fn script_timeout(mut self, limit: Duration) -> Self {
+        self.script_timeout = Some(limit).filter(|limit| !limit.is_zero());
         self
     }
 
@@ -199,6 +213,7 @@ impl fmt::Debug for NativeConfig {
             .field("connect_timeout", &self.connect_timeout)
             .field("timeout", &self.timeout)
             .field("connect_retries", &self.connect_retries)
+            .field("script_timeout", &self.script_timeout)
             .finish_non_exhaustive()
     }
 }

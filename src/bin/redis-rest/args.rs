@@ -108,8 +108,9 @@ pub(crate) struct Limits {
     /// Most bytes that wait for a subscriber; one that is further behind is cut off
     #[arg(long, value_name = "N", default_value = "8388608")]
     pub(crate) max_backlog_bytes: NonZeroUsize,
-    /// Longest run of a script in the embedded engine. What it wrote before it was stopped stays
-    #[arg(long, value_name = "S", default_value = "5", value_parser = seconds, conflicts_with = "redis")]
+    /// Longest run of a script; 0 for no limit. What it wrote before it was ended stays. A real Redis ends none before its own
+    /// busy-reply-threshold (5 s), none that has written, and whatever script runs then: also one of other clients
+    #[arg(long, value_name = "S", default_value = "5", value_parser = seconds_or_none)]
     pub(crate) script_timeout: f64,
     /// Most memory for a script in the embedded engine, at least 1 MiB
     #[arg(long, value_name = "N", default_value = "67108864", value_parser = script_memory, conflicts_with = "redis")]
@@ -270,6 +271,14 @@ fn script_memory(text: &str) -> Result<usize, String> {
         .ok()
         .filter(|bytes| *bytes >= 1 << 20)
         .ok_or_else(|| "a number from 1048576".to_owned())
+}
+
+/// As [`seconds`], or 0 for no limit.
+fn seconds_or_none(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(0.0) => Ok(0.0),
+        _ => seconds(text).map_err(|error| format!("0 or {error}")),
+    }
 }
 
 /// From a hundredth of a second to a day.

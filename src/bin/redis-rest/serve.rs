@@ -6,8 +6,10 @@ use crate::output::{Failure, note, print_line};
 use crate::signals::Signals;
 use redis_rest::backend::Backend;
 use redis_rest::backend::memory::MemoryBackend;
-use redis_rest::backend::native::NativeBackend;
+use redis_rest::backend::native::{NativeBackend, NativeConfig};
 use redis_rest::server::{DEFAULT_TOKEN, Server, ServerConfig};
+use redis_rest::{Client, cmd};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,14 +18,18 @@ pub(crate) async fn run(args: Serve, connection: &Connection) -> Result<(), Fail
     // Before the line that says the server is ready: whoever waits for it may send the signal at once.
     let stop = Signals::listen()?;
     let backend: Arc<dyn Backend> = match &args.redis {
-        Some(url) => Arc::new(NativeBackend::connect(url).await.map_err(|error| {
-            let failure = Failure::from(error);
-            failure.hint("is that Redis running, and is its address like redis://127.0.0.1:6379?")
-        })?),
+        Some(url) => {
+            let beyond_loopback = !args.listen.ip().is_loopback();
+            Arc::new(connect(url, &args.limits, beyond_loopback).await?)
+        }
         None => {
-            let engine = MemoryBackend::builder()
-                .script_time(Duration::from_secs_f64(args.limits.script_timeout));
-            Arc::new(engine.script_memory(args.limits.script_memory_bytes).build())
+            let limits = &args.limits;
+            let mut engine = MemoryBackend::builder().script_memory(limits.script_memory_bytes);
+            engine = match limits.script_timeout {
+                0.0 => engine.script_time(Duration::MAX),
+                limit => engine.script_time(Duration::from_secs_f64(limit)),
+            };
+            Arc::new(engine.build())
         }
     };
     let mut config = limited(ServerConfig::new().listen(args.listen), &args.limits);
@@ -63,6 +69,46 @@ pub(crate) async fn run(args: Serve, connection: &Connection) -> Result<(), Fail
     }
     server.run_until(stop.first()).await;
     Ok(())
+}
+
+/// How much longer than its scripts a call to Redis may take: their end, and the commands that waited for it.
+const AFTER_A_SCRIPT: Duration = Duration::from_secs(3);
+/// The `busy-reply-threshold` of a Redis that does not tell its own.
+const DEFAULT_BUSY_THRESHOLD: Duration = Duration::from_secs(5);
+
+/// Connects to the Redis that is served, so that a call outlasts the script that it waits for.
+async fn connect(
+    url: &str,
+    limits: &Limits,
+    beyond_loopback: bool,
+) -> Result<NativeBackend, Failure> {
+    let unreachable = |error: redis_rest::Error| {
+        let failure = Failure::from(error);
+        failure.hint("is that Redis running, and is its address like redis://127.0.0.1:6379?")
+    };
+    let first = Client::from_backend(NativeBackend::connect(url).await.map_err(unreachable)?);
+    // The name that all versions know. A user that may not ask is no administrator.
+    let settings =
+        first.run::<HashMap<String, String>>(cmd("CONFIG GET").arg("lua-time-limit")).await;
+    if beyond_loopback && settings.is_ok() {
+        note(
+            "this Redis user may do everything: scripts of clients can move keys to other hosts, change the database and read what other clients send (SECURITY.md shows a user that closes this)",
+        );
+    }
+    let threshold = settings.ok().and_then(|settings| settings.values().next()?.parse().ok());
+    if threshold == Some(0) && limits.script_timeout > 0.0 {
+        note(
+            "this Redis takes no SCRIPT KILL (busy-reply-threshold 0): --script-timeout ends nothing",
+        );
+    }
+    let threshold = threshold.map_or(DEFAULT_BUSY_THRESHOLD, Duration::from_millis);
+    let script_timeout = Duration::from_secs_f64(limits.script_timeout);
+    let config = NativeConfig::new(url).script_timeout(script_timeout);
+    config
+        .timeout(script_timeout.max(threshold) + AFTER_A_SCRIPT)
+        .connect()
+        .await
+        .map_err(unreachable)
 }
 
 fn limited(config: ServerConfig, limits: &Limits) -> ServerConfig {

@@ -3,6 +3,7 @@
 use crate::support::raw::{self, exchange, parse, request, request_with};
 use crate::support::redis::Redis;
 use crate::support::rest::{self, READ_ONLY_TOKEN};
+use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::{Client, ErrorKind, Outcome, Value, cmd};
 
 #[tokio::test]
@@ -168,6 +169,10 @@ async fn a_read_only_token_only_reads() {
     for command in [
         cmd("FLUSHALL"),
         cmd("EVAL").arg("return 1").arg(0),
+        // Scripts read what the guard refuses.
+        cmd("EVAL_RO").arg("return redis.call('SLOWLOG', 'GET')").arg(0),
+        cmd("EVALSHA_RO").arg("0".repeat(40)).arg(0),
+        cmd("FCALL_RO").arg("f").arg(0),
         cmd("SCRIPT LOAD").arg("return 1"),
         cmd("NOSUCH"),
         cmd("PUBLISH").arg("c").arg("m"),
@@ -258,6 +263,30 @@ async fn refused_commands_and_what_is_like_them() {
             .1
             .starts_with("{\"error\":\"ERR unknown command")
     );
+}
+
+/// Redis 7.0 never comes back from the third.
+#[tokio::test]
+async fn counts_that_repeat_elements_without_end_are_refused() {
+    let Some(redis) = Redis::start() else { return };
+    for server in
+        [rest::serve(redis.backend().await).await, rest::serve(MemoryBackend::new()).await]
+    {
+        let client = rest::client(&server);
+        client.sadd("s", ["a", "b"]).await.unwrap();
+        for name in ["SRANDMEMBER", "HRANDFIELD", "ZRANDMEMBER", "SPOP", "LPOP", "RPOP"] {
+            for count in ["-2147483649", "2147483649", "-4611686018427387904", "-11184811"] {
+                let body = format!("[\"{name}\",\"s\",\"{count}\"]");
+                let (status, answer) = request(server.local_addr(), "POST", "/", body).await;
+                assert!(
+                    status == 400 && answer.starts_with("{\"error\":\"ERR value is out of range"),
+                    "{name} {count}: {answer}"
+                );
+            }
+        }
+        let three = client.run::<Vec<String>>(cmd("SRANDMEMBER").arg("s").arg(-3)).await.unwrap();
+        assert_eq!(three.len(), 3);
+    }
 }
 
 #[tokio::test]

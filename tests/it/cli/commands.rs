@@ -55,8 +55,17 @@ fn serve_refuses_what_cannot_work() {
         .fails(2, &["is that Redis running"]);
     run(tool().args(["serve", "--redis", "redis://127.0.0.1:1", "--memory"]))
         .fails(2, &["cannot be used with"]);
-    run(tool().args(["serve", "--redis", "redis://127.0.0.1:1", "--script-timeout", "1"]))
-        .fails(2, &["cannot be used with"]);
+    run(tool().args([
+        "serve",
+        "--redis",
+        "redis://127.0.0.1:1",
+        "--script-memory-bytes",
+        "2000000",
+    ]))
+    .fails(2, &["cannot be used with"]);
+    run(tool().args(["serve", "--script-timeout", "0.001"])).fails(2, &["0 or a number from 0.01"]);
+    run(tool().args(["serve", "--host", "http://redis.example.com"]))
+        .fails(2, &["a host is a name"]);
     run(tool().args(["serve", "--listen", "0.0.0.0:0"])).fails(2, &["default token"]);
     run(tool().args(["serve", "--listen", "127.0.0.1:0", "--max-header-bytes", "100"]))
         .fails(2, &["8192"]);

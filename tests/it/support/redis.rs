@@ -59,6 +59,10 @@ impl Redis {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     pub async fn backend(&self) -> NativeBackend {
         NativeBackend::connect(&self.url()).await.expect("the private redis-server answers")
     }

@@ -8,6 +8,8 @@ mod framing;
 mod lua;
 /// Requests that browsers send for pages of other sites.
 mod pages;
+/// Scripts on a real Redis: their time, and what they reach.
+mod redis_scripts;
 /// Replies that would not fit into memory.
 mod replies;
 /// Clients that send slowly, or read slowly.

@@ -1,0 +1,209 @@
+//! Scripts that run too long: `SCRIPT KILL` on a connection of its own, and calls that Redis refuses meanwhile.
+//!
+//! Redis runs one script at a time and nothing beside it. It takes `SCRIPT KILL` only after the script has run for its
+//! `busy-reply-threshold` (5 s unless set); from then on it refuses the commands of other connections with `BUSY`, while those
+//! behind the script on its own connection wait.
+
+use super::{Link, NativeBackend, convert};
+use crate::clock;
+use crate::error::{Error, Outcome, ServerError};
+use crate::platform;
+use crate::value::Value;
+use std::future::pending;
+use std::time::Duration;
+use tokio::sync::{Mutex, oneshot};
+
+/// The pause between two attempts to end a script.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The longest wait for an answer to `SCRIPT KILL`, and for the end of a script whose caller is gone.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const SCRIPTS: [&[u8]; 6] = [b"EVAL", b"EVAL_RO", b"EVALSHA", b"EVALSHA_RO", b"FCALL", b"FCALL_RO"];
+
+/// The limit of one backend, and the connection that enforces it.
+pub(super) struct ScriptLimit {
+    limit: Duration,
+    /// Made when it is first needed. Held for one attempt at a time.
+    control: Mutex<Option<Link>>,
+}
+
+/// The answer of Redis to `SCRIPT KILL`.
+enum Verdict {
+    Ended,
+    /// The script has written, so that Redis does not end it.
+    Unkillable,
+    NotRunning,
+    /// A function runs, which has a command of its own.
+    Function,
+    Unreachable,
+}
+
+/// A call whose scripts are watched. Dropped without [`finish`](Watch::finish), it leaves the script to its watcher.
+pub(super) struct Watch(Option<Ends>);
+
+struct Ends {
+    answered: oneshot::Sender<()>,
+    unkillable: oneshot::Receiver<()>,
+}
+
+impl ScriptLimit {
+    pub(super) fn new(limit: Duration) -> Self {
+        Self { limit, control: Mutex::new(None) }
+    }
+}
+
+impl NativeBackend {
+    /// Watches the scripts among `commands`, if there are any and they have a limit.
+    pub(super) fn watch_scripts(&self, commands: &[redis::Cmd]) -> Watch {
+        let Some(limit) = &self.0.script_limit else { return Watch(None) };
+        if !commands.iter().any(is_script) {
+            return Watch(None);
+        }
+        let (answered, call) = oneshot::channel();
+        let (report, unkillable) = oneshot::channel();
+        tokio::spawn(self.clone().end_script(limit.limit, call, report));
+        Watch(Some(Ends { answered, unkillable }))
+    }
+
+    /// Waits for `limit`, then tries until the script has ended. A caller that goes away leaves its script behind.
+    async fn end_script(
+        self,
+        limit: Duration,
+        mut call: oneshot::Receiver<()>,
+        report: oneshot::Sender<()>,
+    ) {
+        let give_up = clock::after(limit.saturating_add(PATIENCE));
+        let mut next = clock::after(limit);
+        let mut abandoned = false;
+        loop {
+            let left = next.saturating_duration_since(clock::now());
+            if abandoned {
+                platform::sleep(left).await;
+            } else if let Some(end) = platform::timeout(left, &mut call).await {
+                match end {
+                    Ok(()) => return,
+                    Err(_) => abandoned = true,
+                }
+                continue;
+            }
+            match self.kill_script().await {
+                Verdict::Ended => {
+                    tracing::warn!(?limit, "a script was ended: it ran too long");
+                    return;
+                }
+                Verdict::Unkillable => {
+                    tracing::warn!(
+                        ?limit,
+                        "a script runs too long; it has written, so that Redis does not end it"
+                    );
+                    // An error: its caller is gone.
+                    let _ = report.send(());
+                    return;
+                }
+                Verdict::NotRunning if abandoned => return,
+                Verdict::Unreachable if abandoned && clock::now() >= give_up => return,
+                Verdict::NotRunning | Verdict::Function | Verdict::Unreachable => {
+                    next = clock::after(PAUSE);
+                }
+            }
+        }
+    }
+
+    async fn kill_script(&self) -> Verdict {
+        let Some(limit) = &self.0.script_limit else { return Verdict::NotRunning };
+        let mut control = limit.control.lock().await;
+        let killing = async {
+            let link = match control.take().filter(|link| !link.driver.is_finished()) {
+                Some(link) => link,
+                None => {
+                    let (mut endpoint, _) = self.0.connector.endpoint().await.ok()?;
+                    // Redis refuses `SELECT` while it runs a script.
+                    endpoint.login = endpoint.login.set_db(0);
+                    self.0.connector.link(&endpoint, None).await.ok()?
+                }
+            };
+            let verdict = match ask(&link, "SCRIPT").await? {
+                Verdict::Function => ask(&link, "FUNCTION").await?,
+                verdict => verdict,
+            };
+            Some((link, verdict))
+        };
+        match platform::timeout(PATIENCE, killing).await.flatten() {
+            Some((link, verdict)) => {
+                *control = Some(link);
+                verdict
+            }
+            None => Verdict::Unreachable,
+        }
+    }
+}
+
+/// Sends `SCRIPT KILL` or `FUNCTION KILL`; `None` if the connection broke.
+async fn ask(link: &Link, what: &str) -> Option<Verdict> {
+    let mut connection = link.connection.clone();
+    let kill = redis::cmd(what).arg("KILL").to_owned();
+    let answer = convert(connection.send_packed_command(&kill).await.ok()?).ok()?;
+    Some(match answer {
+        Value::Okay => Verdict::Ended,
+        Value::Error(error) => match error.code() {
+            "UNKILLABLE" => Verdict::Unkillable,
+            "BUSY" => Verdict::Function,
+            // NOTBUSY, and whatever refuses the command for good.
+            _ => Verdict::NotRunning,
+        },
+        _ => Verdict::NotRunning,
+    })
+}
+
+fn is_script(command: &redis::Cmd) -> bool {
+    match command.args_iter().next() {
+        Some(redis::Arg::Simple(name)) => {
+            SCRIPTS.iter().any(|script| name.eq_ignore_ascii_case(script))
+        }
+        _ => false,
+    }
+}
+
+impl Watch {
+    /// The call has its replies: nothing of it runs any more.
+    pub(super) fn finish(self) {
+        if let Some(ends) = self.0 {
+            // An error: the watcher has ended the script.
+            let _ = ends.answered.send(());
+        }
+    }
+
+    /// Ends when Redis says that it cannot end the script.
+    pub(super) async fn unkillable(&mut self) -> Error {
+        let told = match &mut self.0 {
+            Some(ends) => (&mut ends.unkillable).await.is_ok(),
+            None => false,
+        };
+        match told {
+            true => Error::redis(ServerError::new(
+                "UNKILLABLE the script runs too long and cannot be ended, since it has written",
+            ))
+            .with_outcome(Outcome::MaybeApplied),
+            false => pending().await,
+        }
+    }
+}
+
+/// The first of the replies from which on Redis refused all commands because it runs a script: those may be sent again, since
+/// none of them ran.
+pub(super) fn refused_as_busy(replies: &[redis::Value]) -> Option<usize> {
+    let is_busy = |reply: &redis::Value| match reply {
+        redis::Value::ServerError(error) => super::server_error(error).is_busy_script(),
+        _ => false,
+    };
+    let first = replies.len() - replies.iter().rev().take_while(|reply| is_busy(reply)).count();
+    match replies.last() {
+        // A transaction that was discarded: the replies before were those of queueing.
+        Some(redis::Value::ServerError(error))
+            if error.code() == "EXECABORT" && is_busy(replies.last()?) =>
+        {
+            Some(0)
+        }
+        _ => (first < replies.len()).then_some(first),
+    }
+}
