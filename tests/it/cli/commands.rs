@@ -1,6 +1,8 @@
 //! `serve`, `exec`, `bench`, `sessions`.
 
 use super::{Serve, TOKEN, run, soon, tool};
+use crate::support::raw;
+use crate::support::redis::Redis;
 use serde_json::{Value, json};
 use std::process::Stdio;
 
@@ -43,6 +45,25 @@ fn serve_with_two_tokens_and_limits() {
         .tool(&["exec", "EVAL", "return string.rep('x', 2000)", "0"])
         .fails(1, &["max response size exceeded"]);
     server.tool(&["exec", "GET", "k"]).prints("\"v\"\n");
+}
+
+/// With the defaults of both: five seconds each.
+#[tokio::test]
+async fn serve_ends_an_endless_script_of_a_real_redis() {
+    let Some(redis) = Redis::start() else { return };
+    let server = Serve::start(&["--redis", &redis.url()]);
+    let addr = server.url.trim_start_matches("http://").parse().unwrap();
+    let ask = |body: &'static str| {
+        let token = format!("Authorization: Bearer {TOKEN}\r\n");
+        tokio::spawn(async move { raw::request_with(addr, "POST", "/", &token, body).await })
+    };
+    let script = ask("[\"EVAL\",\"while true do end\",\"0\"]");
+    let gets: Vec<_> = (0..20).map(|_| ask("[\"GET\",\"k\"]")).collect();
+    for get in gets {
+        assert_eq!(get.await.unwrap(), (200, "{\"result\":null}".to_owned()));
+    }
+    let (status, text) = script.await.unwrap();
+    assert!(status == 400 && text.contains("killed by user"), "{status} {text}");
 }
 
 #[test]
