@@ -16,9 +16,7 @@ pub(crate) const SERVE: &str = "\
 Examples:
   redis-rest serve
   redis-rest serve --redis redis://127.0.0.1:6379 --token \"$TOKEN\"
-  redis-rest serve --listen 127.0.0.1:0 --read-only-token reader
-  redis-rest serve --cors http://localhost:3000          pages of this origin may ask
-  redis-rest serve --host redis.example.com              behind a proxy that passes its public name
+  redis-rest serve --cors http://localhost:3000 --host redis.example.com
 
 It speaks plain HTTP: put TLS before it where others can reach it. Ctrl-C or SIGTERM ends it.";
 
