@@ -42,6 +42,7 @@ pub enum ReplyFormat {
 /// | [`max_event_bytes`](Config::max_event_bytes) | 16 MiB |
 /// | [`max_pipeline_commands`](Config::max_pipeline_commands) of one request | 1000 |
 /// | [`auto_batch_in_flight`](Config::auto_batch_in_flight) | 2 requests |
+/// | [`paths_arrive_as_sent`](Config::paths_arrive_as_sent) | not known: asked once, before the first name that needs it |
 #[derive(Clone)]
 #[must_use]
 pub struct Config {
@@ -63,6 +64,7 @@ pub struct Config {
     /// Most requests in flight before commands wait for one to return; none: no automatic batching.
     pub(crate) auto_batch: Option<usize>,
     pub(crate) allow_insecure_http: bool,
+    pub(crate) paths_arrive: bool,
     pub(crate) telemetry: bool,
     pub(crate) read_only: bool,
     pub(crate) transport: Option<Arc<dyn Transport>>,
@@ -87,6 +89,7 @@ impl Default for Config {
             max_pipeline_commands: 1000,
             auto_batch: Some(2),
             allow_insecure_http: false,
+            paths_arrive: false,
             telemetry: false,
             read_only: false,
             transport: None,
@@ -237,6 +240,22 @@ impl Config {
     /// Allows `http://` to hosts other than this machine: the token then travels in the clear.
     pub fn allow_insecure_http(mut self) -> Self {
         self.allow_insecure_http = true;
+        self
+    }
+
+    /// Says that the server gets the paths of requests as they are sent: no proxy in between decodes
+    /// or normalises them.
+    ///
+    /// Commands travel in bodies. Only the names of a [subscription](Client::subscribe), and what
+    /// stands before an argument that is not UTF-8, are in a path. Where such a name holds one of
+    /// `/ \\ ? # % ;`, a blank or a control, a proxy that decodes paths makes another name or another
+    /// command of it. So before the first of them the client asks once, by an `ECHO` in a path,
+    /// whether paths arrive. If they do not, these calls are refused
+    /// ([`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported)): use `proxy_pass` without a URI in
+    /// nginx. This setting sends them without asking, to a server that does not let the token `ECHO`,
+    /// for example. A name with a segment `.` or `..` is refused with it, too.
+    pub fn paths_arrive_as_sent(mut self) -> Self {
+        self.paths_arrive = true;
         self
     }
 

@@ -15,6 +15,9 @@ pub mod retries {}
 #[doc = include_str!("../docs/guide/outages.md")]
 pub mod outages {}
 
+#[doc = include_str!("../docs/guide/behind-a-proxy.md")]
+pub mod behind_a_proxy {}
+
 #[doc = include_str!("../docs/edge.md")]
 pub mod edge {}
 

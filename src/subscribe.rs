@@ -99,8 +99,9 @@ impl fmt::Debug for Event {
 /// How a subscription goes on when a connection is lost. Made by [`Client::subscribe`] and its sisters; a [`Stream`].
 ///
 /// It connects when it is first polled, and again whenever the connection is lost, after 50 ms and then longer up to 2 s, with
-/// jitter. [`Event::Gap`] comes after each reconnection. It ends with an error when the server refuses (token, permission), and
-/// when it was never reached in ten attempts. Dropping it closes the connections.
+/// jitter. [`Event::Gap`] comes after each reconnection. It ends with an error when the server refuses (token, permission), when
+/// the server listens to another name than was asked for (because a proxy changes paths), and when it was never reached in ten
+/// attempts. Dropping it closes the connections.
 #[must_use = "a stream does nothing until it is polled"]
 pub struct Subscription {
     backend: Arc<dyn Backend>,
@@ -271,7 +272,14 @@ impl Connection {
                 Some(limit) => platform::timeout(limit, next).await.flatten(),
                 None => next.await,
             };
-            let Some(Ok(event)) = next else { return Ok(told) };
+            let event = match next {
+                Some(Ok(event)) => event,
+                Some(Err(error)) if is_final(&error) => {
+                    let _ = self.events.send(Err(error)).await;
+                    return Err(Gone);
+                }
+                Some(Err(_)) | None => return Ok(told),
+            };
             if event == Event::KeepAlive {
                 alive.note();
                 continue;
@@ -289,7 +297,7 @@ impl Connection {
     }
 }
 
-/// The subscription was dropped.
+/// The subscription was dropped, or has ended with an error.
 struct Gone;
 
 /// Attempts to reach a server that was never reached.

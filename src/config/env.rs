@@ -15,6 +15,9 @@ const ENV_NAMES: [(&str, &[&str]); 3] = [
 /// The environment name that allows `http://` outside loopback when it is `1` or `true`.
 const ENV_ALLOW_HTTP: &str = "REDIS_REST_ALLOW_HTTP";
 
+/// The environment name that says that paths arrive as they are sent when it is `1` or `true`.
+const ENV_PATHS_AS_SENT: &str = "REDIS_REST_PATHS_AS_SENT";
+
 impl Config {
     /// Address and token from the environment. The first address that is set decides, and its token must be set too:
     ///
@@ -22,7 +25,8 @@ impl Config {
     /// 2. `UPSTASH_REDIS_REST_URL` with `UPSTASH_REDIS_REST_TOKEN`
     /// 3. `KV_REST_API_URL` with `KV_REST_API_TOKEN`
     ///
-    /// `REDIS_REST_ALLOW_HTTP=1` allows `http://` addresses outside loopback. Names that are set to nothing count as not set.
+    /// `REDIS_REST_ALLOW_HTTP=1` allows `http://` addresses outside loopback, `REDIS_REST_PATHS_AS_SENT=1`
+    /// is [`paths_arrive_as_sent`](Self::paths_arrive_as_sent). Names that are set to nothing count as not set.
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming what was looked for.
@@ -50,9 +54,11 @@ impl Config {
                 format!("{url_name} is set, so one of these must be: {}", token_names.join(", "));
             return Err(config_error("no token in the environment").with_detail(detail));
         };
-        let allowed = set(ENV_ALLOW_HTTP).is_some_and(|value| matches!(value.trim(), "1" | "true"));
-        let config = Self::new().url(url.trim()).token(token.as_str().trim());
-        Ok(if allowed { config.allow_insecure_http() } else { config })
+        let on = |name| set(name).is_some_and(|value| matches!(value.trim(), "1" | "true"));
+        let mut config = Self::new().url(url.trim()).token(token.as_str().trim());
+        config.allow_insecure_http = on(ENV_ALLOW_HTTP);
+        config.paths_arrive = on(ENV_PATHS_AS_SENT);
+        Ok(config)
     }
 }
 
@@ -79,6 +85,9 @@ mod tests {
         assert_eq!(config.checked_token().unwrap(), "a");
         let config = from(&all[..2]).unwrap();
         assert_eq!(config.checked_token().unwrap(), "b");
+        assert!(!config.paths_arrive && !config.allow_insecure_http);
+        let config = from(&[&all[..2], &[("REDIS_REST_PATHS_AS_SENT", "1")]].concat()).unwrap();
+        assert!(config.paths_arrive && !config.allow_insecure_http);
         // A token of another family does not fit the address.
         let error = from(&all[..3]).unwrap_err().to_string();
         assert!(error.contains("REDIS_REST_TOKEN, REDIS_TOKEN"), "{error}");

@@ -76,7 +76,9 @@ pub fn event_stream(data: &[u8]) {
 /// A message is a part of its event.
 fn understood(data: &[u8]) {
     for what in [Listen::Channel("c".into()), Listen::Pattern("p*".into())] {
-        if let Some(Event::Message(message)) = listen::read(&what, &Bytes::copy_from_slice(data)) {
+        if let Ok(Some(Event::Message(message))) =
+            listen::read(&what, &Bytes::copy_from_slice(data))
+        {
             let parts = match &message.pattern {
                 None => vec![&b"message"[..], &message.channel, &message.payload],
                 Some(pattern) => {
@@ -111,7 +113,7 @@ fn sent_and_read((form, name, channel, payload): (usize, String, String, String)
     let (events, fits) = parse(&sent, cuts, sent.len());
     let [Sse::Data(data)] = &events[..] else { panic!("one event, not {}", events.len()) };
     match listen::read(&what, data) {
-        Some(Event::Message(read)) => {
+        Ok(Some(Event::Message(read))) => {
             assert!(fits && read.pattern == event.pattern);
             assert!(
                 lines(&event.channel) == lines(&read.channel)

@@ -225,6 +225,7 @@ pub fn round_trip(data: &[u8]) {
         .token(TOKEN)
         .no_retry()
         .no_auto_batch()
+        .paths_arrive_as_sent()
         .reply_format(format);
     let client = RestBackend::new(config.transport(Direct { service, base })).unwrap();
     let options = CallOptions::default();

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Outcome, ServerError};
 use crate::secret::Secret;
 use bytes::Bytes;
 use http::header::{
-    ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
+    ACCEPT, ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
 };
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
@@ -139,8 +139,19 @@ impl Service {
             };
             return Err(Box::new(failure(StatusCode::UNAUTHORIZED, text)));
         };
+        if !request::is_normal(head.uri.path()) {
+            return Err(Box::new(failure(
+                StatusCode::BAD_REQUEST,
+                "ERR the path has a segment that is empty, `.` or `..`: percent-encode the slashes of a name",
+            )));
+        }
         match Form::of(head.uri.path()) {
             Form::Stream => Ok(Admitted { access, form: Form::Stream }),
+            // A subscription whose path a proxy has changed must not run as a command.
+            _ if wants_events(&head.headers) => Err(Box::new(failure(
+                StatusCode::NOT_ACCEPTABLE,
+                "ERR this address has no event stream",
+            ))),
             Form::Unknown => Err(Box::new(failure(
                 StatusCode::NOT_FOUND,
                 "ERR there is nothing at this address",
@@ -356,6 +367,13 @@ fn json(status: StatusCode, write: impl FnOnce(&mut Vec<u8>)) -> Answer {
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer
+}
+
+/// True for a request that accepts an event stream and nothing else.
+fn wants_events(headers: &HeaderMap) -> bool {
+    let mut accepted = headers.get_all(ACCEPT).iter();
+    let only = accepted.next().filter(|_| accepted.next().is_none());
+    only.is_some_and(|kind| kind.as_bytes().trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {

@@ -31,6 +31,8 @@ mod native;
 mod observability;
 /// Exactly once, hedged reads, read your writes.
 mod once;
+/// Proxies that change the paths of requests, and the defences of client and server.
+mod paths;
 /// Documents that promise something and name the test that shows it.
 mod promises;
 /// The commands of the `redis` crate, over TCP and over HTTP.

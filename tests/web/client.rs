@@ -1,4 +1,4 @@
-use crate::support::{Gate, Way, client, config, pass, unique};
+use crate::support::{Gate, Way, client, config, config_below, pass, unique};
 use redis_rest::{Client, ErrorKind, Event, Outcome, RetryPolicy, Subscription, Value, cmd};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -116,4 +116,31 @@ async fn sync_tokens_are_kept() {
     assert_eq!(client.sync_token(), None);
     client.ping().await.unwrap();
     assert!(client.sync_token().is_some());
+}
+
+/// The host's `URL` resolves segments that are dots, also encoded. What is within a segment stays.
+#[wasm_bindgen_test]
+async fn names_in_paths_arrive_after_one_probe() {
+    let gate = Gate::new();
+    let client = config().no_auto_batch().transport(gate.clone()).build().unwrap();
+    let list = unique("list/a//b?c#d%2F;e f\\g");
+    assert_eq!(client.rpush(&list, [b"\xff"]).await.unwrap(), 1);
+    assert_eq!(gate.sent(), 2);
+    assert_eq!(client.rpush(&list, [b"\xfe"]).await.unwrap(), 2);
+    assert_eq!((client.llen(&list).await.unwrap(), gate.sent()), (2, 4));
+    let mut news = client.subscribe([list.clone()]);
+    assert_eq!(next(&mut news).await, Event::Subscribed(list.clone().into()));
+    for name in ["../flushall", "a/..", ".", "a/%2e/../b"] {
+        let error = client.rpush(name, [b"\xff"]).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.outcome()),
+            (ErrorKind::InvalidCommand, Outcome::NotApplied)
+        );
+        let error = client.subscribe([name]).next().await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidCommand);
+    }
+    // Below this base the probe is the key of a `GET`, and one argument too many.
+    let elsewhere = config_below("/get").build().unwrap();
+    let error = elsewhere.rpush(&list, [b"\xff"]).await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Unsupported, Outcome::NotApplied));
 }

@@ -19,6 +19,11 @@ pub fn config() -> Config {
     Client::builder().url(URL).token(TOKEN)
 }
 
+/// The same with an address that has a path.
+pub fn config_below(path: &str) -> Config {
+    config().url(format!("{URL}{path}"))
+}
+
 pub fn client() -> Client {
     config().build().unwrap()
 }

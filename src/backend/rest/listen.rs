@@ -1,5 +1,6 @@
 //! Event streams of a REST server.
 
+use super::paths::Name;
 use super::sse::{Parser, Sse};
 use super::transport::{HttpChunks, HttpRequest};
 use super::wire::{Encoding, Form};
@@ -26,11 +27,9 @@ impl Rest {
         };
         let mut path = format!("{}/{form}", self.endpoints.command.path().trim_end_matches('/'));
         if let Some(name) = name {
-            if matches!(&name[..], b"" | b"." | b"..") {
-                return Err(Error::new(
-                    ErrorKind::InvalidCommand,
-                    "no URL path can hold this channel name",
-                ));
+            match Name::of(name)? {
+                Name::Plain => {}
+                Name::Changeable => self.paths_arrive((1, self.timeout)).await?,
             }
             path.push('/');
             path.extend(percent_encode(name, KEPT));
@@ -63,16 +62,24 @@ impl Rest {
                 };
                 Ok(Box::pin(events))
             }
-            _ => Err(interpret(&opened.response, |body| {
-                wire::decode_one(
-                    body,
-                    Form { encoding: Encoding::Plain, limits: self.reply_limits, shelf: None },
-                )
-            })
-            .err()
-            .unwrap_or_else(|| {
-                Error::new(ErrorKind::Unsupported, "the server does not serve event streams")
-            })),
+            _ => {
+                let refused = interpret(&opened.response, |body| {
+                    wire::decode_one(
+                        body,
+                        Form { encoding: Encoding::Plain, limits: self.reply_limits, shelf: None },
+                    )
+                });
+                // What is no refusal is another answer, which must not be asked for again: a
+                // command may have run instead.
+                Err(refused.err().filter(|error| error.kind() != ErrorKind::Decode).unwrap_or_else(
+                    || {
+                        Error::new(
+                            ErrorKind::Unsupported,
+                            "the server does not serve event streams",
+                        )
+                    },
+                ))
+            }
         }
     }
 }
@@ -93,11 +100,11 @@ impl Stream for Events {
             let this = &mut *self;
             while let Some(sse) = this.parser.next() {
                 let event = match sse {
-                    Sse::Comment => Some(Event::KeepAlive),
+                    Sse::Comment => Ok(Some(Event::KeepAlive)),
                     Sse::Data(data) => read(&this.what, &data),
                 };
-                if let Some(event) = event {
-                    return Poll::Ready(Some(Ok(event)));
+                if let Some(event) = event.transpose() {
+                    return Poll::Ready(Some(event));
                 }
             }
             if this.too_large {
@@ -124,38 +131,60 @@ fn as_sent(name: &[u8]) -> String {
     String::from_utf8_lossy(name).replace("\r\n", "\n").replace('\r', "\n")
 }
 
-/// What an event means; `None` for one that is not understood.
-pub(crate) fn read(what: &Listen, data: &Bytes) -> Option<Event> {
+/// Returns what an event means, and `None` for one that is not understood.
+///
+/// # Errors
+/// The server acknowledges a subscription to another name.
+pub(crate) fn read(what: &Listen, data: &Bytes) -> Result<Option<Event>> {
+    let (word, name) = match what {
+        Listen::Channel(name) => ("subscribe", name),
+        Listen::Pattern(pattern) => ("psubscribe", pattern),
+        Listen::Monitor => return Ok(message(what, data)),
+    };
+    if ![&b"subscribe,"[..], b"psubscribe,"].iter().any(|word| data.starts_with(word)) {
+        return Ok(message(what, data));
+    }
+    // The count of the connection's subscriptions comes last.
+    let count = data.strip_prefix(format!("{word},{},", as_sent(name)).as_bytes());
+    match count {
+        Some(count) if !count.is_empty() && count.iter().all(u8::is_ascii_digit) => {
+            Ok(Some(Event::Subscribed(name.clone())))
+        }
+        Some(_) | None => Err(other_name()),
+    }
+}
+
+fn other_name() -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "the server listens to another name than was asked for: something between changes paths \
+         (in nginx use proxy_pass without a URI: http://host:port, no slash behind it)",
+    )
+}
+
+fn message(what: &Listen, data: &Bytes) -> Option<Event> {
     let after = |prefix: &[u8]| data.starts_with(prefix).then(|| data.slice(prefix.len()..));
     // Names may hold commas, so they are not looked for: they are known.
     let named =
         |word: &[u8], name: &Bytes| after(&[word, b",", as_sent(name).as_bytes(), b","].concat());
     match what {
-        Listen::Channel(name) => match named(b"message", name) {
-            Some(payload) => Some(Event::Message(Message::new(None, name.clone(), payload))),
-            None => named(b"subscribe", name).map(|_| Event::Subscribed(name.clone())),
-        },
-        Listen::Pattern(pattern) => match named(b"pmessage", pattern) {
-            Some(rest) => {
-                // The channel may hold commas too: the shortest that matches is taken.
-                let commas = rest
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, byte)| **byte == b',')
-                    .map(|(place, _)| place);
-                let mut near = commas.clone().take_while(|place| *place <= CHANNEL_WITHIN);
-                let place = near
-                    .find(|place| glob::matches(pattern, &rest[..*place]))
-                    .or_else(|| commas.clone().next())?;
-                let message = Message::new(
-                    Some(pattern.clone()),
-                    rest.slice(..place),
-                    rest.slice(place + 1..),
-                );
-                Some(Event::Message(message))
-            }
-            None => named(b"psubscribe", pattern).map(|_| Event::Subscribed(pattern.clone())),
-        },
+        Listen::Channel(name) => {
+            let payload = named(b"message", name)?;
+            Some(Event::Message(Message::new(None, name.clone(), payload)))
+        }
+        Listen::Pattern(pattern) => {
+            let rest = named(b"pmessage", pattern)?;
+            // The channel may hold commas too: the shortest that matches is taken.
+            let commas =
+                rest.iter().enumerate().filter(|(_, byte)| **byte == b',').map(|(place, _)| place);
+            let mut near = commas.clone().take_while(|place| *place <= CHANNEL_WITHIN);
+            let place = near
+                .find(|place| glob::matches(pattern, &rest[..*place]))
+                .or_else(|| commas.clone().next())?;
+            let message =
+                Message::new(Some(pattern.clone()), rest.slice(..place), rest.slice(place + 1..));
+            Some(Event::Message(message))
+        }
         Listen::Monitor => match &data[..] {
             b"OK" | b"\"OK\"" => Some(Event::Subscribed(Bytes::new())),
             _ => Some(Event::Command(data.clone())),
@@ -167,8 +196,12 @@ pub(crate) fn read(what: &Listen, data: &Bytes) -> Option<Event> {
 mod tests {
     use super::*;
 
+    fn event(what: &Listen, data: &str) -> Option<Event> {
+        read(what, &data.to_owned().into()).unwrap()
+    }
+
     fn message(what: &Listen, data: &str) -> (String, String) {
-        match read(what, &data.to_owned().into()) {
+        match event(what, data) {
             Some(Event::Message(message)) => {
                 (String::from_utf8_lossy(&message.channel).into(), message.text().into())
             }
@@ -180,11 +213,8 @@ mod tests {
     fn names_and_payloads_may_hold_commas() {
         let channel = Listen::Channel("a,b".into());
         assert_eq!(message(&channel, "message,a,b,c,d"), ("a,b".into(), "c,d".into()));
-        assert_eq!(
-            read(&channel, &"subscribe,a,b,1".into()),
-            Some(Event::Subscribed("a,b".into()))
-        );
-        assert_eq!(read(&channel, &"message,a".into()), None);
+        assert_eq!(event(&channel, "subscribe,a,b,1"), Some(Event::Subscribed("a,b".into())));
+        assert_eq!(event(&channel, "message,a"), None);
         let pattern = Listen::Pattern("x,*,z".into());
         assert_eq!(message(&pattern, "pmessage,x,*,z,x,y,z,p,q"), ("x,y,z".into(), "p,q".into()));
         // No channel is found in this, and the search ends: over all of it, it would take minutes.
@@ -195,9 +225,38 @@ mod tests {
         );
         // What an event cannot carry comes changed.
         let odd = Listen::Channel(b"a\r\nb\xff".to_vec().into());
-        assert!(
-            matches!(read(&odd, &"message,a\nb\u{fffd},x".into()), Some(Event::Message(message)) if message.text() == "x")
+        assert_eq!(message(&odd, "message,a\nb\u{fffd},x").1, "x");
+        assert_eq!(
+            event(&odd, "subscribe,a\nb\u{fffd},7"),
+            Some(Event::Subscribed(b"a\r\nb\xff".to_vec().into()))
         );
-        assert_eq!(read(&Listen::Monitor, &"\"OK\"".into()), Some(Event::Subscribed(Bytes::new())));
+        assert_eq!(event(&Listen::Monitor, "\"OK\""), Some(Event::Subscribed(Bytes::new())));
+    }
+
+    #[test]
+    fn acknowledgement_of_another_name_is_an_error() {
+        let (channel, pattern) = (Listen::Channel("a".into()), Listen::Pattern("a".into()));
+        for data in [
+            "subscribe,b,1",
+            "subscribe,a,b,1",
+            "subscribe,a,1,1",
+            "subscribe,a,",
+            "subscribe,a",
+            "subscribe,,1",
+            "psubscribe,b,1",
+            "psubscribe,a,b,1",
+        ] {
+            for what in [&channel, &pattern] {
+                let error = read(what, &data.to_owned().into()).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Unsupported, "{data}");
+            }
+        }
+        assert!(read(&channel, &"psubscribe,a,1".into()).is_err());
+        assert!(read(&pattern, &"subscribe,a,1".into()).is_err());
+        // A command that a monitor tells is no acknowledgement.
+        assert_eq!(
+            event(&Listen::Monitor, "subscribe,b,1"),
+            Some(Event::Command("subscribe,b,1".into()))
+        );
     }
 }

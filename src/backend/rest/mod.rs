@@ -10,6 +10,7 @@ mod hedge;
 mod hyper;
 mod limits;
 pub(crate) mod listen;
+mod paths;
 mod requests;
 #[cfg(all(feature = "reqwest", not(target_family = "wasm")))]
 mod reqwest;
@@ -43,6 +44,7 @@ use bytes::Bytes;
 use http::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT,
 };
+use paths::Paths;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -69,6 +71,7 @@ struct Rest {
     /// For replies in RESP2, while the server is believed to know it.
     resp2: Option<Resp2>,
     sync: SyncToken,
+    paths: Paths,
     timers: Timers,
     shelf: Shelf,
     retry: RetryPolicy,
@@ -119,13 +122,15 @@ struct Outgoing {
     body: Bytes,
     /// The reply may be RESP2, where that is wanted.
     resp2: bool,
+    /// The path holds what a proxy may change.
+    changeable: bool,
     /// The spans of the calls that it carries, where those run in other tasks.
     calls: Vec<Span>,
 }
 
 impl Outgoing {
     fn new(url: Url, body: impl Into<Bytes>, resp2: bool) -> Self {
-        Self { url, body: body.into(), resp2, calls: Vec::new() }
+        Self { url, body: body.into(), resp2, changeable: false, calls: Vec::new() }
     }
 }
 
@@ -177,6 +182,7 @@ impl RestBackend {
             encoding,
             resp2,
             sync: SyncToken::default(),
+            paths: Paths::new(config.paths_arrive),
             timers: Timers::default(),
             shelf: Shelf::default(),
             // The outage of one server must not use up the retries of another that was set up alike.

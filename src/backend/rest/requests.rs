@@ -1,5 +1,6 @@
 //! Which requests commands become, and which of them go again.
 
+use super::paths::Name;
 use super::{Outgoing, Rest, hedge, wire};
 use crate::backend::Reply;
 use crate::command::{CallOptions, Command, ReplaySafety, refuse, safety};
@@ -20,9 +21,25 @@ pub(super) const KEPT: &AsciiSet =
 impl Rest {
     /// One command, in a request of its own.
     pub(super) async fn alone(&self, command: &Command, options: &CallOptions) -> Reply {
-        let outgoing = self.single(command)?;
-        let safety = command.replay_safety();
-        let call = || self.call(&outgoing, safety, options, wire::decode_one);
+        let (outgoing, safety) = (self.single(command)?, command.replay_safety());
+        if outgoing.changeable {
+            // Rare, and larger than a call.
+            return Box::pin(async {
+                let left = self.prove_paths(options).await?;
+                self.send_alone(&outgoing, safety, &left).await
+            })
+            .await;
+        }
+        self.send_alone(&outgoing, safety, options).await
+    }
+
+    async fn send_alone(
+        &self,
+        outgoing: &Outgoing,
+        safety: ReplaySafety,
+        options: &CallOptions,
+    ) -> Reply {
+        let call = || self.call(outgoing, safety, options, wire::decode_one);
         match options.hedge_after {
             None => call().await,
             Some(after) if safety == ReplaySafety::ReadOnly => {
@@ -96,13 +113,14 @@ impl Rest {
         };
         let mut parts = command.parts();
         let mut path = self.endpoints.command.path().trim_end_matches('/').to_owned();
+        let mut changeable = false;
         for part in parts.by_ref().take(place) {
             let segment = std::str::from_utf8(part).unwrap_or_default();
-            if matches!(segment, "" | "." | "..") {
-                return refuse(
-                    "REST cannot carry bytes that are not UTF-8 beside an argument that no URL path can hold",
-                );
-            }
+            changeable |= Name::of(segment.as_bytes()).map_err(|error| {
+                error.with_detail(format!(
+                    "argument {place} is not UTF-8, so those before it travel there"
+                ))
+            })? == Name::Changeable;
             path.push('/');
             path.extend(utf8_percent_encode(segment, KEPT));
         }
@@ -135,7 +153,7 @@ impl Rest {
         let mut url = self.endpoints.command.clone();
         url.set_path(&path);
         url.set_query((!query.is_empty()).then(|| query.join("&")).as_deref());
-        Ok(Outgoing::new(url, raw.to_vec(), true))
+        Ok(Outgoing { changeable, ..Outgoing::new(url, raw.to_vec(), true) })
     }
 
     /// The bodies of the requests that carry `commands`, none longer than the limits allow.

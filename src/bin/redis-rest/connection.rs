@@ -22,6 +22,9 @@ pub(crate) struct Connection {
     /// Send the token over http:// to other machines too
     #[arg(long, global = true, help_heading = HEADING)]
     allow_http: bool,
+    /// Put names into the paths of requests without asking the server first whether it gets paths as they are sent
+    #[arg(long, global = true, help_heading = HEADING)]
+    paths_as_sent: bool,
     /// Longest time for one attempt (default 5 s); a call with its retries may take three times as long
     #[arg(long, global = true, help_heading = HEADING, value_name = "S", value_parser = crate::args::seconds)]
     timeout: Option<f64>,
@@ -86,6 +89,7 @@ impl Connection {
             }
         };
         let config = if self.allow_http { config.allow_insecure_http() } else { config };
+        let config = if self.paths_as_sent { config.paths_arrive_as_sent() } else { config };
         let limits = self.limits();
         Ok(match self.timeout {
             Some(_) => config
@@ -134,9 +138,10 @@ impl Connection {
 
     /// `serve` listens: an address to connect to means that another command was meant.
     pub(crate) fn refuse_for_server(&self) -> Result<(), Failure> {
-        match self.url.is_some() || self.allow_http || self.timeout.is_some() {
+        let own = self.url.is_some() || self.allow_http || self.paths_as_sent;
+        match own || self.timeout.is_some() {
             true => Err(Failure::usage(
-                "serve takes --listen and --redis, not --url, --allow-http or --timeout",
+                "serve takes --listen and --redis, not --url, --allow-http, --paths-as-sent or --timeout",
             )),
             false => Ok(()),
         }

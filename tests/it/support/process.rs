@@ -26,24 +26,15 @@ impl Process {
             let dir =
                 tempfile::Builder::new().prefix("redis-rest-test-").tempdir().expect("a directory");
             let port = free_port();
-            let mut command = Command::new("redis-server");
-            command
-                .args(arguments(port, dir.path()))
-                .stdin(Stdio::null())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::null());
-            let mut child = match command.spawn() {
-                Ok(child) => child,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    assert!(
-                        std::env::var_os("REQUIRE_REDIS").is_none_or(|value| value != "1"),
-                        "redis-server not found"
-                    );
-                    println!("SKIPPED: redis-server not found");
-                    return None;
-                }
-                Err(error) => panic!("redis-server does not start: {error}"),
-            };
+            let mut child = spawn(&["redis-server"], |program| {
+                let mut command = Command::new(program);
+                command
+                    .args(arguments(port, dir.path()))
+                    .stdin(Stdio::null())
+                    .stdout(Stdio::piped())
+                    .stderr(Stdio::null());
+                command
+            })?;
             let output = child.stdout.take().expect("standard output is a pipe");
             let (sender, lines) = channel();
             std::thread::spawn(move || {
@@ -122,6 +113,23 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < end, "not within {PATIENCE:?}: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Starts the first of `programs` that there is. `None` if there is none, which with
+/// `REQUIRE_REDIS=1` is a failure.
+pub fn spawn(programs: &[&str], command: impl Fn(&str) -> Command) -> Option<Child> {
+    for program in programs {
+        match command(program).spawn() {
+            Ok(child) => return Some(child),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => panic!("{program} does not start: {error}"),
+        }
+    }
+    let name = programs.first().expect("a program");
+    let required = std::env::var_os("REQUIRE_REDIS").is_some_and(|value| value == "1");
+    assert!(!required, "{name} not found");
+    println!("SKIPPED: {name} not found");
+    None
 }
 
 /// What every server here has.

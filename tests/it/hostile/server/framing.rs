@@ -116,13 +116,15 @@ async fn garbage_behind_a_request_ends_only_its_connection() {
 
 /// In the path form a path is arguments, and nothing that a file or another key could be reached by.
 #[tokio::test]
-async fn dots_in_a_path_are_arguments_as_they_are() {
+async fn dots_within_a_segment_of_a_path_are_data() {
     let server = server::serve(MemoryBackend::new()).await;
     let addr = server.local_addr();
     for (target, key) in [
         ("/set/..%2F..%2Fetc%2Fpasswd/v", "../../etc/passwd"),
-        ("/set/%2e%2e/v", ".."),
-        ("/set/./v", "."),
+        ("/set/..%2Fx/v", "../x"),
+        ("/set/.../v", "..."),
+        ("/set/..%00/v", "..\\u0000"),
+        ("/set/%252e%252e/v", "%2e%2e"),
         ("/set/a%00b/v", "a\\u0000b"),
         ("/set/%2Fpipeline/v", "/pipeline"),
         ("/set/%255c/v", "%5c"),
@@ -141,17 +143,80 @@ async fn dots_in_a_path_are_arguments_as_they_are() {
     }
     assert_eq!(request(addr, "POST", "/", "[\"DBSIZE\"]").await.1, "{\"result\":0}");
     // No way around the refusals.
-    for target in [
-        "/config/get/maxmemory",
-        "/CONFIG%20GET/maxmemory",
-        "/./config/get/x",
-        "/get/../config/get/x",
-        "/multi-exec/../config",
-    ] {
+    for target in ["/config/get/maxmemory", "/CONFIG%20GET/maxmemory"] {
         let (status, body) = request(addr, "GET", target, "").await;
         assert!(
-            matches!(status, 400 | 404) && body.starts_with("{\"error\":\"ERR "),
+            status == 400 && body.starts_with("{\"error\":\"ERR "),
             "{target}: {status} {body}"
         );
+    }
+}
+
+/// Segments that a proxy in between may have made of a name, or would make another path of.
+#[tokio::test]
+async fn dot_segments_and_empty_ones_are_refused() {
+    let server = server::serve(MemoryBackend::new()).await;
+    let addr = server.local_addr();
+    for dots in [".", "..", "%2e", "%2E", "%2e%2e", "%2E%2e", ".%2e", "%2E.", "", "/"] {
+        for target in [
+            format!("/set/{dots}/v"),
+            format!("/{dots}/set/k/v"),
+            format!("/set/k/v/{dots}/"),
+            format!("/pipeline/{dots}/"),
+            format!("/multi-exec/{dots}/x"),
+            format!("/subscribe/{dots}/"),
+            format!("/subscribe/a/{dots}/b"),
+            format!("/psubscribe/a/{dots}/b?x=y"),
+            format!("/monitor/{dots}/"),
+            format!("/{dots}/"),
+        ] {
+            let (status, body) = request(addr, "POST", &target, "[[\"SET\",\"k\",\"v\"]]").await;
+            assert!(
+                status == 400 && body.starts_with("{\"error\":\"ERR the path has a segment"),
+                "{target}: {status} {body}"
+            );
+        }
+    }
+    for target in ["/set/k/..", "/subscribe/..", "/..", "/."] {
+        assert_eq!(request(addr, "GET", target, "").await.0, 400, "{target}");
+    }
+    assert_eq!(request(addr, "POST", "/", "[\"DBSIZE\"]").await.1, "{\"result\":0}");
+    // One empty segment at the beginning and one at the end say nothing.
+    for (target, body) in [("/ping", ""), ("/ping/", ""), ("/", "[\"PING\"]")] {
+        assert_eq!(
+            request(addr, "POST", target, body).await.1,
+            "{\"result\":\"PONG\"}",
+            "{target}"
+        );
+    }
+    assert_eq!(request(addr, "POST", "/pipeline/", "[[\"PING\"]]").await.0, 200);
+}
+
+/// A proxy may have made a command of a subscription's path.
+#[tokio::test]
+async fn a_request_for_events_alone_runs_no_command() {
+    let server = server::serve(MemoryBackend::new()).await;
+    let addr = server.local_addr();
+    let token = "Authorization: Bearer local-token\r\n";
+    for accept in ["text/event-stream", "Text/Event-Stream", " text/event-stream "] {
+        let headers = format!("{token}Accept: {accept}\r\n");
+        for (target, body) in [
+            ("/", "[\"SET\",\"k\",\"v\"]"),
+            ("/pipeline", "[[\"SET\",\"k\",\"v\"]]"),
+            ("/multi-exec", "[[\"SET\",\"k\",\"v\"]]"),
+            ("/set/k/v", ""),
+            ("/nothing", ""),
+        ] {
+            for method in ["GET", "POST", "PUT"] {
+                let (status, said) = request_with(addr, method, target, &headers, body).await;
+                assert_eq!(status, 406, "{accept} {target}: {said}");
+            }
+        }
+    }
+    assert_eq!(request(addr, "POST", "/", "[\"DBSIZE\"]").await.1, "{\"result\":0}");
+    // A client that takes anything is no subscriber.
+    for accept in ["*/*", "application/json", "text/event-stream, */*"] {
+        let headers = format!("{token}Accept: {accept}\r\n");
+        assert_eq!(request_with(addr, "GET", "/ping", &headers, "").await.0, 200, "{accept}");
     }
 }

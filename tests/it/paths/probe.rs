@@ -1,0 +1,268 @@
+use crate::support::rest;
+use crate::support::scripted::{Answer, Scripted, redis_error, says, says_wait};
+use redis_rest::backend::memory::MemoryBackend;
+use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpStream, HttpTransport, Transport};
+use redis_rest::{
+    BoxFuture, Client, Config, Error, ErrorKind, Event, Outcome, Result, RetryPolicy,
+};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// The path of the probe.
+const ECHO: &str = "/echo/x%3F%23%25%5C%3B%20%2F%2Fy%2F..%2F..%2Fping";
+
+/// The built-in transport, and the path of each request.
+#[derive(Clone)]
+struct Watched(HttpTransport, Arc<Mutex<Vec<String>>>);
+
+impl Watched {
+    fn new() -> Self {
+        Self(HttpTransport::new(Duration::from_secs(3)).unwrap(), Arc::default())
+    }
+
+    fn note(&self, request: &HttpRequest) {
+        self.1.lock().unwrap().push(request.url.path().to_owned());
+    }
+
+    /// How many probes and how many other requests were sent since the last time.
+    fn sent(&self) -> (usize, usize) {
+        let paths = std::mem::take(&mut *self.1.lock().unwrap());
+        let probes = paths.iter().filter(|path| *path == ECHO).count();
+        (probes, paths.len() - probes)
+    }
+}
+
+impl Transport for Watched {
+    fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
+        self.note(&request);
+        self.0.send(request)
+    }
+
+    fn open(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpStream>> {
+        self.note(&request);
+        self.0.open(request)
+    }
+}
+
+/// A call by a path that holds a slash.
+fn push(client: &Client) -> impl Future<Output = Result<u64>> + use<> {
+    let client = client.clone();
+    async move { client.rpush("list/a", [b"\xff"]).await }
+}
+
+async fn first(client: &Client, channel: &'static str) -> Result<Event> {
+    client.subscribe([channel]).next().await.unwrap()
+}
+
+#[tokio::test]
+async fn one_probe_is_sent_and_only_when_it_is_needed() {
+    let server = rest::serve(MemoryBackend::new()).await;
+    let watched = Watched::new();
+    let config = rest::config(&server).no_auto_batch().transport(watched.clone());
+    let client = config.clone().build().unwrap();
+    // Bodies hold anything; paths without a delimiter arrive everywhere.
+    client.set("a/../b?#%", "c/../d").await.unwrap();
+    client.set("a:b", b"\xff").await.unwrap();
+    first(&client, "a:b*[c]").await.unwrap();
+    assert_eq!(watched.sent(), (0, 3));
+    // Calls at the same time share a probe, whatever they are.
+    let calls = (0..50).map(|_| tokio::spawn(push(&client)));
+    let streams = ["a/b", "a//b", "a b", "a?"].map(|name| {
+        let client = client.clone();
+        tokio::spawn(async move { first(&client, name).await })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        call.await.unwrap().unwrap();
+    }
+    for stream in streams {
+        stream.await.unwrap().unwrap();
+    }
+    assert_eq!(watched.sent(), (1, 54));
+    // Clones know what it found; another client of the same address asks for itself.
+    push(&client.with_prefix("p/")).await.unwrap();
+    assert_eq!(watched.sent(), (0, 1));
+    push(&config.clone().build().unwrap()).await.unwrap();
+    assert_eq!(watched.sent(), (1, 1));
+    // The setting is the answer.
+    let told = config.paths_arrive_as_sent().build().unwrap();
+    push(&told).await.unwrap();
+    first(&told, "a//b").await.unwrap();
+    assert_eq!(watched.sent(), (0, 2));
+}
+
+/// A right answer to the probe, which has no body, and an integer to every other request.
+fn right(body: &[u8]) -> Answer {
+    match body {
+        b"" => says(200, r#"{"result":"x?#%\\; //y/../../ping"}"#),
+        _ => says(200, r#"{"result":1}"#),
+    }
+}
+
+/// A client over a script; its clock may be stopped.
+fn client(scripted: &Scripted, settings: impl FnOnce(Config) -> Config) -> Client {
+    settings(scripted.config().no_auto_batch()).build().unwrap()
+}
+
+fn connect() -> Answer {
+    Answer::Fails(Error::custom(ErrorKind::Connect, Outcome::NotApplied, "refused"))
+}
+
+fn lost() -> Answer {
+    Answer::Fails(Error::custom(ErrorKind::Io, Outcome::MaybeApplied, "lost"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_answer_but_the_text_means_that_paths_do_not_arrive() {
+    for answer in [
+        says(404, ""),
+        says(405, "<html>"),
+        says(400, ""),
+        says(403, "<html>blocked</html>"),
+        says(301, ""),
+        says(501, ""),
+        says(200, "<html>"),
+        says(200, ""),
+        says(200, r#"{"result":"ping"}"#),
+        says(200, r#"{"result":"PONG"}"#),
+        says(200, r#"{"result":null}"#),
+        redis_error(400, "ERR wrong number of arguments for 'echo' command"),
+        redis_error(200, "ERR wrong number of arguments for 'echo' command"),
+        redis_error(404, "ERR there is nothing at this address"),
+        redis_error(403, "NOPERM this user has no permissions to run the 'echo' command"),
+    ] {
+        let mends = answer.clone();
+        let scripted =
+            Scripted::new(move |n, body| if n == 0 { mends.clone() } else { right(body) });
+        let client = client(&scripted, |config| config);
+        for _ in 0..3 {
+            let error = push(&client).await.unwrap_err();
+            assert_eq!(
+                (error.kind(), error.outcome(), error.attempts()),
+                (ErrorKind::Unsupported, Outcome::NotApplied, 0)
+            );
+            let text = error.to_string();
+            assert!(text.contains("proxy_pass") && text.contains("paths_arrive_as_sent"), "{text}");
+            let error = first(&client, "a/b").await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+        }
+        assert_eq!(scripted.count(), 1, "it is remembered, and nothing else was sent");
+        // A proxy that was mended is noticed.
+        tokio::time::advance(Duration::from_secs(31)).await;
+        push(&client).await.unwrap();
+        assert_eq!(scripted.count(), 3);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_fails_is_tried_again_as_any_read_and_then_is_the_calls_error() {
+    for answer in [
+        connect(),
+        lost(),
+        says(502, "<html>"),
+        says(503, ""),
+        says_wait(429, "1", ""),
+        redis_error(200, "LOADING Redis is loading the dataset in memory"),
+    ] {
+        let fails = answer.clone();
+        let scripted =
+            Scripted::new(move |n, body| if n < 3 { fails.clone() } else { right(body) });
+        let client = client(&scripted, |config| config);
+        // The push itself is sent once.
+        assert_eq!(push(&client).await.unwrap(), 1);
+        assert_eq!(scripted.count(), 5);
+        push(&client).await.unwrap();
+        assert_eq!(scripted.count(), 6, "what was found is remembered");
+
+        let fails = answer.clone();
+        let scripted =
+            Scripted::new(move |n, body| if n < 2 { fails.clone() } else { right(body) });
+        let client = self::client(&scripted, Config::no_retry);
+        let error = push(&client).await.unwrap_err();
+        assert_eq!((error.outcome(), error.attempts()), (Outcome::NotApplied, 1), "{error}");
+        assert_ne!(error.kind(), ErrorKind::Unsupported, "{error}");
+        // A subscription connects again by itself.
+        let ended = timeout(Duration::from_secs(10), first(&client, "a/b")).await.unwrap();
+        assert_eq!(ended.unwrap_err().to_string(), "this transport has no event streams");
+        push(&client).await.unwrap();
+        assert_eq!(scripted.count(), 4, "the failures are not remembered, and nothing else is");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_token_is_called_by_its_name_and_not_remembered() {
+    let scripted = Scripted::new(|n, body| match n {
+        0 => says(401, ""),
+        1 => redis_error(400, "WRONGPASS invalid or missing auth token"),
+        _ => right(body),
+    });
+    let client = client(&scripted, |config| config);
+    for _ in 0..2 {
+        let error = push(&client).await.unwrap_err();
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Unauthorized, Outcome::NotApplied));
+    }
+    push(&client).await.unwrap();
+    assert_eq!(scripted.count(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_wait_for_a_probe_share_its_failure() {
+    let scripted = Scripted::new(|n, body| match n {
+        0 => Answer::Never,
+        _ => right(body),
+    });
+    let client = client(&scripted, |config| config.no_retry().timeout(Duration::from_secs(5)));
+    let begun = Instant::now();
+    let calls: Vec<_> = (0..20).map(|_| tokio::spawn(push(&client))).collect();
+    for call in calls {
+        let error = call.await.unwrap().unwrap_err();
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Timeout, Outcome::NotApplied));
+    }
+    assert_eq!((begun.elapsed().as_secs(), scripted.count()), (5, 1));
+    push(&client).await.unwrap();
+    assert_eq!(scripted.count(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_dropped_leaves_its_probe_to_the_next() {
+    let scripted = Scripted::new(|n, body| match n {
+        0 => Answer::Never,
+        _ => right(body),
+    });
+    let client = client(&scripted, |config| config);
+    let dropped = tokio::spawn(push(&client));
+    while scripted.count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let waiting = tokio::spawn(push(&client));
+    tokio::task::yield_now().await;
+    dropped.abort();
+    let begun = Instant::now();
+    assert_eq!(waiting.await.unwrap().unwrap(), 1);
+    assert_eq!((begun.elapsed(), scripted.count()), (Duration::ZERO, 3));
+}
+
+/// The probe is a part of the call.
+#[tokio::test(start_paused = true)]
+async fn deadline_holds_for_probe_and_call_together() {
+    let seconds = Duration::from_secs;
+    let never = Scripted::answers([Answer::Never]);
+    let never = client(&never, |config| config.deadline(seconds(12)));
+    let begun = Instant::now();
+    let error = push(&never).await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Timeout, Outcome::NotApplied));
+    assert_eq!(begun.elapsed().as_secs(), 12);
+    // Of 12 seconds, the probe and its second attempt take more than 5, and the call gets the rest.
+    let scripted = Scripted::new(|n, body| match (n, body) {
+        (1, b"") => right(body),
+        _ => Answer::Never,
+    });
+    let client = client(&scripted, |config| {
+        config.deadline(seconds(12)).timeout(seconds(5)).retry(RetryPolicy::default())
+    });
+    let begun = Instant::now();
+    let call = client.set("a/b", b"\xff");
+    let error = call.await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Timeout, Outcome::MaybeApplied));
+    assert_eq!(begun.elapsed().as_secs(), 12);
+}
