@@ -1,4 +1,4 @@
-//! Redis over TCP, through the `redis` crate; and that crate's own commands over any backend ([`RedisRs`]). Nothing else names it.
+//! Redis over TCP; and the commands of the `redis` crate over any backend ([`RedisRs`]). Nothing else names that crate.
 //!
 //! One connection carries the calls of all clones at once. A pipeline or transaction is written in one piece, so nothing
 //! comes between its commands. Nothing is ever sent twice: a call whose connection breaks gets an error, and the next call
@@ -7,30 +7,33 @@
 mod cluster;
 mod config;
 mod connect;
-mod lines;
+mod connection;
 mod listen;
+mod pack;
 mod redis_rs;
+pub(crate) mod resp;
 mod script_limit;
 mod sentinel;
 
 use crate::backend::{Backend, EventStream, Reply};
 use crate::clock::{self, Instant};
-use crate::command::{CallOptions, Command, refuse};
-use crate::error::{Error, ErrorKind, Outcome, Result, ServerError};
+use crate::command::{CallOptions, Command};
+use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::platform::{self, BoxFuture};
 use crate::subscribe::Listen;
 use crate::value::Value;
 pub use cluster::NativeCluster;
 pub use config::NativeConfig;
 use connect::Connector;
-use redis::aio::MultiplexedConnection;
+use connection::{Connection, Lost};
+use pack::Request;
 pub use redis_rs::RedisRs;
+use resp::{Excess, Received};
 use script_limit::{ScriptLimit, refused_as_busy};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
-use tokio::task::AbortHandle;
 
 /// The pause before a command goes again that Redis refused because it runs a script.
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
@@ -56,16 +59,10 @@ struct Shared {
     connector: Connector,
     timeout: Duration,
     connect_retries: u32,
+    max_request_bytes: usize,
     script_limit: Option<ScriptLimit>,
     /// Held while connecting, so that many calls at once make one connection.
-    link: Mutex<Option<Link>>,
-}
-
-/// One connection, and the task that moves its bytes.
-#[derive(Clone)]
-struct Link {
-    connection: MultiplexedConnection,
-    driver: AbortHandle,
+    link: Mutex<Option<Connection>>,
 }
 
 /// Shows no address.
@@ -125,6 +122,7 @@ impl NativeBackend {
             connector,
             timeout: config.timeout,
             connect_retries: config.connect_retries,
+            max_request_bytes: config.max_request_bytes,
             script_limit: config.script_timeout.map(ScriptLimit::new),
             link: Mutex::new(None),
         }))
@@ -136,7 +134,7 @@ impl NativeBackend {
 
     /// The connection, made now if there is none that works, by as many attempts as are allowed. Errors here mean that nothing was
     /// sent.
-    async fn link(&self, deadline: Instant) -> Result<Link> {
+    async fn link(&self, deadline: Instant) -> Result<Connection> {
         let mut attempt = 1;
         loop {
             let error = match self.try_link(deadline).await {
@@ -152,11 +150,11 @@ impl NativeBackend {
         }
     }
 
-    async fn try_link(&self, deadline: Instant) -> Result<Link> {
+    async fn try_link(&self, deadline: Instant) -> Result<Connection> {
         platform::in_runtime()?;
         let connecting = async {
             let mut link = self.0.link.lock().await;
-            if let Some(link) = link.as_ref().filter(|link| !link.driver.is_finished()) {
+            if let Some(link) = link.as_ref().filter(|link| !link.is_closed()) {
                 return Ok(link.clone());
             }
             let fresh = self.0.connector.connect().await?;
@@ -170,33 +168,32 @@ impl NativeBackend {
     }
 
     /// Gives up a connection that broke or owes a reply for too long, unless another call has replaced it already.
-    fn drop_link(&self, broken: &Link) {
+    fn drop_link(&self, broken: &Connection) {
         // Whoever holds the lock is about to look at the connection anyway: no reason to wait after a timeout.
         let Ok(mut link) = self.0.link.try_lock() else { return };
-        if link.as_ref().is_some_and(|current| current.driver.id() == broken.driver.id()) {
+        if link.as_ref().is_some_and(|current| current.is(broken)) {
             *link = None;
         }
     }
 
-    /// Sends `commands` in one piece and waits for as many replies. With a limit for scripts, sends again what Redis refused because
-    /// it ran one.
-    async fn exchange(
-        &self,
-        commands: &[redis::Cmd],
-        options: &CallOptions,
-    ) -> Result<Vec<redis::Value>> {
+    /// Sends a request in one piece and waits for its replies. With a limit for scripts, sends again what Redis refused because it
+    /// ran one.
+    async fn exchange(&self, request: Request, options: &CallOptions) -> Result<Vec<Received>> {
         let limit = options
             .timeout
             .unwrap_or(self.0.timeout)
             .min(options.deadline.unwrap_or(Duration::MAX));
         let deadline = clock::after(limit);
-        let mut replies = self.exchange_once(commands, deadline).await?;
-        while self.0.script_limit.is_some()
-            && let Some(first) = refused_as_busy(&replies)
+        if self.0.script_limit.is_none() {
+            return self.exchange_once(request, deadline).await;
+        }
+        let mut replies = self.exchange_once(request.clone(), deadline).await?;
+        while let Some(first) = refused_as_busy(&replies)
             && clock::after(BUSY_PAUSE) < deadline
         {
             platform::sleep(BUSY_PAUSE).await;
-            match self.exchange_once(&commands[first..], deadline).await {
+            let again = Request { pieces: request.pieces[first..].to_vec(), ..request };
+            match self.exchange_once(again, deadline).await {
                 Ok(again) => {
                     replies.truncate(first);
                     replies.extend(again);
@@ -209,46 +206,76 @@ impl NativeBackend {
         Ok(replies)
     }
 
-    async fn exchange_once(
-        &self,
-        commands: &[redis::Cmd],
-        deadline: Instant,
-    ) -> Result<Vec<redis::Value>> {
+    async fn exchange_once(&self, request: Request, deadline: Instant) -> Result<Vec<Received>> {
         let link = self.link(deadline).await?;
-        let mut scripts = self.watch_scripts(commands);
-        let mut pipeline = redis::Pipeline::with_capacity(commands.len());
-        for command in commands {
-            pipeline.add_command(command.clone());
-        }
-        let mut connection = link.connection.clone();
-        let sending = connection.send_packed_commands(&pipeline, 0, commands.len());
-        let limit = deadline.saturating_duration_since(clock::now());
+        let mut script = self.watch_script(&request);
+        let sending = link.call(request.pieces, request.each);
+        let left = deadline.saturating_duration_since(clock::now());
         let sent = tokio::select! {
-            sent = platform::timeout(limit, sending) => sent,
-            error = scripts.unkillable() => {
+            sent = platform::timeout(left, sending) => sent,
+            error = script.unkillable() => {
                 self.drop_link(&link);
                 return Err(error.with_attempts(1));
             }
         };
         let error = match sent {
-            Some(Ok(replies)) if replies.len() == commands.len() => {
-                scripts.finish();
+            Some(Ok(replies)) => {
+                script.finish();
                 if self.0.connector.follows_a_master() && replies.iter().any(is_read_only) {
                     self.drop_link(&link);
                 }
                 return Ok(replies);
             }
-            Some(Ok(_)) => {
-                Error::new(ErrorKind::Decode, "Redis answered with another number of replies")
-            }
-            Some(Err(error)) if error.kind() == redis::ErrorKind::Parse => {
+            Some(Err(Lost::Unreadable)) => {
                 Error::new(ErrorKind::Decode, "the reply cannot be read")
             }
-            Some(Err(_)) => Error::new(ErrorKind::Io, "the connection to Redis broke"),
+            Some(Err(Lost::Connection)) => {
+                Error::new(ErrorKind::Io, "the connection to Redis broke")
+            }
             None => Error::new(ErrorKind::Timeout, "no reply from Redis within the time allowed"),
         };
         self.drop_link(&link);
         Err(error.with_outcome(Outcome::MaybeApplied).with_attempts(1))
+    }
+
+    /// Sends one command.
+    async fn exchange_one(&self, request: Request, options: &CallOptions) -> Reply {
+        self.reply(self.exchange(request, options).await?.pop())
+    }
+
+    /// A whole reply: an error in it is an `Err`.
+    fn reply(&self, received: Option<Received>) -> Reply {
+        match received {
+            Some(Received::Whole(reply)) => self.entry(reply),
+            Some(Received::Each(_)) | None => Err(short()),
+        }
+    }
+
+    fn entry(&self, reply: Result<Value, Excess>) -> Reply {
+        match reply {
+            Ok(Value::Error(error)) => Err(Error::redis(error)),
+            Ok(value) => Ok(value),
+            Err(excess) => Err(self.dropped(excess)),
+        }
+    }
+
+    /// The reply came, and was dropped.
+    fn dropped(&self, excess: Excess) -> Error {
+        let limits = self.0.connector.limits;
+        let bytes = format!(
+            "{} bytes is the limit of a call (NativeConfig::max_reply_bytes)",
+            limits.bytes
+        );
+        match excess {
+            Excess::Bytes => Error::new(ErrorKind::ReplyTooLarge, "reply too large")
+                .with_outcome(Outcome::Applied)
+                .with_detail(bytes),
+            Excess::Depth => Error::new(ErrorKind::ReplyTooLarge, "reply too deep")
+                .with_outcome(Outcome::Applied)
+                .with_detail(format!("{} arrays within each other is the limit", limits.depth)),
+            Excess::ErrorText => Error::new(ErrorKind::ReplyTooLarge, "error text too large")
+                .with_outcome(Outcome::MaybeApplied),
+        }
     }
 }
 
@@ -263,8 +290,8 @@ impl Backend for NativeBackend {
         options: &'a CallOptions,
     ) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
-            let packed = pack(command)?;
-            self.exchange(&[packed], options).await?.pop().map_or_else(|| Err(short()), reply)
+            let packed = pack::alone(command, self.0.max_request_bytes)?;
+            self.exchange_one(packed, options).await
         })
     }
 
@@ -274,24 +301,22 @@ impl Backend for NativeBackend {
         options: &'a CallOptions,
     ) -> BoxFuture<'a, Vec<Reply>> {
         Box::pin(async move {
-            let mut replies: Vec<Reply> = Vec::with_capacity(commands.len());
-            let mut packed = Vec::with_capacity(commands.len());
-            for command in commands {
-                // A place for the reply, or why there is none.
-                replies.push(pack(command).map(|command| {
-                    packed.push(command);
-                    Value::Nil
-                }));
-            }
+            let mut packed = pack::Batch::default();
+            // A place for each reply, or why there is none.
+            let mut replies: Vec<Reply> = commands
+                .iter()
+                .map(|command| packed.push(command, self.0.max_request_bytes))
+                .map(|packed| packed.map(|()| Value::Nil))
+                .collect();
             if packed.is_empty() {
                 return replies;
             }
-            let answers = self.exchange(&packed, options).await;
+            let answers = self.exchange(packed.into_request(), options).await;
             let places = replies.iter_mut().filter(|reply| reply.is_ok());
             match answers {
-                Ok(answers) => {
-                    places.zip(answers).for_each(|(place, answer)| *place = reply(answer))
-                }
+                Ok(answers) => places
+                    .zip(answers)
+                    .for_each(|(place, answer)| *place = self.reply(Some(answer))),
                 Err(error) => places.for_each(|place| *place = Err(error.clone())),
             }
             replies
@@ -304,42 +329,56 @@ impl Backend for NativeBackend {
         options: &'a CallOptions,
     ) -> BoxFuture<'a, Result<Vec<Reply>>> {
         Box::pin(async move {
-            let mut packed = Vec::with_capacity(commands.len() + 2);
-            packed.push(redis::cmd("MULTI"));
+            let most = self.0.max_request_bytes;
+            let bytes = commands.iter().map(Command::byte_len);
+            // Redis keeps a transaction whole until it runs, and closes the connection where that takes too much.
+            pack::fits(bytes.fold(0, usize::saturating_add), most)?;
+            let mut packed = pack::Batch::default();
+            packed.push_words(["MULTI"]);
             for command in commands {
-                packed.push(pack(command)?);
+                packed.push(command, most)?;
             }
-            packed.push(redis::cmd("EXEC"));
-            let mut answers = self.exchange(&packed, options).await?;
-            let exec = answers.pop().map_or_else(|| Err(short()), reply);
+            packed.push_words(["EXEC"]);
+            let request = Request { each: Some(commands.len()), ..packed.into_request() };
+            let mut answers = self.exchange(request, options).await?;
+            let exec = answers.pop();
+            let failure = |received: &Received| match received {
+                Received::Whole(Ok(Value::Error(error))) => Some(error.clone()),
+                Received::Whole(_) | Received::Each(_) => None,
+            };
+            let failed = exec.as_ref().and_then(failure);
             // A cluster refuses a command of a transaction where its slot is not.
-            let moved = answers.iter().find(|answer| {
-                matches!(answer, redis::Value::ServerError(error) if matches!(error.code(), "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN"))
-            });
-            if let (Some(redis::Value::ServerError(error)), Err(_)) = (moved, &exec) {
-                return Err(Error::redis(server_error(error)).with_kind(ErrorKind::Discarded));
+            let moved = answers
+                .iter()
+                .filter_map(failure)
+                .find(|error| matches!(error.code(), "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN"));
+            if let (Some(error), Some(_)) = (moved, &failed) {
+                return Err(Error::redis(error).with_kind(ErrorKind::Discarded));
             }
-            if let Some(redis::Value::ServerError(error)) = answers.first() {
+            if let Some(error) = answers.first().and_then(failure) {
                 // Without MULTI the others ran one by one, if they ran.
-                return Err(Error::redis(server_error(error)).with_outcome(Outcome::MaybeApplied));
+                return Err(Error::redis(error).with_outcome(Outcome::MaybeApplied));
             }
-            match exec {
-                Ok(Value::Array(items)) if items.len() == commands.len() => {
-                    Ok(items.into_iter().map(entry).collect())
+            match (exec, failed) {
+                (Some(Received::Each(replies)), _) => {
+                    Ok(replies.into_iter().map(|reply| self.entry(reply)).collect())
                 }
-                Ok(_) => Err(short()),
-                Err(error) if error.kind() == ErrorKind::Redis => {
-                    Err(error.with_kind(ErrorKind::Discarded))
-                }
-                Err(error) => Err(error),
+                (_, Some(error)) => match Error::redis(error) {
+                    error if error.kind() == ErrorKind::Redis => {
+                        Err(error.with_kind(ErrorKind::Discarded))
+                    }
+                    error => Err(error),
+                },
+                (Some(Received::Whole(Err(excess))), None) => Err(self.dropped(excess)),
+                (Some(Received::Whole(Ok(_))) | None, None) => Err(short()),
             }
         })
     }
 }
 
 /// True for what a master says after it became a replica.
-fn is_read_only(reply: &redis::Value) -> bool {
-    matches!(reply, redis::Value::ServerError(error) if error.code() == "READONLY")
+fn is_read_only(received: &Received) -> bool {
+    matches!(received, Received::Whole(Ok(Value::Error(error))) if error.code() == "READONLY")
 }
 
 /// Redis answered, but not what belongs to the request.
@@ -347,66 +386,9 @@ fn short() -> Error {
     Error::new(ErrorKind::Decode, "Redis did not answer every command")
 }
 
-fn pack(command: &Command) -> Result<redis::Cmd> {
-    command.check()?;
-    if command.upper(&mut [0; 24]).is_some_and(refuse::takes_the_connection) {
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            "this command would change the connection that all calls share",
-        ));
-    }
-    let mut packed = redis::Cmd::new();
-    command.parts().for_each(|part| {
-        packed.arg(part);
-    });
-    Ok(packed)
-}
-
-fn server_error(error: &redis::ServerError) -> ServerError {
-    // The crate parts the text at its first space.
-    match error.details() {
-        Some(details) => ServerError::new(format!("{} {details}", error.code())),
-        None => ServerError::new(error.code()),
-    }
-}
-
-/// A whole reply: an error in it is an `Err`.
-fn reply(value: redis::Value) -> Reply {
-    convert(value).and_then(entry)
-}
-
-fn entry(value: Value) -> Reply {
-    match value {
-        Value::Error(error) => Err(Error::redis(error)),
-        value => Ok(value),
-    }
-}
-
-fn convert(value: redis::Value) -> Reply {
-    Ok(match value {
-        redis::Value::Nil => Value::Nil,
-        redis::Value::Int(n) => Value::Int(n),
-        redis::Value::BulkString(bytes) => Value::Bytes(bytes.into()),
-        redis::Value::SimpleString(text) => Value::Bytes(text.into()),
-        redis::Value::Okay => Value::Okay,
-        redis::Value::Array(items) => {
-            Value::Array(items.into_iter().map(convert).collect::<Result<_>>()?)
-        }
-        redis::Value::ServerError(error) => Value::Error(server_error(&error)),
-        // RESP2 has no other types, and nothing here asks for RESP3.
-        _ => {
-            return Err(Error::new(
-                ErrorKind::Decode,
-                "Redis answered in another protocol than RESP2",
-            ));
-        }
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cmd;
 
     #[test]
     fn addresses_that_cannot_work_are_refused_without_quoting_them() {
@@ -423,25 +405,5 @@ mod tests {
         }
         let backend = NativeBackend::lazy("redis://:s3cret@h0st/3").unwrap();
         assert_eq!(format!("{backend:?}"), "NativeBackend");
-    }
-
-    #[test]
-    fn what_would_change_the_connection_is_refused() {
-        for name in ["select", "MULTI", "Client", "READONLY"] {
-            assert_eq!(pack(&cmd(name).arg("1")).unwrap_err().kind(), ErrorKind::Unsupported);
-        }
-        assert!(pack(&cmd("GET").arg("MULTI")).is_ok());
-    }
-
-    #[test]
-    fn errors_keep_their_whole_text() {
-        for text in ["WRONGTYPE Operation against", "ERR  two spaces", "NOSCRIPT", "MYCODE x y"] {
-            let (code, details) = text
-                .split_once(' ')
-                .map_or((text, None), |(code, details)| (code, Some(details.to_owned())));
-            let error = redis::make_extension_error(code.to_owned(), details);
-            let server = error.into_server_errors().unwrap()[0].1.clone();
-            assert_eq!(server_error(&server).message(), text);
-        }
     }
 }

@@ -1,27 +1,38 @@
-//! Commands that no REST server can carry: they block, or change or take over a connection that requests do not have to
-//! themselves. The client refuses them before sending, the server before executing. What takes over a connection is refused over TCP
-//! too, where all calls share one.
+//! Commands that no REST server can carry: they block, change or take over a connection that requests do not have to
+//! themselves, or make Redis close it. The client refuses them before sending, the server before executing. Those that take over
+//! or end a connection are refused over TCP too, where all calls share one.
 
 use super::Command;
 
 /// Why REST cannot carry `command`; `None` when it can. `SELECT 0` is carried: some servers answer it.
 pub(crate) fn over_rest(command: &Command) -> Option<&'static str> {
+    if command.is("SELECT") && command.get(0) == Some(b"0") {
+        return None;
+    }
+    if takes_the_connection(command) {
+        return Some("it would change, take over or end the connection that all requests share");
+    }
     match command.upper(&mut [0; 24])? {
         "BLMOVE" | "BLMPOP" | "BLPOP" | "BRPOP" | "BRPOPLPUSH" | "BZMPOP" | "BZPOPMAX"
         | "BZPOPMIN" | "WAIT" | "WAITAOF" => {}
         "XREAD" | "XREADGROUP" if asks_to_block(command) => {}
-        "SELECT" if command.get(0) == Some(b"0") => return None,
-        name if takes_the_connection(name) => {
-            return Some("it would change or take over the connection that all requests share");
-        }
         _ => return None,
     }
     Some("it would block the connection that all requests share")
 }
 
-/// True for what changes the state of a connection or takes it over, by its name in capitals: whoever shares the connection would be
-/// hit.
-pub(crate) fn takes_the_connection(name: &str) -> bool {
+/// True for a command that changes the state of a connection, takes it over, or makes Redis close it: all callers who share
+/// the connection would be hit.
+pub(crate) fn takes_the_connection(command: &Command) -> bool {
+    if looks_like_http(command.name()) {
+        return true;
+    }
+    if command.is("SCRIPT") {
+        // The next script would be debugged.
+        return command.get(0).is_some_and(|name| name.eq_ignore_ascii_case(b"DEBUG"));
+    }
+    let mut room = [0; 24];
+    let Some(name) = command.upper(&mut room) else { return false };
     matches!(
         name,
         "ASKING"
@@ -49,6 +60,14 @@ pub(crate) fn takes_the_connection(name: &str) -> bool {
             | "UNWATCH"
             | "WATCH"
     )
+}
+
+/// Redis takes a command of these names for an HTTP request that a web page sent to it, and closes the connection. It compares
+/// them as C strings, which end at a zero byte.
+fn looks_like_http(name: &[u8]) -> bool {
+    let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
+    let host = name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"HOST:"));
+    host || name.eq_ignore_ascii_case(b"POST")
 }
 
 /// Looks for `BLOCK` among the options of `XREAD` and `XREADGROUP`, where groups and streams may have any name.
@@ -97,5 +116,9 @@ mod tests {
         assert!(over_rest(&cmd("SELECT").arg(1)).is_some());
         assert!(over_rest(&cmd("SELECT").arg(0)).is_none());
         assert!(over_rest(&cmd("PUBLISH").arg("c").arg("m")).is_none());
+        assert!(over_rest(&cmd("POST").arg("x")).is_some());
+        assert!(over_rest(&cmd("Host:\0a name longer than any command")).is_some());
+        assert!(over_rest(&cmd("script").arg("debug").arg("no")).is_some());
+        assert!(over_rest(&cmd("SCRIPT LOAD").arg("return 1")).is_none());
     }
 }

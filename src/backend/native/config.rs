@@ -2,11 +2,15 @@
 
 use super::NativeBackend;
 use super::connect::{Connector, Endpoint, Target};
+use super::resp::Limits;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
 use redis::RedisConnectionInfo;
 use std::fmt;
 use std::time::Duration;
+
+/// Deeper than any reply of a command; scripts answer as deep as they like. REST replies have the same limit.
+const MOST_DEPTH: usize = 64;
 
 /// The environment name of the address.
 const ENV_URL: &str = "REDIS_URL";
@@ -19,6 +23,8 @@ const ENV_URL: &str = "REDIS_URL";
 /// | [`timeout`](NativeConfig::timeout) of a call | 5 s |
 /// | [`connect_retries`](NativeConfig::connect_retries) | 0 |
 /// | [`script_timeout`](NativeConfig::script_timeout) | none |
+/// | [`max_reply_bytes`](NativeConfig::max_reply_bytes) of a call | 67,108,864 (64 MiB) |
+/// | [`max_request_bytes`](NativeConfig::max_request_bytes) of a command | 536,870,912 (512 MiB) |
 /// | [`only_root_certificates_pem`](NativeConfig::only_root_certificates_pem) | those of the platform |
 ///
 /// ```
@@ -40,6 +46,8 @@ pub struct NativeConfig {
     pub(super) timeout: Duration,
     pub(super) connect_retries: u32,
     pub(super) script_timeout: Option<Duration>,
+    max_reply_bytes: usize,
+    pub(super) max_request_bytes: usize,
     root_certificates: Option<Vec<u8>>,
 }
 
@@ -60,6 +68,8 @@ impl NativeConfig {
             timeout: Duration::from_secs(5),
             connect_retries: 0,
             script_timeout: None,
+            max_reply_bytes: 64 * 1024 * 1024,
+            max_request_bytes: 512 * 1024 * 1024,
             root_certificates: None,
         }
     }
@@ -140,6 +150,25 @@ impl NativeConfig {
         self
     }
 
+    /// The most that the replies of one call – a command, a pipeline, a transaction – may take in memory (default 64 MiB):
+    /// the bytes of their strings, and 64 for each element of an array. A reply that does not fit behind those before it is
+    /// dropped as it arrives, and an error of kind [`ErrorKind::ReplyTooLarge`] in its place: its command ran. So is a reply
+    /// with more than 64 arrays within each other. Other calls notice nothing. A message of a subscription that is larger
+    /// ends its connection, and the subscription reports a gap.
+    pub fn max_reply_bytes(mut self, bytes: usize) -> Self {
+        self.max_reply_bytes = bytes;
+        self
+    }
+
+    /// Largest command or transaction in bytes (default 512 MiB, as Redis has it for an argument); larger ones are refused.
+    /// Redis closes the connection of a client that sends an argument larger than its `proto-max-bulk-len`, or queues more
+    /// than its `client-query-buffer-limit`: set this where those are lower than its defaults, since all calls share the
+    /// connection.
+    pub fn max_request_bytes(mut self, bytes: usize) -> Self {
+        self.max_request_bytes = bytes;
+        self
+    }
+
     /// Trusts the certificates in this PEM text and no others, for servers with a certificate authority of their own.
     #[cfg(feature = "rustls")]
     pub fn only_root_certificates_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
@@ -202,7 +231,8 @@ impl NativeConfig {
             settings = settings.set_db(database);
         }
         *login = settings;
-        Connector::new(target, self.connect_timeout, self.root_certificates.as_deref())
+        let limits = Limits { bytes: self.max_reply_bytes, depth: MOST_DEPTH };
+        Connector::new(target, self.connect_timeout, limits, self.root_certificates.as_deref())
     }
 }
 
@@ -214,6 +244,8 @@ impl fmt::Debug for NativeConfig {
             .field("timeout", &self.timeout)
             .field("connect_retries", &self.connect_retries)
             .field("script_timeout", &self.script_timeout)
+            .field("max_reply_bytes", &self.max_reply_bytes)
+            .field("max_request_bytes", &self.max_request_bytes)
             .finish_non_exhaustive()
     }
 }

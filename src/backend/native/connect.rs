@@ -1,14 +1,12 @@
 //! Making connections: where to, the stream, TLS, and the login.
 
-use super::Link;
-use super::lines::Utf8Lines;
+use super::connection::{Connection, Wire};
+use super::pack;
+use super::resp::{Limits, Received};
 use super::sentinel::{self, Moved};
-use crate::error::{Error, ErrorKind, Result};
-use redis::aio::{MultiplexedConnection, PubSub};
-use redis::{
-    AsyncConnectionConfig, ConnectionAddr, IntoConnectionInfo as _, ProtocolVersion,
-    RedisConnectionInfo,
-};
+use crate::error::{Error, ErrorKind, Result, ServerError};
+use crate::value::Value;
+use redis::{ConnectionAddr, IntoConnectionInfo as _, RedisConnectionInfo};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -35,6 +33,7 @@ pub(super) enum Target {
 pub(super) struct Connector {
     pub(super) target: Target,
     pub(super) timeout: Duration,
+    pub(super) limits: Limits,
     #[cfg(feature = "rustls")]
     tls: Option<tokio_rustls::TlsConnector>,
 }
@@ -57,7 +56,7 @@ impl Endpoint {
             ));
         }
         let info = plain.as_deref().unwrap_or(url).into_connection_info().map_err(|_| wrong())?;
-        let login = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
+        let login = info.redis_settings().clone();
         Ok(Self { address: info.addr().clone(), tls: plain.is_some(), login })
     }
 }
@@ -80,35 +79,46 @@ impl Target {
 
 impl Connector {
     #[cfg(feature = "rustls")]
-    pub(super) fn new(target: Target, timeout: Duration, roots: Option<&[u8]>) -> Result<Self> {
+    pub(super) fn new(
+        target: Target,
+        timeout: Duration,
+        limits: Limits,
+        roots: Option<&[u8]>,
+    ) -> Result<Self> {
         use crate::backend::tls;
         let config = match (target.uses_tls(), roots) {
             (false, _) => None,
             (true, Some(pem)) => Some(tls::of_roots(pem)?),
             (true, None) => Some(tls::of_platform()?),
         };
-        Ok(Self { target, timeout, tls: config.map(|config| std::sync::Arc::new(config).into()) })
+        let tls = config.map(|config| std::sync::Arc::new(config).into());
+        Ok(Self { target, timeout, limits, tls })
     }
 
     #[cfg(not(feature = "rustls"))]
-    pub(super) fn new(target: Target, timeout: Duration, _: Option<&[u8]>) -> Result<Self> {
+    pub(super) fn new(
+        target: Target,
+        timeout: Duration,
+        limits: Limits,
+        _: Option<&[u8]>,
+    ) -> Result<Self> {
         match target.uses_tls() {
             true => Err(Error::new(
                 ErrorKind::Config,
                 "this build has no TLS: it needs the feature `rustls`",
             )),
-            false => Ok(Self { target, timeout }),
+            false => Ok(Self { target, timeout, limits }),
         }
     }
 
     /// A connection to where the target is now.
-    pub(super) async fn connect(&self) -> Result<Link> {
+    pub(super) async fn connect(&self) -> Result<Connection> {
         let (endpoint, moved) = self.endpoint().await?;
-        let link = self.link(&endpoint, moved).await?;
+        let mut wire = self.wire(&endpoint).await?;
         if self.follows_a_master() {
-            sentinel::check_master(&link).await?;
+            sentinel::check_master(&mut wire).await?;
         }
-        Ok(link)
+        Ok(Connection::share(wire, moved))
     }
 
     /// True where a failover moves the target.
@@ -128,32 +138,11 @@ impl Connector {
         }
     }
 
-    /// A connection that is cut when `moved` ends.
-    pub(super) async fn link(&self, endpoint: &Endpoint, moved: Option<Moved>) -> Result<Link> {
-        let stream = Utf8Lines::new(self.stream(endpoint).await?);
-        // Timeouts are those of each call.
-        let config = AsyncConnectionConfig::new().set_response_timeout(None);
-        let made = MultiplexedConnection::new_with_config(&endpoint.login, stream, config).await;
-        let (connection, driver) = made.map_err(|error| refused(&error))?;
-        let driver = async move {
-            match moved {
-                None => driver.await,
-                Some(moved) => tokio::select! {
-                    () = driver => {}
-                    () = moved => {}
-                },
-            }
-        };
-        Ok(Link { connection, driver: tokio::spawn(driver).abort_handle() })
-    }
-
-    pub(super) async fn subscriber(&self) -> Result<PubSub> {
-        self.pubsub(&self.endpoint().await?.0).await
-    }
-
-    pub(super) async fn pubsub(&self, endpoint: &Endpoint) -> Result<PubSub> {
-        let stream = Utf8Lines::new(self.stream(endpoint).await?);
-        PubSub::new(&endpoint.login, stream).await.map_err(|error| refused(&error))
+    /// A connection on which the login is done.
+    pub(super) async fn wire(&self, endpoint: &Endpoint) -> Result<Wire> {
+        let mut wire = Wire::new(self.stream(endpoint).await?, self.limits);
+        log_in(&mut wire, &endpoint.login).await?;
+        Ok(wire)
     }
 
     async fn stream(&self, endpoint: &Endpoint) -> Result<Box<dyn Stream>> {
@@ -220,13 +209,43 @@ fn handshake(error: &std::io::Error) -> &'static str {
     }
 }
 
-/// The crate's text may quote data, so it is not passed on.
-pub(super) fn refused(error: &redis::RedisError) -> Error {
-    match error.code() {
-        Some("WRONGPASS" | "NOAUTH" | "NOPERM") => {
-            Error::new(ErrorKind::Unauthorized, "Redis does not accept the password")
+/// Sends user and password, picks the database, and sees that Redis takes commands.
+async fn log_in(wire: &mut Wire, login: &RedisConnectionInfo) -> Result<()> {
+    let database = login.db().to_string();
+    let mut sent = Vec::new();
+    let mut questions = Vec::new();
+    if let Some(password) = login.password() {
+        let user = login.username().filter(|user| !user.is_empty());
+        pack::words(["AUTH"].into_iter().chain(user).chain([password]), &mut sent);
+        questions.push("AUTH");
+    }
+    if login.db() != 0 {
+        pack::words(["SELECT", &database], &mut sent);
+        questions.push("SELECT");
+    }
+    // Redis may have no room for another client: without a question that would be the reply to the first command.
+    pack::words(["PING"], &mut sent);
+    questions.push("PING");
+    wire.send(&sent).await.map_err(|_| refused(None))?;
+    for question in questions {
+        let error = match wire.receive().await.map_err(|_| refused(None))? {
+            Received::Whole(Ok(Value::Error(error))) => error,
+            _ => continue,
+        };
+        match (question, error.code()) {
+            ("AUTH", _) => return Err(refused(Some(&ServerError::new("WRONGPASS")))),
+            // Commands are answered, if only by what stands in their way for now, or a user may not do this.
+            ("PING", "NOPERM" | "LOADING" | "BUSY" | "MASTERDOWN") => {}
+            _ => return Err(refused(Some(&error))),
         }
-        _ if error.kind() == redis::ErrorKind::AuthenticationFailed => {
+    }
+    Ok(())
+}
+
+/// Redis's text may quote data, so it is not passed on.
+pub(super) fn refused(error: Option<&ServerError>) -> Error {
+    match error.map(ServerError::code) {
+        Some("WRONGPASS" | "NOAUTH" | "NOPERM") => {
             Error::new(ErrorKind::Unauthorized, "Redis does not accept the password")
         }
         _ => Error::new(ErrorKind::Connect, "Redis does not accept the connection"),

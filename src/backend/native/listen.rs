@@ -1,107 +1,105 @@
 //! Subscriptions over TCP, each on a connection of its own.
 
 use super::NativeBackend;
-use super::connect::{Connector, refused};
+use super::connect::{Connector, Endpoint, refused};
+use super::connection::Wire;
+use super::pack;
+use super::resp::Received;
 use crate::backend::EventStream;
 use crate::error::{Error, ErrorKind, Result};
-use crate::platform::{self, Received};
+use crate::platform::{self, Received as Events};
 use crate::subscribe::{Event, Listen, Message};
-use futures_core::Stream;
-use redis::IntoConnectionInfo as _;
-use redis::aio::Monitor;
-use std::future::poll_fn;
-use std::pin::pin;
+use crate::value::Value;
+use bytes::Bytes;
 use tokio::sync::mpsc;
 
-/// How many events wait for the reader; a subscription that is further behind is cut off, since the crate's own queue has no bound.
+/// Events that wait for the reader; a subscription that is further behind is cut off.
 const WAITING: usize = 1024;
 
 impl NativeBackend {
     pub(super) async fn open(&self, what: &Listen) -> Result<EventStream> {
         platform::in_runtime()?;
+        let connector = &self.0.connector;
         let opening = async {
-            match what {
-                Listen::Channel(name) => {
-                    let mut connection = self.0.connector.subscriber().await?;
-                    connection.subscribe(&name[..]).await.map_err(|error| refused(&error))?;
-                    Ok(forward(
-                        connection.into_on_message(),
-                        Event::Subscribed(name.clone()),
-                        |message| Event::Message(read(&message)),
-                    ))
-                }
-                Listen::Pattern(name) => {
-                    let mut connection = self.0.connector.subscriber().await?;
-                    connection.psubscribe(&name[..]).await.map_err(|error| refused(&error))?;
-                    Ok(forward(
-                        connection.into_on_message(),
-                        Event::Subscribed(name.clone()),
-                        |message| Event::Message(read(&message)),
-                    ))
-                }
-                Listen::Monitor => {
-                    let monitor = monitor(&self.0.connector).await?;
-                    let lines = monitor.into_on_message::<String>();
-                    Ok(forward(lines, Event::Subscribed(bytes::Bytes::new()), |line| {
-                        Event::Command(line.into())
-                    }))
-                }
-            }
+            let (endpoint, _) = connector.endpoint().await?;
+            let (verb, name) = match what {
+                Listen::Channel(name) => ("SUBSCRIBE", name.clone()),
+                Listen::Pattern(name) => ("PSUBSCRIBE", name.clone()),
+                Listen::Monitor => ("MONITOR", Bytes::new()),
+            };
+            let wire = subscribe(connector, &endpoint, verb, &name).await?;
+            Ok(forward(wire, Event::Subscribed(name)))
         };
         let late = || {
             Err(Error::new(ErrorKind::Connect, "no connection to Redis within the time allowed"))
         };
-        platform::timeout(self.0.connector.timeout, opening).await.unwrap_or_else(late)
+        platform::timeout(connector.timeout, opening).await.unwrap_or_else(late)
     }
 }
 
-/// The crate makes such a connection by itself only.
-async fn monitor(connector: &Connector) -> Result<Monitor> {
-    let (endpoint, _) = connector.endpoint().await?;
-    if endpoint.tls {
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            "the native backend has no MONITOR over TLS",
-        ));
+/// A connection on which Redis tells what `verb` and `name` ask for. `MONITOR` has no name.
+pub(super) async fn subscribe(
+    connector: &Connector,
+    endpoint: &Endpoint,
+    verb: &str,
+    name: &[u8],
+) -> Result<Wire> {
+    let mut wire = connector.wire(endpoint).await?;
+    let mut question = Vec::new();
+    let name = Some(name).filter(|_| verb != "MONITOR");
+    pack::parts([verb.as_bytes()].into_iter().chain(name), &mut question);
+    wire.send(&question).await.map_err(|_| refused(None))?;
+    match wire.receive().await.map_err(|_| refused(None))? {
+        Received::Whole(Ok(Value::Error(error))) => Err(refused(Some(&error))),
+        _ => Ok(wire),
     }
-    let info = endpoint
-        .address
-        .into_connection_info()
-        .map_err(|error| refused(&error))?
-        .set_redis_settings(endpoint.login);
-    let client = redis::Client::open(info).map_err(|error| refused(&error))?;
-    client.get_async_monitor().await.map_err(|error| refused(&error))
 }
 
-fn read(message: &redis::Msg) -> Message {
-    let pattern = message.get_pattern::<Option<Vec<u8>>>().ok().flatten();
-    let channel = message.get_channel::<Vec<u8>>().unwrap_or_default();
-    Message::new(
-        pattern.map(Into::into),
-        channel.into(),
-        message.get_payload_bytes().to_vec().into(),
-    )
+/// A published message; `None` for anything else that a subscription is told.
+pub(super) fn message(received: Received) -> Option<Message> {
+    let Received::Whole(Ok(Value::Array(parts))) = received else { return None };
+    let mut parts = parts.into_iter().map(|part| match part {
+        Value::Bytes(bytes) => Some(bytes),
+        _ => None,
+    });
+    let mut next = || parts.next().flatten();
+    let kind = next()?;
+    let pattern = match &kind[..] {
+        b"message" => None,
+        b"pmessage" => Some(next()?),
+        _ => return None,
+    };
+    Some(Message::new(pattern, next()?, next()?))
+}
+
+/// What Redis tells, as an event; `None` for what is none.
+fn event(received: Received) -> Option<Result<Event>> {
+    match received {
+        Received::Whole(Ok(Value::Bytes(line))) => Some(Ok(Event::Command(line))),
+        Received::Whole(Err(_)) => {
+            Some(Err(Error::new(ErrorKind::ReplyTooLarge, "an event is larger than allowed")))
+        }
+        received => message(received).map(|message| Ok(Event::Message(message))),
+    }
 }
 
 /// Moves events into a queue with a bound, until nobody reads it or it is full.
-fn forward<T: Send + 'static>(
-    events: impl Stream<Item = T> + Send + 'static,
-    first: Event,
-    event: fn(T) -> Event,
-) -> EventStream {
+fn forward(mut wire: Wire, first: Event) -> EventStream {
     let (sender, receiver) = mpsc::channel(WAITING);
     let _ = sender.try_send(Ok(first));
     tokio::spawn(async move {
-        let mut events = pin!(events);
         loop {
-            let next = tokio::select! {
+            let received = tokio::select! {
                 () = sender.closed() => return,
-                next = poll_fn(|context| events.as_mut().poll_next(context)) => next,
+                received = wire.receive() => received,
             };
-            if next.is_none_or(|next| sender.try_send(Ok(event(next))).is_err()) {
+            let Ok(received) = received else { return };
+            let Some(event) = event(received) else { continue };
+            let ended = event.is_err();
+            if sender.try_send(event).is_err() || ended {
                 return;
             }
         }
     });
-    Box::pin(Received(receiver))
+    Box::pin(Events(receiver))
 }

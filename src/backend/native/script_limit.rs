@@ -4,8 +4,13 @@
 //! `busy-reply-threshold` (5 s unless set); from then on it refuses the commands of other connections with `BUSY`, while those
 //! behind the script on its own connection wait.
 
-use super::{Link, NativeBackend, convert};
+use super::NativeBackend;
+use super::connection::Wire;
+use super::pack::Request;
+use super::resp::Received;
+use super::sentinel::ask_once;
 use crate::clock;
+use crate::command::Command;
 use crate::error::{Error, Outcome, ServerError};
 use crate::platform;
 use crate::value::Value;
@@ -18,13 +23,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The longest wait for an answer to `SCRIPT KILL`, and for the end of a script whose caller is gone.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const SCRIPTS: [&[u8]; 6] = [b"EVAL", b"EVAL_RO", b"EVALSHA", b"EVALSHA_RO", b"FCALL", b"FCALL_RO"];
+const SCRIPTS: [&str; 6] = ["EVAL", "EVAL_RO", "EVALSHA", "EVALSHA_RO", "FCALL", "FCALL_RO"];
 
 /// The limit of one backend, and the connection that enforces it.
 pub(super) struct ScriptLimit {
     limit: Duration,
     /// Made when it is first needed. Held for one attempt at a time.
-    control: Mutex<Option<Link>>,
+    control: Mutex<Option<Wire>>,
 }
 
 /// The answer of Redis to `SCRIPT KILL`.
@@ -53,12 +58,11 @@ impl ScriptLimit {
 }
 
 impl NativeBackend {
-    /// Watches the scripts among `commands`, if there are any and they have a limit.
-    pub(super) fn watch_scripts(&self, commands: &[redis::Cmd]) -> Watch {
-        let Some(limit) = &self.0.script_limit else { return Watch(None) };
-        if !commands.iter().any(is_script) {
+    /// Watches the scripts in `request`, if there are any and they have a limit.
+    pub(super) fn watch_script(&self, request: &Request) -> Watch {
+        let Some(limit) = self.0.script_limit.as_ref().filter(|_| request.has_script) else {
             return Watch(None);
-        }
+        };
         let (answered, call) = oneshot::channel();
         let (report, unkillable) = oneshot::channel();
         tokio::spawn(self.clone().end_script(limit.limit, call, report));
@@ -113,24 +117,24 @@ impl NativeBackend {
         let Some(limit) = &self.0.script_limit else { return Verdict::NotRunning };
         let mut control = limit.control.lock().await;
         let killing = async {
-            let link = match control.take().filter(|link| !link.driver.is_finished()) {
-                Some(link) => link,
+            let mut wire = match control.take() {
+                Some(wire) => wire,
                 None => {
                     let (mut endpoint, _) = self.0.connector.endpoint().await.ok()?;
                     // Redis refuses `SELECT` while it runs a script.
                     endpoint.login = endpoint.login.set_db(0);
-                    self.0.connector.link(&endpoint, None).await.ok()?
+                    self.0.connector.wire(&endpoint).await.ok()?
                 }
             };
-            let verdict = match ask(&link, "SCRIPT").await? {
-                Verdict::Function => ask(&link, "FUNCTION").await?,
+            let verdict = match kill(&mut wire, "SCRIPT").await? {
+                Verdict::Function => kill(&mut wire, "FUNCTION").await?,
                 verdict => verdict,
             };
-            Some((link, verdict))
+            Some((wire, verdict))
         };
         match platform::timeout(PATIENCE, killing).await.flatten() {
-            Some((link, verdict)) => {
-                *control = Some(link);
+            Some((wire, verdict)) => {
+                *control = Some(wire);
                 verdict
             }
             None => Verdict::Unreachable,
@@ -139,11 +143,8 @@ impl NativeBackend {
 }
 
 /// Sends `SCRIPT KILL` or `FUNCTION KILL`; `None` if the connection broke.
-async fn ask(link: &Link, what: &str) -> Option<Verdict> {
-    let mut connection = link.connection.clone();
-    let kill = redis::cmd(what).arg("KILL").to_owned();
-    let answer = convert(connection.send_packed_command(&kill).await.ok()?).ok()?;
-    Some(match answer {
+async fn kill(wire: &mut Wire, what: &str) -> Option<Verdict> {
+    Some(match ask_once(wire, &[what, "KILL"]).await? {
         Value::Okay => Verdict::Ended,
         Value::Error(error) => match error.code() {
             "UNKILLABLE" => Verdict::Unkillable,
@@ -155,13 +156,9 @@ async fn ask(link: &Link, what: &str) -> Option<Verdict> {
     })
 }
 
-fn is_script(command: &redis::Cmd) -> bool {
-    match command.args_iter().next() {
-        Some(redis::Arg::Simple(name)) => {
-            SCRIPTS.iter().any(|script| name.eq_ignore_ascii_case(script))
-        }
-        _ => false,
-    }
+/// True for a command that runs a script or a function.
+pub(super) fn is_script(command: &Command) -> bool {
+    SCRIPTS.iter().any(|name| command.is(name))
 }
 
 impl Watch {
@@ -191,19 +188,15 @@ impl Watch {
 
 /// The first of the replies from which on Redis refused all commands because it runs a script: those may be sent again, since
 /// none of them ran.
-pub(super) fn refused_as_busy(replies: &[redis::Value]) -> Option<usize> {
-    let is_busy = |reply: &redis::Value| match reply {
-        redis::Value::ServerError(error) => super::server_error(error).is_busy_script(),
-        _ => false,
+pub(super) fn refused_as_busy(replies: &[Received]) -> Option<usize> {
+    let error = |reply: &Received| match reply {
+        Received::Whole(Ok(Value::Error(error))) if error.is_busy_script() => Some(error.clone()),
+        Received::Whole(_) | Received::Each(_) => None,
     };
-    let first = replies.len() - replies.iter().rev().take_while(|reply| is_busy(reply)).count();
-    match replies.last() {
+    let refused = replies.iter().rev().take_while(|reply| error(reply).is_some()).count();
+    match replies.last().and_then(error)?.code() {
         // A transaction that was discarded: the replies before were those of queueing.
-        Some(redis::Value::ServerError(error))
-            if error.code() == "EXECABORT" && is_busy(replies.last()?) =>
-        {
-            Some(0)
-        }
-        _ => (first < replies.len()).then_some(first),
+        "EXECABORT" => Some(0),
+        _ => Some(replies.len() - refused),
     }
 }

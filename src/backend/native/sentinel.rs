@@ -1,14 +1,13 @@
 //! Redis Sentinel: asking where the master is, and hearing that it moved.
 
-use super::connect::{Connector, Endpoint, refused};
-use super::{Link, convert};
+use super::connect::{Connector, Endpoint};
+use super::connection::Wire;
+use super::resp::Received;
+use super::{listen, pack};
 use crate::error::{Error, ErrorKind, Result};
 use crate::platform::{self, BoxFuture};
 use crate::value::{FromValue as _, Value};
-use futures_core::Stream;
-use redis::{ConnectionAddr, Msg, RedisConnectionInfo};
-use std::future::poll_fn;
-use std::pin::pin;
+use redis::{ConnectionAddr, RedisConnectionInfo};
 
 /// Ends when a sentinel says that the master moved. Where its connection breaks, it never ends.
 pub(super) type Moved = BoxFuture<'static, ()>;
@@ -47,26 +46,32 @@ async fn ask(
     sentinel: &Endpoint,
     master: &str,
 ) -> Result<(Option<ConnectionAddr>, Moved)> {
-    // Before the question, so that no move is missed.
-    let mut news = connector.pubsub(sentinel).await?;
-    news.subscribe("+switch-master").await.map_err(|error| refused(&error))?;
-    let moved = Box::pin(moved(news.into_on_message(), master.to_owned()));
-    let mut link = connector.link(sentinel, None).await?;
-    let question = redis::cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(master).to_owned();
-    let answer = link.connection.send_packed_command(&question).await;
-    link.driver.abort();
     let odd = || Error::new(ErrorKind::Connect, "a sentinel does not answer as one");
-    let answer = convert(answer.map_err(|_| odd())?)?;
-    let parts = Option::<(String, u16)>::from_value(answer).map_err(|_| odd())?;
+    // Before the question, so that no move is missed.
+    let news = listen::subscribe(connector, sentinel, "SUBSCRIBE", b"+switch-master").await?;
+    let moved = Box::pin(moved(news, master.to_owned()));
+    let mut wire = connector.wire(sentinel).await?;
+    let answer = ask_once(&mut wire, &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", master]).await;
+    let parts = Option::<(String, u16)>::from_value(answer.ok_or_else(odd)?).map_err(|_| odd())?;
     Ok((parts.map(|(host, port)| ConnectionAddr::Tcp(host, port)), moved))
 }
 
-async fn moved(news: impl Stream<Item = Msg> + Send, master: String) {
-    let mut news = pin!(news);
-    while let Some(message) = poll_fn(|context| news.as_mut().poll_next(context)).await {
+/// The reply to one command on a connection of its own; `None` if none can be read.
+pub(super) async fn ask_once(wire: &mut Wire, words: &[&str]) -> Option<Value> {
+    let mut question = Vec::new();
+    pack::words(words.iter().copied(), &mut question);
+    wire.send(&question).await.ok()?;
+    match wire.receive().await.ok()? {
+        Received::Whole(reply) => reply.ok(),
+        Received::Each(_) => None,
+    }
+}
+
+async fn moved(mut news: Wire, master: String) {
+    while let Ok(received) = news.receive().await {
+        let Some(message) = listen::message(received) else { continue };
         // The name of the master, its old address and its new one.
-        if message.get_payload_bytes().split(|&byte| byte == b' ').next() == Some(master.as_bytes())
-        {
+        if message.payload.split(|&byte| byte == b' ').next() == Some(master.as_bytes()) {
             return;
         }
     }
@@ -74,14 +79,9 @@ async fn moved(news: impl Stream<Item = Msg> + Send, master: String) {
 }
 
 /// Sentinels name the old master until all agree. A server that may not say what it is passes.
-pub(super) async fn check_master(link: &Link) -> Result<()> {
-    let mut connection = link.connection.clone();
-    let answer = connection.send_packed_command(&redis::cmd("ROLE")).await;
-    match answer.ok().map(convert) {
-        Some(Ok(Value::Error(error))) if error.code() == "NOAUTH" => Err(Error::redis(error)),
-        Some(Ok(Value::Array(role))) if !matches!(role.first(), Some(Value::Bytes(name)) if &name[..] == b"master") =>
-        {
-            link.driver.abort();
+pub(super) async fn check_master(wire: &mut Wire) -> Result<()> {
+    match ask_once(wire, &["ROLE"]).await {
+        Some(Value::Array(role)) if !matches!(role.first(), Some(Value::Bytes(name)) if &name[..] == b"master") => {
             Err(Error::new(
                 ErrorKind::Connect,
                 "the server that the sentinels name is not the master yet",

@@ -6,14 +6,14 @@ use redis_rest::{Client, ErrorKind, cmd};
 use std::fs::write;
 use std::time::{Duration, Instant};
 
-struct Group {
+pub(super) struct Group {
     master: Process,
     replica: Process,
-    sentinel: Process,
+    pub(super) sentinel: Process,
 }
 
 impl Group {
-    fn start() -> Option<Self> {
+    pub(super) fn start() -> Option<Self> {
         let login = [
             "--requirepass",
             "s3cret",

@@ -1,7 +1,7 @@
 //! Pipelines, split by node, and transactions, on one slot.
 
 use super::slots::{self, Address, Place};
-use super::{Course, NativeCluster, lock, pack, reply, within};
+use super::{Course, NativeCluster, lock, pack, within};
 use crate::backend::{Backend as _, Reply};
 use crate::command::Command;
 use crate::error::{Error, ErrorKind, Outcome, Result};
@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 #[derive(Default)]
 struct Part {
     places: Vec<usize>,
-    commands: Vec<redis::Cmd>,
+    packed: pack::Batch,
 }
 
 impl NativeCluster {
@@ -24,18 +24,22 @@ impl NativeCluster {
             return commands.iter().map(|_| Err(error.clone())).collect();
         }
         for (place, command) in commands.iter().enumerate() {
-            match pack(command).and_then(|packed| Ok((packed, slots::place(command)?))) {
-                Err(error) => replies[place] = Some(Err(error)),
-                Ok((packed, Place::Slot(slot))) => {
-                    let address = lock(&self.0.map).node(slot).cloned();
-                    if let Some(address) = address {
-                        let part = parts.entry(address).or_default();
-                        part.places.push(place);
-                        part.commands.push(packed);
-                    }
-                }
+            let slot = match slots::place(command) {
+                Ok(Place::Slot(slot)) => slot,
                 // After the others.
-                Ok((_, Place::Any | Place::All)) => {}
+                Ok(Place::Any | Place::All) => continue,
+                Err(error) => {
+                    replies[place] = Some(Err(error));
+                    continue;
+                }
+            };
+            let address = lock(&self.0.map).node(slot).cloned();
+            if let Some(address) = address {
+                let part = parts.entry(address).or_default();
+                match part.packed.push(command, self.0.config.max_request_bytes) {
+                    Ok(()) => part.places.push(place),
+                    Err(error) => replies[place] = Some(Err(error)),
+                }
             }
         }
         let mut sending = JoinSet::new();
@@ -44,7 +48,12 @@ impl NativeCluster {
                 Ok(node) => {
                     let options = within(course.deadline);
                     sending.spawn(async move {
-                        (part.places, node.exchange(&part.commands, &options).await)
+                        let answers = node.exchange(part.packed.into_request(), &options).await;
+                        let answers = answers.map(|answers| {
+                            let replies = answers.into_iter().map(|reply| node.reply(Some(reply)));
+                            replies.collect::<Vec<_>>()
+                        });
+                        (part.places, answers)
                     });
                 }
                 Err(error) => {
@@ -59,7 +68,7 @@ impl NativeCluster {
                 Ok(answers) => places
                     .into_iter()
                     .zip(answers)
-                    .for_each(|(place, answer)| replies[place] = Some(reply(answer))),
+                    .for_each(|(place, answer)| replies[place] = Some(answer)),
                 Err(error) => {
                     places.into_iter().for_each(|place| replies[place] = Some(Err(error.clone())))
                 }

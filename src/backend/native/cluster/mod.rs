@@ -7,7 +7,8 @@ mod batch;
 mod slots;
 
 use super::connect::Target;
-use super::{NativeBackend, NativeConfig, pack, reply, short};
+use super::pack::{self, Request};
+use super::{NativeBackend, NativeConfig};
 use crate::backend::{Backend, EventStream, Reply};
 use crate::clock::{self, Instant};
 use crate::command::{CallOptions, Command};
@@ -94,6 +95,13 @@ impl NativeBackend {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A request of these words.
+fn words(words: &[&str]) -> Request {
+    let mut packed = pack::Batch::default();
+    packed.push_words(words.iter().copied());
+    packed.into_request()
 }
 
 fn within(deadline: Instant) -> CallOptions {
@@ -184,12 +192,8 @@ impl NativeCluster {
         while let Some(node) = candidates.pop() {
             let left = deadline.saturating_duration_since(clock::now());
             let share = left / u32::try_from(candidates.len() + 1).unwrap_or(u32::MAX);
-            let question = redis::cmd("CLUSTER").arg("SLOTS").to_owned();
             let options = CallOptions { timeout: Some(share), ..CallOptions::default() };
-            let answer = node
-                .exchange(&[question], &options)
-                .await
-                .and_then(|mut answers| reply(answers.pop().ok_or_else(short)?));
+            let answer = node.exchange_one(words(&["CLUSTER", "SLOTS"]), &options).await;
             match answer.map(|value| Map::read(value, node.host())) {
                 Ok(Some(map)) => {
                     lock(&self.0.nodes).retain(|address, _| map.nodes().contains(&address));
@@ -309,26 +313,20 @@ impl NativeCluster {
     }
 
     /// Runs a command where its slot is.
-    async fn run(&self, slot: Option<u16>, packed: &redis::Cmd, mut course: Course) -> Reply {
+    async fn run(&self, slot: Option<u16>, packed: &Request, mut course: Course) -> Reply {
         let mut next: Next = None;
         loop {
             let (node, asking) = match next.take() {
                 Some(next) => next,
                 None => (self.owner(slot, course.deadline).await?, false),
             };
-            let result = match asking {
-                false => {
-                    node.exchange(std::slice::from_ref(packed), &within(course.deadline)).await
-                }
+            let mut request = packed.clone();
+            if asking {
                 // It holds for the command behind it; both leave in one piece.
-                true => {
-                    node.exchange(&[redis::cmd("ASKING"), packed.clone()], &within(course.deadline))
-                        .await
-                }
-            };
-            let error = match result
-                .and_then(|mut answers| answers.pop().map_or_else(|| Err(short()), reply))
-            {
+                request.pieces.splice(..0, words(&["ASKING"]).pieces);
+            }
+            let replies = node.exchange(request, &within(course.deadline)).await;
+            let error = match replies.and_then(|mut replies| node.reply(replies.pop())) {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
@@ -337,23 +335,19 @@ impl NativeCluster {
     }
 
     /// Runs a command on every node with slots; answers what the last one did, or the first error.
-    async fn run_everywhere(&self, packed: &redis::Cmd, course: Course) -> Reply {
+    async fn run_everywhere(&self, packed: &Request, course: Course) -> Reply {
         self.owner(None, course.deadline).await?;
         let addresses: Vec<Address> = lock(&self.0.map).nodes().into_iter().cloned().collect();
         let mut last = Err(Error::new(ErrorKind::Connect, "no node of the cluster answers"));
         for address in addresses {
-            let answers = self
-                .node(&address)?
-                .exchange(std::slice::from_ref(packed), &within(course.deadline))
-                .await;
-            last = Ok(answers
-                .and_then(|mut answers| answers.pop().map_or_else(|| Err(short()), reply))?);
+            let node = self.node(&address)?;
+            last = Ok(node.exchange_one(packed.clone(), &within(course.deadline)).await?);
         }
         last
     }
 
     async fn run_placed(&self, command: &Command, course: Course) -> Reply {
-        let packed = pack(command)?;
+        let packed = pack::alone(command, self.0.config.max_request_bytes)?;
         match slots::place(command)? {
             Place::Slot(slot) => self.run(Some(slot), &packed, course).await,
             Place::Any => self.run(None, &packed, course).await,

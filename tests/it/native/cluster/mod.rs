@@ -2,7 +2,7 @@
 
 mod changes;
 mod cut;
-mod nodes;
+pub(super) mod nodes;
 mod sessions;
 
 use nodes::Cluster;
