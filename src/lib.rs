@@ -50,7 +50,7 @@ mod command;
 mod config;
 mod error;
 mod exactly_once;
-#[cfg(all(any(fuzzing, test), feature = "memory", feature = "server"))]
+#[cfg(all(any(fuzzing, test), feature = "memory", feature = "native", feature = "server"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod glob;

@@ -248,6 +248,12 @@ impl Command {
         self.buf.len()
     }
 
+    /// About what it takes in memory.
+    #[cfg(feature = "server")]
+    pub(crate) fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.buf.len() + self.ends.len() * size_of::<usize>()
+    }
+
     /// The name for logs and errors: `?` where it does not look like one, since it may then be data.
     pub(crate) fn label(&self) -> &str {
         let name = self.name();

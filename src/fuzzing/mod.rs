@@ -12,12 +12,14 @@
 mod events;
 mod input;
 mod lua;
+mod native;
 mod records;
 mod replies;
 mod requests;
 
 pub use events::event_stream;
 pub use lua::lua_bridge;
+pub use native::native_replies;
 pub use records::{config, session_json};
 pub use replies::{base64_reply, json_reply, reply_formats, resp2_reply};
 pub use requests::{round_trip, server_request};
@@ -26,12 +28,13 @@ pub use requests::{round_trip, server_request};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("base64_reply", base64_reply),
     ("config", config),
     ("event_stream", event_stream),
     ("json_reply", json_reply),
     ("lua_bridge", lua_bridge),
+    ("native_replies", native_replies),
     ("reply_formats", reply_formats),
     ("resp2_reply", resp2_reply),
     ("round_trip", round_trip),

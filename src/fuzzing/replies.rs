@@ -8,7 +8,8 @@ use crate::backend::rest::wire::json::decode_base64;
 use crate::backend::rest::wire::{self, Encoding, Form, Unreadable};
 use crate::backend::rest::{DEEPEST, Limits};
 use crate::error::Result;
-use crate::server::reply::{self, Encoding as Served};
+use crate::server::encode::Encoder;
+use crate::server::reply::Encoding as Served;
 use crate::value::Value;
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -38,13 +39,13 @@ fn decode_resp2(body: &Bytes) -> Result<Vec<Value>, Unreadable> {
 
 fn one(reply: &Reply, served: Served) -> Bytes {
     let mut body = Vec::new();
-    reply::write_reply(reply, served, &mut body);
+    Encoder::one(reply.clone(), served).finish(&mut body);
     body.into()
 }
 
 fn many(replies: &[Reply], served: Served) -> Bytes {
     let mut body = Vec::new();
-    reply::write_replies(replies, served, &mut body);
+    Encoder::many(replies.to_vec(), served).finish(&mut body);
     body.into()
 }
 
@@ -155,7 +156,7 @@ pub fn resp2_reply(data: &[u8]) {
         let mut out = Vec::new();
         values
             .iter()
-            .for_each(|value| reply::write_reply(&Ok(value.clone()), Served::Resp2, &mut out));
+            .for_each(|value| Encoder::one(Ok(value.clone()), Served::Resp2).finish(&mut out));
         Bytes::from(out)
     };
     // Errors lose their line breaks in the first writing, and nothing in the second.

@@ -73,7 +73,10 @@ impl Backend for Recorder {
 async fn answer(service: &Service, head: &Parts, body: &[u8]) -> Option<Answer> {
     match service.admit(head) {
         Ok(admitted) if admitted.is_stream() => None,
-        Ok(admitted) => Some(service.perform(head, &admitted, body).await),
+        Ok(admitted) => {
+            let body = bytes::Bytes::copy_from_slice(body);
+            Some(service.perform(head, &admitted, body, service.holds()).await)
+        }
         Err(refusal) => Some(*refusal),
     }
 }
@@ -148,6 +151,7 @@ fn whole(input: &mut Input<'_>, with_token: bool) {
         Some(Secret::new(READ_ONLY_TOKEN)),
         1000,
         1 << 20,
+        usize::MAX,
     );
     let answered = block_on(answer(&service, &head, input.rest()));
     let given = recorder.given();
@@ -191,7 +195,11 @@ impl Transport for Direct {
             let answer =
                 answer(&self.service, &head, &request.body).await.expect("no event stream");
             let (parts, body) = answer.into_parts();
-            Ok(HttpResponse { status: parts.status.as_u16(), headers: parts.headers, body })
+            Ok(HttpResponse {
+                status: parts.status.as_u16(),
+                headers: parts.headers,
+                body: body.into_bytes(),
+            })
         })
     }
 }
@@ -217,8 +225,14 @@ pub fn round_trip(data: &[u8]) {
     let replies: Vec<Reply> = (0..count).map(|_| input.reply()).collect();
     let recorder =
         Recorder { replies: Arc::new(Mutex::new(replies.clone())), ..Recorder::default() };
-    let service =
-        Service::new(Arc::new(recorder.clone()), Secret::new(TOKEN), None, 1 << 20, 1 << 20);
+    let service = Service::new(
+        Arc::new(recorder.clone()),
+        Secret::new(TOKEN),
+        None,
+        1 << 20,
+        1 << 20,
+        usize::MAX,
+    );
     let base = Url::parse("https://server.example/base").unwrap();
     let config = Config::new()
         .url(base.as_str())

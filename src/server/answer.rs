@@ -1,12 +1,16 @@
 //! One request that has arrived whole, to its answer: method, token, address, commands, status. Knows no HTTP library, so that
 //! the testing kit answers by it too.
 
+use super::body::ReplyBody;
 use super::config::DEFAULT_TOKEN;
+use super::encode::Encoder;
 use super::guard::{Access, Guard};
-use super::reply::{self, Encoding};
+use super::memory::{Held, Memory};
+use super::reply::{self, Encoding, Room};
 use super::request::{self, Bad};
+use super::slices::Slices;
 use crate::backend::{Backend, Reply};
-use crate::command::{CallOptions, Command};
+use crate::command::{CallOptions, Command, ReplaySafety};
 use crate::error::{Error, ErrorKind, Outcome, ServerError};
 use crate::secret::Secret;
 use bytes::Bytes;
@@ -19,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use subtle::ConstantTimeEq as _;
 
-pub(crate) type Answer = Response<Bytes>;
+pub(crate) type Answer = Response<ReplyBody>;
 
 /// What a request asks for, by its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +76,7 @@ pub(crate) struct Service {
     takes_query_token: bool,
     max_request_bytes: usize,
     max_reply_bytes: usize,
+    memory: Arc<Memory>,
     answered: AtomicU64,
 }
 
@@ -98,6 +103,7 @@ impl Service {
         read_only_token: Option<Secret>,
         max_request_bytes: usize,
         max_reply_bytes: usize,
+        max_memory: usize,
     ) -> Self {
         let (guard, answered) = (Guard::new(max_reply_bytes), AtomicU64::new(1));
         let takes_query_token = [Some(&token), read_only_token.as_ref()]
@@ -112,12 +118,18 @@ impl Service {
             takes_query_token,
             max_request_bytes,
             max_reply_bytes,
+            memory: Memory::new(max_memory),
             answered,
         }
     }
 
     pub(super) fn backend(&self) -> &dyn Backend {
         &*self.backend
+    }
+
+    /// What a request, an answer or a stream holds.
+    pub(crate) fn holds(&self) -> Held {
+        self.memory.share()
     }
 
     /// Looks at the head.
@@ -165,8 +177,14 @@ impl Service {
         }
     }
 
-    /// Runs the commands of a request that is no event stream.
-    pub(crate) async fn perform(&self, head: &Parts, admitted: &Admitted, body: &[u8]) -> Answer {
+    /// Runs the commands of a request that is no event stream. `held` is what its body counts.
+    pub(crate) async fn perform(
+        &self,
+        head: &Parts,
+        admitted: &Admitted,
+        body: Bytes,
+        mut held: Held,
+    ) -> Answer {
         let Admitted { access, form } = *admitted;
         let Some(encoding) = encoding(&head.headers, form) else {
             return failure(
@@ -174,23 +192,31 @@ impl Service {
                 "ERR Upstash-Encoding and resp2 replies exclude each other",
             );
         };
-        match form {
-            Form::Pipeline => match request::commands(body) {
-                Ok(commands) => self.pipeline(commands, access, encoding).await,
-                Err(bad) => bad_request(bad),
-            },
-            Form::Transaction => match request::commands(body) {
-                Ok(commands) => self.transaction(&commands, access, encoding).await,
-                Err(bad) => bad_request(bad),
-            },
-            Form::Path => match request::path(head.uri.path(), head.uri.query(), body) {
-                Ok(command) => self.single(&command, access, encoding).await,
-                Err(bad) => bad_request(bad),
-            },
-            Form::Single | Form::Stream | Form::Unknown => match request::command(body) {
-                Ok(command) => self.single(&command, access, encoding).await,
-                Err(bad) => bad_request(bad),
-            },
+        let commands = match form {
+            Form::Pipeline | Form::Transaction => request::commands(&body),
+            Form::Path => {
+                request::path(head.uri.path(), head.uri.query(), &body).map(|one| vec![one])
+            }
+            Form::Single | Form::Stream | Form::Unknown => {
+                request::command(&body).map(|one| vec![one])
+            }
+        };
+        let commands = match commands {
+            Ok(commands) => commands,
+            Err(bad) => return bad_request(bad),
+        };
+        // From here on they count instead of the body, of which they may take several times the memory.
+        held.shrink(body.len());
+        drop(body);
+        let bytes = commands.iter().map(Command::memory_bytes).sum();
+        if held.grow(bytes).is_err() {
+            return busy();
+        }
+        match (form, &commands[..]) {
+            (Form::Pipeline, _) => self.pipeline(commands, access, encoding).await,
+            (Form::Transaction, commands) => self.transaction(commands, access, encoding).await,
+            (_, [command]) => self.single(command, access, encoding).await,
+            _ => bad_request(request::NO_COMMAND),
         }
     }
 
@@ -229,11 +255,20 @@ impl Service {
             Ok(()) => self.backend.execute(command, &CallOptions::default()).await,
             Err(refused) => Err(refused),
         };
-        let reply =
-            reply::fit(reply, encoding, &mut { self.max_reply_bytes }, self.max_reply_bytes);
+        let mut room = self.room();
+        let reply = room.fit(reply);
+        if room.is_short_of_memory() && command.replay_safety() == ReplaySafety::ReadOnly {
+            // As if it had not run.
+            return busy();
+        }
         let status = reply.as_ref().err().map_or(StatusCode::OK, status_of);
-        let answer = self.answer(status, encoding, |out| reply::write_reply(&reply, encoding, out));
-        with_retry_after(answer, reply.as_ref().err())
+        let refused = reply.as_ref().err().cloned();
+        let answer = self.answer(status, Encoder::one(reply, encoding), encoding, room);
+        with_retry_after(answer, refused.as_ref())
+    }
+
+    fn room(&self) -> Room {
+        Room::new(self.max_reply_bytes, self.holds())
     }
 
     /// An answer of the backend's. It carries a token of read-your-writes: behind this server is one Redis, which has all that was
@@ -241,10 +276,11 @@ impl Service {
     fn answer(
         &self,
         status: StatusCode,
+        replies: Encoder,
         encoding: Encoding,
-        write: impl FnOnce(&mut Vec<u8>),
+        room: Room,
     ) -> Answer {
-        let mut answer = json(status, write);
+        let mut answer = json(status, ReplyBody::replies(replies, room.into_held()));
         let headers = answer.headers_mut();
         if encoding == Encoding::Resp2 {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
@@ -269,11 +305,8 @@ impl Service {
                 Err(refused) => replies.push(Some(Err(refused))),
             }
         }
-        let mut answers = Vec::new();
-        if !allowed.is_empty() {
-            answers = self.backend.pipeline(&allowed, &CallOptions::default()).await;
-        }
-        let mut answers = answers.into_iter();
+        let mut room = self.room();
+        let mut answers = self.slices(&allowed, &mut room).await.into_iter();
         let missing = || Err(Error::new(ErrorKind::Decode, "no reply for this command"));
         let replies: Vec<Reply> = replies
             .into_iter()
@@ -281,9 +314,6 @@ impl Service {
             .collect();
         // Where nothing came back from Redis at all, the status says so. The worst one: what may have run must not look
         // as if it had not.
-        let lost = |reply: &Reply| {
-            reply.as_ref().err().map(status_of).filter(|status| *status != StatusCode::BAD_REQUEST)
-        };
         match replies
             .iter()
             .map(lost)
@@ -296,17 +326,33 @@ impl Service {
                 let text = worst.map(reply::error_text).unwrap_or_default();
                 with_retry_after(failure(status, &text), worst)
             }
-            None => self.replies(replies, encoding),
+            None => self.answer(StatusCode::OK, Encoder::many(replies, encoding), encoding, room),
         }
     }
 
-    fn replies(&self, replies: Vec<Reply>, encoding: Encoding) -> Answer {
-        let mut left = self.max_reply_bytes;
-        let replies: Vec<Reply> = replies
-            .into_iter()
-            .map(|reply| reply::fit(reply, encoding, &mut left, self.max_reply_bytes))
-            .collect();
-        self.answer(StatusCode::OK, encoding, |out| reply::write_replies(&replies, encoding, out))
+    /// Runs commands in slices, as far as the backend can be asked: what did not get that far did not run.
+    async fn slices(&self, commands: &[Command], room: &mut Room) -> Vec<Reply> {
+        let mut slices = Slices::new(self.max_reply_bytes);
+        let mut answers: Vec<Reply> = Vec::with_capacity(commands.len());
+        while answers.len() < commands.len() {
+            let rest = &commands[answers.len()..];
+            let slice = &rest[..slices.size().min(rest.len())];
+            let mut replies = self.backend.pipeline(slice, &CallOptions::default()).await;
+            replies.resize_with(slice.len(), || {
+                Err(Error::new(ErrorKind::Decode, "no reply for this command"))
+            });
+            slices.learn(&replies);
+            let cause = match replies.iter().all(|reply| lost(reply).is_some()) {
+                true => replies.last().and_then(|reply| reply.as_ref().err()).cloned(),
+                false => None,
+            };
+            answers.extend(replies.into_iter().map(|reply| room.fit(reply)));
+            if let Some(cause) = cause {
+                let cause = cause.with_outcome(Outcome::NotApplied);
+                answers.resize_with(commands.len(), || Err(cause.clone()));
+            }
+        }
+        answers
     }
 
     async fn transaction(
@@ -321,7 +367,11 @@ impl Service {
             }
         }
         match self.backend.transaction(commands, &CallOptions::default()).await {
-            Ok(replies) => self.replies(replies, encoding),
+            Ok(replies) => {
+                let mut room = self.room();
+                let replies = replies.into_iter().map(|reply| room.fit(reply)).collect();
+                self.answer(StatusCode::OK, Encoder::many(replies, encoding), encoding, room)
+            }
             Err(error) => error_answer(&error),
         }
     }
@@ -338,6 +388,22 @@ fn status_of(error: &Error) -> StatusCode {
         (None, _, Outcome::NotApplied) => StatusCode::SERVICE_UNAVAILABLE,
         (None, ..) => StatusCode::BAD_GATEWAY,
     }
+}
+
+/// The status for a reply that did not come from Redis; `None` for one that did.
+fn lost(reply: &Reply) -> Option<StatusCode> {
+    let error = reply.as_ref().err().filter(|error| error.kind() != ErrorKind::ReplyTooLarge)?;
+    Some(status_of(error)).filter(|status| *status != StatusCode::BAD_REQUEST)
+}
+
+/// The answer to a request for which there is no memory. The text is the protocol's for a command that surely did not run.
+pub(super) fn busy() -> Answer {
+    let mut answer = failure(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "DB connection refused: the server holds as much as ServerConfig::max_memory allows",
+    );
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
 }
 
 pub(super) fn error_answer(error: &Error) -> Answer {
@@ -357,13 +423,13 @@ fn bad_request(Bad(text): Bad) -> Answer {
 }
 
 pub(crate) fn failure(status: StatusCode, text: &str) -> Answer {
-    json(status, |out| reply::write_error(text, out))
+    let mut body = Vec::with_capacity(64);
+    reply::write_error(text, &mut body);
+    json(status, ReplyBody::whole(body))
 }
 
-fn json(status: StatusCode, write: impl FnOnce(&mut Vec<u8>)) -> Answer {
-    let mut body = Vec::with_capacity(64);
-    write(&mut body);
-    let mut answer = Response::new(body.into());
+fn json(status: StatusCode, body: ReplyBody) -> Answer {
+    let mut answer = Response::new(body);
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer

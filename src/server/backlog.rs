@@ -1,13 +1,13 @@
 //! Events that wait for their reader, bounded in bytes.
 //!
 //! Backends bound their queues by the number of events, each of which may be as large as a request. So a task takes events out of
-//! the backend's queue as they come, and counts.
+//! the backend's queue as they come, and counts them: for this reader, and for all that the server holds.
 
+use super::memory::Held;
 use crate::backend::EventStream;
 use crate::subscribe::Event;
 use std::future::poll_fn;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use tokio::sync::{Notify, mpsc};
 
@@ -17,13 +17,38 @@ const OVERHEAD: usize = 128;
 /// The reader's end. Dropping it ends the task.
 pub(super) struct Backlog {
     events: mpsc::UnboundedReceiver<Event>,
-    waiting: Arc<AtomicUsize>,
+    waiting: Arc<Waiting>,
+}
+
+/// What waits for the reader, in bytes.
+struct Waiting(Mutex<(usize, Held)>);
+
+impl Waiting {
+    /// One event more; false where more than `most` bytes would wait, or the server holds too much.
+    fn add(&self, event: &Event, most: usize) -> bool {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let size = size(event);
+        waiting.0 = waiting.0.saturating_add(size);
+        waiting.0 <= most && waiting.1.grow(size).is_ok()
+    }
+
+    fn remove(&self, event: &Event) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let size = size(event);
+        waiting.0 = waiting.0.saturating_sub(size);
+        waiting.1.shrink(size);
+    }
 }
 
 /// Takes events from `events` until it ends, nobody reads any more, or more than `most` bytes wait: then `cut` is notified.
-pub(super) fn follow(mut events: EventStream, most: usize, cut: Arc<Notify>) -> Backlog {
+pub(super) fn follow(
+    mut events: EventStream,
+    most: usize,
+    held: Held,
+    cut: Arc<Notify>,
+) -> Backlog {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let waiting = Arc::new(AtomicUsize::new(0));
+    let waiting = Arc::new(Waiting(Mutex::new((0, held))));
     let counted = Arc::clone(&waiting);
     tokio::spawn(async move {
         loop {
@@ -33,8 +58,7 @@ pub(super) fn follow(mut events: EventStream, most: usize, cut: Arc<Notify>) -> 
             };
             // The end, or an error of the backend's: the stream ends.
             let Some(Ok(event)) = next else { return };
-            let size = size(&event);
-            if counted.fetch_add(size, Ordering::Relaxed).saturating_add(size) > most {
+            if !counted.add(&event, most) {
                 tracing::warn!("an event stream was cut off: its client reads too slowly");
                 return cut.notify_one();
             }
@@ -48,11 +72,9 @@ pub(super) fn follow(mut events: EventStream, most: usize, cut: Arc<Notify>) -> 
 
 impl Backlog {
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
-        self.events.poll_recv(context).map(|event| {
-            event.inspect(|event| {
-                self.waiting.fetch_sub(size(event), Ordering::Relaxed);
-            })
-        })
+        self.events
+            .poll_recv(context)
+            .map(|event| event.inspect(|event| self.waiting.remove(event)))
     }
 }
 

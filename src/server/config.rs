@@ -25,6 +25,7 @@ pub(super) struct Limits {
     pub(super) max_request_bytes: usize,
     pub(super) max_reply_bytes: usize,
     pub(super) max_backlog_bytes: usize,
+    pub(super) max_memory: usize,
 }
 
 /// Settings of a [`Server`](super::Server), with their defaults.
@@ -44,6 +45,7 @@ pub(super) struct Limits {
 /// | [`max_request_bytes`](ServerConfig::max_request_bytes) | 10 000 000 | 413 |
 /// | [`max_reply_bytes`](ServerConfig::max_reply_bytes) | 67 108 864 (64 MiB) | an error in the reply's place |
 /// | [`max_backlog_bytes`](ServerConfig::max_backlog_bytes) | 8 388 608 (8 MiB) | the event stream is cut off |
+/// | [`max_memory`](ServerConfig::max_memory) of all requests together | 536 870 912 (512 MiB) | 503 |
 #[derive(Clone)]
 #[must_use]
 pub struct ServerConfig {
@@ -74,6 +76,7 @@ impl Default for ServerConfig {
                 max_request_bytes: 10_000_000,
                 max_reply_bytes: 64 * 1024 * 1024,
                 max_backlog_bytes: 8 * 1024 * 1024,
+                max_memory: 512 * 1024 * 1024,
             },
             cors: Cors::default(),
             hosts: Hosts::default(),
@@ -167,8 +170,12 @@ impl ServerConfig {
         self
     }
 
-    /// Largest answer in bytes. A reply that does not fit into it, or not behind those of the same request, becomes an error in its
-    /// place: its command has run.
+    /// The most that the replies of one answer may take in memory: the bytes of their strings, and 64 for each element of an
+    /// array. A reply that does not fit, or not behind those of the same request, becomes an error in its place: its command
+    /// has run, and those behind it run too.
+    ///
+    /// A backend should not hand over much more: [`NativeConfig::max_reply_bytes`](crate::backend::native::NativeConfig::max_reply_bytes)
+    /// is best the same. A pipeline goes to it in slices, from 16 commands on, and more while their replies are small.
     pub fn max_reply_bytes(mut self, bytes: usize) -> Self {
         self.limits.max_reply_bytes = bytes;
         self
@@ -179,6 +186,16 @@ impl ServerConfig {
     /// publish never wait.
     pub fn max_backlog_bytes(mut self, bytes: usize) -> Self {
         self.limits.max_backlog_bytes = bytes;
+        self
+    }
+
+    /// The most bytes that are held for all clients together: bodies as far as they have come, commands, replies and events
+    /// that are not written yet. Nothing is counted before it is there. Beyond it a request gets 503 with `Retry-After`, which
+    /// says that nothing ran; the reply of a command that had run becomes an error in its place, unless it only read; and event
+    /// streams that wait for their readers are cut off. Requests and replies of up to 16 KiB pass: whoever holds much shuts
+    /// out nobody else. Buffers of connections are not counted, nor is the reply that a backend is reading.
+    pub fn max_memory(mut self, bytes: usize) -> Self {
+        self.limits.max_memory = bytes;
         self
     }
 

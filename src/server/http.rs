@@ -2,9 +2,11 @@
 
 use super::answer::{self, Admitted, Service};
 use super::backlog;
+use super::body::ReplyBody;
 use super::config::Limits;
 use super::cors;
 use super::events::{self, EventBody};
+use super::memory::Held;
 use super::origin::{Admission, Refusal};
 use crate::clock;
 use crate::platform;
@@ -12,7 +14,7 @@ use crate::subscribe::Listen;
 use bytes::{Bytes, BytesMut};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Either, Full};
+use http_body_util::{BodyExt as _, Either};
 use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -31,10 +33,10 @@ pub(super) struct Shared {
     pub(super) closing: watch::Sender<bool>,
 }
 
-type Answer = Response<Either<Full<Bytes>, EventBody>>;
+type Answer = Response<Either<ReplyBody, EventBody>>;
 
 fn whole(answer: answer::Answer) -> Answer {
-    answer.map(|body| Either::Left(Full::new(body)))
+    answer.map(Either::Left)
 }
 
 /// Answers one request. `cut` ends its connection at once.
@@ -53,7 +55,7 @@ pub(super) async fn answer(
     };
     let mut answer = match cors::is_preflight(&request) {
         true => {
-            let mut answer = Response::new(Either::Left(Full::new(Bytes::new())));
+            let mut answer = Response::new(Either::Left(ReplyBody::whole(Vec::new())));
             *answer.status_mut() = StatusCode::NO_CONTENT;
             answer
         }
@@ -82,20 +84,21 @@ async fn respond(
         return Ok(shared.stream(head.uri.path(), &admitted, cut).await);
     }
     Ok(whole(match shared.read(body).await {
-        Ok(body) => shared.service.perform(&head, &admitted, &body).await,
+        Ok((body, held)) => shared.service.perform(&head, &admitted, body, held).await,
         Err(answer) => *answer,
     }))
 }
 
 impl Shared {
     /// The whole body, or the answer to one that is too large, too slow or broken off.
-    async fn read(&self, mut body: Incoming) -> Result<Bytes, Box<answer::Answer>> {
+    async fn read(&self, mut body: Incoming) -> Result<(Bytes, Held), Box<answer::Answer>> {
         let deadline = clock::after(self.limits.body_timeout);
+        let mut held = self.service.holds();
         let mut all = BytesMut::new();
         loop {
             let left = deadline.saturating_duration_since(clock::now());
             match platform::timeout(left, body.frame()).await {
-                Some(None) => return Ok(all.freeze()),
+                Some(None) => return Ok((all.freeze(), held)),
                 Some(Some(Ok(frame))) => {
                     let data = frame.data_ref().map(Bytes::as_ref).unwrap_or_default();
                     if all.len() + data.len() > self.limits.max_request_bytes {
@@ -104,6 +107,10 @@ impl Shared {
                             self.service
                                 .too_large(&format!("more than {}", self.limits.max_request_bytes)),
                         ));
+                    }
+                    if held.grow(data.len()).is_err() {
+                        discard(body, self.limits.max_request_bytes);
+                        return Err(Box::new(answer::busy()));
                     }
                     all.extend_from_slice(data);
                 }
@@ -138,7 +145,8 @@ impl Shared {
         }
         match self.service.backend().listen(&what).await {
             Ok(stream) => {
-                let backlog = backlog::follow(stream, self.limits.max_backlog_bytes, cut);
+                let most = self.limits.max_backlog_bytes;
+                let backlog = backlog::follow(stream, most, self.service.holds(), cut);
                 let mut answer = Response::new(Either::Right(events::body(
                     what,
                     backlog,

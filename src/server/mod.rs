@@ -12,16 +12,20 @@
 
 pub(crate) mod answer;
 mod backlog;
+pub(crate) mod body;
 mod config;
 mod cors;
+pub(crate) mod encode;
 pub(crate) mod events;
 mod full;
 mod guard;
 mod http;
+pub(crate) mod memory;
 mod origin;
 mod paced;
 pub(crate) mod reply;
 pub(crate) mod request;
+mod slices;
 
 use self::answer::Service;
 pub use self::config::{DEFAULT_TOKEN, ServerConfig};
@@ -92,6 +96,7 @@ impl Server {
             config.read_only_token,
             limits.max_request_bytes,
             limits.max_reply_bytes,
+            limits.max_memory,
         );
         let shared = Shared {
             service,

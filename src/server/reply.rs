@@ -1,8 +1,8 @@
-//! Values to JSON, and to RESP2.
+//! What an answer holds: replies as far as there is room for them, and the texts of errors.
 
+use super::memory::Held;
 use crate::backend::Reply;
 use crate::error::{Error, ErrorKind, Outcome, ServerError};
-use crate::value::Value;
 
 /// How strings in a reply are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -15,105 +15,76 @@ pub(crate) enum Encoding {
     Resp2,
 }
 
-/// The reply to one command: `{"result": …}` or `{"error": "…"}`.
-pub(crate) fn write_reply(reply: &Reply, encoding: Encoding, out: &mut Vec<u8>) {
-    if encoding == Encoding::Resp2 {
-        return match reply {
-            Ok(value) => write_resp2(value, out),
-            Err(error) => write_resp2_error(&error_text(error), out),
-        };
-    }
-    match reply {
-        Ok(value) => {
-            out.extend_from_slice(b"{\"result\":");
-            write_value(value, encoding, out);
-            out.push(b'}');
-        }
-        Err(error) => write_error(&error_text(error), out),
-    }
+/// An error text of at most this many bytes always has room.
+const FREE_TEXT: usize = 256;
+
+/// The room for the replies of one answer.
+pub(crate) struct Room {
+    left: usize,
+    most: usize,
+    held: Held,
+    /// A reply was left out since this server holds too much, not since it is too large.
+    short_of_memory: bool,
 }
 
-/// The replies to many commands; in RESP2 as one array.
-pub(crate) fn write_replies(replies: &[Reply], encoding: Encoding, out: &mut Vec<u8>) {
-    if encoding == Encoding::Resp2 {
-        write_length(b'*', replies.len(), out);
-        return replies.iter().for_each(|reply| write_reply(reply, encoding, out));
+impl Room {
+    pub(crate) fn new(most: usize, held: Held) -> Self {
+        Self { left: most, most, held, short_of_memory: false }
     }
-    write_list(replies, out, |reply, out| write_reply(reply, encoding, out));
-}
 
-/// The reply, or an error where it does not fit into what is `left` of an answer of `most` bytes. A value may stand in it many times
-/// without taking more memory in the backend than once: written out it does.
-pub(crate) fn fit(reply: Reply, encoding: Encoding, left: &mut usize, most: usize) -> Reply {
-    let size = reply.as_ref().map_or(0, |value| size(value, encoding));
-    match left.checked_sub(size) {
-        Some(rest) => {
-            *left = rest;
-            reply
-        }
-        None => {
-            let text = format!(
-                "ERR max response size exceeded. Limit: {most} bytes, Actual: {size} bytes; the command was executed"
-            );
-            Err(Error::redis(ServerError::new(text)))
-        }
-    }
-}
-
-/// About how many bytes a value is on the wire; escapes in texts are not counted.
-fn size(value: &Value, encoding: Encoding) -> usize {
-    /// Quotes, lengths and separators.
-    const FRAME: usize = 8;
-    FRAME
-        + match value {
-            Value::Bytes(bytes) if encoding == Encoding::Base64 => bytes.len() / 3 * 4,
-            Value::Bytes(bytes) => bytes.len(),
-            Value::Array(items) => {
-                items.iter().fold(0, |sum: usize, item| sum.saturating_add(size(item, encoding)))
+    /// The reply, or an error in its place if there is no room for it: its command ran. A value may stand in an answer many
+    /// times, or come from a backend that lets larger ones pass.
+    pub(crate) fn fit(&mut self, reply: Reply) -> Reply {
+        let (size, error) = match &reply {
+            Ok(value) => (value.memory_bytes(), None),
+            Err(error) if error.kind() == ErrorKind::ReplyTooLarge => {
+                return Err(left_out(error.outcome(), &error.to_string()));
             }
-            Value::Error(error) => error.message().len(),
-            Value::Nil | Value::Int(_) | Value::Okay => 0,
+            Err(error) => match error.server_message().map_or(0, str::len) {
+                ..=FREE_TEXT => return reply,
+                size => (size, Some(error)),
+            },
+        };
+        // An error says best itself whether its command ran; without it, it may have.
+        let outcome = if error.is_some() { Outcome::MaybeApplied } else { Outcome::Applied };
+        let Some(left) = self.left.checked_sub(size) else {
+            let text = format!("Limit: {} bytes, Actual: {size} bytes", self.most);
+            return Err(left_out(outcome, &text));
+        };
+        if self.held.grow(size).is_err() {
+            self.short_of_memory = true;
+            return Err(left_out(
+                outcome,
+                "this server holds as much as ServerConfig::max_memory allows",
+            ));
         }
-}
-
-fn write_length(kind: u8, length: usize, out: &mut Vec<u8>) {
-    out.push(kind);
-    out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
-    out.extend_from_slice(b"\r\n");
-}
-
-pub(crate) fn write_resp2_error(text: &str, out: &mut Vec<u8>) {
-    out.push(b'-');
-    // One line, whatever a script answered.
-    out.extend(text.bytes().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }));
-    out.extend_from_slice(b"\r\n");
-}
-
-fn write_resp2(value: &Value, out: &mut Vec<u8>) {
-    match value {
-        Value::Nil => out.extend_from_slice(b"$-1\r\n"),
-        Value::Int(n) => {
-            out.push(b':');
-            out.extend_from_slice(itoa::Buffer::new().format(*n).as_bytes());
-            out.extend_from_slice(b"\r\n");
-        }
-        Value::Okay => out.extend_from_slice(b"+OK\r\n"),
-        Value::Bytes(bytes) => {
-            write_length(b'$', bytes.len(), out);
-            out.extend_from_slice(bytes);
-            out.extend_from_slice(b"\r\n");
-        }
-        Value::Array(items) => {
-            write_length(b'*', items.len(), out);
-            items.iter().for_each(|item| write_resp2(item, out));
-        }
-        Value::Error(error) => write_resp2_error(error.message(), out),
+        self.left = left;
+        reply
     }
+
+    pub(crate) fn is_short_of_memory(&self) -> bool {
+        self.short_of_memory
+    }
+
+    /// What the answer holds, until it is written.
+    pub(crate) fn into_held(self) -> Held {
+        self.held
+    }
+}
+
+/// An error in the place of a reply. Clients know by the beginning of its text that the command may have run.
+fn left_out(outcome: Outcome, why: &str) -> Error {
+    let ran = match outcome {
+        Outcome::Applied => "; the command was executed",
+        Outcome::NotApplied | Outcome::MaybeApplied => "",
+    };
+    Error::redis(ServerError::new(format!("ERR max response size exceeded. {why}{ran}")))
 }
 
 pub(crate) fn write_error(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"error\":");
-    write_string(text, out);
+    // Writing a string to memory cannot fail.
+    let _ = serde_json::to_writer(&mut *out, text);
     out.push(b'}');
 }
 
@@ -128,85 +99,55 @@ pub(crate) fn error_text(error: &Error) -> String {
     }
 }
 
-fn write_list<T>(items: &[T], out: &mut Vec<u8>, write: impl Fn(&T, &mut Vec<u8>)) {
-    out.push(b'[');
-    for (index, item) in items.iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        write(item, out);
-    }
-    out.push(b']');
-}
-
-fn write_value(value: &Value, encoding: Encoding, out: &mut Vec<u8>) {
-    match value {
-        Value::Nil => out.extend_from_slice(b"null"),
-        Value::Int(n) => out.extend_from_slice(itoa::Buffer::new().format(*n).as_bytes()),
-        Value::Okay => out.extend_from_slice(b"\"OK\""),
-        Value::Bytes(bytes) if encoding == Encoding::Base64 => {
-            out.push(b'"');
-            base64_simd::STANDARD.encode_append(bytes, out);
-            out.push(b'"');
-        }
-        // Plain; RESP2 does not come here.
-        Value::Bytes(bytes) => write_string(&String::from_utf8_lossy(bytes), out),
-        Value::Array(items) => write_list(items, out, |item, out| write_value(item, encoding, out)),
-        Value::Error(error) => write_error(error.message(), out),
-    }
-}
-
-fn write_string(text: &str, out: &mut Vec<u8>) {
-    // Writing a string to memory cannot fail.
-    let _ = serde_json::to_writer(out, text);
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::memory::Memory;
     use super::*;
-
-    fn json(reply: Reply, encoding: Encoding) -> String {
-        let mut out = Vec::new();
-        write_reply(&reply, encoding, &mut out);
-        String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn every_string_is_base64_except_the_status() {
-        let items = vec![
-            Value::Okay,
-            Value::bytes("OK"),
-            Value::bytes(""),
-            Value::bytes(&b"\xff"[..]),
-            Value::Nil,
-            Value::Int(i64::MIN),
-            Value::Error(ServerError::new("ERR \"x\"")),
-        ];
-        let value = Value::Array(vec![Value::Array(items)]);
-        assert_eq!(
-            json(Ok(value.clone()), Encoding::Base64),
-            r#"{"result":[["OK","T0s=","","/w==",null,-9223372036854775808,{"error":"ERR \"x\""}]]}"#
-        );
-        assert_eq!(
-            json(Ok(value), Encoding::Plain),
-            "{\"result\":[[\"OK\",\"OK\",\"\",\"\u{fffd}\",null,-9223372036854775808,{\"error\":\"ERR \\\"x\\\"\"}]]}"
-        );
-    }
+    use crate::value::Value;
 
     #[test]
     fn errors_say_whether_the_command_may_have_run() {
-        let error = |kind| Err(Error::new(kind, "text"));
-        assert_eq!(
-            json(error(ErrorKind::Connect), Encoding::Base64),
-            r#"{"error":"DB connection refused"}"#
+        let text = |kind| error_text(&Error::new(kind, "text"));
+        assert_eq!(text(ErrorKind::Connect), "DB connection refused");
+        assert_eq!(text(ErrorKind::Timeout), "ERR caller gone");
+        assert_eq!(text(ErrorKind::Unsupported), "ERR text");
+    }
+
+    #[test]
+    fn replies_without_room_become_errors_that_say_that_the_command_ran() {
+        let mut room = Room::new(100_000, Memory::new(80_000).share());
+        let large = |bytes: usize| Ok(Value::bytes(vec![b'x'; bytes]));
+        assert!(room.fit(large(70_000)).is_ok());
+        let error = room.fit(large(40_000)).unwrap_err();
+        assert!(error.maybe_applied() && !room.is_short_of_memory());
+        let text = error.server_message().unwrap();
+        assert!(
+            text.contains("Limit: 100000 bytes, Actual: 40000 bytes; the command was"),
+            "{text}"
         );
-        assert_eq!(
-            json(error(ErrorKind::Timeout), Encoding::Base64),
-            r#"{"error":"ERR caller gone"}"#
-        );
-        assert_eq!(
-            json(error(ErrorKind::Unsupported), Encoding::Base64),
-            r#"{"error":"ERR text"}"#
-        );
+        // Within the limit of the answer, and not within that of the server.
+        let error = room.fit(large(20_000)).unwrap_err();
+        assert!(error.maybe_applied() && room.is_short_of_memory());
+        assert!(error.server_message().unwrap().ends_with("the command was executed"));
+        assert!(room.fit(large(10_000)).is_ok());
+        // Elements of arrays take memory beside their bytes.
+        assert!(room.fit(Ok(Value::Array(vec![Value::Nil; 400]))).is_err());
+    }
+
+    #[test]
+    fn errors_stay_what_they_are_unless_they_are_long() {
+        let mut room = Room::new(1000, Memory::new(1000).share());
+        let error = |bytes: usize| Err(Error::redis(ServerError::new("x".repeat(bytes))));
+        assert!(!room.fit(error(1000)).unwrap_err().maybe_applied());
+        for _ in 0..100 {
+            assert!(!room.fit(error(FREE_TEXT)).unwrap_err().maybe_applied());
+        }
+        let left_out = room.fit(error(FREE_TEXT + 1)).unwrap_err();
+        assert!(left_out.maybe_applied());
+        assert!(!left_out.server_message().unwrap().contains("was executed"));
+        let dropped = Error::new(ErrorKind::ReplyTooLarge, "reply too deep");
+        let told = room.fit(Err(dropped.with_outcome(Outcome::Applied))).unwrap_err();
+        let wanted = "ERR max response size exceeded. reply too deep; the command was executed";
+        assert_eq!(told.server_message(), Some(wanted));
     }
 }

@@ -14,7 +14,10 @@ pub(crate) struct Bad(pub(crate) &'static str);
 /// memory than the three bytes it takes to send it.
 const MOST_COMMANDS: usize = 100_000;
 
-const NO_COMMAND: Bad = Bad("ERR the command has no name");
+/// Most parts of one command: Redis 6 takes no more, and each may cost ten times its bytes here.
+const MOST_PARTS: usize = 1024 * 1024;
+
+pub(super) const NO_COMMAND: Bad = Bad("ERR the command has no name");
 
 /// One command: a JSON array.
 pub(crate) fn command(body: &[u8]) -> Result<Command, Bad> {
@@ -37,6 +40,9 @@ pub(crate) fn commands(body: &[u8]) -> Result<Vec<Command>, Bad> {
 }
 
 fn build(parts: Vec<&RawValue>) -> Result<Command, Bad> {
+    if parts.len() > MOST_PARTS {
+        return Err(Bad("ERR too many arguments in one command"));
+    }
     let parts = parts.into_iter().map(argument).collect::<Result<Vec<_>, _>>()?;
     match parts.first() {
         Some(name) if !name.is_empty() => {

@@ -7,8 +7,10 @@ use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::native::NativeBackend;
 use redis_rest::backend::{Backend, Reply};
 use redis_rest::server::{Server, ServerConfig};
-use redis_rest::{BoxFuture, CallOptions, Client, Command, ErrorKind, Outcome, Result, Value, cmd};
-use std::sync::Arc;
+use redis_rest::{
+    BoxFuture, CallOptions, Client, Command, Error, ErrorKind, Outcome, Result, Value, cmd,
+};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -148,6 +150,57 @@ async fn a_redis_that_goes_and_comes_back() {
         }
     }
     assert_eq!(replies, 1);
+}
+
+/// Answers two slices of a pipeline, and is lost in the third.
+#[derive(Clone, Default)]
+struct Failing(Arc<Mutex<Vec<usize>>>);
+
+impl Backend for Failing {
+    fn execute<'a>(&'a self, _: &'a Command, _: &'a CallOptions) -> BoxFuture<'a, Reply> {
+        Box::pin(async { Ok(Value::Nil) })
+    }
+
+    fn pipeline<'a>(
+        &'a self,
+        commands: &'a [Command],
+        _: &'a CallOptions,
+    ) -> BoxFuture<'a, Vec<Reply>> {
+        let slices = {
+            let mut slices = self.0.lock().unwrap();
+            slices.push(commands.len());
+            slices.len()
+        };
+        let reply = move || match slices {
+            ..3 => Ok(Value::Okay),
+            _ => Err(Error::custom(ErrorKind::Io, Outcome::MaybeApplied, "lost")),
+        };
+        Box::pin(async move { commands.iter().map(|_| reply()).collect() })
+    }
+
+    fn transaction<'a>(
+        &'a self,
+        _: &'a [Command],
+        _: &'a CallOptions,
+    ) -> BoxFuture<'a, Result<Vec<Reply>>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+}
+
+#[tokio::test]
+async fn a_pipeline_goes_in_slices_and_ends_where_the_backend_is_lost() {
+    let backend = Failing::default();
+    let server = rest::serve(backend.clone()).await;
+    let commands = vec![["INCR", "n"]; 200];
+    let body = serde_json::to_string(&commands).unwrap();
+    let (status, body) = raw::request(server.local_addr(), "POST", "/pipeline", body).await;
+    let replies: Vec<serde_json::Value> = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, replies.len()), (200, 200));
+    assert_eq!(*backend.0.lock().unwrap(), [16, 32, 64], "nothing is sent after that");
+    let said = |text: &str| replies.iter().filter(|reply| reply["error"] == text).count();
+    // What may have run, and what did not.
+    assert_eq!((said("ERR caller gone"), said("DB connection refused")), (64, 200 - 16 - 32 - 64));
+    assert!(replies[..48].iter().all(|reply| reply["result"] == "OK"));
 }
 
 #[tokio::test]

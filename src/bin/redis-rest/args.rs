@@ -102,12 +102,16 @@ pub(crate) struct Limits {
     /// Largest request body
     #[arg(long, value_name = "N", default_value = "10000000")]
     pub(crate) max_request_bytes: NonZeroUsize,
-    /// Largest answer; replies that do not fit become errors
+    /// Most bytes of the replies in an answer, and 64 for each element of an array; replies that do not fit become errors
     #[arg(long, value_name = "N", default_value = "67108864")]
     pub(crate) max_reply_bytes: NonZeroUsize,
     /// Most bytes that wait for a subscriber; one that is further behind is cut off
     #[arg(long, value_name = "N", default_value = "8388608")]
     pub(crate) max_backlog_bytes: NonZeroUsize,
+    /// Most bytes held for all clients together: bodies, commands, replies that are not written yet. Beyond it requests are
+    /// answered by 503; small ones pass
+    #[arg(long, value_name = "N", default_value = "536870912")]
+    pub(crate) max_memory: NonZeroUsize,
     /// Longest run of a script; 0 for no limit. What it wrote before it was ended stays. A real Redis ends none before its own
     /// busy-reply-threshold (5 s), none that has written, and whatever script runs then: also one of other clients
     #[arg(long, value_name = "S", default_value = "5", value_parser = seconds_or_none)]

@@ -103,7 +103,9 @@ async fn connect(
     }
     let threshold = threshold.map_or(DEFAULT_BUSY_THRESHOLD, Duration::from_millis);
     let script_timeout = Duration::from_secs_f64(limits.script_timeout);
-    let config = NativeConfig::new(url).script_timeout(script_timeout);
+    let config = NativeConfig::new(url)
+        .max_reply_bytes(limits.max_reply_bytes.get())
+        .script_timeout(script_timeout);
     config
         .timeout(script_timeout.max(threshold) + AFTER_A_SCRIPT)
         .connect()
@@ -121,4 +123,5 @@ fn limited(config: ServerConfig, limits: &Limits) -> ServerConfig {
         .max_request_bytes(limits.max_request_bytes.get())
         .max_reply_bytes(limits.max_reply_bytes.get())
         .max_backlog_bytes(limits.max_backlog_bytes.get())
+        .max_memory(limits.max_memory.get())
 }

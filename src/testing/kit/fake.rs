@@ -82,6 +82,7 @@ impl FakeRedis {
             None,
             MAX_REQUEST_BYTES,
             MAX_REPLY_BYTES,
+            usize::MAX,
         ));
         let reply = FakeReply { service, instead: Arc::default(), lost: false, delay: None };
         let server = MockServer::start().await;
@@ -231,7 +232,10 @@ impl FakeReply {
                 http::StatusCode::NOT_IMPLEMENTED,
                 "ERR a fake Redis has no event streams",
             ),
-            Ok(admitted) => drive(self.service.perform(&head, &admitted, &request.body)),
+            Ok(admitted) => {
+                let body = request.body.clone().into();
+                drive(self.service.perform(&head, &admitted, body, self.service.holds()))
+            }
             Err(refusal) => *refusal,
         })
     }

@@ -5,7 +5,8 @@ use super::values::ToValue;
 use crate::backend::Reply;
 use crate::error::{Error, ServerError};
 use crate::server::answer::{self, Form};
-use crate::server::reply::{self, Encoding};
+use crate::server::encode::Encoder;
+use crate::server::reply::Encoding;
 use http::header::RETRY_AFTER;
 use std::io;
 use std::time::Duration;
@@ -155,10 +156,8 @@ impl Respond for RedisReply {
         delayed(
             self.delay,
             written(request, form, status, |encoding, out| match count {
-                Some(count) => {
-                    reply::write_replies(&vec![self.reply.clone(); count], encoding, out)
-                }
-                None => reply::write_reply(&self.reply, encoding, out),
+                Some(count) => Encoder::many(vec![self.reply.clone(); count], encoding).finish(out),
+                None => Encoder::one(self.reply.clone(), encoding).finish(out),
             }),
         )
     }
@@ -186,7 +185,7 @@ impl Respond for RedisReplies {
         delayed(
             self.delay,
             written(request, form, 200, |encoding, out| {
-                reply::write_replies(&self.replies, encoding, out)
+                Encoder::many(self.replies.clone(), encoding).finish(out)
             }),
         )
     }
@@ -221,7 +220,8 @@ fn delayed(delay: Option<Duration>, template: ResponseTemplate) -> ResponseTempl
 /// An answer of the server's code as one of wiremock's.
 pub(super) fn template(answer: answer::Answer) -> ResponseTemplate {
     let (head, body) = answer.into_parts();
-    let mut template = ResponseTemplate::new(head.status).set_body_bytes(body.to_vec());
+    let mut template =
+        ResponseTemplate::new(head.status).set_body_bytes(body.into_bytes().to_vec());
     for (name, value) in &head.headers {
         template = template.append_header(name, value);
     }

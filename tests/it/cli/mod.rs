@@ -22,7 +22,7 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-const TOKEN: &str = "cli-token";
+pub(crate) const TOKEN: &str = "cli-token";
 
 fn tool() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_redis-rest"));
@@ -50,14 +50,14 @@ fn soon<T: Send + 'static>(what: &str, run: impl FnOnce() -> T + Send + 'static)
 }
 
 /// A running `redis-rest serve`, killed when dropped.
-struct Serve {
-    child: Child,
+pub(crate) struct Serve {
+    pub(crate) child: Child,
     stdout: Option<BufReader<ChildStdout>>,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Serve {
-    fn start(more: &[&str]) -> Self {
+    pub(crate) fn start(more: &[&str]) -> Self {
         let listen: &[&str] =
             if more.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
         let mut child = tool()

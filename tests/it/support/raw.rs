@@ -47,8 +47,22 @@ pub fn parse(answer: &str) -> (u16, String) {
         .nth(1)
         .and_then(|status| status.parse().ok())
         .unwrap_or_else(|| panic!("no HTTP: {answer:?}"));
-    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
-    (status, body.to_owned())
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+    (status, if chunked { of_chunks(body) } else { body.to_owned() })
+}
+
+/// A body that comes in chunks, as far as they are whole.
+pub fn of_chunks(mut body: &str) -> String {
+    let mut all = String::new();
+    while let Some((size, rest)) = body.split_once("\r\n")
+        && let Ok(size) = usize::from_str_radix(size, 16)
+        && let Some(chunk) = rest.get(..size)
+    {
+        all.push_str(chunk);
+        body = rest[size..].trim_start_matches("\r\n");
+    }
+    all
 }
 
 /// A server that reads a little of one request after another, answers each by `answer` as it is, and closes.

@@ -4,8 +4,15 @@
 mod connections;
 /// Heads and bodies that are no good HTTP.
 mod framing;
+/// Requests of a few bytes that ask Redis for gigabytes.
+#[cfg(target_os = "linux")]
+mod gigabytes;
 /// Scripts that loop, eat memory, or overflow stacks.
 mod lua;
+/// Memory for all clients together, and for one answer.
+mod memory;
+/// Clients of which one is at fault.
+mod neighbours;
 /// Requests that browsers send for pages of other sites.
 mod pages;
 /// Scripts on a real Redis: their time, and what they reach.

@@ -6,7 +6,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
 /// A subscriber that has read the confirmation, and reads no more.
-async fn deaf(addr: std::net::SocketAddr) -> TcpStream {
+pub(super) async fn deaf(addr: std::net::SocketAddr) -> TcpStream {
     let mut stream = connect(addr).await;
     send(
         &mut stream,
