@@ -118,7 +118,8 @@ pub struct Subscription {
 const WAITING: usize = 256;
 
 impl Client {
-    /// What is published on channels, from now on. One connection for each channel.
+    /// What is published on channels, from now on. One connection for each channel. Over REST their names are in paths of requests:
+    /// see [`Config::paths_arrive_as_sent`](crate::Config::paths_arrive_as_sent).
     ///
     /// ```
     /// # use redis_rest::{Client, Event, backend::memory::MemoryBackend};

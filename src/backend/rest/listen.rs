@@ -29,7 +29,7 @@ impl Rest {
         if let Some(name) = name {
             match Name::of(name)? {
                 Name::Plain => {}
-                Name::Changeable => self.paths_arrive((1, self.timeout)).await?,
+                Name::Changeable => self.paths_arrive_now().await?,
             }
             path.push('/');
             path.extend(percent_encode(name, KEPT));

@@ -117,12 +117,18 @@ impl Rest {
         }
     }
 
-    /// Returns when paths are known to arrive as they are sent, by one probe of all callers at the
-    /// same time.
+    /// The same by one attempt.
     ///
     /// # Errors
-    /// Paths do not arrive, or this attempt of the probe failed.
-    pub(super) async fn paths_arrive(&self, (number, limit): (u32, Duration)) -> Result<()> {
+    /// As [`prove_paths`](Self::prove_paths).
+    pub(super) async fn paths_arrive_now(&self) -> Result<()> {
+        let proved = self.paths_arrive((1, self.timeout)).await;
+        proved.map_err(|error| error.with_outcome(Outcome::NotApplied))
+    }
+
+    /// One attempt of the probe, which all calls at the same time share. Its error says of the
+    /// probe whether it may have run.
+    async fn paths_arrive(&self, (number, limit): (u32, Duration)) -> Result<()> {
         let paths = &self.paths;
         if paths.arrive() {
             return Ok(());
@@ -151,10 +157,7 @@ impl Rest {
                 let error = changed(status);
                 (Some(Last::Changed(error.clone(), clock::now())), Err(error))
             }
-            Verdict::Unknown(error) => {
-                let error = error.with_outcome(Outcome::NotApplied);
-                (Some(Last::Failed(error.clone())), Err(error))
-            }
+            Verdict::Unknown(error) => (Some(Last::Failed(error.clone())), Err(error)),
         };
         *last = ended;
         paths.ended.fetch_add(1, Ordering::Release);
@@ -185,7 +188,7 @@ fn verdict(reply: Reply) -> Verdict {
         Err(error) => error,
     };
     let answered = match error.status() {
-        None | Some(401 | 429) => false,
+        None | Some(401 | 408 | 429) => false,
         Some(status) => status < 500 || status == 501,
     };
     let token = matches!(error.redis_code(), Some("WRONGPASS" | "NOAUTH"));
@@ -210,7 +213,6 @@ fn changed(status: Option<u16>) -> Error {
 
 fn late() -> Error {
     Error::new(ErrorKind::Timeout, "no reply within the attempt's timeout")
-        .with_outcome(Outcome::NotApplied)
 }
 
 #[cfg(test)]

@@ -161,6 +161,7 @@ async fn a_probe_that_fails_is_tried_again_as_any_read_and_then_is_the_calls_err
         lost(),
         says(502, "<html>"),
         says(503, ""),
+        says(408, ""),
         says_wait(429, "1", ""),
         redis_error(200, "LOADING Redis is loading the dataset in memory"),
     ] {
