@@ -157,7 +157,7 @@ fn what_cannot_be_listened_to() {
     let server = Serve::start(&["--read-only-token", "reader"]);
     server.tool(&["--token", "wrong", "subscribe", "news"]).fails(2, &["WRONGPASS"]);
     server.tool(&["--token", "reader", "monitor"]).fails(1, &["NOPERM"]);
-    server.tool(&["subscribe", ".."]).fails(2, &["no URL path"]);
+    server.tool(&["subscribe", ".."]).fails(2, &["cannot travel in a URL path"]);
     server.tool(&["subscribe", "news", "--count", "0"]).fails(2, &["--count"]);
     server.tool(&["subscribe"]).fails(2, &["CHANNEL"]);
     run(tool().args(["monitor"])).fails(2, &["REDIS_REST_URL"]);
