@@ -227,15 +227,18 @@ impl ReplyReader {
         each: Option<usize>,
     ) -> Result<Option<Received>, Broken> {
         let (kind, text) = line.split_first().ok_or(Broken)?;
-        let whole = self.open.is_empty();
-        let charged = if whole && text.len() <= FREE_LINE { 0 } else { text.len() };
+        let free = self.open.is_empty() && text.len() <= FREE_LINE;
         let value = match kind {
             b'+' | b'-' if self.dropping.is_some() => Value::Nil,
             b'+' if text == b"OK" => Value::Okay,
-            b'+' if self.charge(charged) => Value::Bytes(Bytes::copy_from_slice(text)),
+            b'+' if free || self.charge(text.len()) => Value::Bytes(Bytes::copy_from_slice(text)),
             b'+' => return Ok(self.exceed(Excess::Bytes)),
-            b'-' if text.len() <= MOST_ERROR_BYTES && self.charge(charged) => {
-                Value::Error(ServerError::new(String::from_utf8_lossy(text)))
+            b'-' if text.len() <= MOST_ERROR_BYTES => {
+                let text = String::from_utf8_lossy(text);
+                if !free && !self.charge(text.len()) {
+                    return Ok(self.exceed(Excess::ErrorText));
+                }
+                Value::Error(ServerError::new(text))
             }
             b'-' => return Ok(self.exceed(Excess::ErrorText)),
             b':' => Value::Int(number(text)?),
