@@ -1,8 +1,13 @@
 use redis_rest::{Client, ErrorKind, Outcome};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+/// Longest time for what should come at once.
+const LONG: Duration = Duration::from_secs(20);
 
 /// A server that answers every request by `answer`, and keeps its connections; and how many came.
 async fn answering(answer: String) -> (String, Arc<AtomicUsize>) {
@@ -30,7 +35,8 @@ async fn ends_at_once(answer: String, says: &str) {
         let (url, count) = answering(answer.clone()).await;
         let client = Client::new(url, "t").unwrap();
         let mut events = if pattern { client.psubscribe(["a"]) } else { client.subscribe(["a"]) };
-        let error = events.next().await.unwrap().expect_err(&answer);
+        let error = timeout(LONG, events.next()).await.expect("it ends").unwrap();
+        let error = error.expect_err(&answer);
         assert_eq!(
             (error.kind(), error.outcome()),
             (ErrorKind::Unsupported, Outcome::NotApplied),
