@@ -35,7 +35,7 @@ pub(crate) const ELEMENT_BYTES: usize = 64;
 
 impl Value {
     /// About what this value takes in memory: the bytes of its strings, and [`ELEMENT_BYTES`] for each element of its arrays.
-    #[cfg(any(feature = "server", feature = "native"))]
+    #[cfg(any(feature = "server", all(feature = "native", any(test, fuzzing))))]
     pub(crate) fn memory_bytes(&self) -> usize {
         match self {
             Self::Nil | Self::Int(_) | Self::Okay => 0,

@@ -60,7 +60,7 @@ pub fn native_replies(data: &[u8]) {
     let limits = Limits { bytes: 1 << input.below(16), depth: input.below(8) };
     let of = (input.below(4), input.below(4));
     let cuts = [input.byte(), input.byte(), input.byte(), input.byte()];
-    if input.byte() % 4 == 0 {
+    if input.byte().is_multiple_of(4) {
         written_and_read(&mut input, &cuts);
         return;
     }
