@@ -118,7 +118,7 @@ impl Rest {
             let segment = std::str::from_utf8(part).unwrap_or_default();
             changeable |= Name::of(segment.as_bytes()).map_err(|error| {
                 error.with_detail(format!(
-                    "argument {place} is not UTF-8, so those before it travel there"
+                    "argument {place} is not UTF-8, so that the ones before it travel there"
                 ))
             })? == Name::Changeable;
             path.push('/');
