@@ -24,6 +24,10 @@ use std::time::Duration;
 /// Calls need a Tokio runtime with timers and I/O, and are errors of kind [`ErrorKind::Config`](crate::ErrorKind::Config) elsewhere.
 /// Making a client needs none, nor does `wasm32`.
 ///
+/// Runtimes may share a client. Over REST each has connections and batches of its own: a runtime
+/// that is blocked, or that nobody drives, delays no call of another. A call belongs to the runtime
+/// that polls its future first; await it there.
+///
 /// ```
 /// # async fn run() -> redis_rest::Result<()> {
 /// use redis_rest::Client;
@@ -165,7 +169,8 @@ impl Client {
     }
 
     /// Connects now, so that the first call does not have to: over REST as many connections as
-    /// [batching](Config::auto_batch_in_flight) keeps busy. They are kept for 50 s without use.
+    /// [batching](Config::auto_batch_in_flight) keeps busy. They serve the calls of the same
+    /// runtime, and are kept for 50 s without use.
     ///
     /// # Errors
     /// What is in the way.

@@ -230,8 +230,8 @@ impl Config {
         self
     }
 
-    /// How many requests may be in flight before further commands wait and are batched. More shorten the wait on a slow network, fewer
-    /// make larger batches.
+    /// Sets how many requests may be in flight on each runtime before further commands wait and are
+    /// batched (default 2). More shorten the wait on a slow network, fewer make larger batches.
     pub fn auto_batch_in_flight(mut self, requests: usize) -> Self {
         self.auto_batch = Some(requests.max(1));
         self

@@ -5,6 +5,9 @@
 
 #[cfg(not(target_family = "wasm"))]
 mod native;
+#[cfg(not(target_family = "wasm"))]
+mod runtimes;
+mod threads;
 #[cfg(target_family = "wasm")]
 mod wasm;
 
@@ -15,9 +18,10 @@ use wasm as here;
 
 pub use here::{BoxFuture, BoxStream, MaybeSend};
 pub(crate) use here::{
-    HAS_FILES, Instant, NoRuntime, Timers, USER_AGENT, blocking, in_runtime, random, sleep, spawn,
-    timeout,
+    HAS_FILES, Instant, NoRuntime, PerRuntime, RuntimeId, Timers, USER_AGENT, blocking, in_runtime,
+    random, share_woken, sleep, spawn, timeout,
 };
+pub(crate) use threads::{CachePadded, PerThread};
 
 use std::future::Future;
 

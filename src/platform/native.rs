@@ -1,5 +1,7 @@
 //! Where there are threads: tokio's timers and tasks.
 
+pub(crate) use super::runtimes::{PerRuntime, RuntimeId};
+
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -32,6 +34,17 @@ pub(crate) fn random() -> f64 {
 pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) {
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         runtime.spawn(future);
+    }
+}
+
+/// Lets any thread of the runtime run the task that the caller has just made ready. Tokio keeps
+/// that task for this thread, which may compute for long before the caller waits.
+pub(crate) fn share_woken() {
+    if let Ok(current) = tokio::runtime::Handle::try_current()
+        && current.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread
+    {
+        // Only one task is kept. This one takes its place, and ends at once.
+        current.spawn(std::future::ready(()));
     }
 }
 

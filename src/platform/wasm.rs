@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -32,6 +33,42 @@ pub(crate) fn random() -> f64 {
 /// Runs `future` beside the caller.
 pub(crate) fn spawn(future: impl Future<Output = ()> + 'static) {
     wasm_bindgen_futures::spawn_local(future);
+}
+
+/// The host is the only runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RuntimeId;
+
+impl RuntimeId {
+    pub(crate) fn current() -> Result<Self, NoRuntime> {
+        Ok(Self)
+    }
+}
+
+/// There is one thread.
+pub(crate) fn share_woken() {}
+
+/// One value: the host is the only runtime.
+pub(crate) struct PerRuntime<T>(OnceLock<Arc<T>>);
+
+impl<T> PerRuntime<T> {
+    /// Without a value. It is kept, spent or not.
+    pub(crate) fn new(_is_spent: fn(&T) -> bool) -> Self {
+        Self(OnceLock::new())
+    }
+
+    /// Passes the value to `act`. `make` makes it.
+    pub(crate) fn with<R, E: From<NoRuntime>>(
+        &self,
+        make: impl FnOnce(RuntimeId) -> Result<T, E>,
+        act: impl FnOnce(&Arc<T>) -> R,
+    ) -> Result<R, E> {
+        if let Some(value) = self.0.get() {
+            return Ok(act(value));
+        }
+        let made = Arc::new(make(RuntimeId)?);
+        Ok(act(self.0.get_or_init(|| made)))
+    }
 }
 
 /// The host always runs what waits.

@@ -4,19 +4,23 @@
 //! for commands that may be sent again after a lost reply and for those that may not, until a [flight](super::flight) takes them.
 //! There are no timers.
 //!
+//! Each runtime that uses a client has a batcher of its own. A flight is a task of one runtime, and
+//! must not carry calls of others: they would wait while that runtime is blocked, or nobody drives
+//! it. Within a runtime a flight keeps the deadlines of the calls that wait.
+//!
 //! Order: a caller that awaits one call before it makes the next sees its own order, since the second is queued after the first
 //! was answered. Calls that are under way at the same time have none, with batching as without.
 
 use super::batch::{Batch, Entry};
 use super::flight::Slot;
-use super::waiting::{Apart, Waiting};
+use super::waiting::Waiting;
 use super::{Rest, wire};
-use crate::backend::{Carried, Joined, Reply};
+use crate::backend::{Joined, Reply};
 use crate::clock::{self, Instant};
 use crate::command::{CallOptions, Command, ReplaySafety};
-use crate::platform;
+use crate::platform::{self, CachePadded, NoRuntime, PerRuntime, RuntimeId};
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
@@ -25,32 +29,43 @@ const LARGE: usize = 64 << 10;
 /// A batch that is longer takes no further command.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// Gathers the calls of a client and its clones.
+/// Gathers the calls of a client and its clones on one runtime.
 pub(super) struct Batcher {
     pub(super) rest: Arc<Rest>,
+    runtime: RuntimeId,
     /// Most requests in flight at once. Flights whose batch is being tried again do not count, nor do calls that a batch cannot carry.
     limit: usize,
-    /// The server has no pipelines: every call goes alone.
-    off: AtomicBool,
     pub(super) waiting: Waiting,
-    state: Apart<Mutex<State>>,
+    state: CachePadded<Mutex<State>>,
     /// What callers have to know of the state, so that they mostly do without its lock.
-    signs: Apart<AtomicU8>,
+    signs: CachePadded<AtomicU8>,
 }
 
 /// Something is in flight.
 const BUSY: u8 = 1;
-/// Who comes to look into the queues is on the way: a flight that gathers, or all that may be in flight.
+/// A flight will look into the queues: one that gathers, or all that may be in flight.
 const SEEN_TO: u8 = 2;
 
-/// What is in flight. Where something waits there is a flight, or a lone call that starts one when it ends.
+/// What is in flight. While something waits there is a flight.
 #[derive(Default)]
 pub(super) struct State {
     pub(super) in_flight: usize,
+    /// True if one of them is a lone call. Its caller may not poll it, so that the call cannot be
+    /// relied on to start a flight when it ends.
+    pub(super) lone: bool,
+    /// Gives the slot of the lone call to the flight that waits for it.
+    pub(super) handover: Option<oneshot::Sender<()>>,
     /// Flights that are about to look into the queues.
     pub(super) gathering: usize,
     /// Commands on their way, by flights.
     pub(super) flying: usize,
+}
+
+impl State {
+    /// True if no flight has a slot.
+    fn has_no_flight(&self) -> bool {
+        self.in_flight == usize::from(self.lone)
+    }
 }
 
 /// The state, locked. Its signs are those of the state again when it is given back.
@@ -69,16 +84,99 @@ enum Turn {
     Queued(Joined),
 }
 
-impl Batcher {
+/// A command that waits in a queue.
+struct Queued {
+    reply: Joined,
+    /// A flight will take it; otherwise one is to be [started](Batcher::ensure_flight).
+    is_seen_to: bool,
+}
+
+/// The batchers of a client and its clones.
+pub(super) struct Batchers {
+    rest: Arc<Rest>,
+    limit: usize,
+    runtimes: PerRuntime<Batcher>,
+}
+
+impl Batchers {
+    /// With at most `limit` requests in flight on each runtime.
     pub(super) fn new(rest: Arc<Rest>, limit: usize) -> Self {
+        Self { rest, limit, runtimes: PerRuntime::new(Batcher::is_idle) }
+    }
+
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Executes a command that [may be batched](Rest::may_batch).
+    pub(super) async fn execute(&self, command: &Command) -> Reply {
+        let batcher = self.with(Arc::clone)?;
+        batcher.execute(command).await
+    }
+
+    /// Queues a command if something is in flight on the caller's runtime, and a batch can carry
+    /// the command.
+    pub(super) fn join(&self, command: &Command, now: Instant) -> Option<Joined> {
+        let join = |batcher: &Arc<Batcher>| {
+            let safety = command.replay_safety();
+            let queued =
+                batcher.shows(BUSY).then(|| batcher.push(command, safety, now)).flatten()?;
+            let unseen = (!queued.is_seen_to).then(|| Arc::clone(batcher));
+            Some((queued.reply, unseen))
+        };
+        let (reply, unseen) = self.with(join).ok()??;
+        if let Some(batcher) = unseen {
+            batcher.ensure_flight();
+        }
+        Some(reply)
+    }
+
+    fn with<R>(&self, act: impl FnOnce(&Arc<Batcher>) -> R) -> Result<R, NoRuntime> {
+        let make = |runtime| Ok(Batcher::new(Arc::clone(&self.rest), runtime, self.limit));
+        self.runtimes.with(make, act)
+    }
+}
+
+impl Rest {
+    /// Whether this call may travel with others.
+    pub(super) fn may_batch(&self, command: &Command, options: &CallOptions) -> bool {
+        let CallOptions {
+            timeout: None,
+            deadline: None,
+            no_retry: false,
+            exactly_once: false,
+            hedge_after: None,
+        } = options
+        else {
+            return false;
+        };
+        command.byte_len() <= LARGE && !self.has_no_pipelines.load(Ordering::Relaxed)
+    }
+
+    /// Every call goes alone from now on: the server turned out to have no pipelines.
+    pub(super) fn switch_batching_off(&self) {
+        if !self.has_no_pipelines.swap(true, Ordering::Relaxed) {
+            tracing::info!("the server has no pipelines: no automatic batching from now on");
+        }
+    }
+}
+
+impl Batcher {
+    fn new(rest: Arc<Rest>, runtime: RuntimeId, limit: usize) -> Self {
         Self {
             rest,
+            runtime,
             limit,
-            off: AtomicBool::new(false),
             waiting: Waiting::new(),
-            state: Apart::default(),
-            signs: Apart::default(),
+            state: CachePadded::default(),
+            signs: CachePadded::default(),
         }
+    }
+
+    /// True while nothing is in flight and nothing waits.
+    fn is_idle(&self) -> bool {
+        let state = self.lock();
+        state.in_flight == 0 && state.gathering == 0 && self.waiting.is_empty()
     }
 
     pub(super) fn limit(&self) -> usize {
@@ -94,30 +192,7 @@ impl Batcher {
         self.signs.0.load(Ordering::Relaxed) & sign != 0
     }
 
-    /// The server turned out to have no pipelines.
-    pub(super) fn switch_off(&self) {
-        if !self.off.swap(true, Ordering::Relaxed) {
-            tracing::info!("the server has no pipelines: no automatic batching from now on");
-        }
-    }
-
-    /// Whether this call may travel with others.
-    pub(super) fn takes(&self, command: &Command, options: &CallOptions) -> bool {
-        let CallOptions {
-            timeout: None,
-            deadline: None,
-            no_retry: false,
-            exactly_once: false,
-            hedge_after: None,
-        } = options
-        else {
-            return false;
-        };
-        command.byte_len() <= LARGE && !self.off.load(Ordering::Relaxed)
-    }
-
-    /// Executes a command that this [takes](Self::takes).
-    pub(super) async fn execute(self: &Arc<Self>, command: &Command) -> Reply {
+    async fn execute(self: &Arc<Self>, command: &Command) -> Reply {
         let safety = command.replay_safety();
         let alone = || Box::pin(async { self.rest.alone(command, &CallOptions::default()).await });
         let _slot = match self.enter(command, safety) {
@@ -133,38 +208,25 @@ impl Batcher {
         if !self.shows(BUSY) {
             let mut state = self.lock();
             if state.in_flight == 0 {
-                state.in_flight = 1;
+                (state.in_flight, state.lone) = (1, true);
                 return Turn::First(Slot::first(self));
             }
         }
-        self.queue(command, safety, clock::now()).map_or(Turn::Alone, Turn::Queued)
-    }
-
-    /// Queues a command where something is in flight, and the command can be carried.
-    pub(super) fn join(self: &Arc<Self>, command: &Command, now: Instant) -> Option<Joined> {
-        self.shows(BUSY).then(|| self.queue(command, command.replay_safety(), now)).flatten()
-    }
-
-    fn queue(
-        self: &Arc<Self>,
-        command: &Command,
-        safety: ReplaySafety,
-        now: Instant,
-    ) -> Option<Joined> {
-        let (reply, is_seen_to) = self.push(command, safety, now)?;
-        if !is_seen_to {
-            self.fly(self.lock());
+        let Some(queued) = self.push(command, safety, clock::now()) else { return Turn::Alone };
+        if !queued.is_seen_to {
+            self.ensure_flight();
         }
-        Some(Joined(reply))
+        Turn::Queued(queued.reply)
     }
 
-    /// Where the reply will come, and whether somebody will look into the queue.
-    fn push(
-        &self,
-        command: &Command,
-        safety: ReplaySafety,
-        now: Instant,
-    ) -> Option<(oneshot::Receiver<Carried>, bool)> {
+    /// Starts a flight for a caller that has queued a command, unless one is about to take it.
+    fn ensure_flight(self: &Arc<Self>) {
+        if self.fly(self.lock()) {
+            platform::share_woken();
+        }
+    }
+
+    fn push(&self, command: &Command, safety: ReplaySafety, now: Instant) -> Option<Queued> {
         let queue = usize::from(self.rest.retry.allows_replay(safety));
         let (caller, reply) = oneshot::channel();
         let entry = Entry::new(safety, clock::later(now, self.rest.deadline), caller);
@@ -182,7 +244,7 @@ impl Batcher {
         };
         if batch.push(encode, entry) {
             // Under the lock: who looks into the queue after this sees the command, and who has looked before has shown its signs before.
-            return Some((reply, self.shows(SEEN_TO)));
+            return Some(Queued { reply: Joined(reply), is_seen_to: self.shows(SEEN_TO) });
         }
         if batch.is_empty() {
             batches.pop_back();
@@ -202,15 +264,36 @@ impl Batcher {
 
     /// Starts another flight, where a slot is free, something waits, and no flight is about to take it. Whoever gives a slot back, or
     /// has looked into the queues, ends with it.
-    pub(super) fn fly(self: &Arc<Self>, mut state: Held<'_>) {
+    ///
+    /// If a lone call has the only slot, the flight waits for that slot, and keeps the deadlines of
+    /// the queued calls.
+    ///
+    /// Returns true if a flight was started. The task of a caller has to
+    /// [share](platform::share_woken) it then.
+    pub(super) fn fly(self: &Arc<Self>, mut state: Held<'_>) -> bool {
         state.show();
-        if state.gathering == 0 && self.has_free_slot(&state) && !self.waiting.is_empty() {
-            state.in_flight += 1;
-            state.gathering += 1;
-            // A task that cannot be started is dropped, which takes the lock.
-            drop(state);
-            platform::spawn(Slot::of_flight(self).fly());
+        if state.gathering > 0 || self.waiting.is_empty() {
+            return false;
         }
+        let turn = if self.has_free_slot(&state) {
+            state.in_flight += 1;
+            None
+        } else if state.has_no_flight() {
+            let (handover, turn) = oneshot::channel();
+            state.handover = Some(handover);
+            Some(turn)
+        } else {
+            return false;
+        };
+        state.gathering += 1;
+        drop(state);
+        let flight = Slot::of_flight(self, turn.is_none());
+        // A lone call can be dropped on another runtime, which must not get the flight. Dropping
+        // the flight takes the lock, and lets the queued calls go alone.
+        if RuntimeId::current().is_ok_and(|current| current == self.runtime) {
+            platform::spawn(flight.fly(turn));
+        }
+        true
     }
 }
 
@@ -219,8 +302,8 @@ impl Held<'_> {
     /// other did.
     fn show(&self) {
         let busy = if self.in_flight > 0 { BUSY } else { 0 };
-        let seen_to =
-            if self.gathering > 0 || !self.batcher.has_free_slot(self) { SEEN_TO } else { 0 };
+        let all_fly = !self.batcher.has_free_slot(self) && !self.has_no_flight();
+        let seen_to = if self.gathering > 0 || all_fly { SEEN_TO } else { 0 };
         self.batcher.signs.0.store(busy | seen_to, Ordering::Relaxed);
     }
 }

@@ -13,6 +13,7 @@ use crate::platform;
 use crate::retry::{Attempts, is_exhausted, is_refused};
 use std::pin::pin;
 use std::sync::Arc;
+use tokio::sync::oneshot;
 
 /// From so many commands on, two requests are better than one: while the replies to one are handed out the server works on the other.
 /// They are best when they are equally large.
@@ -33,30 +34,32 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    /// The slot of a lone call.
     pub(super) fn first(batcher: &Arc<Batcher>) -> Self {
+        Self::new(batcher, true, false)
+    }
+
+    /// The slot of a flight, which holds it or waits for it.
+    pub(super) fn of_flight(batcher: &Arc<Batcher>, holds: bool) -> Self {
+        Self::new(batcher, holds, true)
+    }
+
+    fn new(batcher: &Arc<Batcher>, holds: bool, flight: bool) -> Self {
         Self {
             batcher: Arc::clone(batcher),
-            holds: true,
-            gathers: false,
-            flight: false,
+            holds,
+            gathers: flight,
+            flight,
             carries: 0,
             spare: None,
         }
     }
 
-    pub(super) fn of_flight(batcher: &Arc<Batcher>) -> Self {
-        Self {
-            batcher: Arc::clone(batcher),
-            holds: true,
-            gathers: true,
-            flight: true,
-            carries: 0,
-            spare: None,
+    /// Takes batches and sends them, until none waits. Waits for its `turn` first.
+    pub(super) async fn fly(mut self, turn: Option<oneshot::Receiver<()>>) {
+        if let Some(turn) = turn {
+            self.wait_for_handover(turn).await;
         }
-    }
-
-    /// Takes batches and sends them, until none waits.
-    pub(super) async fn fly(mut self) {
         while self.holds {
             platform::yield_now().await;
             let Some(batch) = self.take() else { return };
@@ -92,6 +95,27 @@ impl Slot {
         batch
     }
 
+    /// Waits for the slot of the lone call, and meanwhile ends the calls whose time is over. Gives
+    /// up when the queues are empty.
+    async fn wait_for_handover(&mut self, mut turn: oneshot::Receiver<()>) {
+        while let Some(first) = self.batcher.waiting.first_deadline() {
+            let left = first.saturating_duration_since(clock::now());
+            if platform::timeout(left, &mut turn).await.is_some() {
+                self.holds = true;
+                return;
+            }
+            self.batcher.waiting.expire(clock::now());
+        }
+        let mut state = self.batcher.lock();
+        if state.handover.take().is_none() {
+            // The lone call has just ended.
+            self.holds = true;
+            return;
+        }
+        state.gathering -= usize::from(std::mem::take(&mut self.gathers));
+        self.batcher.fly(state);
+    }
+
     /// From here on callers go on, and what they send next comes along with this flight.
     fn gather(&mut self) {
         if self.holds && !self.gathers {
@@ -102,14 +126,25 @@ impl Slot {
         }
     }
 
-    /// Gives the slot back.
+    /// Gives the slot back, or to the flight that waits for it.
     fn release(&mut self) {
         if std::mem::take(&mut self.holds) {
             let mut state = self.batcher.lock();
-            state.in_flight -= 1;
+            if !self.flight {
+                state.lone = false;
+            }
+            let handover = state.handover.take();
+            if handover.is_none() {
+                state.in_flight -= 1;
+            }
             state.gathering -= usize::from(std::mem::take(&mut self.gathers));
             state.flying -= std::mem::take(&mut self.carries);
-            self.batcher.fly(state);
+            let started = self.batcher.fly(state);
+            // An error: the flight is ending, and gives the slot back.
+            let handed_over = handover.is_some_and(|handover| handover.send(()).is_ok());
+            if !self.flight && (started || handed_over) {
+                platform::share_woken();
+            }
         }
     }
 
@@ -207,7 +242,7 @@ impl Slot {
     /// they may have run and must not run twice, everyone gets the error.
     fn part(&self, mut batch: Batch, attempts: &Attempts<'_>, error: &Error) {
         if matches!(error.status(), Some(404 | 405)) {
-            self.batcher.switch_off();
+            self.batcher.rest.switch_batching_off();
         }
         batch.goes_again(attempts.may_have_run());
         let not_run = error.outcome() == Outcome::NotApplied;
@@ -233,9 +268,11 @@ impl Drop for Slot {
         if !self.flight {
             return self.release();
         }
-        if std::mem::take(&mut self.holds) {
+        if self.holds || self.gathers {
             let mut state = self.batcher.lock();
-            state.in_flight -= 1;
+            // A flight that waits for a slot has got it once the state does not offer it any more.
+            let has_slot = std::mem::take(&mut self.holds) || state.handover.take().is_none();
+            state.in_flight -= usize::from(has_slot);
             state.gathering -= usize::from(self.gathers);
             state.flying -= self.carries;
             // A task cannot be started here: it would be dropped in the same way.

@@ -7,6 +7,7 @@
 pub(super) mod body;
 mod connect;
 mod news;
+mod pools;
 mod rooms;
 #[cfg(feature = "rustls")]
 mod tls;
@@ -24,13 +25,12 @@ use bytes::Bytes;
 use connect::Connector;
 use http_body_util::Full;
 use hyper_util::client::legacy::{self, ResponseFuture};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use pools::{Connections, Pools};
 use rooms::Rooms;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
-use trust::{Pool, Watch};
-use url::Url;
+use trust::Watch;
 
 pub(crate) use tls::Trust;
 
@@ -40,8 +40,9 @@ const IDLE: Duration = Duration::from_secs(50);
 
 type HttpClient = legacy::Client<Connector, Full<Bytes>>;
 
-/// The built-in [`Transport`]: pooled connections, HTTP/1.1 or HTTP/2, no redirects. Cheap to clone; clones share their connections.
-/// It does not know proxies: `ReqwestTransport` does (feature `reqwest`).
+/// The built-in [`Transport`]: pooled connections, HTTP/1.1 or HTTP/2, no redirects. Cheap to
+/// clone; clones share their connections. Each runtime has connections of its own. It does not know
+/// proxies: `ReqwestTransport` does (feature `reqwest`).
 ///
 /// A client makes its own. Make one to wrap it in a transport that counts, logs or delays:
 ///
@@ -65,15 +66,10 @@ type HttpClient = legacy::Client<Connector, Full<Bytes>>;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct HttpTransport(Arc<Pools>);
+pub struct HttpTransport(Arc<Shared>);
 
-/// One pool for each scheme, made when it is first needed: TLS costs more than the rest of a start, and `http://` needs none of it.
-struct Pools {
-    connect_timeout: Duration,
-    max_header_bytes: usize,
-    trust: Trust,
-    plain: OnceLock<Pool<HttpClient>>,
-    secure: OnceLock<Pool<HttpClient>>,
+struct Shared {
+    pools: Pools,
     rooms: Rooms,
 }
 
@@ -100,38 +96,22 @@ impl HttpTransport {
     /// [`ErrorKind::Config`] when TLS cannot be set up, or the address cannot work.
     pub fn for_config(config: &Config) -> Result<Self> {
         let transport = Self::with(config.connect_timeout, config);
-        transport.0.of(&config.parsed_url()?)?;
+        transport.0.pools.prepare(&config.parsed_url()?)?;
         Ok(transport)
     }
 
     fn with(connect_timeout: Duration, config: &Config) -> Self {
-        Self(Arc::new(Pools {
-            connect_timeout,
-            max_header_bytes: config.max_reply_header_bytes,
-            trust: config.trust.clone(),
-            plain: OnceLock::new(),
-            secure: OnceLock::new(),
-            rooms: Rooms::default(),
-        }))
+        let pools = Pools::new(connect_timeout, config);
+        Self(Arc::new(Shared { pools, rooms: Rooms::default() }))
     }
 
-    fn start(&self, request: HttpRequest) -> Result<(Watch<'_>, ResponseFuture)> {
-        let secure = is_secure(&request.url);
-        let pool = self.0.of(&request.url)?;
-        let unfit = |error: http::Error| {
-            Error::new(ErrorKind::InvalidCommand, "the request cannot be built")
-                .with_source(Cause::of(&error))
-        };
-        let mut outgoing = http::Request::post(request.url.as_str())
-            .body(Full::new(request.body))
-            .map_err(unfit)?;
-        *outgoing.headers_mut() = request.headers;
-        Ok(pool.begin(|| self.0.make(secure).ok(), |client| client.request(outgoing)))
-    }
-
-    fn send_now(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
+    fn send_over(
+        &self,
+        connections: &Connections,
+        request: HttpRequest,
+    ) -> BoxFuture<'_, Result<HttpResponse>> {
         let max_reply_bytes = request.max_reply_bytes;
-        let (watch, response) = match self.start(request) {
+        let (watch, response) = match start(connections, request) {
             Ok(started) => started,
             Err(error) => return Box::pin(std::future::ready(Err(error))),
         };
@@ -151,7 +131,8 @@ impl HttpTransport {
 
     async fn begin(&self, request: HttpRequest) -> Result<HttpStream> {
         let max_reply_bytes = request.max_reply_bytes;
-        let (watch, response) = self.start(request)?;
+        let connections = self.0.pools.of(&request.url)?;
+        let (watch, response) = start(&connections, request)?;
         // A stream opens when the server likes: how long that takes says nothing.
         watch.ended();
         let response = response.await.map_err(|error| unanswered(&error, error.is_connect()))?;
@@ -159,44 +140,26 @@ impl HttpTransport {
     }
 }
 
-impl Pools {
-    /// The pool for this address.
-    fn of(&self, url: &Url) -> Result<&Pool<HttpClient>> {
-        let secure = is_secure(url);
-        let place = if secure { &self.secure } else { &self.plain };
-        match place.get() {
-            Some(pool) => Ok(pool),
-            None => {
-                let client = self.make(secure)?;
-                Ok(place.get_or_init(|| Pool::new(client)))
-            }
-        }
-    }
-
-    fn make(&self, secure: bool) -> Result<HttpClient> {
-        let connector = Connector::new(self.connect_timeout, &self.trust, secure)?;
-        Ok(legacy::Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .http1_max_buf_size(self.max_header_bytes)
-            .http2_max_header_list_size(u32::try_from(self.max_header_bytes).unwrap_or(u32::MAX))
-            .build(connector))
-    }
-}
-
-fn is_secure(url: &Url) -> bool {
-    url.scheme() == "https"
+fn start(connections: &Connections, request: HttpRequest) -> Result<(Watch, ResponseFuture)> {
+    let mut outgoing = http::Request::post(request.url.as_str())
+        .body(Full::new(request.body))
+        .map_err(|error| {
+            Error::new(ErrorKind::InvalidCommand, "the request cannot be built")
+                .with_source(Cause::of(&error))
+        })?;
+    *outgoing.headers_mut() = request.headers;
+    Ok(connections.begin(|client| client.request(outgoing)))
 }
 
 impl Transport for HttpTransport {
     fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
-        match self.0.of(&request.url) {
-            Ok(pool) if pool.rested() => Box::pin(async move {
+        match self.0.pools.of(&request.url) {
+            Ok(connections) if connections.rested() => Box::pin(async move {
                 news::read().await;
-                self.send_now(request).await
+                self.send_over(&connections, request).await
             }),
-            _ => self.send_now(request),
+            Ok(connections) => self.send_over(&connections, request),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
         }
     }
 

@@ -38,7 +38,7 @@ use crate::observe;
 use crate::platform::{self, BoxFuture, Timers};
 use crate::retry::{Attempts, RetryPolicy, is_refused};
 use crate::subscribe::Listen;
-use batcher::Batcher;
+use batcher::Batchers;
 use block::Shelf;
 use bytes::Bytes;
 use http::header::{
@@ -58,7 +58,7 @@ use wire::{Encoding, Form};
 pub struct RestBackend {
     rest: Arc<Rest>,
     /// None: every command is a request of its own.
-    batcher: Option<Arc<Batcher>>,
+    batchers: Option<Batchers>,
 }
 
 /// What goes out, and how.
@@ -70,6 +70,8 @@ struct Rest {
     encoding: Encoding,
     /// For replies in RESP2, while the server is believed to know it.
     resp2: Option<Resp2>,
+    /// So the server said.
+    has_no_pipelines: AtomicBool,
     sync: SyncToken,
     paths: Paths,
     timers: Timers,
@@ -181,6 +183,7 @@ impl RestBackend {
             headers,
             encoding,
             resp2,
+            has_no_pipelines: AtomicBool::new(false),
             sync: SyncToken::default(),
             paths: Paths::new(config.paths_arrive),
             timers: Timers::default(),
@@ -197,9 +200,8 @@ impl RestBackend {
             max_pipeline_commands: config.max_pipeline_commands,
             telemetry: config.telemetry,
         });
-        let batcher =
-            auto_batch.map(|in_flight| Arc::new(Batcher::new(Arc::clone(&rest), in_flight)));
-        Ok(Self { rest, batcher })
+        let batchers = auto_batch.map(|in_flight| Batchers::new(Arc::clone(&rest), in_flight));
+        Ok(Self { rest, batchers })
     }
 }
 
@@ -212,21 +214,23 @@ impl Backend for RestBackend {
         Box::pin(async move {
             requests::carried(command)?;
             // What a queued call holds is small: the rest is made where it is needed.
-            match &self.batcher {
-                Some(batcher) if batcher.takes(command, options) => batcher.execute(command).await,
+            match &self.batchers {
+                Some(batchers) if self.rest.may_batch(command, options) => {
+                    batchers.execute(command).await
+                }
                 _ => Box::pin(self.rest.alone(command, options)).await,
             }
         })
     }
 
     fn join(&self, command: &Command, options: &CallOptions, now: Instant) -> Option<Joined> {
-        let batcher = self.batcher.as_ref()?;
+        let batchers = self.batchers.as_ref()?;
         requests::carried(command).ok()?;
-        batcher.takes(command, options).then(|| batcher.join(command, now)).flatten()
+        self.rest.may_batch(command, options).then(|| batchers.join(command, now)).flatten()
     }
 
     fn warm_up(&self) -> BoxFuture<'_, Result<()>> {
-        let connections = self.batcher.as_ref().map_or(1, |batcher| batcher.limit());
+        let connections = self.batchers.as_ref().map_or(1, Batchers::limit);
         Box::pin(async move {
             let (ping, options) = (cmd("PING"), CallOptions::default());
             platform::join_all((0..connections).map(|_| self.rest.alone(&ping, &options)))

@@ -28,6 +28,10 @@ use std::fmt;
 ///   `Config::root_certificate_pem` do not reach it, nor does `Config::max_reply_header_bytes`.
 /// * A connect timeout is yours to set; without one, the attempt's timeout counts. An attempt that fails by it has left nothing; one that
 ///   runs out while connecting is taken for one that may have.
+/// * All runtimes share its connections, and the runtime that made a connection drives it. A
+///   request over a connection of a runtime that is blocked, or that nobody drives, ends with the
+///   attempt's timeout: deadlines hold, but calls may fail. Give each `current_thread` runtime a
+///   transport of its own.
 /// * Redirects are never followed and requests never sent again by it, whatever the builder said: a token must not travel, and only this crate
 ///   knows which commands may run twice.
 #[derive(Clone)]

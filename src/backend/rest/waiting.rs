@@ -5,21 +5,16 @@
 
 use super::batch::{Batch, Spare};
 use crate::clock::Instant;
+use crate::platform::{CachePadded, PerThread};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
-use std::thread::available_parallelism;
-
-/// Shares no line of the cache with what other threads write. Processors fetch lines of 64 bytes in pairs.
-#[repr(align(128))]
-#[derive(Default)]
-pub(super) struct Apart<T>(pub(super) T);
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The places of all threads.
 pub(super) struct Waiting {
-    places: Box<[Apart<Mutex<Place>>]>,
+    places: PerThread<Mutex<Place>>,
     /// Batches that were begun, ever.
-    begun: Apart<AtomicU64>,
+    begun: CachePadded<AtomicU64>,
 }
 
 /// Of one thread, or of a few.
@@ -30,28 +25,17 @@ pub(super) struct Place {
     spares: Vec<Spare>,
 }
 
-thread_local! {
-    static NUMBER: usize = {
-        static THREADS: AtomicUsize = AtomicUsize::new(0);
-        THREADS.fetch_add(1, Ordering::Relaxed)
-    };
-}
-
 impl Waiting {
     /// More places are more to look into.
     const MOST: usize = 8;
 
     pub(super) fn new() -> Self {
-        // It is read from files, where containers have limits.
-        static PLACES: LazyLock<usize> =
-            LazyLock::new(|| available_parallelism().map_or(1, usize::from).min(Waiting::MOST));
-        Self { places: (0..*PLACES).map(|_| Apart::default()).collect(), begun: Apart::default() }
+        Self { places: PerThread::new(Self::MOST), begun: CachePadded::default() }
     }
 
     /// That of this thread.
     pub(super) fn place(&self) -> MutexGuard<'_, Place> {
-        // Where the thread is about to end, it is as good as any.
-        lock(&self.places[NUMBER.try_with(|number| number % self.places.len()).unwrap_or_default()])
+        lock(self.places.get())
     }
 
     fn all(&self) -> impl Iterator<Item = MutexGuard<'_, Place>> {
@@ -69,7 +53,7 @@ impl Waiting {
 
     /// The batch that has waited longest, and what may go with it: at most `entries` commands, in about `bytes`.
     pub(super) fn take(&self, entries: usize, bytes: usize) -> Option<Batch> {
-        let fronts = self.all().zip(&self.places).filter_map(|(place, of)| {
+        let fronts = self.all().zip(self.places.iter()).filter_map(|(place, of)| {
             let front =
                 place.queues.iter().filter_map(VecDeque::front).min_by_key(|batch| batch.number)?;
             Some((front.number, front.queue, of))
@@ -116,9 +100,9 @@ impl Waiting {
     }
 }
 
-fn lock(place: &Apart<Mutex<Place>>) -> MutexGuard<'_, Place> {
+fn lock(place: &Mutex<Place>) -> MutexGuard<'_, Place> {
     // Nothing under it panics.
-    place.0.lock().unwrap_or_else(PoisonError::into_inner)
+    place.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Place {

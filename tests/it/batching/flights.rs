@@ -141,41 +141,40 @@ fn two_runtimes() -> [Runtime; 2] {
 
 #[test]
 fn a_flight_that_ends_with_its_runtime_before_it_leaves_lets_all_others_go() {
-    let (client, mut asked) = held(|config| config);
-    let [mine, other] = two_runtimes();
-    mine.block_on(async {
-        get(&client, "lone");
-        let lone = asked.recv().await.unwrap();
-        let _call = begin(other.handle(), client.get::<String>("other").into_future());
-        let waits = get(&client, "waits");
-        let refused = tokio::spawn(client.set("refused", "value").into_future());
-        settle().await;
+    for in_flight in [1, 2] {
+        let (client, mut asked) = held(|config| config.auto_batch_in_flight(in_flight));
+        let [mine, other] = two_runtimes();
+        let lone = begin(other.handle(), client.get::<String>("lone").into_future());
+        let request = asked.try_recv().unwrap();
+        let waits = begin(other.handle(), client.get::<String>("waits").into_future());
+        let refused = begin(other.handle(), client.set("refused", "value").into_future());
         other.shutdown_background();
-        for _ in 0..2 {
-            let request = tokio::time::timeout(Duration::from_secs(5), asked.recv())
-                .await
-                .expect("it waits for the lone call")
-                .unwrap();
-            if request.body[1] == "waits" {
-                request.echoes()
-            } else {
-                request.says(400, &json!({ "error": "ERR not now" }))
+        mine.block_on(async {
+            let (waits, refused) = (tokio::spawn(waits), tokio::spawn(refused));
+            for _ in 0..2 {
+                let request = tokio::time::timeout(Duration::from_secs(5), asked.recv())
+                    .await
+                    .expect("it waits for the lone call")
+                    .unwrap();
+                if request.body[1] == "waits" {
+                    request.echoes()
+                } else {
+                    request.says(400, &json!({ "error": "ERR not now" }))
+                }
             }
-        }
-        assert_eq!(waits.await.unwrap().unwrap(), "waits");
-        assert_eq!(refused.await.unwrap().unwrap_err().outcome(), Outcome::NotApplied);
-        lone.echoes();
-    });
+            assert_eq!(waits.await.unwrap().unwrap(), "waits");
+            assert_eq!(refused.await.unwrap().unwrap_err().outcome(), Outcome::NotApplied);
+        });
+        drop((lone, request));
+    }
 }
 
 #[test]
 fn a_call_whose_request_ended_with_another_runtime_may_have_run() {
     let (client, mut asked) = held(|config| config);
     let [mine, other] = two_runtimes();
-    let lone = mine.block_on(async {
-        get(&client, "lone");
-        asked.recv().await.unwrap()
-    });
+    let lone = begin(other.handle(), client.get::<String>("lone").into_future());
+    let held_up = asked.try_recv().unwrap();
     let call = begin(other.handle(), client.set("key", "value").into_future());
     let sent = other.block_on(asked.recv()).unwrap();
     drop(other);
@@ -185,5 +184,5 @@ fn a_call_whose_request_ended_with_another_runtime_may_have_run() {
         call.await.unwrap().unwrap_err()
     });
     assert_eq!(error.outcome(), Outcome::MaybeApplied);
-    drop((lone, sent));
+    drop((lone, held_up, sent));
 }

@@ -1,4 +1,5 @@
 mod flights;
+mod runtimes;
 
 use crate::support::rest;
 use bytes::Bytes;

@@ -8,7 +8,7 @@
 
 use crate::clock::{self, Instant};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 /// A pause after which connections may have been closed unseen. Looking costs some 20 µs.
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// A pool of connections that can be replaced by a new one.
 pub(super) struct Pool<C> {
     current: RwLock<C>,
-    signs: Signs,
+    signs: Arc<Signs>,
 }
 
 struct Signs {
@@ -39,7 +39,7 @@ impl<C> Pool<C> {
             progress: AtomicU64::new(0),
             suspect: AtomicBool::new(false),
         };
-        Self { current: RwLock::new(client), signs }
+        Self { current: RwLock::new(client), signs: Arc::new(signs) }
     }
 
     /// True when the last request began a while ago: what came in meanwhile should be read before the next.
@@ -48,17 +48,21 @@ impl<C> Pool<C> {
         used != 0 && self.signs.now().saturating_sub(used) >= millis(REST)
     }
 
-    /// Begins a request over connections that are trusted. `renew` makes a new pool; where it cannot, the old one goes on.
+    /// True if no request is under way.
+    pub(super) fn is_unused(&self) -> bool {
+        Arc::strong_count(&self.signs) == 1
+    }
+
+    /// Begins a request over connections that are trusted. `renew` makes a new pool.
     pub(super) fn begin<T>(
         &self,
-        renew: impl FnOnce() -> Option<C>,
+        renew: impl FnOnce() -> C,
         send: impl FnOnce(&C) -> T,
-    ) -> (Watch<'_>, T) {
+    ) -> (Watch, T) {
         if self.signs.suspect.load(Ordering::Relaxed)
             && self.signs.suspect.swap(false, Ordering::Relaxed)
-            && let Some(new) = renew()
         {
-            *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
+            *self.current.write().unwrap_or_else(PoisonError::into_inner) = renew();
         }
         let signs = &self.signs;
         let began = signs.now();
@@ -66,8 +70,8 @@ impl<C> Pool<C> {
         if signs.used.load(Ordering::Relaxed) != began {
             signs.used.store(began, Ordering::Relaxed);
         }
-        let watch =
-            Watch { signs, seen: signs.progress.load(Ordering::Relaxed), began, over: false };
+        let seen = signs.progress.load(Ordering::Relaxed);
+        let watch = Watch { signs: Arc::clone(signs), seen, began, over: false };
         (watch, send(&self.current.read().unwrap_or_else(PoisonError::into_inner)))
     }
 }
@@ -83,14 +87,14 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// Sees how a request ends. Dropped before, it was given up.
-pub(super) struct Watch<'a> {
-    signs: &'a Signs,
+pub(super) struct Watch {
+    signs: Arc<Signs>,
     seen: u64,
     began: u64,
     over: bool,
 }
 
-impl Watch<'_> {
+impl Watch {
     /// Something came back.
     pub(super) fn answered(mut self) {
         self.over = true;
@@ -121,7 +125,7 @@ impl Watch<'_> {
     }
 }
 
-impl Drop for Watch<'_> {
+impl Drop for Watch {
     fn drop(&mut self) {
         if !self.over && self.signs.now().saturating_sub(self.began) >= millis(PATIENCE) {
             self.distrust();
@@ -136,11 +140,11 @@ mod tests {
     /// How often the pool was made anew by the time of the next request.
     fn renewals(pool: &Pool<u32>) -> u32 {
         let newer = *pool.current.read().unwrap() + 1;
-        pool.begin(|| Some(newer), |current| *current).1
+        pool.begin(|| newer, |current| *current).1
     }
 
-    fn begin(pool: &Pool<u32>) -> Watch<'_> {
-        pool.begin(|| None, |_| ()).0
+    fn begin(pool: &Pool<u32>) -> Watch {
+        pool.begin(|| unreachable!(), |_| ()).0
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,0 +1,195 @@
+//! The pools of connections: one for each scheme and runtime.
+
+use super::connect::Connector;
+use super::tls::Trust;
+use super::trust::{Pool, Watch};
+use super::{HttpClient, IDLE};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::platform::PerRuntime;
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use url::Url;
+
+pub(super) struct Pools {
+    connect_timeout: Duration,
+    max_header_bytes: usize,
+    trust: Trust,
+    plain: Scheme,
+    secure: Scheme,
+}
+
+/// The pools of `http://` or of `https://`.
+struct Scheme {
+    /// Made when it is first needed: TLS costs more than the rest of a start, and `http://` needs
+    /// none of it.
+    connector: OnceLock<Connector>,
+    runtimes: PerRuntime<Connections>,
+}
+
+/// The connections of one runtime. A task of the runtime that made a connection drives it: another
+/// runtime would wait for that task while the first one is blocked, or nobody drives it.
+pub(super) struct Connections {
+    pool: Pool<HttpClient>,
+    connector: Connector,
+    max_header_bytes: usize,
+    tasks: Tasks,
+}
+
+impl Pools {
+    pub(super) fn new(connect_timeout: Duration, config: &Config) -> Self {
+        Self {
+            connect_timeout,
+            max_header_bytes: config.max_reply_header_bytes,
+            trust: config.trust.clone(),
+            plain: Scheme::new(),
+            secure: Scheme::new(),
+        }
+    }
+
+    /// Sets up what requests to this address need. TLS may fail.
+    pub(super) fn prepare(&self, url: &Url) -> Result<()> {
+        self.connector(url).map(drop)
+    }
+
+    fn scheme(&self, url: &Url) -> &Scheme {
+        if is_secure(url) { &self.secure } else { &self.plain }
+    }
+
+    fn connector(&self, url: &Url) -> Result<&Connector> {
+        let place = &self.scheme(url).connector;
+        match place.get() {
+            Some(connector) => Ok(connector),
+            None => {
+                let made = Connector::new(self.connect_timeout, &self.trust, is_secure(url))?;
+                Ok(place.get_or_init(|| made))
+            }
+        }
+    }
+
+    /// The connections of the caller's runtime for this address.
+    pub(super) fn of(&self, url: &Url) -> Result<Arc<Connections>> {
+        let make = |_| {
+            let connector = self.connector(url)?.clone();
+            Ok::<_, Error>(Connections::new(connector, self.max_header_bytes))
+        };
+        self.scheme(url).runtimes.with(make, Arc::clone)
+    }
+}
+
+impl Scheme {
+    fn new() -> Self {
+        Self { connector: OnceLock::new(), runtimes: PerRuntime::new(Connections::is_spent) }
+    }
+}
+
+impl Connections {
+    fn new(connector: Connector, max_header_bytes: usize) -> Self {
+        let tasks = Tasks::default();
+        let pool = Pool::new(client(&connector, max_header_bytes, &tasks));
+        Self { pool, connector, max_header_bytes, tasks }
+    }
+
+    /// True if the last request began a while ago.
+    pub(super) fn rested(&self) -> bool {
+        self.pool.rested()
+    }
+
+    /// Begins a request.
+    pub(super) fn begin<T>(&self, send: impl FnOnce(&HttpClient) -> T) -> (Watch, T) {
+        self.pool.begin(|| client(&self.connector, self.max_header_bytes, &self.tasks), send)
+    }
+
+    /// True if there is no connection, and no request that may make one. The end of the runtime
+    /// ends both.
+    fn is_spent(&self) -> bool {
+        self.tasks.count() == 0 && self.pool.is_unused()
+    }
+}
+
+fn client(connector: &Connector, max_header_bytes: usize, tasks: &Tasks) -> HttpClient {
+    legacy::Client::builder(tasks.clone())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE)
+        .http1_max_buf_size(max_header_bytes)
+        .http2_max_header_list_size(u32::try_from(max_header_bytes).unwrap_or(u32::MAX))
+        .build(connector.clone())
+}
+
+fn is_secure(url: &Url) -> bool {
+    url.scheme() == "https"
+}
+
+/// Starts the tasks that drive connections, and counts those that have not ended.
+#[derive(Clone, Default)]
+struct Tasks(Arc<AtomicUsize>);
+
+/// A task that has not ended.
+struct Running(Arc<AtomicUsize>);
+
+impl Tasks {
+    fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for Tasks {
+    fn execute(&self, future: F) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        let running = Running(Arc::clone(&self.0));
+        TokioExecutor::new().execute(async move {
+            let _running = running;
+            future.await;
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt as _;
+    use std::io::{Read as _, Write as _};
+
+    /// Answers one request, and keeps the connection until the client closes it.
+    fn server() -> Url {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut buffer = [0; 4096];
+            assert_ne!(stream.read(&mut buffer).unwrap(), 0);
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").unwrap();
+            while stream.read(&mut buffer).is_ok_and(|count| count > 0) {}
+        });
+        url
+    }
+
+    #[test]
+    fn connections_are_spent_when_their_runtime_has_ended() {
+        let pools = Pools::new(Duration::from_secs(5), &Config::new());
+        let url = server();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let connections = runtime.block_on(async {
+            let connections = pools.of(&url).unwrap();
+            let request = http::Request::post(url.as_str()).body(Default::default()).unwrap();
+            let (watch, response) = connections.begin(|client| client.request(request));
+            assert!(!connections.is_spent(), "a request is under way");
+            response.await.unwrap().into_body().collect().await.unwrap();
+            watch.answered();
+            connections
+        });
+        assert!(!connections.is_spent(), "a connection is idle");
+        drop(runtime);
+        assert!(connections.is_spent());
+    }
+}

@@ -1,0 +1,161 @@
+//! Values of which every runtime has its own.
+
+use super::native::NoRuntime;
+use super::threads::PerThread;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::runtime::{Handle, Id};
+
+/// The runtime of the calling task or thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct RuntimeId(Id);
+
+impl RuntimeId {
+    pub(crate) fn current() -> Result<Self, NoRuntime> {
+        // A cache by thread or by task would be wrong at times: a thread can enter several
+        // runtimes, and so can a `LocalSet` with its tasks.
+        Handle::try_current().map(|runtime| Self(runtime.id())).map_err(|_| NoRuntime)
+    }
+}
+
+/// A value for each runtime that asks for one.
+///
+/// Nothing tells when a runtime ends. Instead, spent values are dropped whenever the number of
+/// values has doubled: a program that makes a runtime for each event holds a bounded number of
+/// them.
+pub(crate) struct PerRuntime<T> {
+    is_spent: fn(&T) -> bool,
+    /// The value that a thread used last. Calls of several threads would queue for one lock.
+    recent: PerThread<Mutex<Option<Entry<T>>>>,
+    all: Mutex<All<T>>,
+}
+
+type Entry<T> = (RuntimeId, Arc<T>);
+
+struct All<T> {
+    values: HashMap<RuntimeId, Arc<T>>,
+    /// The number of values at which spent ones are dropped.
+    full: usize,
+}
+
+impl<T> PerRuntime<T> {
+    /// More values than a program has runtimes at the same time, as a rule.
+    const FEW: usize = 64;
+
+    /// Starts without values. A value for which `is_spent` returns true may be dropped, and made
+    /// again, at any time.
+    pub(crate) fn new(is_spent: fn(&T) -> bool) -> Self {
+        let all = All { values: HashMap::new(), full: Self::FEW };
+        Self { is_spent, recent: PerThread::new(Self::FEW), all: Mutex::new(all) }
+    }
+
+    /// Passes the value of the caller's runtime to `act`, under a lock: `act` must not block, nor
+    /// wake a task. Without a value, `make` makes one.
+    ///
+    /// # Errors
+    /// [`NoRuntime`] outside of a runtime, or the error of `make`.
+    pub(crate) fn with<R, E: From<NoRuntime>>(
+        &self,
+        make: impl FnOnce(RuntimeId) -> Result<T, E>,
+        act: impl FnOnce(&Arc<T>) -> R,
+    ) -> Result<R, E> {
+        let runtime = RuntimeId::current()?;
+        if let Some((_, value)) = lock(self.recent.get()).as_ref().filter(|(of, _)| *of == runtime)
+        {
+            return Ok(act(value));
+        }
+        let value = self.find(runtime, make)?;
+        let result = act(&value);
+        let before = lock(self.recent.get()).replace((runtime, value));
+        // Dropped without the lock.
+        drop(before);
+        Ok(result)
+    }
+
+    fn find<E>(
+        &self,
+        runtime: RuntimeId,
+        make: impl FnOnce(RuntimeId) -> Result<T, E>,
+    ) -> Result<Arc<T>, E> {
+        if let Some(value) = lock(&self.all).values.get(&runtime) {
+            return Ok(Arc::clone(value));
+        }
+        let made = Arc::new(make(runtime)?);
+        let mut all = lock(&self.all);
+        let spent =
+            if all.values.len() >= all.full { self.take_spent(&mut all) } else { Vec::new() };
+        let value = Arc::clone(all.values.entry(runtime).or_insert(made));
+        drop(all);
+        drop(spent);
+        Ok(value)
+    }
+
+    fn take_spent(&self, all: &mut All<T>) -> Vec<Arc<T>> {
+        let is_spent = |value: &Arc<T>| (self.is_spent)(value);
+        let mut spent: Vec<_> =
+            all.values.extract_if(|_, value| is_spent(value)).map(|(_, value)| value).collect();
+        for recent in self.recent.iter() {
+            spent
+                .extend(lock(recent).take_if(|(_, value)| is_spent(value)).map(|(_, value)| value));
+        }
+        all.full = Self::FEW.max(2 * all.values.len());
+        spent
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use tokio::runtime::Builder;
+
+    type Flag = AtomicBool;
+
+    fn flags() -> PerRuntime<Flag> {
+        PerRuntime::new(|spent| spent.load(Ordering::Relaxed))
+    }
+
+    fn get(values: &PerRuntime<Flag>) -> Result<Arc<Flag>, NoRuntime> {
+        values.with(|_| Ok(Flag::default()), Arc::clone)
+    }
+
+    #[test]
+    fn every_runtime_has_one_value_on_all_its_threads() {
+        let values = flags();
+        assert!(get(&values).is_err(), "outside of a runtime");
+        let [one, other] = [(); 2].map(|()| Builder::new_current_thread().build().unwrap());
+        let first = one.block_on(async { get(&values).unwrap() });
+        for _ in 0..2 {
+            let second = other.block_on(async { get(&values).unwrap() });
+            assert!(!Arc::ptr_eq(&first, &second));
+            assert!(Arc::ptr_eq(&first, &one.block_on(async { get(&values).unwrap() })));
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let _entered = one.enter();
+                    assert!(Arc::ptr_eq(&first, &get(&values).unwrap()));
+                });
+            });
+        }
+    }
+
+    #[test]
+    fn values_of_runtimes_that_ended_are_dropped() {
+        let values = flags();
+        let kept = Builder::new_current_thread().build().unwrap();
+        let in_use = kept.block_on(async { get(&values).unwrap() });
+        let mut made = Vec::new();
+        for _ in 0..1000 {
+            let runtime = Builder::new_current_thread().build().unwrap();
+            let value = runtime.block_on(async { get(&values).unwrap() });
+            value.store(true, Ordering::Relaxed);
+            made.push(Arc::downgrade(&value));
+        }
+        let alive = made.iter().filter(|value| value.strong_count() > 0).count();
+        assert!(alive <= PerRuntime::<Flag>::FEW, "{alive} of 1000");
+        assert!(Arc::ptr_eq(&in_use, &kept.block_on(async { get(&values).unwrap() })));
+    }
+}
