@@ -29,7 +29,7 @@
 //! | `rustls` | TLS for `https://`, and for `rediss://` with `native` | yes |
 //! | `webpki-roots` | [`Config`]`::webpki_roots`: Mozilla's root certificates in the program, instead of the platform's | |
 //! | `reqwest` | `backend::rest::ReqwestTransport`: a client of the `reqwest` crate with settings of your own (proxies, client certificates) | |
-//! | `native` | `backend::native`: Redis over TCP, with TLS, Sentinel and Cluster, by the `redis` crate; `Client::redis_rs`: that crate's commands over a client | |
+//! | `native` | `backend::native`: Redis over TCP, with TLS, Sentinel and Cluster; `Client::redis_rs`: the commands of the `redis` crate over a client | |
 //! | `memory` | `backend::memory`: an embedded engine for tests and offline work, with real Lua 5.1 | |
 //! | `server` | `server`: the REST protocol in front of any backend | |
 //! | `conformance` | `testing::conformance`: the cases that hold for every backend and every session store | |

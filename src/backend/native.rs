@@ -41,9 +41,9 @@ const BUSY_PAUSE: Duration = Duration::from_millis(100);
 /// Executes commands on a Redis server over TCP or a Unix socket. Cheap to clone: clones share the connection.
 ///
 /// A call has 5 s unless [`NativeConfig`] or its options say otherwise ([`CallOptions::timeout`] and [`CallOptions::deadline`],
-/// whichever is shorter), and is one attempt. Commands that change the shared connection (`SELECT`, `MULTI`, `SUBSCRIBE` …) are
-/// refused; blocking commands are not, but hold up every other call. `rediss://` is TLS, by feature `rustls`; there `MONITOR` is not
-/// offered.
+/// whichever is shorter), and is one attempt. Commands that change or end the shared connection (`SELECT`, `MULTI`, `SUBSCRIBE`,
+/// `POST` …) are refused; blocking commands are not, but hold up every other call. A reply that is larger than
+/// [`NativeConfig::max_reply_bytes`] or deeper than 64 arrays is an error of its own call. `rediss://` is TLS, by feature `rustls`.
 ///
 /// ```
 /// # async fn run() -> redis_rest::Result<()> {

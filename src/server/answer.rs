@@ -8,7 +8,7 @@ use super::guard::{Access, Guard};
 use super::memory::{Held, Memory};
 use super::reply::{self, Encoding, Room};
 use super::request::{self, Bad};
-use super::slices::Slices;
+use super::slices;
 use crate::backend::{Backend, Reply};
 use crate::command::{CallOptions, Command, ReplaySafety};
 use crate::error::{Error, ErrorKind, Outcome, ServerError};
@@ -306,7 +306,7 @@ impl Service {
             }
         }
         let mut room = self.room();
-        let mut answers = self.slices(&allowed, &mut room).await.into_iter();
+        let mut answers = slices::run(&*self.backend, &allowed, &mut room).await.into_iter();
         let missing = || Err(Error::new(ErrorKind::Decode, "no reply for this command"));
         let replies: Vec<Reply> = replies
             .into_iter()
@@ -328,31 +328,6 @@ impl Service {
             }
             None => self.answer(StatusCode::OK, Encoder::many(replies, encoding), encoding, room),
         }
-    }
-
-    /// Runs commands in slices, as far as the backend can be asked: what did not get that far did not run.
-    async fn slices(&self, commands: &[Command], room: &mut Room) -> Vec<Reply> {
-        let mut slices = Slices::new(self.max_reply_bytes);
-        let mut answers: Vec<Reply> = Vec::with_capacity(commands.len());
-        while answers.len() < commands.len() {
-            let rest = &commands[answers.len()..];
-            let slice = &rest[..slices.size().min(rest.len())];
-            let mut replies = self.backend.pipeline(slice, &CallOptions::default()).await;
-            replies.resize_with(slice.len(), || {
-                Err(Error::new(ErrorKind::Decode, "no reply for this command"))
-            });
-            slices.learn(&replies);
-            let cause = match replies.iter().all(|reply| lost(reply).is_some()) {
-                true => replies.last().and_then(|reply| reply.as_ref().err()).cloned(),
-                false => None,
-            };
-            answers.extend(replies.into_iter().map(|reply| room.fit(reply)));
-            if let Some(cause) = cause {
-                let cause = cause.with_outcome(Outcome::NotApplied);
-                answers.resize_with(commands.len(), || Err(cause.clone()));
-            }
-        }
-        answers
     }
 
     async fn transaction(
@@ -391,7 +366,7 @@ fn status_of(error: &Error) -> StatusCode {
 }
 
 /// The status for a reply that did not come from Redis; `None` for one that did.
-fn lost(reply: &Reply) -> Option<StatusCode> {
+pub(super) fn lost(reply: &Reply) -> Option<StatusCode> {
     let error = reply.as_ref().err().filter(|error| error.kind() != ErrorKind::ReplyTooLarge)?;
     Some(status_of(error)).filter(|status| *status != StatusCode::BAD_REQUEST)
 }

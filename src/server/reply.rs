@@ -62,6 +62,11 @@ impl Room {
         reply
     }
 
+    /// How many bytes of replies still fit.
+    pub(crate) fn left(&self) -> usize {
+        self.left
+    }
+
     pub(crate) fn is_short_of_memory(&self) -> bool {
         self.short_of_memory
     }

@@ -2,41 +2,75 @@
 //!
 //! Redis keeps all replies to what it was sent in one piece, however large they are, before it sends the first.
 
-use crate::backend::Reply;
-use crate::error::ErrorKind;
+use super::answer::lost;
+use super::reply::Room;
+use crate::backend::{Backend, Reply};
+use crate::command::{CallOptions, Command};
+use crate::error::{Error, ErrorKind, Outcome};
 
 /// A pipeline begins with so many commands.
 const FIRST: usize = 16;
 /// A pipeline whose replies were small so far may go on with large ones.
 const MOST: usize = 128;
+/// Replies that take no more than this together go on in large slices, even where no answer has room for them.
+const SMALL_BYTES: usize = 1024 * 1024;
+
+/// Runs the commands of a pipeline, and replies as far as there is `room`. Ends where the backend cannot be asked any more: the
+/// commands behind did not run.
+pub(super) async fn run(
+    backend: &dyn Backend,
+    commands: &[Command],
+    room: &mut Room,
+) -> Vec<Reply> {
+    let mut slices = Slices::new();
+    let mut answers: Vec<Reply> = Vec::with_capacity(commands.len());
+    while answers.len() < commands.len() {
+        let rest = &commands[answers.len()..];
+        let slice = &rest[..slices.size(room.left()).min(rest.len())];
+        let mut replies = backend.pipeline(slice, &CallOptions::default()).await;
+        let missing = || Err(Error::new(ErrorKind::Decode, "no reply for this command"));
+        replies.resize_with(slice.len(), missing);
+        slices.learn(&replies);
+        let cause = match replies.iter().all(|reply| lost(reply).is_some()) {
+            true => replies.last().and_then(|reply| reply.as_ref().err()).cloned(),
+            false => None,
+        };
+        answers.extend(replies.into_iter().map(|reply| room.fit(reply)));
+        if let Some(cause) = cause {
+            let cause = cause.with_outcome(Outcome::NotApplied);
+            answers.resize_with(commands.len(), || Err(cause.clone()));
+        }
+    }
+    answers
+}
 
 /// The sizes of a pipeline's slices.
-pub(super) struct Slices {
+struct Slices {
     next: usize,
-    most_bytes: usize,
+    largest: usize,
 }
 
 impl Slices {
-    /// For an answer of at most `most_bytes`.
-    pub(super) fn new(most_bytes: usize) -> Self {
-        Self { next: FIRST, most_bytes }
+    fn new() -> Self {
+        Self { next: FIRST, largest: 0 }
     }
 
-    /// How many commands go next.
-    pub(super) fn size(&self) -> usize {
-        self.next
+    /// How many commands go next, if the answer has room for `left` more bytes: twice as many as before, unless replies like
+    /// the largest of the last slice would not fit into it together.
+    fn size(&self, left: usize) -> usize {
+        let fitting = left.max(SMALL_BYTES) / self.largest.max(1);
+        self.next.min(fitting).max(1)
     }
 
-    /// Learns from the replies to one slice: the next is twice as large, unless replies like the largest of this one would
-    /// not fit into an answer together.
-    pub(super) fn learn(&mut self, replies: &[Reply]) {
+    /// Learns from the replies to one slice.
+    fn learn(&mut self, replies: &[Reply]) {
         let size = |reply: &Reply| match reply {
             Ok(value) => value.memory_bytes(),
-            Err(error) if error.kind() == ErrorKind::ReplyTooLarge => self.most_bytes,
+            Err(error) if error.kind() == ErrorKind::ReplyTooLarge => usize::MAX,
             Err(error) => error.server_message().map_or(0, str::len),
         };
-        let largest = replies.iter().map(size).max().unwrap_or(0).max(1);
-        self.next = (self.next * 2).min(MOST).min(self.most_bytes / largest).max(1);
+        self.largest = replies.iter().map(size).max().unwrap_or(0);
+        self.next = (replies.len() * 2).min(MOST);
     }
 }
 
@@ -48,14 +82,19 @@ mod tests {
 
     #[test]
     fn slices_grow_while_replies_are_small() {
-        let mut slices = Slices::new(1000);
-        let mut sizes = Vec::new();
-        for bytes in [0, 1, 1, 1, 1, 250, 2000, 0, 0, 0] {
-            sizes.push(slices.size());
-            slices.learn(&[Ok(Value::Okay), Ok(Value::bytes(vec![0; bytes]))]);
-        }
-        assert_eq!(sizes, [16, 32, 64, 128, 128, 128, 4, 1, 2, 4]);
-        slices.learn(&[Err(Error::new(ErrorKind::ReplyTooLarge, "dropped"))]);
-        assert_eq!(slices.size(), 1);
+        const LEFT: usize = 100 * SMALL_BYTES;
+        let mut slices = Slices::new();
+        let mut learn = |bytes: usize, left: usize| {
+            let size = slices.size(left);
+            let reply = || Ok(Value::bytes(vec![0; bytes]));
+            slices.learn(&(0..size).map(|_| reply()).collect::<Vec<Reply>>());
+            size
+        };
+        let sizes = [0, 1, 1, 1, 1, SMALL_BYTES, SMALL_BYTES].map(|bytes| learn(bytes, LEFT));
+        assert_eq!(sizes, [16, 32, 64, 128, 128, 128, 100]);
+        // Where nothing fits any more, large ones come one by one, and small ones as before.
+        assert_eq!([SMALL_BYTES, 9, 9, 9].map(|bytes| learn(bytes, 0)), [1, 1, 2, 4]);
+        slices.learn(&[Ok(Value::Nil), Err(Error::new(ErrorKind::ReplyTooLarge, "dropped"))]);
+        assert_eq!(slices.size(LEFT), 1);
     }
 }

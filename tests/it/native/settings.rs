@@ -34,6 +34,19 @@ async fn a_reply_that_does_not_come_costs_the_timeout() {
     redis.hold(false);
 }
 
+#[tokio::test]
+async fn a_redis_without_room_for_another_client_is_no_connection() {
+    let Some(redis) = Redis::start() else { return };
+    let first = Client::from_backend(redis.backend().await);
+    redis.control("CONFIG SET maxclients 1");
+    let error = NativeBackend::connect(&redis.url()).await.unwrap_err();
+    assert_eq!((error.kind(), error.maybe_applied()), (ErrorKind::Connect, false), "{error}");
+    // Not an answer to a command of somebody.
+    let second = Client::from_backend(NativeBackend::lazy(&redis.url()).unwrap());
+    assert_eq!(second.incr("n").await.unwrap_err().kind(), ErrorKind::Connect);
+    assert_eq!(first.incr("n").await.unwrap(), 1);
+}
+
 /// Closes so many connections before it lets one through.
 async fn hang_up_first(times: usize, to: String) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

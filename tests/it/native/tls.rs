@@ -86,6 +86,14 @@ async fn calls_pipelines_and_subscriptions() {
         Event::Message(message) => assert_eq!(message.text(), "hello"),
         other => panic!("{other:?}"),
     }
+
+    let mut commands = client.monitor();
+    assert!(matches!(commands.next().await.unwrap().unwrap(), Event::Subscribed(_)));
+    client.set("watched", "é\r\n").await.unwrap();
+    match commands.next().await.unwrap().unwrap() {
+        Event::Command(line) => assert!(line.ends_with(br#""SET" "watched" "\xc3\xa9\r\n""#)),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]
