@@ -42,7 +42,7 @@ pub enum ReplyFormat {
 /// | [`max_event_bytes`](Config::max_event_bytes) | 16 MiB |
 /// | [`max_pipeline_commands`](Config::max_pipeline_commands) of one request | 1000 |
 /// | [`auto_batch_in_flight`](Config::auto_batch_in_flight) | 2 requests |
-/// | [`paths_arrive_as_sent`](Config::paths_arrive_as_sent) | not known: asked once, before the first name that needs it |
+/// | [`paths_arrive_as_sent`](Config::paths_arrive_as_sent) | asked once, when it matters |
 #[derive(Clone)]
 #[must_use]
 pub struct Config {
@@ -248,7 +248,7 @@ impl Config {
     ///
     /// Commands travel in bodies. Only the names of a [subscription](Client::subscribe), and what
     /// stands before an argument that is not UTF-8, are in a path. Where such a name holds one of
-    /// `/ \\ ? # % ;`, a blank or a control, a proxy that decodes paths makes another name or another
+    /// `/ \ ? # % ;`, a blank or a control, a proxy that decodes paths makes another name or another
     /// command of it. So before the first of them the client asks once, by an `ECHO` in a path,
     /// whether paths arrive. If they do not, these calls are refused
     /// ([`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported)): use `proxy_pass` without a URI in

@@ -99,9 +99,9 @@ impl fmt::Debug for Event {
 /// How a subscription goes on when a connection is lost. Made by [`Client::subscribe`] and its sisters; a [`Stream`].
 ///
 /// It connects when it is first polled, and again whenever the connection is lost, after 50 ms and then longer up to 2 s, with
-/// jitter. [`Event::Gap`] comes after each reconnection. It ends with an error when the server refuses (token, permission), when
-/// the server listens to another name than was asked for (because a proxy changes paths), and when it was never reached in ten
-/// attempts. Dropping it closes the connections.
+/// jitter. [`Event::Gap`] comes after each reconnection. It ends with an error when the server refuses (token, permission) or
+/// listens to another name than was asked for (because a proxy changes paths), and when it was never
+/// reached in ten attempts. Dropping it closes the connections.
 #[must_use = "a stream does nothing until it is polled"]
 pub struct Subscription {
     backend: Arc<dyn Backend>,
@@ -118,8 +118,8 @@ pub struct Subscription {
 const WAITING: usize = 256;
 
 impl Client {
-    /// What is published on channels, from now on. One connection for each channel. Over REST their names are in paths of requests:
-    /// see [`Config::paths_arrive_as_sent`](crate::Config::paths_arrive_as_sent).
+    /// What is published on channels, from now on. One connection for each channel. Over REST the
+    /// names are in paths: see [`Config::paths_arrive_as_sent`](crate::Config::paths_arrive_as_sent).
     ///
     /// ```
     /// # use redis_rest::{Client, Event, backend::memory::MemoryBackend};

@@ -121,7 +121,8 @@ pub trait Backend: MaybeSend + 'static {
     }
 
     /// Listens to a channel, to a pattern or to all commands. The stream ends when the connection is lost; an error in it ends it
-    /// too. [`Event::Gap`] is not for backends to tell.
+    /// too. After an error such as [`ErrorKind::Unsupported`] the subscription ends, after others it
+    /// listens again. [`Event::Gap`] is not for backends to tell.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] where the backend cannot, and why it does not work now.

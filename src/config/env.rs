@@ -25,8 +25,9 @@ impl Config {
     /// 2. `UPSTASH_REDIS_REST_URL` with `UPSTASH_REDIS_REST_TOKEN`
     /// 3. `KV_REST_API_URL` with `KV_REST_API_TOKEN`
     ///
-    /// `REDIS_REST_ALLOW_HTTP=1` allows `http://` addresses outside loopback, `REDIS_REST_PATHS_AS_SENT=1`
-    /// is [`paths_arrive_as_sent`](Self::paths_arrive_as_sent). Names that are set to nothing count as not set.
+    /// `REDIS_REST_ALLOW_HTTP=1` allows `http://` addresses outside loopback,
+    /// `REDIS_REST_PATHS_AS_SENT=1` is [`paths_arrive_as_sent`](Self::paths_arrive_as_sent). Names
+    /// that are set to nothing count as not set.
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming what was looked for.

@@ -154,7 +154,8 @@ impl Service {
         if !request::is_normal(head.uri.path()) {
             return Err(Box::new(failure(
                 StatusCode::BAD_REQUEST,
-                "ERR the path has a segment that is empty, `.` or `..`: percent-encode the slashes of a name",
+                "ERR the path has a segment that is empty, `.` or `..`: \
+                 percent-encode the slashes of a name",
             )));
         }
         match Form::of(head.uri.path()) {

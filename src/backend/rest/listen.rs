@@ -69,19 +69,17 @@ impl Rest {
                         Form { encoding: Encoding::Plain, limits: self.reply_limits, shelf: None },
                     )
                 });
-                // What is no refusal is another answer, which must not be asked for again: a
-                // command may have run instead.
-                Err(refused.err().filter(|error| error.kind() != ErrorKind::Decode).unwrap_or_else(
-                    || {
-                        Error::new(
-                            ErrorKind::Unsupported,
-                            "the server does not serve event streams",
-                        )
-                    },
-                ))
+                // Anything but a refusal may be a command's reply, which another attempt would run
+                // again.
+                let refused = refused.err().filter(|error| error.kind() != ErrorKind::Decode);
+                Err(refused.unwrap_or_else(not_a_stream))
             }
         }
     }
+}
+
+fn not_a_stream() -> Error {
+    Error::new(ErrorKind::Unsupported, "the server does not serve event streams")
 }
 
 struct Events {

@@ -19,8 +19,8 @@ use tokio::sync::Mutex;
 /// this address.
 const PROBE: &str = "x?#%\\; //y/../../ping";
 
-/// How long the answer that paths do not arrive counts, so that a client notices a mended proxy.
-/// The answer that they do arrive counts for ever.
+/// The time for which paths are known not to arrive. A client notices a mended proxy after it. The
+/// knowledge that paths do arrive does not expire.
 const REMEMBERED: Duration = Duration::from_secs(30);
 
 /// A name that a path can hold.
@@ -62,9 +62,9 @@ impl Name {
 /// Whether paths arrive as they are sent, as far as it is known.
 pub(super) struct Paths {
     arrive: AtomicBool,
-    /// How many probes have ended.
+    /// The number of probes that have ended.
     ended: AtomicU64,
-    /// How the last probe ended, unless paths arrive. Locked while a probe is under way, so that
+    /// The result of the last probe, unless paths arrive. Locked while a probe is under way, so that
     /// calls at the same time share it.
     last: Mutex<Option<Last>>,
 }
@@ -120,14 +120,14 @@ impl Rest {
     /// The same by one attempt.
     ///
     /// # Errors
-    /// As [`prove_paths`](Self::prove_paths).
+    /// Those of [`prove_paths`](Self::prove_paths).
     pub(super) async fn paths_arrive_now(&self) -> Result<()> {
         let proved = self.paths_arrive((1, self.timeout)).await;
         proved.map_err(|error| error.with_outcome(Outcome::NotApplied))
     }
 
-    /// One attempt of the probe, which all calls at the same time share. Its error says of the
-    /// probe whether it may have run.
+    /// Makes an attempt of the probe, or waits for one that another call makes. The error's outcome
+    /// is that of the probe.
     async fn paths_arrive(&self, (number, limit): (u32, Duration)) -> Result<()> {
         let paths = &self.paths;
         if paths.arrive() {
@@ -140,7 +140,7 @@ impl Rest {
             Some(Last::Changed(error, at)) if at.elapsed() < REMEMBERED => {
                 return Err(error.clone());
             }
-            // It began before this call, or while this call waited.
+            // The failed attempt ended while this call waited.
             Some(Last::Failed(error)) if paths.ended.load(Ordering::Acquire) != begun => {
                 return Err(error.clone());
             }
@@ -179,8 +179,9 @@ enum Verdict {
     Unknown(Error),
 }
 
-/// Only a failure that may pass, or that every other call would meet too, leaves it open: no
-/// answer, a refusal for now, a wrong token. A server without a path form answers something else.
+/// Reads the reply to the probe. Failures that may pass, or that every other call meets too, leave
+/// the question open: no reply, a refusal for now, a wrong token. Any other reply is that of a server
+/// without a path form, or behind a proxy that changes paths.
 fn verdict(reply: Reply) -> Verdict {
     let error = match reply {
         Ok(Value::Bytes(text)) if text == PROBE.as_bytes() => return Verdict::Arrive,
@@ -192,9 +193,10 @@ fn verdict(reply: Reply) -> Verdict {
         Some(status) => status < 500 || status == 501,
     };
     let token = matches!(error.redis_code(), Some("WRONGPASS" | "NOAUTH"));
-    match answered && !token && !is_refused(&error) {
-        true => Verdict::Change(error.status()),
-        false => Verdict::Unknown(error),
+    if answered && !token && !is_refused(&error) {
+        Verdict::Change(error.status())
+    } else {
+        Verdict::Unknown(error)
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct Connection {
     /// Send the token over http:// to other machines too
     #[arg(long, global = true, help_heading = HEADING)]
     allow_http: bool,
-    /// Put names into the paths of requests without asking the server first whether it gets paths as they are sent
+    /// Put names into request paths without asking first whether paths arrive as they are sent
     #[arg(long, global = true, help_heading = HEADING)]
     paths_as_sent: bool,
     /// Longest time for one attempt (default 5 s); a call with its retries may take three times as long
@@ -141,7 +141,8 @@ impl Connection {
         let own = self.url.is_some() || self.allow_http || self.paths_as_sent;
         match own || self.timeout.is_some() {
             true => Err(Failure::usage(
-                "serve takes --listen and --redis, not --url, --allow-http, --paths-as-sent or --timeout",
+                "serve takes --listen and --redis, \
+                 not --url, --allow-http, --paths-as-sent or --timeout",
             )),
             false => Ok(()),
         }

@@ -25,7 +25,7 @@ impl Watched {
         self.1.lock().unwrap().push(request.url.path().to_owned());
     }
 
-    /// How many probes and how many other requests were sent since the last time.
+    /// The numbers of probes and of other requests that were sent since the last time.
     fn sent(&self) -> (usize, usize) {
         let paths = std::mem::take(&mut *self.1.lock().unwrap());
         let probes = paths.iter().filter(|path| *path == ECHO).count();
@@ -253,7 +253,7 @@ async fn deadline_holds_for_probe_and_call_together() {
     let error = push(&never).await.unwrap_err();
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::Timeout, Outcome::NotApplied));
     assert_eq!(begun.elapsed().as_secs(), 12);
-    // Of 12 seconds, the probe and its second attempt take more than 5, and the call gets the rest.
+    // The two attempts of the probe take more than 5 of the 12 seconds, and the call gets the rest.
     let scripted = Scripted::new(|n, body| match (n, body) {
         (1, b"") => right(body),
         _ => Answer::Never,

@@ -64,7 +64,8 @@ impl Drop for Nginx {
     }
 }
 
-/// One process, so that ending it ends all of nginx; what it writes stays in its directory.
+/// Runs nginx as a single process, so that ending it ends all of nginx, with its files in its
+/// directory.
 fn configuration(port: u16, locations: &str) -> String {
     format!(
         "daemon off;

@@ -121,9 +121,10 @@ async fn travels_as_it_is(text: &str) {
         (client.psubscribe([text.to_owned()]), b"psubscribe"),
     ] {
         let error = events.next().await.unwrap().unwrap_err();
-        match is_for_no_path(text) {
-            true => assert_eq!(error.kind(), ErrorKind::InvalidCommand),
-            false => assert_eq!(kept.last().0, [form, text.as_bytes()]),
+        if is_for_no_path(text) {
+            assert_eq!(error.kind(), ErrorKind::InvalidCommand);
+        } else {
+            assert_eq!(kept.last().0, [form, text.as_bytes()]);
         }
     }
     assert!(kept.0.lock().unwrap().is_empty());

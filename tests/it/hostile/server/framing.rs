@@ -181,7 +181,7 @@ async fn dot_segments_and_empty_ones_are_refused() {
         assert_eq!(request(addr, "GET", target, "").await.0, 400, "{target}");
     }
     assert_eq!(request(addr, "POST", "/", "[\"DBSIZE\"]").await.1, "{\"result\":0}");
-    // One empty segment at the beginning and one at the end say nothing.
+    // Empty segments at the beginning and at the end say nothing, one each.
     for (target, body) in [("/ping", ""), ("/ping/", ""), ("/", "[\"PING\"]")] {
         assert_eq!(
             request(addr, "POST", target, body).await.1,
