@@ -11,8 +11,8 @@ use bytes::Bytes;
 
 const WIDE: Limits = Limits { bytes: usize::MAX, depth: usize::MAX };
 
-/// What is read out of `bytes`, cut at these places; false if they are not RESP2. The reply of number `of.0` is that of a
-/// transaction of `of.1` commands.
+/// Reads the replies in `bytes`, cut at these places; false if they are not RESP2. The reply of
+/// number `of.0` is that of a transaction of `of.1` commands.
 fn read(bytes: &[u8], cuts: &[u8], limits: Limits, of: (usize, usize)) -> (Vec<Received>, bool) {
     let (mut reader, mut replies) = (ReplyReader::new(limits), Vec::new());
     let mut rest = bytes;
@@ -53,8 +53,8 @@ fn same(limited: &Result<Value, Excess>, wide: &Result<Value, Excess>, limits: L
     }
 }
 
-/// A stream of any bytes: cuts change nothing, a limit changes only the replies that exceed it, and those without one are what
-/// the reader of HTTP bodies makes of them.
+/// A stream of any bytes: cuts change nothing, a limit changes only the replies that exceed it, and
+/// those without one are what the reader of HTTP bodies makes of them.
 pub fn native_replies(data: &[u8]) {
     let mut input = Input::new(data);
     let limits = Limits { bytes: 1 << input.below(16), depth: input.below(8) };

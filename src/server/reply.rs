@@ -1,4 +1,4 @@
-//! What an answer holds: replies as far as there is room for them, and the texts of errors.
+//! Replies of an answer, as far as there is room for them, and the texts of errors.
 
 use super::memory::Held;
 use crate::backend::Reply;
@@ -32,8 +32,8 @@ impl Room {
         Self { left: most, most, held, short_of_memory: false }
     }
 
-    /// The reply, or an error in its place if there is no room for it: its command ran. A value may stand in an answer many
-    /// times, or come from a backend that lets larger ones pass.
+    /// The reply, or an error in its place if there is no room for it: its command ran. A value may
+    /// stand in an answer many times, or come from a backend that lets larger ones pass.
     pub(crate) fn fit(&mut self, reply: Reply) -> Reply {
         let (size, error) = match &reply {
             Ok(value) => (value.memory_bytes(), None),
@@ -62,7 +62,7 @@ impl Room {
         reply
     }
 
-    /// How many bytes of replies still fit.
+    /// The bytes of replies that still fit.
     pub(crate) fn left(&self) -> usize {
         self.left
     }
@@ -71,13 +71,14 @@ impl Room {
         self.short_of_memory
     }
 
-    /// What the answer holds, until it is written.
+    /// The share of the server's memory that the answer holds.
     pub(crate) fn into_held(self) -> Held {
         self.held
     }
 }
 
-/// An error in the place of a reply. Clients know by the beginning of its text that the command may have run.
+/// An error in the place of a reply. Clients know by the beginning of its text that the command may
+/// have run.
 fn left_out(outcome: Outcome, why: &str) -> Error {
     let ran = match outcome {
         Outcome::Applied => "; the command was executed",

@@ -1,6 +1,7 @@
-//! How much of a pipeline goes to the backend at once.
+//! Pipelines in slices.
 //!
-//! Redis keeps all replies to what it was sent in one piece, however large they are, before it sends the first.
+//! Redis keeps all replies to what it was sent in one piece, however large they are, before it
+//! sends the first.
 
 use super::answer::lost;
 use super::reply::Room;
@@ -12,11 +13,12 @@ use crate::error::{Error, ErrorKind, Outcome};
 const FIRST: usize = 16;
 /// A pipeline whose replies were small so far may go on with large ones.
 const MOST: usize = 128;
-/// Replies that take no more than this together go on in large slices, even where no answer has room for them.
+/// Replies that take no more than this together go on in large slices, even where no answer has
+/// room for them.
 const SMALL_BYTES: usize = 1024 * 1024;
 
-/// Runs the commands of a pipeline, and replies as far as there is `room`. Ends where the backend cannot be asked any more: the
-/// commands behind did not run.
+/// Runs the commands of a pipeline, and replies as far as there is `room`. Ends where the backend
+/// cannot be asked any more: the commands behind did not run.
 pub(super) async fn run(
     backend: &dyn Backend,
     commands: &[Command],
@@ -55,8 +57,8 @@ impl Slices {
         Self { next: FIRST, largest: 0 }
     }
 
-    /// How many commands go next, if the answer has room for `left` more bytes: twice as many as before, unless replies like
-    /// the largest of the last slice would not fit into it together.
+    /// The number of commands that go next, if the answer has room for `left` more bytes: twice as
+    /// many as before, unless replies like the largest of the last slice would not fit together.
     fn size(&self, left: usize) -> usize {
         let fitting = left.max(SMALL_BYTES) / self.largest.max(1);
         self.next.min(fitting).max(1)
@@ -92,7 +94,7 @@ mod tests {
         };
         let sizes = [0, 1, 1, 1, 1, SMALL_BYTES, SMALL_BYTES].map(|bytes| learn(bytes, LEFT));
         assert_eq!(sizes, [16, 32, 64, 128, 128, 128, 100]);
-        // Where nothing fits any more, large ones come one by one, and small ones as before.
+        // An answer without room takes large replies one by one, and small ones as before.
         assert_eq!([SMALL_BYTES, 9, 9, 9].map(|bytes| learn(bytes, 0)), [1, 1, 2, 4]);
         slices.learn(&[Ok(Value::Nil), Err(Error::new(ErrorKind::ReplyTooLarge, "dropped"))]);
         assert_eq!(slices.size(LEFT), 1);

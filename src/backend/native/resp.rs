@@ -1,13 +1,15 @@
 //! Replies of Redis in RESP2, read as they arrive and within limits.
 //!
-//! All callers of a connection depend on its framing, so a reply that exceeds a limit is read to its end, dropped as it comes,
-//! and replaced by the reason. Only a stream that is not RESP2 ends the connection.
+//! All callers of a connection depend on its framing, so a reply that exceeds a limit is read to
+//! its end, dropped as it comes, and replaced by the reason. Only a stream that is not RESP2 ends
+//! the connection.
 
 use crate::error::ServerError;
 use crate::value::{ELEMENT_BYTES, Value};
 use bytes::Bytes;
 
-/// A status or an error of at most this many bytes counts nothing as a whole reply: its command took about as much.
+/// A status or an error of at most this many bytes counts nothing as a whole reply: its command
+/// took about as much.
 const FREE_LINE: usize = 256;
 /// An error text is copied several times on its way to the caller.
 const MOST_ERROR_BYTES: usize = 64 * 1024;
@@ -22,7 +24,8 @@ const KEPT_LINE_BYTES: usize = 16 * 1024;
 /// Limits on the replies to one call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Bytes of all its replies in memory: those of strings, and [`ELEMENT_BYTES`] for each element of an array.
+    /// Bytes of all its replies in memory: those of strings, and [`ELEMENT_BYTES`] for each element
+    /// of an array.
     pub(crate) bytes: usize,
     /// Arrays within each other, in one reply.
     pub(crate) depth: usize,
@@ -31,15 +34,15 @@ pub(crate) struct Limits {
 /// Why a reply was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Excess {
-    /// It exceeds what the limit leaves of the call's bytes.
+    /// The reply exceeds the bytes that the call has left.
     Bytes,
-    /// Its arrays are too deep.
+    /// The arrays of the reply are too deep.
     Depth,
-    /// The text of an error in it is too long. Whether the command ran, that text would have told.
+    /// The text of an error in the reply is too long. Only that text told whether the command ran.
     ErrorText,
 }
 
-/// One reply.
+/// A reply that was read to its end.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Received {
     Whole(Result<Value, Excess>),
@@ -54,8 +57,9 @@ pub(crate) struct Broken;
 /// Reads replies out of a stream that may be cut anywhere.
 pub(crate) struct ReplyReader {
     limits: Limits,
-    /// What the call has left of its bytes, and had when the current reply began.
+    /// Bytes that the call has left.
     left: usize,
+    /// Bytes that the call had left when the current reply began.
     left_before: usize,
     state: State,
     /// The beginning of a line that has not ended yet.
@@ -66,7 +70,7 @@ pub(crate) struct ReplyReader {
     each: Option<(usize, Vec<Result<Value, Excess>>)>,
 }
 
-/// What the next byte belongs to.
+/// The position in the framing.
 enum State {
     Line,
     /// A line too long to keep. True behind a carriage return.
@@ -110,8 +114,8 @@ impl ReplyReader {
         self.left_before = bytes;
     }
 
-    /// Reads up to the end of one reply and takes what it reads off `input`; `None` if more has to come. A reply that is an
-    /// array of `each` elements is read as that many replies.
+    /// Reads up to the end of one reply and takes what it reads off `input`; `None` if more has to
+    /// come. A reply that is an array of `each` elements is read as that many replies.
     pub(crate) fn read(
         &mut self,
         input: &mut &[u8],
@@ -134,7 +138,7 @@ impl ReplyReader {
                 }
                 State::Text(mut text, missing) => {
                     let piece = take(input, missing);
-                    // Never more than as much again as has come, and exactly what is missing at last.
+                    // At most doubles, and ends with exactly the announced length.
                     if text.capacity() - text.len() < piece.len() {
                         text.reserve_exact(missing.min(text.len().max(piece.len())));
                     }
@@ -326,16 +330,17 @@ impl ReplyReader {
         self.complete(Value::Nil)
     }
 
-    /// Frees the current reply. The element that is being read, and those behind it, are still to come.
+    /// Frees the current reply. The element that is being read, and those behind it, are still to
+    /// come.
     fn drop_reply(&mut self, why: Excess) {
-        // One element of each open array is under way: it is that array within it, or the current element.
+        // In each open array one element is under way: the next open array, or the current element.
         let behind = self.open.iter().map(|open| open.count - open.items.len() - 1).sum::<usize>();
         self.open = Vec::new();
         self.left = self.left_before;
         self.dropping = Some(Dropping { why, elements: behind + 1 });
     }
 
-    /// One element is there, and perhaps the arrays that it is the last of.
+    /// Adds a complete element, and completes the arrays that it is the last of.
     fn complete(&mut self, mut value: Value) -> Option<Received> {
         if let Some(dropping) = &mut self.dropping {
             dropping.elements -= 1;
