@@ -12,7 +12,8 @@ use redis_rest::Client;
 use redis_rest::backend::native::NativeBackend;
 use redis_rest::server::{Server, ServerConfig};
 use redis_rest::session::{
-    InMemorySessionStore, IndexLayout, RedisSessionStore, Session, SessionError, SessionStore,
+    InMemorySessionStore, IndexLayout, RedisSessionStore, Session, SessionError, SessionManager,
+    SessionStoreExt as _,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,9 +38,14 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn session(user: &str, number: usize) -> Session {
+    session_of(user, number, 300)
+}
+
+/// A session whose record has about 200 bytes more than its prompt.
+fn session_of(user: &str, number: usize, prompt: usize) -> Session {
     let mut session =
         Session::with_id(format!("{user}-{number:08}-4d0b-4c7e-9a51"), user, "org-456");
-    session.system_prompt = "x".repeat(300);
+    session.system_prompt = "x".repeat(prompt);
     session
 }
 
@@ -52,6 +58,7 @@ fn main() -> Result<(), Failure> {
     let args = Args::parse();
     let mut rows = tokio::runtime::Runtime::new()?.block_on(on_redis(args.quick))?;
     rows.extend(in_memory(args.quick)?);
+    rows.extend(in_a_manager(args.quick)?);
     if args.json {
         let rows: Vec<_> = rows.iter().map(|row| serde_json::json!({ "name": row.name, "size": row.size, row.unit: row.value })).collect();
         println!("{}", serde_json::json!({ "operations": rows }));
@@ -125,7 +132,43 @@ async fn on_redis(quick: bool) -> Result<Vec<Row>, Failure> {
             }
         }
     }
+    let store = RedisSessionStore::new(client, DAY);
+    for bytes in [300, 50_000] {
+        rows.extend(by_size(&store, bytes).await?);
+    }
     server.shutdown().await;
+    Ok(rows)
+}
+
+/// Of a user with ten sessions, each call on one session with a prompt of this size.
+async fn by_size(store: &RedisSessionStore, bytes: usize) -> Result<Vec<Row>, Failure> {
+    let user = format!("prompt-{bytes}");
+    for number in 0..10 {
+        store.store_session(&session_of(&user, number, bytes)).await?;
+    }
+    let mut rows = Vec::new();
+    let mut row = |name: &str, value| {
+        rows.push(Row { name: format!("{name}, by size"), size: bytes, value, unit: "µs" })
+    };
+    let new: Vec<_> = (10..10 + CALLS).map(|number| session_of(&user, number, bytes)).collect();
+    row("store a new session", median(|number| store.store_session(&new[number])).await?);
+    row("retrieve", median(|number| store.retrieve_session(&new[number].id)).await?);
+    row("store it again", median(|number| store.store_session(&new[number])).await?);
+    row("update", median(|number| store.update_session(&new[number])).await?);
+    let mut times = Vec::new();
+    for session in &new {
+        let mut stored = store.retrieve_stored(&session.id).await?;
+        stored.session.system_prompt.push('x');
+        let began = Instant::now();
+        store.compare_and_update(&stored.session, &stored.version).await?;
+        times.push(began.elapsed().as_secs_f64() * 1e6);
+    }
+    times.sort_by(f64::total_cmp);
+    row("replace a version in hand", times[CALLS / 2]);
+    row("set a time to live", median(|number| store.set_ttl(&new[number].id, DAY / 2)).await?);
+    row("touch", median(|number| store.touch(&new[number].id)).await?);
+    row("list all", median(|_| store.list_sessions(&user)).await?);
+    row("delete", median(|number| store.delete_session(&new[number].id)).await?);
     Ok(rows)
 }
 
@@ -174,6 +217,46 @@ fn in_memory(quick: bool) -> Result<Vec<Row>, Failure> {
                 unit: "a second",
             });
         }
+    }
+    Ok(rows)
+}
+
+/// In a manager over a store in memory, on one thread: reads of fresh copies, and changes, each second.
+fn in_a_manager(quick: bool) -> Result<Vec<Row>, Failure> {
+    let seconds = if quick { 0.05 } else { 2.0 };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut rows = Vec::new();
+    for size in [500, 50_000] {
+        runtime.block_on(async {
+            let manager = SessionManager::new("", 0);
+            let store = InMemorySessionStore::with_limits(DAY, 1_000_000, usize::MAX);
+            manager.set_session_store(Arc::new(store), true).await?;
+            let mut session = manager.create_session("user", "org").await?.session;
+            session.system_prompt = "x".repeat(size);
+            let mut row = |name: &str, value| {
+                rows.push(Row {
+                    name: format!("{name} in a manager"),
+                    size,
+                    value,
+                    unit: "a second",
+                })
+            };
+            let (began, mut calls) = (Instant::now(), 0_u64);
+            while began.elapsed().as_secs_f64() < seconds {
+                manager.update_session(&session).await?;
+                calls += 1;
+            }
+            row("update", calls as f64 / began.elapsed().as_secs_f64());
+            let (began, mut calls) = (Instant::now(), 0_u64);
+            while began.elapsed().as_secs_f64() < seconds {
+                for _ in 0..1000 {
+                    std::hint::black_box(manager.get_session(&session.id).await?);
+                }
+                calls += 1000;
+            }
+            row("get a fresh copy", calls as f64 / began.elapsed().as_secs_f64());
+            Ok::<_, Failure>(())
+        })?;
     }
     Ok(rows)
 }

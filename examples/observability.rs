@@ -12,7 +12,7 @@ use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::server::{DEFAULT_TOKEN, RunningServer, Server, ServerConfig};
 use redis_rest::session::{
     InMemorySessionStore, ManagerOptions, Recovery, RedisSessionStore, Session, SessionManager,
-    SessionStore,
+    SessionStoreExt as _,
 };
 use redis_rest::{BreakerPolicy, Client, RetryPolicy, Value, cmd, observe};
 use std::net::SocketAddr;
@@ -48,7 +48,7 @@ async fn main() -> Result<(), Failure> {
 
     println!("spans, as they end:");
     let seen = tracing::subscriber::set_default(spans());
-    let session = manager.create_session("ada", "org").await?.into_inner();
+    let session = manager.create_session("ada", "org").await?.session;
     manager.get_session(&session.id).await?;
     at_once(&client).await?;
     // Not in the table of commands: `other` in the metrics.
@@ -138,7 +138,7 @@ async fn expire(
     store: &RedisSessionStore,
     manager: &SessionManager,
 ) -> Result<(), Failure> {
-    let session = manager.create_session("ada", "org").await?;
+    let session = manager.create_session("ada", "org").await?.session;
     client.del([format!("session:{}", session.id)]).await?;
     fails(manager.get_session(&session.id).await);
     store.cleanup_expired_sessions("ada").await?;

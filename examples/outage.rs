@@ -9,7 +9,7 @@
 use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::server::{DEFAULT_TOKEN, RunningServer, Server, ServerConfig};
 use redis_rest::session::{
-    ManagerOptions, Recovery, RedisSessionStore, SessionError, SessionManager, SessionStore,
+    ManagerOptions, Recovery, RedisSessionStore, SessionError, SessionManager, SessionStoreExt as _,
 };
 use redis_rest::{BreakerPolicy, Client};
 use std::net::SocketAddr;
@@ -48,13 +48,13 @@ async fn main() -> Result<(), Failure> {
         )
         .await?;
 
-    let mut kept = manager.create_session("ada", "org").await?;
-    let ended = manager.create_session("ada", "org").await?;
+    let mut kept = manager.create_session("ada", "org").await?.session;
+    let ended = manager.create_session("ada", "org").await?.session;
     say("two sessions are created and stored");
 
     server.shutdown().await;
     say("the server is gone");
-    let new = manager.create_session("ada", "org").await?;
+    let new = manager.create_session("ada", "org").await?.session;
     say(&format!("a third is created; the store works: {}", manager.is_using_redis()));
 
     let calls = Instant::now();
@@ -64,7 +64,7 @@ async fn main() -> Result<(), Failure> {
     let list = manager.list_sessions("ada").await?;
     say(&format!(
         "an update, an end and a list of {} took {} µs together: nothing waits",
-        list.len(),
+        list.sessions.len(),
         calls.elapsed().as_micros()
     ));
     match manager.get_session("somebody-elses").await {
@@ -86,7 +86,7 @@ async fn main() -> Result<(), Failure> {
 
     let store = RedisSessionStore::new(client, Duration::from_secs(3600));
     let stored = store.list_sessions("ada").await?;
-    say(&format!("Redis has {} sessions of the user", stored.len()));
+    say(&format!("Redis has {} sessions of the user", stored.sessions.len()));
     say(&format!(
         "the update arrived: {}",
         store.retrieve_session(&kept.id).await?.system_prompt == kept.system_prompt

@@ -10,7 +10,7 @@
 use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpTransport, Transport};
 use redis_rest::server::{DEFAULT_TOKEN, RunningServer, Server, ServerConfig};
-use redis_rest::session::{RedisSessionStore, Session, SessionError, SessionStore};
+use redis_rest::session::{RedisSessionStore, Session, SessionError, SessionStoreExt as _};
 use redis_rest::{BoxFuture, Config};
 use serde_json::Value;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("read back: {:?}", session.system_prompt);
     session.metadata.insert("plan", "pro")?;
     store.update_session(&session).await?;
-    let sessions = store.list_sessions("quickstart-user").await?;
+    let sessions = store.list_sessions("quickstart-user").await?.sessions;
     println!("the user has {} sessions; their plans:", sessions.len());
     for session in sessions {
         println!("  {}: {:?}", session.id, session.metadata.get::<String>("plan")?);

@@ -9,7 +9,8 @@
 use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::server::{DEFAULT_TOKEN, RunningServer, Server, ServerConfig};
 use redis_rest::session::{
-    NewSession, RedisSessionStore, Session, SessionError, SessionManager, SessionStore, SyncMode,
+    Check, NewSession, RedisSessionStore, Session, SessionError, SessionManager, SessionStore as _,
+    SessionStoreExt as _, SyncMode,
 };
 use redis_rest::{Client, Config};
 use std::sync::Arc;
@@ -46,7 +47,7 @@ async fn basic_set_up(store: &RedisSessionStore) -> Result<(), SessionError> {
         println!("Redis is unavailable, going on in memory: {error}");
     }
     let new = NewSession::new("user-123", "org-456").system_prompt("You are a helpful assistant");
-    let session = manager.create_session_with(new).await?;
+    let session = manager.create_session_with(new).await?.session;
     println!("basic set-up: created, persisted: {}", manager.is_using_redis());
     manager.cleanup_session(&session.id).await?;
     Ok(())
@@ -59,7 +60,7 @@ async fn direct_use(store: &RedisSessionStore) -> Result<(), Box<dyn std::error:
     session.metadata.insert("plan", "pro")?;
     store.update_session(&session).await?;
     store.modify(&session.id, |session| session.system_prompt.push_str("Be brief.")).await?;
-    let listed = store.list_sessions("user-123").await?.len();
+    let listed = store.list_sessions("user-123").await?.sessions.len();
     store.set_ttl(&session.id, 2 * HOUR).await?;
     store.delete_session(&session.id).await?;
     println!(
@@ -82,7 +83,7 @@ async fn batches(store: &RedisSessionStore) -> Result<(), SessionError> {
 
 async fn fallback_and_migration(store: &RedisSessionStore) -> Result<(), SessionError> {
     let manager = SessionManager::new("", 100);
-    let session = manager.create_session("user-123", "org-456").await?;
+    let session = manager.create_session("user-123", "org-456").await?.session;
     manager.set_session_store(Arc::new(store.clone()), true).await?;
     let before = store.exists(&session.id).await?;
     manager.get_session(&session.id).await?;
@@ -147,7 +148,7 @@ async fn monitoring(store: &RedisSessionStore) -> Result<(), SessionError> {
     let first = events.next().await.map(|event| event.kind);
     println!(
         "monitoring: healthy: {}, {:?}, first event {first:?}",
-        store.health().await.is_ok(),
+        store.health(Check::Ping).await.is_ok(),
         manager.pending()
     );
     Ok(())
@@ -158,14 +159,14 @@ async fn several_instances(store: &RedisSessionStore) -> Result<(), SessionError
     for manager in [&here, &there] {
         manager.set_session_store(Arc::new(store.clone()), true).await?;
     }
-    let session = here.create_session("user-123", "org-456").await?;
+    let session = here.create_session("user-123", "org-456").await?.session;
     println!(
         "several instances: created here, found there: {}",
         there.get_session(&session.id).await.is_ok()
     );
     println!(
         "several instances: logged out everywhere: {} sessions ended",
-        *there.delete_user_sessions("user-123").await?
+        there.delete_user_sessions("user-123").await?.sessions
     );
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::Failure;
 use super::server::Servers;
 use redis_rest::session::{
-    ManagerOptions, Pending, RedisSessionStore, SessionManager, SessionStore as _,
+    ManagerOptions, Pending, RedisSessionStore, SessionManager, SessionStoreExt as _,
 };
 use redis_rest::{Client, Error, Event, Outcome, cmd};
 use std::collections::HashSet;
@@ -129,7 +129,7 @@ impl Worker {
         let user = format!("user:{}:{}", self.number, self.rng.u8(0..10));
         if self.alive.len() < SESSIONS {
             match self.manager.create_session(&user, "org").await {
-                Ok(session) => self.alive.push(session.into_inner().id),
+                Ok(created) => self.alive.push(created.session.id),
                 Err(_) => self.unclear += 1,
             }
             return;

@@ -59,19 +59,29 @@ pub enum SessionError {
         /// The limit.
         limit: usize,
     },
-    /// The journal file cannot be opened, read or written. A change that fails with this is pending in memory only: it is made up
-    /// for, unless the process ends before.
-    Journal(std::io::ErrorKind),
+    /// The journal file cannot be opened or written. A change that fails with this is undone here, but the line, or a request
+    /// before it, may have taken effect.
+    Journal {
+        /// Why.
+        kind: std::io::ErrorKind,
+        /// False if nothing happened: the file could not be opened.
+        maybe_applied: bool,
+    },
     /// A directory of a workspace could not be made or removed.
-    Workspace(std::io::ErrorKind),
+    Workspace {
+        /// Why.
+        kind: std::io::ErrorKind,
+        /// True if the session has ended all the same; false if it was not created.
+        applied: bool,
+    },
 }
 
 /// What a session operation collided with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Conflict {
-    /// The session was deleted within the last minute, and a delete wins over late copies of a store.
-    #[error("the session was deleted a moment ago: its id cannot be stored again yet")]
+    /// The id was used before, and a delete wins over late copies of a store.
+    #[error("the session was deleted or has expired: its id cannot be used again yet")]
     Deleted,
     /// The stored session belongs to another user.
     #[error("the session belongs to another user: the user of a session cannot be changed")]
@@ -82,6 +92,9 @@ pub enum Conflict {
     /// There is a session with this id already.
     #[error("there is a session with this id already")]
     Exists,
+    /// The session comes from another one, whose user was logged out meanwhile.
+    #[error("the user was logged out meanwhile")]
+    LoggedOut,
 }
 
 impl fmt::Display for SessionError {
@@ -106,21 +119,15 @@ impl fmt::Display for SessionError {
             Self::JournalFull { limit } => {
                 write!(f, "the store is unavailable, and the journal is full: {limit} sessions are pending")
             }
-            Self::Journal(kind) => write!(f, "the journal file: {kind}"),
-            Self::Workspace(kind) => write!(f, "workspace: {kind}"),
+            Self::Journal { kind, .. } => write!(f, "the journal file: {kind}"),
+            Self::Workspace { kind, .. } => write!(f, "workspace: {kind}"),
         }
     }
 }
 
 impl std::error::Error for SessionError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Unavailable(error)
-            | Self::MaybeApplied(error)
-            | Self::Config(error)
-            | Self::Refused(error) => error.source(),
-            _ => None,
-        }
+        self.redis_error()?.source()
     }
 }
 
@@ -128,14 +135,43 @@ impl SessionError {
     /// Whether the operation took effect.
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::MaybeApplied(_) => Outcome::MaybeApplied,
-            _ => Outcome::NotApplied,
+            Self::MaybeApplied(_) | Self::Journal { maybe_applied: true, .. } => {
+                Outcome::MaybeApplied
+            }
+            Self::Workspace { applied: true, .. } => Outcome::Applied,
+            Self::NotFound
+            | Self::Conflict(_)
+            | Self::LimitReached { .. }
+            | Self::InvalidId
+            | Self::Corrupt { .. }
+            | Self::Unwritable { .. }
+            | Self::WrongType { .. }
+            | Self::Unavailable(_)
+            | Self::Config(_)
+            | Self::Refused(_)
+            | Self::IndexLayout
+            | Self::CrossSlot
+            | Self::Closed
+            | Self::JournalFull { .. }
+            | Self::Journal { maybe_applied: false, .. }
+            | Self::Workspace { applied: false, .. } => Outcome::NotApplied,
+        }
+    }
+
+    /// The error of the backend, if one is the reason.
+    pub(crate) fn redis_error(&self) -> Option<&Error> {
+        match self {
+            Self::Unavailable(error)
+            | Self::MaybeApplied(error)
+            | Self::Config(error)
+            | Self::Refused(error) => Some(error),
+            _ => None,
         }
     }
 
     /// True when the operation may have taken effect.
     pub fn maybe_applied(&self) -> bool {
-        matches!(self, Self::MaybeApplied(_))
+        self.outcome() == Outcome::MaybeApplied
     }
 
     /// True when there is no such session.
@@ -166,9 +202,9 @@ impl SessionError {
             | Self::Unwritable { .. }
             | Self::WrongType { .. }
             | Self::LimitReached { .. }
-            | Self::Workspace(_)
+            | Self::Workspace { .. }
             | Self::JournalFull { .. }
-            | Self::Journal(_) => Signal::Caller,
+            | Self::Journal { .. } => Signal::Caller,
             _ => Signal::Works,
         }
     }
@@ -176,6 +212,10 @@ impl SessionError {
 
 impl From<Error> for SessionError {
     fn from(error: Error) -> Self {
+        if error.status() == Some(413) {
+            // A request that is too large is refused as a whole, before anything of it is executed.
+            return Self::Refused(error.with_outcome(Outcome::NotApplied));
+        }
         if error.maybe_applied() {
             return Self::MaybeApplied(error);
         }
@@ -185,6 +225,8 @@ impl From<Error> for SessionError {
             ErrorKind::Redis if matches!(Signal::of(&error), Signal::Down | Signal::Quota) => {
                 Self::Unavailable(error)
             }
+            // A status below 500 is about the request: others may be executed.
+            ErrorKind::Http if Signal::of(&error) == Signal::Caller => Self::Refused(error),
             ErrorKind::Connect
             | ErrorKind::Timeout
             | ErrorKind::Io

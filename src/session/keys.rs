@@ -18,33 +18,37 @@ impl Keys {
         !self.prefix.contains(&b'{') || tag(&self.prefix).is_some()
     }
 
-    /// Where a session's record is.
+    /// A session's record.
     pub(super) fn record(&self, id: &str) -> Vec<u8> {
         format!("session:{id}").into_bytes()
     }
 
-    /// What a delete leaves behind for a minute, so that a late copy of an earlier store finds it.
-    pub(super) fn gone(&self, id: &str) -> Vec<u8> {
-        self.beside("session_gone", &self.record(id))
+    /// The state of a session beside its record, also after its end: `v c p s m d`.
+    pub(super) fn meta(&self, id: &str) -> Vec<u8> {
+        self.beside("session_meta", &self.record(id))
     }
 
-    /// There as long as the session's time to live is an explicit one, which automatic touches leave alone.
-    pub(super) fn pinned(&self, id: &str) -> Vec<u8> {
-        self.beside("session_pinned", &self.record(id))
-    }
-
-    /// What a clean-up leaves for a minute that found no session and takes its id out of the index, so that a store that comes
-    /// between the two finds it.
+    /// The mark of a clean-up that found no session and removes its id from the index, for a write that comes between the two.
     pub(super) fn pruned(&self, id: &str) -> Vec<u8> {
         self.beside("session_pruned", &self.record(id))
     }
 
-    /// Where a user's index is.
+    /// The last log-outs of a user.
+    pub(super) fn log_outs(&self, user_id: &str) -> Vec<u8> {
+        self.beside("session_revoked", &self.index(user_id))
+    }
+
+    /// A user's index as a sorted set, until it becomes the index.
+    pub(super) fn staged(&self, user_id: &str) -> Vec<u8> {
+        self.beside("user_sessions_staged", &self.index(user_id))
+    }
+
+    /// A user's index.
     pub(super) fn index(&self, user_id: &str) -> Vec<u8> {
         format!("user_sessions:{user_id}").into_bytes()
     }
 
-    /// The ids that were listed again, for a minute: a clean-up that did not find their sessions before leaves them.
+    /// The ids that were listed again: a clean-up that did not find their sessions before leaves them.
     pub(super) fn relisted(&self, user_id: &str) -> Vec<u8> {
         self.beside("user_sessions_relisted", &self.index(user_id))
     }
@@ -76,10 +80,11 @@ mod tests {
     #[test]
     fn names() {
         let keys = Keys::new(b"");
-        assert_eq!(keys.gone("a"), b"session_gone:{session:a}");
+        assert_eq!(keys.meta("a"), b"session_meta:{session:a}");
+        assert_eq!(keys.log_outs("u"), b"session_revoked:{user_sessions:u}");
         assert_eq!(keys.relisted("u"), b"user_sessions_relisted:{user_sessions:u}");
-        assert_eq!(Keys::new(b"app:").pinned("a"), b"session_pinned:{app:session:a}");
-        assert_eq!(Keys::new(b"{app}:").pinned("a"), b"session_pinned:session:a");
+        assert_eq!(Keys::new(b"app:").meta("a"), b"session_meta:{app:session:a}");
+        assert_eq!(Keys::new(b"{app}:").meta("a"), b"session_meta:session:a");
     }
 
     #[test]
@@ -89,12 +94,14 @@ mod tests {
             assert!(keys.can_share_slots());
             let slot = |key: Vec<u8>| slot(&[prefix.as_bytes(), &key].concat());
             for id in ["a", "0c7a2f4e-8f9b-4a52-9d0e-3a5f1c6b7d88"] {
-                for key in [keys.gone(id), keys.pinned(id), keys.pruned(id)] {
+                for key in [keys.meta(id), keys.pruned(id)] {
                     assert_eq!(slot(key), slot(keys.record(id)), "{prefix} {id}");
                 }
             }
             for user in ["", "u", "{u}", "a{u}b{v}", "a{}b", "{}", "a}b", "a{b", "}{", "a}{b}"] {
-                assert_eq!(slot(keys.relisted(user)), slot(keys.index(user)), "{prefix} {user}");
+                for key in [keys.relisted(user), keys.log_outs(user), keys.staged(user)] {
+                    assert_eq!(slot(key), slot(keys.index(user)), "{prefix} {user}");
+                }
             }
         }
         for prefix in ["a{b", "a{}b", "{}{a}"] {

@@ -4,6 +4,8 @@ mod json;
 
 use super::error::SessionError;
 use super::metadata::Metadata;
+use super::redacted_id::redacted_id;
+use super::version::Hash;
 use crate::clock;
 use chrono::{DateTime, Utc};
 pub(crate) use json::Members;
@@ -12,7 +14,7 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use uuid::Uuid;
 
 /// A session.
@@ -47,20 +49,21 @@ pub struct Session {
     pub last_active_at: DateTime<Utc>,
     /// Free data.
     pub metadata: Metadata,
-    /// What it was read from.
+    /// The text it was read from, to be written back to the letter.
     original: Option<Arc<Original>>,
-    /// The stored version that it is to replace, where that is another than the one it was read from.
-    replaces: Option<Arc<Original>>,
-    /// It is to replace nothing, though it was read from somewhere.
-    is_new: bool,
-    /// Which write it was read from, in a store that counts them.
-    revision: Option<u64>,
 }
 
-/// The JSON text of a record, and its members in their order.
-struct Original {
+/// The JSON text of a record, its members in their order, and its hash once that was asked for.
+pub(super) struct Original {
     text: String,
     members: Vec<(String, Box<RawValue>)>,
+    hash: OnceLock<Hash>,
+}
+
+impl Original {
+    pub(super) fn hash(&self) -> Hash {
+        *self.hash.get_or_init(|| Hash::of(&self.text))
+    }
 }
 
 /// The members that this crate knows, in the order in which a new record has them.
@@ -100,9 +103,6 @@ impl Session {
             last_active_at: now,
             metadata: Metadata::default(),
             original: None,
-            replaces: None,
-            is_new: false,
-            revision: None,
         }
     }
 
@@ -113,7 +113,7 @@ impl Session {
     pub fn from_json(text: impl AsRef<[u8]>) -> Result<Self, SessionError> {
         let text = std::str::from_utf8(text.as_ref()).map_err(|_| corrupt("record"))?;
         let Members(members) = serde_json::from_str(text).map_err(|_| corrupt("record"))?;
-        Self::from_members(Original { text: text.to_owned(), members })
+        Self::from_members(Original { text: text.to_owned(), members, hash: OnceLock::new() })
     }
 
     fn from_members(original: Original) -> Result<Self, SessionError> {
@@ -136,9 +136,6 @@ impl Session {
             last_active_at: required::<Time>(known("last_active_at")?, "last_active_at")?.0,
             metadata: optional(known("metadata")?, "metadata")?,
             original: Some(Arc::new(original)),
-            replaces: None,
-            is_new: false,
-            revision: None,
         })
     }
 
@@ -162,59 +159,32 @@ impl Session {
             .map_err(|_| SessionError::Unwritable { field: "record" })
     }
 
-    /// The text of the stored record that this version is to replace, to the letter: what it was read from by
-    /// [`from_json`](Self::from_json), or the version on which a store is told to base it. `None` for a new session. What
-    /// [`compare_and_update`](super::SessionStore::compare_and_update) compares with. (A session out of an
-    /// [`InMemorySessionStore`](super::InMemorySessionStore) may have none: that store counts versions instead.)
-    pub fn original(&self) -> Option<&str> {
-        let original = self.replaces.as_ref().or(self.original.as_ref()).filter(|_| !self.is_new);
-        original.map(|original| original.text.as_str())
+    /// The text it was read from; `None` for a session that was made here.
+    pub(super) fn original(&self) -> Option<&Arc<Original>> {
+        self.original.as_ref()
     }
 
-    /// This version, to replace `stored` in the store.
-    pub(super) fn based_on(&self, stored: &Self) -> Self {
-        Self {
-            replaces: stored.original.clone(),
-            revision: stored.revision,
-            is_new: false,
-            ..self.clone()
-        }
+    /// About how many bytes it takes in memory.
+    pub(super) fn size(&self) -> usize {
+        let clients = self.mcp_client_ids.iter().map(|id| id.len() + size_of::<String>());
+        let metadata = self.metadata.iter().map(|(name, raw)| name.len() + raw.len() + 64);
+        let texts = [&self.id, &self.user_id, &self.org_id, &self.workspace_path];
+        size_of::<Self>()
+            + clients.chain(metadata).sum::<usize>()
+            + texts.map(String::len).iter().sum::<usize>()
+            + self.system_prompt.len()
+            // The text, and its members.
+            + self.original.as_ref().map_or(0, |original| 2 * original.text.len())
     }
 
-    /// This version, to be written where nothing is.
-    pub(super) fn as_new(&self) -> Self {
-        Self { is_new: true, ..self.clone() }
-    }
-
-    /// True when the two differ in nothing but when they were last used, members unknown to this crate included.
-    pub(super) fn same_but_for_use(&self, other: &Self) -> bool {
-        let unknown = |session: &Self| -> Vec<(String, String)> {
-            let members = session.original.iter().flat_map(|original| &original.members);
-            let unknown = members.filter(|(name, _)| !KNOWN.contains(&name.as_str()));
-            unknown.map(|(name, raw)| (name.clone(), raw.get().to_owned())).collect()
-        };
-        let used = Self { last_active_at: other.last_active_at, ..self.clone() };
-        used == *other && unknown(self) == unknown(other)
-    }
-
-    pub(super) fn revision(&self) -> Option<u64> {
-        self.revision
-    }
-
-    /// True for a session that came out of a store.
-    pub(super) fn was_read(&self) -> bool {
-        !self.is_new
-            && (self.replaces.is_some() || self.original.is_some() || self.revision.is_some())
-    }
-
-    pub(super) fn with_revision(&self, revision: u64) -> Self {
-        Self { revision: Some(revision), ..self.clone() }
-    }
-
-    /// What it was read from is now this text, which holds the same values.
-    pub(crate) fn written_as(&mut self, text: &str) {
-        if let Ok(read) = Self::from_json(text) {
-            (self.original, self.replaces, self.is_new) = (read.original, None, false);
+    /// Whether it can be written as JSON, without writing it if that is plain.
+    ///
+    /// # Errors
+    /// As [`to_json`](Self::to_json).
+    pub(super) fn check_writable(&self) -> Result<(), SessionError> {
+        match [self.created_at, self.last_active_at].iter().all(Time::can_be_written) {
+            true => Ok(()),
+            false => self.to_json().map(drop),
         }
     }
 
@@ -326,10 +296,15 @@ impl PartialEq for Session {
 
 impl Eq for Session {}
 
-/// Shows nothing of the session: ids are credentials.
+/// Shows the id as [`redacted_id`] does, and the times: no text of the session.
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Session(…)")
+        f.debug_struct("Session")
+            .field("id", &format_args!("{}", redacted_id(&self.id)))
+            .field("created_at", &self.created_at)
+            .field("last_active_at", &self.last_active_at)
+            .field("metadata", &self.metadata)
+            .finish_non_exhaustive()
     }
 }
 

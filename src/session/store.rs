@@ -1,304 +1,259 @@
-//! [`SessionStore`]: what a place for sessions can do.
+//! [`SessionStore`]: a place where sessions are kept, and the requests that it executes.
 
-use super::error::{Conflict, SessionError};
-use super::reconcile::{Decision, PendingPut, Reconciled, TtlRule, decide};
+use super::change::ChangeId;
+use super::error::SessionError;
+use super::marks::Marks;
 use super::record::Session;
+use super::version::Version;
 use crate::platform::{BoxFuture, MaybeSend};
 use std::fmt;
 use std::time::Duration;
 
+/// The default time to live of a session: 24 hours.
+pub const DEFAULT_TTL: Duration = Duration::from_secs(24 * 3600);
+
+/// The longest time that a request may be on its way: it is not executed later than this after it may last be sent. A
+/// store remembers an id for at least this long after its session ended.
+pub const REQUEST_LIFETIME: Duration = Duration::from_secs(60);
+
 /// The future of a store's method.
 pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, SessionError>>;
 
-/// A place where sessions are kept.
+/// A place where sessions are kept: seven requests, each of which may be repeated. Calls under their usual names
+/// (`store_session`, `retrieve_session` …) come with [`SessionStoreExt`](super::SessionStoreExt).
 ///
-/// The contract, held by every store of this crate and checked by the conformance cases of feature `testing`:
-/// * Record and index change together: a session that is stored is listed, one that is deleted is not. (In two steps on
-///   [Redis Cluster](crate::session#on-redis-cluster).)
+/// The contract, held by every store of this crate and checked by the conformance cases of feature `conformance`:
+///
+/// * Methods on several sessions return one result for each, in their order. A failure of one session is its own: the others
+///   are executed.
+/// * A write or delete is atomic for its session, and changes nothing unless the result is [`Written::Written`] or `true`. (A
+///   delete of a session that is not there returns `false`, and is remembered.)
+/// * Each [`ChangeId`] has an effect at most once. A request that was executed before, and whose session is as it left it, has
+///   the same result again.
 /// * No read writes, not even a time to live.
-/// * An update never brings a session back and never changes its time to live.
-/// * A delete is idempotent and wins: for a minute its id cannot be stored again.
-/// * A touch never shortens a time to live.
-///
-/// A store of your own finds out what a session was read from by [`Session::original`], on which
-/// [`compare_and_update`](Self::compare_and_update) and [`compare_and_delete`](Self::compare_and_delete) rest, and by them
-/// [`reconcile`](Self::reconcile), which a manager writes by. So it keeps the text of [`Session::to_json`] as it is, and every session
-/// that it returns comes out of [`Session::from_json`] of the stored text.
-///
-/// Methods that end in `_loaded` do the same with a session in hand, which saves the request that would look up its user.
+/// * Record and index change together: a session that was written is listed, a deleted one is not. (In two steps on
+///   [Redis Cluster](crate::session#on-redis-cluster).)
+/// * An id that has existed is remembered: after a delete for the longest of what was left of the session,
+///   [`Delete::mark_for`] and [`REQUEST_LIFETIME`]; after an expiry for [`REQUEST_LIFETIME`]. The memory is never shortened.
+/// * Only durations cross this trait: a store's clock is compared with nobody else's.
 pub trait SessionStore: MaybeSend + 'static {
-    /// Writes a session and its index entry. It lives for the default time to live, also if it was there before.
+    /// Reads sessions.
     ///
     /// # Errors
-    /// [`SessionError::Conflict`] when it was deleted within the last minute, or belongs to another user.
-    fn store_session<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()>;
+    /// For each session [`SessionError::NotFound`], [`SessionError::InvalidId`], or [`SessionError::Corrupt`] for a record that
+    /// cannot be read.
+    fn get<'a>(&'a self, ids: &'a [&'a str]) -> BoxFuture<'a, Vec<Result<Stored, SessionError>>>;
 
-    /// As [`store_session`](Self::store_session), but never over a session that is there.
-    ///
-    /// # Errors
-    /// [`SessionError::Conflict`] when it is.
-    fn create_session<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()>;
+    /// Reads the sessions of a user, in the order of the index.
+    fn list<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, Listed>;
 
-    /// Reads a session.
-    ///
-    /// # Errors
-    /// [`SessionError::NotFound`]; [`SessionError::Corrupt`] for a record that cannot be read.
-    fn retrieve_session<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Session>;
-
-    /// Replaces the record of a session that exists. Its time to live stays.
-    ///
-    /// # Errors
-    /// [`SessionError::NotFound`] when it is gone; [`SessionError::Conflict`] when the stored one belongs to another user.
-    fn update_session<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()>;
-
-    /// As [`update_session`](Self::update_session), but only if the stored record is still what `session` was read from, which is
-    /// its [`original`](Session::original).
-    ///
-    /// # Errors
-    /// [`SessionError::NotFound`] when it is gone; [`SessionError::Conflict`] when somebody else wrote meanwhile, or when `session` was
-    /// never read.
-    fn compare_and_update<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()>;
-
-    /// Deletes a session and its index entry; true when it was there. Deleting twice is no error.
-    fn delete_session<'a>(&'a self, id: &'a str) -> StoreFuture<'a, bool>;
-
-    /// Deletes a session in hand.
-    fn delete_loaded<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, bool> {
-        self.delete_session(&session.id)
-    }
-
-    /// Deletes a session only if the stored record is still what `session` was read from, which is its
-    /// [`original`](Session::original).
-    ///
-    /// # Errors
-    /// [`SessionError::NotFound`] when it is gone; [`SessionError::Conflict`] when somebody else wrote meanwhile, or when `session` was
-    /// never read.
-    fn compare_and_delete<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()>;
-
-    /// All sessions of a user, in the order of the index. What is gone is left out; what cannot be read is counted.
-    fn list_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, SessionList>;
-
-    /// True when there is such a session.
-    fn exists<'a>(&'a self, id: &'a str) -> StoreFuture<'a, bool>;
-
-    /// Sets the time to live, longer or shorter. Automatic touches leave the session alone from then on.
-    ///
-    /// # Errors
-    /// [`SessionError::NotFound`].
-    fn set_ttl<'a>(&'a self, id: &'a str, ttl: Duration) -> StoreFuture<'a, ()>;
-
-    /// Sets the time to live of a session in hand.
-    fn set_ttl_loaded<'a>(&'a self, session: &'a Session, ttl: Duration) -> StoreFuture<'a, ()> {
-        self.set_ttl(&session.id, ttl)
-    }
-
-    /// Slides the time to live to the default one, if that is longer than what is left.
-    ///
-    /// # Errors
-    /// [`SessionError::NotFound`].
-    fn touch<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Touched>;
-
-    /// Slides the time to live of a session in hand. An automatic touch leaves an explicit time to live alone.
-    fn touch_loaded<'a>(
+    /// Writes sessions, each under its condition. Writes of one session are executed in their order.
+    fn write<'a>(
         &'a self,
-        session: &'a Session,
-        automatic: bool,
-    ) -> StoreFuture<'a, Touched>;
+        writes: &'a [Write<'a>],
+    ) -> BoxFuture<'a, Vec<Result<Written, SessionError>>>;
 
-    /// Stores many sessions in few requests. Each has its own result.
-    fn batch_store_sessions<'a>(&'a self, sessions: &'a [Session]) -> BoxFuture<'a, BatchOutcome>;
-
-    /// Deletes many sessions in few requests. Each has its own result.
-    fn batch_delete_sessions<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, BatchOutcome>;
-
-    /// Writes sessions where what is stored now allows it; see [`Reconciled`]. Deletions win, what others wrote meanwhile stands,
-    /// and deadlines stay as they were. The manager writes by this alone, in an outage and out of it.
-    ///
-    /// This default does it one by one and looks before it writes; a store with conditional writes does better, and
-    /// [`PendingPut::decide`] says what to write.
-    fn reconcile<'a>(
+    /// Deletes sessions, each under its condition; true for one that was there and is not any more.
+    fn delete<'a>(
         &'a self,
-        puts: &'a [PendingPut],
-    ) -> BoxFuture<'a, Vec<Result<Reconciled, SessionError>>> {
-        Box::pin(async move {
-            let mut results = Vec::with_capacity(puts.len());
-            for put in puts {
-                results.push(reconcile_one(self, put).await);
-            }
-            results
-        })
-    }
+        deletes: &'a [Delete<'a>],
+    ) -> BoxFuture<'a, Vec<Result<bool, SessionError>>>;
 
-    /// Moves the deadline of a session in hand as `rule` says. This default slides to the default time to live, not to the
-    /// rule's deadline; [`reconcile`](Self::reconcile) uses it where it is not implemented.
-    fn follow<'a>(&'a self, session: &'a Session, rule: TtlRule) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            match rule {
-                TtlRule::Keep => Ok(()),
-                TtlRule::Slide(_) => self.touch_loaded(session, true).await.map(drop),
-                TtlRule::Set(at) => {
-                    self.set_ttl_loaded(
-                        session,
-                        (at - crate::clock::utc_now()).to_std().unwrap_or_default(),
-                    )
-                    .await
-                }
-            }
-        })
-    }
+    /// Logs a user out: from now on a create of that user is refused unless its [marks](Mode::Create::marks) have `log_out`.
+    /// Returns the ids of the index, which the caller then deletes by [`When::UnlessKnown`].
+    ///
+    /// The last [`Marks::MOST`] log-outs of a user are kept for the default time to live and [`REQUEST_LIFETIME`] from the last.
+    fn revoke<'a>(&'a self, user_id: &'a str, log_out: ChangeId) -> StoreFuture<'a, Vec<String>>;
 
-    /// How many bytes the store takes, where it can say so.
-    fn memory_used(&self) -> StoreFuture<'_, Option<u64>> {
-        Box::pin(async { Ok(None) })
-    }
-
-    /// Checks that the store can be written and read. The default is [`health`](Self::health).
-    fn probe(&self) -> StoreFuture<'_, ()> {
-        self.health()
-    }
-
-    /// Takes ids out of a user's index whose sessions are gone; answers how many.
-    fn cleanup_expired_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, usize>;
-
-    /// Deletes all sessions of a user ("log out everywhere"); answers how many there were.
-    fn delete_user_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, usize>;
+    /// Removes ids from a user's index whose sessions are gone; returns how many.
+    fn prune<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, usize>;
 
     /// Checks that the store works.
-    fn health(&self) -> StoreFuture<'_, ()>;
+    fn health(&self, check: Check) -> StoreFuture<'_, StoreHealth>;
 
-    /// Makes every later call on this store and its clones fail with [`SessionError::Closed`].
-    fn close(&self) -> StoreFuture<'_, ()>;
-
-    /// How long a session lives that is stored or touched.
-    fn default_ttl(&self) -> Duration;
-
-    /// Changes the default time to live for this store and its clones, from the next call on.
-    fn set_default_ttl(&self, ttl: Duration);
-}
-
-/// Looks, decides, and writes only over what was seen; what was overtaken is looked at again, at most 5 times. The time to live
-/// follows in a step of its own.
-async fn reconcile_one<S: SessionStore + ?Sized>(
-    store: &S,
-    put: &PendingPut,
-) -> Result<Reconciled, SessionError> {
-    const TRIES: usize = 5;
-    for _ in 0..TRIES {
-        let stored = match store.retrieve_session(&put.session.id).await {
-            Ok(stored) => Some(stored),
-            Err(SessionError::NotFound) => None,
-            Err(error) => return Err(error),
-        };
-        let now = crate::clock::utc_now();
-        let decision = decide(put, stored.as_ref(), now)?;
-        let written = match &decision {
-            Decision::Settled(_) => Ok(()),
-            Decision::Create(version) => store.create_session(version).await,
-            Decision::Replace { version, .. } => store.compare_and_update(version).await,
-        };
-        match written {
-            Ok(()) => {}
-            Err(SessionError::NotFound | SessionError::Conflict(Conflict::Deleted)) => {
-                return Ok(Reconciled::Gone);
-            }
-            Err(SessionError::Conflict(Conflict::Changed | Conflict::Exists)) => continue,
-            Err(error) => return Err(error),
-        }
-        if let Decision::Settled(result) = decision {
-            return Ok(result);
-        }
-        store.follow(&put.session, put.ttl).await?;
-        let text = decision.text()?;
-        return Ok(decision.written(&text));
+    /// The time to live of a session for which a caller names none. The default is [`DEFAULT_TTL`].
+    fn default_ttl(&self) -> Duration {
+        DEFAULT_TTL
     }
-    Err(SessionError::Conflict(Conflict::Changed))
 }
 
-/// What a touch did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Touched {
-    /// The session lives longer now.
-    Extended,
-    /// It already lived as long or longer.
-    AlreadyLonger,
-    /// Its time to live is an explicit one, and the touch was automatic.
-    Pinned,
+/// A session as a store has it.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The session.
+    pub session: Session,
+    /// Its version.
+    pub version: Version,
+    /// The time to live from when it was read; `None` if it has no end.
+    pub ttl: Option<Duration>,
+}
+
+/// The write of one session.
+#[derive(Clone, Copy, Debug)]
+pub struct Write<'a> {
+    /// The id of the change.
+    pub id: ChangeId,
+    /// The session as it is to be.
+    pub session: &'a Session,
+    /// The condition.
+    pub mode: Mode<'a>,
+    /// Whether it changes the content: more than `last_active_at`. Ignored by a create, which always does.
+    pub content: bool,
+    /// The rule for the time to live.
+    pub ttl: TtlRule,
+}
+
+/// When a session is written.
+#[derive(Clone, Copy, Debug)]
+pub enum Mode<'a> {
+    /// If there is none of that id.
+    Create {
+        /// The log-outs of the user that the caller knows.
+        marks: &'a Marks,
+        /// Also if there was one: after an expiry at once, and [`REQUEST_LIFETIME`] after a delete. For callers who write a
+        /// session now; never for a change that was made earlier.
+        reuse: bool,
+    },
+    /// If this version is there. The session must have the user that the version was read with.
+    Replace(&'a Version),
+}
+
+/// A rule for a session's time to live. Times are rounded up to milliseconds, and are at least one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TtlRule {
+    /// The end stays. A new session lives for the store's default time to live.
+    Keep,
+    /// The session lives at least this long from now, unless its time to live is explicit.
+    Slide(Duration),
+    /// The session lives exactly this long from now: an explicit time to live.
+    Set(Duration),
+    /// The session lives exactly this long from now, as a new one does: later slides apply.
+    Restart(Duration),
+}
+
+impl TtlRule {
+    /// The duration; `None` for [`TtlRule::Keep`].
+    pub fn duration(self) -> Option<Duration> {
+        match self {
+            Self::Keep => None,
+            Self::Slide(ttl) | Self::Set(ttl) | Self::Restart(ttl) => Some(ttl),
+        }
+    }
+}
+
+/// The result of a [`Write`].
+#[derive(Clone, Debug)]
+pub enum Written {
+    /// The session was written.
+    Written {
+        /// Its version.
+        version: Version,
+        /// The time to live; `None` if it has no end.
+        ttl: Option<Duration>,
+    },
+    /// Not replaced: another version is there.
+    Changed(Box<Stored>),
+    /// Not created: there is one.
+    Exists(Box<Stored>),
+    /// Not replaced: there is none. Or not created: the id has existed.
+    Gone,
+    /// Not created: the user has log-outs that the caller did not know. All that the user has.
+    LoggedOut(Marks),
+}
+
+/// The delete of one session.
+#[derive(Clone, Copy)]
+pub struct Delete<'a> {
+    /// The id of the change.
+    pub id: ChangeId,
+    /// The id of the session.
+    pub session: &'a str,
+    /// The user that the session belongs to, if known: the store need not look it up.
+    pub user_id: Option<&'a str>,
+    /// The least time for which the id is remembered, because a create of it may be executed until then.
+    pub mark_for: Duration,
+    /// The condition.
+    pub when: When<'a>,
+}
+
+/// Shows neither the session nor the user.
+impl fmt::Debug for Delete<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delete")
+            .field("id", &self.id)
+            .field("when", &self.when)
+            .finish_non_exhaustive()
+    }
+}
+
+/// When a session is deleted.
+#[derive(Clone, Copy, Debug)]
+pub enum When<'a> {
+    /// Whatever version is there. The id of a session that is not there is remembered.
+    Always,
+    /// If this version is there.
+    Unchanged(&'a Version),
+    /// Unless its creator knew this log-out. A session that provably belongs to somebody else than [`Delete::user_id`] stays.
+    UnlessKnown(ChangeId),
+    /// If its content is that of this create. If the id was never used, it is remembered, and the create is refused.
+    Made(ChangeId),
 }
 
 /// The sessions of a user.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 #[must_use]
-pub struct SessionList {
-    /// The sessions, in the order of the index.
-    pub sessions: Vec<Session>,
-    /// How many records could not be read, or belong to another user. They are left as they are.
+pub struct Listed {
+    /// The ids in the index, each once, in its order. Some may have no session any more.
+    pub ids: Vec<String>,
+    /// The sessions that were read, in the same order.
+    pub sessions: Vec<Stored>,
+    /// The number of records that could not be read or belong to another user. Nothing happens to these.
     pub corrupt: usize,
-    /// True when a store that should have been asked could not be: there may be more sessions.
-    pub partial: bool,
-}
-
-impl SessionList {
-    /// These sessions, with nothing corrupt and nothing missing.
-    pub fn new(sessions: Vec<Session>) -> Self {
-        Self { sessions, ..Self::default() }
-    }
-}
-
-impl std::ops::Deref for SessionList {
-    type Target = [Session];
-    fn deref(&self) -> &[Session] {
-        &self.sessions
-    }
-}
-
-impl IntoIterator for SessionList {
-    type Item = Session;
-    type IntoIter = std::vec::IntoIter<Session>;
-    fn into_iter(self) -> Self::IntoIter {
-        self.sessions.into_iter()
-    }
-}
-
-/// The results of a batch, one for each session, in its order.
-#[derive(Clone)]
-#[must_use = "a session of the batch may have failed"]
-pub struct BatchOutcome(Vec<(String, Result<(), SessionError>)>);
-
-impl BatchOutcome {
-    /// From ids and their results.
-    pub fn new(results: Vec<(String, Result<(), SessionError>)>) -> Self {
-        Self(results)
-    }
-
-    /// Ids and results.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Result<(), SessionError>)> {
-        self.0.iter().map(|(id, result)| (id.as_str(), result))
-    }
-
-    /// The ids that failed, and why. The others stand.
-    pub fn failed(&self) -> impl Iterator<Item = (&str, &SessionError)> {
-        self.iter().filter_map(|(id, result)| result.as_ref().err().map(|error| (id, error)))
-    }
-
-    /// True when all succeeded.
-    pub fn is_ok(&self) -> bool {
-        self.failed().next().is_none()
-    }
-
-    /// The first failure, where one is enough to know.
-    ///
-    /// # Errors
-    /// The error of the first session that failed.
-    pub fn ok(self) -> Result<(), SessionError> {
-        self.0.into_iter().try_for_each(|(_, result)| result)
-    }
+    /// Why a part of the sessions was not read. There may be more than `sessions`.
+    pub partial: Option<SessionError>,
 }
 
 /// Shows counts only: ids are credentials.
-impl fmt::Debug for BatchOutcome {
+impl fmt::Debug for Listed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "BatchOutcome({} sessions, {} failed)", self.0.len(), self.failed().count())
+        f.debug_struct("Listed")
+            .field("ids", &self.ids.len())
+            .field("sessions", &self.sessions.len())
+            .field("corrupt", &self.corrupt)
+            .field("partial", &self.partial)
+            .finish()
+    }
+}
+
+impl Listed {
+    /// These sessions of these ids, with none corrupt and none missing.
+    pub fn new(ids: Vec<String>, sessions: Vec<Stored>) -> Self {
+        Self { ids, sessions, ..Self::default() }
+    }
+}
+
+/// The depth of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Check {
+    /// The store answers, and says what it can about itself.
+    Ping,
+    /// The store can be written and read. A server that is read-only or full answers a ping all the same.
+    ReadWrite,
+}
+
+/// A store's report about itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreHealth {
+    /// The bytes that the store uses, if it knows.
+    pub memory_used: Option<u64>,
+}
+
+impl StoreHealth {
+    /// A store that uses this many bytes.
+    pub fn new(memory_used: Option<u64>) -> Self {
+        Self { memory_used }
     }
 }

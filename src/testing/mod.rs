@@ -24,7 +24,7 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use redis_rest::session::{RedisSessionStore, Session, SessionError, SessionStore};
+//! use redis_rest::session::{RedisSessionStore, Session, SessionError, SessionStoreExt};
 //! use redis_rest::testing::FakeRedis;
 //! use std::time::Duration;
 //!
@@ -33,7 +33,7 @@
 //!
 //! let session = Session::new("user-1", "org-1");
 //! store.store_session(&session).await?;
-//! assert_eq!(store.list_sessions("user-1").await?.len(), 1);
+//! assert_eq!(store.list_sessions("user-1").await?.sessions.len(), 1);
 //!
 //! redis.engine().advance(Duration::from_secs(3601));
 //! assert!(matches!(store.retrieve_session(&session.id).await, Err(SessionError::NotFound)));

@@ -1,7 +1,7 @@
 use crate::support::{Gate, Way, client, config, pass, unique};
 use redis_rest::session::{
     ManagerOptions, Pending, Recovery, RedisSessionStore, SessionError, SessionManager,
-    SessionStore,
+    SessionStoreExt as _,
 };
 use redis_rest::{BreakerPolicy, RetryPolicy};
 use std::cell::Cell;
@@ -34,10 +34,10 @@ async fn behind_a_gate() -> (SessionManager, Gate, RedisSessionStore) {
 async fn an_outage_is_made_up_for() {
     let (manager, gate, elsewhere) = behind_a_gate().await;
     let user = unique("user");
-    let mut changed = manager.create_session(&user, "org").await.unwrap().into_inner();
-    let deleted = manager.create_session(&user, "org").await.unwrap().into_inner();
+    let mut changed = manager.create_session(&user, "org").await.unwrap().session;
+    let deleted = manager.create_session(&user, "org").await.unwrap().session;
     gate.set(Way::Cut);
-    let new = manager.create_session(&user, "org").await.unwrap().into_inner();
+    let new = manager.create_session(&user, "org").await.unwrap().session;
     changed.system_prompt = "changed in the outage".into();
     manager.update_session(&changed).await.unwrap();
     manager.cleanup_session(&deleted.id).await.unwrap();
@@ -50,6 +50,7 @@ async fn an_outage_is_made_up_for() {
         .list_sessions(&user)
         .await
         .unwrap()
+        .sessions
         .iter()
         .map(|session| session.id.clone())
         .collect();
@@ -73,7 +74,7 @@ async fn maintenance_runs_beside_and_ends_with_the_manager() {
         told.set(true);
     });
     gate.set(Way::Cut);
-    let new = manager.create_session(&unique("user"), "org").await.unwrap().into_inner();
+    let new = manager.create_session(&unique("user"), "org").await.unwrap().session;
     gate.set(Way::Open);
     while !elsewhere.exists(&new.id).await.unwrap() {
         pass(Duration::from_millis(5)).await;
@@ -88,8 +89,8 @@ async fn maintenance_runs_beside_and_ends_with_the_manager() {
 #[wasm_bindgen_test]
 async fn without_a_file_system() {
     let manager = SessionManager::new("/workspaces", 10);
-    let session = manager.create_session("user", "org").await.unwrap().into_inner();
+    let session = manager.create_session("user", "org").await.unwrap().session;
     assert_eq!(session.workspace_path, format!("/workspaces/user/{}", session.id));
     let journal = SessionManager::with_journal("", 10, ManagerOptions::default(), "/journal");
-    assert!(matches!(journal, Err(SessionError::Journal(_))));
+    assert!(matches!(journal, Err(SessionError::Journal { .. })));
 }

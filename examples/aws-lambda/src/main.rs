@@ -3,7 +3,7 @@
 use lambda_http::http::header::{COOKIE, RETRY_AFTER, SET_COOKIE};
 use lambda_http::{Body, Error, Request, Response, run, service_fn};
 use redis_rest::Config;
-use redis_rest::session::{RedisSessionStore, Session, SessionError, SessionStore as _};
+use redis_rest::session::{RedisSessionStore, Session, SessionError, SessionStoreExt as _};
 use std::time::Duration;
 
 const COOKIE_NAME: &str = "session";

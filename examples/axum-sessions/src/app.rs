@@ -82,7 +82,9 @@ async fn log_in(
         .get(USER_AGENT)
         .map(|agent| String::from_utf8_lossy(agent.as_bytes()))
         .unwrap_or_default();
-    // A new id with each log-in: one that somebody planted in the browser before is worth nothing.
+    // A log-in starts from nothing, whoever was logged in before, and has a new id: one that somebody planted in the browser
+    // before is worth nothing.
+    session.clear().await;
     session.cycle_id().await?;
     session.insert(USER_KEY, user).await?;
     session.insert(AGENT, agent.chars().take(200).collect::<String>()).await?;

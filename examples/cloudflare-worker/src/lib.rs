@@ -1,7 +1,7 @@
 //! A login and a counter of visits, both kept in sessions over REST.
 
 use redis_rest::Client;
-use redis_rest::session::{RedisSessionStore, Session, SessionError, SessionStore};
+use redis_rest::session::{RedisSessionStore, Session, SessionError, SessionStoreExt as _};
 use std::time::Duration;
 use worker::{Context, Env, FormEntry, Headers, Method, Request, Response, Result, event};
 
@@ -92,7 +92,7 @@ async fn visit(
         Err(SessionError::NotFound) => return Ok(to_start("session=; Max-Age=0")),
         result => result?,
     }
-    store.touch_loaded(&session, true).await?;
+    store.touch(&session.id).await?;
     let name = escape(&session.user_id);
     Ok(html(&format!(
         "<p>Hello {name}, visit {visits}.</p><form method=post action=/logout><button>Log out</button></form>"
@@ -106,7 +106,7 @@ async fn login(
     name: &str,
 ) -> Result<Response, SessionError> {
     if let Some(before) = before {
-        store.delete_loaded(&before).await?;
+        store.delete_session(&before.id).await?;
     }
     let session = Session::new(name, "example");
     store.create_session(&session).await?;
@@ -118,7 +118,7 @@ async fn logout(
     session: Option<Session>,
 ) -> Result<Response, SessionError> {
     if let Some(session) = session {
-        store.delete_loaded(&session).await?;
+        store.delete_session(&session.id).await?;
     }
     Ok(to_start("session=; Max-Age=0"))
 }

@@ -3,8 +3,7 @@
 use crate::args::Sessions;
 use crate::connection::Connection;
 use crate::output::{Failure, note, one_line, print_line};
-use redis_rest::cmd::Ttl;
-use redis_rest::session::{RedisSessionStore, Session, SessionError, SessionStore as _};
+use redis_rest::session::{RedisSessionStore, Session, SessionError, SessionStoreExt as _};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -37,16 +36,16 @@ pub(crate) async fn run(action: Sessions, connection: &Connection) -> Result<(),
         }
         Sessions::Show { id, json: true } => print_as_json(&store.retrieve_session(&id).await?),
         Sessions::Show { id, json: false } => {
-            let session = store.retrieve_session(&id).await?;
-            let expires = match store.client().ttl(format!("session:{id}")).await? {
-                Ttl::Expires(left) => time(chrono::Utc::now() + left),
-                Ttl::Persistent => "never".to_owned(),
-                Ttl::Missing => return Err(SessionError::NotFound.into()),
+            let stored = store.retrieve_stored(&id).await?;
+            let expires = match stored.ttl {
+                Some(left) => time(chrono::Utc::now() + left),
+                None => "never".to_owned(),
             };
-            print_line(&format!("{}\nexpires      {expires}", lines(&session)))
+            print_line(&format!("{}\nexpires      {expires}", lines(&stored.session)))
         }
         Sessions::Update { id, metadata, json } => {
-            let mut session = store.retrieve_session(&id).await?;
+            let stored = store.retrieve_stored(&id).await?;
+            let mut session = stored.session;
             for (key, value) in metadata {
                 session
                     .metadata
@@ -54,7 +53,12 @@ pub(crate) async fn run(action: Sessions, connection: &Connection) -> Result<(),
                     .map_err(|error| Failure::usage(error.to_string()))?;
             }
             // Not over what somebody else wrote between the two requests.
-            store.compare_and_update(&session).await?;
+            match store.compare_and_update(&session, &stored.version).await {
+                Err(SessionError::CrossSlot) => {
+                    store.cluster().compare_and_update(&session, &stored.version).await?
+                }
+                version => version?,
+            };
             if json { print_as_json(&session) } else { print_line(&lines(&session)) }
         }
         Sessions::Delete { id, json } => {

@@ -174,10 +174,12 @@ pub(crate) fn session_created(durability: Durability) {
     static DURABLE: Key = key!(table::CREATED, "durability" => "durable");
     static PENDING: Key = key!(table::CREATED, "durability" => "pending");
     static MAYBE: Key = key!(table::CREATED, "durability" => "maybe_applied");
+    static SUPERSEDED: Key = key!(table::CREATED, "durability" => "superseded");
     let key = match durability {
         Durability::Durable => &DURABLE,
         Durability::Pending => &PENDING,
         Durability::MaybeApplied => &MAYBE,
+        Durability::Superseded => &SUPERSEDED,
     };
     counter(key).increment(1);
 }

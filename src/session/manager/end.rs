@@ -1,168 +1,378 @@
-//! Ends of sessions: noted here first, so that nothing brings them back, then told to the store.
+//! Ends of sessions: noted here first, so that nothing brings them back, then sent to the store, or
+//! kept as pending.
 
-use super::health::{Durability, Saved};
-use super::held::Held;
-use super::options::WritePolicy;
-use super::{Attached, Inner, unavailable};
+use super::Inner;
+use super::events::EventKind;
+use super::health::{Ended, LoggedOut};
+use super::journal::{Key, Line};
+use super::locks::SessionLocks;
+use super::outbox::{BATCH, Tombstone};
+use super::state::{UndoRecord, until};
+use super::store_link::{StoreLink, unavailable};
+use crate::session::change::ChangeId;
+use crate::session::durability::Durability;
 use crate::session::error::SessionError;
-use crate::session::events::EventKind;
 use crate::session::id;
-use chrono::{DateTime, Utc};
-use std::collections::HashSet;
+use crate::session::store::{Delete, When};
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 impl Inner {
-    pub(super) async fn cleanup(&self, id: &str) -> Result<Saved<bool>, SessionError> {
+    pub(super) async fn cleanup(&self, id: &str) -> Result<Ended, SessionError> {
         id::check(id)?;
-        // From here on it is not found, whatever a slow reply brings.
-        let held = self.sessions.bury(id);
-        let mut user_id = held.as_ref().map(|held| held.session.user_id.clone());
-        let mut existed = held.is_some();
-        let durability = match self.tell_end(id, held.as_ref(), &mut user_id).await {
-            Ok(deleted) => {
-                existed |= deleted;
-                self.told_end(id);
-                Durability::Durable
-            }
-            Err(error) if !error.is_unavailable() && !error.maybe_applied() => {
-                self.sessions.dig_up(id, held);
-                return Err(error);
-            }
-            Err(error) if self.options.writes == WritePolicy::FailClosed => {
-                // Where it may have ended, the copy is no longer to be trusted.
-                self.sessions.dig_up(id, held.filter(|_| !error.maybe_applied()));
-                return Err(error);
-            }
-            Err(error) => {
-                if let Some(attached) = self.attached() {
-                    self.leave(&attached);
-                }
-                self.kept(self.sessions.keep_end(id)).await?;
-                if error.maybe_applied() { Durability::MaybeApplied } else { Durability::Pending }
-            }
+        let link = self.ready().await;
+        if link.is_none() && self.fails_closed() {
+            return Err(unavailable());
+        }
+        let _lock = self.locks.lock(id).await;
+        let link = link.filter(|link| link.works());
+        let mut user_id = None;
+        if let Some(link) = link.as_deref().filter(|_| self.workspaces.has_root()) {
+            user_id = self.owner(link, id).await?;
+        }
+        let Some((end, undo)) = self.note_end(id, user_id, link.as_deref())? else {
+            return Ok(Ended { existed: false, durability: Durability::Durable });
         };
+        let held = undo.held().is_some();
+        let user_id = self.user_of_end(id, &undo);
+        let ended = self.finish_end(id, end, undo, link.as_deref()).await?;
+        let existed = held || ended.existed;
         if existed {
             self.events.send(EventKind::Deleted, id);
         }
         if let Some(user_id) = user_id {
             self.workspaces.remove(&user_id, id).await?;
         }
-        Ok(Saved::new(existed, durability))
+        Ok(Ended { existed, ..ended })
     }
 
-    /// Ends a session in the store; true when it was there. Without a store there is nobody to be told.
-    async fn tell_end(
+    /// The user of a session that is not held: its directory is named by it.
+    async fn owner(&self, link: &StoreLink, id: &str) -> Result<Option<String>, SessionError> {
+        if self.state().cache.get(id).is_some() {
+            return Ok(None);
+        }
+        let (mut results, _) = link.ask_many(link.store.get(&[id])).await;
+        match results.pop() {
+            Some(Ok(stored)) => Ok(Some(stored.session.user_id)),
+            Some(Err(SessionError::Closed)) => Err(SessionError::Closed),
+            _ => Ok(None),
+        }
+    }
+
+    /// Ends a session here. `None` for one that is not known, if no store is set.
+    fn note_end(
         &self,
         id: &str,
-        held: Option<&Held>,
-        user_id: &mut Option<String>,
-    ) -> Result<bool, SessionError> {
-        if self.attached().is_none() {
-            return Ok(false);
+        user_id: Option<String>,
+        link: Option<&StoreLink>,
+    ) -> Result<Option<(ChangeId, UndoRecord)>, SessionError> {
+        let mut state = self.state();
+        let entry = state.cache.get(id);
+        let change = state.outbox.change(id);
+        if entry.is_none() && change.is_none() {
+            let pending = state.outbox.pending_ends();
+            let limit = self.options.max_pending;
+            if self.link().is_none() && state.outbox.tombstone(id).is_none() {
+                return Ok(None);
+            }
+            if link.is_none() && state.outbox.tombstone(id).is_none() && pending >= limit {
+                return Err(SessionError::JournalFull { limit });
+            }
         }
-        let attached = self.ready().await.ok_or_else(unavailable)?;
-        let _turn = self.turns.take(id).await;
-        if !self.sessions.is_ended(id) {
-            // A flush told it, in the turn before.
-            return Ok(false);
+        let create = change.and_then(|change| change.create.as_ref());
+        let tombstone = Tombstone {
+            id: self.ids.next(),
+            user_id: entry.map(|entry| entry.session.user_id.clone()).or(user_id),
+            mark_until: create.map(|create| create.create_by),
+            made: None,
+        };
+        let end = tombstone.id;
+        Ok(Some((end, state.end(id, tombstone))))
+    }
+
+    fn user_of_end(&self, id: &str, undo: &UndoRecord) -> Option<String> {
+        let held = undo.held().map(|session| session.user_id.clone());
+        held.or_else(|| self.state().outbox.tombstone(id).and_then(|end| end.user_id.clone()))
+    }
+
+    /// Sends an end that was noted, and keeps it as pending if the store is unavailable.
+    async fn finish_end(
+        &self,
+        id: &str,
+        end: ChangeId,
+        undo: UndoRecord,
+        link: Option<&StoreLink>,
+    ) -> Result<Ended, SessionError> {
+        let rest = self.rest();
+        let never_sent = undo.pending.as_ref().and_then(|change| change.create.as_ref());
+        if never_sent.is_some_and(|create| !create.sent) {
+            // Only the journal can bring it back.
+            let ticket = {
+                let mut state = self.state();
+                state.ended(id, end);
+                let key = Key::Session(id.to_owned());
+                self.journal.as_ref().and_then(|journal| journal.settle(key))
+            };
+            if let Err(kind) = self.written(ticket).await {
+                return Err(SessionError::Journal { kind, maybe_applied: true });
+            }
+            rest.end(false);
+            return Ok(Ended { existed: true, durability: Durability::Durable });
         }
-        if !attached.works() {
+        let result = match link {
+            Some(link) => self.send_end(link, id).await,
+            None => Err(unavailable()),
+        };
+        let maybe = result.as_ref().is_err_and(SessionError::maybe_applied);
+        let error = match result {
+            Ok(existed) => {
+                rest.end(false);
+                return Ok(Ended { existed, durability: Durability::Durable });
+            }
+            Err(error) => error,
+        };
+        if self.fails_closed() || !(error.is_unavailable() || maybe) {
+            self.roll_back(Some(undo), !maybe).await;
+            rest.end(false);
+            return Err(error);
+        }
+        let ticket = {
+            let state = self.state();
+            let line = state.outbox.tombstone(id).map(|end| Line::delete(id, end));
+            self.journal.as_ref().zip(line).map(|(journal, line)| journal.add(&line))
+        };
+        if let Err(kind) = self.written(ticket).await {
+            self.roll_back(Some(undo), !maybe).await;
+            return Err(SessionError::Journal { kind, maybe_applied: true });
+        }
+        let durability = if maybe { Durability::MaybeApplied } else { Durability::Pending };
+        Ok(Ended { existed: false, durability })
+    }
+
+    async fn send_end(&self, link: &StoreLink, id: &str) -> Result<bool, SessionError> {
+        let (mut results, _) = self.send_ends(link, &[id.to_owned()]).await;
+        results.pop().map_or(Ok(false), |(_, result)| result)
+    }
+
+    /// Sends the pending ends of these sessions, whose locks the caller holds, in one request. True
+    /// if the store is unavailable.
+    pub(super) async fn send_ends(
+        &self,
+        link: &StoreLink,
+        ids: &[String],
+    ) -> (Vec<(String, Result<bool, SessionError>)>, bool) {
+        let now = self.utc_now();
+        let ends: Vec<(String, Tombstone)> = {
+            let state = self.state();
+            let end = |id: &String| Some((id.clone(), state.outbox.tombstone(id)?.clone()));
+            ids.iter().filter_map(end).collect()
+        };
+        let deletes: Vec<Delete<'_>> = ends
+            .iter()
+            .map(|(id, end)| Delete {
+                id: end.id,
+                session: id,
+                user_id: end.user_id.as_deref(),
+                mark_for: end.mark_until.map_or(Duration::ZERO, |at| until(at, now)),
+                when: end.made.map_or(When::Always, When::Made),
+            })
+            .collect();
+        if deletes.is_empty() {
+            return (Vec::new(), false);
+        }
+        let (results, unavailable) = link.ask_many(link.store.delete(&deletes)).await;
+        let results = ends.iter().zip(results).map(|((id, end), result)| {
+            if result.is_ok() {
+                self.flights.forget(id);
+                let mut state = self.state();
+                state.ended(id, end.id);
+                if state.outbox.tombstone(id).is_none() && state.outbox.change(id).is_none() {
+                    self.settle_session(&state, id);
+                }
+            }
+            (id.clone(), result)
+        });
+        (results.collect(), unavailable)
+    }
+
+    pub(super) async fn delete_user(&self, user_id: &str) -> Result<LoggedOut, SessionError> {
+        let link = self.ready().await;
+        if link.is_none() && self.fails_closed() {
             return Err(unavailable());
         }
-        attached.ask(self.delete_stored(&attached, id, held, user_id)).await
-    }
-
-    /// The store knows of an end. Who reads from now on asks anew: a read that was sent before may still bring the session.
-    pub(super) fn told_end(&self, id: &str) {
-        self.flights.forget(id);
-        self.sessions.buried(id);
-    }
-
-    /// Deletes in the store; finds out whose session it was.
-    async fn delete_stored(
-        &self,
-        attached: &Attached,
-        id: &str,
-        held: Option<&Held>,
-        user_id: &mut Option<String>,
-    ) -> Result<bool, SessionError> {
-        if let Some(held) = held {
-            return attached.store.delete_loaded(&held.session).await;
-        }
-        match attached.store.retrieve_session(id).await {
-            Ok(session) => {
-                *user_id = Some(session.user_id.clone());
-                attached.store.delete_loaded(&session).await
-            }
-            Err(SessionError::NotFound | SessionError::Corrupt { .. }) => {
-                attached.store.delete_session(id).await
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    pub(super) async fn delete_user(&self, user_id: &str) -> Result<Saved<usize>, SessionError> {
-        let (at, ended) = self.sessions.revoke(user_id);
-        let mut known: HashSet<String> = ended.iter().map(|held| held.session.id.clone()).collect();
-        let told = match (self.attached(), self.ready().await) {
-            (None, _) => {
-                known.iter().for_each(|id| self.told_end(id));
-                self.sessions.revoked(user_id, at);
-                Ok(Vec::new())
-            }
-            (Some(_), None) => Err(unavailable()),
-            (_, Some(attached)) => attached.ask(self.tell_revoked(&attached, user_id, at)).await,
+        let _lock = self.locks.lock(SessionLocks::of_user(user_id)).await;
+        let log_out = self.ids.next();
+        let rest = self.rest();
+        let undo = self.state().log_out(user_id, log_out);
+        let mut ended: BTreeSet<String> = undo
+            .iter()
+            .filter(|undo| undo.held().is_some())
+            .map(|undo| undo.session_id().to_owned())
+            .collect();
+        let result = match link.as_deref().filter(|link| link.works()) {
+            Some(link) => self.send_log_out(link, user_id, log_out).await,
+            None => Err(unavailable()),
         };
-        let durability = match told {
+        let maybe = result.as_ref().is_err_and(SessionError::maybe_applied);
+        let durability = match result {
             Ok(deleted) => {
-                known.extend(deleted);
+                ended.extend(deleted);
+                rest.end(false);
                 Durability::Durable
             }
-            Err(error)
-                if self.options.writes == WritePolicy::FailClosed
-                    || !(error.is_unavailable() || error.maybe_applied()) =>
-            {
-                self.sessions.revoked(user_id, at);
-                for held in ended {
-                    let id = held.session.id.clone();
-                    self.sessions.dig_up(&id, Some(held).filter(|_| !error.maybe_applied()));
-                }
+            Err(_) if self.link().is_none() && self.is_local(&undo) => {
+                self.end_locally(user_id, log_out, &undo).await?;
+                rest.end(false);
+                Durability::Durable
+            }
+            Err(error) if self.fails_closed() || !(error.is_unavailable() || maybe) => {
+                self.restore(user_id, log_out, undo, !maybe).await;
+                rest.end(false);
                 return Err(error);
             }
-            Err(error) => {
-                if let Some(attached) = self.attached() {
-                    self.leave(&attached);
+            Err(_) => {
+                let ticket = self.journal_log_out(user_id, log_out, &undo);
+                if let Err(kind) = self.written(ticket).await {
+                    self.restore(user_id, log_out, undo, !maybe).await;
+                    rest.end(false);
+                    return Err(SessionError::Journal { kind, maybe_applied: true });
                 }
-                for id in &known {
-                    drop(self.sessions.keep_end(id));
-                }
-                // Written in order: when the last is on the disk, all are.
-                self.kept(self.sessions.keep_revoked(user_id, at)).await?;
-                if error.maybe_applied() { Durability::MaybeApplied } else { Durability::Pending }
+                if maybe { Durability::MaybeApplied } else { Durability::Pending }
             }
         };
-        known.iter().for_each(|id| self.events.send(EventKind::Deleted, id));
-        self.workspaces.remove_all(user_id, &known).await;
-        Ok(Saved::new(known.len(), durability))
+        ended.iter().for_each(|id| self.events.send(EventKind::Deleted, id));
+        self.workspaces.remove_all(user_id, &ended).await;
+        Ok(LoggedOut { sessions: ended.len(), durability })
     }
 
-    /// Deletes in the store what a user had at that time; answers the ids.
-    pub(super) async fn tell_revoked(
+    /// True if no store can have any of these sessions.
+    fn is_local(&self, undo: &[UndoRecord]) -> bool {
+        undo.iter().all(|undo| {
+            let create = undo.pending.as_ref().and_then(|change| change.create.as_ref());
+            create.is_some_and(|create| !create.sent)
+        })
+    }
+
+    /// Ends sessions that only this process, and its journal, can know.
+    async fn end_locally(
         &self,
-        attached: &Attached,
         user_id: &str,
-        at: DateTime<Utc>,
+        log_out: ChangeId,
+        undo: &[UndoRecord],
+    ) -> Result<(), SessionError> {
+        let ticket = {
+            let mut state = self.state();
+            state.outbox.remove_log_out(user_id, log_out);
+            let settle = |undo: &UndoRecord| {
+                self.journal.as_ref()?.settle(Key::Session(undo.session_id().to_owned()))
+            };
+            undo.iter().filter_map(settle).last()
+        };
+        let written = self.written(ticket).await;
+        written.map_err(|kind| SessionError::Journal { kind, maybe_applied: true })
+    }
+
+    /// Restores the sessions of a user whose log-out was refused, here and in the journal, if that
+    /// may hold the log-out.
+    async fn restore(
+        &self,
+        user_id: &str,
+        log_out: ChangeId,
+        undo: Vec<UndoRecord>,
+        keep_copies: bool,
+    ) {
+        let ticket = {
+            let mut state = self.state();
+            state.outbox.remove_log_out(user_id, log_out);
+            let ids: Vec<_> = undo.iter().map(|undo| undo.session_id().to_owned()).collect();
+            state.roll_back_log_out(undo, keep_copies);
+            self.journal.as_ref().and_then(|journal| {
+                let settled = journal.settle(Key::User(user_id.to_owned()));
+                let lines = ids.iter().filter_map(|id| Line::put(state.outbox.change(id)?));
+                lines.map(|line| journal.add(&line)).last().or(settled)
+            })
+        };
+        // The failure of the log-out is what the caller is told.
+        let _ = self.written(ticket).await;
+    }
+
+    /// The line of a log-out, and of the sessions that it ended here.
+    fn journal_log_out(
+        &self,
+        user_id: &str,
+        log_out: ChangeId,
+        undo: &[UndoRecord],
+    ) -> Option<super::journal::Ticket> {
+        let journal = self.journal.as_ref()?;
+        let _state = self.state();
+        let ticket = journal.add(&Line::revoke(user_id, log_out));
+        let settle = |undo: &UndoRecord| journal.settle(Key::Session(undo.session_id().to_owned()));
+        // Lines are written in their order: when the last is on the disk, all are.
+        Some(undo.iter().filter_map(settle).last().unwrap_or(ticket))
+    }
+
+    /// Logs a user out in the store. Returns the ids of the sessions that this ended. Each step may
+    /// be repeated at any time.
+    pub(super) async fn send_log_out(
+        &self,
+        link: &StoreLink,
+        user_id: &str,
+        log_out: ChangeId,
     ) -> Result<Vec<String>, SessionError> {
-        let listed = attached.store.list_sessions(user_id).await?;
-        let listed =
-            listed.into_iter().filter(|session| session.created_at <= at).map(|session| session.id);
-        // Those too that were held here, and may be on their way there.
-        let held = self.sessions.debts(|debts| debts.buried_of(user_id));
-        let ids: Vec<String> = listed.chain(held).collect::<HashSet<_>>().into_iter().collect();
-        for (_, result) in attached.store.batch_delete_sessions(&ids).await.iter() {
-            result.clone()?;
+        let (mut results, _) =
+            link.ask_many(async { vec![link.store.revoke(user_id, log_out).await] }).await;
+        let ids = results.pop().unwrap_or_else(|| Err(unavailable()))?;
+        let mut ended = Vec::new();
+        let mut batches: Vec<&[String]> = ids.chunks(BATCH).rev().collect();
+        while let Some(batch) = batches.pop() {
+            let deletes: Vec<Delete<'_>> = batch
+                .iter()
+                .map(|session| Delete {
+                    id: self.ids.next(),
+                    session,
+                    user_id: Some(user_id),
+                    mark_for: Duration::ZERO,
+                    when: When::UnlessKnown(log_out),
+                })
+                .collect();
+            let (results, unavailable) = link.ask_many(link.store.delete(&deletes)).await;
+            let failed = results.iter().all(Result::is_err);
+            if failed && !unavailable && batch.len() > 1 {
+                // Some of it cannot be done: it is split until only that fails.
+                let (one, other) = batch.split_at(batch.len() / 2);
+                batches.extend([other, one]);
+                continue;
+            }
+            let mut refused = None;
+            for (id, result) in batch.iter().zip(results) {
+                match result {
+                    Ok(true) => {
+                        self.flights.forget(id);
+                        let mut state = self.state();
+                        state.gone(id);
+                        self.settle_session(&state, id);
+                        ended.push(id.clone());
+                    }
+                    Ok(false) => {}
+                    // Left as it is: no session that can be used.
+                    Err(SessionError::Corrupt { .. } | SessionError::InvalidId) => {}
+                    Err(error) => refused = Some(error),
+                }
+            }
+            if let Some(error) = refused {
+                return Err(error);
+            }
         }
-        ids.iter().for_each(|id| self.told_end(id));
-        self.sessions.revoked(user_id, at);
-        Ok(ids)
+        let ttl = link.store.default_ttl();
+        let mut state = self.state();
+        let known = [log_out].into_iter().collect();
+        state.outbox.learn(user_id, &known, ttl, crate::clock::now());
+        state.cache.note_log_out(user_id, log_out);
+        if state.outbox.remove_log_out(user_id, log_out)
+            && let Some(journal) = &self.journal
+        {
+            drop(journal.settle(Key::User(user_id.to_owned())));
+        }
+        Ok(ended)
     }
 }

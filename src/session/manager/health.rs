@@ -1,59 +1,58 @@
-//! What a manager says about itself and about what it did.
+//! The results and reports of a manager.
 
 use crate::breaker::BreakerState;
 use crate::error::ErrorKind;
+use crate::session::durability::Durability;
+use crate::session::record::Session;
 use chrono::{DateTime, Utc};
-use std::ops::{Deref, DerefMut};
 
-/// How far a change has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Durability {
-    /// The store has it.
-    Durable,
-    /// The store could not be told yet. It is in the journal, and is made up for.
-    Pending,
-    /// The store was told and its answer was lost. It is in the journal, and is made sure of.
-    MaybeApplied,
-}
-
-/// What a change answers, and how far the change has come. Used like the value itself.
+/// A session that was created.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Saved<T> {
-    value: T,
-    durability: Durability,
+#[non_exhaustive]
+pub struct Created {
+    /// The session.
+    pub session: Session,
+    /// Whether the store has it.
+    pub durability: Durability,
 }
 
-impl<T> Saved<T> {
-    pub(super) fn new(value: T, durability: Durability) -> Self {
-        Self { value, durability }
-    }
-
-    /// How far the change has come.
-    pub fn durability(&self) -> Durability {
-        self.durability
-    }
-
-    /// The value.
-    pub fn into_inner(self) -> T {
-        self.value
-    }
+/// The end of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ended {
+    /// Whether there was such a session, as far as is known.
+    pub existed: bool,
+    /// Whether the store has executed the end.
+    pub durability: Durability,
 }
 
-impl<T> Deref for Saved<T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        &self.value
-    }
+/// The end of all sessions of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LoggedOut {
+    /// The number of sessions that are known to have ended.
+    pub sessions: usize,
+    /// Whether the store has executed the log-out.
+    pub durability: Durability,
 }
 
-impl<T> DerefMut for Saved<T> {
-    fn deref_mut(&mut self) -> &mut T {
-        &mut self.value
-    }
+/// The result of a [`flush`](super::SessionManager::flush).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Flushed {
+    /// Sessions written.
+    pub written: usize,
+    /// Sessions ended.
+    pub deleted: usize,
+    /// Changes dropped because the session has ended meanwhile, or because somebody else's later
+    /// version stands.
+    pub dropped: usize,
+    /// Changes, ends and log-outs that the store refused. They stay pending, and are tried again
+    /// after a second, and then after pauses that double up to ten minutes.
+    pub failed: usize,
 }
 
-/// What the store has not been told yet, by kind.
+/// The changes that the store has not confirmed, by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pending {
@@ -77,12 +76,13 @@ pub struct Health {
     pub state: Option<BreakerState>,
     /// Since when it does or does not.
     pub since: Option<DateTime<Utc>>,
-    /// What it has not been told yet.
+    /// The changes that it has not confirmed.
     pub pending: Pending,
     /// Why it was last found not to work, and when.
     pub last_error: Option<(ErrorKind, DateTime<Utc>)>,
-    /// How many bytes it takes, when it was last asked: when it was set, and by [`maintain`](super::SessionManager::maintain).
+    /// The bytes that the store uses, as of when it was set or
+    /// [maintained](super::SessionManager::maintain).
     pub redis_memory: Option<u64>,
-    /// How many sessions are held in memory.
+    /// The number of sessions held in memory.
     pub held: usize,
 }

@@ -1,4 +1,4 @@
-//! What a manager and a new session can be told.
+//! Options of a manager and of a new session.
 
 use crate::breaker::BreakerPolicy;
 use crate::session::error::SessionError;
@@ -13,8 +13,8 @@ use std::time::Duration;
 pub enum SyncMode {
     /// Never: the store is a backup. Fastest, for a single instance.
     Off,
-    /// When a session is not in memory, or its copy is older than [`ManagerOptions::max_staleness`]. For several instances on one
-    /// Redis.
+    /// When a session is not in memory, or its copy is older than
+    /// [`ManagerOptions::max_staleness`]. For several instances on one Redis.
     OnAccess,
 }
 
@@ -25,12 +25,13 @@ impl From<bool> for SyncMode {
     }
 }
 
-/// How a store that failed is taken up again.
+/// Recovery of a store that failed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Recovery {
-    /// By itself: after a while one call probes the store, and when it works again, what it missed is written and it is used
-    /// again. The default opens at the first failure, since sessions go on in memory at no cost.
+    /// By itself: after a while one call probes the store, and when it works again, what it missed
+    /// is written and it is used again. The default opens at the first failure, since sessions go
+    /// on in memory at no cost.
     Automatic(BreakerPolicy),
     /// Not before [`set_session_store`](crate::session::SessionManager::set_session_store) or
     /// [`flush`](crate::session::SessionManager::flush) is called.
@@ -57,24 +58,25 @@ impl Recovery {
     }
 }
 
-/// What a manager answers from memory while the store cannot be asked. With [`SyncMode::Off`] memory is asked anyway.
+/// The copies that a manager returns from memory while the store cannot be asked. With [`SyncMode::Off`]
+/// memory is asked anyway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReadPolicy {
-    /// Sessions that the store was last seen to have at most so long ago, and those that are pending. Others are
-    /// [`Unavailable`](SessionError::Unavailable).
+    /// Sessions that the store was last seen to have at most so long ago, and those that are
+    /// pending. Others are [`Unavailable`](SessionError::Unavailable).
     ServeStale(Duration),
     /// Nothing: every session is unavailable.
     FailClosed,
 }
 
-/// What becomes of changes while the store cannot be told.
+/// The fate of changes while the store is unavailable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WritePolicy {
-    /// They succeed as pending, and are made up for.
+    /// Changes succeed as pending, and are sent later.
     Journal,
-    /// They fail, and are not made.
+    /// Changes fail, and are not made.
     FailClosed,
 }
 
@@ -104,45 +106,48 @@ impl Default for ManagerOptions {
 }
 
 impl ManagerOptions {
-    /// How old a copy may be before the store is asked again (default 5 s), with [`SyncMode::OnAccess`].
+    /// Sets how old a copy may be before the store is asked again (default 5 s), with
+    /// [`SyncMode::OnAccess`].
     pub fn max_staleness(mut self, age: Duration) -> Self {
         self.max_staleness = age;
         self
     }
 
-    /// How often at most a session that is asked for moves its `last_active_at` and slides its time to live (default 60 s).
+    /// Sets how often at most a session that is asked for moves its `last_active_at` and slides its time
+    /// to live (default 60 s).
     pub fn touch_interval(mut self, interval: Duration) -> Self {
         self.touch_interval = interval;
         self
     }
 
-    /// What is answered from memory while the store cannot be asked (default: copies of up to 24 hours).
+    /// Sets what is returned from memory while the store cannot be asked (default: copies of up to 24
+    /// hours).
     pub fn reads(mut self, policy: ReadPolicy) -> Self {
         self.reads = policy;
         self
     }
 
-    /// What becomes of changes while the store cannot be told (default: they are journalled).
+    /// Sets the fate of changes while the store is unavailable (default: they stay pending).
     pub fn writes(mut self, policy: WritePolicy) -> Self {
         self.writes = policy;
         self
     }
 
-    /// How many sessions may be pending (default 100 000). Beyond that, creating or changing one more fails with
-    /// [`SessionError::JournalFull`]; ends of sessions are always accepted.
+    /// Sets how many sessions may be pending (default 100 000). Beyond that, creating or changing one
+    /// more fails with [`SessionError::JournalFull`]; ends of sessions that are held here are always accepted.
     pub fn max_pending(mut self, sessions: usize) -> Self {
         self.max_pending = sessions;
         self
     }
 
-    /// How a store that failed is taken up again (default: by itself).
+    /// Sets how a store that failed is used again (default: by itself).
     pub fn recovery(mut self, recovery: Recovery) -> Self {
         self.recovery = recovery;
         self
     }
 }
 
-/// What a session is created with.
+/// The fields of a new session.
 ///
 /// ```
 /// use redis_rest::session::NewSession;
@@ -165,14 +170,15 @@ impl NewSession {
     }
 
     /// Sets the id (default: a random UUID). It must not be guessable. One that is taken is a
-    /// [`Conflict`](SessionError::Conflict) as far as it is known: while the store is away, only this manager's sessions are.
+    /// [`Conflict`](SessionError::Conflict) as far as it is known: while the store is away, only
+    /// this manager's sessions are.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.session.id = id.into();
         self
     }
 
-    /// Sets when it ends: an explicit time to live, which being used does not move (default: the store's time to live, from its
-    /// last use on).
+    /// Sets when it ends: an explicit time to live, which being used does not move (default: the
+    /// store's time to live, from its last use on).
     pub fn expires_at(mut self, at: DateTime<Utc>) -> Self {
         self.expires_at = Some(at);
         self
@@ -196,8 +202,8 @@ impl NewSession {
         self
     }
 
-    /// Sets one value of the metadata. One that cannot be written as JSON makes creating the session fail, with
-    /// [`SessionError::Unwritable`].
+    /// Sets one value of the metadata. One that cannot be written as JSON makes creating the
+    /// session fail, with [`SessionError::Unwritable`].
     pub fn with(mut self, name: impl Into<String>, value: impl serde::Serialize) -> Self {
         self.failed = self.session.metadata.insert(name, value).err().or(self.failed);
         self

@@ -1,168 +1,338 @@
-//! Reads: what is pending first, then memory where it is fresh enough, then the store.
+//! Reads: memory if it is fresh enough, then the store.
 
-use super::held::Held;
+use super::Inner;
+use super::cache::Began;
+use super::decide::InProgress;
+use super::events::EventKind;
 use super::options::ReadPolicy;
-use super::write::Told;
-use super::{Attached, Inner, tolerate, unavailable};
+use super::push::PushOutcome;
+use super::store_link::{StoreLink, unavailable};
 use crate::clock;
 use crate::observe::{Place, Retrieval};
+use crate::session::SessionList;
 use crate::session::error::SessionError;
-use crate::session::events::EventKind;
 use crate::session::id;
+#[cfg(feature = "tower-sessions")]
+use crate::session::marks::Marks;
 use crate::session::record::Session;
-use crate::session::store::SessionList;
+use crate::session::store::Listed;
+use crate::session::version::Version;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+/// The result of a look into memory.
+enum Look {
+    Serve(Arc<Session>),
+    /// Serves it, and its last use is due.
+    Touch(Arc<Session>),
+    /// The store has not all that is pending.
+    Push,
+    /// Only the store knows; the tick of the copy that is held.
+    Fetch(Option<u64>),
+    /// The copy was dropped since the store was asked.
+    Dropped,
+    Fail(SessionError),
+}
+
+/// A request under way, whose reply must bring back nothing that ends meanwhile.
+pub(super) struct Reading<'a>(pub(super) Began, &'a Inner);
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.1.state().cache.end(self.0);
+    }
+}
+
 impl Inner {
+    pub(super) fn begin(&self) -> Reading<'_> {
+        Reading(self.state().cache.begin(), self)
+    }
+
     pub(super) async fn get(
         &self,
         id: &str,
         user_id: Option<&str>,
-    ) -> Result<Session, SessionError> {
+    ) -> Result<Arc<Session>, SessionError> {
         let retrieval = Retrieval::begin(Place::Manager);
-        let result = self.get_unseen(id, user_id).await;
+        let result = self.find(id, user_id).await;
         retrieval.end(result.as_ref().err());
         result
     }
 
-    async fn get_unseen(&self, id: &str, user_id: Option<&str>) -> Result<Session, SessionError> {
+    async fn find(&self, id: &str, user_id: Option<&str>) -> Result<Arc<Session>, SessionError> {
         id::check(id)?;
-        let session = self.find(id).await?;
-        if user_id.is_some_and(|user_id| user_id != session.user_id) {
-            return Err(SessionError::NotFound);
-        }
-        self.sessions.count(id);
-        let session = self.touch(session).await?;
+        let ready = self.ready().await;
+        let mut link = ready.as_deref();
+        // Whether the copy that is held was just compared with the store, or cannot be.
+        let mut consulted = false;
+        let mut fetched = None;
+        let session = loop {
+            match self.look(id, user_id, link, consulted) {
+                Look::Serve(session) => break session,
+                Look::Touch(session) => break self.touch(link, session).await?,
+                Look::Fail(error) => return Err(error),
+                Look::Dropped => {
+                    let of_user = |session: &Arc<Session>| {
+                        user_id.is_none_or(|user_id| user_id == session.user_id)
+                    };
+                    break fetched.filter(of_user).ok_or(SessionError::NotFound)?;
+                }
+                Look::Push => {
+                    if let (Some(link), Some(_lock)) = (link, self.locks.try_lock(id)) {
+                        let rest = self.rest();
+                        let outcome = self.push(link, id, InProgress::default()).await;
+                        rest.end(self.state().outbox.change(id).is_some());
+                        if matches!(outcome, Some(PushOutcome::Ended)) {
+                            return Err(SessionError::NotFound);
+                        }
+                    }
+                }
+                Look::Fetch(tick) => {
+                    let Some(store) = link else { return Err(self.unknown()) };
+                    match self.fetch(store, id).await {
+                        Ok(session) => fetched = Some(session),
+                        Err(error) if error.is_unavailable() && tick.is_some() => link = None,
+                        Err(SessionError::NotFound) => return Err(self.not_found(id, tick)),
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            consulted = true;
+        };
         self.events.send(EventKind::Retrieved, id);
         Ok(session)
     }
 
-    /// The session, from memory where that is fresh enough.
-    async fn find(&self, id: &str) -> Result<Arc<Session>, SessionError> {
-        if self.sessions.is_ended(id) {
-            return Err(SessionError::NotFound);
+    /// Looks a session up in memory; `link` is set if the store works. One lock, and nothing is
+    /// allocated.
+    fn look(
+        &self,
+        id: &str,
+        user_id: Option<&str>,
+        link: Option<&StoreLink>,
+        consulted: bool,
+    ) -> Look {
+        let state = &mut *self.state();
+        if state.outbox.tombstone(id).is_some() {
+            return Look::Fail(SessionError::NotFound);
         }
-        let ready = self.ready().await;
-        let Some(held) = self.sessions.get(id) else {
-            return match ready.filter(Attached::is_asked) {
-                Some(attached) => self.fetch(&attached, id, false).await,
-                None => Err(self.unknown()),
+        let Some(entry) = state.cache.get(id) else {
+            return match link.filter(|link| link.is_asked() && !consulted) {
+                Some(_) => Look::Fetch(None),
+                None if consulted => Look::Dropped,
+                None if state.outbox.is_logged_out(id) => Look::Fail(SessionError::NotFound),
+                None => Look::Fail(self.unknown()),
             };
         };
-        if held.expired() {
-            return self.gone(id);
+        let now = clock::now();
+        let pending = state.outbox.change(id);
+        if entry.is_over(now) {
+            let explicit = entry.version.as_ref().is_some_and(Version::has_explicit_ttl);
+            let ours = explicit || pending.is_some();
+            return match link.filter(|link| link.is_asked() && !consulted) {
+                // Another manager may have used it since.
+                Some(_) if pending.is_none() => Look::Fetch(Some(entry.tick)),
+                _ if ours => Look::Fail(SessionError::NotFound),
+                _ => Look::Fail(self.unknown()),
+            };
         }
-        let Some(attached) = ready else { return self.as_held(&held) };
-        if held.debt.is_some() {
-            return self.find_owing(&attached, &held).await;
-        }
-        if !attached.is_asked() || held.checked.elapsed() <= self.options.max_staleness {
-            return Ok(held.session);
-        }
-        match self.fetch(&attached, id, true).await {
-            Ok(session) => Ok(session),
-            Err(error) if error.is_unavailable() => self.as_held(&held),
-            Err(SessionError::NotFound) if self.sessions.remove_if(id, held.version) => {
-                self.events.send(EventKind::Expired, id);
-                Err(SessionError::NotFound)
+        match link {
+            Some(_) if pending.is_some() && !consulted => return Look::Push,
+            Some(link) => {
+                let age = now.saturating_duration_since(entry.checked);
+                if pending.is_none()
+                    && link.is_asked()
+                    && !consulted
+                    && age > self.options.max_staleness
+                {
+                    return Look::Fetch(Some(entry.tick));
+                }
             }
-            Err(error) => Err(error),
+            None if self.is_asked() => {
+                let serves = match self.options.reads {
+                    ReadPolicy::FailClosed => false,
+                    ReadPolicy::ServeStale(age) => {
+                        pending.is_some() || now.saturating_duration_since(entry.checked) <= age
+                    }
+                };
+                if !serves {
+                    return Look::Fail(unavailable());
+                }
+            }
+            None => {}
         }
-    }
-
-    /// A session that the store does not have as it is here: it is told now, unless somebody is at it.
-    async fn find_owing(
-        &self,
-        attached: &Attached,
-        held: &Held,
-    ) -> Result<Arc<Session>, SessionError> {
-        let id = &held.session.id;
-        let Some(_turn) = self.turns.try_take(id) else { return Ok(Arc::clone(&held.session)) };
-        match self.push_in_turn(attached, id).await {
-            Ok(Told::Pending(_)) => self.as_held(held),
-            Ok(_) => self.sessions.get(id).map(|held| held.session).ok_or(SessionError::NotFound),
-            Err(SessionError::NotFound) => Err(SessionError::NotFound),
-            // What the store refuses stays here as it is.
-            Err(_) => Ok(Arc::clone(&held.session)),
+        if user_id.is_some_and(|user_id| user_id != entry.session.user_id) {
+            return Look::Fail(SessionError::NotFound);
         }
-    }
-
-    /// A session while the store cannot be asked.
-    fn as_held(&self, held: &Held) -> Result<Arc<Session>, SessionError> {
-        if !self.attached().is_some_and(|attached| attached.is_asked()) {
-            return Ok(Arc::clone(&held.session));
-        }
-        let serves = match self.options.reads {
-            ReadPolicy::FailClosed => false,
-            ReadPolicy::ServeStale(age) => held.debt.is_some() || held.checked.elapsed() <= age,
+        let since = match entry.touched {
+            Some(at) => now.saturating_duration_since(at),
+            None => self.idle(&entry.session),
         };
-        if serves { Ok(Arc::clone(&held.session)) } else { Err(unavailable()) }
+        let session = Arc::clone(&entry.session);
+        if !entry.counted {
+            state.cache.count(id);
+        }
+        if since < self.options.touch_interval {
+            Look::Serve(session)
+        } else {
+            Look::Touch(session)
+        }
     }
 
-    /// Why a session that is not in memory cannot be had: there is none, or only the store could know.
-    pub(super) fn unknown(&self) -> SessionError {
-        match self.attached() {
-            Some(attached) if attached.is_asked() && !attached.works() => unavailable(),
+    /// The time since a session's last use, by its record.
+    pub(super) fn idle(&self, session: &Session) -> std::time::Duration {
+        (self.utc_now() - session.last_active_at).to_std().unwrap_or_default()
+    }
+
+    /// Reads ask a store that was set.
+    fn is_asked(&self) -> bool {
+        self.link().is_some_and(|link| link.is_asked())
+    }
+
+    /// Why a session that is not in memory cannot be had: there is none, or only the store could
+    /// know.
+    fn unknown(&self) -> SessionError {
+        match self.link() {
+            Some(link) if link.is_asked() && !link.works() => unavailable(),
             _ => SessionError::NotFound,
         }
     }
 
-    /// Reads from the store; callers of the same session share a request, unless it was sent too long ago for them. `held` says
-    /// that there is a copy here.
+    /// The store has no such session: the copy that was held goes, unless it has changed since.
+    fn not_found(&self, id: &str, tick: Option<u64>) -> SessionError {
+        let removed = tick.is_some_and(|tick| {
+            let state = &mut *self.state();
+            state.outbox.change(id).is_none() && state.cache.remove_if(id, tick)
+        });
+        if removed {
+            self.events.send(EventKind::Expired, id);
+        }
+        SessionError::NotFound
+    }
+
+    /// A session to be changed by the holder of its lock: also one that only the store has.
+    pub(super) async fn load(
+        &self,
+        link: Option<&StoreLink>,
+        id: &str,
+    ) -> Result<Arc<Session>, SessionError> {
+        if let Some(held) = self.held(id) {
+            return held;
+        }
+        let Some(link) = link else { return Err(self.unknown()) };
+        self.fetch(link, id).await
+    }
+
+    /// The session as it is held: an error for one that has ended here.
+    fn held(&self, id: &str) -> Option<Result<Arc<Session>, SessionError>> {
+        let state = self.state();
+        if state.outbox.tombstone(id).is_some() {
+            return Some(Err(SessionError::NotFound));
+        }
+        let entry = state.cache.get(id)?;
+        if !entry.is_over(clock::now()) {
+            return Some(Ok(Arc::clone(&entry.session)));
+        }
+        let explicit = entry.version.as_ref().is_some_and(Version::has_explicit_ttl);
+        let ours = explicit || state.outbox.change(id).is_some();
+        ours.then_some(Err(SessionError::NotFound))
+    }
+
+    /// The log-outs that a session's creator knew, as far as is known here.
+    #[cfg(feature = "tower-sessions")]
+    pub(super) fn marks_of(&self, id: &str) -> Marks {
+        let state = self.state();
+        let create = state.outbox.change(id).and_then(|change| change.create.as_ref());
+        let version = state.cache.get(id).and_then(|entry| entry.version.as_ref());
+        create
+            .map(|create| create.marks.clone())
+            .or_else(|| version.map(|version| version.marks().clone()))
+            .unwrap_or_default()
+    }
+
+    /// Reads from the store; callers of the same session share a request, unless it was sent too
+    /// long ago for them.
     pub(super) async fn fetch(
         &self,
-        attached: &Attached,
+        link: &StoreLink,
         id: &str,
-        held: bool,
     ) -> Result<Arc<Session>, SessionError> {
-        let reading = self.sessions.reading();
-        let seat = self.flights.join(id, reading.began, self.options.max_staleness);
-        let result =
-            seat.reply(async { attached.ask(attached.store.retrieve_session(id)).await }).await;
-        let sent = seat.sent();
+        let reading = self.begin();
+        let seat = self.flights.join(id, reading.0, self.options.max_staleness);
+        let ask = async {
+            let read =
+                async { link.store.get(&[id]).await.pop().unwrap_or_else(|| Err(unavailable())) };
+            link.ask(read).await
+        };
+        let result = seat.reply(ask).await;
+        let sent = seat.began();
         drop(seat);
-        let session =
-            self.sessions.put_read(result?, sent, held, &reading).ok_or(SessionError::NotFound)?;
+        let stored = result.inspect_err(|error| {
+            if let SessionError::NotFound = error {
+                // Slower reads must not bring it back.
+                self.state().cache.note_absent(id);
+            }
+        })?;
+        let session = self.state().take_read(stored, sent, reading.0);
+        let session = session.ok_or(SessionError::NotFound)?;
         self.events.send(EventKind::Synced, id);
         Ok(session)
     }
 
     pub(super) async fn list(&self, user_id: &str) -> Result<SessionList, SessionError> {
-        let began = clock::now();
         let mut list = SessionList::default();
-        let mut asked = false;
-        let ready = self.ready().await.filter(Attached::is_asked);
-        list.partial = self.attached().is_some_and(|attached| attached.is_asked());
-        if let Some(attached) = ready {
-            let reading = self.sessions.reading();
-            match attached.ask(attached.store.list_sessions(user_id)).await {
+        let ready = self.ready().await.filter(|link| link.is_asked());
+        list.partial = self.is_asked();
+        let mut asked = None;
+        if let Some(link) = &ready {
+            let reading = self.begin();
+            let ask = async { vec![link.store.list(user_id).await] };
+            let (mut results, _) = link.ask_many(ask).await;
+            match results.pop().unwrap_or_else(|| Err(unavailable())) {
                 Ok(found) => {
-                    (list.corrupt, list.partial, asked) = (found.corrupt, false, true);
-                    for session in found {
-                        // Ours where it was not written yet; none where it was ended here.
-                        let known = self.sessions.put_read(session, reading.began, false, &reading);
-                        list.sessions.extend(known.map(|session| session.as_ref().clone()));
-                    }
+                    let Listed { sessions, corrupt, partial, .. } = found;
+                    list.corrupt = corrupt;
+                    list.partial = partial.is_some();
+                    let mut state = self.state();
+                    // Ours if it is pending; none if it has ended here.
+                    let took = sessions
+                        .into_iter()
+                        .filter_map(|stored| state.take_read(stored, reading.0, reading.0));
+                    list.sessions.extend(took.map(Arc::unwrap_or_clone));
+                    asked = Some(reading.0.at);
                 }
-                Err(error) => tolerate(error)?,
+                Err(error) if error.is_unavailable() => {}
+                Err(error) => return Err(error),
             }
         }
-        let listed: HashSet<String> = list.iter().map(|session| session.id.clone()).collect();
-        for held in self.sessions.filter(|held| held.session.user_id == user_id) {
-            if listed.contains(&held.session.id) || held.expired() {
-                continue;
+        let listed: HashSet<&str> =
+            list.sessions.iter().map(|session| session.id.as_str()).collect();
+        let now = clock::now();
+        let mut held = self.state().cache.filter(|entry| {
+            entry.session.user_id == user_id
+                && !listed.contains(entry.session.id.as_str())
+                && !entry.is_over(now)
+        });
+        held.retain(|entry| {
+            let id = entry.session.id.as_str();
+            let mut state = self.state();
+            let pending = state.outbox.change(id).is_some();
+            // The store was asked and does not have it, nor was it written while the reply was on
+            // its way.
+            let gone = !list.partial && !pending && asked.is_some_and(|at| entry.checked < at);
+            if gone && state.cache.remove_if(id, entry.tick) {
+                drop(state);
+                self.events.send(EventKind::Expired, id);
             }
-            // The store was asked and does not have it, nor was it written while the answer was on its way.
-            let gone = asked && held.debt.is_none() && held.checked < began;
-            if gone {
-                if self.sessions.remove_if(&held.session.id, held.version) {
-                    self.events.send(EventKind::Expired, &held.session.id);
-                }
-            } else if asked || self.as_held(&held).is_ok() {
-                list.sessions.push(held.session.as_ref().clone());
-            }
-        }
+            let age = now.saturating_duration_since(entry.checked);
+            let serves = !self.is_asked()
+                || match self.options.reads {
+                    ReadPolicy::FailClosed => asked.is_some(),
+                    ReadPolicy::ServeStale(most) => pending || asked.is_some() || age <= most,
+                };
+            !gone && serves
+        });
+        list.sessions.extend(held.into_iter().map(|entry| Arc::unwrap_or_clone(entry.session)));
         Ok(list)
     }
 }

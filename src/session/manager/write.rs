@@ -1,90 +1,167 @@
-//! Changes: noted in memory first, then told to the store where it works, and kept as pending where it does not.
+//! Changes of sessions: under the session's lock noted here, then sent, or kept as pending.
 
-use super::debts::Kind;
-use super::health::{Durability, Saved};
-use super::held::Held;
+use super::Inner;
+use super::decide::{Create, InProgress};
+use super::events::EventKind;
+use super::health::Created;
+use super::journal::{Key, Line};
+use super::locks::SessionLock;
 use super::options::{NewSession, WritePolicy};
-use super::state::Before;
-use super::turns::Turn;
-use super::{Attached, Inner, unavailable};
+use super::outbox::Tombstone;
+use super::push::PushOutcome;
+use super::state::{Edit, UndoRecord};
+use super::store_link::{StoreLink, unavailable};
 use crate::clock;
 use crate::observe;
+use crate::session::durability::Durability;
 use crate::session::error::{Conflict, SessionError};
-use crate::session::events::EventKind;
 use crate::session::id;
-use crate::session::reconcile::{PendingPut, Reconciled, TtlRule};
+use crate::session::marks::Marks;
 use crate::session::record::Session;
-use chrono::{DateTime, Utc};
+use crate::session::store::DEFAULT_TTL;
+use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What became of telling the store.
-pub(super) enum Told {
-    /// It has what is held here.
-    Durable,
-    /// It has something newer, which is held here now.
-    Superseded,
-    /// It could not be told; the error, if it was tried.
-    Pending(Option<SessionError>),
+/// The link to the store, if it works, and the session's lock.
+type Locked = (Option<Arc<StoreLink>>, SessionLock);
+
+/// A change whose call has not returned. Dropped before, it is left to the next flush; a create is
+/// given up.
+pub(super) struct Unanswered<'a> {
+    pub(super) inner: &'a Inner,
+    pub(super) undo: Option<UndoRecord>,
+    create: bool,
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        let Some(undo) = self.undo.take() else { return };
+        if self.create {
+            self.inner.give_up(undo.session_id());
+        }
+        self.inner.leave();
+    }
+}
+
+/// A place that is kept for a session that is being created.
+struct Reservation<'a>(&'a Inner);
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        self.0.state().cache.release();
+    }
+}
+
+/// A directory that is removed, if it is empty, unless the session is created.
+struct Directory<'a>(Option<(&'a Inner, &'a Session)>);
+
+impl Drop for Directory<'_> {
+    fn drop(&mut self) {
+        if let Some((inner, session)) = self.0 {
+            inner.workspaces.take_back(&session.user_id, &session.id);
+        }
+    }
 }
 
 impl Inner {
-    pub(super) async fn create(&self, new: NewSession) -> Result<Saved<Session>, SessionError> {
-        let (mut session, expires_at) = new.into_parts()?;
-        let place = self.sessions.reserve(self.max_sessions)?;
+    pub(super) async fn create(
+        &self,
+        new: NewSession,
+        derived: Option<Marks>,
+    ) -> Result<Created, SessionError> {
+        let (mut session, ends_at) = new.into_parts()?;
         id::check(&session.id)?;
+        session.check_writable()?;
+        let now = self.utc_now();
+        (session.created_at, session.last_active_at) = (now, now);
+        self.state().cache.reserve(self.max_sessions, clock::now())?;
+        let _place = Reservation(self);
         if let Some(path) = self.workspaces.path(&session.user_id, &session.id) {
             session.workspace_path = path.to_string_lossy().into_owned();
         }
-        self.workspaces.create(&session.user_id, &session.id)?;
-        let ttl = match expires_at {
-            Some(at) => TtlRule::Set(at),
-            None => self
-                .attached()
-                .map_or(TtlRule::Keep, |attached| TtlRule::Slide(deadline(&attached))),
+        let session = Arc::new(session);
+        let (link, _lock) = self.locked(&session.id).await?;
+        if self.state().cache.get(&session.id).is_none() {
+            // The directory of a session that is there is that session's.
+            self.workspaces.create(&session.user_id, &session.id)?;
+        }
+        let mut directory = Directory(Some((self, session.as_ref())));
+        let default_end = after(now, self.default_ttl());
+        let undo = {
+            let mut state = self.state();
+            let rules = Create {
+                create_by: ends_at.map_or(default_end, |end| end.min(default_end)),
+                marks: match &derived {
+                    Some(marks) => marks.clone(),
+                    None => state.marks(&session.user_id, clock::now()),
+                },
+                derived: derived.is_some(),
+                sent: false,
+                live: true,
+            };
+            state.create(&session, self.ids.next(), ends_at, default_end, rules, now)
         };
-        let before = match self.sessions.add_created(session.clone(), ttl, place) {
-            Ok(before) => before,
-            Err(error) => {
-                // The directory of a session that is there is that session's.
-                if matches!(error, SessionError::Conflict(Conflict::Deleted)) {
-                    self.workspaces.take_back(&session.user_id, &session.id);
-                }
-                return Err(error);
-            }
+        let undo = undo.inspect_err(|error| directory.keep_if_taken(error))?;
+        let call = Unanswered { inner: self, undo: Some(undo), create: true };
+        let in_progress = InProgress { content: true, ttl: ends_at.is_some() };
+        let outcome = self.send(link.as_deref(), &session.id, in_progress).await;
+        let durability = match self.finish(call, outcome).await {
+            Err(SessionError::NotFound) => Err(SessionError::Conflict(Conflict::Deleted)),
+            result => result,
         };
-        let mut unborn = Unborn { inner: self, session: Some(&session), sent: true };
-        let finished = match self.tell(&session.id, before).await {
-            // It is held, but not in the file.
-            Err(error) if !matches!(error, SessionError::Journal(_)) => {
-                if matches!(error, SessionError::Conflict(Conflict::Exists)) {
-                    // Directory and id are somebody else's.
-                    unborn.session = None;
-                }
-                unborn.sent = error.maybe_applied();
-                return Err(error);
-            }
-            finished => finished,
-        };
-        unborn.session = None;
-        drop(unborn);
+        let durability = durability.inspect_err(|error| directory.keep_if_taken(error))?;
+        directory.0 = None;
+        let mut state = self.state();
+        state.cache.count(&session.id);
+        if let Some(change) = state.outbox.change_mut(&session.id) {
+            change.create.iter_mut().for_each(|create| create.live = false);
+        }
+        drop(state);
         self.events.send(EventKind::Created, &session.id);
-        // One that is held though the file could not take it: pending.
-        observe::session_created(*finished.as_ref().unwrap_or(&Durability::Pending));
-        finished.map(|durability| Saved::new(session, durability))
+        observe::session_created(durability);
+        drop(directory);
+        Ok(Created { session: Arc::unwrap_or_clone(session), durability })
+    }
+
+    /// A create that is given up becomes the end of what it made, and of nothing else.
+    fn give_up(&self, id: &str) {
+        let mut state = self.state();
+        let Some(change) = state.outbox.change(id).cloned() else { return };
+        let Some(create) = &change.create else { return };
+        state.gone(id);
+        if create.sent {
+            let tombstone = Tombstone {
+                id: self.ids.next(),
+                user_id: Some(change.session.user_id.clone()),
+                mark_until: Some(create.create_by),
+                made: change.ids.first().copied(),
+            };
+            state.outbox.add_tombstone(id, tombstone);
+        }
+        self.settle_session(&state, id);
     }
 
     pub(super) async fn update(
         &self,
         session: &Session,
-        ttl: TtlRule,
+        ends_at: Option<DateTime<Utc>>,
     ) -> Result<Durability, SessionError> {
         id::check(&session.id)?;
-        let held = self.load(&session.id).await?;
-        if held.session.user_id != session.user_id {
+        session.check_writable()?;
+        let (link, _lock) = self.locked(&session.id).await?;
+        let held = self.load(link.as_deref(), &session.id).await?;
+        if held.user_id != session.user_id {
             return Err(SessionError::Conflict(Conflict::UserChanged));
         }
-        self.change(&session.id, Kind::Changed, ttl, |_| session.clone()).await
+        let edit = Edit {
+            id: self.ids.next(),
+            session: session.clone(),
+            content: true,
+            ends_at,
+            slides_to: None,
+        };
+        self.change(link, edit).await
     }
 
     pub(super) async fn set_ttl(
@@ -93,226 +170,224 @@ impl Inner {
         ttl: Duration,
     ) -> Result<Durability, SessionError> {
         id::check(id)?;
-        self.load(id).await?;
-        self.change(id, Kind::Touched, TtlRule::Set(after(ttl)), Session::clone).await
+        let (link, _lock) = self.locked(id).await?;
+        let session = self.load(link.as_deref(), id).await?.as_ref().clone();
+        let ends_at = Some(after(self.utc_now(), ttl));
+        let edit = Edit { id: self.ids.next(), session, content: false, ends_at, slides_to: None };
+        self.change(link, edit).await
     }
 
-    /// Notes a change of a session that is held, and tells the store.
     async fn change(
         &self,
-        id: &str,
-        kind: Kind,
-        ttl: TtlRule,
-        change: impl FnOnce(&Session) -> Session,
+        link: Option<Arc<StoreLink>>,
+        edit: Edit,
     ) -> Result<Durability, SessionError> {
-        // While the store works the last writer wins; what was left from an outage does not overwrite what others wrote since.
-        let overwrites = kind == Kind::Changed && self.active().is_some();
-        let before = self
-            .sessions
-            .change(id, kind, ttl, overwrites, change)
-            .ok_or(SessionError::NotFound)?;
-        self.tell(id, before).await
+        let in_progress = InProgress { content: edit.content, ttl: edit.ends_at.is_some() };
+        let id = edit.session.id.clone();
+        let undo = self.state().change(edit, self.utc_now()).ok_or(SessionError::NotFound)?;
+        let call = Unanswered { inner: self, undo: Some(undo), create: false };
+        let outcome = self.send(link.as_deref(), &id, in_progress).await;
+        self.finish(call, outcome).await
     }
 
-    /// A session, to be changed: also one that only the store has.
-    async fn load(&self, id: &str) -> Result<Held, SessionError> {
-        if self.sessions.is_ended(id) {
-            return Err(SessionError::NotFound);
-        }
-        if let Some(held) = self.sessions.get(id) {
-            return if held.expired() { self.gone(id) } else { Ok(held) };
-        }
-        let attached = match self.ready().await {
-            Some(attached) => attached,
-            None => return Err(self.unknown()),
-        };
-        self.fetch(&attached, id, false).await?;
-        self.sessions.get(id).ok_or(SessionError::NotFound)
-    }
-
-    /// Moves `last_active_at` and slides the time to live, if that is due. What others wrote is never overwritten.
-    pub(super) async fn touch(&self, session: Arc<Session>) -> Result<Session, SessionError> {
-        let id = session.id.clone();
-        let Some(held) = self.sessions.get(&id) else { return Ok(session.as_ref().clone()) };
-        let since = held.touched.map_or_else(|| held.idle(), |at| at.elapsed());
-        if since < self.options.touch_interval {
-            return Ok(session.as_ref().clone());
-        }
-        let ttl =
-            self.attached().map_or(TtlRule::Keep, |attached| TtlRule::Slide(deadline(&attached)));
-        let now = clock::utc_now();
-        let moved = |session: &Session| {
-            let mut moved = session.clone();
-            // Another's clock may be ahead, and what goes back looks older than it is.
-            moved.last_active_at = moved.last_active_at.max(now);
-            moved
-        };
-        match self.change(&id, Kind::Touched, ttl, moved).await {
-            Err(error @ (SessionError::NotFound | SessionError::Closed)) => Err(error),
-            // A use that could not be noted is no reason to refuse the session.
-            _ => Ok(self.sessions.get(&id).map_or(session, |held| held.session).as_ref().clone()),
-        }
-    }
-
-    /// Tells the store what it is owed for a session, in the session's turn, which lasts until what was refused is taken back: what
-    /// comes next must not be sent with it.
-    async fn tell(&self, id: &str, before: Before) -> Result<Durability, SessionError> {
-        let Some(attached) = self.ready().await else {
-            return self.finish(id, before, Ok(Told::Pending(None)), None).await;
-        };
-        let turn = self.turns.take(id).await;
-        let told = self.push_in_turn(&attached, id).await;
-        self.finish(id, before, told, Some(turn)).await
-    }
-
-    pub(super) async fn push_in_turn(
+    /// Moves `last_active_at` and slides the time to live, unless somebody is changing the session.
+    /// Reads never wait for it to be on the disk.
+    pub(super) async fn touch(
         &self,
-        attached: &Attached,
+        link: Option<&StoreLink>,
+        session: Arc<Session>,
+    ) -> Result<Arc<Session>, SessionError> {
+        let id = session.id.as_str();
+        let Some(_lock) = self.locks.try_lock(id) else { return Ok(session) };
+        let now = self.utc_now();
+        let Some(held) = self.state().cache.get(id).map(|entry| Arc::clone(&entry.session)) else {
+            return Ok(session);
+        };
+        let mut used = held.as_ref().clone();
+        // Another machine's clock may be ahead.
+        used.last_active_at = used.last_active_at.max(now);
+        let edit = Edit {
+            id: self.ids.next(),
+            session: used,
+            content: false,
+            ends_at: None,
+            slides_to: Some(after(now, self.default_ttl())),
+        };
+        let Some(undo) = self.state().change(edit, now) else { return Ok(session) };
+        let mut call = Unanswered { inner: self, undo: Some(undo), create: false };
+        let outcome = self.send(link, id, InProgress::default()).await;
+        let undo = call.undo.take();
+        match outcome {
+            PushOutcome::Ended => return Err(SessionError::NotFound),
+            PushOutcome::Refused(SessionError::Closed) => {
+                self.roll_back(undo, true).await;
+                return Err(SessionError::Closed);
+            }
+            // A use that could not be noted is no reason to refuse the session.
+            PushOutcome::Refused(_) => self.roll_back(undo, true).await,
+            PushOutcome::Pending(_) if self.refuses(undo.as_ref()) => {
+                self.roll_back(undo, true).await
+            }
+            PushOutcome::Pending(_) => {
+                let state = self.state();
+                if let (Some(journal), Some(change)) = (&self.journal, state.outbox.change(id)) {
+                    Line::put(change).into_iter().for_each(|line| drop(journal.add(&line)));
+                }
+                drop(state);
+                self.leave();
+            }
+            _ => {}
+        }
+        let held = self.state().cache.get(id).map(|entry| Arc::clone(&entry.session));
+        Ok(held.unwrap_or(session))
+    }
+
+    /// The link to the store, if it works, and the lock of a session, for which nothing is pending
+    /// that the store would take.
+    pub(super) async fn locked(&self, id: &str) -> Result<Locked, SessionError> {
+        let link = self.ready().await;
+        if link.is_none() && self.fails_closed() {
+            return Err(unavailable());
+        }
+        let lock = self.locks.lock(id).await;
+        if let Some(link) = &link
+            && self.state().outbox.change(id).is_some()
+        {
+            let rest = self.rest();
+            let outcome = self.push(link, id, InProgress::default()).await;
+            rest.end(matches!(outcome, Some(PushOutcome::Pending(_) | PushOutcome::Refused(_))));
+        }
+        Ok((link.filter(|link| link.works()), lock))
+    }
+
+    /// Sends what is pending for a session, if the store works.
+    async fn send(
+        &self,
+        link: Option<&StoreLink>,
         id: &str,
-    ) -> Result<Told, SessionError> {
-        if !attached.works() {
-            return Ok(Told::Pending(None));
-        }
-        let Some((held, put)) = self.put(attached, id) else {
-            // Somebody else told it, in the turn before.
-            return self.sessions.get(id).map(|_| Told::Durable).ok_or(SessionError::NotFound);
-        };
-        let result = attached
-            .store
-            .reconcile(std::slice::from_ref(&put))
-            .await
-            .pop()
-            .unwrap_or_else(|| Err(unavailable()));
-        attached.note(result.as_ref().err());
-        match result {
-            Ok(result) => self.settle(&held, result),
-            Err(error) if error.is_unavailable() || error.maybe_applied() => {
-                Ok(Told::Pending(Some(error)))
-            }
-            Err(error) => Err(error),
+        in_progress: InProgress,
+    ) -> PushOutcome {
+        match link {
+            Some(link) => self.push(link, id, in_progress).await.unwrap_or(PushOutcome::Ended),
+            None => PushOutcome::Pending(None),
         }
     }
 
-    /// What is to be written for a session, which counts as sent from here on.
-    pub(super) fn put(&self, attached: &Attached, id: &str) -> Option<(Held, PendingPut)> {
-        let text = |session: &Session| session.to_json().unwrap_or_default();
-        let held = self
-            .sessions
-            .sending(id, |session| sha1_smol::Sha1::from(text(session)).digest().to_string())?;
-        let debt = held.debt.clone()?;
-        let ttl = match (debt.ttl, debt.kind) {
-            // Created before there was a store.
-            (TtlRule::Keep, Kind::New) => TtlRule::Slide(deadline(attached)),
-            (ttl, _) => ttl,
-        };
-        let session = match &held.stored {
-            Some(stored) => held.session.based_on(stored),
-            None => held.session.as_new(),
-        };
-        Some((
-            held,
-            PendingPut::new(session, ttl)
-                .overwriting(debt.overwrites)
-                .exclusive(debt.unborn)
-                .with_sent(debt.sent),
-        ))
-    }
-
-    /// Takes up what became of a version that was sent.
-    pub(super) fn settle(&self, held: &Held, result: Reconciled) -> Result<Told, SessionError> {
-        let told = match &result {
-            Reconciled::Written(_) => Told::Durable,
-            _ => Told::Superseded,
-        };
-        match result {
-            Reconciled::Written(stored) | Reconciled::Superseded(stored) => {
-                self.sessions.stored(held.version, *stored);
-                self.events.send(EventKind::Synced, &held.session.id);
-                Ok(told)
-            }
-            Reconciled::Gone | Reconciled::Expired => self.gone(&held.session.id),
-        }
-    }
-
-    /// The session is no more, whatever was changed meanwhile: an end beats a change.
-    pub(super) fn gone<T>(&self, id: &str) -> Result<T, SessionError> {
-        if self.sessions.remove(id).is_some() {
-            self.events.send(EventKind::Expired, id);
-        }
-        Err(SessionError::NotFound)
-    }
-
-    /// How far a change has come, by what became of telling the store; what was refused is taken back.
+    /// The result of a change. One that was refused is rolled back; one that is pending is in the
+    /// journal before.
     async fn finish(
         &self,
-        id: &str,
-        before: Before,
-        told: Result<Told, SessionError>,
-        turn: Option<Turn>,
+        mut call: Unanswered<'_>,
+        outcome: PushOutcome,
     ) -> Result<Durability, SessionError> {
-        let error = match told {
-            Ok(Told::Durable | Told::Superseded) => return Ok(Durability::Durable),
-            Ok(Told::Pending(error)) => error,
-            Err(SessionError::NotFound) => return Err(SessionError::NotFound),
-            Err(error) => {
-                self.sessions.take_back(id, before);
+        let error = match outcome {
+            PushOutcome::Durable => {
+                call.undo = None;
+                return Ok(Durability::Durable);
+            }
+            PushOutcome::Superseded => {
+                call.undo = None;
+                return Ok(Durability::Superseded);
+            }
+            PushOutcome::Ended => {
+                call.undo = None;
+                return Err(SessionError::NotFound);
+            }
+            PushOutcome::LoggedOut => {
+                call.undo = None;
+                return Err(SessionError::Conflict(Conflict::LoggedOut));
+            }
+            PushOutcome::Exists => {
+                self.roll_back(call.undo.take(), true).await;
+                return Err(SessionError::Conflict(Conflict::Exists));
+            }
+            PushOutcome::Refused(error) => {
+                self.roll_back(call.undo.take(), true).await;
                 return Err(error);
             }
+            PushOutcome::Pending(error) => error,
         };
         let maybe = error.as_ref().is_some_and(SessionError::maybe_applied);
-        if let Some(attached) = self.attached() {
-            if self.options.writes == WritePolicy::FailClosed {
-                self.sessions.take_back(id, before);
-                if maybe {
-                    // Neither version is known to be the stored one.
-                    self.sessions.remove(id);
-                }
-                return Err(error.unwrap_or_else(unavailable));
+        if self.fails_closed() {
+            if !(call.create && maybe) {
+                // Neither version is known to be the stored one.
+                self.roll_back(call.undo.take(), !maybe).await;
             }
-            let limit = self.options.max_pending;
-            if !maybe && self.sessions.debts(|debts| debts.puts()) > limit {
-                self.sessions.take_back(id, before);
-                return Err(SessionError::JournalFull { limit });
-            }
-            // Whoever makes up for it takes the turn.
-            drop(turn);
-            self.leave(&attached);
+            return Err(error.unwrap_or_else(unavailable));
         }
-        self.sessions.left_pending(id);
-        self.kept(self.sessions.keep(id)).await?;
+        if !maybe && self.refuses(call.undo.as_ref()) {
+            self.roll_back(call.undo.take(), true).await;
+            return Err(SessionError::JournalFull { limit: self.options.max_pending });
+        }
+        let ticket = {
+            let state = self.state();
+            let id = call.undo.as_ref().map_or("", UndoRecord::session_id);
+            let line = state.outbox.change(id).and_then(Line::put);
+            self.journal.as_ref().zip(line).map(|(journal, line)| journal.add(&line))
+        };
+        if let Err(kind) = self.written(ticket).await {
+            if !(call.create && maybe) {
+                self.roll_back(call.undo.take(), !maybe).await;
+            }
+            return Err(SessionError::Journal { kind, maybe_applied: true });
+        }
+        call.undo = None;
+        self.leave();
         Ok(if maybe { Durability::MaybeApplied } else { Durability::Pending })
     }
-}
 
-/// A session that is being created: if its caller gives up, nobody knows its id, and it ends.
-struct Unborn<'a> {
-    inner: &'a Inner,
-    session: Option<&'a Session>,
-    /// The store may have it.
-    sent: bool,
-}
+    /// Changes fail while the store is unavailable.
+    pub(super) fn fails_closed(&self) -> bool {
+        self.options.writes == WritePolicy::FailClosed && self.link().is_some()
+    }
 
-impl Drop for Unborn<'_> {
-    fn drop(&mut self) {
-        let Some(session) = self.session else { return };
-        match self.inner.attached().filter(|_| self.sent) {
-            Some(attached) => {
-                drop(self.inner.sessions.bury(&session.id));
-                self.inner.leave(&attached);
+    /// True if a change cannot stay pending: policy or the limit forbid it, and none of the session
+    /// was pending before.
+    fn refuses(&self, undo: Option<&UndoRecord>) -> bool {
+        self.link().is_some()
+            && undo.is_some_and(|undo| undo.pending.is_none())
+            && (self.options.writes == WritePolicy::FailClosed
+                || self.state().outbox.pending_changes() > self.options.max_pending)
+    }
+
+    /// Restores a session as it was, here and in the journal, if that may hold the change.
+    pub(super) async fn roll_back(&self, undo: Option<UndoRecord>, keep_copy: bool) {
+        let Some(undo) = undo else { return };
+        let id = undo.session_id().to_owned();
+        let ticket = {
+            let mut state = self.state();
+            if !state.roll_back(undo, keep_copy) {
+                return;
             }
-            None => drop(self.inner.sessions.remove(&session.id)),
-        }
-        self.inner.workspaces.take_back(&session.user_id, &session.id);
+            let tombstone = state.outbox.tombstone(&id).map(|end| Line::delete(&id, end));
+            match tombstone.or_else(|| state.outbox.change(&id).and_then(Line::put)) {
+                Some(line) => self.journal.as_ref().map(|journal| journal.add(&line)),
+                None => self.journal.as_ref().and_then(|journal| journal.settle(Key::Session(id))),
+            }
+        };
+        // The failure of the change is what the caller is told.
+        let _ = self.written(ticket).await;
     }
 }
 
-/// Until when a session lives that is stored or touched now.
-pub(super) fn deadline(attached: &Attached) -> DateTime<Utc> {
-    after(attached.store.default_ttl())
+impl Directory<'_> {
+    /// Directory and id are somebody else's.
+    fn keep_if_taken(&mut self, error: &SessionError) {
+        if matches!(error, SessionError::Conflict(Conflict::Exists)) {
+            self.0 = None;
+        }
+    }
 }
 
-/// So long from now; a century where that is beyond the calendar.
-fn after(ttl: Duration) -> DateTime<Utc> {
-    let century = chrono::TimeDelta::days(36_500);
-    clock::utc_now() + chrono::TimeDelta::from_std(ttl).unwrap_or(century).min(century)
+/// So long after `now`; a century if that is beyond the calendar.
+fn after(now: DateTime<Utc>, ttl: Duration) -> DateTime<Utc> {
+    let century = TimeDelta::days(36_500);
+    now + TimeDelta::from_std(ttl).unwrap_or(century).min(century)
+}
+
+impl Inner {
+    /// The default time to live: the store's.
+    pub(super) fn default_ttl(&self) -> Duration {
+        self.link().map_or(DEFAULT_TTL, |link| link.store.default_ttl())
+    }
 }

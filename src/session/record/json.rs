@@ -40,10 +40,16 @@ pub(super) fn reads_as<T: for<'de> Deserialize<'de> + PartialEq + Default>(
 #[derive(PartialEq, Default)]
 pub(super) struct Time(pub(super) DateTime<Utc>);
 
+impl Time {
+    /// Years have four digits in RFC 3339. A time that was read as the last evening of 9999 west of Greenwich is in the next year.
+    pub(super) fn can_be_written(time: &DateTime<Utc>) -> bool {
+        (0..=9999).contains(&time.year())
+    }
+}
+
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Years have four digits there. One that was read as the last evening of 9999 west of Greenwich is in the next year.
-        if !(0..=9999).contains(&self.0.year()) {
+        if !Self::can_be_written(&self.0) {
             return Err(S::Error::custom("a year that RFC 3339 cannot write"));
         }
         serializer.serialize_str(&self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true))

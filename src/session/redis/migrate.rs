@@ -1,73 +1,89 @@
 //! Moving an index to the other layout.
 
-use super::{RedisSessionStore, sha1};
+use super::RedisSessionStore;
+use super::batch::CHUNK;
+use crate::command::cmd;
+use crate::command::groups::{get, millis};
 use crate::error::Error;
-use crate::script::Call;
 use crate::session::error::SessionError;
 use crate::session::index::{self, IndexLayout};
 use crate::session::scripts::{self, SCRIPTS};
+use crate::session::store::SessionStore as _;
+use crate::session::version::Hash;
 use crate::value::Value;
 use bytes::Bytes;
+use std::collections::HashSet;
+use std::time::Duration;
+
+/// Most ids in one request.
+const STEP: usize = 10 * CHUNK;
+
+/// The life of a sorted set that does not become the index, because a migration was interrupted.
+const STAGED_FOR: Duration = Duration::from_secs(600);
 
 impl RedisSessionStore {
-    /// Moves a user's index to the layout of this store; true when it was in the other. Ids of sessions that are gone are left
+    /// Moves a user's index to the layout of this store; true if it was in the other. Ids of sessions that are gone are left
     /// behind.
     ///
+    /// To a sorted set in steps of 1000 ids, beside the index, which stays in use until the last step. May be interrupted and
+    /// repeated.
+    ///
     /// # Errors
-    /// [`SessionError::Conflict`] when the index kept changing.
+    /// [`SessionError::Conflict`] if the index kept changing.
     pub async fn migrate_index(&self, user_id: &str) -> Result<bool, SessionError> {
-        const TRIES: usize = 5;
         self.check_open()?;
-        let key = self.keys.index(user_id);
-        for _ in 0..TRIES {
-            let call = match self.layout {
-                IndexLayout::JsonArray => SCRIPTS.to_json.key(&key).arg(scripts::name(self.layout)),
-                IndexLayout::SortedSet => {
-                    let reply: Result<Option<Bytes>, Error> = self.client.get(&key).await;
-                    let text = match reply {
-                        Ok(Some(text)) => text,
-                        Ok(None) => return Ok(false),
-                        Err(error) if error.redis_code() == Some("WRONGTYPE") => return Ok(false),
-                        Err(error) => return Err(error.into()),
-                    };
-                    let sha1 = sha1(&text);
-                    let ids = index::ids(Ok(Value::Bytes(text)))?;
-                    self.to_sorted_set(user_id, &sha1, &ids).await?
-                }
+        let moved = match self.index {
+            IndexLayout::JsonArray => {
+                let call = self.index_call(&SCRIPTS.to_json, user_id);
+                call.call::<i64>().on(&self.client).await? != scripts::MOVED
+            }
+            IndexLayout::SortedSet => self.to_sorted_set(user_id).await?,
+        };
+        if moved {
+            self.prune(user_id).await?;
+        }
+        Ok(moved)
+    }
+
+    async fn to_sorted_set(&self, user_id: &str) -> Result<bool, SessionError> {
+        const ROUNDS: usize = 10;
+        let (key, staged) = (self.keys.index(user_id), self.keys.staged(user_id));
+        // A set of an interrupted migration has ends that may be old.
+        self.client.del([staged.clone()]).await?;
+        let mut done = HashSet::new();
+        for _ in 0..ROUNDS {
+            let text: Result<Option<Bytes>, Error> = get(&key).on(&self.client).await;
+            let text = match text {
+                Ok(Some(text)) => text,
+                Ok(None) => return Ok(false),
+                Err(error) if error.redis_code() == Some("WRONGTYPE") => return Ok(false),
+                Err(error) => return Err(error.into()),
             };
-            match call.call::<Value>().on(&self.client).await? {
-                Value::Int(scripts::MOVED) if self.layout == IndexLayout::JsonArray => {
-                    return Ok(false);
-                }
-                Value::Int(scripts::MOVED) => {}
-                _ => return Ok(true),
+            let hash = Hash::of(&text).to_string();
+            let ids = index::ids(Ok(Value::Bytes(text)))?;
+            // In later rounds only what came meanwhile.
+            let new: Vec<&String> = ids.iter().filter(|id| !done.contains(*id)).collect();
+            for step in new.chunks(STEP) {
+                self.stage(&staged, step).await?;
+            }
+            done.extend(ids);
+            let call = SCRIPTS.swap.key(&key).key(&staged).arg(hash);
+            if call.call::<i64>().on(&self.client).await? != scripts::MOVED {
+                return Ok(true);
             }
         }
         Err(scripts::refusal(scripts::MOVED))
     }
 
-    /// The call that makes a sorted set of these ids, if the JSON array that they are from still has this SHA-1.
-    async fn to_sorted_set(
-        &self,
-        user_id: &str,
-        sha1: &str,
-        ids: &[String],
-    ) -> Result<Call, SessionError> {
-        let layout = scripts::name(self.layout);
-        let key = self.keys.index(user_id);
-        if !self.cluster {
-            let call = SCRIPTS.to_sorted_set.key(key).arg(layout).arg(sha1).args(ids);
-            return Ok(ids.iter().fold(call, |call, id| call.key(self.keys.record(id))));
+    async fn stage(&self, staged: &[u8], ids: &[&String]) -> Result<(), SessionError> {
+        let mut pipe = self.client.pipeline();
+        for id in ids {
+            let _ = pipe.add_raw::<Value>(cmd("PTTL").arg(self.keys.record(id)));
         }
-        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        let lives = self.look(user_id, &ids).await?;
-        let call = SCRIPTS
-            .in_slots
-            .to_sorted_set
-            .key(key)
-            .key(self.keys.relisted(user_id))
-            .arg(layout)
-            .arg(sha1);
-        Ok(ids.iter().zip(lives).fold(call, |call, (id, left)| call.arg(*id).arg(left)))
+        let left: Vec<i64> = pipe.send().await?.all()?;
+        let call = SCRIPTS.stage.key(staged).arg(millis(STAGED_FOR));
+        let call = ids.iter().zip(left).fold(call, |call, (id, left)| call.arg(*id).arg(left));
+        call.call::<i64>().on(&self.client).await?;
+        Ok(())
     }
 }

@@ -1,52 +1,53 @@
 //! [`RedisSessionStore`]: sessions in Redis, over any backend.
 
 mod batch;
+mod cluster;
+mod layout;
 mod migrate;
-mod modify;
-mod one_script;
-mod store;
-mod two_steps;
+mod read;
+mod single_node;
 
+use super::change::ChangeId;
 use super::error::SessionError;
 use super::index::{self, IndexLayout};
 use super::keys::Keys;
-use super::record::Session;
+use super::marks::Marks;
 use super::scripts::{self, SCRIPTS};
-use super::store::SessionStore as _;
+use super::store::{
+    Check, DEFAULT_TTL, Delete, Listed, REQUEST_LIFETIME, SessionStore, StoreFuture, StoreHealth,
+    Stored, Write, Written,
+};
 use super::{duration, id};
 use crate::client::Client;
 use crate::clock;
 use crate::command::cmd;
-use crate::command::groups::millis;
+use crate::command::groups::{self as commands, millis};
 use crate::config::Config;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Outcome};
+use crate::observe::{self, Place};
+use crate::platform::BoxFuture;
 use crate::script::{Call, Script};
 use crate::value::{FromValue, Value};
-use batch::CHUNK;
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use layout::Layout;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The default time to live of a session: 24 hours.
-pub const DEFAULT_TTL: Duration = Duration::from_secs(24 * 3600);
+/// The longest time of a check: a caller may be waiting for it.
+const CHECK_DEADLINE: Duration = Duration::from_secs(1);
 
-/// How long a delete is remembered, so that a late copy of an earlier store cannot bring the session back.
-const GONE_FOR: Duration = Duration::from_secs(60);
-
-/// Sessions in Redis. Cheap to clone: clones share the default time to live and [`close`](crate::session::SessionStore::close).
+/// Sessions in Redis. Cheap to clone: clones share the default time to live and [`close`](Self::close).
 ///
-/// One operation is one HTTP request, or two where only an id is given and the user has to be looked up first
-/// (`delete_session`, `touch`, `set_ttl`); `list_sessions` takes two. A server that does not know a script yet costs one more,
-/// once. Times to live are exact to the millisecond, at least 1 ms and at most 1000 years.
+/// A read is one HTTP request, and so is a write or a delete of a session whose user is known. A server that does not know a script
+/// yet costs one more, once. Times to live are exact to the millisecond, at least 1 ms and at most 1000 years.
 ///
 /// On [Redis Cluster](crate::session#on-redis-cluster) an operation that changes a session and its index is two requests.
 ///
 /// ```
 /// # async fn run(client: redis_rest::Client) -> Result<(), redis_rest::session::SessionError> {
-/// use redis_rest::session::{RedisSessionStore, Session, SessionStore};
+/// use redis_rest::session::{RedisSessionStore, Session, SessionStoreExt};
 /// use std::time::Duration;
 /// let store = RedisSessionStore::new(client, Duration::from_secs(24 * 3600));
 /// let session = Session::new("user-123", "org-456");
@@ -57,41 +58,32 @@ const GONE_FOR: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct RedisSessionStore {
     client: Client,
-    layout: IndexLayout,
+    index: IndexLayout,
     max_lifetime: Option<Duration>,
-    cluster: bool,
+    layout: &'static dyn Layout,
     keys: Keys,
     shared: Arc<Shared>,
 }
 
-/// What clones have in common.
+/// The state that clones share.
 struct Shared {
     /// In milliseconds.
     default_ttl: AtomicU64,
     closed: AtomicBool,
-    /// Who sets times to live, and how often so far.
-    origin: uuid::Uuid,
-    stamps: AtomicU64,
 }
 
 impl RedisSessionStore {
-    /// A store whose sessions live for `ttl` after they were stored or touched.
+    /// A store whose sessions live for `ttl` unless a caller says otherwise.
     pub fn new(client: Client, ttl: Duration) -> Self {
-        let shared = Shared {
-            default_ttl: AtomicU64::new(millis(ttl)),
-            closed: AtomicBool::new(false),
-            origin: uuid::Uuid::new_v4(),
-            stamps: AtomicU64::new(0),
+        let shared =
+            Shared { default_ttl: AtomicU64::new(millis(ttl)), closed: AtomicBool::new(false) };
+        let layout: &dyn Layout = match client.backend().is_cluster() {
+            true => &cluster::Cluster,
+            false => &single_node::SingleNode,
         };
-        let (cluster, keys) = (client.backend().is_cluster(), Keys::new(client.prefix()));
-        Self {
-            client,
-            layout: IndexLayout::default(),
-            max_lifetime: None,
-            cluster,
-            keys,
-            shared: Arc::new(shared),
-        }
+        let keys = Keys::new(client.prefix());
+        let (index, shared) = (IndexLayout::default(), Arc::new(shared));
+        Self { client, index, max_lifetime: None, layout, keys, shared }
     }
 
     /// A store from the environment: the address and token of [`Config::from_env`](crate::Config::from_env), and
@@ -124,24 +116,24 @@ impl RedisSessionStore {
 
     /// Keeps the index in another layout. Every store of the same users must use the same.
     #[must_use]
-    pub fn index_layout(mut self, layout: IndexLayout) -> Self {
-        self.layout = layout;
+    pub fn index_layout(mut self, index: IndexLayout) -> Self {
+        self.index = index;
         self
     }
 
-    /// No session lives longer than this after its `created_at`, whatever touches or explicit times to live say.
+    /// No session lives longer than this after its `created_at`, whatever its times to live say.
     #[must_use]
     pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
         self.max_lifetime = Some(lifetime);
         self
     }
 
-    /// Keeps to one hash slot in each script, as [Redis Cluster](crate::session#on-redis-cluster) requires. The default where the
+    /// Keeps to one hash slot in each script, as [Redis Cluster](crate::session#on-redis-cluster) requires. The default if the
     /// backend says that it is one ([`Backend::is_cluster`](crate::backend::Backend::is_cluster)); to be set for a REST server in
     /// front of a cluster, which does not say. Works on a single Redis too. Every store of the same sessions must do the same.
     #[must_use]
     pub fn cluster(mut self) -> Self {
-        self.cluster = true;
+        self.layout = &cluster::Cluster;
         self
     }
 
@@ -150,18 +142,26 @@ impl RedisSessionStore {
         &self.client
     }
 
+    /// The time to live of a session that is stored.
+    pub fn default_ttl(&self) -> Duration {
+        Duration::from_millis(self.shared.default_ttl.load(Ordering::Relaxed))
+    }
+
+    /// Changes the default time to live for this store and its clones, from the next call on.
+    pub fn set_default_ttl(&self, ttl: Duration) {
+        self.shared.default_ttl.store(millis(ttl), Ordering::Relaxed);
+    }
+
+    /// Makes every later call on this store and its clones fail with [`SessionError::Closed`].
+    pub fn close(&self) {
+        self.shared.closed.store(true, Ordering::Release);
+    }
+
     fn check_open(&self) -> Result<(), SessionError> {
         if self.shared.closed.load(Ordering::Acquire) {
             return Err(SessionError::Closed);
         }
-        if self.cluster && !self.keys.can_share_slots() {
-            return Err(Error::new(
-                ErrorKind::Config,
-                "on a cluster, braces in a client's prefix must be a hash tag: `{name}`",
-            )
-            .into());
-        }
-        Ok(())
+        self.layout.check(&self.keys)
     }
 
     fn check(&self, id: &str) -> Result<(), SessionError> {
@@ -176,118 +176,150 @@ impl RedisSessionStore {
         millis(ttl.min(most.saturating_sub(age)))
     }
 
-    /// Marks a time to live that is set now as later than those set before by this store and its clones.
-    fn stamp(&self) -> String {
-        format!(
-            "{}:{}",
-            self.shared.origin.simple(),
-            self.shared.stamps.fetch_add(1, Ordering::Relaxed)
-        )
+    /// The longest time until a create is executed, in milliseconds: the life of log-outs, and of a tombstone whose session had no end.
+    fn longest_create(&self) -> u64 {
+        millis(self.default_ttl().saturating_add(REQUEST_LIFETIME))
     }
 
-    fn index(&self, script: &Script, user_id: &str) -> Call {
-        script.key(self.keys.index(user_id)).arg(scripts::name(self.layout))
+    fn index_call(&self, script: &Script, user_id: &str) -> Call {
+        script.key(self.keys.index(user_id)).arg(scripts::name(self.index))
     }
 
-    /// A call on the keys of one session: record, gone mark, pin.
-    fn with_marks(&self, script: &Script, id: &str) -> Call {
-        self.add_keys(script.prepare(), id)
-    }
-
-    fn add_keys(&self, call: Call, id: &str) -> Call {
-        call.key(self.keys.record(id)).key(self.keys.gone(id)).key(self.keys.pinned(id))
-    }
-
-    /// Runs a script that answers one code.
-    async fn run_one(&self, call: Call) -> Result<i64, SessionError> {
-        one_code(call.call::<Value>().on(&self.client).await?)
-    }
-
-    async fn update(&self, session: &Session, replaces: Option<&str>) -> Result<(), SessionError> {
-        self.check(&session.id)?;
-        let record = session.to_json()?;
-        let (script, sha1) = match replaces {
-            Some(text) => (&SCRIPTS.compare_and_update, sha1(text)),
-            None => (&SCRIPTS.update, String::new()),
-        };
-        let call =
-            script.key(self.keys.record(&session.id)).arg(&session.user_id).arg(record).arg(sha1);
-        self.run_one(call).await.map(drop)
-    }
-
-    /// The ids in a user's index.
-    async fn index_ids(&self, user_id: &str) -> Result<Vec<String>, SessionError> {
-        Ok(self.listed_ids(user_id).await?.0)
-    }
-
-    /// The same, and whether some stand there twice.
+    /// The ids in a user's index, and whether some stand there twice.
     async fn listed_ids(&self, user_id: &str) -> Result<(Vec<String>, bool), SessionError> {
         self.check_open()?;
-        index::listed(index::read(self.layout, &self.keys.index(user_id)).on(&self.client).await)
+        index::listed(index::read(self.index, &self.keys.index(user_id)).on(&self.client).await)
     }
 
-    /// The raw records of sessions, in few pipelined commands of one request (more only where the request limit asks for it).
-    async fn records(&self, ids: &[String]) -> Result<Vec<Option<Bytes>>, SessionError> {
+    async fn ping(&self) -> Result<StoreHealth, SessionError> {
+        self.check_open()?;
+        if !self.layout.has_one_memory() {
+            self.client.ping().await?;
+            return Ok(StoreHealth::default());
+        }
         let mut pipe = self.client.pipeline();
-        if self.cluster {
-            ids.iter()
-                .for_each(|id| drop(pipe.add_raw::<Value>(cmd("GET").arg(self.keys.record(id)))));
-            return Ok(pipe.send().await?.all()?);
+        let (pong, info) = (pipe.add(commands::ping()), pipe.add_raw(cmd("INFO").arg("memory")));
+        let mut replies = pipe.send().await?;
+        replies.take(pong)?;
+        // A server that does not say how much it uses works all the same.
+        let info: String = replies.take(info).unwrap_or_default();
+        let used = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
+        Ok(StoreHealth::new(used.and_then(|bytes| bytes.trim().parse().ok())))
+    }
+
+    async fn write_and_read(&self) -> Result<StoreHealth, SessionError> {
+        self.check_open()?;
+        let key = format!("session_probe:{}", uuid::Uuid::new_v4());
+        let mut pipe = self.client.pipeline().no_retry().deadline(CHECK_DEADLINE);
+        let set = pipe.add(commands::set(&key, "1").ex(Duration::from_secs(10)));
+        let get = pipe.add(commands::get::<Option<String>>(&key));
+        let mut replies = pipe.send().await?;
+        replies.take(set)?;
+        match replies.take(get)?.as_deref() {
+            Some("1") => Ok(StoreHealth::default()),
+            _ => Err(Error::custom(
+                ErrorKind::Io,
+                Outcome::NotApplied,
+                "the value that was written cannot be read",
+            )
+            .into()),
         }
-        for chunk in ids.chunks(CHUNK) {
-            let keys: Vec<_> = chunk.iter().map(|id| self.keys.record(id)).collect();
-            let _ = pipe.add_raw::<Value>(cmd("MGET").args(keys));
+    }
+}
+
+impl SessionStore for RedisSessionStore {
+    fn get<'a>(&'a self, ids: &'a [&'a str]) -> BoxFuture<'a, Vec<Result<Stored, SessionError>>> {
+        Box::pin(self.read_all(ids))
+    }
+
+    fn list<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, Listed> {
+        Box::pin(self.read_user(user_id))
+    }
+
+    fn write<'a>(
+        &'a self,
+        writes: &'a [Write<'a>],
+    ) -> BoxFuture<'a, Vec<Result<Written, SessionError>>> {
+        Box::pin(self.write_all(writes))
+    }
+
+    fn delete<'a>(
+        &'a self,
+        deletes: &'a [Delete<'a>],
+    ) -> BoxFuture<'a, Vec<Result<bool, SessionError>>> {
+        Box::pin(self.delete_all(deletes))
+    }
+
+    fn revoke<'a>(&'a self, user_id: &'a str, log_out: ChangeId) -> StoreFuture<'a, Vec<String>> {
+        Box::pin(async move {
+            self.check_open()?;
+            let call = self.index_call(&SCRIPTS.revoke, user_id).key(self.keys.log_outs(user_id));
+            let call = call.arg(log_out.to_string()).arg(self.longest_create()).arg(Marks::MOST);
+            match call.call::<Value>().on(&self.client).await? {
+                Value::Int(code) => Err(scripts::refusal(code)),
+                ids => index::ids(Ok(ids)),
+            }
+        })
+    }
+
+    fn prune<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, usize> {
+        Box::pin(async move {
+            let (ids, twice) = self.listed_ids(user_id).await?;
+            let expired = self.layout.prune(self, user_id, &ids, twice).await?;
+            observe::sessions_expired(Place::Redis, expired);
+            Ok(expired)
+        })
+    }
+
+    /// A [`Check::Ping`] reads `used_memory` of `INFO`, except on a cluster, where one node would say it for itself. A
+    /// [`Check::ReadWrite`] waits at most a second.
+    fn health(&self, check: Check) -> StoreFuture<'_, StoreHealth> {
+        match check {
+            Check::Ping => Box::pin(self.ping()),
+            Check::ReadWrite => Box::pin(self.write_and_read()),
         }
-        let chunks: Vec<Vec<Option<Bytes>>> = pipe.send().await?.all()?;
-        Ok(chunks.into_iter().flatten().collect())
+    }
+
+    fn default_ttl(&self) -> Duration {
+        self.default_ttl()
     }
 }
 
 /// The codes of `count` sessions, from the reply of a script.
-fn codes(value: Value, count: usize) -> Result<Vec<Result<i64, SessionError>>, SessionError> {
+fn codes(value: Value, count: usize) -> Result<Vec<i64>, SessionError> {
+    each(value, count)?
+        .into_iter()
+        .map(|code| Ok(i64::from_value(code).map_err(Error::from)?))
+        .collect()
+}
+
+/// The replies of `count` sessions, from the reply of a script.
+fn each(value: Value, count: usize) -> Result<Vec<Value>, SessionError> {
     if let Value::Int(code) = value {
         return Err(scripts::refusal(code));
     }
-    let codes = Vec::<i64>::from_value(value).map_err(Error::from)?;
-    if codes.len() != count {
+    let replies = Vec::<Value>::from_value(value).map_err(Error::from)?;
+    if replies.len() != count {
         return Err(Error::new(
             ErrorKind::Conversion,
-            "a script answered for another number of sessions",
+            "a script returned results for another number of sessions",
         )
         .into());
     }
-    Ok(codes
-        .into_iter()
-        .map(|code| if code < 0 { Err(scripts::refusal(code)) } else { Ok(code) })
-        .collect())
-}
-
-fn one_code(value: Value) -> Result<i64, SessionError> {
-    codes(value, 1)?.pop().unwrap_or(Err(SessionError::Corrupt { field: "record" }))
-}
-
-fn sha1(text: impl AsRef<[u8]>) -> String {
-    sha1_smol::Sha1::from(text).digest().to_string()
+    Ok(replies)
 }
 
 /// Shows nothing of the address or of sessions.
 impl fmt::Debug for RedisSessionStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("RedisSessionStore");
-        shown
+        f.debug_struct("RedisSessionStore")
             .field("default_ttl", &self.default_ttl())
+            .field("index", &self.index)
+            .field("max_lifetime", &self.max_lifetime)
             .field("layout", &self.layout)
-            .field("max_lifetime", &self.max_lifetime);
-        shown.field("cluster", &self.cluster).finish_non_exhaustive()
+            .finish_non_exhaustive()
     }
 }
-
-/// Reads a record, which must be the one that was asked for.
-fn read(id: &str, record: &[u8]) -> Result<Session, SessionError> {
-    let session = Session::from_json(record)?;
-    if session.id == id { Ok(session) } else { Err(SessionError::Corrupt { field: "id" }) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,38 @@
-//! What scripts do with an index.
+//! Reading and writing an index in scripts.
+
+/// The beginning of all scripts.
+pub(super) const COMMON: &str = r#"
+local LIFETIME = 60000
+
+local function integer(number) return string.format('%.0f', number) end
+
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- The text of a key, or false; and whether the key holds something else than a text.
+local function text_of(key)
+  local value = redis.pcall('GET', key)
+  if type(value) == 'table' then return false, true end
+  return value, false
+end
+
+-- Whether an id is in a list that is separated by commas.
+local function among(ids, id) return string.find(',' .. ids .. ',', ',' .. id .. ',', 1, true) ~= nil end
+
+-- Whether a user has log-outs that are not among the known ones.
+local function unknown(log_outs, known)
+  for id in string.gmatch(log_outs, '[^,]+') do
+    if not among(known, id) then return true end
+  end
+  return false
+end
+"#;
 
 /// Reading and writing the index in both layouts.
 ///
-/// Of a long JSON array only the end is read to begin with (`TAIL` bytes, the last 400 ids or so): a session that did not
+/// Reads only the end of a long JSON array to begin with (`TAIL` bytes, the last 400 ids or so): a session that did not
 /// exist is looked for there alone, and appended. So an id that expired, and is still listed further ahead, can come to be listed
 /// twice; readers of this crate take it once, and a clean-up leaves it once. A short array is always read whole.
 pub(super) const INDEX: &str = r#"
@@ -11,8 +41,8 @@ local json = layout == 'json'
 local TAIL = 16384
 -- The text of the JSON array, or its last bytes if only those were read, and the length of the whole.
 local left, text, partial, size
--- What comes at the end of the JSON array, and whether `text` is what is stored, to the byte.
-local more, stored = '', false
+-- What comes at the end of the JSON array, whether `text` is what is stored to the byte, and whether ids were removed from it.
+local more, stored, edited = '', false, false
 
 local function whole()
   if partial then text, partial = redis.call('GET', index), false end
@@ -55,20 +85,22 @@ local function find(id, from)
   return string.find(blotted(), '"' .. id .. '"', from or 2, true)
 end
 
-local function now()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+-- Whether an id is listed. Of a long array the end is looked at first, and with `at_end` no more.
+local function has(id, at_end)
+  if not json then return redis.call('ZSCORE', index, id) end
+  if find(id) or string.find(more, '"' .. id .. '"', 1, true) then return true end
+  if at_end or not partial then return false end
+  whole()
+  return find(id) ~= nil
 end
 
-local function add(id, ttl, new)
+-- Lists an id whose session lives for `ends` ms (-1: without an end).
+local function add(id, ends, new)
   if not json then
-    redis.call('ZADD', index, string.format('%.0f', now() + ttl), id)
-  else
-    if not new then whole() end
-    local quoted = '"' .. id .. '"'
-    if find(id) or string.find(more, quoted, 1, true) then return end
+    redis.call('ZADD', index, ends < 0 and '+inf' or integer(now() + ends), id)
+  elseif not has(id, new) then
     local comma = (more ~= '' or not string.find(text, '^%[%s*%]$')) and ',' or ''
-    more = more .. comma .. quoted
+    more = more .. comma .. '"' .. id .. '"'
   end
 end
 
@@ -93,7 +125,7 @@ local function remove(ids, once)
     return
   end
   whole()
-  stored = false
+  stored, edited = false, true
   local done, kept, valid = {}, {}, {}
   for _, id in ipairs(ids) do
     done['"' .. string.gsub(id, '["\\]', '\\%0') .. '"'] = true
@@ -116,10 +148,10 @@ local function remove(ids, once)
 end
 
 local function save()
-  if not json then return end
+  if not json or (more == '' and not edited) then return end
   if stored then
     -- In place: the rest is neither copied nor sent through Lua again.
-    if more ~= '' then redis.call('SETRANGE', index, size - 1, more .. ']') end
+    redis.call('SETRANGE', index, size - 1, more .. ']')
     return
   end
   if more ~= '' then text = string.sub(text, 1, -2) .. more .. ']' end
@@ -130,8 +162,13 @@ local function save()
   end
 end
 
-local function extend(ttl)
-  if left == -2 or (left >= 0 and left < tonumber(ttl)) then redis.call('PEXPIRE', index, ttl) end
+local function extend(ends)
+  if left == -2 or (left >= 0 and left < ends) then redis.call('PEXPIRE', index, integer(ends)) end
+end
+
+-- Removes the ids of a sorted set whose sessions ended at least `grace` ms ago: their ends are counted by other clocks.
+local function purge(grace)
+  if not json then redis.call('ZREMRANGEBYSCORE', index, '-inf', '(' .. integer(now() - grace)) end
 end
 "#;
 

@@ -4,135 +4,141 @@
 //! Record JSON is never written by a script: Lua numbers are floats and its empty table has one form only. The JSON index
 //! is edited as text, which is exact because valid ids need no escapes.
 //!
-//! A script answers an array with one code for each session, or one negative code for the whole ([`refusal`]).
+//! A script returns an array with one reply for each session, which begins with a code, or one negative code for the whole
+//! ([`refusal`]).
 
+mod cluster;
 mod index;
-mod one_script;
 mod records;
-mod two_steps;
+mod single_node;
 
 use super::error::{Conflict, SessionError};
 use super::index::IndexLayout;
 use crate::command::ReplaySafety;
 use crate::script::Script;
-use index::{INDEX, OPEN};
-use records::REFUSED;
+use index::{COMMON, INDEX, OPEN};
 use std::sync::LazyLock;
 
-/// `KEYS`: record. `ARGV`: user id, new record, SHA-1 of the record it replaces or nothing. Keeps the time to live.
-const UPDATE: &str = r#"
-local old = redis.call('GET', KEYS[1])
-if not old then return {-6} end
-if ARGV[3] ~= '' and redis.sha1hex(old) ~= ARGV[3] then return {-8} end
-local read, record = pcall(cjson.decode, old)
-if not read or type(record) ~= 'table' then return {-9} end
-if record.user_id ~= ARGV[1] then return {-5} end
-redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
-return {1}
+/// `KEYS`: record, meta key. `ARGV`: the arguments of `delete` from `user` on, and `text` if the record is to be returned. A code,
+/// whether the id is to leave the index, and the record.
+const DELETE_RECORD: &str = r#"
+local text = ARGV[8] == 'text' and text_of(KEYS[1])
+local code, gone = delete(KEYS[1], KEYS[2], unpack(ARGV, 1, 7))
+return {{code, gone and 1 or 0, gone and text}}
 "#;
 
-/// `KEYS`: index. `ARGV`: layout. From a sorted set to a JSON array, in the order of the deadlines.
+/// `KEYS`: index, log-outs. `ARGV`: layout, log-out, life of the log-outs, most of them. The index.
+const REVOKE: &str = r#"
+local log_outs = text_of(KEYS[2]) or ''
+if not among(log_outs, ARGV[2]) then
+  if log_outs ~= '' then log_outs = log_outs .. ',' end
+  log_outs = log_outs .. ARGV[2]
+  local _, commas = string.gsub(log_outs, ',', '')
+  for _ = tonumber(ARGV[4]), commas do log_outs = string.gsub(log_outs, '^[^,]*,', '') end
+  redis.call('SET', KEYS[2], log_outs, 'PX', ARGV[3])
+end
+if not json then return redis.call('ZRANGE', index, 0, -1) end
+return redis.call('GET', index)
+"#;
+
+/// `KEYS`: index. `ARGV`: layout. From a sorted set to a JSON array, in the order of the ends. The number of ids.
 const TO_JSON: &str = r#"
 local index = KEYS[1]
 if redis.call('TYPE', index).ok ~= 'zset' then return -7 end
 local left, ids = redis.call('PTTL', index), redis.call('ZRANGE', index, 0, -1)
 redis.call('SET', index, '["' .. table.concat(ids, '","') .. '"]')
 if left > 0 then redis.call('PEXPIRE', index, left) end
-return ids
+return #ids
+"#;
+
+/// `KEYS`: a sorted set that is to become an index. `ARGV`: its life, then ids and what `PTTL` said of their records.
+const STAGE: &str = r#"
+for i = 2, #ARGV, 2 do
+  local left = tonumber(ARGV[i + 1])
+  -- A session that is not there may be created before the set becomes the index.
+  if left == -2 then left = LIFETIME end
+  redis.call('ZADD', KEYS[1], left < 0 and '+inf' or integer(now() + left), ARGV[i])
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return 1
+"#;
+
+/// `KEYS`: index, the sorted set to become the index. `ARGV`: SHA-1 of the JSON array that the set was made of.
+const SWAP: &str = r#"
+if redis.call('TYPE', KEYS[1]).ok ~= 'string' or redis.sha1hex(redis.call('GET', KEYS[1])) ~= ARGV[1] then return -7 end
+local left = redis.call('PTTL', KEYS[1])
+if redis.call('EXISTS', KEYS[2]) == 0 then
+  redis.call('DEL', KEYS[1])
+  return 1
+end
+redis.call('RENAME', KEYS[2], KEYS[1])
+if left > 0 then redis.call('PEXPIRE', KEYS[1], left) else redis.call('PERSIST', KEYS[1]) end
+return 1
 "#;
 
 /// All scripts of the store.
 pub(super) struct Scripts {
-    pub(super) store: Script,
-    pub(super) create: Script,
+    pub(super) write: Script,
     pub(super) delete: Script,
-    pub(super) compare_and_delete: Script,
     pub(super) prune: Script,
-    pub(super) expire: Script,
-    pub(super) mark_gone: Script,
-    pub(super) reconcile: Script,
-    pub(super) to_sorted_set: Script,
-    /// These need no other slot.
-    pub(super) update: Script,
-    pub(super) compare_and_update: Script,
+    /// These keep to one slot.
+    pub(super) delete_record: Script,
+    pub(super) revoke: Script,
     pub(super) to_json: Script,
-    pub(super) in_slots: InSlots,
+    pub(super) stage: Script,
+    pub(super) swap: Script,
+    pub(super) cluster: Cluster,
 }
 
-/// The scripts that keep to one slot.
-pub(super) struct InSlots {
+/// The scripts for Redis Cluster.
+pub(super) struct Cluster {
+    pub(super) write: Script,
     pub(super) list: Script,
     pub(super) unlist: Script,
     pub(super) look: Script,
-    pub(super) store: Script,
-    pub(super) create: Script,
-    pub(super) delete: Script,
-    pub(super) compare_and_delete: Script,
-    pub(super) expire: Script,
-    pub(super) reconcile: Script,
-    pub(super) to_sorted_set: Script,
 }
 
 pub(super) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| {
-    let script = |parts: &[&str]| Script::new(parts.concat().trim_start());
-    // A second run of these ends in the same state; at most its codes differ (a deleted session is then not there).
+    let script = |parts: &[&str]| Script::new([&[COMMON], parts].concat().concat().trim_start());
+    // A second run of these ends in the same state.
     let again = |parts: &[&str]| script(parts).replay_safety(ReplaySafety::EffectIdempotent);
-    let (expire, reconcile) = (records::expire(), records::reconcile());
+    let (write, delete) = (&records::write(), &records::delete());
     Scripts {
-        store: again(&[INDEX, OPEN, REFUSED, one_script::STORE]),
-        // A second run finds the session that the first one made, and would call it somebody else's.
-        create: script(&[INDEX, OPEN, REFUSED, one_script::STORE]),
-        delete: again(&[INDEX, OPEN, one_script::DELETE]),
-        // A second run finds nothing, and would call it deleted by somebody else.
-        compare_and_delete: script(&[INDEX, OPEN, one_script::IF_UNCHANGED, one_script::DELETE]),
-        prune: again(&[INDEX, OPEN, one_script::PRUNE]),
-        expire: again(&[INDEX, &expire, OPEN, one_script::EXPIRE]),
-        mark_gone: again(&[one_script::MARK_GONE]),
-        // A second run finds what the first one wrote, and writes nothing; the caller then looks again.
-        reconcile: again(&[INDEX, &reconcile, one_script::RECONCILE]),
-        to_sorted_set: again(&[one_script::TO_SORTED_SET]),
-        update: again(&[UPDATE]),
-        // A second run finds the record that the first one wrote, and would call it somebody else's.
-        compare_and_update: script(&[UPDATE]),
+        // A second run that finds another version cannot say whether the first was executed before that.
+        write: script(&[INDEX, write, single_node::WRITE]),
+        delete: again(&[INDEX, delete, single_node::DELETE]),
+        prune: again(&[INDEX, OPEN, single_node::PRUNE]),
+        delete_record: again(&[delete, DELETE_RECORD]),
+        revoke: again(&[INDEX, OPEN, REVOKE]),
         to_json: again(&[TO_JSON]),
-        in_slots: InSlots {
-            list: again(&[INDEX, OPEN, two_steps::LIST]),
-            unlist: again(&[INDEX, OPEN, two_steps::UNLIST]),
-            look: again(&[two_steps::LOOK]),
-            store: again(&[REFUSED, two_steps::STORE]),
-            create: script(&[REFUSED, two_steps::STORE]),
-            delete: again(&[two_steps::DELETE]),
-            compare_and_delete: script(&[two_steps::DELETE]),
-            expire: again(&[&expire, two_steps::EXPIRE]),
-            reconcile: again(&[&reconcile, two_steps::RECONCILE]),
-            to_sorted_set: again(&[two_steps::TO_SORTED_SET]),
+        stage: again(&[STAGE]),
+        swap: again(&[SWAP]),
+        cluster: Cluster {
+            write: script(&[write, cluster::WRITE]),
+            list: again(&[INDEX, OPEN, cluster::LIST]),
+            unlist: again(&[INDEX, OPEN, cluster::UNLIST]),
+            look: again(&[cluster::LOOK]),
         },
     }
 });
 
-/// A code of a session that took the change.
+/// Codes of a write.
+pub(super) const WRITTEN: i64 = 1;
+pub(super) const GONE: i64 = 2;
+pub(super) const CHANGED: i64 = 3;
+pub(super) const EXISTS: i64 = 4;
+pub(super) const LOGGED_OUT: i64 = 5;
+/// A code of what was done, or is there.
 pub(super) const DONE: i64 = 1;
-/// Of a touch: the time to live is an explicit one.
-pub(super) const PINNED: i64 = 2;
-/// Of a touch: the session already lives as long.
-pub(super) const LONGER: i64 = 3;
-/// Done, but a clean-up may have taken the id out of the index meanwhile.
-pub(super) const RELIST: i64 = 4;
-/// Where a session has no time to live, because the user has no such session.
-pub(super) const NOTHING: i64 = -2;
 /// The index changed between reading it and migrating it.
 pub(super) const MOVED: i64 = -7;
 
-/// What a negative code means.
+/// The error of a negative code.
 pub(super) fn refusal(code: i64) -> SessionError {
     match code {
         -1 => SessionError::IndexLayout,
         -2 => SessionError::Corrupt { field: "index" },
-        -3 => SessionError::Conflict(Conflict::Deleted),
-        -4 => SessionError::Conflict(Conflict::Exists),
-        -5 => SessionError::Conflict(Conflict::UserChanged),
-        -6 => SessionError::NotFound,
-        MOVED | -8 => SessionError::Conflict(Conflict::Changed),
+        MOVED => SessionError::Conflict(Conflict::Changed),
         _ => SessionError::Corrupt { field: "record" },
     }
 }

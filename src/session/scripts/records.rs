@@ -1,79 +1,105 @@
-//! What scripts do with a record and the keys beside it, all of which have one slot.
+//! Writing and deleting a record and the meta key beside it, which have one slot. No script decodes a record to decide whether
+//! it may be written.
 
-/// Why a session may not be stored; otherwise nothing, and whether it is there already.
-pub(super) const REFUSED: &str = r#"
-local function refused(record, gone, mode, user)
-  local old = redis.call('GET', record)
-  if redis.call('EXISTS', gone) == 1 then return -3 end
-  if old and mode == 'create' then return -4 end
-  if old then
-    local read, was = pcall(cjson.decode, old)
-    if read and type(was) == 'table' and was.user_id ~= user then return -5 end
-  end
-  return nil, old ~= false
+/// Reading a meta key, `v c p s m d`. One that cannot be read counts as none, except for a create: the id has existed.
+const META: &str = r#"
+local function fields_of(meta)
+  local v, c, s, m, d = string.match(meta or '', '^(%S*) (%S*) %S* (%S*) (%S*) (%S*)$')
+  if not v or not string.match(v, '^[%w_-]+%.%d+$') then return '', '', '', '', '' end
+  return v, c, s, m, d
 end
 "#;
 
-/// A pin holds who set the time to live and their count, so that a request of theirs that was held up on its way does not undo
-/// what they asked for later. No clock is compared.
-const OVERTAKEN: &str = r#"
-local function overtaken(pin, stamp)
-  local who, count = string.match(redis.call('GET', pin) or '', '^(.*):(%d+)$')
-  local by, own = string.match(stamp, '^(.*):(%d+)$')
-  return who and who == by and tonumber(count) > tonumber(own)
-end
-"#;
-
-/// Moves a deadline by `set`, `touch` or `auto`; answers a code, and whether it moved.
-const EXPIRE: &str = r#"
-local function expire(record, pin, ttl, mode, stamp)
+/// Writes a record. `mode` is `create`, `reuse` or `replace`; `known` and `hash` are the version to replace, or `known` is the
+/// log-outs that the creator knew, of those that the user has. An empty text is that of the record. `fields` are those of the new
+/// meta key but the last. `rule` is `keep`, `slide` or `set`. `most` is the longest time until a create is executed. The reply begins with a code: see [`super::WRITTEN`] and the others.
+const WRITE: &str = r#"
+local function write(record, meta, log_outs, mode, text, known, hash, fields, rule, ttl, most)
+  local old, odd = text_of(record)
+  if odd then return {-9} end
+  local was, junk = text_of(meta)
+  local v, _, _, _, d = fields_of(was)
   local lives = redis.call('PTTL', record)
-  if lives == -2 then return -6 end
-  if mode == 'set' and overtaken(pin, stamp) then return 1 end
-  if mode == 'auto' and redis.call('EXISTS', pin) == 1 then return 2 end
-  if mode ~= 'set' and (lives == -1 or lives >= tonumber(ttl)) then return 3 end
-  redis.call('PEXPIRE', record, ttl)
-  if mode == 'set' then
-    redis.call('SET', pin, stamp, 'PX', ttl)
+  if mode == 'replace' then
+    if not old then return {2} end
+    if v ~= known or redis.sha1hex(old) ~= hash then return {3, old, was, lives} end
   else
-    redis.call('PEXPIRE', pin, ttl)
+    if old then return {4, old, was, lives} end
+    local at = tonumber(string.match(d, '@(%d+)'))
+    local reusable = mode == 'reuse' and not (at and now() - at < LIFETIME)
+    if (was or junk) and not reusable then return {2} end
+    if unknown(log_outs, known) then return {5, log_outs} end
   end
-  return 1, true
-end
-"#;
 
-/// Whether a record is the one that a write is based on (`wanted` is its SHA-1; nothing: it must be absent), and that write, whose
-/// rule is `keep`, `slide` or `set`; it answers whether the deadline moved.
-const RECONCILE: &str = r#"
-local function unchanged(record, gone, wanted)
-  local old = redis.call('GET', record)
-  if redis.call('EXISTS', gone) == 1 then return -3 end
-  if wanted == '' then return old and -8 or 1 end
-  if not old then return -6 end
-  return redis.sha1hex(old) == wanted and 1 or -8
-end
-
-local function write(record, pin, text, rule, ttl, stamp)
-  local lives = redis.call('PTTL', record)
-  local pinned = redis.call('EXISTS', pin) == 1
-  local stays = rule == 'keep' or (rule == 'slide' and (lives == -1 or pinned or lives >= tonumber(ttl)))
-    or (rule == 'set' and overtaken(pin, stamp))
-  if lives ~= -2 and stays then
+  local ends = lives
+  ttl = tonumber(ttl)
+  if not old or rule == 'set' or (rule == 'slide' and lives >= 0 and lives < ttl) then ends = ttl end
+  if text == '' then
+    if ends ~= lives then redis.call('PEXPIRE', record, integer(ends)) end
+  elseif ends ~= lives then
+    redis.call('SET', record, text, 'PX', integer(ends))
+  else
     redis.call('SET', record, text, 'KEEPTTL')
-    return false
   end
-  redis.call('SET', record, text, 'PX', ttl)
-  if rule == 'set' then redis.call('SET', pin, stamp, 'PX', ttl) end
-  return true
+
+  local left = redis.call('PTTL', meta)
+  if ends == -1 then
+    redis.call('SET', meta, fields .. ' ' .. d)
+  else
+    -- Without an end so far: the record had none.
+    if left == -1 then left = tonumber(most) end
+    redis.call('SET', meta, fields .. ' ' .. d, 'PX', integer(math.max(left, ends + LIFETIME)))
+  end
+  return {1, ends}, ends ~= lives
 end
 "#;
 
-/// [`EXPIRE`] with what it needs.
-pub(super) fn expire() -> String {
-    format!("{OVERTAKEN}{EXPIRE}")
+/// Deletes a record. `when` is `always`, `unchanged` (`one` and `two` are the version), `unless` (`one` is a log-out), `theirs` (the
+/// same, for a session of `user`) or `made` (`one` is a create). Returns 1 if the session was there, and whether its id is to leave
+/// the index.
+///
+/// A record that provably belongs to somebody else is no session of `user`; one that cannot be decoded is.
+const DELETE: &str = r#"
+local function belongs_to_another(record, user)
+  local read, value = pcall(cjson.decode, redis.call('GET', record))
+  return read and type(value) == 'table' and type(value.user_id) == 'string' and value.user_id ~= user
+end
+
+local function delete(record, meta, user, most, id, mark_for, when, one, two)
+  local kind = redis.call('TYPE', record).ok
+  if kind ~= 'none' and kind ~= 'string' then return -9, false end
+  local there = kind == 'string'
+  local was, junk = text_of(meta)
+  local v, c, s, m, d = fields_of(was)
+  local last, existed = string.match(d, '^(.-)@%d+([+-])$')
+  if last == id then return existed == '+' and 1 or 0, not there end
+
+  local hash = there and (when == 'unchanged' or when == 'made') and redis.sha1hex(redis.call('GET', record))
+  if when == 'unchanged' and (v ~= one or hash ~= two) then return 0, not there end
+  if when == 'made' then
+    if there and not (s == hash and c == one) then return 0, false end
+    if not there and (was or junk) then return 0, true end
+  end
+  if (when == 'unless' or when == 'theirs') and among(m, one) then return 0, not there end
+  if when == 'theirs' and there and belongs_to_another(record, user) then return 0, true end
+
+  local lives, left = redis.call('PTTL', record), redis.call('PTTL', meta)
+  local life = math.max(LIFETIME, tonumber(mark_for), lives, left)
+  -- Without an end, no create of it is executed after the default time to live.
+  if lives == -1 or left == -1 then life = math.max(life, tonumber(most)) end
+  redis.call('DEL', record)
+  local mark = id .. '     ' .. id .. '@' .. integer(now()) .. (there and '+' or '-')
+  redis.call('SET', meta, mark, 'PX', integer(life))
+  return there and 1 or 0, true
+end
+"#;
+
+/// [`WRITE`] with what it needs.
+pub(super) fn write() -> String {
+    format!("{META}{WRITE}")
 }
 
-/// [`RECONCILE`] with what it needs.
-pub(super) fn reconcile() -> String {
-    format!("{OVERTAKEN}{RECONCILE}")
+/// [`DELETE`] with what it needs.
+pub(super) fn delete() -> String {
+    format!("{META}{DELETE}")
 }

@@ -52,9 +52,21 @@
 //! # Ends
 //!
 //! Saving a session that was deleted or has expired writes nothing and is no error: the request that saves was overtaken by a
-//! log-out, which stands. For a minute no session can be created with the id of one that was deleted.
+//! log-out, which stands. No session can be created with the id of one that was deleted, for as long as that would have lived
+//! and at least a minute.
 //!
 //! So this store cannot be the cache of a `CachingSessionStore`, which fills its cache by saving. The manager is such a cache.
+//!
+//! # Log out everywhere
+//!
+//! `delete_user_sessions` of the store or manager ends all sessions of a user, also those that requests are about to write. A
+//! request that loaded a session before, and then calls `cycle_id()`, creates nothing: a record that was loaded or created has
+//! the entry [`LOG_OUTS`], which says which log-outs its creator knew, and a record of the same user is created with exactly
+//! these. The save is no error; the next request is not logged in. The entry is not stored, and data of yours cannot have its
+//! name. Records of anonymous sessions have none.
+//!
+//! A log-in is a record without the entry, or of another user than the entry's. To log a user out on all devices but this one,
+//! end the sessions, call `session.clear()`, put the user in and call `cycle_id()`.
 //!
 //! # Errors
 //!
@@ -75,9 +87,9 @@
 mod place;
 mod record;
 
-use super::error::SessionError;
-use super::log_name::log_name;
+use super::error::{Conflict, SessionError};
 use super::manager::SessionManager;
+use super::redacted_id::redacted_id;
 use super::store::SessionStore as Store;
 use place::Place;
 use record::Encoded;
@@ -86,9 +98,9 @@ use std::sync::Arc;
 use tower_sessions_core::session::{Id, Record};
 use tower_sessions_core::session_store::{Error, Result};
 
-pub use record::{EXPIRES_AT, USER_KEY};
+pub use record::{EXPIRES_AT, LOG_OUTS, USER_KEY};
 
-/// How many ids are tried for a new session: of random ones none is ever taken, so more would not help.
+/// The most ids that are tried for a new session. A random id is never taken, so more would not help.
 const ID_TRIES: usize = 5;
 
 /// Sessions of tower-sessions, in a store or a manager of this crate; see the [module](self). Cheap to clone.
@@ -136,7 +148,8 @@ impl TowerStore {
 
 #[async_trait::async_trait]
 impl tower_sessions_core::SessionStore for TowerStore {
-    /// Never over a session that is there: another id is tried then, and `record` has the one that was free.
+    /// Creates a session, under another id if this one is taken; `record` has the one that was free. Writes nothing if the
+    /// session comes from one of a user who was logged out since.
     async fn create(&self, record: &mut Record) -> Result<()> {
         for attempt in 0..ID_TRIES {
             if attempt > 0 {
@@ -147,9 +160,21 @@ impl tower_sessions_core::SessionStore for TowerStore {
                 // It would not be found.
                 return Ok(());
             }
-            match self.place.create(encoded).await {
+            match self.place.create(&encoded).await {
+                Ok(known) => return encoded.note_log_outs(record, &known),
+                // Its date has passed meanwhile.
+                Err(SessionError::NotFound | SessionError::Conflict(_)) if encoded.expired() => {
+                    return Ok(());
+                }
+                Err(SessionError::Conflict(Conflict::LoggedOut)) => {
+                    tracing::debug!(
+                        session = %redacted_id(encoded.id()),
+                        "a session of a user who was logged out was not created"
+                    );
+                    return Ok(());
+                }
                 Err(SessionError::Conflict(_)) => {}
-                result => return result.map_err(error),
+                Err(failed) => return Err(error(failed)),
             }
         }
         Err(Error::Backend(format!(
@@ -159,13 +184,14 @@ impl tower_sessions_core::SessionStore for TowerStore {
 
     async fn save(&self, record: &Record) -> Result<()> {
         let encoded = self.encode(record)?;
-        let saved = match encoded.expired() {
-            true => self.place.delete(encoded.id()).await,
-            false => self.place.save(&encoded).await,
+        let saved = if encoded.expired() {
+            self.place.delete(encoded.id()).await
+        } else {
+            self.place.save(&encoded).await
         };
         match saved {
             Err(SessionError::NotFound) => {
-                tracing::debug!(session = %log_name(encoded.id()), "a session that has ended was not saved");
+                tracing::debug!(session = %redacted_id(encoded.id()), "a session that has ended was not saved");
                 Ok(())
             }
             result => result.map_err(error),
@@ -174,7 +200,7 @@ impl tower_sessions_core::SessionStore for TowerStore {
 
     async fn load(&self, id: &Id) -> Result<Option<Record>> {
         match self.place.load(&id.to_string()).await {
-            Ok(session) => record::decode(*id, &session),
+            Ok((session, known)) => record::decode(*id, &session, &known),
             Err(SessionError::NotFound) => Ok(None),
             Err(failed) => Err(error(failed)),
         }
@@ -186,7 +212,6 @@ impl tower_sessions_core::SessionStore for TowerStore {
 }
 
 fn error(error: SessionError) -> Error {
-    use super::error::Conflict;
     match error {
         SessionError::Corrupt { .. } => Error::Decode(error.to_string()),
         SessionError::Unwritable { .. } => Error::Encode(error.to_string()),

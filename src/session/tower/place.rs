@@ -1,13 +1,18 @@
-//! Where the sessions are: the four operations, over a store and over a manager.
+//! The four operations, over a store and over a manager.
 
 use super::record::Encoded;
+use crate::session::change::ChangeId;
 use crate::session::error::{Conflict, SessionError};
+use crate::session::ext::{self, SessionStoreExt as _};
 use crate::session::manager::{NewSession, SessionManager};
-use crate::session::reconcile::{PendingPut, Reconciled, TtlRule};
+use crate::session::marks::Marks;
 use crate::session::record::Session;
-use crate::session::store::SessionStore;
+use crate::session::store::{Mode, SessionStore, Stored, TtlRule, Write, Written};
 use std::fmt;
 use std::sync::Arc;
+
+/// The most rounds of a create, one after each log-out that it learned of.
+const ROUNDS: usize = 5;
 
 #[derive(Clone)]
 pub(super) enum Place {
@@ -16,28 +21,27 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// Creates a session; a [`SessionError::Conflict`] when its id is taken.
-    pub(super) async fn create(&self, encoded: Encoded) -> Result<(), SessionError> {
+    /// Creates a session. Returns the log-outs that it knows.
+    ///
+    /// [`Conflict::Exists`] or [`Conflict::Deleted`] if the id is taken; [`Conflict::LoggedOut`] if the session comes from
+    /// another one and the user was logged out since.
+    pub(super) async fn create(&self, encoded: &Encoded) -> Result<Marks, SessionError> {
         match self {
-            Self::Store(store) => {
-                let put = PendingPut::new(encoded.session(), TtlRule::Set(encoded.expires_at()))
-                    .exclusive(true);
-                match write(store, put).await? {
-                    Reconciled::Gone => Err(SessionError::Conflict(Conflict::Deleted)),
-                    // Its time passed on the way: it is not found, as it should be.
-                    _ => Ok(()),
-                }
-            }
+            Self::Store(store) => create(store.as_ref(), encoded).await,
             Self::Manager(manager) => {
-                let expires_at = encoded.expires_at();
-                let new =
-                    NewSession::new(encoded.user_id(), "").id(encoded.id()).expires_at(expires_at);
-                match manager.create_session_with(new.metadata(encoded.into_metadata())).await {
-                    Ok(_) => Ok(()),
-                    Err(SessionError::NotFound) if expires_at <= crate::clock::utc_now() => Ok(()),
-                    // As above, or deleted a moment ago.
-                    Err(SessionError::NotFound) => Err(SessionError::Conflict(Conflict::Deleted)),
-                    Err(error) => Err(error),
+                let new = NewSession::new(encoded.user_id(), "")
+                    .id(encoded.id())
+                    .expires_at(encoded.expires_at())
+                    .metadata(encoded.metadata().clone());
+                match encoded.derived() {
+                    Some(marks) => {
+                        manager.create_derived(new, marks.clone()).await?;
+                        Ok(marks.clone())
+                    }
+                    None => {
+                        manager.create_session_with(new).await?;
+                        Ok(manager.marks_of(encoded.id()))
+                    }
                 }
             }
         }
@@ -47,14 +51,11 @@ impl Place {
     pub(super) async fn save(&self, encoded: &Encoded) -> Result<(), SessionError> {
         match self {
             Self::Store(store) => {
-                let put = PendingPut::new(
-                    encoded.over(based(store.retrieve_session(encoded.id()).await?)?)?,
-                    TtlRule::Set(encoded.expires_at()),
-                );
-                match write(store, put.overwriting(true)).await? {
-                    Reconciled::Gone | Reconciled::Expired => Err(SessionError::NotFound),
-                    _ => Ok(()),
-                }
+                let next = |stored: &Stored| {
+                    let session = encoded.over(stored.session.clone());
+                    session.map(|next| Some((next, true, TtlRule::Set(encoded.time_left()))))
+                };
+                ext::replace(store.as_ref(), encoded.id(), next).await.map(drop)
             }
             Self::Manager(manager) => {
                 let session = encoded.over(manager.get_session(encoded.id()).await?)?;
@@ -63,10 +64,18 @@ impl Place {
         }
     }
 
-    pub(super) async fn load(&self, id: &str) -> Result<Session, SessionError> {
+    /// Reads a session, with the log-outs that its creator knew.
+    pub(super) async fn load(&self, id: &str) -> Result<(Session, Marks), SessionError> {
         match self {
-            Self::Store(store) => store.retrieve_session(id).await,
-            Self::Manager(manager) => manager.get_session(id).await,
+            Self::Store(store) => {
+                let stored = store.retrieve_stored(id).await?;
+                Ok((stored.session, stored.version.marks().clone()))
+            }
+            Self::Manager(manager) => {
+                let session = manager.get_session(id).await?;
+                // A session that has ended since then knows none, so that nothing comes from it after a log-out.
+                Ok((session, manager.marks_of(id)))
+            }
         }
     }
 
@@ -79,19 +88,26 @@ impl Place {
     }
 }
 
-/// A session that was read, as one to be replaced. A store that hands out sessions without what they were read from would have it
-/// taken for a new one, which is written also where nothing is.
-fn based(mut session: Session) -> Result<Session, SessionError> {
-    if !session.was_read() {
-        let text = session.to_json()?;
-        session.written_as(&text);
+/// Creates a session in a store. A log-in learns the log-outs of its user and asks again; a session that comes from another one
+/// does not.
+async fn create(store: &dyn SessionStore, encoded: &Encoded) -> Result<Marks, SessionError> {
+    let session = encoded.session();
+    let mut marks = encoded.derived().cloned().unwrap_or_default();
+    for _ in 0..ROUNDS {
+        let mode = Mode::Create { marks: &marks, reuse: false };
+        let ttl = TtlRule::Set(encoded.time_left());
+        let write = Write { id: ChangeId::new(), session: &session, mode, content: true, ttl };
+        match ext::send(store, write).await? {
+            Written::Written { .. } => return Ok(marks),
+            Written::Exists(_) | Written::Changed(_) => {
+                return Err(SessionError::Conflict(Conflict::Exists));
+            }
+            Written::Gone => return Err(SessionError::Conflict(Conflict::Deleted)),
+            Written::LoggedOut(_) if encoded.derived().is_some() => break,
+            Written::LoggedOut(stored) => marks.learn(&stored),
+        }
     }
-    Ok(session)
-}
-
-async fn write(store: &Arc<dyn SessionStore>, put: PendingPut) -> Result<Reconciled, SessionError> {
-    // A store that answers for no session at all has not written it.
-    store.reconcile(&[put]).await.pop().unwrap_or(Err(SessionError::NotFound))
+    Err(SessionError::Conflict(Conflict::LoggedOut))
 }
 
 impl fmt::Debug for Place {

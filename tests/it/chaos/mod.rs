@@ -14,7 +14,7 @@ use model::{Deadline, Deadlines, Entry, Known, Wrong};
 use redis_rest::server::DEFAULT_TOKEN;
 use redis_rest::session::{
     Durability, ManagerOptions, NewSession, Pending, Recovery, RedisSessionStore, Session,
-    SessionError, SessionManager, SessionStore as _,
+    SessionError, SessionManager, SessionStoreExt as _,
 };
 use redis_rest::{BreakerPolicy, Client};
 use std::collections::HashMap;
@@ -35,6 +35,8 @@ struct Worker {
     entries: HashMap<String, Entry>,
     /// In the order in which they were created, which a seed decides, as it does not decide their ids.
     alive: Vec<String>,
+    /// Users that were logged out, and the managers in which that may be pending.
+    log_outs: Vec<(String, usize)>,
     deadlines: Deadlines,
     /// Ids of all workers.
     all: Arc<std::sync::Mutex<Vec<String>>>,
@@ -80,14 +82,18 @@ impl Worker {
         let user = self.users[self.rng.usize(..self.users.len())].clone();
         let home = self.rng.usize(..MANAGERS);
         let version = self.name();
+        // A log-out that is pending in another manager ends what this one creates until then.
+        self.log_outs.retain(|(_, by)| self.managers[*by].pending().revoked > 0);
+        let overtaken = self.log_outs.iter().any(|(of, by)| *of == user && *by != home);
+        let ended = if overtaken { Known::Maybe } else { Known::No };
         let before = Utc::now();
         match self.managers[home]
             .create_session_with(NewSession::new(&user, "org").system_prompt(&version))
             .await
         {
-            Ok(session) => {
-                let durable = session.durability() == Durability::Durable;
-                let id = session.into_inner().id;
+            Ok(created) => {
+                let durable = created.durability == Durability::Durable;
+                let id = created.session.id;
                 let deadline = Deadline {
                     earliest: plus(before, TTL),
                     latest: plus(Utc::now(), TTL),
@@ -95,8 +101,7 @@ impl Worker {
                 };
                 self.deadlines.lock().unwrap().insert(id.clone(), deadline);
                 self.all.lock().unwrap().push(id.clone());
-                let entry =
-                    Entry { user, home, ended: Known::No, version, others: Vec::new(), durable };
+                let entry = Entry { user, home, ended, version, others: Vec::new(), durable };
                 self.alive.push(id.clone());
                 self.entries.insert(id, entry);
             }
@@ -113,6 +118,8 @@ impl Worker {
         let result = manager.update_session(&session).await;
         let entry = self.entries.get_mut(id).unwrap();
         match result {
+            // Nobody else changes its content.
+            Ok(Durability::Superseded) => self.refused.push("update: superseded".into()),
             Ok(durability) => {
                 entry.durable |= durability == Durability::Durable;
                 entry.version = version;
@@ -236,6 +243,10 @@ impl Worker {
                 Known::Maybe
             };
         }
+        let done = matches!(&result, Ok(all) if all.durability == Durability::Durable);
+        if !done {
+            self.log_outs.push((user, by));
+        }
         if let Err(error) = result {
             self.refused.push(format!("end of all: {error:?}"));
         }
@@ -280,6 +291,7 @@ async fn chaos(seed: u64, time: Duration, two_steps: bool) -> Option<(Wrong, Vec
                 users: users.iter().skip(number).step_by(WORKERS).cloned().collect(),
                 entries: HashMap::new(),
                 alive: Vec::new(),
+                log_outs: Vec::new(),
                 deadlines: Arc::clone(&deadlines),
                 all: Arc::clone(&all),
                 operations: Arc::clone(&operations),

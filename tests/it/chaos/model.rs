@@ -1,7 +1,7 @@
 //! What must be true in the end, by what the managers acknowledged.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use redis_rest::session::{Session, SessionStore as _};
+use redis_rest::session::{Session, SessionStoreExt as _};
 use redis_rest::{Client, cmd, session::RedisSessionStore};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -79,7 +79,7 @@ pub async fn compare(
         if distinct.len() != ids.len() {
             wrong.add(|wrong| &mut wrong.index, format!("twice in the index of {user}"));
         }
-        let found = store.list_sessions(user).await.unwrap();
+        let found = store.list_sessions(user).await.unwrap().sessions;
         if found.len() != ids.len() {
             wrong.add(
                 |wrong| &mut wrong.index,

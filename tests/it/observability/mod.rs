@@ -2,6 +2,7 @@
 
 mod counts;
 mod documents;
+mod managers;
 mod spans;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};

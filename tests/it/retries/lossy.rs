@@ -2,7 +2,7 @@ use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::Redis;
 use crate::support::rest;
 use redis_rest::server::{DEFAULT_TOKEN, RunningServer};
-use redis_rest::session::{RedisSessionStore, Session, SessionStore};
+use redis_rest::session::{RedisSessionStore, Session, SessionStoreExt as _};
 use redis_rest::{Client, Error, Outcome, RetryPolicy, cmd};
 use std::time::Duration;
 
@@ -205,7 +205,8 @@ async fn a_thousand_sessions_end_exactly_right() {
         for user in 0..4 {
             let list = clear.list_sessions(&format!("user-{user}")).await.unwrap();
             assert!(
-                list.corrupt == 0 && list.iter().all(|session| session.system_prompt == "updated")
+                list.corrupt == 0
+                    && list.sessions.iter().all(|session| session.system_prompt == "updated")
             );
             assert_eq!(
                 clear.cleanup_expired_sessions(&format!("user-{user}")).await.unwrap(),

@@ -1,6 +1,6 @@
 use redis_rest::session::{
-    Conflict, InMemorySessionStore, NewSession, Saved, Session, SessionError, SessionManager,
-    SessionStore as _, Touched,
+    Conflict, Created, InMemorySessionStore, NewSession, SessionError, SessionManager,
+    SessionStoreExt as _,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ async fn manager(root: &Path, store: &InMemorySessionStore) -> SessionManager {
     manager
 }
 
-fn conflict(created: Result<Saved<Session>, SessionError>) -> Option<Conflict> {
+fn conflict(created: Result<Created, SessionError>) -> Option<Conflict> {
     match created {
         Err(SessionError::Conflict(conflict)) => Some(conflict),
         _ => None,
@@ -27,7 +27,7 @@ async fn an_id_that_is_taken_is_a_conflict_and_its_session_stays() {
     // Two processes with one directory; the second knows of the session by the store only.
     let (one, other) = (manager(dir.path(), &store).await, manager(dir.path(), &store).await);
     let new = || NewSession::new("user", "org").id("chosen");
-    let session = one.create_session_with(new()).await.unwrap();
+    let session = one.create_session_with(new()).await.unwrap().session;
     let file = Path::new(&session.workspace_path).join("file");
     std::fs::write(&file, "mine").unwrap();
     for manager in [&one, &other] {
@@ -36,15 +36,15 @@ async fn an_id_that_is_taken_is_a_conflict_and_its_session_stays() {
             conflict(manager.create_session_with(new().system_prompt("another")).await),
             Some(Conflict::Exists)
         );
-        assert_eq!(manager.get_session("chosen").await.unwrap(), *session);
+        assert_eq!(manager.get_session("chosen").await.unwrap(), session);
         assert!(file.exists());
     }
     assert!(matches!(
         one.create_session_with(new().id("no/id")).await,
         Err(SessionError::InvalidId)
     ));
-    assert!(*one.cleanup_session("chosen").await.unwrap());
-    assert!(one.create_session_with(new()).await.is_err(), "its id is kept back for a minute");
+    assert!(one.cleanup_session("chosen").await.unwrap().existed);
+    assert!(one.create_session_with(new()).await.is_err(), "its id is remembered");
     assert!(one.get_session("chosen").await.is_err() && !file.exists());
 }
 
@@ -58,12 +58,14 @@ async fn a_chosen_end_is_an_explicit_time_to_live() {
             .create_session_with(NewSession::new("user", "org").expires_at(ends_in(time)))
             .await
             .unwrap()
+            .session
     };
     let (short, mut long) = (create(HOUR).await, create(HOUR).await);
     long.system_prompt = "longer".into();
     manager.update_session_until(&long, ends_in(HOUR * 3)).await.unwrap();
     for session in [&short, &long] {
-        assert_eq!(store.touch_loaded(session, true).await.unwrap(), Touched::Pinned);
+        let stored = store.retrieve_stored(&session.id).await.unwrap();
+        assert!(stored.version.has_explicit_ttl());
     }
     store.advance(HOUR * 2);
     assert!(!store.exists(&short.id).await.unwrap());

@@ -98,9 +98,37 @@ async fn in_memory() -> Option<InMemory> {
     Some(InMemory(InMemorySessionStore::new(Duration::from_secs(1))))
 }
 
+async fn engine(layout: IndexLayout, two_steps: bool) -> Option<OverClient> {
+    let engine = MemoryBackend::new();
+    Some(OverClient {
+        client: Client::from_backend(engine.clone()),
+        layout,
+        two_steps,
+        engine: Some(engine),
+        _redis: None,
+        _server: None,
+    })
+}
+
+/// Stores whose clock can be moved: the others would wait for hours.
+macro_rules! every_store_with_a_clock {
+    ($($case:ident)*) => {
+        mod long {
+            use super::*;
+            every_store!(@store in_memory, in_memory(), $($case)*);
+            every_store!(@store json, engine(IndexLayout::JsonArray, false), $($case)*);
+            every_store!(@store sorted_set, engine(IndexLayout::SortedSet, false), $($case)*);
+            every_store!(@store two_steps_json, engine(IndexLayout::JsonArray, true), $($case)*);
+            every_store!(@store two_steps_sorted_set, engine(IndexLayout::SortedSet, true), $($case)*);
+        }
+    };
+}
+
 macro_rules! every_store {
     ($($case:ident)*) => {
         every_store!(@store in_memory, in_memory(), $($case)*);
+        every_store!(@store engine_json, engine(IndexLayout::JsonArray, false), $($case)*);
+        every_store!(@store engine_two_steps_sorted_set, engine(IndexLayout::SortedSet, true), $($case)*);
         every_store!(@store native_json, native(IndexLayout::JsonArray), $($case)*);
         every_store!(@store native_sorted_set, native(IndexLayout::SortedSet), $($case)*);
         every_store!(@store two_steps_json, two_steps(IndexLayout::JsonArray), $($case)*);
@@ -122,3 +150,4 @@ macro_rules! every_store {
     };
 }
 redis_rest::each_session_case!(every_store);
+redis_rest::each_long_session_case!(every_store_with_a_clock);

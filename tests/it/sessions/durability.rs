@@ -6,7 +6,7 @@ use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::server::DEFAULT_TOKEN;
 use redis_rest::session::{
     Durability, InMemorySessionStore, ManagerOptions, Pending, ReadPolicy, Recovery,
-    RedisSessionStore, SessionError, SessionManager, SessionStore, WritePolicy,
+    RedisSessionStore, SessionError, SessionManager, SessionStoreExt as _, WritePolicy,
 };
 use redis_rest::{BreakerState, Client, ErrorKind, cmd::Ttl};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -17,24 +17,25 @@ use std::time::Duration;
 #[tokio::test]
 async fn each_change_says_how_far_it_has_come() {
     let node = Node::new(at_once()).await;
-    let mut session = node.manager.create_session("user", "org").await.unwrap();
-    assert_eq!(session.durability(), Durability::Durable);
+    let created = node.manager.create_session("user", "org").await.unwrap();
+    assert_eq!(created.durability, Durability::Durable);
+    let mut session = created.session;
     assert_eq!(node.manager.update_session(&session).await.unwrap(), Durability::Durable);
     node.gate.set(Way::Deaf);
     session.system_prompt = "stored, but nobody told us".into();
     assert_eq!(node.manager.update_session(&session).await.unwrap(), Durability::MaybeApplied);
     node.gate.set(Way::Cut);
     assert_eq!(
-        node.manager.create_session("user", "org").await.unwrap().durability(),
+        node.manager.create_session("user", "org").await.unwrap().durability,
         Durability::Pending
     );
     assert_eq!(node.manager.set_ttl(&session.id, HOUR).await.unwrap(), Durability::Pending);
     assert_eq!(
-        node.manager.cleanup_session(&session.id).await.unwrap().durability(),
+        node.manager.cleanup_session(&session.id).await.unwrap().durability,
         Durability::Pending
     );
     assert_eq!(
-        node.manager.delete_user_sessions("user").await.unwrap().durability(),
+        node.manager.delete_user_sessions("user").await.unwrap().durability,
         Durability::Pending
     );
 }
@@ -76,7 +77,7 @@ async fn a_full_journal_refuses_more_sessions_and_still_ends_them() {
     ));
     // What is pending already may change, and what is there may end.
     node.manager.update_session(&pending[0]).await.unwrap();
-    assert!(*node.manager.cleanup_session(&stored.id).await.unwrap());
+    assert!(node.manager.cleanup_session(&stored.id).await.unwrap().existed);
     assert!(matches!(node.manager.get_session(&stored.id).await, Err(SessionError::NotFound)));
     assert_eq!(
         node.manager.get_session(&other.id).await.unwrap().system_prompt,
@@ -162,10 +163,10 @@ async fn a_store_that_is_down_at_first_is_taken_up_when_it_works() {
     node.gate.set(Way::Cut);
     assert!(late.set_session_store(store, true).await.is_err_and(|error| error.is_unavailable()));
     let new = late.create_session("user", "org").await.unwrap();
-    assert_eq!(new.durability(), Durability::Pending);
+    assert_eq!(new.durability, Durability::Pending);
     node.gate.set(Way::Open);
-    late.get_session(&new.id).await.unwrap();
-    assert_eq!(node.ids().await, std::slice::from_ref(&new.id));
+    late.get_session(&new.session.id).await.unwrap();
+    assert_eq!(node.ids().await, std::slice::from_ref(&new.session.id));
 }
 
 fn journalled(file: &std::path::Path) -> Result<SessionManager, SessionError> {
@@ -184,10 +185,31 @@ async fn a_journal_file_has_one_owner() {
     let owner = journalled(&file).unwrap();
     assert!(matches!(
         journalled(&file),
-        Err(SessionError::Journal(std::io::ErrorKind::WouldBlock))
+        Err(SessionError::Journal { kind: std::io::ErrorKind::WouldBlock, .. })
     ));
+    // By no other name of it either, also when it was written anew.
+    let names = ["symbolic", "hard"].map(|name| dir.path().join(name));
+    std::os::unix::fs::symlink(&file, &names[0]).unwrap();
+    std::fs::hard_link(&file, &names[1]).unwrap();
+    owner.create_session("user", "org").await.unwrap();
+    for emptied in [false, true] {
+        if emptied {
+            let store = InMemorySessionStore::new(HOUR);
+            owner.set_session_store(Arc::new(store), true).await.unwrap();
+            owner.flush().await.unwrap();
+            assert!(std::fs::read(&file).unwrap().is_empty());
+        }
+        for name in &names {
+            let other = journalled(name);
+            assert!(matches!(
+                other,
+                Err(SessionError::Journal { kind: std::io::ErrorKind::WouldBlock, .. })
+            ));
+        }
+    }
     drop(owner);
     assert!(journalled(&file).is_ok(), "free when its owner is gone");
+    assert!(std::fs::symlink_metadata(&names[0]).unwrap().is_symlink());
     assert!(journalled(&dir.path().join("no such directory/journal")).is_err());
 }
 
@@ -209,8 +231,11 @@ async fn what_a_journal_file_holds_stays_there_when_a_later_change_is_taken_back
     // Before there was a store.
     let [changed, ended, revoked] =
         ["user", "user", "another"].map(|user| manager.create_session(user, "org"));
-    let [mut changed, ended, _] =
-        [changed.await.unwrap(), ended.await.unwrap(), revoked.await.unwrap()];
+    let [mut changed, ended, _] = [
+        changed.await.unwrap().session,
+        ended.await.unwrap().session,
+        revoked.await.unwrap().session,
+    ];
     let store = Scripted::new(InMemorySessionStore::new(HOUR));
     manager.set_session_store(Arc::new(store.clone()), true).await.unwrap();
     store.fail(true);
@@ -232,14 +257,14 @@ async fn a_journal_file_does_not_grow_while_the_store_works() {
     let manager = journalled(&file).unwrap();
     manager.create_session("user", "org").await.unwrap();
     manager.set_session_store(Arc::new(InMemorySessionStore::new(HOUR)), true).await.unwrap();
-    let before = std::fs::read(&file).unwrap();
+    manager.flush().await.unwrap();
     for _ in 0..10 {
-        let session = manager.create_session("user", "org").await.unwrap();
+        let session = manager.create_session("user", "org").await.unwrap().session;
         manager.cleanup_session(&session.id).await.unwrap();
     }
-    assert_eq!(manager.pending().new, 1, "the one from before");
+    assert_eq!(manager.pending(), Pending::default());
     drop(manager);
-    assert!(std::fs::read(&file).unwrap() == before);
+    assert!(std::fs::read(&file).unwrap().is_empty());
 }
 
 /// Kills a process in an outage, and looks what its successor writes.
@@ -312,9 +337,9 @@ async fn the_process_that_is_killed() {
     let manager = journalled(file.as_ref()).unwrap();
     let client = Client::builder().url(url).token(DEFAULT_TOKEN).no_retry().build().unwrap();
     manager.set_session_store(Arc::new(RedisSessionStore::new(client, HOUR)), true).await.unwrap();
-    let mut changed = manager.create_session("user", "org").await.unwrap();
-    let ended = manager.create_session("user", "org").await.unwrap();
-    let revoked = manager.create_session("another", "org").await.unwrap();
+    let mut changed = manager.create_session("user", "org").await.unwrap().session;
+    let ended = manager.create_session("user", "org").await.unwrap().session;
+    let revoked = manager.create_session("another", "org").await.unwrap().session;
     println!("\ntold: {} {} {}", changed.id, ended.id, revoked.id);
     let mut input = std::io::stdin().lock();
     input.read_line(&mut String::new()).unwrap();
@@ -322,7 +347,7 @@ async fn the_process_that_is_killed() {
     assert_ne!(manager.update_session(&changed).await.unwrap(), Durability::Durable);
     manager.cleanup_session(&ended.id).await.unwrap();
     manager.delete_user_sessions("another").await.unwrap();
-    let new = manager.create_session("user", "org").await.unwrap();
+    let new = manager.create_session("user", "org").await.unwrap().session;
     println!("\ntold: {}", new.id);
     // Until it is killed.
     input.read_line(&mut String::new()).unwrap();

@@ -1,295 +1,245 @@
-//! A store as somebody else would write it, by what is public: each record is a text, with a condition on its writes.
+//! A store as somebody else would write it, by what is public: rows in a table, each with its version and what is remembered of
+//! its id.
 
 use redis_rest::session::{
-    BatchOutcome, Conflict, Decision, PendingPut, Reconciled, Session, SessionError, SessionList,
-    SessionStore, StoreFuture, Touched, TtlRule,
+    ChangeId, Check, Delete, Listed, Marks, Mode, REQUEST_LIFETIME, Session, SessionError,
+    SessionStore, StoreFuture, StoreHealth, Stored, TtlRule, Version, When, Write, Written,
 };
 use redis_rest::testing::conformance::sessions::{self, Harness};
-use redis_rest::{BoxFuture, each_session_case};
-use std::collections::{BTreeMap, HashMap};
+use redis_rest::{BoxFuture, each_long_session_case, each_session_case};
+use std::collections::HashMap;
 use std::future::ready;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// In milliseconds of the store's own clock.
 type Time = u64;
 
-const GONE_FOR: Time = 60_000;
-
 #[derive(Default)]
 struct Rows {
     now: Time,
-    records: HashMap<String, Row>,
-    /// Until when what was deleted cannot be stored again.
-    gone: HashMap<String, Time>,
-    /// Users by the ids that are listed, in the order of their first store.
-    listed: BTreeMap<(u64, String), String>,
-    places: u64,
+    rows: HashMap<String, Row>,
+    /// Ids and users, in the order of their creation.
+    index: Vec<(String, String)>,
+    log_outs: HashMap<String, (Marks, Time)>,
 }
 
+/// A session while `live`, and what is remembered of its id.
+#[derive(Clone)]
 struct Row {
+    live: Option<Live>,
+    remembered_until: Time,
+    deleted: Option<(ChangeId, Time, bool)>,
+}
+
+#[derive(Clone)]
+struct Live {
     text: String,
+    version: Version,
     until: Time,
-    pinned: bool,
 }
 
 struct Foreign {
     rows: Arc<Mutex<Rows>>,
-    ttl: AtomicU64,
-    closed: AtomicBool,
+    ttl: Duration,
 }
-
-type Answer<T> = Result<T, SessionError>;
 
 fn millis(time: Duration) -> Time {
-    u64::try_from(time.as_millis().max(1)).unwrap_or(u64::MAX)
+    u64::try_from(time.as_nanos().div_ceil(1_000_000).max(1)).unwrap_or(u64::MAX / 2)
 }
 
-fn done<'a, T: Send + 'a>(answer: Answer<T>) -> StoreFuture<'a, T> {
+fn done<'a, T: Send + 'a>(answer: Result<T, SessionError>) -> StoreFuture<'a, T> {
     Box::pin(ready(answer))
 }
 
+fn check(id: &str) -> Result<(), SessionError> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    let valid = (1..=128).contains(&id.len()) && id.bytes().all(plain) && id != "." && id != "..";
+    if valid { Ok(()) } else { Err(SessionError::InvalidId) }
+}
+
 impl Rows {
-    fn find(&self, id: &str) -> Answer<Session> {
-        let row = self
-            .records
-            .get(id)
-            .filter(|row| row.until > self.now)
-            .ok_or(SessionError::NotFound)?;
-        Session::from_json(&row.text)
+    /// The row of an id, unless it is over.
+    fn row(&self, id: &str) -> Option<Row> {
+        let mut row = self.rows.get(id)?.clone();
+        row.live = row.live.filter(|live| live.until > self.now);
+        (row.live.is_some() || row.remembered_until > self.now).then_some(row)
     }
 
-    fn put(&mut self, session: &Session, ttl: Time, replace: bool) -> Answer<()> {
+    fn stored(&self, live: Live) -> Result<Stored, SessionError> {
+        let ttl = Some(Duration::from_millis(live.until - self.now));
+        Ok(Stored { session: Session::from_json(&live.text)?, version: live.version, ttl })
+    }
+
+    fn get(&self, id: &str) -> Result<Stored, SessionError> {
+        check(id)?;
+        self.stored(self.row(id).and_then(|row| row.live).ok_or(SessionError::NotFound)?)
+    }
+
+    fn marks(&self, user: &str) -> Marks {
+        let kept = self.log_outs.get(user).filter(|(_, until)| *until > self.now);
+        kept.map(|(marks, _)| marks.clone()).unwrap_or_default()
+    }
+
+    fn write(&mut self, write: &Write<'_>, default: Duration) -> Result<Written, SessionError> {
+        let session = write.session;
+        check(&session.id)?;
         let text = session.to_json()?;
-        match self.find(&session.id) {
-            _ if self.gone.get(&session.id).is_some_and(|until| *until > self.now) => {
-                return Err(SessionError::Conflict(Conflict::Deleted));
+        let row = self.row(&session.id);
+        let live = row.as_ref().and_then(|row| row.live.clone());
+        let (version, before) = match (write.mode, live) {
+            (_, Some(live)) if live.version.is_of(write.id) => {
+                return Ok(Written::Written {
+                    version: live.version,
+                    ttl: Some(Duration::from_millis(live.until - self.now)),
+                });
             }
-            Ok(_) if !replace => return Err(SessionError::Conflict(Conflict::Exists)),
-            Ok(old) if old.user_id != session.user_id => {
-                return Err(SessionError::Conflict(Conflict::UserChanged));
+            (Mode::Create { .. }, Some(live)) => {
+                return Ok(Written::Exists(Box::new(self.stored(live)?)));
             }
-            _ => {}
-        }
-        if !self.listed.keys().any(|(_, id)| *id == session.id) {
-            self.places += 1;
-            self.listed.insert((self.places, session.id.clone()), session.user_id.clone());
-        }
-        let row = Row { text, until: self.now.saturating_add(ttl), pinned: false };
-        self.records.insert(session.id.clone(), row);
-        Ok(())
-    }
-
-    fn update(&mut self, session: &Session, only_over: Option<Option<&str>>) -> Answer<()> {
-        let stored = self.find(&session.id)?;
-        if only_over.is_some_and(|read| read != stored.original()) {
-            return Err(SessionError::Conflict(Conflict::Changed));
-        }
-        if stored.user_id != session.user_id {
-            return Err(SessionError::Conflict(Conflict::UserChanged));
-        }
-        let text = session.to_json()?;
-        self.records.get_mut(&session.id).into_iter().for_each(|row| row.text.clone_from(&text));
-        Ok(())
-    }
-
-    fn delete(&mut self, id: &str) -> bool {
-        let existed = self.find(id).is_ok();
-        self.records.remove(id);
-        self.listed.retain(|(_, listed), _| listed != id);
-        self.gone.insert(id.to_owned(), self.now + GONE_FOR);
-        existed
-    }
-
-    /// `None`: to the letter, and from then on pinned.
-    fn expire(&mut self, id: &str, ttl: Time, automatic: Option<bool>) -> Answer<Touched> {
-        self.find(id)?;
-        let until = self.now.saturating_add(ttl);
-        let row = self.records.get_mut(id).ok_or(SessionError::NotFound)?;
-        match automatic {
-            Some(true) if row.pinned => return Ok(Touched::Pinned),
-            Some(_) if row.until >= until => return Ok(Touched::AlreadyLonger),
-            Some(_) => {}
-            None => row.pinned = true,
-        }
-        row.until = until;
-        Ok(Touched::Extended)
-    }
-
-    fn reconcile(&mut self, put: &PendingPut, ttl: Time) -> Answer<Reconciled> {
-        let id = &put.session.id;
-        let stored = match self.find(id) {
-            Ok(stored) => Some(stored),
-            Err(SessionError::NotFound) => None,
-            Err(error) => return Err(error),
+            (Mode::Create { marks, reuse }, None) => {
+                let minute = millis(REQUEST_LIFETIME);
+                let deleted = row.as_ref().and_then(|row| row.deleted);
+                let just_deleted = deleted.is_some_and(|(_, at, _)| at + minute > self.now);
+                if row.is_some() && (!reuse || just_deleted) {
+                    return Ok(Written::Gone);
+                }
+                let log_outs = self.marks(&session.user_id);
+                if !log_outs.is_subset(marks) {
+                    return Ok(Written::LoggedOut(log_outs));
+                }
+                self.index.retain(|(id, _)| *id != session.id);
+                self.index.push((session.id.clone(), session.user_id.clone()));
+                (Version::created(write), None)
+            }
+            (Mode::Replace(_), None) => return Ok(Written::Gone),
+            (Mode::Replace(expected), Some(live)) if live.version != *expected => {
+                return Ok(Written::Changed(Box::new(self.stored(live)?)));
+            }
+            (Mode::Replace(_), Some(live)) => {
+                let explicit = live.version.has_explicit_ttl();
+                (live.version.replaced(write), Some((live.until, explicit)))
+            }
         };
-        let decision = put.decide(stored.as_ref())?;
-        let text = decision.text()?;
-        match &decision {
-            Decision::Create(version) => match self.put(version, ttl, false) {
-                Err(SessionError::Conflict(Conflict::Deleted)) => return Ok(Reconciled::Gone),
-                result => result?,
-            },
-            Decision::Replace { version, .. } => self.update(version, Some(version.original()))?,
-            _ => return Ok(decision.written(&text)),
-        }
-        let left = |at: chrono::DateTime<chrono::Utc>| {
-            millis((at - chrono::Utc::now()).to_std().unwrap_or_default())
+        let ends = |ttl: Duration| self.now.saturating_add(millis(ttl));
+        let until = match (write.ttl, before) {
+            (TtlRule::Keep, None) => ends(default),
+            (TtlRule::Keep, Some((until, _))) | (TtlRule::Slide(_), Some((until, true))) => until,
+            (TtlRule::Slide(ttl), Some((until, false))) => until.max(ends(ttl)),
+            (TtlRule::Slide(ttl) | TtlRule::Set(ttl) | TtlRule::Restart(ttl), _) => ends(ttl),
         };
-        match put.ttl {
-            TtlRule::Slide(at) => self.expire(id, left(at), Some(true)).map(drop)?,
-            TtlRule::Set(at) => self.expire(id, left(at), None).map(drop)?,
-            _ => {}
-        }
-        Ok(decision.written(&text))
+        let remembered = until.saturating_add(millis(REQUEST_LIFETIME));
+        let remembered_until = row.as_ref().map_or(0, |row| row.remembered_until).max(remembered);
+        let deleted = row.and_then(|row| row.deleted);
+        let live = Some(Live { text, version: version.clone(), until });
+        self.rows.insert(session.id.clone(), Row { live, remembered_until, deleted });
+        Ok(Written::Written { version, ttl: Some(Duration::from_millis(until - self.now)) })
     }
 
-    fn ids(&self, user_id: &str) -> Vec<String> {
-        self.listed
-            .iter()
-            .filter(|(_, user)| *user == user_id)
-            .map(|((_, id), _)| id.clone())
-            .collect()
+    fn delete(&mut self, delete: &Delete<'_>) -> Result<bool, SessionError> {
+        check(delete.session)?;
+        let row = self.row(delete.session);
+        let live = row.as_ref().and_then(|row| row.live.as_ref());
+        if let Some((id, _, existed)) = row.as_ref().and_then(|row| row.deleted)
+            && id == delete.id
+        {
+            return Ok(existed);
+        }
+        let applies = match (delete.when, live) {
+            (When::Always, _) | (When::UnlessKnown(_), None) => true,
+            (When::Unchanged(expected), live) => live.is_some_and(|live| live.version == *expected),
+            (When::UnlessKnown(log_out), Some(live)) => {
+                let user = Session::from_json(&live.text)?.user_id;
+                let theirs = delete.user_id.is_none_or(|user_id| user_id == user);
+                theirs && !live.version.marks().contains(log_out)
+            }
+            (When::Made(create), Some(live)) => live.version.has_content(create),
+            (When::Made(_), None) => row.is_none(),
+        };
+        if !applies {
+            return Ok(false);
+        }
+        let existed = live.is_some();
+        let until = [
+            row.as_ref().map_or(0, |row| row.remembered_until),
+            live.map_or(0, |live| live.until),
+            self.now + millis(delete.mark_for),
+            self.now + millis(REQUEST_LIFETIME),
+        ];
+        let deleted = Some((delete.id, self.now, existed));
+        let remembered_until = until.into_iter().max().unwrap_or_default();
+        let row = Row { live: None, remembered_until, deleted };
+        self.rows.insert(delete.session.to_owned(), row);
+        self.index.retain(|(id, _)| id != delete.session);
+        Ok(existed)
+    }
+
+    fn ids(&self, user: &str) -> Vec<String> {
+        let of_user = self.index.iter().filter(|(_, owner)| owner == user);
+        of_user.map(|(id, _)| id.clone()).collect()
     }
 }
 
 impl Foreign {
-    fn rows(&self, ids: &[&str]) -> Answer<MutexGuard<'_, Rows>> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-        match ids.iter().all(|id| {
-            (1..=128).contains(&id.len()) && *id != "." && *id != ".." && id.bytes().all(plain)
-        }) {
-            _ if self.closed.load(Ordering::SeqCst) => Err(SessionError::Closed),
-            false => Err(SessionError::InvalidId),
-            true => Ok(self.rows.lock().unwrap()),
-        }
-    }
-
-    fn ttl(&self) -> Time {
-        self.ttl.load(Ordering::SeqCst)
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap()
     }
 }
 
 impl SessionStore for Foreign {
-    fn store_session<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
-        done(self.rows(&[&session.id]).and_then(|mut rows| rows.put(session, self.ttl(), true)))
+    fn get<'a>(&'a self, ids: &'a [&'a str]) -> BoxFuture<'a, Vec<Result<Stored, SessionError>>> {
+        let rows = self.rows();
+        Box::pin(ready(ids.iter().map(|id| rows.get(id)).collect()))
     }
 
-    fn create_session<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
-        done(self.rows(&[&session.id]).and_then(|mut rows| rows.put(session, self.ttl(), false)))
+    fn list<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, Listed> {
+        let rows = self.rows();
+        let ids = rows.ids(user_id);
+        let sessions = ids.iter().filter_map(|id| rows.get(id).ok()).collect();
+        done(Ok(Listed::new(ids, sessions)))
     }
 
-    fn retrieve_session<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Session> {
-        done(self.rows(&[id]).and_then(|rows| rows.find(id)))
-    }
-
-    fn update_session<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
-        done(self.rows(&[&session.id]).and_then(|mut rows| rows.update(session, None)))
-    }
-
-    fn compare_and_update<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
-        done(
-            self.rows(&[&session.id])
-                .and_then(|mut rows| rows.update(session, Some(session.original()))),
-        )
-    }
-
-    fn delete_session<'a>(&'a self, id: &'a str) -> StoreFuture<'a, bool> {
-        done(self.rows(&[id]).map(|mut rows| rows.delete(id)))
-    }
-
-    fn compare_and_delete<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
-        done(self.rows(&[&session.id]).and_then(|mut rows| {
-            if rows.find(&session.id)?.original() != session.original() {
-                return Err(SessionError::Conflict(Conflict::Changed));
-            }
-            rows.delete(&session.id);
-            Ok(())
-        }))
-    }
-
-    fn list_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, SessionList> {
-        done(self.rows(&[]).map(|rows| {
-            SessionList::new(rows.ids(user_id).iter().filter_map(|id| rows.find(id).ok()).collect())
-        }))
-    }
-
-    fn exists<'a>(&'a self, id: &'a str) -> StoreFuture<'a, bool> {
-        done(self.rows(&[id]).map(|rows| rows.find(id).is_ok()))
-    }
-
-    fn set_ttl<'a>(&'a self, id: &'a str, ttl: Duration) -> StoreFuture<'a, ()> {
-        done(self.rows(&[id]).and_then(|mut rows| rows.expire(id, millis(ttl), None)).map(drop))
-    }
-
-    fn touch<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Touched> {
-        done(self.rows(&[id]).and_then(|mut rows| rows.expire(id, self.ttl(), Some(false))))
-    }
-
-    fn touch_loaded<'a>(
+    fn write<'a>(
         &'a self,
-        session: &'a Session,
-        automatic: bool,
-    ) -> StoreFuture<'a, Touched> {
-        done(
-            self.rows(&[&session.id])
-                .and_then(|mut rows| rows.expire(&session.id, self.ttl(), Some(automatic))),
-        )
+        writes: &'a [Write<'a>],
+    ) -> BoxFuture<'a, Vec<Result<Written, SessionError>>> {
+        let mut rows = self.rows();
+        Box::pin(ready(writes.iter().map(|write| rows.write(write, self.ttl)).collect()))
     }
 
-    fn batch_store_sessions<'a>(&'a self, sessions: &'a [Session]) -> BoxFuture<'a, BatchOutcome> {
-        let store = |session: &Session| {
-            self.rows(&[&session.id]).and_then(|mut rows| rows.put(session, self.ttl(), true))
-        };
-        let results = sessions.iter().map(|session| (session.id.clone(), store(session))).collect();
-        Box::pin(ready(BatchOutcome::new(results)))
+    fn delete<'a>(
+        &'a self,
+        deletes: &'a [Delete<'a>],
+    ) -> BoxFuture<'a, Vec<Result<bool, SessionError>>> {
+        let mut rows = self.rows();
+        Box::pin(ready(deletes.iter().map(|delete| rows.delete(delete)).collect()))
     }
 
-    fn batch_delete_sessions<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, BatchOutcome> {
-        let results = ids
-            .iter()
-            .map(|id| (id.clone(), self.rows(&[id]).map(|mut rows| rows.delete(id)).map(drop)))
-            .collect();
-        Box::pin(ready(BatchOutcome::new(results)))
+    fn revoke<'a>(&'a self, user_id: &'a str, log_out: ChangeId) -> StoreFuture<'a, Vec<String>> {
+        let mut rows = self.rows();
+        let mut marks = rows.marks(user_id);
+        if !marks.contains(log_out) {
+            marks.insert(log_out);
+            let until = rows.now + millis(self.ttl + REQUEST_LIFETIME);
+            rows.log_outs.insert(user_id.to_owned(), (marks, until));
+        }
+        done(Ok(rows.ids(user_id)))
     }
 
-    fn reconcile<'a>(&'a self, puts: &'a [PendingPut]) -> BoxFuture<'a, Vec<Answer<Reconciled>>> {
-        let one = |put: &PendingPut| self.rows(&[&put.session.id])?.reconcile(put, self.ttl());
-        Box::pin(ready(puts.iter().map(one).collect()))
+    fn prune<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, usize> {
+        let mut rows = self.rows();
+        let ids = rows.ids(user_id);
+        let over: Vec<String> = ids.into_iter().filter(|id| rows.get(id).is_err()).collect();
+        rows.index.retain(|(id, _)| !over.contains(id));
+        done(Ok(over.len()))
     }
 
-    fn cleanup_expired_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, usize> {
-        done(self.rows(&[]).map(|mut rows| {
-            let over: Vec<String> =
-                rows.ids(user_id).into_iter().filter(|id| rows.find(id).is_err()).collect();
-            rows.listed.retain(|(_, id), _| !over.contains(id));
-            over.len()
-        }))
-    }
-
-    fn delete_user_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, usize> {
-        done(
-            self.rows(&[])
-                .map(|mut rows| rows.ids(user_id).iter().filter(|id| rows.delete(id)).count()),
-        )
-    }
-
-    fn health(&self) -> StoreFuture<'_, ()> {
-        done(self.rows(&[]).map(drop))
-    }
-
-    fn close(&self) -> StoreFuture<'_, ()> {
-        self.closed.store(true, Ordering::SeqCst);
-        done(Ok(()))
+    fn health(&self, _: Check) -> StoreFuture<'_, StoreHealth> {
+        done(Ok(StoreHealth::default()))
     }
 
     fn default_ttl(&self) -> Duration {
-        Duration::from_millis(self.ttl())
-    }
-
-    fn set_default_ttl(&self, ttl: Duration) {
-        self.ttl.store(millis(ttl), Ordering::SeqCst);
+        self.ttl
     }
 }
 
@@ -297,11 +247,7 @@ struct Shared(Arc<Mutex<Rows>>);
 
 impl Harness for Shared {
     fn store(&self, ttl: Duration) -> Arc<dyn SessionStore> {
-        Arc::new(Foreign {
-            rows: Arc::clone(&self.0),
-            ttl: AtomicU64::new(millis(ttl)),
-            closed: AtomicBool::new(false),
-        })
+        Arc::new(Foreign { rows: Arc::clone(&self.0), ttl })
     }
 
     fn pass(&self, time: Duration) -> BoxFuture<'_, ()> {
@@ -319,3 +265,4 @@ macro_rules! each_case {
     };
 }
 each_session_case!(each_case);
+each_long_session_case!(each_case);

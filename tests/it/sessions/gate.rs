@@ -5,7 +5,7 @@ use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpTransport, Transport};
 use redis_rest::server::{DEFAULT_TOKEN, RunningServer};
 use redis_rest::session::{
-    ManagerOptions, Recovery, RedisSessionStore, Session, SessionManager, SessionStore,
+    ManagerOptions, Recovery, RedisSessionStore, Session, SessionManager, SessionStoreExt as _,
 };
 use redis_rest::{BoxFuture, BreakerPolicy, Client, Error, ErrorKind, Outcome};
 use std::sync::Arc;
@@ -115,7 +115,7 @@ impl Node {
     }
 
     pub async fn create(&self) -> Session {
-        self.manager.create_session("user", "org").await.unwrap().into_inner()
+        self.manager.create_session("user", "org").await.unwrap().session
     }
 
     /// What Redis has of the user.

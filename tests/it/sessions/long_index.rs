@@ -3,7 +3,10 @@
 use crate::support::redis::Redis;
 use redis_rest::Client;
 use redis_rest::backend::memory::MemoryBackend;
-use redis_rest::session::{PendingPut, RedisSessionStore, Session, SessionStore as _, TtlRule};
+use redis_rest::session::{
+    ChangeId, Marks, Mode, RedisSessionStore, Session, SessionStore as _, SessionStoreExt as _,
+    TtlRule, Write, Written,
+};
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
@@ -86,12 +89,11 @@ async fn history(seed: u64, clients: &[Client]) {
                 3 | 4 => store.batch_store_sessions(&sessions).await.ok().unwrap(),
                 5 => {
                     let new = Session::with_id(format!("r{step}"), "user", "org");
-                    let ends = chrono::Utc::now() + HOUR;
-                    store
-                        .reconcile(&[PendingPut::new(new, TtlRule::Slide(ends))])
-                        .await
-                        .remove(0)
-                        .unwrap();
+                    let mode = Mode::Create { marks: &Marks::default(), reuse: false };
+                    let (id, ttl) = (ChangeId::new(), TtlRule::Slide(HOUR));
+                    let write = Write { id, session: &new, mode, content: true, ttl };
+                    let written = store.write(&[write]).await.remove(0).unwrap();
+                    assert!(matches!(written, Written::Written { .. }));
                 }
                 6 => {
                     for id in &some {

@@ -4,7 +4,7 @@ use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::server::RunningServer;
 use redis_rest::session::{
     EventKind, InMemorySessionStore, ManagerOptions, NewSession, RedisSessionStore, Session,
-    SessionError, SessionManager, SessionStore, Touched,
+    SessionError, SessionManager, SessionStoreExt as _,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -41,7 +41,7 @@ async fn with_scripted(options: ManagerOptions, sync: bool) -> (SessionManager, 
 }
 
 async fn listed(manager: &SessionManager) -> BTreeSet<String> {
-    let list = manager.list_sessions("user").await.unwrap();
+    let list = manager.list_sessions("user").await.unwrap().sessions;
     let ids: BTreeSet<_> = list.iter().map(|session| session.id.clone()).collect();
     assert_eq!(ids.len(), list.len(), "no session twice");
     ids
@@ -59,15 +59,15 @@ async fn without_a_store_everything_works_in_memory() {
         manager.create_session_with(unwritable).await,
         Err(SessionError::Unwritable { field: "metadata" })
     ));
-    let session = manager.create_session_with(new).await.unwrap();
+    let session = manager.create_session_with(new).await.unwrap().session;
     let found = manager.get_session(&session.id).await.unwrap();
     assert_eq!((found.system_prompt.as_str(), found.mcp_client_ids.len()), ("Be brief", 2));
     assert_eq!(found.metadata.get::<String>("plan").unwrap().as_deref(), Some("pro"));
     assert!(!manager.is_using_redis() && manager.session_store().is_none());
     assert!(matches!(manager.get_session("none").await, Err(SessionError::NotFound)));
     assert!(matches!(manager.get_session("../x").await, Err(SessionError::InvalidId)));
-    assert!(*manager.cleanup_session(&session.id).await.unwrap());
-    assert!(!*manager.cleanup_session(&session.id).await.unwrap());
+    assert!(manager.cleanup_session(&session.id).await.unwrap().existed);
+    assert!(!manager.cleanup_session(&session.id).await.unwrap().existed);
     assert!(matches!(manager.get_session(&session.id).await, Err(SessionError::NotFound)));
     assert_eq!(manager.cached(), 0);
 }
@@ -86,7 +86,7 @@ async fn two_hundred_creates_at_limit_ten_make_ten() {
     let mut made = Vec::new();
     for task in tasks {
         match task.await.unwrap() {
-            Ok(session) => made.push(session),
+            Ok(created) => made.push(created.session),
             Err(SessionError::LimitReached { limit: 10 }) => {}
             Err(error) => panic!("{error}"),
         }
@@ -111,7 +111,7 @@ async fn places_are_given_back_and_synced_sessions_count_when_used() {
     store.refuse_writes(true);
     assert!(manager.create_session("user", "org").await.is_err());
     store.refuse_writes(false);
-    let own = manager.create_session("user", "org").await.unwrap();
+    let own = manager.create_session("user", "org").await.unwrap().session;
     manager.cleanup_session(&own.id).await.unwrap();
     manager.get_session(&foreign.id).await.unwrap();
     assert!(
@@ -133,7 +133,7 @@ async fn a_store_that_is_not_healthy_is_not_used() {
         Err(SessionError::Unavailable(_))
     ));
     assert!(!manager.is_using_redis());
-    let session = manager.create_session("user", "org").await.unwrap();
+    let session = manager.create_session("user", "org").await.unwrap().session;
     manager.get_session(&session.id).await.unwrap();
 }
 
@@ -141,16 +141,15 @@ async fn a_store_that_is_not_healthy_is_not_used() {
 async fn sessions_from_before_the_store_stay_and_are_written_on_access_or_by_flush() {
     let manager = SessionManager::new("", 0);
     let (accessed, flushed) = (
-        manager.create_session("user", "org").await.unwrap(),
-        manager.create_session("user", "org").await.unwrap(),
+        manager.create_session("user", "org").await.unwrap().session,
+        manager.create_session("user", "org").await.unwrap().session,
     );
     let store = InMemorySessionStore::new(HOUR);
     manager.set_session_store(Arc::new(store.clone()), true).await.unwrap();
     assert!(store.is_empty());
     manager.get_session(&accessed.id).await.unwrap();
-    assert!(store.exists(&accessed.id).await.unwrap() && !store.exists(&flushed.id).await.unwrap());
-    assert_eq!(manager.flush().await.unwrap().written, 1);
-    assert!(store.exists(&flushed.id).await.unwrap());
+    assert!(store.exists(&accessed.id).await.unwrap());
+    assert!(store.exists(&flushed.id).await.unwrap(), "a call sends a batch of what is pending");
     assert_eq!(manager.flush().await.unwrap().written, 0);
 }
 
@@ -159,7 +158,7 @@ async fn without_sync_the_store_is_a_backup() {
     let (manager, store) = with_scripted(eager(), false).await;
     let foreign = Session::new("user", "org");
     store.store_session(&foreign).await.unwrap();
-    let own = manager.create_session("user", "org").await.unwrap();
+    let own = manager.create_session("user", "org").await.unwrap().session;
     assert!(store.exists(&own.id).await.unwrap(), "it is written");
     let reads = store.reads();
     assert!(matches!(manager.get_session(&foreign.id).await, Err(SessionError::NotFound)));
@@ -172,14 +171,14 @@ async fn created_here_visible_there_deleted_there_gone_here() {
     let (managers, _, _server) =
         managers(2, &ManagerOptions::default().max_staleness(Duration::ZERO)).await;
     let [here, there] = managers.as_slice() else { unreachable!() };
-    let session = here.create_session("user", "org").await.unwrap();
+    let session = here.create_session("user", "org").await.unwrap().session;
     assert_eq!(there.get_session(&session.id).await.unwrap().id, session.id);
     assert_eq!(listed(there).await.len(), 1);
     let mut changed = there.get_session(&session.id).await.unwrap();
     changed.system_prompt = "changed there".into();
     there.update_session(&changed).await.unwrap();
     assert_eq!(here.get_session(&session.id).await.unwrap().system_prompt, "changed there");
-    assert!(*there.cleanup_session(&session.id).await.unwrap());
+    assert!(there.cleanup_session(&session.id).await.unwrap().existed);
     assert!(matches!(here.get_session(&session.id).await, Err(SessionError::NotFound)));
     assert!(listed(here).await.is_empty());
     assert!(
@@ -218,7 +217,7 @@ async fn a_fresh_copy_is_not_checked_again_and_many_callers_share_one_read() {
 async fn a_read_that_was_sent_before_a_change_does_not_undo_it() {
     for (lists, once_more) in [(false, false), (false, true), (true, false)] {
         let (manager, store) = with_scripted(eager().touch_interval(HOUR), true).await;
-        let mut session = manager.create_session("user", "org").await.unwrap();
+        let mut session = manager.create_session("user", "org").await.unwrap().session;
         store.hold_reads(true);
         let read = |manager: SessionManager, id: String| async move {
             match lists {
@@ -252,7 +251,7 @@ async fn a_read_that_was_sent_before_a_change_does_not_undo_it() {
 #[tokio::test]
 async fn another_users_session_is_not_found_and_not_touched() {
     let (manager, store) = with_scripted(eager(), true).await;
-    let session = manager.create_session("user", "org").await.unwrap();
+    let session = manager.create_session("user", "org").await.unwrap().session;
     let before = store.retrieve_session(&session.id).await.unwrap().last_active_at;
     assert!(matches!(
         manager.get_session_for("other", &session.id).await,
@@ -267,7 +266,7 @@ async fn another_users_session_is_not_found_and_not_touched() {
 async fn a_touch_never_overwrites_another_instances_update() {
     let options = ManagerOptions::default().max_staleness(HOUR).touch_interval(Duration::ZERO);
     let (managers, store, _server) = managers(1, &options).await;
-    let session = managers[0].create_session("user", "org").await.unwrap();
+    let session = managers[0].create_session("user", "org").await.unwrap().session;
     let mut theirs = store.retrieve_session(&session.id).await.unwrap();
     theirs.system_prompt = "theirs".into();
     store.update_session(&theirs).await.unwrap();
@@ -289,10 +288,10 @@ async fn a_touch_never_overwrites_another_instances_update() {
 #[tokio::test]
 async fn an_explicit_time_to_live_is_kept() {
     let (manager, store) = with_scripted(eager(), true).await;
-    let session = manager.create_session("user", "org").await.unwrap();
+    let session = manager.create_session("user", "org").await.unwrap().session;
     store.set_ttl(&session.id, Duration::from_secs(60)).await.unwrap();
     manager.get_session(&session.id).await.unwrap();
-    assert_eq!(store.touch_loaded(&session, true).await.unwrap(), Touched::Pinned);
+    assert!(store.retrieve_stored(&session.id).await.unwrap().version.has_explicit_ttl());
     store.inner().advance(Duration::from_secs(61));
     assert!(matches!(manager.get_session(&session.id).await, Err(SessionError::NotFound)));
 }
@@ -316,11 +315,11 @@ async fn a_delete_that_races_a_read_stays_deleted() {
         let (manager, id) = (manager.clone(), foreign.id.clone());
         async move { manager.cleanup_session(&id).await }
     });
-    while store.reads() == before + 1 {
+    while store.puts() == 0 {
         tokio::task::yield_now().await;
     }
     store.hold_reads(false);
-    assert!(*ending.await.unwrap().unwrap());
+    assert!(ending.await.unwrap().unwrap().existed);
     let _ = reading.await.unwrap();
     assert!(matches!(manager.get_session(&foreign.id).await, Err(SessionError::NotFound)));
     assert!(!store.exists(&foreign.id).await.unwrap());
@@ -335,7 +334,7 @@ async fn a_use_by_a_clock_that_is_slow_does_not_move_the_last_use_back() {
     let mut session = Session::new("user", "org");
     session.last_active_at += HOUR;
     store.store_session(&session).await.unwrap();
-    assert_eq!(here.list_sessions("user").await.unwrap().len(), 1);
+    assert_eq!(here.list_sessions("user").await.unwrap().sessions.len(), 1);
     let mut theirs = there.get_session(&session.id).await.unwrap();
     assert_eq!(theirs.last_active_at, session.last_active_at);
     theirs.system_prompt = "theirs".into();
@@ -349,8 +348,8 @@ async fn idle_copies_are_dropped_and_idle_sessions_end_only_if_nobody_uses_them(
     let (managers, store, _server) = managers(2, &ManagerOptions::default()).await;
     let [here, there] = managers.as_slice() else { unreachable!() };
     let (idle, active) = (
-        here.create_session("user", "org").await.unwrap(),
-        here.create_session("user", "org").await.unwrap(),
+        here.create_session("user", "org").await.unwrap().session,
+        here.create_session("user", "org").await.unwrap().session,
     );
     for session in [&idle, &active] {
         let mut old = here.get_session(&session.id).await.unwrap();
@@ -381,12 +380,12 @@ async fn workspaces_stay_inside_the_root() {
     let outside = root.join("outside");
     std::fs::create_dir_all(&outside).unwrap();
     let manager = SessionManager::new(root.join("root"), 0);
-    let mut session = manager.create_session("../../escape", "org").await.unwrap();
+    let mut session = manager.create_session("../../escape", "org").await.unwrap().session;
     let path = PathBuf::from(&session.workspace_path);
     assert!(path.is_dir() && path.starts_with(root.join("root")) && path.ends_with(&session.id));
     session.workspace_path = outside.to_string_lossy().into_owned();
     manager.update_session(&session).await.unwrap();
-    assert!(*manager.cleanup_session(&session.id).await.unwrap());
+    assert!(manager.cleanup_session(&session.id).await.unwrap().existed);
     assert!(outside.is_dir() && !path.exists());
 }
 
@@ -413,7 +412,7 @@ fn files_are_removed_beside_the_runtime() {
         tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
     runtime.block_on(async {
         let manager = SessionManager::new(dir.path(), 0);
-        let session = manager.create_session("user", "org").await.unwrap();
+        let session = manager.create_session("user", "org").await.unwrap().session;
         let path = PathBuf::from(&session.workspace_path);
         std::fs::write(path.join("file"), "").unwrap();
         // The only thread for what blocks is busy, as with many files.
@@ -428,7 +427,7 @@ fn files_are_removed_beside_the_runtime() {
         assert!(path.exists(), "others run while it is removed");
         assert!(matches!(manager.get_session(&session.id).await, Err(SessionError::NotFound)));
         drop(let_go);
-        assert!(*ending.await.unwrap().unwrap());
+        assert!(ending.await.unwrap().unwrap().existed);
         assert!(!path.exists());
     });
 }
@@ -438,11 +437,11 @@ async fn events_never_hold_up_the_manager() {
     let (manager, store) =
         with_scripted(ManagerOptions::default().max_staleness(Duration::ZERO), true).await;
     let mut events = manager.events();
-    let session = manager.create_session("user", "org").await.unwrap();
+    let session = manager.create_session("user", "org").await.unwrap().session;
     manager.get_session(&session.id).await.unwrap();
     store.delete_session(&session.id).await.unwrap();
     assert!(manager.get_session(&session.id).await.is_err());
-    let second = manager.create_session("user", "org").await.unwrap();
+    let second = manager.create_session("user", "org").await.unwrap().session;
     manager.cleanup_session(&second.id).await.unwrap();
     let mut kinds = Vec::new();
     while let Some(event) = events.try_next() {
@@ -463,7 +462,7 @@ async fn maintenance_ends_with_the_manager_and_shutdown_in_time() {
     let (manager, store) = with_scripted(ManagerOptions::default(), true).await;
     let task = tokio::spawn(manager.maintenance(Duration::from_secs(30), HOUR));
     store.fail(true);
-    let session = manager.create_session("user", "org").await.unwrap();
+    let session = manager.create_session("user", "org").await.unwrap().session;
     store.fail(false);
     while !store.inner().exists(&session.id).await.unwrap() {
         tokio::time::sleep(Duration::from_secs(10)).await;

@@ -6,6 +6,8 @@ mod chosen;
 mod conformance;
 /// How far a change has come, policies, the bound, and the journal file.
 mod durability;
+/// Attacks at chosen moments: what was acknowledged is true.
+mod findings;
 /// The same cases on a store that is written by what is public.
 mod foreign;
 /// A way to the store that can be shut.
@@ -16,12 +18,20 @@ mod long_index;
 mod manager;
 /// Random histories against a model, and many tasks at once.
 mod model;
+/// Records that cannot be read, keys of other types, foreign writes, lost index entries, indexes larger than a request.
+mod odd_keys;
+/// A real Redis behind a REST server.
+mod on_redis;
 /// The manager through outages: what is written after them, and what is not.
 mod outage;
 /// Changes that meet while the store has not answered the first.
 mod overlapping;
+/// What is pending: its batches, its refusals, and its journal.
+mod pending;
 /// A store that counts, fails and waits when told to.
 mod scripted;
+/// Requests and replies larger than allowed.
+mod sizes;
 /// What is in Redis: records and indexes shared with other services.
 mod stored;
 /// What is between the two steps of a change, as on a cluster.

@@ -3,8 +3,9 @@ use proptest::prelude::*;
 use redis_rest::Client;
 use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::session::{
-    Conflict, InMemorySessionStore, IndexLayout, RedisSessionStore, Session, SessionError,
-    SessionStore, Touched,
+    ChangeId, Conflict, Delete, InMemorySessionStore, IndexLayout, Mode, RedisSessionStore,
+    Session, SessionError, SessionStore, SessionStoreExt as _, Touched, TtlRule, When, Write,
+    Written,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,11 +13,11 @@ use std::time::Duration;
 
 /// Sessions 0, 2, 4 are of one user, the others of another.
 const IDS: usize = 6;
-/// Time passes in sevens, and no time to live (nor the minute for which deletes are remembered) is a multiple of seven: so the
-/// model never has to say what happens within the milliseconds that a test takes.
+/// Time passes in sevens, and no time to live is a multiple of seven, nor is it with the minute for which ids are remembered: so
+/// the model never has to say what happens within the milliseconds that a test takes.
 const STEP: u64 = 7;
-const TTLS: [u64; 3] = [10, 31, 101];
-const GONE_FOR: u64 = 60;
+const TTLS: [u64; 3] = [9, 32, 102];
+const MINUTE: u64 = 60;
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -45,7 +46,7 @@ enum Op {
     Delete {
         id: usize,
         by: usize,
-        loaded: bool,
+        known: bool,
     },
     BatchDelete {
         ids: BTreeSet<usize>,
@@ -83,7 +84,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (ids.clone(), by.clone()).prop_map(|(ids, by)| Op::BatchStore { ids, by }),
         2 => (id.clone(), by.clone()).prop_map(|(id, by)| Op::Update { id, by }),
         1 => (id.clone(), by.clone(), any::<bool>()).prop_map(|(id, by, stale)| Op::CompareAndUpdate { id, by, stale }),
-        2 => (id.clone(), by.clone(), any::<bool>()).prop_map(|(id, by, loaded)| Op::Delete { id, by, loaded }),
+        2 => (id.clone(), by.clone(), any::<bool>()).prop_map(|(id, by, known)| Op::Delete { id, by, known }),
         1 => (ids, by.clone()).prop_map(|(ids, by)| Op::BatchDelete { ids, by }),
         1 => (user.clone(), by.clone()).prop_map(|(user, by)| Op::DeleteUser { user, by }),
         2 => (id.clone(), by.clone(), 0..TTLS.len()).prop_map(|(id, by, ttl)| Op::SetTtl { id, by, ttl }),
@@ -105,7 +106,9 @@ struct Live {
 struct Model {
     now: u64,
     live: BTreeMap<usize, Live>,
-    gone: BTreeMap<usize, u64>,
+    /// Until when ids are remembered at least, and at most: in two steps a log-out has them remembered for longer.
+    remembered: BTreeMap<usize, (u64, u64)>,
+    deleted: BTreeMap<usize, u64>,
     writes: u64,
 }
 
@@ -119,28 +122,47 @@ impl Model {
         self.now += seconds;
         let now = self.now;
         self.live.retain(|_, live| live.deadline > now);
-        self.gone.retain(|_, until| *until > now);
+        self.remembered.retain(|_, (_, most)| *most > now);
     }
 
-    fn store(
-        &mut self,
-        id: usize,
-        by: usize,
-        prompt: String,
-        create: bool,
-    ) -> Result<(), Conflict> {
-        if self.gone.contains_key(&id) {
-            return Err(Conflict::Deleted);
+    fn remember(&mut self, id: usize, least: u64, most: u64) {
+        let (old_least, old_most) = self.remembered.entry(id).or_default();
+        (*old_least, *old_most) = ((*old_least).max(least), (*old_most).max(most));
+    }
+
+    /// The results that there may be.
+    fn may_store(&self, id: usize, create: bool) -> Vec<Result<(), Conflict>> {
+        if self.live.contains_key(&id) {
+            return vec![if create { Err(Conflict::Exists) } else { Ok(()) }];
         }
-        if create && self.live.contains_key(&id) {
-            return Err(Conflict::Exists);
+        let remembered = self.remembered.get(&id);
+        let just_deleted = self.deleted.get(&id).is_some_and(|at| at + MINUTE > self.now);
+        match remembered {
+            Some((least, _)) if create && *least > self.now => vec![Err(Conflict::Deleted)],
+            Some(_) if just_deleted => vec![Err(Conflict::Deleted)],
+            Some(_) if create => vec![Err(Conflict::Deleted), Ok(())],
+            _ => vec![Ok(())],
         }
-        self.live.insert(id, Live { prompt, deadline: self.now + TTLS[by], pinned: false });
-        Ok(())
+    }
+
+    fn store(&mut self, id: usize, by: usize, prompt: String, result: Result<(), Conflict>) {
+        if result.is_ok() {
+            let deadline = self.now + TTLS[by];
+            self.live.insert(id, Live { prompt, deadline, pinned: false });
+            self.remember(id, deadline + MINUTE, deadline + MINUTE);
+        }
+    }
+
+    fn end_at(&mut self, id: usize, deadline: u64) {
+        if let Some(live) = self.live.get_mut(&id) {
+            live.deadline = deadline;
+            self.remember(id, deadline + MINUTE, deadline + MINUTE);
+        }
     }
 
     fn delete(&mut self, id: usize) -> bool {
-        self.gone.insert(id, self.now + GONE_FOR);
+        self.remember(id, self.now + MINUTE, self.now + MINUTE);
+        self.deleted.insert(id, self.now);
         self.live.remove(&id).is_some()
     }
 
@@ -187,18 +209,19 @@ async fn step(world: &World, model: &mut Model, op: &Op) {
             } else {
                 store(by).store_session(&new).await
             };
-            assert_eq!(conflict(result), model.store(*id, *by, prompt, create), "{op:?}");
+            let result = conflict(result);
+            assert!(model.may_store(*id, create).contains(&result), "{op:?}: {result:?}");
+            // A create has the default time to live of its store, as a store has.
+            model.store(*id, *by, prompt, result);
         }
         Op::BatchStore { ids, by } => {
             let prompt = model.prompt();
             let sessions: Vec<_> = ids.iter().map(|id| session(*id, &prompt)).collect();
             let outcome = store(by).batch_store_sessions(&sessions).await;
             for (id, (_, result)) in ids.iter().zip(outcome.iter()) {
-                assert_eq!(
-                    conflict(result.clone()),
-                    model.store(*id, *by, prompt.clone(), false),
-                    "{op:?}"
-                );
+                let result = conflict(result.clone());
+                assert!(model.may_store(*id, false).contains(&result), "{op:?}: {result:?}");
+                model.store(*id, *by, prompt.clone(), result);
             }
         }
         Op::Update { id, by } => {
@@ -208,7 +231,7 @@ async fn step(world: &World, model: &mut Model, op: &Op) {
             model.live.entry(*id).and_modify(|live| live.prompt = prompt);
         }
         Op::CompareAndUpdate { id, by, stale } => {
-            let Ok(mut read) = store(by).retrieve_session(&format!("session-{id}")).await else {
+            let Ok(mut read) = store(by).retrieve_stored(&format!("session-{id}")).await else {
                 return;
             };
             if *stale {
@@ -217,19 +240,23 @@ async fn step(world: &World, model: &mut Model, op: &Op) {
                 model.live.entry(*id).and_modify(|live| live.prompt = prompt);
             }
             let prompt = model.prompt();
-            read.system_prompt = prompt.clone();
+            read.session.system_prompt = prompt.clone();
             let wanted = if *stale { Err(Conflict::Changed) } else { Ok(()) };
-            assert_eq!(conflict(store(by).compare_and_update(&read).await), wanted, "{op:?}");
+            let written = store(by).compare_and_update(&read.session, &read.version).await;
+            assert_eq!(conflict(written.map(drop)), wanted, "{op:?}");
             if !stale {
                 model.live.entry(*id).and_modify(|live| live.prompt = prompt);
             }
         }
-        Op::Delete { id, by, loaded } => {
-            let known = session(*id, "");
-            let existed = if *loaded {
-                store(by).delete_loaded(&known).await
+        Op::Delete { id, by, known } => {
+            let mine = session(*id, "");
+            let existed = if *known {
+                let (id, when) = (ChangeId::new(), When::Always);
+                let (session, user_id) = (mine.id.as_str(), Some(mine.user_id.as_str()));
+                let delete = Delete { id, session, user_id, mark_for: Duration::ZERO, when };
+                store(by).delete(&[delete]).await.remove(0)
             } else {
-                store(by).delete_session(&known.id).await
+                store(by).delete_session(&mine.id).await
             };
             assert_eq!(existed.unwrap(), model.delete(*id), "{op:?}");
         }
@@ -244,9 +271,10 @@ async fn step(world: &World, model: &mut Model, op: &Op) {
             let ended = store(by).delete_user_sessions(&format!("user-{user}")).await.unwrap();
             let ids = model.of(*user);
             assert_eq!(ended, ids.len(), "{op:?}");
-            // Whether expired ids that were still listed got a mark too is nobody's business: now all have one.
+            // Whether expired ids that were still listed are remembered too is nobody's business: now all are.
             for id in (0..IDS).filter(|id| id % 2 == *user) {
                 model.delete(id);
+                model.remember(id, 0, model.now + TTLS[*by] + MINUTE);
                 assert!(
                     !store(by).delete_session(&format!("session-{id}")).await.unwrap(),
                     "{op:?}"
@@ -257,28 +285,39 @@ async fn step(world: &World, model: &mut Model, op: &Op) {
             let result =
                 store(by).set_ttl(&format!("session-{id}"), Duration::from_secs(TTLS[*ttl])).await;
             assert_eq!(result.is_ok(), model.live.contains_key(id), "{op:?}");
-            let deadline = model.now + TTLS[*ttl];
-            model
-                .live
-                .entry(*id)
-                .and_modify(|live| (live.deadline, live.pinned) = (deadline, true));
+            model.end_at(*id, model.now + TTLS[*ttl]);
+            model.live.entry(*id).and_modify(|live| live.pinned = true);
         }
-        Op::Touch { id, by, automatic } => {
-            let result = store(by).touch_loaded(&session(*id, ""), *automatic).await;
+        Op::Touch { id, by, automatic: true } => {
+            let name = format!("session-{id}");
+            let Ok(read) = store(by).retrieve_stored(&name).await else {
+                assert!(!model.live.contains_key(id), "{op:?}");
+                return;
+            };
+            let mode = Mode::Replace(&read.version);
+            let ttl = TtlRule::Slide(Duration::from_secs(TTLS[*by]));
+            let write =
+                Write { id: ChangeId::new(), session: &read.session, mode, content: false, ttl };
+            let written = store(by).write(&[write]).await.remove(0);
+            assert!(matches!(written, Ok(Written::Written { .. })), "{op:?}");
+            let Live { deadline, pinned, .. } = model.live[id].clone();
+            if !pinned {
+                model.end_at(*id, deadline.max(model.now + TTLS[*by]));
+            }
+        }
+        Op::Touch { id, by, automatic: false } => {
+            let result = store(by).touch(&format!("session-{id}")).await;
             let deadline = model.now + TTLS[*by];
-            match model.live.get_mut(id) {
+            match model.live.get(id).map(|live| live.deadline) {
                 None => assert!(matches!(result, Err(SessionError::NotFound)), "{op:?}"),
-                Some(live) if live.pinned && *automatic => {
-                    assert_eq!(result.unwrap(), Touched::Pinned, "{op:?}")
-                }
-                Some(live) if live.deadline > deadline => {
+                Some(longer) if longer > deadline => {
                     assert_eq!(result.unwrap(), Touched::AlreadyLonger, "{op:?}")
                 }
                 // At the same second, milliseconds decide.
-                Some(live) if live.deadline == deadline => drop(result.unwrap()),
-                Some(live) => {
+                Some(same) if same == deadline => drop(result.unwrap()),
+                Some(_) => {
                     assert_eq!(result.unwrap(), Touched::Extended, "{op:?}");
-                    live.deadline = deadline;
+                    model.end_at(*id, deadline);
                 }
             }
         }
@@ -412,7 +451,7 @@ async fn concurrent_histories_on_redis() {
                         match random >> 32 & 7 {
                             0..=2 => drop(store.store_session(&session).await),
                             3 => drop(store.update_session(&session).await),
-                            4 => drop(store.touch_loaded(&session, true).await),
+                            4 => drop(store.touch(&session.id).await),
                             5 => drop(store.delete_session(&session.id).await),
                             6 => drop(
                                 store.set_ttl(&session.id, Duration::from_millis(random % 3)).await,

@@ -3,7 +3,7 @@ use super::scripted::{Scripted, waits};
 use crate::support::redis::Redis;
 use redis_rest::session::{
     InMemorySessionStore, IndexLayout, ManagerOptions, Pending, Recovery, RedisSessionStore,
-    Session, SessionError, SessionManager, SessionStore,
+    Session, SessionError, SessionManager, SessionStoreExt as _,
 };
 use redis_rest::{BreakerPolicy, BreakerState, Client};
 use std::sync::Arc;
@@ -25,16 +25,17 @@ async fn while_the_store_is_down_no_call_goes_there_and_none_fails() {
     );
     assert_eq!(node.manager.get_session(&new.id).await.unwrap().id, new.id);
     let list = node.manager.list_sessions("user").await.unwrap();
-    assert!(list.len() == 2 && list.partial);
+    assert!(list.sessions.len() == 2 && list.partial);
     assert!(
         matches!(node.manager.get_session("unknown").await, Err(SessionError::Unavailable(_))),
         "never NotFound"
     );
+    // The store never heard of it, and needs not be told of its end.
     let third = node.create().await;
-    assert!(*node.manager.cleanup_session(&third.id).await.unwrap());
+    assert!(node.manager.cleanup_session(&third.id).await.unwrap().existed);
     assert_eq!(node.gate.tried(), tried);
     let pending = node.manager.pending();
-    assert_eq!((pending.new, pending.changed, pending.touched, pending.deleted), (1, 1, 0, 1));
+    assert_eq!((pending.new, pending.changed, pending.touched, pending.deleted), (1, 1, 0, 0));
 }
 
 #[tokio::test]
@@ -45,7 +46,7 @@ async fn the_first_call_after_an_outage_makes_up_for_it() {
     let new = node.create().await;
     changed.system_prompt = "changed in the outage".into();
     node.manager.update_session(&changed).await.unwrap();
-    assert!(*node.manager.cleanup_session(&deleted.id).await.unwrap());
+    assert!(node.manager.cleanup_session(&deleted.id).await.unwrap().existed);
     assert!(!node.manager.is_using_redis());
     node.gate.set(Way::Open);
     node.manager.get_session(&new.id).await.unwrap();
@@ -69,7 +70,7 @@ async fn a_call_that_is_given_up_or_fails_while_it_makes_up_for_an_outage_leaves
         let manager =
             SessionManager::with_options("", 0, ManagerOptions::default().recovery(recovery));
         manager.set_session_store(Arc::new(store.clone()), true).await.unwrap();
-        let mut session = manager.create_session("user", "org").await.unwrap();
+        let mut session = manager.create_session("user", "org").await.unwrap().session;
         store.fail(true);
         session.system_prompt = "changed in the outage".into();
         manager.update_session(&session).await.unwrap();
@@ -158,14 +159,18 @@ async fn logged_out_everywhere_in_an_outage_is_logged_out_after_it() {
     let unknown = Session::new("user", "org");
     node.elsewhere.store_session(&unknown).await.unwrap();
     node.gate.set(Way::Cut);
-    assert_eq!(*node.manager.delete_user_sessions("user").await.unwrap(), 1, "the one it knows of");
+    assert_eq!(
+        node.manager.delete_user_sessions("user").await.unwrap().sessions,
+        1,
+        "the one it knows of"
+    );
     let new = node.create().await;
     assert!(matches!(node.manager.get_session(&held.id).await, Err(SessionError::NotFound)));
     node.gate.set(Way::Open);
     assert!(matches!(node.manager.get_session(&unknown.id).await, Err(SessionError::NotFound)));
     assert_eq!(node.ids().await, std::slice::from_ref(&new.id));
     assert_eq!(node.manager.pending(), Pending::default());
-    assert_eq!(*node.manager.delete_user_sessions("user").await.unwrap(), 1);
+    assert_eq!(node.manager.delete_user_sessions("user").await.unwrap().sessions, 1);
     assert!(node.ids().await.is_empty());
 }
 
@@ -229,7 +234,7 @@ async fn a_server_that_cannot_be_written_counts_as_down_though_it_answers_ping()
         client.run::<()>(redis_rest::cmd("CONFIG SET").arg("min-replicas-to-write").arg(count))
     };
     replicas(1).await.unwrap();
-    let new = manager.create_session("user", "org").await.unwrap();
+    let new = manager.create_session("user", "org").await.unwrap().session;
     assert!(client.ping().await.is_ok());
     manager.get_session(&new.id).await.unwrap();
     assert!(!manager.is_using_redis());

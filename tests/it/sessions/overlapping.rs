@@ -1,7 +1,7 @@
 use super::scripted::{Scripted, waits};
 use redis_rest::session::{
     InMemorySessionStore, ManagerOptions, Pending, Session, SessionError, SessionManager,
-    SessionStore, WritePolicy,
+    SessionStoreExt as _, WritePolicy,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ async fn setup(options: ManagerOptions) -> (SessionManager, Scripted, Session) {
         options.max_staleness(HOUR).touch_interval(Duration::ZERO),
     );
     manager.set_session_store(Arc::new(store.clone()), true).await.unwrap();
-    let session = manager.create_session("user", "org").await.unwrap().into_inner();
+    let session = manager.create_session("user", "org").await.unwrap().session;
     (manager, store, session)
 }
 
@@ -143,6 +143,6 @@ async fn an_idle_session_that_ends_does_not_come_back_by_a_list() {
     store.hold_reads(false);
     // On one thread, and nothing here waits: the list goes on after it.
     assert_eq!(manager.delete_inactive_sessions(Duration::ZERO).await.unwrap(), 1);
-    assert!(listing.await.unwrap().unwrap().is_empty());
+    assert!(listing.await.unwrap().unwrap().sessions.is_empty());
     assert!(matches!(manager.get_session(&session.id).await, Err(SessionError::NotFound)));
 }

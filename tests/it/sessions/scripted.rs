@@ -1,13 +1,13 @@
 //! A store that counts, fails and waits when told to.
 
 use redis_rest::session::{
-    BatchOutcome, InMemorySessionStore, PendingPut, Reconciled, Session, SessionError, SessionList,
-    SessionStore, StoreFuture, Touched,
+    ChangeId, Check, Delete, InMemorySessionStore, Listed, SessionError, SessionStore, StoreFuture,
+    StoreHealth, Stored, Write, Written,
 };
 use redis_rest::{BoxFuture, Error, ErrorKind, Outcome};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -25,6 +25,10 @@ struct Inner {
     reads: AtomicUsize,
     fails: AtomicBool,
     refuses: AtomicBool,
+    deaf: AtomicBool,
+    most: AtomicUsize,
+    spoiled: Mutex<Option<String>>,
+    largest: AtomicUsize,
     held: watch::Sender<bool>,
     puts: AtomicUsize,
     held_puts: watch::Sender<bool>,
@@ -37,6 +41,10 @@ impl Scripted {
             reads: AtomicUsize::new(0),
             fails: AtomicBool::new(false),
             refuses: AtomicBool::new(false),
+            deaf: AtomicBool::new(false),
+            most: AtomicUsize::new(usize::MAX),
+            spoiled: Mutex::default(),
+            largest: AtomicUsize::new(0),
             held: watch::Sender::new(false),
             puts: AtomicUsize::new(0),
             held_puts: watch::Sender::new(false),
@@ -60,6 +68,60 @@ impl Scripted {
     /// Writes are refused, as for a record that is too large.
     pub fn refuse_writes(&self, refuses: bool) {
         self.0.refuses.store(refuses, Ordering::SeqCst);
+    }
+
+    /// Changes are executed, and their replies are lost.
+    pub fn lose_replies(&self, lost: bool) {
+        self.0.deaf.store(lost, Ordering::SeqCst);
+    }
+
+    /// Requests with more bytes of records than this are refused as a whole.
+    pub fn limit(&self, bytes: usize) {
+        self.0.most.store(bytes, Ordering::SeqCst);
+    }
+
+    /// Requests that change this session, or list this user's, time out as a whole.
+    pub fn spoil(&self, name: Option<&str>) {
+        *self.0.spoiled.lock().unwrap() = name.map(str::to_owned);
+    }
+
+    /// The most bytes of records in a request that was executed.
+    pub fn largest(&self) -> usize {
+        self.0.largest.load(Ordering::SeqCst)
+    }
+
+    fn is_spoiled(&self, name: &str) -> bool {
+        self.0.spoiled.lock().unwrap().as_deref() == Some(name)
+    }
+
+    fn check_size(&self, bytes: usize, spoiled: bool) -> Result<(), SessionError> {
+        if spoiled {
+            return Err(SessionError::MaybeApplied(Error::custom(
+                ErrorKind::Timeout,
+                Outcome::MaybeApplied,
+                "told to time out",
+            )));
+        }
+        if bytes > self.0.most.load(Ordering::SeqCst) {
+            return Err(SessionError::Refused(Error::custom(
+                ErrorKind::InvalidCommand,
+                Outcome::NotApplied,
+                "request too large",
+            )));
+        }
+        self.0.largest.fetch_max(bytes, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn check_reply(&self) -> Result<(), SessionError> {
+        match self.0.deaf.load(Ordering::SeqCst) {
+            true => Err(SessionError::MaybeApplied(Error::custom(
+                ErrorKind::Io,
+                Outcome::MaybeApplied,
+                "told to lose replies",
+            ))),
+            false => Ok(()),
+        }
     }
 
     /// The answers of reads and probes wait until they are let go.
@@ -114,95 +176,91 @@ impl Scripted {
     }
 }
 
-macro_rules! reads {
-    ($($name:ident($($arg:ident: $type:ty),*) -> $reply:ty;)*) => {$(
-        fn $name<'a>(&'a self, $($arg: &'a $type),*) -> StoreFuture<'a, $reply> {
-            Box::pin(self.read(self.0.store.$name($($arg),*)))
-        }
-    )*};
-}
-
-macro_rules! writes {
-    ($($name:ident($($arg:ident: $type:ty),*) -> $reply:ty;)*) => {$(
-        fn $name<'a>(&'a self, $($arg: $type),*) -> StoreFuture<'a, $reply> {
-            Box::pin(async move {
-                self.check_write()?;
-                self.0.store.$name($($arg),*).await
-            })
-        }
-    )*};
+/// The results of a request on several sessions that as a whole is not executed.
+fn all<T>(count: usize, error: &SessionError) -> Vec<Result<T, SessionError>> {
+    (0..count).map(|_| Err(error.clone())).collect()
 }
 
 impl SessionStore for Scripted {
-    reads! {
-        retrieve_session(id: str) -> Session;
-        list_sessions(user_id: str) -> SessionList;
-        exists(id: str) -> bool;
-        health() -> ();
-        probe() -> ();
-    }
-    writes! {
-        store_session(session: &'a Session) -> ();
-        create_session(session: &'a Session) -> ();
-        update_session(session: &'a Session) -> ();
-        compare_and_update(session: &'a Session) -> ();
-        delete_session(id: &'a str) -> bool;
-        delete_loaded(session: &'a Session) -> bool;
-        compare_and_delete(session: &'a Session) -> ();
-        set_ttl(id: &'a str, ttl: Duration) -> ();
-        touch(id: &'a str) -> Touched;
-        touch_loaded(session: &'a Session, automatic: bool) -> Touched;
-        cleanup_expired_sessions(user_id: &'a str) -> usize;
-        delete_user_sessions(user_id: &'a str) -> usize;
-        close() -> ();
-    }
-
-    fn batch_store_sessions<'a>(&'a self, sessions: &'a [Session]) -> BoxFuture<'a, BatchOutcome> {
+    fn get<'a>(&'a self, ids: &'a [&'a str]) -> BoxFuture<'a, Vec<Result<Stored, SessionError>>> {
         Box::pin(async move {
-            match self.check_write() {
-                Ok(()) => self.0.store.batch_store_sessions(sessions).await,
-                Err(error) => BatchOutcome::new(
-                    sessions
-                        .iter()
-                        .map(|session| (session.id.clone(), Err(error.clone())))
-                        .collect(),
-                ),
-            }
+            let read = async { Ok(self.0.store.get(ids).await) };
+            self.read(read).await.unwrap_or_else(|error| all(ids.len(), &error))
         })
     }
 
-    fn batch_delete_sessions<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, BatchOutcome> {
+    fn list<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, Listed> {
         Box::pin(async move {
-            match self.check_write() {
-                Ok(()) => self.0.store.batch_delete_sessions(ids).await,
-                Err(error) => BatchOutcome::new(
-                    ids.iter().map(|id| (id.clone(), Err(error.clone()))).collect(),
-                ),
-            }
+            self.check_size(0, self.is_spoiled(user_id))?;
+            self.read(self.0.store.list(user_id)).await
         })
     }
 
-    fn reconcile<'a>(
+    fn write<'a>(
         &'a self,
-        puts: &'a [PendingPut],
-    ) -> BoxFuture<'a, Vec<Result<Reconciled, SessionError>>> {
+        writes: &'a [Write<'a>],
+    ) -> BoxFuture<'a, Vec<Result<Written, SessionError>>> {
         Box::pin(async move {
             self.0.puts.fetch_add(1, Ordering::SeqCst);
-            let answer = match self.check_write() {
-                Ok(()) => self.0.store.reconcile(puts).await,
-                Err(error) => puts.iter().map(|_| Err(error.clone())).collect(),
+            let bytes = writes.iter().map(|write| write.session.to_json().unwrap().len()).sum();
+            let spoiled = writes.iter().any(|write| self.is_spoiled(&write.session.id));
+            let reply = match self.check_write().and(self.check_size(bytes, spoiled)) {
+                Ok(()) => self.0.store.write(writes).await,
+                Err(error) => all(writes.len(), &error),
             };
-            // As above.
             let _ = self.0.held_puts.subscribe().wait_for(|held| !held).await;
-            answer
+            match self.check_reply() {
+                Ok(()) => reply,
+                Err(error) => all(writes.len(), &error),
+            }
         })
+    }
+
+    fn delete<'a>(
+        &'a self,
+        deletes: &'a [Delete<'a>],
+    ) -> BoxFuture<'a, Vec<Result<bool, SessionError>>> {
+        Box::pin(async move {
+            self.0.puts.fetch_add(1, Ordering::SeqCst);
+            let spoiled = deletes.iter().any(|delete| self.is_spoiled(delete.session));
+            let reply = match self.check_write().and(self.check_size(0, spoiled)) {
+                Ok(()) => self.0.store.delete(deletes).await,
+                Err(error) => all(deletes.len(), &error),
+            };
+            let _ = self.0.held_puts.subscribe().wait_for(|held| !held).await;
+            match self.check_reply() {
+                Ok(()) => reply,
+                Err(error) => all(deletes.len(), &error),
+            }
+        })
+    }
+
+    fn revoke<'a>(&'a self, user_id: &'a str, log_out: ChangeId) -> StoreFuture<'a, Vec<String>> {
+        Box::pin(async move {
+            self.0.puts.fetch_add(1, Ordering::SeqCst);
+            let spoiled = self.is_spoiled(user_id);
+            let reply = match self.check_write().and(self.check_size(0, spoiled)) {
+                Ok(()) => self.0.store.revoke(user_id, log_out).await,
+                Err(error) => Err(error),
+            };
+            let _ = self.0.held_puts.subscribe().wait_for(|held| !held).await;
+            self.check_reply()?;
+            reply
+        })
+    }
+
+    fn prune<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, usize> {
+        Box::pin(async move {
+            self.check_write()?;
+            self.0.store.prune(user_id).await
+        })
+    }
+
+    fn health(&self, check: Check) -> StoreFuture<'_, StoreHealth> {
+        Box::pin(self.read(self.0.store.health(check)))
     }
 
     fn default_ttl(&self) -> Duration {
         self.0.store.default_ttl()
-    }
-
-    fn set_default_ttl(&self, ttl: Duration) {
-        self.0.store.set_default_ttl(ttl);
     }
 }

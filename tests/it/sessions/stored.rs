@@ -1,61 +1,17 @@
-use crate::support::redis::Redis;
-use crate::support::rest;
+use super::on_redis::{HOUR, INDEX, Setup, records, setup};
+use redis_rest::cmd;
 use redis_rest::cmd::Ttl;
-use redis_rest::server::RunningServer;
 use redis_rest::session::{
-    Conflict, IndexLayout, RedisSessionStore, Session, SessionError, SessionStore,
+    Check, Conflict, IndexLayout, RedisSessionStore, Session, SessionError, SessionStore as _,
+    SessionStoreExt as _,
 };
-use redis_rest::{Client, cmd};
 use std::time::Duration;
-
-const RECORDS: &str = include_str!("../../fixtures/go-sessions.jsonl");
-const HOUR: Duration = Duration::from_secs(3600);
-const INDEX: &str = "user_sessions:user-123";
-
-/// A real Redis behind a REST server, and what has to stay alive for it.
-struct Setup {
-    client: Client,
-    store: RedisSessionStore,
-    _redis: Redis,
-    _server: RunningServer,
-}
-
-async fn setup() -> Option<Setup> {
-    let redis = Redis::start()?;
-    let server = rest::serve(redis.backend().await).await;
-    let client = rest::client(&server);
-    let store = RedisSessionStore::new(client.clone(), HOUR);
-    Some(Setup { client, store, _redis: redis, _server: server })
-}
-
-fn records() -> Vec<(String, &'static str)> {
-    RECORDS.lines().map(|line| (Session::from_json(line).unwrap().id, line)).collect()
-}
-
-impl Setup {
-    /// Records and index as the other service writes them.
-    async fn put_records(&self) {
-        let ids: Vec<_> = records().into_iter().map(|(id, _)| id).collect();
-        for (id, line) in records() {
-            self.client.set(format!("session:{id}"), line).ex(HOUR).await.unwrap();
-        }
-        self.client.set(INDEX, serde_json::to_string(&ids).unwrap()).await.unwrap();
-    }
-
-    async fn text(&self, key: &str) -> Option<String> {
-        self.client.get(key).await.unwrap()
-    }
-
-    fn session(&self) -> Session {
-        Session::new("user-123", "org-456")
-    }
-}
 
 #[tokio::test]
 async fn records_of_another_service_survive_retrieve_update_retrieve() {
     let Some(setup) = setup().await else { return };
     setup.put_records().await;
-    assert_eq!(setup.store.list_sessions("user-123").await.unwrap().len(), 2);
+    assert_eq!(setup.store.list_sessions("user-123").await.unwrap().sessions.len(), 2);
     for (id, line) in records() {
         let key = format!("session:{id}");
         let session = setup.store.retrieve_session(&id).await.unwrap();
@@ -90,10 +46,10 @@ async fn indexes_of_others_are_edited_as_text() {
         setup.client.set(INDEX, with_id(before)).await.unwrap();
         setup.store.store_session(&session).await.unwrap();
         assert_eq!(setup.text(INDEX).await, Some(with_id(stored)), "{before:?}");
-        setup.store.delete_loaded(&session).await.unwrap();
+        setup.store.delete_session(&session.id).await.unwrap();
         let after = setup.text(INDEX).await.map(|text| text.replace([' ', '\n'], ""));
         assert_eq!(after, deleted.map(|text| text.replace([' ', '\n'], "")), "{before:?}");
-        setup.client.del([format!("session_gone:{{session:{}}}", session.id)]).await.unwrap();
+        setup.client.del([format!("session_meta:{{session:{}}}", session.id)]).await.unwrap();
     }
     // What no reader of this crate takes for an index is left as it is, but for the ids.
     let (one, two) = (setup.session(), setup.session());
@@ -172,7 +128,7 @@ async fn an_expired_id_far_ahead_in_a_long_index_is_listed_twice_until_a_clean_u
     setup.store.store_session(&there).await.unwrap();
     assert_eq!(listed(&again).await, 2, "the array was not read");
     assert_eq!(listed(&there).await, 1, "a session that has not expired is looked for");
-    assert_eq!(setup.store.list_sessions("user-123").await.unwrap().len(), 2);
+    assert_eq!(setup.store.list_sessions("user-123").await.unwrap().sessions.len(), 2);
     assert_eq!(setup.store.cleanup_expired_sessions("user-123").await.unwrap(), 500);
     assert_eq!((listed(&again).await, listed(&there).await), (1, 1));
     // Also where there is nothing else to take out, or one id only.
@@ -225,7 +181,11 @@ async fn a_record_that_cannot_be_read_is_told_counted_and_never_cleaned_up() {
         Err(SessionError::Corrupt { field: "system_prompt" })
     ));
     let list = setup.store.list_sessions("user-123").await.unwrap();
-    assert_eq!((list.len(), list.corrupt), (0, 2), "one cannot be read, one is another user's");
+    assert_eq!(
+        (list.sessions.len(), list.corrupt),
+        (0, 2),
+        "one cannot be read, one is another user's"
+    );
     assert_eq!(setup.store.cleanup_expired_sessions("user-123").await.unwrap(), 0);
     assert_eq!(setup.text(&key).await, Some(text));
     assert!(setup.store.delete_session(&broken).await.unwrap(), "deleted when asked for");
@@ -247,7 +207,7 @@ async fn the_index_lives_as_long_as_its_longest_session() {
     assert!(left().await > HOUR / 2, "extended");
     short.store_session(&setup.session()).await.unwrap();
     assert!(left().await > HOUR / 2, "never shortened");
-    setup.store.set_ttl_loaded(&long, 2 * HOUR).await.unwrap();
+    setup.store.set_ttl(&long.id, 2 * HOUR).await.unwrap();
     assert!(left().await > HOUR);
     setup.client.persist(INDEX).await.unwrap();
     setup.store.store_session(&setup.session()).await.unwrap();
@@ -266,29 +226,38 @@ async fn no_script_rewrites_session_json() {
     setup.client.set(INDEX, "[\"odd\"]").await.unwrap();
     let session = setup.store.retrieve_session("odd").await.unwrap();
     setup.store.update_session(&session).await.unwrap();
-    setup.store.compare_and_update(&session).await.unwrap();
-    setup.store.touch_loaded(&session, true).await.unwrap();
-    setup.store.set_ttl_loaded(&session, HOUR).await.unwrap();
+    let stored = setup.store.retrieve_stored("odd").await.unwrap();
+    setup.store.compare_and_update(&session, &stored.version).await.unwrap();
+    setup.store.set_ttl("odd", HOUR / 2).await.unwrap();
+    setup.store.touch("odd").await.unwrap();
     setup.store.store_session(&session).await.unwrap();
     setup.store.cleanup_expired_sessions("user-123").await.unwrap();
     assert_eq!(setup.text("session:odd").await.as_deref(), Some(line));
 }
 
 #[tokio::test]
-async fn a_deleted_id_is_kept_back_for_a_minute() {
+async fn a_deleted_id_is_kept_back_for_as_long_as_its_session_would_have_lived() {
     let Some(setup) = setup().await else { return };
     let session = setup.session();
     setup.store.store_session(&session).await.unwrap();
+    setup.store.set_ttl(&session.id, 2 * HOUR).await.unwrap();
+    setup.store.set_ttl(&session.id, HOUR / 2).await.unwrap();
     setup.store.delete_session(&session.id).await.unwrap();
-    let mark = format!("session_gone:{{session:{}}}", session.id);
-    assert!(
-        matches!(setup.client.ttl(&mark).await.unwrap(), Ttl::Expires(left) if left <= Duration::from_secs(60))
-    );
-    assert!(matches!(
-        setup.store.store_session(&session).await,
-        Err(SessionError::Conflict(Conflict::Deleted))
-    ));
-    setup.client.del([mark]).await.unwrap();
+    let meta = format!("session_meta:{{session:{}}}", session.id);
+    let left = async || match setup.client.ttl(&meta).await.unwrap() {
+        Ttl::Expires(left) => left,
+        other => panic!("{other:?}"),
+    };
+    assert!(left().await > 2 * HOUR, "never shortened");
+    for stored in
+        [setup.store.store_session(&session).await, setup.store.create_session(&session).await]
+    {
+        assert!(matches!(stored, Err(SessionError::Conflict(Conflict::Deleted))));
+    }
+    assert!(!setup.store.delete_session("unknown").await.unwrap());
+    let unknown = setup.client.ttl("session_meta:{session:unknown}").await.unwrap();
+    assert!(matches!(unknown, Ttl::Expires(left) if left <= Duration::from_secs(60)));
+    setup.client.del([meta]).await.unwrap();
     setup.store.store_session(&session).await.unwrap();
 }
 
@@ -364,7 +333,7 @@ async fn moves(setup: &Setup, json: RedisSessionStore) {
     let sorted = json.clone().index_layout(IndexLayout::SortedSet);
     let sessions: Vec<_> = (0..5).map(|_| setup.session()).collect();
     json.batch_store_sessions(&sessions).await.ok().unwrap();
-    json.set_ttl_loaded(&sessions[4], 2 * HOUR).await.unwrap();
+    json.set_ttl(&sessions[4].id, 2 * HOUR).await.unwrap();
     setup.client.del([format!("session:{}", sessions[0].id)]).await.unwrap();
     assert!(!json.migrate_index("user-123").await.unwrap(), "it is a JSON array already");
     assert!(sorted.migrate_index("user-123").await.unwrap());
@@ -376,9 +345,9 @@ async fn moves(setup: &Setup, json: RedisSessionStore) {
     let wanted = now.0 as f64 * 1000.0 + 2.0 * HOUR.as_millis() as f64;
     assert!((scores[3].1 - wanted).abs() < 60_000.0);
     assert!(matches!(setup.client.ttl(INDEX).await.unwrap(), Ttl::Expires(left) if left > HOUR));
-    assert_eq!(sorted.list_sessions("user-123").await.unwrap().len(), 4);
+    assert_eq!(sorted.list_sessions("user-123").await.unwrap().sessions.len(), 4);
     assert!(json.migrate_index("user-123").await.unwrap());
-    assert_eq!(json.list_sessions("user-123").await.unwrap().len(), 4);
+    assert_eq!(json.list_sessions("user-123").await.unwrap().sessions.len(), 4);
     assert!(matches!(setup.client.ttl(INDEX).await.unwrap(), Ttl::Expires(left) if left > HOUR));
     assert!(!sorted.migrate_index("nobody").await.unwrap());
 }
@@ -393,6 +362,24 @@ async fn a_read_that_fails_during_a_list_drops_nothing() {
     setup.client.del([format!("session:{id}")]).await.unwrap();
     setup.client.run::<i64>(cmd("LPUSH").arg(format!("session:{id}")).arg("x")).await.unwrap();
     let list = setup.store.list_sessions("user-123").await;
-    assert!(list.is_err() || list.is_ok_and(|list| list.len() == 1));
+    assert!(list.is_err() || list.is_ok_and(|list| list.sessions.len() == 1));
     assert_eq!(setup.text(INDEX).await, before);
+}
+
+#[tokio::test]
+async fn clones_share_the_default_time_to_live_and_the_end() {
+    let Some(setup) = setup().await else { return };
+    let (store, session) = (setup.store.clone(), setup.session());
+    assert_eq!(store.default_ttl(), HOUR);
+    setup.store.set_default_ttl(HOUR / 2);
+    assert_eq!(store.default_ttl(), HOUR / 2);
+    store.store_session(&session).await.unwrap();
+    let left = setup.client.ttl(format!("session:{}", session.id)).await.unwrap();
+    assert!(matches!(left, Ttl::Expires(left) if left <= HOUR / 2));
+    store.close();
+    assert!(matches!(setup.store.store_session(&session).await, Err(SessionError::Closed)));
+    assert!(matches!(setup.store.list_sessions("user-123").await, Err(SessionError::Closed)));
+    assert!(matches!(setup.store.health(Check::Ping).await, Err(SessionError::Closed)));
+    let outcome = setup.store.batch_store_sessions(&[session]).await;
+    assert!(matches!(outcome.ok(), Err(SessionError::Closed)));
 }

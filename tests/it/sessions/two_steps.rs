@@ -3,7 +3,7 @@
 use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::{Backend, Reply};
 use redis_rest::session::{
-    Conflict, IndexLayout, RedisSessionStore, Session, SessionError, SessionStore,
+    Conflict, IndexLayout, RedisSessionStore, Session, SessionError, SessionStoreExt as _,
 };
 use redis_rest::{BoxFuture, CallOptions, Client, Command, Error, ErrorKind, Outcome, Result};
 use std::sync::{Arc, Mutex};
@@ -126,7 +126,7 @@ async fn setup(layout: IndexLayout) -> Setup {
         RedisSessionStore::new(Client::from_backend(engine), HOUR).index_layout(layout).cluster();
     let session = Session::new("first", "org");
     store.store_session(&session).await.unwrap();
-    store.touch_loaded(&session, true).await.unwrap();
+    store.touch(&session.id).await.unwrap();
     store.delete_session(&session.id).await.unwrap();
     store.cleanup_expired_sessions("first").await.unwrap();
     Setup { way, store, other }
@@ -179,7 +179,9 @@ in_both_layouts! {
     a_delete_that_is_cut_off_leaves_an_id_and_no_session
     a_clean_up_between_the_steps_of_a_store_loses_nothing
     a_clean_up_that_was_overtaken_by_a_store_takes_nothing_out
-    a_session_that_is_not_listed_is_told_and_listed_again_by_its_use
+    a_step_that_is_cut_off_is_taken_again
+    a_session_that_is_not_listed_is_listed_again_by_its_use
+    a_log_out_between_the_steps_of_a_create_ends_it
     a_store_that_is_refused_leaves_no_id
     a_delete_between_the_steps_of_a_store_wins
 }
@@ -202,8 +204,9 @@ mod cases {
             );
             assert!(setup.index(layout).await.is_empty());
         }
-        setup.way.before(1, RECORD, Event::Cut(Outcome::MaybeApplied));
-        assert!(setup.store.store_session(&session).await.unwrap_err().maybe_applied());
+        setup.way.before(1, RECORD, Event::Cut(Outcome::NotApplied));
+        let error = setup.store.store_session(&session).await.unwrap_err();
+        assert!(matches!(error, SessionError::Unavailable(_)), "{error}");
         assert_eq!(setup.index(layout).await, [session.id.as_str()]);
         assert!(setup.listed().await.is_empty(), "readers pass over it");
         assert_eq!(setup.store.cleanup_expired_sessions("user").await.unwrap(), 1);
@@ -242,7 +245,7 @@ mod cases {
         setup.store.store_session(&session).await.unwrap();
         setup.way.before(1, RECORD, Event::Cut(Outcome::NotApplied));
         assert!(matches!(
-            setup.store.delete_loaded(&session).await,
+            setup.store.delete_session(&session.id).await,
             Err(SessionError::Unavailable(_))
         ));
         assert_eq!(setup.listed().await, [session.id]);
@@ -302,13 +305,15 @@ mod cases {
         assert!(setup.index(layout).await.is_empty());
     }
 
-    pub async fn a_session_that_is_not_listed_is_told_and_listed_again_by_its_use(
-        setup: Setup,
-        layout: IndexLayout,
-    ) {
+    pub async fn a_step_that_is_cut_off_is_taken_again(setup: Setup, layout: IndexLayout) {
         let session = setup.session();
+        // The record may be written: the same change again finds out.
+        setup.way.before(1, RECORD, Event::Cut(Outcome::MaybeApplied));
+        setup.store.store_session(&session).await.unwrap();
+        assert_eq!(setup.index(layout).await, [session.id.as_str()]);
+
         // A clean-up between the steps takes the id out, and then the step is cut off that would list it again.
-        let way = setup.way.clone();
+        let (session, way) = (setup.session(), setup.way.clone());
         setup.way.before(
             1,
             RECORD,
@@ -317,18 +322,49 @@ mod cases {
                 way.before(1, INDEX, Event::Cut(Outcome::NotApplied));
             }),
         );
-        assert!(
-            setup.store.store_session(&session).await.unwrap_err().maybe_applied(),
-            "nobody was told that it is stored"
-        );
-        assert!(setup.store.exists(&session.id).await.unwrap());
-        assert!(setup.listed().await.is_empty());
-        setup.store.touch_loaded(&session, true).await.unwrap();
-        assert_eq!(setup.index(layout).await, [session.id.as_str()]);
+        setup.store.store_session(&session).await.unwrap();
+        assert!(setup.index(layout).await.contains(&session.id));
+    }
 
-        // As after a failover that lost the index: whatever moves the deadline lists the session again.
+    pub async fn a_log_out_between_the_steps_of_a_create_ends_it(
+        setup: Setup,
+        layout: IndexLayout,
+    ) {
+        let session = setup.session();
+        setup.way.before(
+            1,
+            RECORD,
+            setup.meanwhile(async |other| {
+                assert_eq!(
+                    other.delete_user_sessions("user").await.unwrap(),
+                    0,
+                    "none is there yet"
+                );
+            }),
+        );
+        assert!(matches!(
+            setup.store.create_session(&session).await,
+            Err(SessionError::Conflict(Conflict::Deleted))
+        ));
+        assert!(setup.index(layout).await.is_empty() && setup.listed().await.is_empty());
+        // After the record was written: it ends with the others.
+        setup.store.create_session(&setup.session()).await.unwrap();
+        assert_eq!(setup.other.delete_user_sessions("user").await.unwrap(), 1);
+        assert!(setup.index(layout).await.is_empty());
+    }
+
+    pub async fn a_session_that_is_not_listed_is_listed_again_by_its_use(
+        setup: Setup,
+        layout: IndexLayout,
+    ) {
+        let session = setup.session();
+        setup.store.store_session(&session).await.unwrap();
+        // As after a failover that lost the index: every write lists the session again.
         let lose_index =
             async || assert_eq!(setup.other.client().del(["user_sessions:user"]).await.unwrap(), 1);
+        lose_index().await;
+        setup.store.update_session(&session).await.unwrap();
+        assert_eq!(setup.index(layout).await, [session.id.as_str()]);
         lose_index().await;
         setup.store.set_ttl(&session.id, 2 * HOUR).await.unwrap();
         assert_eq!(setup.listed().await, [session.id.as_str()]);
@@ -363,7 +399,7 @@ mod cases {
         setup.store.store_session(&taken).await.unwrap_err();
         assert_eq!(setup.store.cleanup_expired_sessions("user").await.unwrap(), 1);
         assert!(setup.listed().await.is_empty());
-        assert_eq!(setup.other.list_sessions("owner").await.unwrap().len(), 1);
+        assert_eq!(setup.other.list_sessions("owner").await.unwrap().sessions.len(), 1);
     }
 
     pub async fn a_delete_between_the_steps_of_a_store_wins(setup: Setup, layout: IndexLayout) {
@@ -388,10 +424,7 @@ mod cases {
             RECORD,
             setup.meanwhile(async move |other| assert!(other.delete_session(&id).await.is_ok())),
         );
-        assert!(matches!(
-            setup.store.touch_loaded(&session, true).await,
-            Err(SessionError::NotFound)
-        ));
+        assert!(matches!(setup.store.touch(&session.id).await, Err(SessionError::NotFound)));
         assert!(!setup.store.exists(&session.id).await.unwrap());
         assert!(setup.index(layout).await.is_empty());
     }
@@ -414,5 +447,5 @@ async fn a_migration_between_the_steps_of_a_store_is_told() {
     // And the store that knows the new layout lists it.
     let sorted = setup.store.clone().index_layout(IndexLayout::SortedSet);
     sorted.store_session(&session).await.unwrap();
-    assert_eq!(sorted.list_sessions("user").await.unwrap().len(), 2);
+    assert_eq!(sorted.list_sessions("user").await.unwrap().sessions.len(), 2);
 }

@@ -1,8 +1,11 @@
 //! `FakeRedis`: a Redis that works, and faults before it.
 
 use super::{alone, request};
-use redis_rest::session::{RedisSessionStore, Session, SessionError, SessionStore};
-use redis_rest::testing::{FakeRedis, command, html_502, with_key};
+use redis_rest::session::{
+    ChangeId, Delete, RedisSessionStore, Session, SessionError, SessionStore as _,
+    SessionStoreExt as _, When,
+};
+use redis_rest::testing::{FakeRedis, any_pipeline, command, html_502, with_key};
 use redis_rest::{Client, ErrorKind, Event, ReplyFormat, Value, cmd};
 use std::time::Duration;
 use wiremock::{Mock, Respond, ResponseTemplate};
@@ -122,12 +125,11 @@ async fn sessions_are_stored_and_listed_and_survive_an_outage() {
     let (first, second) = (Session::new("user", "org"), Session::new("user", "org"));
     store.store_session(&first).await.unwrap();
     store.store_session(&second).await.unwrap();
-    assert_eq!(store.list_sessions("user").await.unwrap().len(), 2);
+    assert_eq!(store.list_sessions("user").await.unwrap().sessions.len(), 2);
 
     // One scripted 503 to what reads this session: it is read all the same.
-    let key = format!("session:{}", first.id);
     let before = redis.requests().await.len();
-    let once = Mock::given(with_key(key.as_str()))
+    let once = Mock::given(any_pipeline())
         .respond_with(ResponseTemplate::new(503))
         .up_to_n_times(1)
         .expect(1);
@@ -143,11 +145,19 @@ async fn sessions_are_stored_and_listed_and_survive_an_outage() {
         impatient.retrieve_session(&first.id).await,
         Err(SessionError::Unavailable(_))
     ));
-    assert!(matches!(impatient.delete_loaded(&second).await, Err(SessionError::MaybeApplied(_))));
+    let delete = Delete {
+        id: ChangeId::new(),
+        session: &second.id,
+        user_id: Some("user"),
+        mark_for: Duration::ZERO,
+        when: When::Always,
+    };
+    let results = impatient.delete(&[delete]).await;
+    assert!(matches!(results.as_slice(), [Err(SessionError::MaybeApplied(_))]));
     redis.come_back();
-    assert_eq!(store.list_sessions("user").await.unwrap().len(), 2, "nothing ran");
+    assert_eq!(store.list_sessions("user").await.unwrap().sessions.len(), 2, "nothing ran");
     assert!(store.delete_session(&second.id).await.unwrap());
-    assert_eq!(store.list_sessions("user").await.unwrap().len(), 1);
+    assert_eq!(store.list_sessions("user").await.unwrap().sessions.len(), 1);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The recipes of the documentation.
 
-use redis_rest::session::{RedisSessionStore, Session, SessionError, SessionStore};
+use redis_rest::session::{RedisSessionStore, Session, SessionError, SessionStoreExt as _};
 use redis_rest::testing::{FakeRedis, command, rate_limited};
 use std::time::Duration;
 use wiremock::Mock;
@@ -11,7 +11,7 @@ async fn my_code_stores_a_session() {
     let store = RedisSessionStore::new(redis.client(), Duration::from_secs(3600));
     let session = Session::new("user-1", "org-1");
     store.store_session(&session).await.unwrap();
-    assert_eq!(store.list_sessions("user-1").await.unwrap().len(), 1);
+    assert_eq!(store.list_sessions("user-1").await.unwrap().sessions.len(), 1);
     redis.engine().advance(Duration::from_secs(3601));
     assert!(matches!(store.retrieve_session(&session.id).await, Err(SessionError::NotFound)));
 }

@@ -1,6 +1,6 @@
 use super::{HOUR, Setup, record};
-use redis_rest::session::tower::EXPIRES_AT;
-use redis_rest::session::{Session, SessionError, Touched};
+use redis_rest::session::tower::{EXPIRES_AT, LOG_OUTS};
+use redis_rest::session::{Session, SessionError, SessionStoreExt as _};
 use serde_json::json;
 use std::collections::HashSet;
 use std::time::Duration;
@@ -150,7 +150,7 @@ async fn saving_what_is_gone_writes_nothing(setup: Setup) {
         assert_eq!(store.load(&gone.id).await.unwrap(), None);
         assert!(!setup.behind.exists(&gone.id.to_string()).await.unwrap());
     }
-    assert!(setup.behind.list_sessions("ada").await.unwrap().is_empty());
+    assert!(setup.behind.list_sessions("ada").await.unwrap().sessions.is_empty());
 }
 
 async fn a_save_that_races_a_delete_brings_nothing_back(setup: Setup) {
@@ -173,7 +173,7 @@ async fn a_save_that_races_a_delete_brings_nothing_back(setup: Setup) {
         assert_eq!(setup.store.load(&session.id).await.unwrap(), None);
         assert!(!setup.behind.exists(&session.id.to_string()).await.unwrap());
     }
-    assert!(setup.behind.list_sessions("ada").await.unwrap().is_empty());
+    assert!(setup.behind.list_sessions("ada").await.unwrap().sessions.is_empty());
 }
 
 async fn the_expiry_date_is_the_time_to_live(setup: Setup) {
@@ -190,12 +190,8 @@ async fn the_expiry_date_is_the_time_to_live(setup: Setup) {
             session.expiry_date = OffsetDateTime::now_utc() + then;
             store.save(&session).await.unwrap();
         }
-        let stored = setup.behind.retrieve_session(&session.id.to_string()).await.unwrap();
-        assert_eq!(
-            setup.behind.touch_loaded(&stored, true).await.unwrap(),
-            Touched::Pinned,
-            "no use moves it"
-        );
+        let stored = setup.behind.retrieve_stored(&session.id.to_string()).await.unwrap();
+        assert!(stored.version.has_explicit_ttl(), "no use moves it");
         assert_eq!(store.load(&session.id).await.unwrap().unwrap(), session);
         setup.ends_in(&session.id, then.unwrap_or(first)).await;
     }
@@ -213,7 +209,7 @@ async fn what_has_expired_is_not_found(setup: Setup) {
     saved.expiry_date = past;
     store.save(&saved).await.unwrap();
     assert_eq!(store.load(&saved.id).await.unwrap(), None);
-    assert!(setup.behind.list_sessions("ada").await.unwrap().is_empty());
+    assert!(setup.behind.list_sessions("ada").await.unwrap().sessions.is_empty());
     saved.expiry_date = OffsetDateTime::now_utc() + HOUR;
     store.save(&saved).await.unwrap();
     assert_eq!(store.load(&saved.id).await.unwrap(), None, "what has ended does not come back");
@@ -235,7 +231,7 @@ async fn users_have_their_sessions(setup: Setup) {
     };
     let (laptop, phone) = (create(json!("ada")).await, create(json!("ada")).await);
     let (numbered, anonymous) = (create(json!(7)).await, create(json!(null)).await);
-    let listed = setup.behind.list_sessions("ada").await.unwrap();
+    let listed = setup.behind.list_sessions("ada").await.unwrap().sessions;
     assert_eq!(
         listed.iter().map(|session| session.id.as_str()).collect::<Vec<_>>(),
         [&laptop, &phone]
@@ -244,7 +240,7 @@ async fn users_have_their_sessions(setup: Setup) {
         listed[0].metadata.get::<String>("user_agent").unwrap().as_deref(),
         Some("a browser")
     );
-    assert_eq!(setup.behind.list_sessions("7").await.unwrap()[0].id, numbered);
+    assert_eq!(setup.behind.list_sessions("7").await.unwrap().sessions[0].id, numbered);
     assert_eq!(
         setup.behind.retrieve_session(&anonymous).await.unwrap().user_id,
         format!("anonymous:{anonymous}")
@@ -280,17 +276,19 @@ async fn the_user_changes_with_the_id_only(setup: Setup) {
         HOUR,
     );
     by_mail.create(&mut session).await.unwrap();
-    assert_eq!(setup.behind.list_sessions("ada@example.org").await.unwrap().len(), 1);
+    assert_eq!(setup.behind.list_sessions("ada@example.org").await.unwrap().sessions.len(), 1);
 }
 
 async fn errors_tell_no_secrets(setup: Setup) {
     let store = &setup.store;
-    let taken = record(&[(EXPIRES_AT, json!("s3cret"))], HOUR);
-    for result in [store.create(&mut taken.clone()).await, store.save(&taken).await] {
-        assert!(
-            matches!(&result, Err(Error::Encode(text)) if !text.contains("s3cret")),
-            "{result:?}"
-        );
+    for name in [EXPIRES_AT, LOG_OUTS] {
+        let taken = record(&[(name, json!("s3cret"))], HOUR);
+        for result in [store.create(&mut taken.clone()).await, store.save(&taken).await] {
+            assert!(
+                matches!(&result, Err(Error::Encode(text)) if !text.contains("s3cret")),
+                "{result:?}"
+            );
+        }
     }
     let foreign = Session::with_id(Id::default().to_string(), "ada", "");
     setup.behind.store_session(&foreign).await.unwrap();
@@ -301,7 +299,7 @@ async fn errors_tell_no_secrets(setup: Setup) {
     let mut session = record(&[("n", json!("s3cret"))], HOUR);
     store.create(&mut session).await.unwrap();
     assert!(!format!("{store:?}").contains(&session.id.to_string()));
-    setup.behind.close().await.unwrap();
+    setup.close();
     let id = session.id.to_string();
     let failed = [store.load(&session.id).await.map(drop), store.delete(&session.id).await];
     for result in failed {

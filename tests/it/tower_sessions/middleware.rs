@@ -1,4 +1,5 @@
 use super::Setup;
+use redis_rest::session::SessionStoreExt as _;
 use redis_rest::session::tower::TowerStore;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -27,6 +28,17 @@ async fn application(
         "/overtaken" => {
             session.insert("late", true).await.unwrap();
             behind.delete_user_sessions("ada").await.unwrap();
+        }
+        "/renewed" => session.cycle_id().await.unwrap(),
+        "/overtaken-and-renewed" => {
+            behind.delete_user_sessions("ada").await.unwrap();
+            session.cycle_id().await.unwrap();
+        }
+        "/all-but-this-device" => {
+            behind.delete_user_sessions("ada").await.unwrap();
+            session.clear().await;
+            session.insert("user_id", "ada").await.unwrap();
+            session.cycle_id().await.unwrap();
         }
         _ => {}
     }
@@ -82,7 +94,7 @@ async fn a_log_in_gets_a_new_id_and_keeps_the_data(setup: Setup) {
     let known = browser.cookie.clone().unwrap();
     assert!(known != anonymous && !browser.is_there(&anonymous).await);
     assert_eq!(browser.get("/").await, (200, r#"Some("ada") Some(["tea"])"#.into()));
-    assert_eq!(setup.behind.list_sessions("ada").await.unwrap()[0].id, known);
+    assert_eq!(setup.behind.list_sessions("ada").await.unwrap().sessions[0].id, known);
     setup.ends_in(&known.parse().unwrap(), std::time::Duration::from_secs(24 * 3600)).await;
 }
 
@@ -94,7 +106,7 @@ async fn a_log_out_ends_the_session(setup: Setup) {
     assert!(browser.cookie.is_none() && !browser.is_there(&id).await);
     browser.cookie = Some(id);
     assert_eq!(browser.get("/").await, (200, "None None".into()));
-    assert!(setup.behind.list_sessions("ada").await.unwrap().is_empty());
+    assert!(setup.behind.list_sessions("ada").await.unwrap().sessions.is_empty());
 }
 
 async fn a_request_that_a_log_out_everywhere_overtakes_brings_nothing_back(setup: Setup) {
@@ -102,14 +114,32 @@ async fn a_request_that_a_log_out_everywhere_overtakes_brings_nothing_back(setup
     laptop.get("/login").await;
     phone.get("/login").await;
     let ids = [laptop.cookie.clone().unwrap(), phone.cookie.clone().unwrap()];
-    assert_eq!(setup.behind.list_sessions("ada").await.unwrap().len(), 2);
+    assert_eq!(setup.behind.list_sessions("ada").await.unwrap().sessions.len(), 2);
     assert_eq!(phone.get("/overtaken").await.0, 200);
     for id in ids {
         assert!(!laptop.is_there(&id).await);
     }
     assert_eq!(laptop.get("/").await, (200, "None None".into()));
     assert_eq!(phone.get("/").await, (200, "None None".into()));
-    assert!(setup.behind.list_sessions("ada").await.unwrap().is_empty());
+    assert!(setup.behind.list_sessions("ada").await.unwrap().sessions.is_empty());
+}
+
+async fn a_renewed_id_stays_logged_out(setup: Setup) {
+    let mut browser = Browser::new(&setup);
+    for _ in 0..2 {
+        browser.get("/login").await;
+        assert_eq!(browser.get("/renewed").await.0, 200);
+        assert_eq!(browser.get("/").await, (200, r#"Some("ada") None"#.into()));
+        assert_eq!(browser.get("/overtaken-and-renewed").await.0, 200);
+        assert_eq!(browser.get("/").await, (200, "None None".into()));
+        assert!(setup.behind.list_sessions("ada").await.unwrap().sessions.is_empty());
+    }
+    let mut other = Browser::new(&setup);
+    browser.get("/login").await;
+    other.get("/login").await;
+    assert_eq!(browser.get("/all-but-this-device").await.0, 200);
+    assert_eq!(browser.get("/").await, (200, r#"Some("ada") None"#.into()));
+    assert_eq!(other.get("/").await, (200, "None None".into()));
 }
 
 macro_rules! everywhere {
@@ -125,6 +155,12 @@ macro_rules! everywhere {
             async fn a_log_out_ends_the_session() {
                 let Some(setup) = crate::tower_sessions::$place().await else { return };
                 super::a_log_out_ends_the_session(setup).await;
+            }
+
+            #[tokio::test]
+            async fn a_renewed_id_stays_logged_out() {
+                let Some(setup) = crate::tower_sessions::$place().await else { return };
+                super::a_renewed_id_stays_logged_out(setup).await;
             }
 
             #[tokio::test]

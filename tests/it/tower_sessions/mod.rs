@@ -2,6 +2,8 @@
 
 /// The same cases over every store and the manager.
 mod cases;
+/// A log-out everywhere that comes between a request's load and its save.
+mod log_outs;
 /// With the middleware of tower-sessions in front, as an application uses it.
 mod middleware;
 /// Over a manager whose store goes away, and what the place below matters for.
@@ -13,7 +15,9 @@ use redis_rest::Client;
 use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::server::RunningServer;
 use redis_rest::session::tower::TowerStore;
-use redis_rest::session::{InMemorySessionStore, RedisSessionStore, SessionManager, SessionStore};
+use redis_rest::session::{
+    InMemorySessionStore, RedisSessionStore, SessionManager, SessionStore, SessionStoreExt as _,
+};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,17 +37,25 @@ pub struct Setup {
 /// How times to live are seen.
 enum Clock {
     /// Redis says how long a key lives.
-    Redis(Client),
+    Redis(Client, RedisSessionStore),
     /// The clock is moved until the session is gone.
     Memory(InMemorySessionStore),
 }
 
 impl Setup {
+    /// Closes the store behind.
+    pub fn close(&self) {
+        match &self.clock {
+            Clock::Redis(_, store) => store.close(),
+            Clock::Memory(store) => store.close(),
+        }
+    }
+
     /// The session is there for so long from now, give or take a few seconds. In memory it is gone after that.
     pub async fn ends_in(&self, id: &Id, time: Duration) {
         const MARGIN: Duration = Duration::from_secs(5);
         match &self.clock {
-            Clock::Redis(client) => {
+            Clock::Redis(client, _) => {
                 let left: i64 =
                     client.run(redis_rest::cmd("PTTL").arg(format!("session:{id}"))).await.unwrap();
                 let left =
@@ -73,9 +85,11 @@ pub async fn in_memory() -> Option<Setup> {
 }
 
 fn over(client: Client, server: RunningServer, redis: Option<Redis>) -> Setup {
-    let behind: Arc<dyn SessionStore> = Arc::new(RedisSessionStore::new(client.clone(), HOUR * 24));
+    let behind = RedisSessionStore::new(client.clone(), HOUR * 24);
+    let clock = Clock::Redis(client, behind.clone());
+    let behind: Arc<dyn SessionStore> = Arc::new(behind);
     let store = TowerStore::new(Arc::clone(&behind));
-    Setup { store, behind, clock: Clock::Redis(client), _kept: (redis, Some(server)) }
+    Setup { store, behind, clock, _kept: (redis, Some(server)) }
 }
 
 pub async fn rest_over_redis() -> Option<Setup> {

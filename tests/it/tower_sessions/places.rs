@@ -5,7 +5,7 @@ use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::session::tower::TowerStore;
 use redis_rest::session::{
     InMemorySessionStore, ManagerOptions, Pending, RedisSessionStore, Session, SessionManager,
-    SessionStore as _,
+    SessionStoreExt as _,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -45,12 +45,13 @@ async fn ids_that_are_all_taken_are_given_up() {
             other => panic!("{other:?}"),
         }
         assert_eq!(tries.load(Ordering::Relaxed), 5);
-        assert_eq!(memory.list_sessions("ada").await.unwrap().len(), 5, "theirs stay");
+        assert_eq!(memory.list_sessions("ada").await.unwrap().sessions.len(), 5, "theirs stay");
         assert!(
             memory
                 .list_sessions("ada")
                 .await
                 .unwrap()
+                .sessions
                 .iter()
                 .all(|session| session.metadata.is_empty())
         );

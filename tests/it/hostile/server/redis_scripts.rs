@@ -4,7 +4,7 @@ use crate::support::redis::Redis;
 use crate::support::rest;
 use redis_rest::backend::native::NativeConfig;
 use redis_rest::server::RunningServer;
-use redis_rest::session::{RedisSessionStore, Session, SessionStore as _};
+use redis_rest::session::{RedisSessionStore, Session, SessionStoreExt as _};
 use redis_rest::{Client, Outcome, Value, cmd};
 use std::time::Duration;
 
@@ -182,7 +182,7 @@ async fn the_documented_user_closes_what_scripts_reach() {
     let store = RedisSessionStore::new(client.clone(), LONG);
     let session = Session::new("user", "org");
     store.store_session(&session).await.unwrap();
-    assert_eq!(store.list_sessions("user").await.unwrap().len(), 1);
+    assert_eq!(store.list_sessions("user").await.unwrap().sessions.len(), 1);
     let error = client.eval::<Value>(ENDLESS, (), ()).await.unwrap_err();
     assert!(error.server_message().unwrap_or_default().contains("killed by user"), "{error:?}");
 }

@@ -5,7 +5,9 @@ use crate::support::process::until;
 use crate::support::rest;
 use redis_rest::backend::native::NativeBackend;
 use redis_rest::server::DEFAULT_TOKEN;
-use redis_rest::session::{IndexLayout, RedisSessionStore, Session, SessionError, SessionStore};
+use redis_rest::session::{
+    IndexLayout, RedisSessionStore, Session, SessionError, SessionStore, SessionStoreExt as _,
+};
 use redis_rest::testing::conformance::sessions::{self, Harness};
 use redis_rest::{BoxFuture, Client};
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,7 +76,7 @@ async fn keys_of_one_session_share_a_slot() {
             store.set_ttl(&kept.id, HOUR / 2).await.unwrap();
             assert_eq!(store.client().del([format!("session:{}", lost.id)]).await.unwrap(), 1);
             assert_eq!(store.cleanup_expired_sessions(user).await.unwrap(), 1, "{prefix} {user}");
-            assert_eq!(store.list_sessions(user).await.unwrap().len(), 1);
+            assert_eq!(store.list_sessions(user).await.unwrap().sessions.len(), 1);
             assert!(store.delete_session(&kept.id).await.unwrap());
         }
     }
@@ -102,7 +104,7 @@ async fn over_rest_in_front_of_a_cluster() {
     let store = store.cluster();
     store.store_session(&session).await.unwrap();
     store.store_session(&Session::with_id("second", "user", "org")).await.unwrap();
-    assert_eq!(store.list_sessions("user").await.unwrap().len(), 2);
+    assert_eq!(store.list_sessions("user").await.unwrap().sessions.len(), 2);
 
     let tool = |action: &[&str]| {
         let mut tool = Command::new(env!("CARGO_BIN_EXE_redis-rest"));
@@ -116,7 +118,7 @@ async fn over_rest_in_front_of_a_cluster() {
     };
     assert_eq!(tool(&["list", "user"]).lines().count(), 2);
     assert_eq!(tool(&["delete", "first"]), "deleted\n");
-    assert_eq!(store.list_sessions("user").await.unwrap().len(), 1);
+    assert_eq!(store.list_sessions("user").await.unwrap().sessions.len(), 1);
 }
 
 /// What a caller knows of a session.
@@ -278,7 +280,7 @@ impl Load {
             errors.extend(self.store.retrieve_session(&self.counter.id).await.err());
             match self.store.list_sessions("user-0").await {
                 Ok(list) => assert!(
-                    list.iter().any(|session| session.id == self.counter.id),
+                    list.sessions.iter().any(|session| session.id == self.counter.id),
                     "it is listed all the time"
                 ),
                 Err(error) => errors.push(error),
@@ -313,7 +315,7 @@ impl Load {
                 assert_eq!(exists, fate == Fate::Live, "{fate:?} {}", session.id);
             } else if exists {
                 // Nobody was told that it is stored, so it need not be listed; its use lists it.
-                self.store.touch_loaded(&session, true).await.unwrap();
+                self.store.update_session(&session).await.unwrap();
             }
             if exists {
                 there.entry(session.user_id).or_default().insert(session.id);

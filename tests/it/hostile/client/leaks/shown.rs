@@ -9,7 +9,7 @@ use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpTransport, Transp
 use redis_rest::cmd::GeoFrom;
 use redis_rest::server::ServerConfig;
 use redis_rest::session::{
-    BatchOutcome, InMemorySessionStore, Reconciled, RedisSessionStore, Session, SessionError,
+    BatchOutcome, InMemorySessionStore, RedisSessionStore, Session, SessionError,
 };
 use redis_rest::{
     BoxFuture, Client, Config, ConvertError, Error, Event, Listen, Script, ServerError, Value, cmd,
@@ -70,7 +70,6 @@ pub async fn drive() {
     failed(session.metadata.insert(VALUE, Unwritable));
     shown(&session);
     shown(&session.metadata);
-    shown(&Reconciled::Written(Box::new(session)));
     shown(&BatchOutcome::new(vec![(SESSION.into(), Err(SessionError::NotFound))]));
     shown(&RedisSessionStore::new(client, Duration::from_secs(60)));
     shown(&InMemorySessionStore::new(Duration::from_secs(60)));

@@ -1,0 +1,257 @@
+//! [`Layout`]: how the requests of a store become scripts; and what both layouts make of a write and of a delete.
+
+use super::RedisSessionStore;
+use crate::command::{Typed, cmd};
+use crate::error::{Error, ErrorKind};
+use crate::platform::{BoxFuture, MaybeSend};
+use crate::script::Call;
+use crate::session::error::SessionError;
+use crate::session::keys::Keys;
+use crate::session::marks::Marks;
+use crate::session::scripts;
+use crate::session::store::{Delete, Mode, TtlRule, When, Write, Written};
+use crate::session::version::{Hash, Version};
+use crate::value::{FromValue as _, Value};
+use bytes::Bytes;
+use std::fmt;
+use std::time::Duration;
+
+/// The layout of sessions over keys and slots.
+pub(super) trait Layout: MaybeSend + fmt::Debug {
+    /// Fails if a client's prefix cannot work.
+    fn check(&self, keys: &Keys) -> Result<(), SessionError>;
+
+    /// Whether one server has all of the memory.
+    fn has_one_memory(&self) -> bool;
+
+    /// Reads sessions in one request, without a script.
+    fn read<'a>(
+        &'a self,
+        store: &'a RedisSessionStore,
+        ids: &'a [&'a str],
+    ) -> BoxFuture<'a, Vec<Result<Found, SessionError>>>;
+
+    /// Writes sessions in one batch. The reply of `write` for each.
+    fn write<'a>(
+        &'a self,
+        store: &'a RedisSessionStore,
+        writes: &'a [&'a StagedWrite<'a>],
+    ) -> BoxFuture<'a, Vec<Result<Value, SessionError>>>;
+
+    /// Deletes sessions in one batch; true for those that were there.
+    fn delete<'a>(
+        &'a self,
+        store: &'a RedisSessionStore,
+        deletes: &'a [&'a Delete<'a>],
+    ) -> BoxFuture<'a, Vec<Result<bool, SessionError>>>;
+
+    /// Removes those of a user's ids that have no session; with `twice`, also the second of an id that is there twice.
+    fn prune<'a>(
+        &'a self,
+        store: &'a RedisSessionStore,
+        user_id: &'a str,
+        ids: &'a [String],
+        twice: bool,
+    ) -> BoxFuture<'a, Result<usize, SessionError>>;
+}
+
+/// The contents of a session's keys.
+#[derive(Clone)]
+pub(super) struct Found {
+    pub(super) record: Option<Bytes>,
+    pub(super) meta: Option<Bytes>,
+    /// The reply of `PTTL`.
+    pub(super) left: i64,
+}
+
+/// The milliseconds that a key has left: -1 for one without an end, -2 for none.
+pub(super) fn pttl(key: Vec<u8>) -> Typed<i64> {
+    Typed::new(cmd("PTTL").arg(key))
+}
+
+/// A write as the scripts take it.
+pub(super) struct StagedWrite<'a> {
+    pub(super) write: &'a Write<'a>,
+    /// The record; empty if it is the one that is there.
+    text: String,
+    /// The size of the record, also if it is not sent: a refusal may return as much.
+    pub(super) size: usize,
+    /// The version that is there if the session is written.
+    version: Version,
+    rule: &'static str,
+    /// In milliseconds.
+    pub(super) ttl: u64,
+}
+
+impl<'a> StagedWrite<'a> {
+    pub(super) fn new(
+        store: &RedisSessionStore,
+        write: &'a Write<'a>,
+    ) -> Result<Self, SessionError> {
+        let session = write.session;
+        store.check(&session.id)?;
+        let text = session.to_json()?;
+        let (hash, size) = (Hash::of(&text), text.len());
+        let (version, same) = match write.mode {
+            Mode::Create { .. } => (Version::created(write), false),
+            Mode::Replace(base) => (base.replaced(write), base.hash() == Some(hash)),
+        };
+        let slides = !matches!(write.mode, Mode::Replace(base) if base.has_explicit_ttl());
+        let (rule, ttl) = match write.ttl {
+            TtlRule::Slide(ttl) if slides => ("slide", ttl),
+            TtlRule::Set(ttl) | TtlRule::Restart(ttl) => ("set", ttl),
+            // For a create.
+            TtlRule::Slide(ttl) => ("keep", ttl),
+            TtlRule::Keep => ("keep", store.default_ttl()),
+        };
+        let (ttl, version) = (store.ttl_millis(ttl, session.created_at), version.with_hash(hash));
+        let text = if same { String::new() } else { text };
+        Ok(Self { write, text, size, version, rule, ttl })
+    }
+
+    pub(super) fn id(&self) -> &'a str {
+        &self.write.session.id
+    }
+
+    pub(super) fn user_id(&self) -> &'a str {
+        &self.write.session.user_id
+    }
+
+    pub(super) fn creates(&self) -> bool {
+        matches!(self.write.mode, Mode::Create { .. })
+    }
+
+    pub(super) fn keeps_end(&self) -> bool {
+        !self.creates() && self.rule == "keep"
+    }
+
+    /// Whether the result of a second run shows what the first did, whose reply was lost.
+    pub(super) fn shows_first_run(&self, again: &Result<Written, SessionError>) -> bool {
+        match again {
+            // A session that is gone, or was never created.
+            Ok(Written::Written { .. } | Written::Gone | Written::LoggedOut(_)) => true,
+            Ok(Written::Changed(now) | Written::Exists(now)) => now.version.has(self.write),
+            Err(_) => false,
+        }
+    }
+
+    /// The log-outs that a creator knows.
+    pub(super) fn marks(&self) -> String {
+        match self.write.mode {
+            Mode::Create { marks, .. } => marks.to_string(),
+            Mode::Replace(_) => String::new(),
+        }
+    }
+
+    /// Adds the arguments of the script function `write`, from `mode` on but the last.
+    pub(super) fn add_args(&self, call: Call) -> Call {
+        let (mode, known, hash) = match self.write.mode {
+            Mode::Create { reuse: false, .. } => ("create", self.marks(), None),
+            Mode::Create { reuse: true, .. } => ("reuse", self.marks(), None),
+            Mode::Replace(base) => ("replace", base.write_text(), base.hash()),
+        };
+        let hash = hash.map(|hash| hash.to_string()).unwrap_or_default();
+        call.arg(mode)
+            .arg(&self.text)
+            .arg(known)
+            .arg(hash)
+            .arg(self.version.meta())
+            .arg(self.rule)
+            .arg(self.ttl)
+    }
+
+    /// The result, from the reply of `write`.
+    pub(super) fn written(&self, reply: Value) -> Result<Written, SessionError> {
+        let (code, mut parts) = coded(reply)?;
+        let mut part = || parts.next().unwrap_or(Value::Nil);
+        match code {
+            scripts::WRITTEN => {
+                let left = i64::from_value(part()).map_err(Error::from)?;
+                Ok(Written::Written { version: self.version.clone(), ttl: ttl_of(left) })
+            }
+            scripts::GONE => Ok(Written::Gone),
+            scripts::LOGGED_OUT => {
+                let text = String::from_value(part()).map_err(Error::from)?;
+                // A caller could not learn what cannot be read.
+                Marks::parse(&text)
+                    .map(Written::LoggedOut)
+                    .ok_or(SessionError::Corrupt { field: "log_outs" })
+            }
+            scripts::CHANGED | scripts::EXISTS => {
+                let record = Bytes::from_value(part()).map_err(Error::from)?;
+                let meta = Option::<Bytes>::from_value(part()).map_err(Error::from)?;
+                let left = i64::from_value(part()).map_err(Error::from)?;
+                let stored = super::read::stored(self.id(), &record, meta.as_deref(), left)?;
+                Ok(match code {
+                    _ if stored.version.is_of(self.write.id) => {
+                        Written::Written { version: stored.version, ttl: stored.ttl }
+                    }
+                    scripts::EXISTS => Written::Exists(Box::new(stored)),
+                    _ => Written::Changed(Box::new(stored)),
+                })
+            }
+            code => Err(scripts::refusal(code)),
+        }
+    }
+}
+
+/// The code of a reply, and the rest.
+pub(super) fn coded(
+    reply: Value,
+) -> Result<(i64, impl Iterator<Item = Value> + use<>), SessionError> {
+    let mut parts = Vec::<Value>::from_value(reply).map_err(Error::from)?.into_iter();
+    match parts.next() {
+        Some(Value::Int(code)) => Ok((code, parts)),
+        _ => Err(Error::new(ErrorKind::Conversion, "a script returned no code").into()),
+    }
+}
+
+/// A time to live as `PTTL` returns it.
+pub(super) fn ttl_of(left: i64) -> Option<Duration> {
+    u64::try_from(left).ok().map(Duration::from_millis)
+}
+
+/// Adds the arguments of the script function `delete`, from `id` on. The tombstone lives for at least `mark_for` ms.
+pub(super) fn add_delete(call: Call, delete: &Delete<'_>, mark_for: u64) -> Call {
+    let (when, one, two) = match delete.when {
+        When::Always => ("always", String::new(), None),
+        When::Unchanged(version) => ("unchanged", version.write_text(), version.hash()),
+        When::UnlessKnown(log_out) if delete.user_id.is_some() => {
+            ("theirs", log_out.to_string(), None)
+        }
+        When::UnlessKnown(log_out) => ("unless", log_out.to_string(), None),
+        When::Made(create) => ("made", create.to_string(), None),
+    };
+    let two = two.map(|hash| hash.to_string()).unwrap_or_default();
+    call.arg(delete.id.to_string()).arg(mark_for).arg(when).arg(one).arg(two)
+}
+
+/// The call that deletes the record alone, and returns it if its user is not known.
+pub(super) fn delete_record(store: &RedisSessionStore, delete: &Delete<'_>, mark_for: u64) -> Call {
+    let (record, meta) = (store.keys.record(delete.session), store.keys.meta(delete.session));
+    let user_id = delete.user_id.unwrap_or_default();
+    let call = scripts::SCRIPTS.delete_record.key(record).key(meta);
+    let call = add_delete(call.arg(user_id).arg(store.longest_create()), delete, mark_for);
+    call.arg(if delete.user_id.is_none() { "text" } else { "" })
+}
+
+/// The outcome of a delete.
+pub(super) struct Deleted {
+    pub(super) existed: bool,
+    /// Its id is to leave the index.
+    pub(super) unlist: bool,
+    /// The record, if its user was not known.
+    pub(super) record: Option<Bytes>,
+}
+
+impl Deleted {
+    pub(super) fn read(reply: Value) -> Result<Self, SessionError> {
+        let (code, mut parts) = coded(reply)?;
+        if code < 0 {
+            return Err(scripts::refusal(code));
+        }
+        let unlist = matches!(parts.next(), Some(Value::Int(scripts::DONE)));
+        let record = parts.next().map(Option::from_value).transpose().map_err(Error::from)?;
+        Ok(Self { existed: code == scripts::DONE, unlist, record: record.flatten() })
+    }
+}

@@ -1,0 +1,182 @@
+//! [`SingleNode`]: one Redis. Record, meta key, index and log-outs change in one script for each user, all or nothing.
+
+use super::batch::{CHUNK, by_user, mark_for};
+use super::layout::{Deleted, Found, Layout, StagedWrite, add_delete, delete_record, pttl};
+use super::read::owner;
+use super::{RedisSessionStore, codes, each};
+use crate::command::cmd;
+use crate::error::Error;
+use crate::platform::BoxFuture;
+use crate::session::error::SessionError;
+use crate::session::keys::Keys;
+use crate::session::scripts::{self, SCRIPTS};
+use crate::session::store::Delete;
+use crate::value::Value;
+use bytes::Bytes;
+
+/// All keys are on one server.
+#[derive(Debug)]
+pub(super) struct SingleNode;
+
+impl Layout for SingleNode {
+    fn check(&self, _: &Keys) -> Result<(), SessionError> {
+        Ok(())
+    }
+
+    fn has_one_memory(&self) -> bool {
+        true
+    }
+
+    /// Sends one `MGET`, which has the records and meta keys of all as they are at one moment.
+    fn read<'a>(
+        &'a self,
+        store: &'a RedisSessionStore,
+        ids: &'a [&'a str],
+    ) -> BoxFuture<'a, Vec<Result<Found, SessionError>>> {
+        Box::pin(async move {
+            let mut pipe = store.client.pipeline();
+            let keys = ids.iter().flat_map(|id| [store.keys.record(id), store.keys.meta(id)]);
+            let texts = pipe.add_raw(cmd("MGET").args(keys.collect::<Vec<_>>()));
+            let lefts: Vec<_> =
+                ids.iter().map(|id| pipe.add(pttl(store.keys.record(id)))).collect();
+            let read = async {
+                let mut replies = pipe.send().await?;
+                let texts: Vec<Option<Bytes>> = replies.take(texts)?;
+                let pairs = texts.chunks(2).zip(lefts);
+                pairs
+                    .map(|(pair, left)| {
+                        let text = |place: usize| pair.get(place).cloned().flatten();
+                        Ok(Found { record: text(0), meta: text(1), left: replies.take(left)? })
+                    })
+                    .collect::<Result<Vec<Found>, Error>>()
+            };
+            match read.await {
+                Ok(found) => found.into_iter().map(Ok).collect(),
+                Err(error) => vec![Err(error.into()); ids.len()],
+            }
+        })
+    }
+
+    fn write<'a>(
+        &'a self,
+        store: &'a RedisSessionStore,
+        writes: &'a [&'a StagedWrite<'a>],
+    ) -> BoxFuture<'a, Vec<Result<Value, SessionError>>> {
+        Box::pin(async move {
+            let groups = by_user(writes.iter().enumerate(), |(_, write)| write.user_id());
+            let calls = groups.iter().map(|(user_id, group)| {
+                let call = store.index_call(&SCRIPTS.write, user_id);
+                let call = call.key(store.keys.log_outs(user_id)).arg(store.longest_create());
+                group.iter().fold(call, |call, (_, write)| {
+                    let id = write.id();
+                    let call = call.key(store.keys.record(id)).key(store.keys.meta(id)).arg(id);
+                    write.add_args(call)
+                })
+            });
+            let order =
+                groups.iter().map(|(_, group)| group.iter().map(|(place, _)| *place).collect());
+            in_order(writes.len(), order.collect(), store.replies(calls.collect()).await)
+        })
+    }
+
+    /// Finds the users that are not known in a request of its own.
+    fn delete<'a>(
+        &'a self,
+        store: &'a RedisSessionStore,
+        deletes: &'a [&'a Delete<'a>],
+    ) -> BoxFuture<'a, Vec<Result<bool, SessionError>>> {
+        Box::pin(async move {
+            let nameless = deletes.iter().filter(|delete| delete.user_id.is_none());
+            let nameless: Vec<&str> = nameless.map(|delete| delete.session).collect();
+            let owners = match owners(store, &nameless).await {
+                Ok(owners) => owners,
+                Err(error) => return vec![Err(error); deletes.len()],
+            };
+            let mut owners = owners.iter();
+            let users = deletes.iter().map(|delete| match delete.user_id {
+                Some(user_id) => Some(user_id),
+                None => owners.next().and_then(Option::as_deref),
+            });
+            // Without a user there is no index: the session is not there, or cannot be read.
+            let (mut known, mut alone) = (Vec::new(), Vec::new());
+            for ((place, delete), user_id) in deletes.iter().enumerate().zip(users) {
+                match user_id {
+                    Some(user_id) => known.push((place, *delete, user_id)),
+                    None => alone.push((place, *delete)),
+                }
+            }
+            let groups = by_user(known, |(_, _, user_id)| user_id);
+            let (mut calls, mut order) = (Vec::new(), Vec::new());
+            for (user_id, group) in &groups {
+                let call = store.index_call(&SCRIPTS.delete, user_id).arg(*user_id);
+                let call = call.arg(store.longest_create());
+                calls.push(group.iter().fold(call, |call, (_, delete, _)| {
+                    let id = delete.session;
+                    let call = call.key(store.keys.record(id)).key(store.keys.meta(id)).arg(id);
+                    add_delete(call, delete, mark_for(delete))
+                }));
+                order.push(group.iter().map(|(place, ..)| *place).collect());
+            }
+            for (place, delete) in alone {
+                calls.push(delete_record(store, delete, mark_for(delete)));
+                order.push(vec![place]);
+            }
+            let replies = in_order(deletes.len(), order, store.replies(calls).await);
+            replies.into_iter().map(|reply| Ok(Deleted::read(reply?)?.existed)).collect()
+        })
+    }
+
+    fn prune<'a>(
+        &'a self,
+        store: &'a RedisSessionStore,
+        user_id: &'a str,
+        ids: &'a [String],
+        twice: bool,
+    ) -> BoxFuture<'a, Result<usize, SessionError>> {
+        Box::pin(async move {
+            let mut count = 0;
+            for chunk in ids.chunks(10 * CHUNK) {
+                let call = store.index_call(&SCRIPTS.prune, user_id);
+                let call = call.arg(if twice { "once" } else { "" });
+                let call =
+                    chunk.iter().fold(call, |call, id| call.key(store.keys.record(id)).arg(id));
+                let value = call.call::<Value>().on(store.client()).await?;
+                let removed = codes(value, chunk.len())?;
+                count += removed.iter().filter(|code| **code == scripts::DONE).count();
+            }
+            Ok(count)
+        })
+    }
+}
+
+/// The users of sessions, by their records.
+async fn owners(
+    store: &RedisSessionStore,
+    ids: &[&str],
+) -> Result<Vec<Option<String>>, SessionError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys: Vec<_> = ids.iter().map(|id| store.keys.record(id)).collect();
+    let records: Vec<Option<Bytes>> = store.client.run(cmd("MGET").args(keys)).await?;
+    Ok(records.iter().map(|record| owner(record.as_deref()?)).collect())
+}
+
+/// The replies of `count` sessions in their order, from the replies to calls, each for the sessions at some places.
+fn in_order(
+    count: usize,
+    order: Vec<Vec<usize>>,
+    replies: Vec<Result<Value, SessionError>>,
+) -> Vec<Result<Value, SessionError>> {
+    let mut results: Vec<Result<Value, SessionError>> =
+        (0..count).map(|_| Ok(Value::Nil)).collect();
+    for (places, reply) in order.into_iter().zip(replies) {
+        match reply.and_then(|reply| each(reply, places.len())) {
+            Ok(parts) => {
+                places.into_iter().zip(parts).for_each(|(place, part)| results[place] = Ok(part))
+            }
+            Err(error) => places.into_iter().for_each(|place| results[place] = Err(error.clone())),
+        }
+    }
+    results
+}

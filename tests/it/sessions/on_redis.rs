@@ -1,0 +1,51 @@
+//! A real Redis behind a REST server, with records of another service.
+
+use crate::support::redis::Redis;
+use crate::support::rest;
+use redis_rest::Client;
+use redis_rest::server::RunningServer;
+use redis_rest::session::{RedisSessionStore, Session};
+use std::time::Duration;
+
+const RECORDS: &str = include_str!("../../fixtures/go-sessions.jsonl");
+pub const HOUR: Duration = Duration::from_secs(3600);
+pub const INDEX: &str = "user_sessions:user-123";
+
+/// A real Redis behind a REST server, and what has to stay alive for it.
+pub struct Setup {
+    pub client: Client,
+    pub store: RedisSessionStore,
+    _redis: Redis,
+    _server: RunningServer,
+}
+
+pub async fn setup() -> Option<Setup> {
+    let redis = Redis::start()?;
+    let server = rest::serve(redis.backend().await).await;
+    let client = rest::client(&server);
+    let store = RedisSessionStore::new(client.clone(), HOUR);
+    Some(Setup { client, store, _redis: redis, _server: server })
+}
+
+pub fn records() -> Vec<(String, &'static str)> {
+    RECORDS.lines().map(|line| (Session::from_json(line).unwrap().id, line)).collect()
+}
+
+impl Setup {
+    /// Records and index as the other service writes them.
+    pub async fn put_records(&self) {
+        let ids: Vec<_> = records().into_iter().map(|(id, _)| id).collect();
+        for (id, line) in records() {
+            self.client.set(format!("session:{id}"), line).ex(HOUR).await.unwrap();
+        }
+        self.client.set(INDEX, serde_json::to_string(&ids).unwrap()).await.unwrap();
+    }
+
+    pub async fn text(&self, key: &str) -> Option<String> {
+        self.client.get(key).await.unwrap()
+    }
+
+    pub fn session(&self) -> Session {
+        Session::new("user-123", "org-456")
+    }
+}
