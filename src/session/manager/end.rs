@@ -263,6 +263,9 @@ impl Inner {
         let ticket = {
             let mut state = self.state();
             state.outbox.remove_log_out(user_id, log_out);
+            // No session that comes from one of these is created.
+            let known = [log_out].into_iter().collect();
+            state.outbox.learn(user_id, &known, self.default_ttl(), crate::clock::now());
             let settle = |undo: &UndoRecord| {
                 self.journal.as_ref()?.settle(Key::Session(undo.session_id().to_owned()))
             };

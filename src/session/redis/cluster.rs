@@ -5,7 +5,7 @@
 //! marks; see [`scripts`].
 
 use super::batch::{CHUNK, by_user, mark_for};
-use super::layout::{Deleted, Found, Layout, StagedWrite, coded, delete_record, pttl};
+use super::layout::{Also, Deleted, Found, Layout, StagedWrite, coded, delete_record, pttl};
 use super::read::owner;
 use super::{RedisSessionStore, codes, each};
 use crate::command::groups::{get, millis};
@@ -163,7 +163,8 @@ impl Layout for Cluster {
                     When::UnlessKnown(_) => mark_for(delete).max(store.longest_create()),
                     _ => mark_for(delete),
                 };
-                delete_record(store, delete, mark_for)
+                let also = if delete.user_id.is_none() { Also::Text } else { Also::Nothing };
+                delete_record(store, delete, mark_for, also)
             });
             let replies = store.replies(calls.collect()).await;
             let (mut results, mut gone) = (Vec::with_capacity(deletes.len()), Vec::new());

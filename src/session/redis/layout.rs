@@ -226,13 +226,32 @@ pub(super) fn add_delete(call: Call, delete: &Delete<'_>, mark_for: u64) -> Call
     call.arg(delete.id.to_string()).arg(mark_for).arg(when).arg(one).arg(two)
 }
 
-/// The call that deletes the record alone, and returns it if its user is not known.
-pub(super) fn delete_record(store: &RedisSessionStore, delete: &Delete<'_>, mark_for: u64) -> Call {
+/// A further argument of the script that deletes a record alone.
+#[derive(Clone, Copy)]
+pub(super) enum Also {
+    Nothing,
+    /// Returns the record.
+    Text,
+    /// Deletes nothing if there is a record.
+    Absent,
+}
+
+/// The call that deletes the record alone.
+pub(super) fn delete_record(
+    store: &RedisSessionStore,
+    delete: &Delete<'_>,
+    mark_for: u64,
+    also: Also,
+) -> Call {
     let (record, meta) = (store.keys.record(delete.session), store.keys.meta(delete.session));
     let user_id = delete.user_id.unwrap_or_default();
     let call = scripts::SCRIPTS.delete_record.key(record).key(meta);
     let call = add_delete(call.arg(user_id).arg(store.longest_create()), delete, mark_for);
-    call.arg(if delete.user_id.is_none() { "text" } else { "" })
+    call.arg(match also {
+        Also::Nothing => "",
+        Also::Text => "text",
+        Also::Absent => "absent",
+    })
 }
 
 /// The outcome of a delete.
@@ -240,6 +259,8 @@ pub(super) struct Deleted {
     pub(super) existed: bool,
     /// Its id is to leave the index.
     pub(super) unlist: bool,
+    /// Nothing was deleted: a record that was not there before is there.
+    pub(super) appeared: bool,
     /// The record, if its user was not known.
     pub(super) record: Option<Bytes>,
 }
@@ -252,6 +273,7 @@ impl Deleted {
         }
         let unlist = matches!(parts.next(), Some(Value::Int(scripts::DONE)));
         let record = parts.next().map(Option::from_value).transpose().map_err(Error::from)?;
-        Ok(Self { existed: code == scripts::DONE, unlist, record: record.flatten() })
+        let (existed, appeared) = (code == scripts::DONE, code == scripts::APPEARED);
+        Ok(Self { existed, unlist, appeared, record: record.flatten() })
     }
 }

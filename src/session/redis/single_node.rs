@@ -1,18 +1,21 @@
 //! [`SingleNode`]: one Redis. Record, meta key, index and log-outs change in one script for each user, all or nothing.
 
 use super::batch::{CHUNK, by_user, mark_for};
-use super::layout::{Deleted, Found, Layout, StagedWrite, add_delete, delete_record, pttl};
+use super::layout::{Also, Deleted, Found, Layout, StagedWrite, add_delete, delete_record, pttl};
 use super::read::owner;
 use super::{RedisSessionStore, codes, each};
 use crate::command::cmd;
 use crate::error::Error;
 use crate::platform::BoxFuture;
-use crate::session::error::SessionError;
+use crate::session::error::{Conflict, SessionError};
 use crate::session::keys::Keys;
 use crate::session::scripts::{self, SCRIPTS};
 use crate::session::store::Delete;
 use crate::value::Value;
 use bytes::Bytes;
+
+/// The number of times that the users of sessions are looked up again because their records appeared meanwhile.
+const LOOK_UPS: usize = 3;
 
 /// All keys are on one server.
 #[derive(Debug)]
@@ -86,43 +89,25 @@ impl Layout for SingleNode {
         deletes: &'a [&'a Delete<'a>],
     ) -> BoxFuture<'a, Vec<Result<bool, SessionError>>> {
         Box::pin(async move {
-            let nameless = deletes.iter().filter(|delete| delete.user_id.is_none());
-            let nameless: Vec<&str> = nameless.map(|delete| delete.session).collect();
-            let owners = match owners(store, &nameless).await {
-                Ok(owners) => owners,
-                Err(error) => return vec![Err(error); deletes.len()],
-            };
-            let mut owners = owners.iter();
-            let users = deletes.iter().map(|delete| match delete.user_id {
-                Some(user_id) => Some(user_id),
-                None => owners.next().and_then(Option::as_deref),
-            });
-            // Without a user there is no index: the session is not there, or cannot be read.
-            let (mut known, mut alone) = (Vec::new(), Vec::new());
-            for ((place, delete), user_id) in deletes.iter().enumerate().zip(users) {
-                match user_id {
-                    Some(user_id) => known.push((place, *delete, user_id)),
-                    None => alone.push((place, *delete)),
+            let mut results = delete(store, deletes).await;
+            for _ in 0..LOOK_UPS {
+                let appeared =
+                    |result: &Result<Deleted, _>| result.as_ref().is_ok_and(|d| d.appeared);
+                let places: Vec<usize> =
+                    (0..deletes.len()).filter(|&place| appeared(&results[place])).collect();
+                if places.is_empty() {
+                    break;
                 }
+                let again: Vec<_> = places.iter().map(|&place| deletes[place]).collect();
+                let replies = delete(store, &again).await;
+                places.into_iter().zip(replies).for_each(|(place, reply)| results[place] = reply);
             }
-            let groups = by_user(known, |(_, _, user_id)| user_id);
-            let (mut calls, mut order) = (Vec::new(), Vec::new());
-            for (user_id, group) in &groups {
-                let call = store.index_call(&SCRIPTS.delete, user_id).arg(*user_id);
-                let call = call.arg(store.longest_create());
-                calls.push(group.iter().fold(call, |call, (_, delete, _)| {
-                    let id = delete.session;
-                    let call = call.key(store.keys.record(id)).key(store.keys.meta(id)).arg(id);
-                    add_delete(call, delete, mark_for(delete))
-                }));
-                order.push(group.iter().map(|(place, ..)| *place).collect());
-            }
-            for (place, delete) in alone {
-                calls.push(delete_record(store, delete, mark_for(delete)));
-                order.push(vec![place]);
-            }
-            let replies = in_order(deletes.len(), order, store.replies(calls).await);
-            replies.into_iter().map(|reply| Ok(Deleted::read(reply?)?.existed)).collect()
+            let existed = |deleted: Deleted| match deleted {
+                // It is created and deleted all the time.
+                Deleted { appeared: true, .. } => Err(SessionError::Conflict(Conflict::Changed)),
+                Deleted { existed, .. } => Ok(existed),
+            };
+            results.into_iter().map(|deleted| deleted.and_then(existed)).collect()
         })
     }
 
@@ -149,17 +134,71 @@ impl Layout for SingleNode {
     }
 }
 
-/// The users of sessions, by their records.
-async fn owners(
+/// Deletes each session with its index entry, or its record alone if it has no user.
+async fn delete(
     store: &RedisSessionStore,
-    ids: &[&str],
-) -> Result<Vec<Option<String>>, SessionError> {
+    deletes: &[&Delete<'_>],
+) -> Vec<Result<Deleted, SessionError>> {
+    let nameless = deletes.iter().filter(|delete| delete.user_id.is_none());
+    let nameless: Vec<&str> = nameless.map(|delete| delete.session).collect();
+    let owners = match owners(store, &nameless).await {
+        Ok(owners) => owners,
+        Err(error) => return deletes.iter().map(|_| Err(error.clone())).collect(),
+    };
+    let mut owners = owners.into_iter();
+    let (mut known, mut calls, mut order) = (Vec::new(), Vec::new(), Vec::new());
+    for (place, delete) in deletes.iter().enumerate() {
+        let owner = match delete.user_id {
+            Some(user_id) => Owner::User(user_id.to_owned()),
+            None => owners.next().unwrap_or(Owner::Missing),
+        };
+        let also = match owner {
+            Owner::User(user_id) => {
+                known.push((place, *delete, user_id));
+                continue;
+            }
+            Owner::Missing => Also::Absent,
+            Owner::Unreadable => Also::Nothing,
+        };
+        calls.push(delete_record(store, delete, mark_for(delete), also));
+        order.push(vec![place]);
+    }
+    let groups = by_user(&known, |(_, _, user_id)| user_id.as_str());
+    for (user_id, group) in &groups {
+        let call = store.index_call(&SCRIPTS.delete, user_id).arg(*user_id);
+        let call = call.arg(store.longest_create());
+        calls.push(group.iter().fold(call, |call, (_, delete, _)| {
+            let id = delete.session;
+            let call = call.key(store.keys.record(id)).key(store.keys.meta(id)).arg(id);
+            add_delete(call, delete, mark_for(delete))
+        }));
+        order.push(group.iter().map(|(place, ..)| *place).collect());
+    }
+    let replies = in_order(deletes.len(), order, store.replies(calls).await);
+    replies.into_iter().map(|reply| Deleted::read(reply?)).collect()
+}
+
+/// The user of a session that is to be deleted.
+enum Owner {
+    User(String),
+    /// There is no record, and so no index that has it.
+    Missing,
+    /// The record cannot be read. Deleting it leaves its id to a clean-up.
+    Unreadable,
+}
+
+/// The users of sessions, by their records.
+async fn owners(store: &RedisSessionStore, ids: &[&str]) -> Result<Vec<Owner>, SessionError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     let keys: Vec<_> = ids.iter().map(|id| store.keys.record(id)).collect();
     let records: Vec<Option<Bytes>> = store.client.run(cmd("MGET").args(keys)).await?;
-    Ok(records.iter().map(|record| owner(record.as_deref()?)).collect())
+    let owner = |record: Option<Bytes>| match record {
+        Some(record) => owner(&record).map_or(Owner::Unreadable, Owner::User),
+        None => Owner::Missing,
+    };
+    Ok(records.into_iter().map(owner).collect())
 }
 
 /// The replies of `count` sessions in their order, from the replies to calls, each for the sessions at some places.

@@ -19,9 +19,10 @@ use crate::script::Script;
 use index::{COMMON, INDEX, OPEN};
 use std::sync::LazyLock;
 
-/// `KEYS`: record, meta key. `ARGV`: the arguments of `delete` from `user` on, and `text` if the record is to be returned. A code,
-/// whether the id is to leave the index, and the record.
+/// `KEYS`: record, meta key. `ARGV`: the arguments of `delete` from `user` on, and `text` if the record is to be returned, or
+/// `absent` for [`APPEARED`] if there is a record. A code, whether the id is to leave the index, and the record.
 const DELETE_RECORD: &str = r#"
+if ARGV[8] == 'absent' and redis.call('TYPE', KEYS[1]).ok == 'string' then return {{6, 0}} end
 local text = ARGV[8] == 'text' and text_of(KEYS[1])
 local code, gone = delete(KEYS[1], KEYS[2], unpack(ARGV, 1, 7))
 return {{code, gone and 1 or 0, gone and text}}
@@ -128,6 +129,8 @@ pub(super) const GONE: i64 = 2;
 pub(super) const CHANGED: i64 = 3;
 pub(super) const EXISTS: i64 = 4;
 pub(super) const LOGGED_OUT: i64 = 5;
+/// A code of a delete: there was no record when its user was looked up, and there is one now.
+pub(super) const APPEARED: i64 = 6;
 /// A code of what was done, or is there.
 pub(super) const DONE: i64 = 1;
 /// The index changed between reading it and migrating it.

@@ -13,11 +13,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use model::{Deadline, Deadlines, Entry, Known, Wrong};
 use redis_rest::server::DEFAULT_TOKEN;
 use redis_rest::session::{
-    Durability, ManagerOptions, NewSession, Pending, Recovery, RedisSessionStore, Session,
-    SessionError, SessionManager, SessionStoreExt as _,
+    Conflict, Durability, ManagerOptions, NewSession, Pending, Recovery, RedisSessionStore,
+    Session, SessionError, SessionManager, SessionStoreExt as _,
 };
 use redis_rest::{BreakerPolicy, Client};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -35,8 +35,8 @@ struct Worker {
     entries: HashMap<String, Entry>,
     /// In the order in which they were created, which a seed decides, as it does not decide their ids.
     alive: Vec<String>,
-    /// Users that were logged out, and the managers in which that may be pending.
-    log_outs: Vec<(String, usize)>,
+    /// Users that were logged out, and by which managers.
+    log_outs: HashSet<(String, usize)>,
     deadlines: Deadlines,
     /// Ids of all workers.
     all: Arc<std::sync::Mutex<Vec<String>>>,
@@ -82,10 +82,11 @@ impl Worker {
         let user = self.users[self.rng.usize(..self.users.len())].clone();
         let home = self.rng.usize(..MANAGERS);
         let version = self.name();
-        // A log-out that is pending in another manager ends what this one creates until then.
-        self.log_outs.retain(|(_, by)| self.managers[*by].pending().revoked > 0);
-        let overtaken = self.log_outs.iter().any(|(of, by)| *of == user && *by != home);
-        let ended = if overtaken { Known::Maybe } else { Known::No };
+        // A log-out by another manager ends what this one creates until it has heard of it, at the latest when the store has
+        // executed both.
+        let mut others = self.log_outs.iter().filter(|(of, by)| *of == user && *by != home);
+        let is_pending = others.clone().any(|(_, by)| self.managers[*by].pending().revoked > 0);
+        let was_logged_out = others.next().is_some();
         let before = Utc::now();
         match self.managers[home]
             .create_session_with(NewSession::new(&user, "org").system_prompt(&version))
@@ -93,6 +94,8 @@ impl Worker {
         {
             Ok(created) => {
                 let durable = created.durability == Durability::Durable;
+                let overtaken = is_pending || (was_logged_out && !durable);
+                let ended = if overtaken { Known::Maybe } else { Known::No };
                 let id = created.session.id;
                 let deadline = Deadline {
                     earliest: plus(before, TTL),
@@ -105,6 +108,8 @@ impl Worker {
                 self.alive.push(id.clone());
                 self.entries.insert(id, entry);
             }
+            // A log-out that was pending ended it before the reply to the create was there.
+            Err(SessionError::Conflict(Conflict::Deleted)) if is_pending => {}
             Err(error) => self.refused.push(format!("create: {error:?}")),
         }
     }
@@ -243,10 +248,7 @@ impl Worker {
                 Known::Maybe
             };
         }
-        let done = matches!(&result, Ok(all) if all.durability == Durability::Durable);
-        if !done {
-            self.log_outs.push((user, by));
-        }
+        self.log_outs.insert((user, by));
         if let Err(error) = result {
             self.refused.push(format!("end of all: {error:?}"));
         }
@@ -291,7 +293,7 @@ async fn chaos(seed: u64, time: Duration, two_steps: bool) -> Option<(Wrong, Vec
                 users: users.iter().skip(number).step_by(WORKERS).cloned().collect(),
                 entries: HashMap::new(),
                 alive: Vec::new(),
-                log_outs: Vec::new(),
+                log_outs: HashSet::new(),
                 deadlines: Arc::clone(&deadlines),
                 all: Arc::clone(&all),
                 operations: Arc::clone(&operations),

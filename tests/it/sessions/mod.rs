@@ -31,6 +31,7 @@ mod pending;
 /// A store that counts, fails and waits when told to.
 mod scripted;
 /// Requests and replies larger than allowed.
+mod single_node;
 mod sizes;
 /// What is in Redis: records and indexes shared with other services.
 mod stored;

@@ -14,7 +14,7 @@ const INDEX: &str = "user_sessions:";
 const RECORD: &str = "session:";
 
 /// What happens before a command.
-enum Event {
+pub enum Event {
     /// The connection breaks, and what is sent comes to this.
     Cut(Outcome),
     /// Somebody else is faster.
@@ -29,14 +29,19 @@ struct Wait {
 }
 
 #[derive(Clone)]
-struct Stepped {
+pub struct Stepped {
     engine: MemoryBackend,
+    is_cluster: bool,
     wait: Arc<Mutex<Option<Wait>>>,
 }
 
 impl Stepped {
+    pub fn new(engine: MemoryBackend, is_cluster: bool) -> Self {
+        Self { engine, is_cluster, wait: Arc::default() }
+    }
+
     /// `nth` counts from 1.
-    fn before(&self, nth: usize, kind: &'static str, event: Event) {
+    pub fn before(&self, nth: usize, kind: &'static str, event: Event) {
         *self.wait.lock().unwrap() = Some(Wait { kind, pass: nth - 1, event });
     }
 
@@ -105,7 +110,7 @@ impl Backend for Stepped {
     }
 
     fn is_cluster(&self) -> bool {
-        true
+        self.is_cluster
     }
 }
 
@@ -119,7 +124,7 @@ struct Setup {
 /// The engine knows the scripts, so that a command is sent once.
 async fn setup(layout: IndexLayout) -> Setup {
     let engine = MemoryBackend::new();
-    let way = Stepped { engine: engine.clone(), wait: Arc::default() };
+    let way = Stepped::new(engine.clone(), true);
     let store =
         RedisSessionStore::new(Client::from_backend(way.clone()), HOUR).index_layout(layout);
     let other =
