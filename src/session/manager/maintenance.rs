@@ -218,10 +218,11 @@ impl Inner {
             return Ok(false);
         }
         self.flights.forget(id);
-        let mut state = self.state();
-        state.gone(id);
-        self.settle_session(&state, id);
-        drop(state);
+        {
+            let mut state = self.state();
+            state.gone(id);
+            self.settle_session(&state, id);
+        }
         self.events.send(EventKind::Deleted, id);
         self.workspaces.remove_all(&session.user_id, [&session.id]).await;
         Ok(true)

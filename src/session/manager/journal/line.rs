@@ -20,6 +20,7 @@ const LONGEST: u64 = 64 << 20;
 /// An entry. The last entry of a session, and of a user, counts. Times are milliseconds since 1970.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "most lines are of the large variant")]
 pub(in super::super) enum Line {
     /// A session to be written.
     Put {
@@ -66,6 +67,7 @@ pub(in super::super) enum Key {
 
 /// A pending change that a file held.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most entries are of the large variant")]
 pub(in super::super) enum Recovered {
     Change(PendingChange),
     End(String, Tombstone),
