@@ -10,9 +10,10 @@ use uuid::Uuid;
 /// The length of a writer's name.
 const NAME: usize = 8;
 
-/// The id of one change: a write, a delete or a log-out. The caller of a [`SessionStore`](super::SessionStore) makes it, and a
-/// store executes each id at most once. A retry, a late copy of a request and a line of a journal carry the id of the change
-/// that they repeat.
+/// The id of one change: a write, a delete or a log-out. The caller of a
+/// [`SessionStore`](super::SessionStore) makes it, and a store executes each id at most once. A
+/// retry, a late copy of a request and a line of a journal carry the id of the change that they
+/// repeat.
 ///
 /// Its text is `writer.seq`, about 12 bytes: 8 characters for the process, and a count.
 ///
@@ -95,8 +96,8 @@ macro_rules! serde_as_text {
 pub(super) use serde_as_text;
 serde_as_text!(ChangeId);
 
-/// Makes the change ids of one writer. [`ChangeId::new`] has one for the process; a simulation has one for each process that it
-/// simulates, and names them itself.
+/// Makes the change ids of one writer. [`ChangeId::new`] has one for the process; a simulation has
+/// one for each process that it simulates, and names them itself.
 #[derive(Debug)]
 pub struct ChangeIds {
     writer: [u8; NAME],

@@ -4,12 +4,15 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Durability {
-    /// Executed by the store; or no store is set, and the journal file holds it. Nothing older undoes it.
+    /// Executed by the store; or no store is set, and the journal file holds it. Nothing older
+    /// undoes it.
     Durable,
-    /// The store was not reached: it is executed later. With a journal, the change survives the end of the process.
+    /// The store was not reached: it is executed later. With a journal, the change survives the end
+    /// of the process.
     Pending,
     /// The store may have executed it. The change is pending until that is known.
     MaybeApplied,
-    /// Another writer's version, written after the one that this change was based on, stands instead.
+    /// Another writer's version, written after the one that this change was based on, stands
+    /// instead.
     Superseded,
 }

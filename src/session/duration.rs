@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Reads `24h`, `1h30m`, `1.5h`, `300ms`: numbers, each with a unit of `ns us µs ms s m h`; or a bare `0`. Negative ones and
-/// those beyond what a `Duration` holds are `None`.
+/// Reads `24h`, `1h30m`, `1.5h`, `300ms`: numbers, each with a unit of `ns us µs ms s m h`; or a
+/// bare `0`. Negative ones and those beyond what a `Duration` holds are `None`.
 pub(crate) fn parse(text: &str) -> Option<Duration> {
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest == "0" {

@@ -4,10 +4,12 @@ use crate::breaker::Signal;
 use crate::error::{Error, ErrorKind, Outcome};
 use std::fmt;
 
-/// Why a session operation failed. A session that is not there and a Redis that is not there are never confused.
+/// Why a session operation failed. A session that is not there and a Redis that is not there are
+/// never confused.
 ///
-/// No text holds a session id, a user id or anything of a record. Where an [`Error`] is the reason, the text holds its text, and
-/// [`source`](std::error::Error::source) is what is behind that error, so that a chain says nothing twice.
+/// No text holds a session id, a user id or anything of a record. Where an [`Error`] is the reason,
+/// the text holds its text, and [`source`](std::error::Error::source) is what is behind that error,
+/// so that a chain says nothing twice.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum SessionError {
@@ -41,26 +43,29 @@ pub enum SessionError {
     Unavailable(Error),
     /// The request left, and no usable answer came back: it may have happened.
     MaybeApplied(Error),
-    /// The store was set up in a way that cannot work: no address in the environment, or a prefix that no cluster can take.
-    /// Nothing was sent.
+    /// The store was set up in a way that cannot work: no address in the environment, or a prefix
+    /// that no cluster can take. Nothing was sent.
     Config(Error),
     /// Redis refused. It did not happen.
     Refused(Error),
-    /// The user's index has the other layout; [`migrate_index`](crate::session::RedisSessionStore::migrate_index) moves
-    /// it. It did not happen.
+    /// The user's index has the other layout;
+    /// [`migrate_index`](crate::session::RedisSessionStore::migrate_index) moves it. It did not
+    /// happen.
     IndexLayout,
     /// Redis Cluster refused, because record and index have hash slots of their own:
-    /// [`cluster`](crate::session::RedisSessionStore::cluster) makes the store keep to one in each request. It did not happen.
+    /// [`cluster`](crate::session::RedisSessionStore::cluster) makes the store keep to one in each
+    /// request. It did not happen.
     CrossSlot,
     /// The store was closed. It did not happen.
     Closed,
-    /// The store is unavailable, and as much is pending already as the journal may hold. It did not happen.
+    /// The store is unavailable, and as much is pending already as the journal may hold. It did not
+    /// happen.
     JournalFull {
         /// The limit.
         limit: usize,
     },
-    /// The journal file cannot be opened or written. A change that fails with this is undone here, but the line, or a request
-    /// before it, may have taken effect.
+    /// The journal file cannot be opened or written. A change that fails with this is undone here,
+    /// but the line, or a request before it, may have taken effect.
     Journal {
         /// Why.
         kind: std::io::ErrorKind,

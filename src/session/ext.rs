@@ -29,12 +29,14 @@ const ROUNDS: usize = 5;
 /// # Ok(()) }
 /// ```
 pub trait SessionStoreExt: SessionStore {
-    /// Writes a session, also over one that is there. It lives for the default time to live, which later uses slide.
+    /// Writes a session, also over one that is there. It lives for the default time to live, which
+    /// later uses slide.
     ///
     /// Takes one request, and two if the session is there.
     ///
     /// # Errors
-    /// [`SessionError::Conflict`] if it was deleted within the last minute, or belongs to another user.
+    /// [`SessionError::Conflict`] if it was deleted within the last minute, or belongs to another
+    /// user.
     fn store_session<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
         Box::pin(async move { one(store_all(self, std::slice::from_ref(session), true).await) })
     }
@@ -42,7 +44,8 @@ pub trait SessionStoreExt: SessionStore {
     /// Writes a session that is not there. It lives for the default time to live.
     ///
     /// # Errors
-    /// [`SessionError::Conflict`] if it is there, or if its id was used before and is still remembered.
+    /// [`SessionError::Conflict`] if it is there, or if its id was used before and is still
+    /// remembered.
     fn create_session<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
         Box::pin(async move { one(store_all(self, std::slice::from_ref(session), false).await) })
     }
@@ -55,7 +58,8 @@ pub trait SessionStoreExt: SessionStore {
         Box::pin(async move { Ok(self.retrieve_stored(id).await?.session) })
     }
 
-    /// Reads a session with its version and time to live, for [`compare_and_update`](Self::compare_and_update).
+    /// Reads a session with its version and time to live, for
+    /// [`compare_and_update`](Self::compare_and_update).
     ///
     /// # Errors
     /// The same as of [`retrieve_session`](Self::retrieve_session).
@@ -63,12 +67,12 @@ pub trait SessionStoreExt: SessionStore {
         Box::pin(async move { one(self.get(&[id]).await) })
     }
 
-    /// Replaces the record of a session that exists, whoever wrote it meanwhile: the last writer wins. Its time to live stays.
-    /// Two requests.
+    /// Replaces the record of a session that exists, whoever wrote it meanwhile: the last writer
+    /// wins. Its time to live stays. Two requests.
     ///
     /// # Errors
-    /// [`SessionError::NotFound`] if it is gone; [`SessionError::Conflict`] if the stored one belongs to another user, or if others
-    /// kept writing.
+    /// [`SessionError::NotFound`] if it is gone; [`SessionError::Conflict`] if the stored one
+    /// belongs to another user, or if others kept writing.
     fn update_session<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             let update = |_: &Stored| Ok(Some((session.clone(), true, TtlRule::Keep)));
@@ -76,10 +80,12 @@ pub trait SessionStoreExt: SessionStore {
         })
     }
 
-    /// Replaces the record of a session if `version` is still what is stored. Returns the version that was written.
+    /// Replaces the record of a session if `version` is still what is stored. Returns the version
+    /// that was written.
     ///
     /// # Errors
-    /// [`SessionError::NotFound`] if it is gone; [`SessionError::Conflict`] if somebody else wrote meanwhile.
+    /// [`SessionError::NotFound`] if it is gone; [`SessionError::Conflict`] if somebody else wrote
+    /// meanwhile.
     fn compare_and_update<'a>(
         &'a self,
         session: &'a Session,
@@ -123,7 +129,8 @@ pub trait SessionStoreExt: SessionStore {
         })
     }
 
-    /// Sets the time to live, longer or shorter. It is an explicit one, which uses do not slide. Two requests.
+    /// Sets the time to live, longer or shorter. It is an explicit one, which uses do not slide.
+    /// Two requests.
     ///
     /// # Errors
     /// [`SessionError::NotFound`].
@@ -135,7 +142,8 @@ pub trait SessionStoreExt: SessionStore {
         })
     }
 
-    /// Extends the time to live to the default one, an explicit one too. Two requests, one if it is longer already.
+    /// Extends the time to live to the default one, an explicit one too. Two requests, one if it is
+    /// longer already.
     ///
     /// # Errors
     /// [`SessionError::NotFound`].
@@ -155,7 +163,8 @@ pub trait SessionStoreExt: SessionStore {
         })
     }
 
-    /// Stores many sessions in few requests, each as [`store_session`](Self::store_session). Each has its own result.
+    /// Stores many sessions in few requests, each as [`store_session`](Self::store_session). Each
+    /// has its own result.
     fn batch_store_sessions<'a>(&'a self, sessions: &'a [Session]) -> BoxFuture<'a, BatchOutcome> {
         Box::pin(async move {
             let results = store_all(self, sessions, true).await;
@@ -179,8 +188,8 @@ pub trait SessionStoreExt: SessionStore {
         self.prune(user_id)
     }
 
-    /// Ends all sessions of a user ("log out everywhere"), also those whose create is still on its way; returns how many there
-    /// were. May be repeated.
+    /// Ends all sessions of a user ("log out everywhere"), also those whose create is still on its
+    /// way; returns how many there were. May be repeated.
     ///
     /// # Errors
     /// [`SessionError::MaybeApplied`] if some sessions may not have ended.
@@ -188,12 +197,13 @@ pub trait SessionStoreExt: SessionStore {
         Box::pin(log_out(self, user_id))
     }
 
-    /// Reads a session, lets `change` change it, and writes it if nobody else wrote meanwhile; else does so again, at most 16
-    /// times. Returns what was written. `change` may run several times, but takes effect at most once.
+    /// Reads a session, lets `change` change it, and writes it if nobody else wrote meanwhile; else
+    /// does so again, at most 16 times. Returns what was written. `change` may run several times,
+    /// but takes effect at most once.
     ///
     /// # Errors
-    /// [`SessionError::NotFound`]; [`SessionError::Conflict`] if others kept writing; [`SessionError::MaybeApplied`] if a reply was
-    /// lost and what happened could not be found out.
+    /// [`SessionError::NotFound`]; [`SessionError::Conflict`] if others kept writing;
+    /// [`SessionError::MaybeApplied`] if a reply was lost and what happened could not be found out.
     fn modify<'a>(
         &'a self,
         id: &'a str,
@@ -311,7 +321,8 @@ async fn store_all<S: SessionStore + ?Sized>(
     results
 }
 
-/// Reads a session and replaces it as `change` says, over what others write meanwhile; false if `change` wants nothing.
+/// Reads a session and replaces it as `change` says, over what others write meanwhile; false if
+/// `change` wants nothing.
 pub(super) async fn replace<S: SessionStore + ?Sized>(
     store: &S,
     id: &str,

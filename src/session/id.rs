@@ -2,7 +2,8 @@
 
 use super::error::SessionError;
 
-/// 1 to 128 of `A-Z a-z 0-9 _ . -`, and neither `.` nor `..`: safe in a key, a path, a cookie, a URL and, quoted, in JSON.
+/// 1 to 128 of `A-Z a-z 0-9 _ . -`, and neither `.` nor `..`: safe in a key, a path, a cookie, a
+/// URL and, quoted, in JSON.
 pub(crate) fn check(id: &str) -> Result<(), SessionError> {
     let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     let valid = (1..=128).contains(&id.len()) && id.bytes().all(safe) && id != "." && id != "..";

@@ -9,14 +9,15 @@ use crate::value::Value;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IndexLayout {
-    /// A JSON array of ids under `user_sessions:{user}`, shared with other services. The default. A new session is appended in
-    /// place; storing one again reads the whole array, and a deletion writes it again. In an array of more than 16 KiB (400
-    /// sessions or so) an id that expired and is used again may stand twice until the next clean-up, which no reader of this crate
-    /// shows.
+    /// A JSON array of ids under `user_sessions:{user}`, shared with other services. The default. A
+    /// new session is appended in place; storing one again reads the whole array, and a deletion
+    /// writes it again. In an array of more than 16 KiB (400 sessions or so) an id that expired and
+    /// is used again may stand twice until the next clean-up, which no reader of this crate shows.
     #[default]
     JsonArray,
-    /// A sorted set of ids, scored by deadline in Unix milliseconds. A change costs the same for ten sessions and for a hundred
-    /// thousand, and expired ids leave by themselves. For users with very many sessions, where no other service reads the index.
+    /// A sorted set of ids, scored by deadline in Unix milliseconds. A change costs the same for
+    /// ten sessions and for a hundred thousand, and expired ids leave by themselves. For users with
+    /// very many sessions, where no other service reads the index.
     SortedSet,
 }
 

@@ -1,4 +1,5 @@
-//! The names of keys. What is kept beside a record or an index has its hash slot, also on Redis Cluster.
+//! The names of keys. What is kept beside a record or an index has its hash slot, also on Redis
+//! Cluster.
 
 use crate::command::slot::{SLOTS, slot, tag};
 
@@ -13,7 +14,8 @@ impl Keys {
         Self { prefix: prefix.to_owned() }
     }
 
-    /// False for a prefix with half a hash tag (`a{b` or `a{}b`): it decides the slot of every key together with what follows.
+    /// False for a prefix with half a hash tag (`a{b` or `a{}b`): it decides the slot of every key
+    /// together with what follows.
     pub(super) fn can_share_slots(&self) -> bool {
         !self.prefix.contains(&b'{') || tag(&self.prefix).is_some()
     }
@@ -28,7 +30,8 @@ impl Keys {
         self.beside("session_meta", &self.record(id))
     }
 
-    /// The mark of a clean-up that found no session and removes its id from the index, for a write that comes between the two.
+    /// The mark of a clean-up that found no session and removes its id from the index, for a write
+    /// that comes between the two.
     pub(super) fn pruned(&self, id: &str) -> Vec<u8> {
         self.beside("session_pruned", &self.record(id))
     }
@@ -48,13 +51,14 @@ impl Keys {
         format!("user_sessions:{user_id}").into_bytes()
     }
 
-    /// The ids that were listed again: a clean-up that did not find their sessions before leaves them.
+    /// The ids that were listed again: a clean-up that did not find their sessions before leaves
+    /// them.
     pub(super) fn relisted(&self, user_id: &str) -> Vec<u8> {
         self.beside("user_sessions_relisted", &self.index(user_id))
     }
 
-    /// A key with the slot of `key`: `name:{key}`. What has a hash tag already shows that first, and where braces are in the way
-    /// (`a}b`), a number that has the slot is the tag.
+    /// A key with the slot of `key`: `name:{key}`. What has a hash tag already shows that first,
+    /// and where braces are in the way (`a}b`), a number that has the slot is the tag.
     fn beside(&self, name: &str, key: &[u8]) -> Vec<u8> {
         let whole = [&self.prefix, key].concat();
         let name = name.as_bytes();

@@ -1,5 +1,5 @@
-//! A map that knows which of its entries was used least recently, in constant time: a slab with a doubly linked list through
-//! it.
+//! A map that knows which of its entries was used least recently, in constant time: a slab with a
+//! doubly linked list through it.
 
 use std::collections::HashMap;
 

@@ -5,13 +5,14 @@ use super::error::SessionError;
 use std::fmt;
 use std::str::FromStr;
 
-/// The log-outs of a user that the creator of a session knew: at most [`Marks::MOST`] ids, without an order. A log-out does not
-/// end a session whose marks have it.
+/// The log-outs of a user that the creator of a session knew: at most [`Marks::MOST`] ids, without
+/// an order. A log-out does not end a session whose marks have it.
 #[derive(Clone, Debug, Default)]
 pub struct Marks(Vec<ChangeId>);
 
 impl Marks {
-    /// The most marks. With more, an old log-out that is repeated can end a session that was created after it.
+    /// The most marks. With more, an old log-out that is repeated can end a session that was
+    /// created after it.
     pub const MOST: usize = 8;
 
     /// Adds a log-out. The one that was added first makes room.

@@ -26,7 +26,8 @@ impl Metadata {
     /// Sets a value.
     ///
     /// # Errors
-    /// [`SessionError::Unwritable`] when `value` cannot be written as JSON (a map with keys that are no strings, for example).
+    /// [`SessionError::Unwritable`] when `value` cannot be written as JSON (a map with keys that
+    /// are no strings, for example).
     pub fn insert(
         &mut self,
         name: impl Into<String>,

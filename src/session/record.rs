@@ -19,8 +19,9 @@ use uuid::Uuid;
 
 /// A session.
 ///
-/// In Redis it is one JSON object. What nobody changed goes back as it came: fields this crate does not know, numbers of any
-/// size and the spelling of times are kept to the letter when a session that was read is written again.
+/// In Redis it is one JSON object. What nobody changed goes back as it came: fields this crate does
+/// not know, numbers of any size and the spelling of times are kept to the letter when a session
+/// that was read is written again.
 ///
 /// ```
 /// use redis_rest::session::Session;
@@ -142,7 +143,8 @@ impl Session {
     /// The record as JSON. One that was read and not changed comes out to the letter.
     ///
     /// # Errors
-    /// [`SessionError::Unwritable`], naming the field: a time that was set to a year outside of 0 to 9999.
+    /// [`SessionError::Unwritable`], naming the field: a time that was set to a year outside of 0
+    /// to 9999.
     pub fn to_json(&self) -> Result<String, SessionError> {
         let members = self.members()?;
         if let Some(original) = &self.original {
@@ -188,7 +190,8 @@ impl Session {
         }
     }
 
-    /// The members to write: those that were read in their order, each as it was unless it was changed, then what is new.
+    /// The members to write: those that were read in their order, each as it was unless it was
+    /// changed, then what is new.
     fn members(&self) -> Result<Vec<Member<'_>>, SessionError> {
         let old = self
             .original

@@ -5,9 +5,10 @@ use std::fmt;
 use std::sync::LazyLock;
 use uuid::Uuid;
 
-/// A session's id as it stands in this crate's log lines, in the field `session`: HMAC-SHA-1 with a random key of this process,
-/// its first 64 bits. Lines about one session can be found by it; the id, which is a credential, cannot, not even by whoever has
-/// an id and would like to know whether it is meant. Another process has other names.
+/// A session's id as it stands in this crate's log lines, in the field `session`: HMAC-SHA-1 with a
+/// random key of this process, its first 64 bits. Lines about one session can be found by it; the
+/// id, which is a credential, cannot, not even by whoever has an id and would like to know whether
+/// it is meant. Another process has other names.
 ///
 /// ```
 /// use redis_rest::session::redacted_id;
@@ -16,8 +17,8 @@ use uuid::Uuid;
 /// assert_eq!(redacted_id(id).to_string().len(), 16);
 /// ```
 pub fn redacted_id(id: &str) -> impl fmt::Display + use<> {
-    /// As long as a block of SHA-1. From the random numbers of ids: they are the system's on every platform, which those of std's
-    /// hash maps are not on `wasm32`. 244 of its bits are random.
+    /// As long as a block of SHA-1. From the random numbers of ids: they are the system's on every
+    /// platform, which those of std's hash maps are not on `wasm32`. 244 of its bits are random.
     static KEY: LazyLock<[u8; 64]> = LazyLock::new(|| {
         let mut key = [0; 64];
         key[..16].copy_from_slice(Uuid::new_v4().as_bytes());

@@ -21,7 +21,8 @@ pub enum Touched {
 pub struct SessionList {
     /// The sessions, in the order of the index.
     pub sessions: Vec<Session>,
-    /// The number of records that could not be read or belong to another user. Nothing happens to these.
+    /// The number of records that could not be read or belong to another user. Nothing happens to
+    /// these.
     pub corrupt: usize,
     /// True if a part could not be read: there may be more sessions.
     pub partial: bool,

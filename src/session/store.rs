@@ -12,42 +12,47 @@ use std::time::Duration;
 /// The default time to live of a session: 24 hours.
 pub const DEFAULT_TTL: Duration = Duration::from_secs(24 * 3600);
 
-/// The longest time that a request may be on its way: it is not executed later than this after it may last be sent. A
-/// store remembers an id for at least this long after its session ended.
+/// The longest time that a request may be on its way: it is not executed later than this after it
+/// may last be sent. A store remembers an id for at least this long after its session ended.
 pub const REQUEST_LIFETIME: Duration = Duration::from_secs(60);
 
 /// The future of a store's method.
 pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, SessionError>>;
 
-/// A place where sessions are kept: seven requests, each of which may be repeated. Calls under their usual names
-/// (`store_session`, `retrieve_session` …) come with [`SessionStoreExt`](super::SessionStoreExt).
+/// A place where sessions are kept: seven requests, each of which may be repeated. Calls under
+/// their usual names (`store_session`, `retrieve_session` …) come with
+/// [`SessionStoreExt`](super::SessionStoreExt).
 ///
-/// The contract, held by every store of this crate and checked by the conformance cases of feature `conformance`:
+/// The contract, held by every store of this crate and checked by the conformance cases of feature
+/// `conformance`:
 ///
-/// * Methods on several sessions return one result for each, in their order. A failure of one session is its own: the others
-///   are executed.
-/// * A write or delete is atomic for its session, and changes nothing unless the result is [`Written::Written`] or `true`. (A
-///   delete of a session that is not there returns `false`, and is remembered.)
-/// * Each [`ChangeId`] has an effect at most once. A request that was executed before, and whose session is as it left it, has
-///   the same result again.
+/// * Methods on several sessions return one result for each, in their order. A failure of one
+///   session is its own: the others are executed.
+/// * A write or delete is atomic for its session, and changes nothing unless the result is
+///   [`Written::Written`] or `true`. (A delete of a session that is not there returns `false`, and
+///   is remembered.)
+/// * Each [`ChangeId`] has an effect at most once. A request that was executed before, and whose
+///   session is as it left it, has the same result again.
 /// * No read writes, not even a time to live.
-/// * Record and index change together: a session that was written is listed, a deleted one is not. (In two steps on
-///   [Redis Cluster](crate::session#on-redis-cluster).)
-/// * An id that has existed is remembered: after a delete for the longest of what was left of the session,
-///   [`Delete::mark_for`] and [`REQUEST_LIFETIME`]; after an expiry for [`REQUEST_LIFETIME`]. The memory is never shortened.
+/// * Record and index change together: a session that was written is listed, a deleted one is not.
+///   (In two steps on [Redis Cluster](crate::session#on-redis-cluster).)
+/// * An id that has existed is remembered: after a delete for the longest of what was left of the
+///   session, [`Delete::mark_for`] and [`REQUEST_LIFETIME`]; after an expiry for
+///   [`REQUEST_LIFETIME`]. The memory is never shortened.
 /// * Only durations cross this trait: a store's clock is compared with nobody else's.
 pub trait SessionStore: MaybeSend + 'static {
     /// Reads sessions.
     ///
     /// # Errors
-    /// For each session [`SessionError::NotFound`], [`SessionError::InvalidId`], or [`SessionError::Corrupt`] for a record that
-    /// cannot be read.
+    /// For each session [`SessionError::NotFound`], [`SessionError::InvalidId`], or
+    /// [`SessionError::Corrupt`] for a record that cannot be read.
     fn get<'a>(&'a self, ids: &'a [&'a str]) -> BoxFuture<'a, Vec<Result<Stored, SessionError>>>;
 
     /// Reads the sessions of a user, in the order of the index.
     fn list<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, Listed>;
 
-    /// Writes sessions, each under its condition. Writes of one session are executed in their order.
+    /// Writes sessions, each under its condition. Writes of one session are executed in their
+    /// order.
     fn write<'a>(
         &'a self,
         writes: &'a [Write<'a>],
@@ -59,10 +64,12 @@ pub trait SessionStore: MaybeSend + 'static {
         deletes: &'a [Delete<'a>],
     ) -> BoxFuture<'a, Vec<Result<bool, SessionError>>>;
 
-    /// Logs a user out: from now on a create of that user is refused unless its [marks](Mode::Create::marks) have `log_out`.
-    /// Returns the ids of the index, which the caller then deletes by [`When::UnlessKnown`].
+    /// Logs a user out: from now on a create of that user is refused unless its
+    /// [marks](Mode::Create::marks) have `log_out`. Returns the ids of the index, which the caller
+    /// then deletes by [`When::UnlessKnown`].
     ///
-    /// The last [`Marks::MOST`] log-outs of a user are kept for the default time to live and [`REQUEST_LIFETIME`] from the last.
+    /// The last [`Marks::MOST`] log-outs of a user are kept for the default time to live and
+    /// [`REQUEST_LIFETIME`] from the last.
     fn revoke<'a>(&'a self, user_id: &'a str, log_out: ChangeId) -> StoreFuture<'a, Vec<String>>;
 
     /// Removes ids from a user's index whose sessions are gone; returns how many.
@@ -97,7 +104,8 @@ pub struct Write<'a> {
     pub session: &'a Session,
     /// The condition.
     pub mode: Mode<'a>,
-    /// Whether it changes the content: more than `last_active_at`. Ignored by a create, which always does.
+    /// Whether it changes the content: more than `last_active_at`. Ignored by a create, which
+    /// always does.
     pub content: bool,
     /// The rule for the time to live.
     pub ttl: TtlRule,
@@ -110,8 +118,8 @@ pub enum Mode<'a> {
     Create {
         /// The log-outs of the user that the caller knows.
         marks: &'a Marks,
-        /// Also if there was one: after an expiry at once, and [`REQUEST_LIFETIME`] after a delete. For callers who write a
-        /// session now; never for a change that was made earlier.
+        /// Also if there was one: after an expiry at once, and [`REQUEST_LIFETIME`] after a delete.
+        /// For callers who write a session now; never for a change that was made earlier.
         reuse: bool,
     },
     /// If this version is there. The session must have the user that the version was read with.
@@ -170,7 +178,8 @@ pub struct Delete<'a> {
     pub session: &'a str,
     /// The user that the session belongs to, if known: the store need not look it up.
     pub user_id: Option<&'a str>,
-    /// The least time for which the id is remembered, because a create of it may be executed until then.
+    /// The least time for which the id is remembered, because a create of it may be executed until
+    /// then.
     pub mark_for: Duration,
     /// The condition.
     pub when: When<'a>,
@@ -193,9 +202,11 @@ pub enum When<'a> {
     Always,
     /// If this version is there.
     Unchanged(&'a Version),
-    /// Unless its creator knew this log-out. A session that provably belongs to somebody else than [`Delete::user_id`] stays.
+    /// Unless its creator knew this log-out. A session that provably belongs to somebody else than
+    /// [`Delete::user_id`] stays.
     UnlessKnown(ChangeId),
-    /// If its content is that of this create. If the id was never used, it is remembered, and the create is refused.
+    /// If its content is that of this create. If the id was never used, it is remembered, and the
+    /// create is refused.
     Made(ChangeId),
 }
 
@@ -208,7 +219,8 @@ pub struct Listed {
     pub ids: Vec<String>,
     /// The sessions that were read, in the same order.
     pub sessions: Vec<Stored>,
-    /// The number of records that could not be read or belong to another user. Nothing happens to these.
+    /// The number of records that could not be read or belong to another user. Nothing happens to
+    /// these.
     pub corrupt: usize,
     /// Why a part of the sessions was not read. There may be more than `sessions`.
     pub partial: Option<SessionError>,
@@ -239,7 +251,8 @@ impl Listed {
 pub enum Check {
     /// The store answers, and says what it can about itself.
     Ping,
-    /// The store can be written and read. A server that is read-only or full answers a ping all the same.
+    /// The store can be written and read. A server that is read-only or full answers a ping all the
+    /// same.
     ReadWrite,
 }
 

@@ -13,15 +13,19 @@ use std::sync::Arc;
 pub(super) use text::Hash;
 use text::{Content, Text, Ttl, fields, optional};
 
-/// The version of a session that a store has, as it was read or written. Stays beside the [`Session`](super::Session).
+/// The version of a session that a store has, as it was read or written. Stays beside the
+/// [`Session`](super::Session).
 ///
-/// A session is three registers, and a version has a token for two of them: its *content* (every field but the last use) and
-/// its *explicit time to live*. The third, the last use, is merged by maximum and needs none.
+/// A session is three registers, and a version has a token for two of them: its *content* (every
+/// field but the last use) and its *explicit time to live*. The third, the last use, is merged by
+/// maximum and needs none.
 ///
-/// * `==` compares the exact version: the id of the last write, and the record. A version that was replaced does not return.
-/// * [`same_content`](Self::same_content) and [`same_ttl`](Self::same_ttl) compare the tokens. A use changes the exact version,
-///   and neither token.
-/// * A record that another service wrote by a plain `SET` is a version of its own, unless it is the very text that was there.
+/// * `==` compares the exact version: the id of the last write, and the record. A version that was
+///   replaced does not return.
+/// * [`same_content`](Self::same_content) and [`same_ttl`](Self::same_ttl) compare the tokens. A
+///   use changes the exact version, and neither token.
+/// * A record that another service wrote by a plain `SET` is a version of its own, unless it is the
+///   very text that was there.
 ///
 /// `Display` and `FromStr` write and read a version, for a journal.
 #[derive(Clone)]
@@ -60,7 +64,8 @@ impl Version {
         version
     }
 
-    /// The version that a write makes of this one. A write that changes no content hands the content token on.
+    /// The version that a write makes of this one. A write that changes no content hands the
+    /// content token on.
     pub fn replaced(&self, write: &Write<'_>) -> Self {
         let token = |explicit| Some(Ttl { change: write.id, explicit });
         Self {
@@ -82,7 +87,8 @@ impl Version {
         Self { record: Record::Hash(hash), left: Some(hash), ..self }
     }
 
-    /// The version of a record that was read, and of what its meta key says. A meta key that cannot be read counts as none.
+    /// The version of a record that was read, and of what its meta key says. A meta key that cannot
+    /// be read counts as none.
     pub(super) fn read(record: Arc<Original>, meta: Option<&str>) -> Self {
         let record = Record::Text(record);
         let read = meta.and_then(fields).and_then(|fields| Self::of_fields(fields, record.clone()));
@@ -94,7 +100,8 @@ impl Version {
         Self { write: None, record, content: None, left: None, ttl: None, marks }
     }
 
-    /// A version from the fields `v c p s m` and another. Scripts look at the first alone to tell whether a meta key can be read.
+    /// A version from the fields `v c p s m` and another. Scripts look at the first alone to tell
+    /// whether a meta key can be read.
     fn of_fields([v, c, p, s, m, _]: [&str; 6], record: Record) -> Option<Self> {
         Some(Self {
             write: optional(v, ChangeId::parse)?,
@@ -159,7 +166,8 @@ impl Version {
         self.ttl.is_some_and(|ttl| ttl.change == change)
     }
 
-    /// True if this write was executed, and its content or time to live is there, whoever used the session since.
+    /// True if this write was executed, and its content or time to live is there, whoever used the
+    /// session since.
     pub fn has(&self, write: &Write<'_>) -> bool {
         match (write.mode, write.ttl) {
             (Mode::Create { .. }, _) => self.has_content(write.id),

@@ -69,12 +69,13 @@ impl SessionManager {
         self.0.create(new, None).await
     }
 
-    /// Creates a session as [`create_session_with`](Self::create_session_with) does, for a session that comes from another
-    /// one of the same user, with the log-outs that the creator of that one knew: after a later one
-    /// it is not created.
+    /// Creates a session as [`create_session_with`](Self::create_session_with) does, for a session
+    /// that comes from another one of the same user, with the log-outs that the creator of that one
+    /// knew: after a later one it is not created.
     ///
     /// # Errors
-    /// [`Conflict::LoggedOut`](crate::session::Conflict::LoggedOut) if the user was logged out since.
+    /// [`Conflict::LoggedOut`](crate::session::Conflict::LoggedOut) if the user was logged out
+    /// since.
     #[cfg(feature = "tower-sessions")]
     pub(crate) async fn create_derived(
         &self,
@@ -103,8 +104,8 @@ impl SessionManager {
         self.0.get(id, None).await.map(Arc::unwrap_or_clone)
     }
 
-    /// Returns a session as [`get_session`](Self::get_session) does, for a session that must belong to `user_id`:
-    /// another's is not found, and not touched.
+    /// Returns a session as [`get_session`](Self::get_session) does, for a session that must belong
+    /// to `user_id`: another's is not found, and not touched.
     ///
     /// # Errors
     /// Those of [`get_session`](Self::get_session).
@@ -131,8 +132,8 @@ impl SessionManager {
         self.0.update(session, None).await
     }
 
-    /// Replaces the record as [`update_session`](Self::update_session) does, and sets when the session ends, both in one
-    /// step: an explicit time to live, as by [`set_ttl`](Self::set_ttl).
+    /// Replaces the record as [`update_session`](Self::update_session) does, and sets when the
+    /// session ends, both in one step: an explicit time to live, as by [`set_ttl`](Self::set_ttl).
     ///
     /// # Errors
     /// Those of [`update_session`](Self::update_session).

@@ -115,10 +115,10 @@ impl SessionManager {
         Self::build(workspace_root.into(), max_sessions, options, Environment::default(), None)
     }
 
-    /// Makes a manager as [`SessionManager::with_options`] does, with a journal file: what is pending is on the disk too
-    /// before a change returns as pending, so that it survives the end of the process. What an
-    /// earlier process left in it is pending here from the start, and sent when a store is set. The
-    /// file holds records as they are, and only its owner can read it.
+    /// Makes a manager as [`SessionManager::with_options`] does, with a journal file: what is
+    /// pending is on the disk too before a change returns as pending, so that it survives the end
+    /// of the process. What an earlier process left in it is pending here from the start, and sent
+    /// when a store is set. The file holds records as they are, and only its owner can read it.
     ///
     /// In an outage a change then costs a write to the disk; while the store works the file is not
     /// touched. A line that a crash cut off, or that was damaged, is passed over.
@@ -139,8 +139,8 @@ impl SessionManager {
         Self::with_environment(workspace_root, max_sessions, options, environment)
     }
 
-    /// Makes a manager as [`SessionManager::with_options`] does, in another environment than the system's. For
-    /// simulations.
+    /// Makes a manager as [`SessionManager::with_options`] does, in another environment than the
+    /// system's. For simulations.
     ///
     /// # Errors
     /// Those of [`SessionManager::with_journal`].

@@ -58,8 +58,8 @@ impl Recovery {
     }
 }
 
-/// The copies that a manager returns from memory while the store cannot be asked. With [`SyncMode::Off`]
-/// memory is asked anyway.
+/// The copies that a manager returns from memory while the store cannot be asked. With
+/// [`SyncMode::Off`] memory is asked anyway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReadPolicy {
@@ -113,15 +113,15 @@ impl ManagerOptions {
         self
     }
 
-    /// Sets how often at most a session that is asked for moves its `last_active_at` and slides its time
-    /// to live (default 60 s).
+    /// Sets how often at most a session that is asked for moves its `last_active_at` and slides its
+    /// time to live (default 60 s).
     pub fn touch_interval(mut self, interval: Duration) -> Self {
         self.touch_interval = interval;
         self
     }
 
-    /// Sets what is returned from memory while the store cannot be asked (default: copies of up to 24
-    /// hours).
+    /// Sets what is returned from memory while the store cannot be asked (default: copies of up to
+    /// 24 hours).
     pub fn reads(mut self, policy: ReadPolicy) -> Self {
         self.reads = policy;
         self
@@ -133,8 +133,9 @@ impl ManagerOptions {
         self
     }
 
-    /// Sets how many sessions may be pending (default 100 000). Beyond that, creating or changing one
-    /// more fails with [`SessionError::JournalFull`]; ends of sessions that are held here are always accepted.
+    /// Sets how many sessions may be pending (default 100 000). Beyond that, creating or changing
+    /// one more fails with [`SessionError::JournalFull`]; ends of sessions that are held here are
+    /// always accepted.
     pub fn max_pending(mut self, sessions: usize) -> Self {
         self.max_pending = sessions;
         self

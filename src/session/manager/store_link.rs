@@ -51,8 +51,8 @@ impl StoreLink {
         result
     }
 
-    /// Runs a request as [`ask`](Self::ask) does, for a request that can be large: a timeout says that the store is
-    /// unavailable only if a ping fails too. True if it is unavailable.
+    /// Runs a request as [`ask`](Self::ask) does, for a request that can be large: a timeout says
+    /// that the store is unavailable only if a ping fails too. True if it is unavailable.
     pub(super) async fn ask_many<T>(
         &self,
         call: impl Future<Output = Vec<Result<T, SessionError>>>,

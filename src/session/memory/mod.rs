@@ -23,14 +23,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use users::Users;
 
-/// The longest time to live: 500 years, which a clock that counts nanoseconds in 64 bits can still hold.
+/// The longest time to live: 500 years, which a clock that counts nanoseconds in 64 bits can still
+/// hold.
 const LONGEST: Duration = Duration::from_secs(500 * 366 * 24 * 3600);
 
-/// Sessions in memory, with the same behaviour as in Redis. Cheap to clone: clones share everything.
+/// Sessions in memory, with the same behaviour as in Redis. Cheap to clone: clones share
+/// everything.
 ///
-/// Bounded by number and by size; when full, the session that was used least recently makes room. Times to live need no
-/// background task: what has expired is not found, and is removed when its place is passed by. Sharded by id, so that threads
-/// do not queue; small stores have one shard and evict in exact order, larger ones per shard.
+/// Bounded by number and by size; when full, the session that was used least recently makes room.
+/// Times to live need no background task: what has expired is not found, and is removed when its
+/// place is passed by. Sharded by id, so that threads do not queue; small stores have one shard and
+/// evict in exact order, larger ones per shard.
 ///
 /// ```
 /// # async fn run() -> Result<(), redis_rest::session::SessionError> {
@@ -50,7 +53,8 @@ pub struct InMemorySessionStore {
     max_lifetime: Option<Duration>,
 }
 
-/// Locks are taken in one order: a user's, then a session's. Reads and most writes take one of them.
+/// Locks are taken in one order: a user's, then a session's. Reads and most writes take one of
+/// them.
 struct Inner {
     shards: Vec<Mutex<Shard>>,
     users: Vec<Mutex<Users>>,
@@ -65,7 +69,8 @@ struct Inner {
 }
 
 impl InMemorySessionStore {
-    /// A store for at most 100 000 sessions and 256 MiB, which live for `ttl` unless a caller says otherwise.
+    /// A store for at most 100 000 sessions and 256 MiB, which live for `ttl` unless a caller says
+    /// otherwise.
     pub fn new(ttl: Duration) -> Self {
         Self::with_limits(ttl, 100_000, 256 << 20)
     }
@@ -94,8 +99,8 @@ impl InMemorySessionStore {
         Self { default_ttl: Arc::new(AtomicU64::new(nanos(ttl))), ..self.clone() }
     }
 
-    /// No session lives longer than this after its `created_at`, whatever its times to live say (default: no limit). Holds for
-    /// writes by this handle and its clones.
+    /// No session lives longer than this after its `created_at`, whatever its times to live say
+    /// (default: no limit). Holds for writes by this handle and its clones.
     #[must_use]
     pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
         self.max_lifetime = Some(lifetime);
@@ -112,7 +117,8 @@ impl InMemorySessionStore {
         self.default_ttl.store(nanos(ttl), Ordering::Relaxed);
     }
 
-    /// Makes every later call on this store fail with [`SessionError::Closed`], through all of its handles.
+    /// Makes every later call on this store fail with [`SessionError::Closed`], through all of its
+    /// handles.
     pub fn close(&self) {
         self.inner.closed.store(true, Ordering::Release);
     }
@@ -142,7 +148,8 @@ impl InMemorySessionStore {
         self.inner.moved.fetch_add(nanos(time), Ordering::Relaxed);
     }
 
-    /// The time to live of a write, cut to what the absolute lifetime leaves; `None` to keep the end.
+    /// The time to live of a write, cut to what the absolute lifetime leaves; `None` to keep the
+    /// end.
     fn ttl(&self, write: &Write<'_>) -> Option<Duration> {
         let ttl = write.ttl.duration()?.max(Duration::from_nanos(1));
         let Some(most) = self.max_lifetime else { return Some(ttl) };

@@ -1,4 +1,5 @@
-//! A part of the sessions, under one lock. Knows no index by user: it returns what has to be removed from there.
+//! A part of the sessions, under one lock. Knows no index by user: it returns what has to be
+//! removed from there.
 
 use super::LONGEST;
 use crate::clock::Instant;

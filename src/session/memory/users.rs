@@ -11,7 +11,8 @@ use std::time::Duration;
 
 #[derive(Default)]
 pub(super) struct Users {
-    /// Ids by user, in the order of creation. Each has a number: an id that was removed and created again has another.
+    /// Ids by user, in the order of creation. Each has a number: an id that was removed and created
+    /// again has another.
     ids: HashMap<String, BTreeMap<u64, String>>,
     /// The log-outs of each user, and until when they are kept.
     marks: Lru<(Marks, Instant)>,

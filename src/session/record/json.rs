@@ -1,4 +1,5 @@
-//! The JSON of a record, as it is read and written: its members in their order, each kept as it came.
+//! The JSON of a record, as it is read and written: its members in their order, each kept as it
+//! came.
 
 use crate::session::error::SessionError;
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
@@ -41,7 +42,8 @@ pub(super) fn reads_as<T: for<'de> Deserialize<'de> + PartialEq + Default>(
 pub(super) struct Time(pub(super) DateTime<Utc>);
 
 impl Time {
-    /// Years have four digits in RFC 3339. A time that was read as the last evening of 9999 west of Greenwich is in the next year.
+    /// Years have four digits in RFC 3339. A time that was read as the last evening of 9999 west of
+    /// Greenwich is in the next year.
     pub(super) fn can_be_written(time: &DateTime<Utc>) -> bool {
         (0..=9999).contains(&time.year())
     }

@@ -1,4 +1,5 @@
-//! Many sessions in few requests: chunks by number and by size, several at a time, and halves of those that are too large.
+//! Many sessions in few requests: chunks by number and by size, several at a time, and halves of
+//! those that are too large.
 
 use super::layout::StagedWrite;
 use super::{RedisSessionStore, SCRIPTS};
@@ -17,7 +18,8 @@ use std::time::Duration;
 /// Most sessions in one request.
 pub(super) const CHUNK: usize = 100;
 
-/// Most bytes of records in one request, unless a single record has more: the limit of small plans is 1 MB for the whole.
+/// Most bytes of records in one request, unless a single record has more: the limit of small plans
+/// is 1 MB for the whole.
 const CHUNK_BYTES: usize = 500_000;
 
 /// Most requests of one call at the same time.
@@ -38,14 +40,15 @@ impl Default for Chunks {
 }
 
 impl Chunks {
-    /// Sends one request after another if two items have the same name: the second of a session is executed after the first.
+    /// Sends one request after another if two items have the same name: the second of a session is
+    /// executed after the first.
     fn in_order_if_twice<'a>(names: impl Iterator<Item = &'a str>) -> Self {
         let (mut seen, mut names) = (HashSet::new(), names);
         Self { at_once: if names.all(|name| seen.insert(name)) { AT_ONCE } else { 1 } }
     }
 
-    /// The results of `items`, in their order. A request that fails because of its size is halved, until only what is too large by
-    /// itself fails.
+    /// The results of `items`, in their order. A request that fails because of its size is halved,
+    /// until only what is too large by itself fails.
     pub(super) async fn run<'a, T, R>(
         &self,
         items: &'a [T],
@@ -102,7 +105,8 @@ fn is_of_the_batch(error: &SessionError) -> bool {
     }
 }
 
-/// Splits `items` so that no part has too many or too many bytes. Parts with the place of their first item.
+/// Splits `items` so that no part has too many or too many bytes. Parts with the place of their
+/// first item.
 fn split<T>(items: &[T], bytes: impl Fn(&T) -> usize) -> Vec<(usize, &[T])> {
     let (mut parts, mut start, mut size) = (Vec::new(), 0, 0);
     for (index, item) in items.iter().enumerate() {
@@ -120,8 +124,8 @@ fn split<T>(items: &[T], bytes: impl Fn(&T) -> usize) -> Vec<(usize, &[T])> {
 }
 
 impl RedisSessionStore {
-    /// Writes sessions. One whose reply was lost is sent again under its id, which shows whether it was executed: its result is
-    /// [`SessionError::MaybeApplied`] only if it does not.
+    /// Writes sessions. One whose reply was lost is sent again under its id, which shows whether it
+    /// was executed: its result is [`SessionError::MaybeApplied`] only if it does not.
     pub(super) async fn write_all(
         &self,
         writes: &[Write<'_>],
@@ -188,7 +192,8 @@ impl RedisSessionStore {
         fill(results, &mut deleted)
     }
 
-    /// The replies to calls of one request. A single call goes by itself, so that calls of others may travel with it.
+    /// The replies to calls of one request. A single call goes by itself, so that calls of others
+    /// may travel with it.
     pub(super) async fn replies(&self, mut calls: Vec<Call>) -> Vec<Result<Value, SessionError>> {
         if calls.len() == 1
             && let Some(call) = calls.pop()
@@ -205,7 +210,8 @@ impl RedisSessionStore {
         }
     }
 
-    /// Removes ids from the index of a user that have no session; without `relisted`, whatever was listed again.
+    /// Removes ids from the index of a user that have no session; without `relisted`, whatever was
+    /// listed again.
     pub(super) fn unlist_call(&self, user_id: &str, ids: &[&str], relisted: bool) -> Call {
         let call = self.index_call(&SCRIPTS.cluster.unlist, user_id).args(ids);
         if relisted { call.key(self.keys.relisted(user_id)) } else { call }

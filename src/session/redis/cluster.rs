@@ -1,8 +1,8 @@
 //! [`Cluster`]: index and records have slots of their own, so a change is two steps, each a script on one slot.
 //!
-//! A change that adds a session starts with the index, one that ends it with the record. If the second step is cut off, the index names a
-//! session that is not there, which readers pass over; it never lacks one that is. Scripts of the two slots tell each other by
-//! marks; see [`scripts`].
+//! A change that adds a session starts with the index, one that ends it with the record. If the
+//! second step is cut off, the index names a session that is not there, which readers pass over; it
+//! never lacks one that is. Scripts of the two slots tell each other by marks; see [`scripts`].
 
 use super::batch::{CHUNK, by_user, mark_for};
 use super::layout::{Also, Deleted, Found, Layout, StagedWrite, coded, delete_record, pttl};
@@ -38,8 +38,8 @@ impl Layout for Cluster {
         false
     }
 
-    /// Each command has one key, so that reads go on while a slot moves. A meta key that is the same before and after the record
-    /// is that of the record.
+    /// Each command has one key, so that reads go on while a slot moves. A meta key that is the
+    /// same before and after the record is that of the record.
     fn read<'a>(
         &'a self,
         store: &'a RedisSessionStore,
@@ -149,8 +149,8 @@ impl Layout for Cluster {
         })
     }
 
-    /// Deletes records, and then their index entries. An entry that cannot be removed is left for a clean-up: the session is
-    /// deleted all the same.
+    /// Deletes records, and then their index entries. An entry that cannot be removed is left for a
+    /// clean-up: the session is deleted all the same.
     fn delete<'a>(
         &'a self,
         store: &'a RedisSessionStore,
@@ -288,7 +288,8 @@ fn one(reply: Value) -> Result<Value, SessionError> {
     Ok(each(reply, 1)?.pop().unwrap_or(Value::Nil))
 }
 
-/// The time to live of a session that was written, and whether a clean-up came between; `None` for one that was not written.
+/// The time to live of a session that was written, and whether a clean-up came between; `None` for
+/// one that was not written.
 fn written(reply: &Value) -> Option<(i64, bool)> {
     let (code, parts) = coded(reply.clone()).ok()?;
     let numbers: Vec<i64> = parts.filter_map(|part| i64::from_value(part).ok()).collect();

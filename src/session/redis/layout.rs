@@ -45,7 +45,8 @@ pub(super) trait Layout: MaybeSend + fmt::Debug {
         deletes: &'a [&'a Delete<'a>],
     ) -> BoxFuture<'a, Vec<Result<bool, SessionError>>>;
 
-    /// Removes those of a user's ids that have no session; with `twice`, also the second of an id that is there twice.
+    /// Removes those of a user's ids that have no session; with `twice`, also the second of an id
+    /// that is there twice.
     fn prune<'a>(
         &'a self,
         store: &'a RedisSessionStore,
@@ -211,7 +212,8 @@ pub(super) fn ttl_of(left: i64) -> Option<Duration> {
     u64::try_from(left).ok().map(Duration::from_millis)
 }
 
-/// Adds the arguments of the script function `delete`, from `id` on. The tombstone lives for at least `mark_for` ms.
+/// Adds the arguments of the script function `delete`, from `id` on. The tombstone lives for at
+/// least `mark_for` ms.
 pub(super) fn add_delete(call: Call, delete: &Delete<'_>, mark_for: u64) -> Call {
     let (when, one, two) = match delete.when {
         When::Always => ("always", String::new(), None),

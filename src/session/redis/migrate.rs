@@ -22,11 +22,11 @@ const STEP: usize = 10 * CHUNK;
 const STAGED_FOR: Duration = Duration::from_secs(600);
 
 impl RedisSessionStore {
-    /// Moves a user's index to the layout of this store; true if it was in the other. Ids of sessions that are gone are left
-    /// behind.
+    /// Moves a user's index to the layout of this store; true if it was in the other. Ids of
+    /// sessions that are gone are left behind.
     ///
-    /// To a sorted set in steps of 1000 ids, beside the index, which stays in use until the last step. May be interrupted and
-    /// repeated.
+    /// To a sorted set in steps of 1000 ids, beside the index, which stays in use until the last
+    /// step. May be interrupted and repeated.
     ///
     /// # Errors
     /// [`SessionError::Conflict`] if the index kept changing.

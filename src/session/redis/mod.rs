@@ -38,12 +38,15 @@ use std::time::Duration;
 /// The longest time of a check: a caller may be waiting for it.
 const CHECK_DEADLINE: Duration = Duration::from_secs(1);
 
-/// Sessions in Redis. Cheap to clone: clones share the default time to live and [`close`](Self::close).
+/// Sessions in Redis. Cheap to clone: clones share the default time to live and
+/// [`close`](Self::close).
 ///
-/// A read is one HTTP request, and so is a write or a delete of a session whose user is known. A server that does not know a script
-/// yet costs one more, once. Times to live are exact to the millisecond, at least 1 ms and at most 1000 years.
+/// A read is one HTTP request, and so is a write or a delete of a session whose user is known. A
+/// server that does not know a script yet costs one more, once. Times to live are exact to the
+/// millisecond, at least 1 ms and at most 1000 years.
 ///
-/// On [Redis Cluster](crate::session#on-redis-cluster) an operation that changes a session and its index is two requests.
+/// On [Redis Cluster](crate::session#on-redis-cluster) an operation that changes a session and its
+/// index is two requests.
 ///
 /// ```
 /// # async fn run(client: redis_rest::Client) -> Result<(), redis_rest::session::SessionError> {
@@ -86,8 +89,9 @@ impl RedisSessionStore {
         Self { client, index, max_lifetime: None, layout, keys, shared }
     }
 
-    /// A store from the environment: the address and token of [`Config::from_env`](crate::Config::from_env), and
-    /// `SESSION_TTL`, a duration such as `24h` or `1h30m` (default 24 h).
+    /// A store from the environment: the address and token of
+    /// [`Config::from_env`](crate::Config::from_env), and `SESSION_TTL`, a duration such as `24h`
+    /// or `1h30m` (default 24 h).
     ///
     /// # Errors
     /// [`SessionError::Config`], naming what was looked for.
@@ -95,7 +99,8 @@ impl RedisSessionStore {
         Self::from_lookup(|name| std::env::var(name).ok())
     }
 
-    /// As [`from_env`](Self::from_env), from any source of names: the bindings of a worker, for example.
+    /// As [`from_env`](Self::from_env), from any source of names: the bindings of a worker, for
+    /// example.
     ///
     /// # Errors
     /// As [`from_env`](Self::from_env).
@@ -128,9 +133,11 @@ impl RedisSessionStore {
         self
     }
 
-    /// Keeps to one hash slot in each script, as [Redis Cluster](crate::session#on-redis-cluster) requires. The default if the
-    /// backend says that it is one ([`Backend::is_cluster`](crate::backend::Backend::is_cluster)); to be set for a REST server in
-    /// front of a cluster, which does not say. Works on a single Redis too. Every store of the same sessions must do the same.
+    /// Keeps to one hash slot in each script, as [Redis Cluster](crate::session#on-redis-cluster)
+    /// requires. The default if the backend says that it is one
+    /// ([`Backend::is_cluster`](crate::backend::Backend::is_cluster)); to be set for a REST server
+    /// in front of a cluster, which does not say. Works on a single Redis too. Every store of the
+    /// same sessions must do the same.
     #[must_use]
     pub fn cluster(mut self) -> Self {
         self.layout = &cluster::Cluster;
@@ -176,7 +183,8 @@ impl RedisSessionStore {
         millis(ttl.min(most.saturating_sub(age)))
     }
 
-    /// The longest time until a create is executed, in milliseconds: the life of log-outs, and of a tombstone whose session had no end.
+    /// The longest time until a create is executed, in milliseconds: the life of log-outs, and of a
+    /// tombstone whose session had no end.
     fn longest_create(&self) -> u64 {
         millis(self.default_ttl().saturating_add(REQUEST_LIFETIME))
     }
@@ -271,8 +279,8 @@ impl SessionStore for RedisSessionStore {
         })
     }
 
-    /// A [`Check::Ping`] reads `used_memory` of `INFO`, except on a cluster, where one node would say it for itself. A
-    /// [`Check::ReadWrite`] waits at most a second.
+    /// A [`Check::Ping`] reads `used_memory` of `INFO`, except on a cluster, where one node would
+    /// say it for itself. A [`Check::ReadWrite`] waits at most a second.
     fn health(&self, check: Check) -> StoreFuture<'_, StoreHealth> {
         match check {
             Check::Ping => Box::pin(self.ping()),

@@ -1,4 +1,5 @@
-//! Reading sessions: record, meta key and time to live in one request, by plain commands, so that a token that only reads is enough.
+//! Reading sessions: record, meta key and time to live in one request, by plain commands, so that a
+//! token that only reads is enough.
 
 use super::RedisSessionStore;
 use super::batch::Chunks;

@@ -14,7 +14,8 @@ use crate::session::store::Delete;
 use crate::value::Value;
 use bytes::Bytes;
 
-/// The number of times that the users of sessions are looked up again because their records appeared meanwhile.
+/// The number of times that the users of sessions are looked up again because their records
+/// appeared meanwhile.
 const LOOK_UPS: usize = 3;
 
 /// All keys are on one server.
@@ -201,7 +202,8 @@ async fn owners(store: &RedisSessionStore, ids: &[&str]) -> Result<Vec<Owner>, S
     Ok(records.into_iter().map(owner).collect())
 }
 
-/// The replies of `count` sessions in their order, from the replies to calls, each for the sessions at some places.
+/// The replies of `count` sessions in their order, from the replies to calls, each for the sessions
+/// at some places.
 fn in_order(
     count: usize,
     order: Vec<Vec<usize>>,

@@ -1,13 +1,16 @@
-//! The scripts for Redis Cluster, where an index and the records have slots of their own: each script keeps to one of them.
+//! The scripts for Redis Cluster, where an index and the records have slots of their own: each
+//! script keeps to one of them.
 //!
-//! Each slot has marks for what the other did. A clean-up that finds no session marks that (`session_pruned`) before it removes
-//! the id from the index; a write that meets the mark lists its id again afterwards and says so beside the index
-//! (`user_sessions_relisted`), which the clean-up reads before it removes anything. So whichever comes first, the session that
-//! was written is listed in the end. Both marks live for a minute.
+//! Each slot has marks for what the other did. A clean-up that finds no session marks that
+//! (`session_pruned`) before it removes the id from the index; a write that meets the mark lists
+//! its id again afterwards and says so beside the index (`user_sessions_relisted`), which the
+//! clean-up reads before it removes anything. So whichever comes first, the session that was
+//! written is listed in the end. Both marks live for a minute.
 
-/// `KEYS`: index, log-outs, and the ids listed again if these are. `ARGV`: layout, the life of that key, then of each session its id,
-/// time to live, `add` or `raise`, and the log-outs that its creator knew: `raise` only extends what is listed. Codes: 1 for what
-/// is listed now, 0 for what is not, and {5, log-outs} for a creator who does not know them.
+/// `KEYS`: index, log-outs, and the ids listed again if these are. `ARGV`: layout, the life of that
+/// key, then of each session its id, time to live, `add` or `raise`, and the log-outs that its
+/// creator knew: `raise` only extends what is listed. Codes: 1 for what is listed now, 0 for what
+/// is not, and {5, log-outs} for a creator who does not know them.
 ///
 /// A score is never lowered: it may be too late, which costs nothing, but not too early.
 pub(super) const LIST: &str = r#"
@@ -35,7 +38,8 @@ purge(LIFETIME)
 return codes
 "#;
 
-/// `KEYS`: index, and the ids listed again, which stay (without it none does). `ARGV`: layout, ids. Codes: 1 for what was removed.
+/// `KEYS`: index, and the ids listed again, which stay (without it none does). `ARGV`: layout, ids.
+/// Codes: 1 for what was removed.
 pub(super) const UNLIST: &str = r#"
 local codes, ids = {}, {}
 for i = 2, #ARGV do
@@ -50,7 +54,8 @@ end
 return codes
 "#;
 
-/// `KEYS`: record, prune mark. `ARGV`: user id, life of the mark. 1 for a session of this user; 0 and the mark if there is none.
+/// `KEYS`: record, prune mark. `ARGV`: user id, life of the mark. 1 for a session of this user; 0
+/// and the mark if there is none.
 pub(super) const LOOK: &str = r#"
 if redis.call('EXISTS', KEYS[1]) == 1 then
   local read, value = pcall(cjson.decode, text_of(KEYS[1]) or '')
@@ -61,8 +66,8 @@ redis.call('SET', KEYS[2], '1', 'PX', ARGV[2])
 return 0
 "#;
 
-/// `KEYS`: record, meta key, prune mark. `ARGV`: the arguments of `write` from `mode` on. A third part of the reply to what was
-/// written says whether the prune mark is there.
+/// `KEYS`: record, meta key, prune mark. `ARGV`: the arguments of `write` from `mode` on. A third
+/// part of the reply to what was written says whether the prune mark is there.
 pub(super) const WRITE: &str = r#"
 local reply = write(KEYS[1], KEYS[2], '', unpack(ARGV))
 if reply[1] == 1 then reply[3] = redis.call('EXISTS', KEYS[3]) end

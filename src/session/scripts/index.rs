@@ -32,9 +32,10 @@ end
 
 /// Reading and writing the index in both layouts.
 ///
-/// Reads only the end of a long JSON array to begin with (`TAIL` bytes, the last 400 ids or so): a session that did not
-/// exist is looked for there alone, and appended. So an id that expired, and is still listed further ahead, can come to be listed
-/// twice; readers of this crate take it once, and a clean-up leaves it once. A short array is always read whole.
+/// Reads only the end of a long JSON array to begin with (`TAIL` bytes, the last 400 ids or so): a
+/// session that did not exist is looked for there alone, and appended. So an id that expired, and
+/// is still listed further ahead, can come to be listed twice; readers of this crate take it once,
+/// and a clean-up leaves it once. A short array is always read whole.
 pub(super) const INDEX: &str = r#"
 local index, layout = KEYS[1], ARGV[1]
 local json = layout == 'json'

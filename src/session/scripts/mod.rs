@@ -1,11 +1,11 @@
-//! The Lua scripts of the session store: those that change records and the index of one user together, or neither, and those that
-//! keep to one slot of a cluster.
+//! The Lua scripts of the session store: those that change records and the index of one user
+//! together, or neither, and those that keep to one slot of a cluster.
 //!
-//! Record JSON is never written by a script: Lua numbers are floats and its empty table has one form only. The JSON index
-//! is edited as text, which is exact because valid ids need no escapes.
+//! Record JSON is never written by a script: Lua numbers are floats and its empty table has one
+//! form only. The JSON index is edited as text, which is exact because valid ids need no escapes.
 //!
-//! A script returns an array with one reply for each session, which begins with a code, or one negative code for the whole
-//! ([`refusal`]).
+//! A script returns an array with one reply for each session, which begins with a code, or one
+//! negative code for the whole ([`refusal`]).
 
 mod cluster;
 mod index;
@@ -19,8 +19,9 @@ use crate::script::Script;
 use index::{COMMON, INDEX, OPEN};
 use std::sync::LazyLock;
 
-/// `KEYS`: record, meta key. `ARGV`: the arguments of `delete` from `user` on, and `text` if the record is to be returned, or
-/// `absent` for [`APPEARED`] if there is a record. A code, whether the id is to leave the index, and the record.
+/// `KEYS`: record, meta key. `ARGV`: the arguments of `delete` from `user` on, and `text` if the
+/// record is to be returned, or `absent` for [`APPEARED`] if there is a record. A code, whether the
+/// id is to leave the index, and the record.
 const DELETE_RECORD: &str = r#"
 if ARGV[8] == 'absent' and redis.call('TYPE', KEYS[1]).ok == 'string' then return {{6, 0}} end
 local text = ARGV[8] == 'text' and text_of(KEYS[1])
@@ -42,7 +43,8 @@ if not json then return redis.call('ZRANGE', index, 0, -1) end
 return redis.call('GET', index)
 "#;
 
-/// `KEYS`: index. `ARGV`: layout. From a sorted set to a JSON array, in the order of the ends. The number of ids.
+/// `KEYS`: index. `ARGV`: layout. From a sorted set to a JSON array, in the order of the ends. The
+/// number of ids.
 const TO_JSON: &str = r#"
 local index = KEYS[1]
 if redis.call('TYPE', index).ok ~= 'zset' then return -7 end
@@ -52,7 +54,8 @@ if left > 0 then redis.call('PEXPIRE', index, left) end
 return #ids
 "#;
 
-/// `KEYS`: a sorted set that is to become an index. `ARGV`: its life, then ids and what `PTTL` said of their records.
+/// `KEYS`: a sorted set that is to become an index. `ARGV`: its life, then ids and what `PTTL` said
+/// of their records.
 const STAGE: &str = r#"
 for i = 2, #ARGV, 2 do
   local left = tonumber(ARGV[i + 1])
@@ -64,7 +67,8 @@ redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return 1
 "#;
 
-/// `KEYS`: index, the sorted set to become the index. `ARGV`: SHA-1 of the JSON array that the set was made of.
+/// `KEYS`: index, the sorted set to become the index. `ARGV`: SHA-1 of the JSON array that the set
+/// was made of.
 const SWAP: &str = r#"
 if redis.call('TYPE', KEYS[1]).ok ~= 'string' or redis.sha1hex(redis.call('GET', KEYS[1])) ~= ARGV[1] then return -7 end
 local left = redis.call('PTTL', KEYS[1])
@@ -105,7 +109,8 @@ pub(super) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| {
     let again = |parts: &[&str]| script(parts).replay_safety(ReplaySafety::EffectIdempotent);
     let (write, delete) = (&records::write(), &records::delete());
     Scripts {
-        // A second run that finds another version cannot say whether the first was executed before that.
+        // A second run that finds another version cannot say whether the first was executed before
+        // that.
         write: script(&[INDEX, write, single_node::WRITE]),
         delete: again(&[INDEX, delete, single_node::DELETE]),
         prune: again(&[INDEX, OPEN, single_node::PRUNE]),

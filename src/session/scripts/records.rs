@@ -1,7 +1,8 @@
-//! Writing and deleting a record and the meta key beside it, which have one slot. No script decodes a record to decide whether
-//! it may be written.
+//! Writing and deleting a record and the meta key beside it, which have one slot. No script decodes
+//! a record to decide whether it may be written.
 
-/// Reading a meta key, `v c p s m d`. One that cannot be read counts as none, except for a create: the id has existed.
+/// Reading a meta key, `v c p s m d`. One that cannot be read counts as none, except for a create:
+/// the id has existed.
 const META: &str = r#"
 local function fields_of(meta)
   local v, c, s, m, d = string.match(meta or '', '^(%S*) (%S*) %S* (%S*) (%S*) (%S*)$')
@@ -10,9 +11,11 @@ local function fields_of(meta)
 end
 "#;
 
-/// Writes a record. `mode` is `create`, `reuse` or `replace`; `known` and `hash` are the version to replace, or `known` is the
-/// log-outs that the creator knew, of those that the user has. An empty text is that of the record. `fields` are those of the new
-/// meta key but the last. `rule` is `keep`, `slide` or `set`. `most` is the longest time until a create is executed. The reply begins with a code: see [`super::WRITTEN`] and the others.
+/// Writes a record. `mode` is `create`, `reuse` or `replace`; `known` and `hash` are the version to
+/// replace, or `known` is the log-outs that the creator knew, of those that the user has. An empty
+/// text is that of the record. `fields` are those of the new meta key but the last. `rule` is
+/// `keep`, `slide` or `set`. `most` is the longest time until a create is executed. The reply
+/// begins with a code: see [`super::WRITTEN`] and the others.
 const WRITE: &str = r#"
 local function write(record, meta, log_outs, mode, text, known, hash, fields, rule, ttl, most)
   local old, odd = text_of(record)
@@ -54,11 +57,12 @@ local function write(record, meta, log_outs, mode, text, known, hash, fields, ru
 end
 "#;
 
-/// Deletes a record. `when` is `always`, `unchanged` (`one` and `two` are the version), `unless` (`one` is a log-out), `theirs` (the
-/// same, for a session of `user`) or `made` (`one` is a create). Returns 1 if the session was there, and whether its id is to leave
-/// the index.
+/// Deletes a record. `when` is `always`, `unchanged` (`one` and `two` are the version), `unless`
+/// (`one` is a log-out), `theirs` (the same, for a session of `user`) or `made` (`one` is a
+/// create). Returns 1 if the session was there, and whether its id is to leave the index.
 ///
-/// A record that provably belongs to somebody else is no session of `user`; one that cannot be decoded is.
+/// A record that provably belongs to somebody else is no session of `user`; one that cannot be
+/// decoded is.
 const DELETE: &str = r#"
 local function belongs_to_another(record, user)
   local read, value = pcall(cjson.decode, redis.call('GET', record))

@@ -1,8 +1,10 @@
-//! The scripts that change records and an index together, or neither. `KEYS[1]` is the index, `ARGV[1]` its layout. Every check
-//! of a session stands before its first write, because Redis has no rollback.
+//! The scripts that change records and an index together, or neither. `KEYS[1]` is the index,
+//! `ARGV[1]` its layout. Every check of a session stands before its first write, because Redis has
+//! no rollback.
 
-/// `KEYS`: index, log-outs, then record and meta key of each session. `ARGV`: layout, `most`, then of each session its id and the
-/// arguments of `write` from `mode` on but the last. An index that cannot be used refuses what adds a session or moves an end.
+/// `KEYS`: index, log-outs, then record and meta key of each session. `ARGV`: layout, `most`, then
+/// of each session its id and the arguments of `write` from `mode` on but the last. An index that
+/// cannot be used refuses what adds a session or moves an end.
 pub(super) const WRITE: &str = r#"
 local bad = open()
 local log_outs, replies, longest = text_of(KEYS[2]) or '', {}, -1
@@ -28,8 +30,9 @@ end
 return replies
 "#;
 
-/// `KEYS`: index, then record and meta key of each session. `ARGV`: layout, user, the life of a tombstone of a session without an
-/// end, then of each session its own id and the arguments of `delete` from `id` on. Replies as of `delete`.
+/// `KEYS`: index, then record and meta key of each session. `ARGV`: layout, user, the life of a
+/// tombstone of a session without an end, then of each session its own id and the arguments of
+/// `delete` from `id` on. Replies as of `delete`.
 pub(super) const DELETE: &str = r#"
 local bad = open()
 local replies, ids = {}, {}
@@ -48,8 +51,8 @@ end
 return replies
 "#;
 
-/// `KEYS`: index, then the records. `ARGV`: layout, `once` if ids are to be listed once that stand there twice, or nothing, ids.
-/// Codes: 1 for what was removed.
+/// `KEYS`: index, then the records. `ARGV`: layout, `once` if ids are to be listed once that stand
+/// there twice, or nothing, ids. Codes: 1 for what was removed.
 pub(super) const PRUNE: &str = r#"
 local codes, ids = {}, {}
 for i = 2, #KEYS do

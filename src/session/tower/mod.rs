@@ -1,6 +1,8 @@
-//! The `SessionStore` of tower-sessions over this crate's stores and manager (feature `tower-sessions`).
+//! The `SessionStore` of tower-sessions over this crate's stores and manager (feature
+//! `tower-sessions`).
 //!
-//! [`TowerStore::new`] takes a store, [`TowerStore::over_manager`] a manager, with which logins survive an outage of Redis.
+//! [`TowerStore::new`] takes a store, [`TowerStore::over_manager`] a manager, with which logins
+//! survive an outage of Redis.
 //!
 //! ```
 //! # async fn run(client: redis_rest::Client) -> Result<(), redis_rest::session::SessionError> {
@@ -28,50 +30,57 @@
 //!
 //! # What is stored
 //!
-//! A tower record is a [`Session`](crate::session::Session). Its id is the text of the cookie, and each entry of its data is an
-//! entry of the metadata, so that other services find them. The metadata [`EXPIRES_AT`] says when it ends; data cannot have that
-//! name.
+//! A tower record is a [`Session`](crate::session::Session). Its id is the text of the cookie, and
+//! each entry of its data is an entry of the metadata, so that other services find them. The
+//! metadata [`EXPIRES_AT`] says when it ends; data cannot have that name.
 //!
 //! # Users
 //!
-//! The data entry [`USER_KEY`], a string or an integer, names the user; [`TowerStore::user_of`] finds the user elsewhere. Sessions
-//! of a user are listed and ended by the methods of the store or manager. A session without a user is alone in the index of the
-//! user `anonymous:{id}`.
+//! The data entry [`USER_KEY`], a string or an integer, names the user; [`TowerStore::user_of`]
+//! finds the user elsewhere. Sessions of a user are listed and ended by the methods of the store or
+//! manager. A session without a user is alone in the index of the user `anonymous:{id}`.
 //!
-//! The user of a stored session cannot change, so log-in and log-out have to give the session a new id, which also protects
-//! against session fixation: `session.cycle_id()` after the user was put in, `session.flush()` or `cycle_id()` when it was taken
-//! out. Saving another user under the old id is an error, and changes nothing.
+//! The user of a stored session cannot change, so log-in and log-out have to give the session a new
+//! id, which also protects against session fixation: `session.cycle_id()` after the user was put
+//! in, `session.flush()` or `cycle_id()` when it was taken out. Saving another user under the old
+//! id is an error, and changes nothing.
 //!
 //! # Expiry
 //!
-//! `expiry_date` is set as an explicit time to live with each save, earlier or later. The store's own time to live does not count
-//! (a [`max_lifetime`](super::RedisSessionStore::max_lifetime) does), and being read does not move it. With `Expiry::OnInactivity`
-//! tower-sessions moves it when a session was changed, or with each request by `with_always_save(true)`. A session past its date is
-//! not found, also where Redis could not be told. `last_active_at` moves with each save, and over a manager with loads too.
+//! `expiry_date` is set as an explicit time to live with each save, earlier or later. The store's
+//! own time to live does not count (a [`max_lifetime`](super::RedisSessionStore::max_lifetime)
+//! does), and being read does not move it. With `Expiry::OnInactivity` tower-sessions moves it when
+//! a session was changed, or with each request by `with_always_save(true)`. A session past its date
+//! is not found, also where Redis could not be told. `last_active_at` moves with each save, and
+//! over a manager with loads too.
 //!
 //! # Ends
 //!
-//! Saving a session that was deleted or has expired writes nothing and is no error: the request that saves was overtaken by a
-//! log-out, which stands. No session can be created with the id of one that was deleted, for as long as that would have lived
-//! and at least a minute.
+//! Saving a session that was deleted or has expired writes nothing and is no error: the request
+//! that saves was overtaken by a log-out, which stands. No session can be created with the id of
+//! one that was deleted, for as long as that would have lived and at least a minute.
 //!
-//! So this store cannot be the cache of a `CachingSessionStore`, which fills its cache by saving. The manager is such a cache.
+//! So this store cannot be the cache of a `CachingSessionStore`, which fills its cache by saving.
+//! The manager is such a cache.
 //!
 //! # Log out everywhere
 //!
-//! `delete_user_sessions` of the store or manager ends all sessions of a user, also those that requests are about to write. A
-//! request that loaded a session before, and then calls `cycle_id()`, creates nothing: a record that was loaded or created has
-//! the entry [`LOG_OUTS`], which says which log-outs its creator knew, and a record of the same user is created with exactly
-//! these. The save is no error; the next request is not logged in. The entry is not stored, and data of yours cannot have its
-//! name. Records of anonymous sessions have none.
+//! `delete_user_sessions` of the store or manager ends all sessions of a user, also those that
+//! requests are about to write. A request that loaded a session before, and then calls
+//! `cycle_id()`, creates nothing: a record that was loaded or created has the entry [`LOG_OUTS`],
+//! which says which log-outs its creator knew, and a record of the same user is created with
+//! exactly these. The save is no error; the next request is not logged in. The entry is not stored,
+//! and data of yours cannot have its name. Records of anonymous sessions have none.
 //!
-//! A log-in is a record without the entry, or of another user than the entry's. To log a user out on all devices but this one,
-//! end the sessions, call `session.clear()`, put the user in and call `cycle_id()`.
+//! A log-in is a record without the entry, or of another user than the entry's. To log a user out
+//! on all devices but this one, end the sessions, call `session.clear()`, put the user in and call
+//! `cycle_id()`.
 //!
 //! # Errors
 //!
-//! `Decode` for a record that cannot be read, `Encode` for one that cannot be written, `Backend` for everything else. The texts are
-//! those of [`SessionError`], with nothing of the session in them.
+//! `Decode` for a record that cannot be read, `Encode` for one that cannot be written, `Backend`
+//! for everything else. The texts are those of [`SessionError`], with nothing of the session in
+//! them.
 //!
 //! # Requests
 //!
@@ -100,10 +109,12 @@ use tower_sessions_core::session_store::{Error, Result};
 
 pub use record::{EXPIRES_AT, LOG_OUTS, USER_KEY};
 
-/// The most ids that are tried for a new session. A random id is never taken, so more would not help.
+/// The most ids that are tried for a new session. A random id is never taken, so more would not
+/// help.
 const ID_TRIES: usize = 5;
 
-/// Sessions of tower-sessions, in a store or a manager of this crate; see the [module](self). Cheap to clone.
+/// Sessions of tower-sessions, in a store or a manager of this crate; see the [module](self). Cheap
+/// to clone.
 #[derive(Clone)]
 pub struct TowerStore {
     place: Place,
@@ -123,7 +134,8 @@ impl TowerStore {
         Self { place: Place::Manager(manager), user_of: Arc::new(record::user) }
     }
 
-    /// Finds the user of a record by `user_of`, instead of by [`USER_KEY`]; `None` and the empty text are nobody.
+    /// Finds the user of a record by `user_of`, instead of by [`USER_KEY`]; `None` and the empty
+    /// text are nobody.
     ///
     /// ```
     /// # use redis_rest::session::{InMemorySessionStore, tower::TowerStore};
@@ -148,8 +160,8 @@ impl TowerStore {
 
 #[async_trait::async_trait]
 impl tower_sessions_core::SessionStore for TowerStore {
-    /// Creates a session, under another id if this one is taken; `record` has the one that was free. Writes nothing if the
-    /// session comes from one of a user who was logged out since.
+    /// Creates a session, under another id if this one is taken; `record` has the one that was
+    /// free. Writes nothing if the session comes from one of a user who was logged out since.
     async fn create(&self, record: &mut Record) -> Result<()> {
         for attempt in 0..ID_TRIES {
             if attempt > 0 {

@@ -23,8 +23,8 @@ pub(super) enum Place {
 impl Place {
     /// Creates a session. Returns the log-outs that it knows.
     ///
-    /// [`Conflict::Exists`] or [`Conflict::Deleted`] if the id is taken; [`Conflict::LoggedOut`] if the session comes from
-    /// another one and the user was logged out since.
+    /// [`Conflict::Exists`] or [`Conflict::Deleted`] if the id is taken; [`Conflict::LoggedOut`] if
+    /// the session comes from another one and the user was logged out since.
     pub(super) async fn create(&self, encoded: &Encoded) -> Result<Marks, SessionError> {
         match self {
             Self::Store(store) => create(store.as_ref(), encoded).await,
@@ -73,7 +73,8 @@ impl Place {
             }
             Self::Manager(manager) => {
                 let session = manager.get_session(id).await?;
-                // A session that has ended since then knows none, so that nothing comes from it after a log-out.
+                // A session that has ended since then knows none, so that nothing comes from it
+                // after a log-out.
                 Ok((session, manager.marks_of(id)))
             }
         }
@@ -88,8 +89,8 @@ impl Place {
     }
 }
 
-/// Creates a session in a store. A log-in learns the log-outs of its user and asks again; a session that comes from another one
-/// does not.
+/// Creates a session in a store. A log-in learns the log-outs of its user and asks again; a session
+/// that comes from another one does not.
 async fn create(store: &dyn SessionStore, encoded: &Encoded) -> Result<Marks, SessionError> {
     let session = encoded.session();
     let mut marks = encoded.derived().cloned().unwrap_or_default();

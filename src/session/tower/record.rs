@@ -14,17 +14,19 @@ use time::OffsetDateTime;
 use tower_sessions_core::session::{Id, Record};
 use tower_sessions_core::session_store::{Error, Result};
 
-/// The data entry that names the user, unless [`TowerStore::user_of`](super::TowerStore::user_of) says otherwise.
+/// The data entry that names the user, unless [`TowerStore::user_of`](super::TowerStore::user_of)
+/// says otherwise.
 pub const USER_KEY: &str = "user_id";
 
 /// The metadata entry that says when the session ends, in RFC 3339.
 pub const EXPIRES_AT: &str = "tower.expires_at";
 
-/// The data entry of a record in memory that says which log-outs everywhere the session's creator knew. Never stored.
+/// The data entry of a record in memory that says which log-outs everywhere the session's creator
+/// knew. Never stored.
 pub const LOG_OUTS: &str = "tower.log_outs";
 
-/// The entry [`LOG_OUTS`]. A session that comes from this one, by `cycle_id()`, knows the same log-outs; one of another user
-/// is a log-in.
+/// The entry [`LOG_OUTS`]. A session that comes from this one, by `cycle_id()`, knows the same
+/// log-outs; one of another user is a log-in.
 #[derive(Serialize, Deserialize)]
 struct LogOuts {
     user_id: String,
@@ -92,7 +94,8 @@ impl Encoded {
         &self.metadata
     }
 
-    /// Set for a session that comes from another one of the same user: the log-outs which that one knew.
+    /// Set for a session that comes from another one of the same user: the log-outs which that one
+    /// knew.
     pub(super) fn derived(&self) -> Option<&Marks> {
         self.derived.as_ref()
     }
@@ -113,8 +116,8 @@ impl Encoded {
         session
     }
 
-    /// As the next version of a stored one. Values that say the same stay as they are written there: a number that JSON can hold
-    /// and tower-sessions cannot would be rounded otherwise.
+    /// As the next version of a stored one. Values that say the same stay as they are written
+    /// there: a number that JSON can hold and tower-sessions cannot would be rounded otherwise.
     pub(super) fn over(&self, mut stored: Session) -> std::result::Result<Session, SessionError> {
         if stored.user_id != self.user_id {
             return Err(SessionError::Conflict(Conflict::UserChanged));

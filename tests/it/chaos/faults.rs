@@ -1,13 +1,16 @@
-//! What goes wrong, by a schedule that a seed decides: the way to each manager's server, and Redis itself.
+//! What goes wrong, by a schedule that a seed decides: the way to each manager's server, and Redis
+//! itself.
 
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::Redis;
 use std::time::Duration;
 
-/// Longest time for which a request is held up. Deadlines may move by as much: Redis counts a time to live from its arrival.
+/// Longest time for which a request is held up. Deadlines may move by as much: Redis counts a time
+/// to live from its arrival.
 const LATEST: u64 = 600;
 
-/// Does one thing after another until the time is over, and then makes everything good again; answers how many faults there were.
+/// Does one thing after another until the time is over, and then makes everything good again;
+/// answers how many faults there were.
 pub async fn run(
     mut rng: fastrand::Rng,
     proxies: &[Proxy],

@@ -1,7 +1,8 @@
-//! Four managers, two hundred users, and everything that can go wrong on the way to Redis and in it; then a comparison of what is
-//! stored with what was acknowledged.
+//! Four managers, two hundred users, and everything that can go wrong on the way to Redis and in
+//! it; then a comparison of what is stored with what was acknowledged.
 //!
-//! A seed decides the operations of each worker and the faults; the moments at which they meet are the machine's.
+//! A seed decides the operations of each worker and the faults; the moments at which they meet are
+//! the machine's.
 
 mod faults;
 mod model;
@@ -27,13 +28,15 @@ const WORKERS: usize = 16;
 const USERS: usize = 200;
 const TTL: Duration = Duration::from_secs(3600);
 
-/// One of those who use the managers at the same time. Its users are its own, its sessions are changed by it alone; others read them.
+/// One of those who use the managers at the same time. Its users are its own, its sessions are
+/// changed by it alone; others read them.
 struct Worker {
     rng: fastrand::Rng,
     managers: Arc<Vec<SessionManager>>,
     users: Vec<String>,
     entries: HashMap<String, Entry>,
-    /// In the order in which they were created, which a seed decides, as it does not decide their ids.
+    /// In the order in which they were created, which a seed decides, as it does not decide their
+    /// ids.
     alive: Vec<String>,
     /// Users that were logged out, and by which managers.
     log_outs: HashSet<(String, usize)>,
@@ -82,8 +85,8 @@ impl Worker {
         let user = self.users[self.rng.usize(..self.users.len())].clone();
         let home = self.rng.usize(..MANAGERS);
         let version = self.name();
-        // A log-out by another manager ends what this one creates until it has heard of it, at the latest when the store has
-        // executed both.
+        // A log-out by another manager ends what this one creates until it has heard of it, at the
+        // latest when the store has executed both.
         let mut others = self.log_outs.iter().filter(|(of, by)| *of == user && *by != home);
         let is_pending = others.clone().any(|(_, by)| self.managers[*by].pending().revoked > 0);
         let was_logged_out = others.next().is_some();
@@ -358,7 +361,8 @@ async fn chaos_for_a_short_time_in_two_steps() {
     check(2, Duration::from_secs(6), true).await;
 }
 
-/// `CHAOS_SEED` and `CHAOS_SECONDS` choose; without them it is ten seeds of half a minute. Every other seed is in two steps.
+/// `CHAOS_SEED` and `CHAOS_SECONDS` choose; without them it is ten seeds of half a minute. Every
+/// other seed is in two steps.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes: run it by hand"]
 async fn chaos_for_long() {

@@ -32,7 +32,8 @@ pub struct Entry {
     /// The manager through which it is changed.
     pub home: usize,
     pub ended: Known,
-    /// The version that was acknowledged last, and those that were refused or whose fate is unknown since.
+    /// The version that was acknowledged last, and those that were refused or whose fate is unknown
+    /// since.
     pub version: String,
     pub others: Vec<String>,
     /// The store was known to have it, the last time that anybody said so.

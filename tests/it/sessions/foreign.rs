@@ -1,5 +1,5 @@
-//! A store as somebody else would write it, by what is public: rows in a table, each with its version and what is remembered of
-//! its id.
+//! A store as somebody else would write it, by what is public: rows in a table, each with its
+//! version and what is remembered of its id.
 
 use redis_rest::session::{
     ChangeId, Check, Delete, Listed, Marks, Mode, REQUEST_LIFETIME, Session, SessionError,

@@ -123,7 +123,8 @@ async fn history(seed: u64, clients: &[Client]) {
                 model.again.clear();
             }
             _ => {
-                // Another service writes the whole anew, its own way, with ids that look like parts of others.
+                // Another service writes the whole anew, its own way, with ids that look like parts
+                // of others.
                 let mut ids: Vec<String> = serde_json::from_str(&text).unwrap();
                 let length = rng.usize(TAIL / 2..TAIL + TAIL / 2);
                 let one = ids.last().cloned().unwrap_or_default();

@@ -212,7 +212,8 @@ async fn a_fresh_copy_is_not_checked_again_and_many_callers_share_one_read() {
     assert_eq!(store.reads(), before + 1);
 }
 
-/// Found by chaos: a read shared the request of one that was sent before a change, and took its answer for newer.
+/// Found by chaos: a read shared the request of one that was sent before a change, and took its
+/// answer for newer.
 #[tokio::test]
 async fn a_read_that_was_sent_before_a_change_does_not_undo_it() {
     for (lists, once_more) in [(false, false), (false, true), (true, false)] {
@@ -325,7 +326,8 @@ async fn a_delete_that_races_a_read_stays_deleted() {
     assert!(!store.exists(&foreign.id).await.unwrap());
 }
 
-/// A session seems older than what another instance knows of it where `last_active_at` goes back, and is then replaced.
+/// A session seems older than what another instance knows of it where `last_active_at` goes back,
+/// and is then replaced.
 #[tokio::test]
 async fn a_use_by_a_clock_that_is_slow_does_not_move_the_last_use_back() {
     let (managers, store, _server) =

@@ -18,7 +18,8 @@ mod long_index;
 mod manager;
 /// Random histories against a model, and many tasks at once.
 mod model;
-/// Records that cannot be read, keys of other types, foreign writes, lost index entries, indexes larger than a request.
+/// Records that cannot be read, keys of other types, foreign writes, lost index entries, indexes
+/// larger than a request.
 mod odd_keys;
 /// A real Redis behind a REST server.
 mod on_redis;

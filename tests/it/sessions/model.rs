@@ -13,8 +13,9 @@ use std::time::Duration;
 
 /// Sessions 0, 2, 4 are of one user, the others of another.
 const IDS: usize = 6;
-/// Time passes in sevens, and no time to live is a multiple of seven, nor is it with the minute for which ids are remembered: so
-/// the model never has to say what happens within the milliseconds that a test takes.
+/// Time passes in sevens, and no time to live is a multiple of seven, nor is it with the minute for
+/// which ids are remembered: so the model never has to say what happens within the milliseconds
+/// that a test takes.
 const STEP: u64 = 7;
 const TTLS: [u64; 3] = [9, 32, 102];
 const MINUTE: u64 = 60;
@@ -106,7 +107,8 @@ struct Live {
 struct Model {
     now: u64,
     live: BTreeMap<usize, Live>,
-    /// Until when ids are remembered at least, and at most: in two steps a log-out has them remembered for longer.
+    /// Until when ids are remembered at least, and at most: in two steps a log-out has them
+    /// remembered for longer.
     remembered: BTreeMap<usize, (u64, u64)>,
     deleted: BTreeMap<usize, u64>,
     writes: u64,
@@ -271,7 +273,8 @@ async fn step(world: &World, model: &mut Model, op: &Op) {
             let ended = store(by).delete_user_sessions(&format!("user-{user}")).await.unwrap();
             let ids = model.of(*user);
             assert_eq!(ended, ids.len(), "{op:?}");
-            // Whether expired ids that were still listed are remembered too is nobody's business: now all are.
+            // Whether expired ids that were still listed are remembered too is nobody's business:
+            // now all are.
             for id in (0..IDS).filter(|id| id % 2 == *user) {
                 model.delete(id);
                 model.remember(id, 0, model.now + TTLS[*by] + MINUTE);
@@ -384,7 +387,8 @@ fn in_memory() -> World {
     }
 }
 
-/// Runs random histories; a failing one is made short and printed, with the seed that finds it again.
+/// Runs random histories; a failing one is made short and printed, with the seed that finds it
+/// again.
 fn check_histories(cases: u32, world: impl Fn() -> World) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
@@ -418,7 +422,8 @@ fn random_histories_in_memory() {
     check_histories(100, in_memory);
 }
 
-/// Many tasks at once on a real Redis: whatever their order was, every session is listed, and none that is gone.
+/// Many tasks at once on a real Redis: whatever their order was, every session is listed, and none
+/// that is gone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_histories_on_redis() {
     let Some(redis) = Redis::start() else { return };
@@ -442,7 +447,8 @@ async fn concurrent_histories_on_redis() {
                 tokio::spawn(async move {
                     let mut random = seed.wrapping_add(task.wrapping_mul(0x9E37_79B9_7F4A_7C15));
                     for _ in 0..150 {
-                        // xorshift: a sequence of its own for each task, and the same for the same seed.
+                        // xorshift: a sequence of its own for each task, and the same for the same
+                        // seed.
                         random ^= random << 13;
                         random ^= random >> 7;
                         random ^= random << 17;

@@ -179,7 +179,8 @@ async fn deadlines_stay_where_they_were() {
     let node = Node::new(at_once()).await;
     node.gate.set(Way::Cut);
     let new = node.create().await;
-    // The server's clock goes on during the outage; what is written after it must not live longer for that.
+    // The server's clock goes on during the outage; what is written after it must not live longer
+    // for that.
     node.gate.set(Way::Open);
     node.manager.flush().await.unwrap();
     node.engine.advance(HOUR - Duration::from_secs(60));

@@ -27,7 +27,8 @@ fn with_prompt(session: &Session, prompt: &str) -> Session {
     session
 }
 
-/// Runs `first` until the store has it and holds its answer back, `meanwhile`, and then `second` until it waits; both go on then.
+/// Runs `first` until the store has it and holds its answer back, `meanwhile`, and then `second`
+/// until it waits; both go on then.
 async fn overlap<A, B>(
     store: &Scripted,
     first: impl Future<Output = A>,

@@ -1,4 +1,5 @@
-//! As on a cluster: what is between the two steps of a change, and what repairs it when the second never comes.
+//! As on a cluster: what is between the two steps of a change, and what repairs it when the second
+//! never comes.
 
 use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::{Backend, Reply};
@@ -297,7 +298,8 @@ mod cases {
         setup.store.store_session(&session).await.unwrap_err();
         assert_eq!(setup.index(layout).await, [session.id.as_str()]);
         let stored = session.clone();
-        // The second command on the index takes the id out; the first has read it, and between them no session was found.
+        // The second command on the index takes the id out; the first has read it, and between them
+        // no session was found.
         setup.way.before(
             2,
             INDEX,
@@ -317,7 +319,8 @@ mod cases {
         setup.store.store_session(&session).await.unwrap();
         assert_eq!(setup.index(layout).await, [session.id.as_str()]);
 
-        // A clean-up between the steps takes the id out, and then the step is cut off that would list it again.
+        // A clean-up between the steps takes the id out, and then the step is cut off that would
+        // list it again.
         let (session, way) = (setup.session(), setup.way.clone());
         setup.way.before(
             1,
@@ -393,7 +396,8 @@ mod cases {
             ));
             assert!(setup.index(layout).await.is_empty());
         }
-        // Cut off before it could be taken out again: it is counted, ends nobody's session, and a clean-up takes it out.
+        // Cut off before it could be taken out again: it is counted, ends nobody's session, and a
+        // clean-up takes it out.
         setup.way.before(2, RECORD, Event::Cut(Outcome::NotApplied));
         setup.store.store_session(&taken).await.unwrap_err();
         assert_eq!(setup.other.list_sessions("user").await.unwrap().corrupt, 1);

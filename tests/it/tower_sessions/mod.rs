@@ -51,7 +51,8 @@ impl Setup {
         }
     }
 
-    /// The session is there for so long from now, give or take a few seconds. In memory it is gone after that.
+    /// The session is there for so long from now, give or take a few seconds. In memory it is gone
+    /// after that.
     pub async fn ends_in(&self, id: &Id, time: Duration) {
         const MARGIN: Duration = Duration::from_secs(5);
         match &self.clock {

@@ -50,7 +50,8 @@ pub async fn deletes_of_a_version(harness: &impl Harness) {
     created(&*store, &never).await;
 }
 
-/// A create that is given up ends what it made, and nothing else: a chosen id may be somebody else's.
+/// A create that is given up ends what it made, and nothing else: a chosen id may be somebody
+/// else's.
 pub async fn deletes_of_what_a_create_made(harness: &impl Harness) {
     let (store, marks) = (harness.store(HOUR), Marks::default());
     let made = |id, session| Delete { when: When::Made(id), ..end(session) };

@@ -39,7 +39,8 @@ pub async fn creates_are_refused_after_a_log_out(harness: &impl Harness) {
     store.store_session(&session(&user)).await.expect("stored");
 }
 
-/// Ends sessions whose creator did not know the log-out, whatever wrote them last, and spares the others.
+/// Ends sessions whose creator did not know the log-out, whatever wrote them last, and spares the
+/// others.
 pub async fn log_outs_end_what_did_not_know_them(harness: &impl Harness) {
     let store = harness.store(HOUR);
     let user = user();

@@ -77,7 +77,8 @@ fn create_id() -> ChangeId {
     ChangeId::new()
 }
 
-/// A caller who stores a session now may use an id again: after an expiry at once, and a minute after a delete.
+/// A caller who stores a session now may use an id again: after an expiry at once, and a minute
+/// after a delete.
 pub async fn ids_can_be_used_again(harness: &impl Harness) {
     let (store, marks) = (harness.store(HOUR), Marks::default());
     let user = user();

@@ -1,5 +1,5 @@
-//! The contract of [`SessionStore`], case by case. Each case is a function with users of its own, so cases can run at once on one
-//! server. A case that fails panics and says what was expected.
+//! The contract of [`SessionStore`], case by case. Each case is a function with users of its own,
+//! so cases can run at once on one server. A case that fails panics and says what was expected.
 //!
 //! A [`Harness`] makes the stores and lets time pass:
 //!
@@ -31,8 +31,9 @@
 //! # }
 //! ```
 //!
-//! [`each_session_case!`](crate::each_session_case) makes a test of its own from each case. The cases of
-//! [`each_long_session_case!`](crate::each_long_session_case) let more than an hour pass, and are for stores whose clock can be moved.
+//! [`each_session_case!`](crate::each_session_case) makes a test of its own from each case. The
+//! cases of [`each_long_session_case!`](crate::each_long_session_case) let more than an hour pass,
+//! and are for stores whose clock can be moved.
 
 mod calls;
 mod deletes;
@@ -90,7 +91,8 @@ macro_rules! each_session_case {
 }
 
 /// Calls the macro whose name is given with the names of the cases of
-/// [`testing::conformance::sessions`](crate::testing::conformance::sessions) that let more than an hour pass.
+/// [`testing::conformance::sessions`](crate::testing::conformance::sessions) that let more than an
+/// hour pass.
 #[macro_export]
 macro_rules! each_long_session_case {
     ($run:ident) => {
@@ -101,8 +103,8 @@ macro_rules! each_long_session_case {
     };
 }
 
-/// All cases but the long ones, one after another, each with a harness of its own: time that passes in one must not end what
-/// another stored.
+/// All cases but the long ones, one after another, each with a harness of its own: time that passes
+/// in one must not end what another stored.
 pub async fn run<H: Harness>(harness: impl Fn() -> H) {
     macro_rules! run_each {
         ($($case:ident)*) => {{ $($case(&harness()).await;)* }};

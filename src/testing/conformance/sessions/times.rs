@@ -83,7 +83,8 @@ pub async fn slides_spare_explicit_ends(harness: &impl Harness) {
     assert_eq!(listed(&*store, &user).await, ids(&[&shortened, &restarted]));
 }
 
-/// Storing a session again gives it the default time to live again, and takes the explicit one away.
+/// Storing a session again gives it the default time to live again, and takes the explicit one
+/// away.
 pub async fn storing_again_starts_over(harness: &impl Harness) {
     let (short, long, user) = (harness.store(SHORT), harness.store(HOUR), user());
     let mine = session(&user);

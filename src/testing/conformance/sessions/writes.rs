@@ -35,8 +35,8 @@ pub async fn creates_are_refused_by_what_is_there(harness: &impl Harness) {
     assert!(listed(&*store, &mine.user_id).await.is_empty(), "a refused create is not listed");
 }
 
-/// A replace is executed if exactly the expected version is there. A version that was replaced does not return, not even if its
-/// text does.
+/// A replace is executed if exactly the expected version is there. A version that was replaced does
+/// not return, not even if its text does.
 pub async fn replaces_compare_the_exact_version(harness: &impl Harness) {
     let store = harness.store(HOUR);
     let mine = session(&user());
@@ -105,7 +105,8 @@ pub async fn changes_are_executed_once(harness: &impl Harness) {
     assert!(is_not_found(&store.retrieve_session(&mine.id).await));
 }
 
-/// A write that changes no content makes another version with the same content; an explicit time to live has a token of its own.
+/// A write that changes no content makes another version with the same content; an explicit time to
+/// live has a token of its own.
 pub async fn uses_hand_the_content_on(harness: &impl Harness) {
     let store = harness.store(HOUR);
     let mine = session(&user());
@@ -129,7 +130,8 @@ pub async fn uses_hand_the_content_on(harness: &impl Harness) {
     assert!(!fourth.same_content(&first) && fourth.same_ttl(&third), "content only");
 }
 
-/// Each session has its own result, in the order of the requests; one that fails does not fail the others.
+/// Each session has its own result, in the order of the requests; one that fails does not fail the
+/// others.
 pub async fn results_are_of_each_session(harness: &impl Harness) {
     let (store, marks) = (harness.store(HOUR), Marks::default());
     let (user, other) = (user(), user());
