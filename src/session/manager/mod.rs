@@ -96,7 +96,7 @@ impl SessionManager {
     /// from Redis do not count until they are used.
     ///
     /// A session's directory is `root/{user}/{session}`, made when it is created here, and its
-    /// [`workspace_path`](Session::workspace_path). For `{user}` stands the user id where it is 1
+    /// [`workspace_path`](super::Session::workspace_path). For `{user}` stands the user id where it is 1
     /// to 64 of `a-z 0-9 _ -`; any other (one with a capital, a dot or an `@`, for example) becomes
     /// `~` and its SHA-1 in hexadecimal, so that no two users share a directory on any file system
     /// and none leaves the root. The end of a session removes this directory and no other, whatever

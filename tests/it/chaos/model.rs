@@ -40,6 +40,11 @@ pub struct Entry {
     pub durable: bool,
 }
 
+/// The version that a prompt names: its first word.
+pub fn version_of(prompt: &str) -> &str {
+    prompt.split(' ').next().unwrap_or_default()
+}
+
 /// What is wrong with what is stored.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Wrong {
@@ -104,10 +109,9 @@ pub async fn compare(
                 wrong.add(|wrong| &mut wrong.lost, format!("{id} is lost: {entry:?}"))
             }
             (Some(session), Known::No | Known::Maybe) => {
-                if session.system_prompt != entry.version
-                    && !entry.others.contains(&session.system_prompt)
-                {
-                    let detail = format!("{id} has {:?}: {entry:?}", session.system_prompt);
+                let version = version_of(&session.system_prompt);
+                if version != entry.version && !entry.others.iter().any(|other| other == version) {
+                    let detail = format!("{id} has {version:?}: {entry:?}");
                     wrong.add(|wrong| &mut wrong.versions, detail);
                 }
                 let at: i64 =

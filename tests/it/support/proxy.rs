@@ -195,15 +195,20 @@ async fn forward(request: &[u8], server: SocketAddr) -> Option<Vec<u8>> {
     read_message(&mut upstream).await
 }
 
-/// One HTTP message with a declared length, head and body.
+/// One HTTP message, head and body: of a declared length, or in chunks.
 async fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut message = Vec::new();
     loop {
         if let Some(end) = message.windows(4).position(|window| window == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&message[..end]).to_ascii_lowercase();
+            let chunked = head.lines().any(|line| line == "transfer-encoding: chunked");
+            // JSON has no line of its own with a zero.
+            if chunked && message.ends_with(b"\r\n0\r\n\r\n") {
+                return Some(message);
+            }
             let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
             let length: usize = length.map_or(0, |length| length.trim().parse().unwrap());
-            if message.len() >= end + 4 + length {
+            if !chunked && message.len() >= end + 4 + length {
                 return Some(message);
             }
         }

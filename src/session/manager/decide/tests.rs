@@ -32,7 +32,7 @@ impl Scene {
             ours: ChangeIds::named("ours----").unwrap(),
             theirs: ChangeIds::named("theirs--").unwrap(),
             session: Session::with_id("id", "user", "org"),
-            time: Utc::now(),
+            time: DateTime::from_timestamp(1_700_000_000, 0).unwrap(),
         }
     }
 
