@@ -1,7 +1,9 @@
-//! What operations of the session stores cost: on Redis over index sizes, in memory over threads and sessions.
+//! What operations of the session stores cost: on Redis over index sizes, in memory over threads
+//! and sessions.
 //!
 //!     cargo bench --bench sessions
 //!     cargo bench --bench sessions -- --json
+//!     cargo bench --bench sessions -- --traffic
 
 #![allow(clippy::expect_used, reason = "what cannot go on ends, and says why")]
 
@@ -10,7 +12,7 @@ mod support;
 use clap::Parser;
 use redis_rest::Client;
 use redis_rest::backend::native::NativeBackend;
-use redis_rest::server::{Server, ServerConfig};
+use redis_rest::server::{RunningServer, Server, ServerConfig};
 use redis_rest::session::{
     InMemorySessionStore, IndexLayout, RedisSessionStore, Session, SessionError, SessionManager,
     SessionStoreExt as _,
@@ -18,6 +20,7 @@ use redis_rest::session::{
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use support::redis::Redis;
+use support::traffic::{Counted, Traffic};
 
 /// Measures the session stores.
 #[derive(Parser)]
@@ -25,6 +28,9 @@ struct Args {
     /// Prints one JSON object instead of tables.
     #[arg(long)]
     json: bool,
+    /// Prints the requests, commands and bytes of each operation on Redis, and no times.
+    #[arg(long)]
+    traffic: bool,
     /// Smaller indexes and fewer sessions: to see that everything works.
     #[arg(long)]
     quick: bool,
@@ -56,6 +62,9 @@ fn of_ten(number: usize) -> Session {
 
 fn main() -> Result<(), Failure> {
     let args = Args::parse();
+    if args.traffic {
+        return tokio::runtime::Runtime::new()?.block_on(traffic());
+    }
     let mut rows = tokio::runtime::Runtime::new()?.block_on(on_redis(args.quick))?;
     rows.extend(in_memory(args.quick)?);
     rows.extend(in_a_manager(args.quick)?);
@@ -94,23 +103,77 @@ async fn median<T, F: Future<Output = Result<T, SessionError>>>(
     Ok(times[CALLS / 2])
 }
 
+/// A REST server in front of a Redis.
+async fn serve(redis: &Redis) -> Result<RunningServer, Failure> {
+    let backend = Arc::new(NativeBackend::connect(&redis.url()).await?);
+    let config = ServerConfig::new().listen(([127, 0, 0, 1], 0).into()).token("bench");
+    Ok(Server::bind(backend, config).await?.spawn())
+}
+
+/// The traffic of each operation on a session of a user with ten, with a record of 500 bytes and of
+/// 50 kB.
+async fn traffic() -> Result<(), Failure> {
+    let redis = Redis::start()?;
+    let server = serve(&redis).await?;
+    let counted = Counted::new()?;
+    let config = Client::builder().url(server.url()).token("bench").transport(counted.clone());
+    let store = RedisSessionStore::new(config.build()?, DAY);
+    println!("| operation | requests | commands | bytes sent | bytes received |");
+    println!("|---|---:|---:|---:|---:|");
+    for (name, prompt) in [("500 bytes", 300), ("50 kB", 50_000)] {
+        let user = format!("user-{prompt}");
+        for number in 0..10 {
+            store.store_session(&session_of(&user, number, prompt)).await?;
+        }
+        let row = |operation: &str| {
+            let Traffic { requests, commands, sent, received } = counted.take();
+            println!("| {operation}, {name} | {requests} | {commands} | {sent} | {received} |");
+        };
+        let one = session_of(&user, 10, prompt);
+        // The server knows the scripts.
+        store.delete_session(&one.id).await?;
+        counted.take();
+        store.store_session(&session_of(&user, 11, prompt)).await?;
+        row("store a new session");
+        store.retrieve_session(&session_of(&user, 0, prompt).id).await?;
+        row("retrieve");
+        let one = session_of(&user, 0, prompt);
+        store.store_session(&one).await?;
+        row("store it again");
+        store.update_session(&one).await?;
+        row("update");
+        let mut stored = store.retrieve_stored(&one.id).await?;
+        counted.take();
+        stored.session.system_prompt.push('x');
+        store.compare_and_update(&stored.session, &stored.version).await?;
+        row("replace a version in hand");
+        store.set_ttl(&one.id, DAY / 2).await?;
+        row("set a time to live");
+        store.touch(&session_of(&user, 1, prompt).id).await?;
+        row("touch");
+        let listed = store.list_sessions(&user).await?.sessions.len();
+        row(&format!("list {listed}"));
+        store.delete_session(&one.id).await?;
+        row("delete");
+        let ended = store.delete_user_sessions(&user).await?;
+        row(&format!("log out everywhere, {ended} sessions"));
+    }
+    server.shutdown().await;
+    Ok(())
+}
+
 /// Over REST on a real redis-server, both index layouts, from 1 to 100 000 sessions of one user.
 async fn on_redis(quick: bool) -> Result<Vec<Row>, Failure> {
     let redis = Redis::start()?;
-    let backend = Arc::new(NativeBackend::connect(&redis.url()).await?);
-    let server = Server::bind(
-        backend,
-        ServerConfig::new().listen(([127, 0, 0, 1], 0).into()).token("bench"),
-    )
-    .await?
-    .spawn();
+    let server = serve(&redis).await?;
     let client = Client::new(server.url(), "bench")?;
     let sizes: &[usize] = if quick { &[1, 10, 100] } else { &[1, 10, 100, 1000, 10_000, 100_000] };
     let mut rows = Vec::new();
     for layout in [IndexLayout::JsonArray, IndexLayout::SortedSet] {
         let store = RedisSessionStore::new(client.clone(), DAY).index_layout(layout);
         for &size in sizes {
-            // A JSON array of 100 000 ids is 3 MB: every write rewrites it, which fills the array in minutes.
+            // A JSON array of 100 000 ids is 3 MB: every write rewrites it, which fills the array
+            // in minutes.
             if layout == IndexLayout::JsonArray && size > 10_000 {
                 continue;
             }
@@ -172,7 +235,8 @@ async fn by_size(store: &RedisSessionStore, bytes: usize) -> Result<Vec<Row>, Fa
     Ok(rows)
 }
 
-/// In memory: retrieves each second, of random sessions, on one thread and on two; and what a session takes.
+/// In memory: retrieves each second, of random sessions, on one thread and on two; and what a
+/// session takes.
 fn in_memory(quick: bool) -> Result<Vec<Row>, Failure> {
     // The largest first: what is freed is used again, and would not show.
     let sizes: &[usize] = if quick { &[1000] } else { &[1_000_000, 100_000, 1000, 1] };
@@ -221,7 +285,8 @@ fn in_memory(quick: bool) -> Result<Vec<Row>, Failure> {
     Ok(rows)
 }
 
-/// In a manager over a store in memory, on one thread: reads of fresh copies, and changes, each second.
+/// In a manager over a store in memory, on one thread: reads of fresh copies, and changes, each
+/// second.
 fn in_a_manager(quick: bool) -> Result<Vec<Row>, Failure> {
     let seconds = if quick { 0.05 } else { 2.0 };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

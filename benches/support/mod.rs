@@ -6,6 +6,7 @@ pub mod load;
 pub mod processor;
 pub mod redis;
 pub mod report;
+pub mod traffic;
 
 use std::future::Future;
 use std::io::{BufRead as _, BufReader};

@@ -143,9 +143,8 @@ impl Worker {
 
     /// Reads through the manager that holds it, which must succeed.
     async fn read(&mut self, id: &str, home: usize) -> Option<Session> {
-        let before = Utc::now();
         let result = self.managers[home].get_session(id).await;
-        self.used(id, before, result.is_ok());
+        self.used(id);
         match result {
             Ok(session) => {
                 let entry = &self.entries[id];
@@ -175,9 +174,8 @@ impl Worker {
             let all = self.all.lock().unwrap();
             all[self.rng.usize(..all.len())].clone()
         };
-        let before = Utc::now();
         let result = self.managers[self.rng.usize(..MANAGERS)].get_session(&id).await;
-        self.used(&id, before, result.is_ok());
+        self.used(&id);
         if let Err(error) = result
             && !matches!(error, SessionError::NotFound)
             && !error.is_unavailable()
@@ -187,15 +185,12 @@ impl Worker {
         }
     }
 
-    /// A use slides the deadline; one that failed may have.
-    fn used(&self, id: &str, before: DateTime<Utc>, succeeded: bool) {
+    /// A use may slide the deadline. It does not while somebody else is changing the session.
+    fn used(&self, id: &str) {
         let mut deadlines = self.deadlines.lock().unwrap();
         let deadline = deadlines.get_mut(id).unwrap();
         if !deadline.pinned {
             deadline.latest = deadline.latest.max(plus(Utc::now(), TTL));
-            if succeeded {
-                deadline.earliest = deadline.earliest.max(plus(before, TTL));
-            }
         }
     }
 
