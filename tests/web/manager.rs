@@ -1,12 +1,13 @@
 use crate::support::{Gate, Way, client, config, pass, unique};
 use redis_rest::session::{
-    ManagerOptions, Pending, Recovery, RedisSessionStore, SessionError, SessionManager,
-    SessionStoreExt as _,
+    Durability, ManagerOptions, NewSession, Pending, Recovery, RedisSessionStore, Session,
+    SessionError, SessionManager, SessionStoreExt as _,
 };
 use redis_rest::{BreakerPolicy, RetryPolicy};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -62,6 +63,84 @@ async fn an_outage_is_made_up_for() {
         elsewhere.retrieve_session(&changed.id).await.unwrap().system_prompt,
         changed.system_prompt
     );
+}
+
+#[wasm_bindgen_test]
+async fn the_first_call_after_an_outage_is_the_last_writer() {
+    let (manager, gate, elsewhere) = behind_a_gate().await;
+    let mut session = manager.create_session(&unique("user"), "org").await.unwrap().session;
+    gate.set(Way::Cut);
+    session.system_prompt = "pending".into();
+    assert_eq!(manager.update_session(&session).await.unwrap(), Durability::Pending);
+    let mut theirs = elsewhere.retrieve_session(&session.id).await.unwrap();
+    theirs.system_prompt = "theirs".into();
+    elsewhere.update_session(&theirs).await.unwrap();
+    gate.set(Way::Open);
+    session.system_prompt = "in progress".into();
+    assert_eq!(manager.update_session(&session).await.unwrap(), Durability::Durable);
+    let stored = elsewhere.retrieve_session(&session.id).await.unwrap();
+    assert_eq!(stored.system_prompt, "in progress");
+}
+
+#[wasm_bindgen_test]
+async fn a_create_whose_reply_was_lost_does_not_undo_a_later_delete() {
+    let (manager, gate, elsewhere) = behind_a_gate().await;
+    gate.set(Way::Lost);
+    let created = manager.create_session(&unique("user"), "org").await.unwrap();
+    assert_eq!(created.durability, Durability::MaybeApplied);
+    assert!(elsewhere.delete_session(&created.session.id).await.unwrap());
+    gate.set(Way::Open);
+    manager.flush().await.unwrap();
+    assert!(!elsewhere.exists(&created.session.id).await.unwrap());
+    assert!(manager.get_session(&created.session.id).await.unwrap_err().is_not_found());
+}
+
+#[wasm_bindgen_test]
+async fn calls_that_are_given_up_are_finished_by_the_next() {
+    let (manager, _gate, elsewhere) = behind_a_gate().await;
+    let user = unique("user");
+    let ended = manager.create_session(&user, "org").await.unwrap().session;
+    poll_once(manager.cleanup_session(&ended.id)).await;
+    manager.flush().await.unwrap();
+    assert!(!elsewhere.exists(&ended.id).await.unwrap());
+    // A create that is given up ends what it made, and nothing else.
+    let taken = Session::new(&user, "org");
+    elsewhere.create_session(&taken).await.unwrap();
+    poll_once(manager.create_session_with(NewSession::new(&user, "org").id(&taken.id))).await;
+    manager.flush().await.unwrap();
+    assert!(elsewhere.exists(&taken.id).await.unwrap());
+    assert_eq!(manager.pending(), Pending::default());
+}
+
+#[wasm_bindgen_test]
+async fn logged_out_everywhere_in_an_outage_is_logged_out_after_it() {
+    let (manager, gate, elsewhere) = behind_a_gate().await;
+    let user = unique("user");
+    let before = Session::new(&user, "org");
+    elsewhere.create_session(&before).await.unwrap();
+    gate.set(Way::Cut);
+    let ended = manager.delete_user_sessions(&user).await.unwrap();
+    assert_eq!(ended.durability, Durability::Pending);
+    let since = manager.create_session(&user, "org").await.unwrap().session;
+    gate.set(Way::Open);
+    manager.flush().await.unwrap();
+    assert!(!elsewhere.exists(&before.id).await.unwrap());
+    assert!(elsewhere.exists(&since.id).await.unwrap(), "it knew of the log-out");
+}
+
+#[wasm_bindgen_test]
+async fn nothing_is_served_past_its_end() {
+    let (manager, _gate, _) = behind_a_gate().await;
+    let session = manager.create_session(&unique("user"), "org").await.unwrap().session;
+    manager.set_ttl(&session.id, Duration::ZERO).await.unwrap();
+    assert!(manager.get_session(&session.id).await.unwrap_err().is_not_found());
+    assert!(manager.list_sessions(&session.user_id).await.unwrap().sessions.is_empty());
+}
+
+/// Gives a call up after its first poll.
+async fn poll_once(call: impl Future) {
+    let mut call = std::pin::pin!(call);
+    std::future::poll_fn(|context| Poll::Ready(drop(call.as_mut().poll(context)))).await;
 }
 
 #[wasm_bindgen_test]

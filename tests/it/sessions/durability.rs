@@ -213,6 +213,22 @@ async fn a_journal_file_has_one_owner() {
     assert!(journalled(&dir.path().join("no such directory/journal")).is_err());
 }
 
+/// A disk that was full, or somebody who wrote something else there.
+#[tokio::test]
+async fn a_journal_file_of_a_gigabyte_without_a_line_is_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    let file = std::fs::File::create(&path).unwrap();
+    file.set_len(1 << 30).unwrap();
+    drop(file);
+    let manager = journalled(&path).unwrap();
+    assert_eq!(manager.pending(), Pending::default());
+    let session = manager.create_session("user", "org").await.unwrap().session;
+    drop(manager);
+    let next = journalled(&path).unwrap();
+    assert_eq!(next.get_session(&session.id).await.unwrap().id, session.id);
+}
+
 /// Told to fail closed, so that what is changed in the outage is taken back.
 #[tokio::test]
 async fn what_a_journal_file_holds_stays_there_when_a_later_change_is_taken_back() {

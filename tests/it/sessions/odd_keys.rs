@@ -62,7 +62,8 @@ async fn a_log_out_ends_sessions_of_any_id() {
     for two_steps in [false, true] {
         let store = setup.store.clone();
         let store = if two_steps { store.cluster() } else { store };
-        let ids = ["a/b+c=", "a b", "{ü}", "quo\"te", "back\\slash", "nul\0"];
+        let long = "x".repeat(32 << 10);
+        let ids = ["a/b+c=", "a b", "{ü}", "quo\"te", "back\\slash", "nul\0", &long];
         for id in ids {
             let record = Session::with_id(id, "user-123", "org").to_json().unwrap();
             setup.client.set(format!("session:{id}"), record).ex(HOUR).await.unwrap();
