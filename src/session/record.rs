@@ -13,6 +13,7 @@ use json::{Member, Ordered, Raw, Time, optional, reads_as, required};
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use uuid::Uuid;
@@ -146,19 +147,25 @@ impl Session {
     /// [`SessionError::Unwritable`], naming the field: a time that was set to a year outside of 0
     /// to 9999.
     pub fn to_json(&self) -> Result<String, SessionError> {
+        self.encode().map(|(text, _)| text.into_owned())
+    }
+
+    /// The text as JSON, and the text that it was read from if it is that.
+    pub(super) fn encode(&self) -> Result<(Cow<'_, str>, Option<&Original>), SessionError> {
         let members = self.members()?;
-        if let Some(original) = &self.original {
-            let same = |(new, old): (&Member<'_>, &(String, Box<RawValue>))| {
-                new.0 == old.0 && new.1.get() == old.1.get()
-            };
-            if members.len() == original.members.len()
+        let same = |(new, old): (&Member<'_>, &(String, Box<RawValue>))| {
+            new.0 == old.0 && new.1.get() == old.1.get()
+        };
+        let original = self.original.as_deref().filter(|original| {
+            members.len() == original.members.len()
                 && members.iter().zip(&original.members).all(same)
-            {
-                return Ok(original.text.clone());
-            }
+        });
+        if let Some(original) = original {
+            return Ok((Cow::Borrowed(&original.text), Some(original)));
         }
-        serde_json::to_string(&Ordered(&members))
-            .map_err(|_| SessionError::Unwritable { field: "record" })
+        let text = serde_json::to_string(&Ordered(&members));
+        let text = text.map_err(|_| SessionError::Unwritable { field: "record" })?;
+        Ok((Cow::Owned(text), None))
     }
 
     /// The text it was read from; `None` for a session that was made here.

@@ -8,6 +8,7 @@ use crate::script::Call;
 use crate::session::error::SessionError;
 use crate::session::keys::Keys;
 use crate::session::marks::Marks;
+use crate::session::record::Original;
 use crate::session::scripts;
 use crate::session::store::{Delete, Mode, TtlRule, When, Write, Written};
 use crate::session::version::{Hash, Version};
@@ -91,8 +92,9 @@ impl<'a> StagedWrite<'a> {
     ) -> Result<Self, SessionError> {
         let session = write.session;
         store.check(&session.id)?;
-        let text = session.to_json()?;
-        let (hash, size) = (Hash::of(&text), text.len());
+        let (text, original) = session.encode()?;
+        let hash = original.map_or_else(|| Hash::of(text.as_bytes()), Original::hash);
+        let size = text.len();
         let (version, same) = match write.mode {
             Mode::Create { .. } => (Version::created(write), false),
             Mode::Replace(base) => (base.replaced(write), base.hash() == Some(hash)),
@@ -106,7 +108,7 @@ impl<'a> StagedWrite<'a> {
             TtlRule::Keep => ("keep", store.default_ttl()),
         };
         let (ttl, version) = (store.ttl_millis(ttl, session.created_at), version.with_hash(hash));
-        let text = if same { String::new() } else { text };
+        let text = if same { String::new() } else { text.into_owned() };
         Ok(Self { write, text, size, version, rule, ttl })
     }
 
