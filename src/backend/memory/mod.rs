@@ -65,8 +65,13 @@ struct Shared {
     db: Arc<Mutex<Db>>,
     /// How far tests have advanced the clock, in milliseconds.
     advanced: AtomicI64,
+    /// Where the clock was made to stand, in milliseconds since 1970; `RUNNING` unless it was.
+    held: AtomicI64,
     worker: Worker,
 }
+
+/// The clock runs.
+const RUNNING: i64 = i64::MIN;
 
 /// What a script may use up.
 #[derive(Clone, Copy)]
@@ -109,6 +114,7 @@ impl MemoryBackendBuilder {
         let shared = Shared {
             db: Arc::default(),
             advanced: AtomicI64::new(0),
+            held: AtomicI64::new(RUNNING),
             worker: Worker::new(self.limits),
         };
         MemoryBackend { shared: Arc::new(shared) }
@@ -141,14 +147,20 @@ impl MemoryBackend {
         self.shared.advanced.fetch_add(millis, Ordering::Relaxed);
     }
 
+    /// Stops this engine's clock at this time, in milliseconds since 1970, until it is set again. For simulations.
+    #[doc(hidden)]
+    pub fn hold_clock(&self, at: i64) {
+        self.shared.held.store(at, Ordering::Relaxed);
+    }
+
     /// The data, alone, at the current time.
     async fn lock(&self) -> OwnedMutexGuard<Db> {
         let mut db = Arc::clone(&self.shared.db).lock_owned().await;
-        db.set_time(
-            clock::utc_now()
-                .timestamp_millis()
-                .saturating_add(self.shared.advanced.load(Ordering::Relaxed)),
-        );
+        let time = match self.shared.held.load(Ordering::Relaxed) {
+            RUNNING => clock::utc_now().timestamp_millis(),
+            held => held,
+        };
+        db.set_time(time.saturating_add(self.shared.advanced.load(Ordering::Relaxed)));
         db
     }
 
