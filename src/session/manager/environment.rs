@@ -41,10 +41,17 @@ pub struct Environment {
     pub clock: Box<dyn WallClock>,
     /// The file of the journal, and what an earlier process left in it.
     pub journal: Option<(Box<dyn JournalFile>, Box<dyn BufRead>)>,
+    /// The lines beyond four for each pending change, before the file is written anew.
+    pub journal_slack: usize,
 }
 
 impl Default for Environment {
     fn default() -> Self {
-        Self { ids: ChangeIds::new(), clock: Box::new(SystemClock), journal: None }
+        Self {
+            ids: ChangeIds::new(),
+            clock: Box::new(SystemClock),
+            journal: None,
+            journal_slack: 1000,
+        }
     }
 }

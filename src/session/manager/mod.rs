@@ -151,8 +151,8 @@ impl SessionManager {
         options: ManagerOptions,
         mut environment: Environment,
     ) -> Result<Self, SessionError> {
-        let journal = environment.journal.take();
-        let opened = journal.map(|(file, content)| Journal::open(file, content)).transpose();
+        let (journal, slack) = (environment.journal.take(), environment.journal_slack);
+        let opened = journal.map(|(file, content)| Journal::open(file, content, slack)).transpose();
         let (journal, recovered) = opened.map_err(not_opened)?.unzip();
         let manager =
             Self::build(workspace_root.into(), max_sessions, options, environment, journal);

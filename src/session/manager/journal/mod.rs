@@ -19,9 +19,6 @@ use std::io::{self, BufRead};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-/// Lines beyond four for each pending change, before the file is written anew.
-const SLACK: usize = 1000;
-
 /// The pause of rewriting after a failure.
 const PAUSE: Duration = Duration::from_secs(60);
 
@@ -48,6 +45,8 @@ struct Queue {
     torn: bool,
     /// Lines in the file, outdated ones included.
     lines: usize,
+    /// The lines beyond four for each pending change, before the file is written anew.
+    slack: usize,
     /// Whom the file holds, or may hold, something pending of.
     live: HashSet<Key>,
     no_rewrite_before: Option<Instant>,
@@ -98,13 +97,15 @@ impl Journal {
     pub(super) fn open(
         file: Box<dyn JournalFile>,
         content: impl BufRead,
+        slack: usize,
     ) -> io::Result<(Self, Vec<Recovered>)> {
         let content = line::read(content)?;
         if content.damaged > 0 {
             tracing::warn!(lines = content.damaged, "lines of the journal file are damaged");
         }
         let (live, pending) = content.pending.into_iter().unzip();
-        let queue = Queue { torn: content.torn, lines: content.lines, live, ..Queue::default() };
+        let queue =
+            Queue { torn: content.torn, lines: content.lines, slack, live, ..Queue::default() };
         Ok((
             Self { file, queue: Mutex::new(queue), writer: tokio::sync::Mutex::default() },
             pending,
@@ -221,7 +222,7 @@ impl Journal {
 
 impl Queue {
     fn is_long(&self) -> bool {
-        let most = if self.live.is_empty() { 0 } else { 4 * self.live.len() + SLACK };
+        let most = if self.live.is_empty() { 0 } else { 4 * self.live.len() + self.slack };
         self.lines > most && self.no_rewrite_before.is_none_or(|at| at <= clock::now())
     }
 }

@@ -14,6 +14,8 @@ use chrono::{DateTime, Utc};
 use std::task::Poll;
 use tokio::sync::watch;
 
+const SLACK: usize = 1000;
+
 /// A disk, and whether its next write succeeds.
 #[derive(Default)]
 struct Disk {
@@ -54,7 +56,7 @@ impl File {
     }
 
     fn open(&self) -> (Journal, Vec<Recovered>) {
-        Journal::open(Box::new(self.clone()), self.bytes().as_slice()).unwrap()
+        Journal::open(Box::new(self.clone()), self.bytes().as_slice(), SLACK).unwrap()
     }
 
     /// Whom the file has something pending of.
@@ -162,10 +164,10 @@ async fn intact_lines_of_another_version_are_refused() {
     let text = r#"{"forgiven":{"user_id":"u"}}"#;
     let sum = sha1_smol::Sha1::from(text).digest().to_string();
     let file = format!("{} {text}\n", &sum[..16]);
-    let opened = Journal::open(Box::new(File::default()), file.as_bytes());
+    let opened = Journal::open(Box::new(File::default()), file.as_bytes(), SLACK);
     assert_eq!(opened.err().map(|error| error.kind()), Some(io::ErrorKind::InvalidData));
     let damaged = file.replace('u', "v");
-    let (_, pending) = Journal::open(Box::new(File::default()), damaged.as_bytes()).unwrap();
+    let (_, pending) = Journal::open(Box::new(File::default()), damaged.as_bytes(), SLACK).unwrap();
     assert!(pending.is_empty());
 }
 
