@@ -106,8 +106,8 @@ pub(super) fn decide(
         return Decision::Superseded;
     }
     let content = pending.content(version, in_progress.content);
-    if content == Fate::Superseded && pending.create.is_some() && in_progress.content {
-        // The id is somebody else's: nothing of it is touched.
+    if content == Fate::Superseded && pending.create.is_some() {
+        // The id may be somebody else's: nothing of it is touched, nor its time to live.
         return Decision::Superseded;
     }
     let ttl = pending.ttl(version, in_progress.ttl);

@@ -261,3 +261,14 @@ fn the_last_sixteen_ids_are_remembered_and_older_ones_are_theirs() {
     assert_eq!(change.ids.len(), EARLIER + 1);
     assert_eq!(scene.decide(&change, &own, NONE), Decision::Superseded);
 }
+
+#[test]
+fn a_pending_create_of_a_taken_id_leaves_its_end_alone() {
+    let scene = Scene::new();
+    let mut change = scene.create(true);
+    scene.change_ttl(&mut change);
+    let taken = scene.stored();
+    for in_progress in [NONE, ALL] {
+        assert_eq!(scene.decide(&change, &taken, in_progress), Decision::Superseded);
+    }
+}
