@@ -269,8 +269,12 @@ impl Inner {
         drop(seat);
         let stored = result.inspect_err(|error| {
             if let SessionError::NotFound = error {
-                // Slower reads must not bring it back.
-                self.state().cache.note_absent(id);
+                let mut state = self.state();
+                // Slower reads must not bring it back. A change that is pending learns by its own
+                // reply what is there: it may be sent, or executed, after this read.
+                if state.outbox.change(id).is_none() {
+                    state.cache.note_absent(id);
+                }
             }
         })?;
         let session = self.state().take_read(stored, sent, reading.0);
