@@ -324,7 +324,11 @@ impl Inner {
     ) -> Result<Vec<String>, SessionError> {
         let (mut results, _) =
             link.ask_many(async { vec![link.store.revoke(user_id, log_out).await] }).await;
-        let ids = results.pop().unwrap_or_else(|| Err(unavailable()))?;
+        let mut ids = results.pop().unwrap_or_else(|| Err(unavailable()))?;
+        // A session that was held here ends also if the index has lost it.
+        let mut held = self.state().outbox.logged_out(user_id);
+        ids.iter().for_each(|id| drop(held.remove(id)));
+        ids.extend(held);
         let mut ended = Vec::new();
         let mut batches: Vec<&[String]> = ids.chunks(BATCH).rev().collect();
         while let Some(batch) = batches.pop() {

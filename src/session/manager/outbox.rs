@@ -10,7 +10,7 @@ use crate::session::lru::Lru;
 use crate::session::marks::Marks;
 use crate::session::store::REQUEST_LIFETIME;
 use chrono::{DateTime, Utc};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 /// Most sessions in one request.
@@ -222,6 +222,12 @@ impl Outbox {
         self.log_outs.insert(user_id, LogOut { id, ended: all });
         self.quiet_until = None;
         self.counted();
+    }
+
+    /// The sessions that a pending log-out ended here, in the order of their ids.
+    pub(super) fn logged_out(&self, user_id: &str) -> BTreeSet<String> {
+        let log_out = self.log_outs.get(user_id);
+        log_out.map(|log_out| log_out.ended.iter().cloned().collect()).unwrap_or_default()
     }
 
     /// True if a pending log-out ended this session here.
