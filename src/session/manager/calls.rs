@@ -210,4 +210,14 @@ mod tests {
         assert_eq!(one.pending(), crate::session::Pending::default());
         one.create_session_with(new().id("third")).await.unwrap();
     }
+
+    #[tokio::test]
+    async fn a_log_out_without_a_store_holds_for_sessions_that_come_from_another_too() {
+        let manager = SessionManager::new("", 0);
+        let first = manager.create_session("user", "org").await.unwrap().session;
+        let marks = manager.marks_of(&first.id);
+        manager.delete_user_sessions("user").await.unwrap();
+        let refused = manager.create_derived(NewSession::new("user", "org"), marks).await;
+        assert!(matches!(refused, Err(SessionError::Conflict(Conflict::LoggedOut))));
+    }
 }

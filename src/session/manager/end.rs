@@ -263,7 +263,7 @@ impl Inner {
         let ticket = {
             let mut state = self.state();
             state.outbox.remove_log_out(user_id, log_out);
-            // No session that comes from one of these is created.
+            // A session that comes from one of these is not created.
             let known = [log_out].into_iter().collect();
             state.outbox.learn(user_id, &known, self.default_ttl(), crate::clock::now());
             let settle = |undo: &UndoRecord| {
