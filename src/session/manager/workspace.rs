@@ -104,15 +104,17 @@ mod fs {
         builder.recursive(true);
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        // The user's directory may go with another session's between the steps that make it, look
-        // whether it is there, and make this one.
+        // The user's directory may go with another session's between the two steps that make it and
+        // this one, or between being found and being looked at.
         const ATTEMPTS: usize = 100;
-        let raced =
-            |error: &Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::AlreadyExists);
         let mut result = builder.create(path);
         for _ in 0..ATTEMPTS {
             match result {
-                Err(error) if raced(&error) => result = builder.create(path),
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::AlreadyExists) =>
+                {
+                    result = builder.create(path);
+                }
                 result => return result,
             }
         }
