@@ -24,6 +24,8 @@ pub(super) enum PushOutcome {
     Durable,
     /// The store has somebody else's later version, which is held here now.
     Superseded,
+    /// The store executed it, and the session has ended here since.
+    Overtaken,
     /// The session is over.
     Ended,
     /// Not created: its id is somebody else's.
@@ -286,7 +288,10 @@ impl Inner {
         }
         drop(state);
         if !stands {
-            return PushOutcome::Ended;
+            return match outcome {
+                PushOutcome::Durable => PushOutcome::Overtaken,
+                _ => PushOutcome::Ended,
+            };
         }
         self.events.send(EventKind::Synced, id);
         if matches!(outcome, PushOutcome::Superseded) {

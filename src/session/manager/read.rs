@@ -82,7 +82,7 @@ impl Inner {
                         let rest = self.rest();
                         let outcome = self.push(link, id, InProgress::default()).await;
                         rest.end(self.state().outbox.change(id).is_some());
-                        if matches!(outcome, Some(PushOutcome::Ended)) {
+                        if matches!(outcome, Some(PushOutcome::Ended | PushOutcome::Overtaken)) {
                             return Err(SessionError::NotFound);
                         }
                     }

@@ -218,7 +218,7 @@ impl Inner {
         let outcome = self.send(link, id, InProgress::default()).await;
         let undo = call.undo.take();
         match outcome {
-            PushOutcome::Ended => return Err(SessionError::NotFound),
+            PushOutcome::Ended | PushOutcome::Overtaken => return Err(SessionError::NotFound),
             PushOutcome::Refused(SessionError::Closed) => {
                 self.roll_back(undo, true).await;
                 return Err(SessionError::Closed);
@@ -281,7 +281,8 @@ impl Inner {
         outcome: PushOutcome,
     ) -> Result<Durability, SessionError> {
         let error = match outcome {
-            PushOutcome::Durable => {
+            // What ended the session may still fail: it was executed after this.
+            PushOutcome::Durable | PushOutcome::Overtaken => {
                 call.undo = None;
                 return Ok(Durability::Durable);
             }
