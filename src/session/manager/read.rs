@@ -65,7 +65,7 @@ impl Inner {
         let mut link = ready.as_deref();
         // Whether the copy that is held was just compared with the store, or cannot be.
         let mut consulted = false;
-        let mut fetched = None;
+        let mut fetched = Err(SessionError::NotFound);
         let session = loop {
             match self.look(id, user_id, link, consulted) {
                 Look::Serve(session) => break session,
@@ -75,7 +75,9 @@ impl Inner {
                     let of_user = |session: &Arc<Session>| {
                         user_id.is_none_or(|user_id| user_id == session.user_id)
                     };
-                    break fetched.filter(of_user).ok_or(SessionError::NotFound)?;
+                    break fetched.and_then(|session| {
+                        Some(session).filter(of_user).ok_or(SessionError::NotFound)
+                    })?;
                 }
                 Look::Push => {
                     if let (Some(link), Some(_lock)) = (link, self.locks.try_lock(id)) {
@@ -88,10 +90,12 @@ impl Inner {
                     }
                 }
                 Look::Fetch(tick) => {
-                    let Some(store) = link else { return Err(self.unknown()) };
+                    let Some(store) = link else { return Err(self.unknown(link)) };
                     match self.fetch(store, id).await {
-                        Ok(session) => fetched = Some(session),
-                        Err(error) if error.is_unavailable() && tick.is_some() => link = None,
+                        Ok(session) => fetched = Ok(session),
+                        Err(error) if error.is_unavailable() && tick.is_some() => {
+                            (link, fetched) = (None, Err(error));
+                        }
                         Err(SessionError::NotFound) => return Err(self.not_found(id, tick)),
                         Err(error) => return Err(error),
                     }
@@ -121,7 +125,7 @@ impl Inner {
                 Some(_) => Look::Fetch(None),
                 None if consulted => Look::Dropped,
                 None if state.outbox.is_logged_out(id) => Look::Fail(SessionError::NotFound),
-                None => Look::Fail(self.unknown()),
+                None => Look::Fail(self.unknown(link)),
             };
         };
         let now = clock::now();
@@ -133,7 +137,7 @@ impl Inner {
                 // Another manager may have used it since.
                 Some(_) if pending.is_none() => Look::Fetch(Some(entry.tick)),
                 _ if ours => Look::Fail(SessionError::NotFound),
-                _ => Look::Fail(self.unknown()),
+                _ => Look::Fail(self.unknown(link)),
             };
         }
         match link {
@@ -190,12 +194,9 @@ impl Inner {
     }
 
     /// Why a session that is not in memory cannot be had: there is none, or only the store could
-    /// know.
-    fn unknown(&self) -> SessionError {
-        match self.link() {
-            Some(link) if link.is_asked() && !link.works() => unavailable(),
-            _ => SessionError::NotFound,
-        }
+    /// know, which could not be asked. By what this call found: the store may work by now.
+    fn unknown(&self, link: Option<&StoreLink>) -> SessionError {
+        if link.is_none() && self.is_asked() { unavailable() } else { SessionError::NotFound }
     }
 
     /// The store has no such session: the copy that was held goes, unless it has changed since.
@@ -219,7 +220,7 @@ impl Inner {
         if let Some(held) = self.held(id) {
             return held;
         }
-        let Some(link) = link else { return Err(self.unknown()) };
+        let Some(link) = link else { return Err(self.unknown(link)) };
         self.fetch(link, id).await
     }
 
