@@ -136,6 +136,11 @@ impl PendingChange {
         self.ids.last().copied()
     }
 
+    /// True for a session that is being created, whose caller still waits.
+    pub(super) fn is_live(&self) -> bool {
+        self.create.as_ref().is_some_and(|create| create.live)
+    }
+
     /// Adds the id of one more change.
     pub(super) fn renew(&mut self, id: ChangeId) {
         self.ids.push(id);

@@ -109,7 +109,7 @@ impl Inner {
             // Only the journal can bring it back.
             let ticket = {
                 let mut state = self.state();
-                state.ended(id, end);
+                state.outbox.remove_tombstone(id, end);
                 let key = Key::Session(id.to_owned());
                 self.journal.as_ref().and_then(|journal| journal.settle(key))
             };
@@ -154,6 +154,19 @@ impl Inner {
         results.pop().map_or(Ok(false), |(_, result)| result)
     }
 
+    /// Ends what a create made that was given up, if that is still pending. Called by the holder of the
+    /// session's lock.
+    pub(super) async fn finish_create(
+        &self,
+        link: &StoreLink,
+        id: &str,
+    ) -> Result<(), SessionError> {
+        let rest = self.rest();
+        let result = self.send_end(link, id).await;
+        rest.end(result.is_err());
+        result.map(drop)
+    }
+
     /// Sends the pending ends of these sessions, whose locks the caller holds, in one request. True
     /// if the store is unavailable.
     pub(super) async fn send_ends(
@@ -182,10 +195,10 @@ impl Inner {
         }
         let (results, unavailable) = link.ask_many(link.store.delete(&deletes)).await;
         let results = ends.iter().zip(results).map(|((id, end), result)| {
-            if result.is_ok() {
+            if let Ok(existed) = &result {
                 self.flights.forget(id);
                 let mut state = self.state();
-                state.ended(id, end.id);
+                state.ended(id, end, *existed);
                 if state.outbox.tombstone(id).is_none() && state.outbox.change(id).is_none() {
                     self.settle_session(&state, id);
                 }

@@ -213,7 +213,8 @@ impl Inner {
                     self.acknowledge(&item.change, *now, began, PushOutcome::Superseded)
                 }
                 (_, now) => {
-                    self.session_gone(&item.change.session.id, item.change.id());
+                    let known = !matches!(now, Reply::Unasked);
+                    self.session_gone(&item.change.session.id, item.change.id(), known);
                     match now {
                         Reply::LoggedOut => PushOutcome::LoggedOut,
                         _ => PushOutcome::Ended,
@@ -301,13 +302,13 @@ impl Inner {
     }
 
     /// The session is gone, whatever was changed: an end beats a change. Unless something else is
-    /// pending by now.
-    pub(super) fn session_gone(&self, id: &str, change: Option<ChangeId>) {
+    /// pending by now. `known`: the store was asked.
+    fn session_gone(&self, id: &str, change: Option<ChangeId>, known: bool) {
         let mut state = self.state();
         if state.outbox.change(id).and_then(PendingChange::id) != change {
             return;
         }
-        let held = state.gone(id);
+        let held = if known { state.gone(id) } else { state.give_up(id) };
         self.settle_session(&state, id);
         drop(state);
         self.flights.forget(id);

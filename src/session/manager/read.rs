@@ -2,7 +2,7 @@
 
 use super::Inner;
 use super::cache::Began;
-use super::decide::InProgress;
+use super::decide::{InProgress, PendingChange};
 use super::events::EventKind;
 use super::options::ReadPolicy;
 use super::push::PushOutcome;
@@ -27,9 +27,11 @@ enum Look {
     Touch(Arc<Session>),
     /// The store has not all that is pending.
     Push,
+    /// A create of this id was given up, and the store has not yet ended what it made.
+    Finish,
     /// Only the store knows; the tick of the copy that is held.
     Fetch(Option<u64>),
-    /// The copy was dropped since the store was asked.
+    /// The copy was dropped since the store was asked, or the session is only being created here.
     Dropped,
     Fail(SessionError),
 }
@@ -89,6 +91,12 @@ impl Inner {
                         }
                     }
                 }
+                Look::Finish => {
+                    let Some(link) = link else { return Err(self.unknown(link)) };
+                    let _lock = self.locks.lock(id).await;
+                    self.finish_create(link, id).await?;
+                    continue;
+                }
                 Look::Fetch(tick) => {
                     let Some(store) = link else { return Err(self.unknown(link)) };
                     match self.fetch(store, id).await {
@@ -117,10 +125,16 @@ impl Inner {
         consulted: bool,
     ) -> Look {
         let state = &mut *self.state();
-        if state.outbox.tombstone(id).is_some() {
-            return Look::Fail(SessionError::NotFound);
+        match state.outbox.tombstone(id) {
+            // The id may be somebody else's.
+            Some(end) if end.made.is_some() => return Look::Finish,
+            Some(_) => return Look::Fail(SessionError::NotFound),
+            None => {}
         }
-        let Some(entry) = state.cache.get(id) else {
+        let pending = state.outbox.change(id);
+        // A session that is being created is nobody's yet: the id may be taken.
+        let entry = state.cache.get(id).filter(|_| !pending.is_some_and(PendingChange::is_live));
+        let Some(entry) = entry else {
             return match link.filter(|link| link.is_asked() && !consulted) {
                 Some(_) => Look::Fetch(None),
                 None if consulted => Look::Dropped,
@@ -129,7 +143,6 @@ impl Inner {
             };
         };
         let now = clock::now();
-        let pending = state.outbox.change(id);
         if entry.is_over(now) {
             let explicit = entry.version.as_ref().is_some_and(Version::has_explicit_ttl);
             let ours = explicit || pending.is_some();
@@ -217,6 +230,10 @@ impl Inner {
         link: Option<&StoreLink>,
         id: &str,
     ) -> Result<Arc<Session>, SessionError> {
+        if self.state().outbox.tombstone(id).is_some_and(|end| end.made.is_some()) {
+            let Some(link) = link else { return Err(self.unknown(link)) };
+            self.finish_create(link, id).await?;
+        }
         if let Some(held) = self.held(id) {
             return held;
         }
@@ -321,6 +338,9 @@ impl Inner {
         held.retain(|entry| {
             let id = entry.session.id.as_str();
             let mut state = self.state();
+            if state.outbox.change(id).is_some_and(PendingChange::is_live) {
+                return false;
+            }
             let pending = state.outbox.change(id).is_some();
             // The store was asked and does not have it, nor was it written while the reply was on
             // its way.

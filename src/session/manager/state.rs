@@ -199,16 +199,25 @@ impl State {
         UndoRecord { session_id: session_id.to_owned(), id, entry, pending, tombstone }
     }
 
-    /// The store executed an end.
-    pub(super) fn ended(&mut self, session_id: &str, id: ChangeId) {
-        self.outbox.remove_tombstone(session_id, id);
-        self.cache.note_absent(session_id);
+    /// The store executed an end. What a create made need not have been there: the session then is
+    /// somebody else's.
+    pub(super) fn ended(&mut self, session_id: &str, end: &Tombstone, existed: bool) {
+        self.outbox.remove_tombstone(session_id, end.id);
+        if existed || end.made.is_none() {
+            self.cache.note_absent(session_id);
+        }
     }
 
     /// The session is gone from the store: an end beats a change. True if it was held here.
     pub(super) fn gone(&mut self, session_id: &str) -> bool {
-        self.outbox.acknowledge(session_id);
         self.cache.note_absent(session_id);
+        self.give_up(session_id)
+    }
+
+    /// A session is held here no longer, and nothing is pending for it. The store may have one of this
+    /// id. True if it was held here.
+    pub(super) fn give_up(&mut self, session_id: &str) -> bool {
+        self.outbox.acknowledge(session_id);
         self.cache.remove(session_id).is_some()
     }
 
@@ -247,7 +256,8 @@ impl State {
     fn is_ended(&self, stored: &Stored, began: Began) -> bool {
         let Stored { session, version, .. } = stored;
         let log_out = self.outbox.log_out(&session.user_id);
-        self.outbox.tombstone(&session.id).is_some()
+        let end = self.outbox.tombstone(&session.id);
+        end.is_some_and(|end| end.made.is_none_or(|made| version.has_content(made)))
             || log_out.is_some_and(|log_out| !version.marks().contains(log_out))
             || self.cache.is_gone_since(session, version, began)
     }
@@ -265,6 +275,9 @@ impl State {
             return None;
         }
         if let Some(change) = self.outbox.change(&stored.session.id) {
+            if change.is_live() {
+                return Some(Arc::new(stored.session));
+            }
             let session = Arc::clone(&change.session);
             // A session whose end has passed here is over, whatever the store has.
             let held = self.cache.get(&stored.session.id);

@@ -129,7 +129,7 @@ impl Inner {
         let mut state = self.state();
         let Some(change) = state.outbox.change(id).cloned() else { return };
         let Some(create) = &change.create else { return };
-        state.gone(id);
+        state.give_up(id);
         if create.sent {
             let tombstone = Tombstone {
                 id: self.ids.next(),

@@ -1,7 +1,7 @@
 use super::scripted::{Scripted, waits};
 use redis_rest::session::{
-    InMemorySessionStore, ManagerOptions, Pending, Session, SessionError, SessionManager,
-    SessionStoreExt as _, WritePolicy,
+    Durability, InMemorySessionStore, ManagerOptions, NewSession, Pending, Session, SessionError,
+    SessionManager, SessionStoreExt as _, WritePolicy,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,4 +146,55 @@ async fn an_idle_session_that_ends_does_not_come_back_by_a_list() {
     assert_eq!(manager.delete_inactive_sessions(Duration::ZERO).await.unwrap(), 1);
     assert!(listing.await.unwrap().unwrap().sessions.is_empty());
     assert!(matches!(manager.get_session(&session.id).await, Err(SessionError::NotFound)));
+}
+
+#[tokio::test]
+async fn a_read_that_found_nothing_does_not_undo_a_create_beside_it() {
+    let (manager, store, _) = setup(ManagerOptions::default()).await;
+    store.hold_reads(true);
+    store.hold_puts(true);
+    let mut read = Box::pin(manager.get_session("new"));
+    assert!(waits(read.as_mut()).await, "for the answer that there is none");
+    let new = NewSession::new("user", "org").id("new");
+    let mut create = Box::pin(manager.create_session_with(new));
+    assert!(waits(create.as_mut()).await);
+    store.hold_reads(false);
+    assert!(read.await.unwrap_err().is_not_found());
+    store.hold_puts(false);
+    assert_eq!(create.await.unwrap().durability, Durability::Durable);
+    assert!(manager.get_session("new").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_create_of_a_taken_id_hides_nothing_while_it_runs_and_when_it_is_given_up() {
+    let (manager, store, _) = setup(ManagerOptions::default()).await;
+    let theirs = Session::with_id("taken", "another", "org");
+    store.inner().store_session(&theirs).await.unwrap();
+    let new = NewSession::new("user", "org").id("taken");
+    store.hold_puts(true);
+    let mut create = Box::pin(manager.create_session_with(new));
+    assert!(waits(create.as_mut()).await);
+    store.hold_puts(false);
+    assert_eq!(manager.get_session("taken").await.unwrap().user_id, "another");
+    drop(create);
+    assert_eq!(manager.pending().deleted, 1);
+    assert_eq!(manager.set_ttl("taken", HOUR).await.unwrap(), Durability::Durable);
+    assert_eq!(manager.get_session("taken").await.unwrap().user_id, "another");
+    assert_eq!(manager.pending(), Pending::default());
+}
+
+#[tokio::test]
+async fn a_session_whose_copy_is_dropped_beside_a_read_that_fails_is_unavailable() {
+    let (_, store, session) = setup(ManagerOptions::default()).await;
+    let options = ManagerOptions::default().max_staleness(Duration::ZERO);
+    let manager = SessionManager::with_options("", 0, options);
+    manager.set_session_store(Arc::new(store.clone()), true).await.unwrap();
+    manager.get_session(&session.id).await.unwrap();
+    store.hold_reads(true);
+    let mut read = Box::pin(manager.get_session(&session.id));
+    assert!(waits(read.as_mut()).await);
+    assert_eq!(manager.cleanup_inactive_sessions(Duration::ZERO), 1);
+    store.fail(true);
+    store.hold_reads(false);
+    assert!(matches!(read.await, Err(SessionError::Unavailable(_))));
 }
