@@ -43,6 +43,8 @@ mod retries;
 mod server;
 /// The session stores and the manager, over every backend.
 mod sessions;
+/// Histories of managers, stores, faults and crashes in virtual time, each decided by a seed.
+mod simulation;
 /// What is published, as streams.
 mod subscriptions;
 /// Private Redis servers, REST servers in this process, raw sockets.

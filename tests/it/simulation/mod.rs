@@ -1,0 +1,136 @@
+//! Histories that nobody would think of, all decided by a seed.
+mod answers;
+mod calls;
+mod clock;
+mod disk;
+mod ends;
+mod facts;
+mod log;
+mod network;
+mod node;
+mod oracle;
+mod plan;
+mod stores;
+mod themes;
+mod world;
+
+use plan::Plan;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How many seeds are run unless `SIMULATION_SEEDS` says otherwise.
+const SEEDS: u64 = 300;
+
+/// The most smaller histories that are tried to explain a failure.
+const ATTEMPTS: usize = 2000;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap())
+}
+
+/// Runs a history. Returns what is wrong with it.
+fn complaint(plan: &Plan) -> Option<String> {
+    world::run(plan).complaints.into_iter().next()
+}
+
+/// A complaint without what it is about.
+fn kind(complaint: &str) -> String {
+    let words = complaint.split_whitespace();
+    words.filter(|word| word.bytes().all(|byte| byte.is_ascii_lowercase())).collect()
+}
+
+/// The smallest history found that fails in the same way.
+fn shrink(mut plan: Plan, complaint: &str) -> Plan {
+    let mut attempts = 0;
+    'smaller: loop {
+        for smaller in plan.smaller() {
+            attempts += 1;
+            if attempts > ATTEMPTS {
+                return plan;
+            }
+            let complaints = world::run(&smaller).complaints;
+            if complaints.iter().any(|other| kind(other) == kind(complaint)) {
+                plan = smaller;
+                continue 'smaller;
+            }
+        }
+        return plan;
+    }
+}
+
+/// Fails with the history of a seed, made as small as possible.
+fn explain(seed: u64, complaint: &str) -> ! {
+    let plan = shrink(Plan::new(seed), complaint);
+    let log = world::run(&plan);
+    for line in &log.lines {
+        println!("{line}");
+    }
+    println!("{plan:#?}");
+    panic!(
+        "seed {seed}: {complaint}\nmade smaller: {:?}\nreplay: SIMULATION_SEED={seed} cargo test --test it simulation",
+        log.complaints
+    );
+}
+
+/// The first of these seeds whose history fails, and how. Runs on all cores.
+fn first_failure(seeds: Range<u64>) -> Option<(u64, String)> {
+    let next = AtomicU64::new(seeds.start);
+    let failures = Mutex::new(BTreeMap::new());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                while failures.lock().unwrap().is_empty() {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        return;
+                    }
+                    if let Some(complaint) = complaint(&Plan::new(seed)) {
+                        failures.lock().unwrap().insert(seed, complaint);
+                    }
+                }
+            });
+        }
+    });
+    failures.into_inner().unwrap().pop_first()
+}
+
+#[test]
+fn histories_keep_every_promise() {
+    let seeds = match number("SIMULATION_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("SIMULATION_SEEDS").unwrap_or(SEEDS),
+    };
+    if let Some((seed, complaint)) = first_failure(seeds) {
+        explain(seed, &complaint);
+    }
+}
+
+#[test]
+fn survey() {
+    let first = number("SIMULATION_FIRST").unwrap_or(0);
+    let count = number("SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let began = std::time::Instant::now();
+    let mut failed = 0;
+    for seed in first..first + count {
+        let log = world::run(&Plan::new(seed));
+        if !log.complaints.is_empty() {
+            failed += 1;
+            println!("seed {seed}: {:?}", &log.complaints[..log.complaints.len().min(3)]);
+            if std::env::var("SIMULATION_STOP").is_ok() {
+                return;
+            }
+        }
+    }
+    println!("{count} histories in {:?}, {failed} failed", began.elapsed());
+}
+
+#[test]
+fn a_seed_has_one_history() {
+    for seed in 0..20 {
+        let [one, two] = [(); 2].map(|()| world::run(&Plan::new(seed)));
+        assert_eq!(one.lines, two.lines, "seed {seed}");
+    }
+}
