@@ -15,7 +15,7 @@ pub fn draw(random: &mut fastrand::Rng, nodes: usize) -> Vec<Step> {
     let ends = |node, call, polls, ending| Act::Call { node, call, ends: Some((polls, ending)) };
     let ttl = [None, Some(600_000)][random.usize(0..2)];
     let end = if random.bool() { Call::Delete { id } } else { Call::LogOut { user } };
-    match random.u32(0..14) {
+    match random.u32(0..16) {
         // A create whose reply is lost, and an end that its machine does not hear of for long.
         0 | 1 => {
             steps.add(40, Act::Deafen { node, is_deaf: true });
@@ -110,11 +110,27 @@ pub fn draw(random: &mut fastrand::Rng, nodes: usize) -> Vec<Step> {
             steps.add(40, Act::Cut { node, is_cut: true });
             steps.add(5, call(node, Call::Get { id }));
             let ending = [Ending::Killed, Ending::PowerLost][random.usize(0..2)];
-            let create = Call::Create { id, user, ttl: None };
-            steps.add(5, ends(node, create, random.u32(1..6), ending));
-            let id = (id + USERS) % IDS;
+            let torn = Call::Create { id: (id + USERS) % IDS, user, ttl: None };
+            steps.add(5, ends(node, torn, random.u32(1..6), ending));
             steps.add(5, call(node, Call::Create { id, user, ttl: None }));
             steps.add(60, Act::Crash { node, power: random.bool() });
+        }
+        // The end of a session whose create may have been executed, by the next process.
+        12 => {
+            steps.add(40, Act::Deafen { node, is_deaf: true });
+            steps.add(5, call(node, Call::Create { id, user, ttl }));
+            steps.add(900, Act::Crash { node, power: random.bool() });
+            steps.add(0, Act::Cut { node, is_cut: true });
+            steps.add(5, call(node, end));
+        }
+        // A create in an outage by somebody who knows of a log-out.
+        13 => {
+            steps.add(40, call(node, Call::LogOut { user }));
+            steps.add(900, Act::Cut { node, is_cut: true });
+            steps.add(5, call(node, Call::Create { id, user, ttl }));
+            if random.bool() {
+                steps.add(60, Act::Crash { node, power: random.bool() });
+            }
         }
         // Two ends of a session: one is pending.
         9 => {
