@@ -143,11 +143,12 @@ impl<'a> Facts<'a> {
         self.plan.steps.iter().any(|step| matches!(step.act, super::plan::Act::Jump { .. }))
     }
 
+    /// Copies were dropped on a machine: by itself, or because a list without them came from the store.
     pub fn evicts(&self, node: usize) -> bool {
-        self.log
-            .entries
-            .iter()
-            .any(|entry| entry.node() == Some(node) && entry.is(|call| matches!(call, Call::Evict)))
+        self.log.entries.iter().any(|entry| {
+            entry.node() == Some(node)
+                && entry.is(|call| matches!(call, Call::Evict | Call::List { .. }))
+        })
     }
 }
 
