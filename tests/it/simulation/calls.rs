@@ -3,7 +3,7 @@
 use super::clock::Clock;
 use super::log::{Actor, Answer};
 use super::plan::{Call, Plan};
-use super::stores::{Content, Data, content};
+use super::stores::{Content, content};
 use super::world::{session_id, user_id};
 use chrono::TimeDelta;
 use redis_rest::session::tower::TowerStore;
@@ -39,7 +39,6 @@ impl Place {
 #[derive(Clone)]
 pub struct Users {
     state: Arc<Mutex<State>>,
-    data: Data,
 }
 
 struct State {
@@ -62,9 +61,9 @@ pub struct Prepared {
 }
 
 impl Users {
-    pub fn new(plan: &Plan, data: Data) -> Self {
+    pub fn new(plan: &Plan) -> Self {
         let state = State { tokens: 0, seed: plan.seed, records: BTreeMap::new(), ids: Vec::new() };
-        Self { state: Arc::new(Mutex::new(state)), data }
+        Self { state: Arc::new(Mutex::new(state)) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

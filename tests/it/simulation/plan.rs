@@ -177,7 +177,7 @@ impl Plan {
         let calm = faults == 0 && dice.one_in(2);
         let length = dice.0.usize(6..30);
         let mut steps = Vec::new();
-        // A machine that is cut off, and how many steps ago.
+        // How far clocks were set back so far.
         let mut set_back = 0;
         for _ in 0..length {
             let gap = match dice.0.u32(0..100) {
@@ -286,7 +286,7 @@ impl Dice {
         let ttl = self.one_in(6).then(|| self.pick(&explicit) + self.0.u64(0..100));
         let record = self.below(RECORDS);
         let node = self.below(nodes);
-        let (mut node, call) = match self.0.u32(0..100) {
+        let (node, call) = match self.0.u32(0..100) {
             0..=23 => (node, Call::Create { id, user: id % USERS, ttl }),
             24..=25 => (node, Call::Create { id, user, ttl }),
             26..=47 => (node, Call::Update { id, ttl }),
@@ -315,7 +315,7 @@ impl Dice {
             ]);
             (self.pick(&[1, 1, 2, 2, 3, 4, 5, 6, 8]), ending)
         });
-        node = node.min(nodes);
+
         Act::Call { node, call, ends }
     }
 }

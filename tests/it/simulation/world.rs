@@ -81,7 +81,7 @@ impl World {
             Node { plan: *node, clock, disk, store: store(place), life: 0, manager, calls, tasks }
         });
         let nodes = nodes.collect();
-        let (direct, users) = (store(plan.nodes.len()), Users::new(&plan, data.clone()));
+        let (direct, users) = (store(plan.nodes.len()), Users::new(&plan));
         let (others, endings) = (Vec::new(), mpsc::unbounded_channel());
         let mut world =
             Self { plan, log, network, data, clock, nodes, direct, users, others, endings };
