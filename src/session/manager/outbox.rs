@@ -63,6 +63,8 @@ pub(super) struct Tombstone {
 /// The log-out of a user that the store has to execute.
 struct LogOut {
     id: ChangeId,
+    /// The log-outs that it took the place of: the store may have executed them.
+    earlier: Marks,
     /// The sessions that it ended here.
     ended: HashSet<String>,
 }
@@ -216,10 +218,14 @@ impl Outbox {
         id: ChangeId,
         ended: impl IntoIterator<Item = String>,
     ) {
-        let earlier = self.log_outs.items.get_mut(user_id);
-        let mut all = earlier.map(|item| std::mem::take(&mut item.value.ended)).unwrap_or_default();
-        all.extend(ended);
-        self.log_outs.insert(user_id, LogOut { id, ended: all });
+        let mut log_out =
+            LogOut { id, earlier: Marks::default(), ended: ended.into_iter().collect() };
+        if let Some(Item { value, .. }) = self.log_outs.items.get_mut(user_id) {
+            log_out.ended.extend(std::mem::take(&mut value.ended));
+            log_out.earlier = std::mem::take(&mut value.earlier);
+            log_out.earlier.insert(value.id);
+        }
+        self.log_outs.insert(user_id, log_out);
         self.quiet_until = None;
         self.counted();
     }
@@ -247,7 +253,10 @@ impl Outbox {
     pub(super) fn marks(&self, user_id: &str, now: Instant) -> Marks {
         let known = self.known.peek(user_id).filter(|(_, until)| *until > now);
         let mut marks = known.map(|(marks, _)| marks.clone()).unwrap_or_default();
-        self.log_out(user_id).into_iter().for_each(|log_out| marks.insert(log_out));
+        if let Some(log_out) = self.log_outs.get(user_id) {
+            marks.learn(&log_out.earlier);
+            marks.insert(log_out.id);
+        }
         marks
     }
 
