@@ -173,7 +173,15 @@ impl<'a> Facts<'a> {
             return true;
         }
         self.entries().any(|(_, entry)| {
-            if entry.start > seen.tick || entry.is_refused() {
+            if entry.start > seen.tick {
+                return false;
+            }
+            // Of two creates of an id, one that is pending may find that the other was ended.
+            let twin = entry.creates() && entry.id == create.id && entry.start != create.start;
+            if twin && !create.is_durable() {
+                return true;
+            }
+            if entry.is_refused() {
                 return false;
             }
             let settled = create.is_durable() && entry.is_durable() && entry.is_before(create);
@@ -191,9 +199,7 @@ impl<'a> Facts<'a> {
             let ends = entry.deletes() || entry.what == What::Remove;
             let foreign = matches!(entry.what, What::Overwrite { keeps_end: false })
                 && seen.at >= entry.began + ttl - SLACK;
-            // Of two creates of an id, one that is pending may find that the other was ended.
-            let other = entry.creates() && entry.start != create.start && !create.is_durable();
-            ends && !settled || expires || foreign || other
+            ends && !settled || expires || foreign
         })
     }
 }
