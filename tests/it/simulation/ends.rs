@@ -1,7 +1,7 @@
 //! The rules of the oracle for the ends of sessions.
 
 use super::facts::{Facts, Seen};
-use super::log::{Actor, Entry, What};
+use super::log::{Entry, What};
 use super::network::LATEST;
 use super::oracle::{DAY, SLACK};
 use super::plan::Call;
@@ -45,7 +45,9 @@ impl Facts<'_> {
     pub fn odd_end(&self, seen: &Seen<'_>) -> Option<String> {
         let content = seen.content.filter(|_| seen.by.is_none())?;
         let (_, shown) = self.by_token(&content.token)?;
-        if shown.is(|call| matches!(call, Call::LogIn { .. } | Call::Cycle { .. })) {
+        if shown.is_refused()
+            || shown.is(|call| matches!(call, Call::LogIn { .. } | Call::Cycle { .. }))
+        {
             return None;
         }
         let (end, default) = (seen.at + content.left, i64::try_from(self.plan.ttl).unwrap());
@@ -53,9 +55,7 @@ impl Facts<'_> {
         let slack = 2_000 + if self.has_jumps() { SLACK } else { 0 };
         let set = |entry: &&Entry| {
             // Of creates, only the one that made this session.
-            let made = !entry.creates()
-                || entry.token == content.born
-                || matches!(entry.actor, Actor::Direct);
+            let made = !entry.creates() || entry.token == content.born || entry.is_durable();
             entry.id == seen.id && entry.start < seen.tick && !entry.is_refused() && made
         };
         let entries: Vec<&Entry> = self.log.entries.iter().filter(set).collect();

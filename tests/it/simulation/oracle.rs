@@ -63,7 +63,9 @@ impl<'a> Facts<'a> {
     /// What did not happen is not seen.
     fn refused_content(&self, seen: &Seen<'_>) -> Option<String> {
         let (number, entry) = self.by_token(&seen.content?.token)?;
-        let refused = entry.is_refused() && entry.end < seen.tick;
+        // A copy of a create that was refused may come after the memory of the id has ended.
+        let repeated = self.plan.faults > 0 && matches!(entry.answer, Answer::Conflict(_));
+        let refused = entry.is_refused() && entry.end < seen.tick && !repeated;
         refused.then(|| format!("{} has the content of #{number}, which was refused", seen.id))
     }
 
@@ -71,6 +73,9 @@ impl<'a> Facts<'a> {
     fn ended(&self, seen: &Seen<'_>) -> Option<String> {
         let content = seen.content?;
         let (number, shown) = self.by_token(&content.token)?;
+        if shown.is_refused() {
+            return None;
+        }
         let over = seen.tick > self.last_looks();
         let end = self.entries().find(|(_, entry)| {
             if entry.end >= seen.from || !seen.is_bound_by(entry) {
