@@ -340,7 +340,7 @@ impl Inner {
         let mut ids = results.pop().unwrap_or_else(|| Err(unavailable()))?;
         // A session that was held here ends also if the index has lost it.
         let mut held = self.state().outbox.logged_out(user_id);
-        ids.iter().for_each(|id| drop(held.remove(id)));
+        held.retain(|id| !ids.contains(id));
         ids.extend(held);
         let mut ended = Vec::new();
         let mut batches: Vec<&[String]> = ids.chunks(BATCH).rev().collect();

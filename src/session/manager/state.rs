@@ -287,16 +287,21 @@ impl State {
     }
 
     /// Logs a user out here. Returns the sessions that this ends, and how they were. What a call is
-    /// creating at this moment is left to the store, which knows whether it came before.
+    /// creating at this moment is left to the store, which knows whether it came before, unless it
+    /// comes from an earlier session.
     pub(super) fn log_out(&mut self, user_id: &str, log_out: ChangeId) -> Vec<UndoRecord> {
         let mut held = self.cache.filter(|entry| entry.session.user_id == user_id);
         held.retain(|entry| {
             let change = self.outbox.change(&entry.session.id);
-            !change.and_then(|change| change.create.as_ref()).is_some_and(|create| create.live)
+            !change
+                .and_then(|change| change.create.as_ref())
+                .is_some_and(|create| create.live && !create.derived)
         });
         let end = |entry: CacheEntry| {
             let session_id = entry.session.id.clone();
-            let pending = self.outbox.acknowledge(&session_id);
+            let mut pending = self.outbox.acknowledge(&session_id);
+            let create = pending.as_mut().and_then(|change| change.create.as_mut());
+            create.into_iter().for_each(|create| create.live = false);
             self.cache.remove(&session_id);
             UndoRecord { session_id, id: log_out, entry: Some(entry), pending, tombstone: None }
         };
