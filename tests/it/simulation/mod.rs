@@ -109,25 +109,6 @@ fn histories_keep_every_promise() {
 }
 
 #[test]
-fn survey() {
-    let first = number("SIMULATION_FIRST").unwrap_or(0);
-    let count = number("SIMULATION_SEEDS").unwrap_or(SEEDS);
-    let began = std::time::Instant::now();
-    let mut failed = 0;
-    for seed in first..first + count {
-        let log = world::run(&Plan::new(seed));
-        if !log.complaints.is_empty() {
-            failed += 1;
-            println!("seed {seed}: {:?}", &log.complaints[..log.complaints.len().min(3)]);
-            if std::env::var("SIMULATION_STOP").is_ok() {
-                return;
-            }
-        }
-    }
-    println!("{count} histories in {:?}, {failed} failed", began.elapsed());
-}
-
-#[test]
 fn a_seed_has_one_history() {
     for seed in 0..20 {
         let [one, two] = [(); 2].map(|()| world::run(&Plan::new(seed)));
