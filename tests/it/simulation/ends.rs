@@ -45,7 +45,8 @@ impl Facts<'_> {
     pub fn odd_end(&self, seen: &Seen<'_>) -> Option<String> {
         let content = seen.content.filter(|_| seen.by.is_none())?;
         let (_, shown) = self.by_token(&content.token)?;
-        if shown.is_refused()
+        if self.may_return(shown, seen)
+            || shown.is_refused()
             || shown.is(|call| matches!(call, Call::LogIn { .. } | Call::Cycle { .. }))
         {
             return None;
