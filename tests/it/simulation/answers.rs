@@ -14,8 +14,7 @@ impl Facts<'_> {
         let latest = |id: &str| {
             final_sights
                 .clone()
-                .filter(|sight| sight.id == id)
-                .last()
+                .rfind(|sight| sight.id == id)
                 .and_then(|sight| sight.content.as_ref())
         };
         self.entries().find_map(|(number, entry)| {

@@ -26,6 +26,9 @@ pub fn user_id(user: usize) -> String {
     format!("u{user}")
 }
 
+/// Which machines are to end, and whether they lose power.
+type Endings = (mpsc::UnboundedSender<(usize, bool)>, mpsc::UnboundedReceiver<(usize, bool)>);
+
 struct World {
     plan: Plan,
     log: Shared,
@@ -36,7 +39,7 @@ struct World {
     direct: Arc<dyn SessionStore>,
     users: Users,
     others: Vec<JoinHandle<()>>,
-    endings: (mpsc::UnboundedSender<(usize, bool)>, mpsc::UnboundedReceiver<(usize, bool)>),
+    endings: Endings,
 }
 
 /// Runs a history. Returns its log.
