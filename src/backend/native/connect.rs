@@ -232,9 +232,14 @@ async fn log_in(wire: &mut Wire, login: &RedisConnectionInfo) -> Result<()> {
             Received::Whole(Ok(Value::Error(error))) => error,
             _ => continue,
         };
+        let full = error.message().contains("max number of clients");
         match (question, error.code()) {
-            ("AUTH", _) => return Err(refused(Some(&ServerError::new("WRONGPASS")))),
-            // Commands are answered, if only by what stands in their way for now, or a user may not do this.
+            // Redis 5 and older have no code for a wrong password.
+            ("AUTH", "ERR") if !full => {
+                return Err(refused(Some(&ServerError::new("WRONGPASS"))));
+            }
+            // Commands are answered, if only by what stands in their way for now, or a user may not
+            // do this.
             ("PING", "NOPERM" | "LOADING" | "BUSY" | "MASTERDOWN") => {}
             _ => return Err(refused(Some(&error))),
         }

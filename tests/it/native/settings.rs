@@ -41,6 +41,8 @@ async fn a_redis_without_room_for_another_client_is_no_connection() {
     redis.control("CONFIG SET maxclients 1");
     let error = NativeBackend::connect(&redis.url()).await.unwrap_err();
     assert_eq!((error.kind(), error.maybe_applied()), (ErrorKind::Connect, false), "{error}");
+    let login = NativeConfig::new(redis.url()).login("", "s3cret");
+    assert_eq!(login.connect().await.unwrap_err().kind(), ErrorKind::Connect);
     // Not an answer to a command of somebody.
     let second = Client::from_backend(NativeBackend::lazy(&redis.url()).unwrap());
     assert_eq!(second.incr("n").await.unwrap_err().kind(), ErrorKind::Connect);
