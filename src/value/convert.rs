@@ -76,11 +76,17 @@ impl FromValue for Value {
     }
 }
 
+/// Some servers encode the status like any other string.
+fn is_okay(bytes: &[u8]) -> bool {
+    bytes == b"OK"
+}
+
 /// Only `OK`: a reply that says more is not thrown away.
 impl FromValue for () {
     fn from_value(value: Value) -> Result<Self, ConvertError> {
         match value {
             Value::Okay => Ok(()),
+            Value::Bytes(bytes) if is_okay(&bytes) => Ok(()),
             other => Err(ConvertError::of("OK", &other)),
         }
     }
@@ -185,6 +191,7 @@ impl FromValue for bool {
     fn from_value(value: Value) -> Result<Self, ConvertError> {
         match value {
             Value::Int(1) | Value::Okay => Ok(true),
+            Value::Bytes(bytes) if is_okay(&bytes) => Ok(true),
             Value::Int(0) | Value::Nil => Ok(false),
             other => Err(ConvertError::of("true or false", &other)),
         }

@@ -269,6 +269,25 @@ mod tests {
     }
 
     #[test]
+    fn envelopes_with_both_members_have_one_of_them_null() {
+        let read = |body: &'static str| decode_one(&Bytes::from_static(body.as_bytes()), BASE64);
+        for body in [r#"{"result":1,"error":null}"#, r#"{"error":null,"result":1}"#] {
+            assert!(read(body).unwrap().unwrap() == Value::Int(1), "{body}");
+        }
+        let error = read(r#"{"result":null,"error":"ERR x"}"#).unwrap().unwrap_err();
+        assert_eq!(error.redis_code(), Some("ERR"));
+        for body in [
+            r#"{"result":1,"result":2}"#,
+            r#"{"error":"ERR x","error":"ERR y"}"#,
+            r#"{"result":null,"error":null,"error":"ERR x"}"#,
+            r#"{"result":1,"error":"ERR x"}"#,
+            r#"{"error":null}"#,
+        ] {
+            assert!(read(body).is_err(), "{body}");
+        }
+    }
+
+    #[test]
     fn errors_win_over_nothing() {
         let error = decode_one(
             &Bytes::from_static(br#"{"error":"WRONGTYPE Operation against a key"}"#),

@@ -30,19 +30,28 @@ impl<'de> Visitor<'de> for ReplySeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Reply, A::Error> {
-        let mut reply = None;
+        // Some servers write both members, one of them null.
+        let (mut result, mut error) = (None, None);
         while let Some(field) = map.next_key::<Field>()? {
             match field {
-                Field::Result => reply = Some(Ok(map.next_value_seed(self.0)?)),
-                Field::Error => {
-                    reply = Some(Err(Error::redis(ServerError::new(map.next_value::<String>()?))))
+                Field::Result if result.is_none() => result = Some(map.next_value_seed(self.0)?),
+                Field::Error if error.is_none() => {
+                    error = Some(map.next_value::<Option<String>>()?)
+                }
+                Field::Result | Field::Error => {
+                    return Err(A::Error::custom("a member that is there twice"));
                 }
                 Field::Other => {
                     map.next_value::<serde::de::IgnoredAny>()?;
                 }
             }
         }
-        reply.ok_or_else(|| A::Error::custom("neither a result nor an error"))
+        match (result, error.flatten()) {
+            (None | Some(Value::Nil), Some(text)) => Ok(Err(Error::redis(ServerError::new(text)))),
+            (Some(_), Some(_)) => Err(A::Error::custom("a result and an error")),
+            (Some(value), None) => Ok(Ok(value)),
+            (None, None) => Err(A::Error::custom("neither a result nor an error")),
+        }
     }
 }
 
