@@ -332,8 +332,9 @@ impl Transaction {
     /// Sends the transaction as one request. No commands need no request.
     ///
     /// # Errors
-    /// [`ErrorKind::Discarded`] when Redis refused it as a whole: nothing ran. [`ErrorKind::InvalidCommand`] when it is
-    /// larger than the request limit: a transaction is never split.
+    /// [`ErrorKind::Discarded`] if Redis refused it as a whole: nothing ran. [`ErrorKind::Unsupported`] if the server has no
+    /// transactions. [`ErrorKind::InvalidCommand`] if it is larger than the request limit: a transaction is never split.
+    /// Any other error of Redis for the whole says that a part may have run: some servers send the commands one by one.
     pub async fn send(mut self) -> Result<Replies> {
         self.0.prepare()?;
         if self.is_empty() {

@@ -162,6 +162,8 @@ fn class_of(error: &Error) -> Class {
         ErrorKind::Connect => Class::NeverSent,
         ErrorKind::RateLimited => Class::Refused,
         ErrorKind::Timeout | ErrorKind::Io | ErrorKind::Decode => Class::Ambiguous,
+        // The server would not take the request on this connection, or this early in it.
+        ErrorKind::Http if matches!(error.status(), Some(421 | 425)) => Class::Refused,
         ErrorKind::Http => match error.outcome() {
             Outcome::MaybeApplied => Class::Ambiguous,
             Outcome::NotApplied | Outcome::Applied => Class::Permanent,
@@ -187,7 +189,11 @@ fn class_of_redis_error(error: &Error, code: &str, text: &str) -> Class {
         };
     }
     if is_transient(code, text) {
-        return Class::Refused;
+        return match error.outcome() {
+            // Of a transaction, of which a part may have run.
+            Outcome::MaybeApplied => Class::Ambiguous,
+            Outcome::NotApplied | Outcome::Applied => Class::Refused,
+        };
     }
     let quota = ["ERR DB capacity", "ERR max request size", "ERR max key size", "ERR max single"];
     if is_exhausted(error) || quota.iter().any(|start| text.starts_with(start)) {
@@ -195,8 +201,9 @@ fn class_of_redis_error(error: &Error, code: &str, text: &str) -> Class {
     }
     match (error.kind(), error.outcome()) {
         (ErrorKind::RateLimited, _) => Class::Refused,
-        // A Redis error with a 5xx status.
-        (ErrorKind::Redis, Outcome::MaybeApplied) => Class::Ambiguous,
+        (ErrorKind::Redis, Outcome::MaybeApplied) if error.status() >= Some(500) => {
+            Class::Ambiguous
+        }
         _ => Class::Permanent,
     }
 }

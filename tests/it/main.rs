@@ -33,6 +33,7 @@ mod observability;
 mod once;
 /// Proxies that change the paths of requests, and the defences of client and server.
 mod paths;
+mod peers;
 /// Documents that promise something and name the test that shows it.
 mod promises;
 /// The commands of the `redis` crate, over TCP and over HTTP.

@@ -150,13 +150,17 @@ impl Rest {
         else {
             return false;
         };
-        command.byte_len() <= LARGE && !self.has_no_pipelines.load(Ordering::Relaxed)
+        command.byte_len() <= LARGE && !self.has_no_pipelines()
+    }
+
+    pub(super) fn has_no_pipelines(&self) -> bool {
+        self.has_no_pipelines.load(Ordering::Relaxed)
     }
 
     /// Every call goes alone from now on: the server turned out to have no pipelines.
     pub(super) fn switch_batching_off(&self) {
         if !self.has_no_pipelines.swap(true, Ordering::Relaxed) {
-            tracing::info!("the server has no pipelines: no automatic batching from now on");
+            tracing::info!("the server has no pipelines: commands go one by one from now on");
         }
     }
 }

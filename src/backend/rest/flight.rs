@@ -4,6 +4,7 @@
 
 use super::batch::{Batch, Spare};
 use super::batcher::Batcher;
+use super::response::lacks;
 use super::wire;
 use crate::clock;
 use crate::command::CallOptions;
@@ -241,7 +242,7 @@ impl Slot {
     /// After an error that one command may have brought upon all: the halves of the batch go by themselves, in the end the one. Where
     /// they may have run and must not run twice, everyone gets the error.
     fn part(&self, mut batch: Batch, attempts: &Attempts<'_>, error: &Error) {
-        if matches!(error.status(), Some(404 | 405)) {
+        if lacks(error, "pipeline") {
             self.batcher.rest.switch_batching_off();
         }
         batch.goes_again(attempts.may_have_run());

@@ -1,10 +1,11 @@
 //! Event streams of a REST server.
 
 use super::paths::Name;
+use super::response::{COMPRESSED, interpret, is_encoded, is_media_type};
 use super::sse::{Parser, Sse};
 use super::transport::{HttpChunks, HttpRequest};
 use super::wire::{Encoding, Form};
-use super::{COMPRESSED, KEPT, Rest, interpret, is_encoded, wire};
+use super::{KEPT, Rest, wire};
 use crate::backend::EventStream;
 use crate::error::{Error, ErrorKind, Result};
 use crate::glob;
@@ -44,11 +45,7 @@ impl Rest {
         let opened = opening.await.ok_or_else(|| {
             Error::new(ErrorKind::Timeout, "no reply within the attempt's timeout")
         })??;
-        let is_stream = opened
-            .response
-            .headers
-            .get(http::header::CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        let is_stream = is_media_type(&opened.response.headers, "text/event-stream");
         match opened.chunks {
             Some(_) if is_stream && is_encoded(&opened.response.headers) => {
                 Err(Error::new(ErrorKind::Unsupported, COMPRESSED))
@@ -79,7 +76,7 @@ impl Rest {
 }
 
 fn not_a_stream() -> Error {
-    Error::new(ErrorKind::Unsupported, "the server does not serve event streams")
+    Error::new(ErrorKind::Unsupported, "this server has no event streams")
 }
 
 struct Events {

@@ -15,6 +15,7 @@ mod requests;
 #[cfg(all(feature = "reqwest", not(target_family = "wasm")))]
 mod reqwest;
 pub(crate) mod resp2;
+mod response;
 pub(crate) mod sse;
 mod sync;
 mod transport;
@@ -33,18 +34,17 @@ use crate::backend::{Backend, EventStream, Joined, Reply};
 use crate::clock::{self, Instant};
 use crate::command::{CallOptions, Command, ReplaySafety, cmd};
 use crate::config::{Config, ReplyFormat};
-use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::observe;
 use crate::platform::{self, BoxFuture, Timers};
-use crate::retry::{Attempts, RetryPolicy, is_refused};
+use crate::retry::{Attempts, RetryPolicy};
 use crate::subscribe::Listen;
 use batcher::Batchers;
 use block::Shelf;
 use bytes::Bytes;
-use http::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT,
-};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use paths::Paths;
+use response::{interpret, is_media_type, of_transaction};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -124,6 +124,8 @@ struct Outgoing {
     body: Bytes,
     /// The reply may be RESP2, where that is wanted.
     resp2: bool,
+    /// It carries a transaction.
+    atomic: bool,
     /// The path holds what a proxy may change.
     changeable: bool,
     /// The spans of the calls that it carries, where those run in other tasks.
@@ -132,7 +134,7 @@ struct Outgoing {
 
 impl Outgoing {
     fn new(url: Url, body: impl Into<Bytes>, resp2: bool) -> Self {
-        Self { url, body: body.into(), resp2, changeable: false, calls: Vec::new() }
+        Self { url, body: body.into(), resp2, atomic: false, changeable: false, calls: Vec::new() }
     }
 }
 
@@ -329,19 +331,14 @@ impl Rest {
             )??;
         attempt.answered(response.status);
         self.sync.take(&response.headers, place);
-        let is = |wanted: &[u8]| {
-            response
-                .headers
-                .get(CONTENT_TYPE)
-                .is_some_and(|kind| kind.as_bytes().starts_with(wanted))
-        };
+        let is = |wanted| is_media_type(&response.headers, wanted);
         let encoding = match resp2 {
             None => self.encoding,
-            Some(_) if is(b"application/octet-stream") => Encoding::Resp2,
+            Some(_) if is("application/octet-stream") => Encoding::Resp2,
             Some(resp2) => {
                 // What proxies say is not the server's word.
                 if response.status == 200
-                    && is(b"application/json")
+                    && is("application/json")
                     && !resp2.ignored.swap(true, Ordering::Relaxed)
                 {
                     tracing::info!("the server does not know RESP2 replies: base64 from now on");
@@ -349,9 +346,13 @@ impl Rest {
                 Encoding::Checked
             }
         };
-        interpret(&response, |body| {
+        let reply = interpret(&response, |body| {
             read(body, Form { encoding, limits: self.reply_limits, shelf: Some(&self.shelf) })
-        })
+        });
+        match outgoing.atomic {
+            true => reply.map_err(of_transaction),
+            false => reply,
+        }
     }
 
     /// How the reply to this request is asked for: in RESP2, or in JSON.
@@ -405,77 +406,4 @@ fn own(headers: &mut HeaderMap) {
         copy.set_sensitive(true);
         *token = copy;
     }
-}
-
-/// The body first, then the status: a 200 can hold an error, a 502 a page of HTML.
-fn interpret<T>(
-    response: &HttpResponse,
-    read: impl Fn(&Bytes) -> Result<Result<T>, wire::Unreadable>,
-) -> Result<T> {
-    let status = response.status;
-    let success = (200..300).contains(&status);
-    let error = match read(&response.body) {
-        Ok(Ok(reply)) if success => return Ok(reply),
-        Ok(Err(error)) => {
-            let kind = status_kind(status);
-            match kind {
-                // A proxy's 5xx may carry the error of a server behind it that had started.
-                ErrorKind::Http if status >= 500 && !is_refused(&error) => {
-                    error.with_outcome(Outcome::MaybeApplied)
-                }
-                ErrorKind::RateLimited | ErrorKind::Unauthorized => error.with_kind(kind),
-                _ => error,
-            }
-        }
-        Err(unreadable) if success => {
-            let (kind, message) = match unreadable.is_too_much() {
-                true => (ErrorKind::ReplyTooLarge, "the reply holds more than is allowed"),
-                false if is_encoded(&response.headers) => (ErrorKind::Decode, COMPRESSED),
-                false => (ErrorKind::Decode, "the reply cannot be read"),
-            };
-            Error::new(kind, message).with_source(unreadable)
-        }
-        Ok(Ok(_)) | Err(_) => {
-            let outcome =
-                if status >= 500 || success { Outcome::MaybeApplied } else { Outcome::NotApplied };
-            Error::new(status_kind(status), status_text(status)).with_outcome(outcome)
-        }
-    };
-    Err(error.with_status(status).with_retry_after(retry_after(&response.headers)))
-}
-
-const COMPRESSED: &str = "the reply is compressed, which it was not asked to be";
-
-/// The body is not what was meant, but an encoding of it.
-fn is_encoded(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_ENCODING)
-        .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
-}
-
-const fn status_kind(status: u16) -> ErrorKind {
-    match status {
-        429 => ErrorKind::RateLimited,
-        401 | 403 => ErrorKind::Unauthorized,
-        _ => ErrorKind::Http,
-    }
-}
-
-const fn status_text(status: u16) -> &'static str {
-    match status {
-        300..=399 => {
-            "the server redirects, which is not followed because the token would travel: set the final address"
-        }
-        401 | 403 => "the server does not accept the token",
-        404 => "there is no REST server at this address",
-        405 => "the server at this address does not take POST",
-        413 => "the request is too large for the server",
-        429 => "the server asks to slow down",
-        _ => "the server, or something before it, did not answer with a reply",
-    }
-}
-
-/// `Retry-After` in seconds. Its other form, a date, is rare and not read.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }

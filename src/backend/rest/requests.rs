@@ -1,8 +1,10 @@
 //! Which requests commands become, and which of them go again.
 
 use super::paths::Name;
+use super::response::lacks;
 use super::{Outgoing, Rest, hedge, wire};
 use crate::backend::Reply;
+use crate::clock;
 use crate::command::{CallOptions, Command, ReplaySafety, refuse, safety};
 use crate::error::{Error, ErrorKind, Result};
 use crate::observe::{self, Batch};
@@ -63,8 +65,23 @@ impl Rest {
         let deadline = self.deadline(options);
         let mut replies = Vec::with_capacity(commands.len());
         for (range, body) in chunks {
-            let attempts = self.attempts(deadline, options);
-            replies.extend(self.pipeline_request(&commands[range], body, attempts, options).await);
+            if !self.has_no_pipelines() {
+                let attempts = self.attempts(deadline, options);
+                let entries = &commands[range.clone()];
+                let fresh = self.pipeline_request(entries, body, attempts, options).await;
+                let lacks =
+                    |reply: &Reply| reply.as_ref().is_err_and(|error| lacks(error, "pipeline"));
+                if !fresh.iter().all(lacks) {
+                    replies.extend(fresh);
+                    continue;
+                }
+                self.switch_batching_off();
+            }
+            for command in &commands[range] {
+                let left = deadline.saturating_duration_since(clock::now());
+                let options = CallOptions { deadline: Some(left), ..options.clone() };
+                replies.push(self.alone(command, &options).await);
+            }
         }
         replies
     }
@@ -82,13 +99,11 @@ impl Rest {
             );
         };
         let outgoing = Outgoing::new(self.endpoints.transaction.clone(), body, false);
+        let outgoing = Outgoing { atomic: true, ..outgoing };
         observe::commands_sent(Batch::Transaction, commands.len());
         let safety = safety::of_all(commands);
         let read = |body: &Bytes, form: Form<'_>| wire::decode_many(body, commands.len(), form);
-        self.call(&outgoing, safety, options, read).await.map_err(|error| match error.kind() {
-            ErrorKind::Redis => error.with_kind(ErrorKind::Discarded),
-            _ => error,
-        })
+        self.call(&outgoing, safety, options, read).await
     }
 
     /// The request of one command: JSON, or the path form where an argument is not UTF-8.

@@ -134,7 +134,8 @@ async fn an_error_inside_a_200() {
     assert!(!format!("{error} {error:?}").contains("s3cret"));
     let mut tx = client.transaction();
     let _ = tx.add(cmd::incr("k"));
-    assert_eq!(tx.send().await.unwrap_err().kind(), ErrorKind::Discarded);
+    let error = tx.send().await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Redis, Outcome::MaybeApplied));
 }
 
 #[tokio::test]

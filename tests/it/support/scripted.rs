@@ -29,7 +29,7 @@ pub fn redis_error(status: u16, text: &str) -> Answer {
     says(status, serde_json::json!({ "error": text }).to_string())
 }
 
-type Script = dyn Fn(usize, &[u8]) -> Answer + Send + Sync;
+type Script = dyn Fn(usize, &str, &[u8]) -> Answer + Send + Sync;
 
 /// Answers request `n`, counted from 0, by a function of `n` and the body.
 #[derive(Clone)]
@@ -41,7 +41,16 @@ pub struct Scripted {
 
 impl Scripted {
     pub fn new(script: impl Fn(usize, &[u8]) -> Answer + Send + Sync + 'static) -> Self {
-        Self { script: Arc::new(script), seen: Arc::default(), dropped: Arc::default() }
+        Self::of(Arc::new(move |n, _, body| script(n, body)))
+    }
+
+    /// Answers by the path and the body.
+    pub fn with_paths(script: impl Fn(&str, &[u8]) -> Answer + Send + Sync + 'static) -> Self {
+        Self::of(Arc::new(move |_, path, body| script(path, body)))
+    }
+
+    fn of(script: Arc<Script>) -> Self {
+        Self { script, seen: Arc::default(), dropped: Arc::default() }
     }
 
     /// These answers one after another, and then the last one for ever.
@@ -95,7 +104,7 @@ impl Transport for Scripted {
                 seen.push(request.body.clone());
                 seen.len() - 1
             };
-            match (self.script)(n, &request.body) {
+            match (self.script)(n, request.url.path(), &request.body) {
                 Answer::Fails(error) => Err(error),
                 Answer::Says { status, retry_after, body } => {
                     let mut headers = http::HeaderMap::new();

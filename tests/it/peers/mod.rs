@@ -1,0 +1,24 @@
+//! Servers that nobody here wrote, and how they deviate: scripted replies as they gave them.
+
+mod serverless_elysia;
+mod serverless_redis;
+mod srh;
+mod upstash_redis_local;
+mod upstashdis;
+
+use crate::support::scripted::{Answer, Scripted};
+use redis_rest::{Client, Config};
+
+/// Answers each request by its path and body.
+fn server(answer: impl Fn(&str, &str) -> Answer + Send + Sync + 'static) -> Scripted {
+    Scripted::with_paths(move |path, body| answer(path, &String::from_utf8_lossy(body)))
+}
+
+/// Settings as a user has them: replies in base64, and batches.
+fn config(server: &Scripted) -> Config {
+    Client::builder().url("http://localhost:1").token("t").transport(server.clone())
+}
+
+fn client(server: &Scripted) -> Client {
+    config(server).build().unwrap()
+}

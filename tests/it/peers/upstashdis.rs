@@ -1,0 +1,23 @@
+//! Has no `/multi-exec`, and answers a subscription with JSON.
+
+use super::{client, server};
+use crate::support::scripted::{redis_error, says};
+use redis_rest::{ErrorKind, Outcome, cmd};
+
+#[tokio::test]
+async fn transactions_are_unsupported_where_there_is_no_endpoint() {
+    for answer in [
+        redis_error(400, "ERR unknown command 'multi-exec', with args beginning with: "),
+        says(404, "not found"),
+        says(501, ""),
+    ] {
+        let server = server(move |_, _| answer.clone());
+        let client = client(&server);
+        let mut transaction = client.transaction();
+        let _ = transaction.add(cmd::incr("n"));
+        let error = transaction.send().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        assert_eq!(error.outcome(), Outcome::NotApplied);
+        assert_eq!(server.count(), 1);
+    }
+}
