@@ -7,6 +7,7 @@
 mod faults;
 mod killed;
 mod model;
+mod process;
 
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::Redis;
