@@ -145,6 +145,7 @@ impl Inner {
             self.roll_back(Some(undo), !maybe).await;
             return Err(SessionError::Journal { kind, maybe_applied: true });
         }
+        self.shorten_journal().await;
         let durability = if maybe { Durability::MaybeApplied } else { Durability::Pending };
         Ok(Ended { existed: false, durability })
     }

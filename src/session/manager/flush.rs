@@ -3,7 +3,7 @@
 use super::Inner;
 use super::decide::InProgress;
 use super::health::Flushed;
-use super::journal::Key;
+use super::journal::{Journal, Key};
 use super::locks::SessionLocks;
 use super::outbox::BATCH;
 use super::push::PushOutcome;
@@ -315,6 +315,13 @@ impl Inner {
                 state.outbox.lines()
             };
             journal.tidy(pending).await;
+        }
+    }
+
+    /// Writes the file anew if most of it is outdated: in an outage nothing is flushed.
+    pub(super) async fn shorten_journal(&self) {
+        if self.journal.as_ref().is_some_and(Journal::is_long) {
+            self.tidy_journal().await;
         }
     }
 

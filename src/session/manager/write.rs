@@ -235,6 +235,7 @@ impl Inner {
                 }
                 drop(state);
                 self.leave();
+                self.shorten_journal().await;
             }
             _ => {}
         }
@@ -334,6 +335,7 @@ impl Inner {
         }
         call.undo = None;
         self.leave();
+        self.shorten_journal().await;
         Ok(if maybe { Durability::MaybeApplied } else { Durability::Pending })
     }
 

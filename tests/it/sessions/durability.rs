@@ -283,6 +283,32 @@ async fn a_journal_file_does_not_grow_while_the_store_works() {
     assert!(std::fs::read(&file).unwrap().is_empty());
 }
 
+/// Nothing is flushed in an outage.
+#[tokio::test]
+async fn journal_file_stays_short_in_an_outage() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("journal");
+    let options = ManagerOptions::default().touch_interval(Duration::ZERO);
+    let manager = SessionManager::with_journal("", 0, options, &file).unwrap();
+    let store = Scripted::new(InMemorySessionStore::new(HOUR));
+    manager.set_session_store(Arc::new(store.clone()), true).await.unwrap();
+    let mut session = manager.create_session("user", "org").await.unwrap().session;
+    store.fail(true);
+    session.system_prompt = "changed".into();
+    manager.update_session(&session).await.unwrap();
+    for _ in 0..1200 {
+        manager.get_session(&session.id).await.unwrap();
+    }
+    session.system_prompt = "changed again".into();
+    manager.update_session(&session).await.unwrap();
+    let lines = std::fs::read_to_string(&file).unwrap().lines().count();
+    assert!(lines < 300, "{lines} lines");
+    drop(manager);
+    let next = journalled(&file).unwrap();
+    let recovered = next.get_session(&session.id).await.unwrap();
+    assert_eq!(recovered.system_prompt, "changed again");
+}
+
 /// Kills a process in an outage, and looks what its successor writes.
 #[tokio::test]
 async fn what_was_pending_when_the_process_was_killed_is_written_by_the_next() {

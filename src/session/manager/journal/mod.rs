@@ -177,6 +177,11 @@ impl Journal {
         Taken { journal: self, bytes, batches, before: Default::default() }
     }
 
+    /// True if most of the file is outdated.
+    pub(super) fn is_long(&self) -> bool {
+        self.lock().is_long()
+    }
+
     /// True if lines wait that nobody waits for, or most of the file is outdated.
     pub(super) fn is_untidy(&self) -> bool {
         let queue = self.lock();
