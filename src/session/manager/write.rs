@@ -229,11 +229,7 @@ impl Inner {
                 self.roll_back(undo, true).await
             }
             PushOutcome::Pending(_) => {
-                let state = self.state();
-                if let (Some(journal), Some(change)) = (&self.journal, state.outbox.change(id)) {
-                    Line::put(change).into_iter().for_each(|line| drop(journal.add(&line)));
-                }
-                drop(state);
+                self.note_use(id);
                 self.leave();
                 self.shorten_journal().await;
             }
@@ -241,6 +237,14 @@ impl Inner {
         }
         let held = self.state().cache.get(id).map(|entry| Arc::clone(&entry.session));
         Ok(held.unwrap_or(session))
+    }
+
+    /// Adds the pending change of a session to the journal, for which nobody waits.
+    fn note_use(&self, id: &str) {
+        let state = self.state();
+        if let (Some(journal), Some(change)) = (&self.journal, state.outbox.change(id)) {
+            Line::put(change).into_iter().for_each(|line| drop(journal.add(&line)));
+        }
     }
 
     /// The link to the store, if it works, and the lock of a session, for which nothing is pending
