@@ -1,8 +1,8 @@
 //! Processes whose managers have journals, killed at any moment, and started again with the same
 //! file.
 
+use super::faults;
 use super::model::{self, Deadline, Deadlines, Entry, Known, Wrong};
-use super::{faults, options, store};
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::redis::Redis;
 use crate::support::rest;
