@@ -32,6 +32,7 @@ pub enum ReplyFormat {
 /// | [`connect_timeout`](Config::connect_timeout) | 3 s |
 /// | [`timeout`](Config::timeout) of one attempt | 5 s |
 /// | [`deadline`](Config::deadline) of a call with its retries | 15 s |
+/// | [`pool_idle_timeout`](Config::pool_idle_timeout) | 50 s |
 /// | [`retry`](Config::retry) | at most 10 attempts, 50 ms → 2 s, full jitter |
 /// | [`reply_format`](Config::reply_format) | JSON with strings in base64 |
 /// | [`max_request_bytes`](Config::max_request_bytes) | 10 000 000 |
@@ -58,6 +59,8 @@ pub struct Config {
     /// On wasm the host decides.
     #[cfg_attr(target_family = "wasm", allow(dead_code))]
     pub(crate) max_reply_header_bytes: usize,
+    #[cfg_attr(target_family = "wasm", allow(dead_code))]
+    pub(crate) pool_idle_timeout: Duration,
     pub(crate) reply_limits: Limits,
     pub(crate) max_event_bytes: usize,
     pub(crate) max_pipeline_commands: usize,
@@ -84,6 +87,7 @@ impl Default for Config {
             max_request_bytes: 10_000_000,
             max_reply_bytes: 64 << 20,
             max_reply_header_bytes: 256 << 10,
+            pool_idle_timeout: Duration::from_secs(50),
             reply_limits: Limits { depth: 64, elements: 1_000_000 },
             max_event_bytes: 16 << 20,
             max_pipeline_commands: 1000,
@@ -168,6 +172,16 @@ impl Config {
     /// split to fit.
     pub fn max_request_bytes(mut self, bytes: usize) -> Self {
         self.max_request_bytes = bytes;
+        self
+    }
+
+    /// Longest time for which an idle connection is kept (default 50 s; common proxies close theirs after 60 s). Choose less than
+    /// the server or proxy keeps its side: a command that meets a connection which is being closed may have been applied. Zero:
+    /// each request has a connection of its own. A server that says less by `Keep-Alive: timeout=n` gets a second less than that.
+    ///
+    /// The built-in transport keeps it; one of your own, `ReqwestTransport` and the host's `fetch` (on `wasm32`) do not see it.
+    pub fn pool_idle_timeout(mut self, idle: Duration) -> Self {
+        self.pool_idle_timeout = idle;
         self
     }
 

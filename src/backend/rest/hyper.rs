@@ -34,10 +34,6 @@ use trust::Watch;
 
 pub(crate) use tls::Trust;
 
-/// How long an idle connection is kept. Common proxies close theirs after 60 s; a connection that is closed by both sides
-/// at once costs an attempt.
-const IDLE: Duration = Duration::from_secs(50);
-
 type HttpClient = legacy::Client<Connector, Full<Bytes>>;
 
 /// The built-in [`Transport`]: pooled connections, HTTP/1.1 or HTTP/2, no redirects. Cheap to
@@ -107,17 +103,23 @@ impl HttpTransport {
 
     fn send_over(
         &self,
-        connections: &Connections,
+        connections: &Arc<Connections>,
         request: HttpRequest,
     ) -> BoxFuture<'_, Result<HttpResponse>> {
         let max_reply_bytes = request.max_reply_bytes;
+        let told_by = Arc::clone(connections);
         let (watch, response) = match start(connections, request) {
             Ok(started) => started,
             Err(error) => return Box::pin(std::future::ready(Err(error))),
         };
         Box::pin(async move {
             let result = match response.await {
-                Ok(response) => read(response, max_reply_bytes, &self.0.rooms).await,
+                Ok(response) => {
+                    if let Some(told) = pools::keep_alive(response.headers()) {
+                        told_by.keep_idle_for(told);
+                    }
+                    read(response, max_reply_bytes, &self.0.rooms).await
+                }
                 Err(error) => Err(unanswered(&error, error.is_connect())),
             };
             match result.as_ref().map_err(Error::kind) {

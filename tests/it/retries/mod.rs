@@ -2,6 +2,8 @@
 
 /// Every failure with every replay safety.
 mod decision;
+/// How long idle connections are kept.
+mod keep_alive;
 /// Deadline, attempts, budget, connect timeout, cancellation.
 mod limits;
 /// A thousand increments and a thousand sessions through proxies that lose replies.

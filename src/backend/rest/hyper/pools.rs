@@ -1,15 +1,16 @@
 //! The pools of connections: one for each scheme and runtime.
 
+use super::HttpClient;
 use super::connect::Connector;
 use super::tls::Trust;
 use super::trust::{Pool, Watch};
-use super::{HttpClient, IDLE};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::platform::PerRuntime;
+use http::HeaderMap;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use url::Url;
@@ -17,6 +18,7 @@ use url::Url;
 pub(super) struct Pools {
     connect_timeout: Duration,
     max_header_bytes: usize,
+    idle: Duration,
     trust: Trust,
     plain: Scheme,
     secure: Scheme,
@@ -36,6 +38,8 @@ pub(super) struct Connections {
     pool: Pool<HttpClient>,
     connector: Connector,
     max_header_bytes: usize,
+    /// How long idle connections are kept, in milliseconds.
+    idle: AtomicU64,
     tasks: Tasks,
 }
 
@@ -44,6 +48,7 @@ impl Pools {
         Self {
             connect_timeout,
             max_header_bytes: config.max_reply_header_bytes,
+            idle: config.pool_idle_timeout,
             trust: config.trust.clone(),
             plain: Scheme::new(),
             secure: Scheme::new(),
@@ -74,7 +79,7 @@ impl Pools {
     pub(super) fn of(&self, url: &Url) -> Result<Arc<Connections>> {
         let make = |_| {
             let connector = self.connector(url)?.clone();
-            Ok::<_, Error>(Connections::new(connector, self.max_header_bytes))
+            Ok::<_, Error>(Connections::new(connector, self.max_header_bytes, self.idle))
         };
         self.scheme(url).runtimes.with(make, Arc::clone)
     }
@@ -87,10 +92,21 @@ impl Scheme {
 }
 
 impl Connections {
-    fn new(connector: Connector, max_header_bytes: usize) -> Self {
+    fn new(connector: Connector, max_header_bytes: usize, idle: Duration) -> Self {
         let tasks = Tasks::default();
-        let pool = Pool::new(client(&connector, max_header_bytes, &tasks));
-        Self { pool, connector, max_header_bytes, tasks }
+        let pool = Pool::new(client(&connector, max_header_bytes, idle, &tasks));
+        let idle = AtomicU64::new(u64::try_from(idle.as_millis()).unwrap_or(u64::MAX));
+        Self { pool, connector, max_header_bytes, idle, tasks }
+    }
+
+    /// Keeps idle connections no longer than this from now on. Those that there are, are given up if that is less than before.
+    pub(super) fn keep_idle_for(&self, idle: Duration) {
+        let idle = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
+        if idle < self.idle.load(Ordering::Relaxed)
+            && idle < self.idle.fetch_min(idle, Ordering::Relaxed)
+        {
+            self.pool.renew();
+        }
     }
 
     /// True if the last request began a while ago.
@@ -100,7 +116,9 @@ impl Connections {
 
     /// Begins a request.
     pub(super) fn begin<T>(&self, send: impl FnOnce(&HttpClient) -> T) -> (Watch, T) {
-        self.pool.begin(|| client(&self.connector, self.max_header_bytes, &self.tasks), send)
+        let idle = || Duration::from_millis(self.idle.load(Ordering::Relaxed));
+        let renew = || client(&self.connector, self.max_header_bytes, idle(), &self.tasks);
+        self.pool.begin(renew, send)
     }
 
     /// True if there is no connection, and no request that may make one. The end of the runtime
@@ -110,14 +128,31 @@ impl Connections {
     }
 }
 
-fn client(connector: &Connector, max_header_bytes: usize, tasks: &Tasks) -> HttpClient {
+fn client(
+    connector: &Connector,
+    max_header_bytes: usize,
+    idle: Duration,
+    tasks: &Tasks,
+) -> HttpClient {
     legacy::Client::builder(tasks.clone())
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE)
+        .pool_idle_timeout(idle)
+        .pool_max_idle_per_host(if idle.is_zero() { 0 } else { usize::MAX })
         .http1_max_buf_size(max_header_bytes)
         .http2_max_header_list_size(u32::try_from(max_header_bytes).unwrap_or(u32::MAX))
         .build(connector.clone())
+}
+
+/// How long idle connections may be kept by the header `Keep-Alive: timeout=n`: a second less, so that no request meets a
+/// connection that is being closed.
+pub(super) fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("keep-alive")?.to_str().ok()?;
+    let seconds = text.split(',').find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("timeout").then(|| value.trim().parse::<u64>().ok())?
+    })?;
+    Some(Duration::from_secs(seconds.saturating_sub(1)))
 }
 
 fn is_secure(url: &Url) -> bool {

@@ -48,6 +48,11 @@ impl<C> Pool<C> {
         used != 0 && self.signs.now().saturating_sub(used) >= millis(REST)
     }
 
+    /// The next request has the pool made anew.
+    pub(super) fn renew(&self) {
+        self.signs.suspect.store(true, Ordering::Relaxed);
+    }
+
     /// True if no request is under way.
     pub(super) fn is_unused(&self) -> bool {
         Arc::strong_count(&self.signs) == 1
