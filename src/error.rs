@@ -33,6 +33,8 @@ struct Inner {
     status: Option<u16>,
     attempts: u32,
     retry_after: Option<Duration>,
+    /// Another attempt would end like this one, as far as can be told.
+    lasting: bool,
     source: Option<Source>,
 }
 
@@ -139,6 +141,7 @@ impl Error {
             status: None,
             attempts: 0,
             retry_after: None,
+            lasting: false,
             source: None,
         }))
     }
@@ -248,6 +251,16 @@ impl Error {
     pub fn with_status(mut self, status: u16) -> Self {
         self.0.status = Some(status);
         self
+    }
+
+    pub(crate) fn lasting(mut self) -> Self {
+        self.0.lasting = true;
+        self
+    }
+
+    /// True if another attempt would end like this one, as far as can be told.
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.0.lasting
     }
 
     pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {

@@ -159,6 +159,8 @@ fn class_of(error: &Error) -> Class {
         return class_of_redis_error(error, server.code(), server.message());
     }
     match error.kind() {
+        // The certificate is for another name, has expired, or nobody trusts its issuer.
+        ErrorKind::Connect if error.is_lasting() => Class::Permanent,
         ErrorKind::Connect => Class::NeverSent,
         ErrorKind::RateLimited => Class::Refused,
         ErrorKind::Timeout | ErrorKind::Io | ErrorKind::Decode => Class::Ambiguous,
@@ -216,6 +218,9 @@ fn is_transient(code: &str, text: &str) -> bool {
     }
 }
 
+/// A larger request that gets 500 twice is not sent a third time: some servers answer so where a request is too large for them.
+const LARGE: usize = 1_000_000;
+
 /// One call's attempts.
 #[derive(Debug)]
 pub(crate) struct Attempts<'a> {
@@ -227,6 +232,10 @@ pub(crate) struct Attempts<'a> {
     no_retry: bool,
     /// An attempt may have run the command.
     ambiguous: bool,
+    /// The request is so large that it may be the reason for a 500.
+    large: bool,
+    /// Attempts that ended with 500.
+    internal_errors: u32,
 }
 
 /// True for a refusal that says the command did not run and may work later.
@@ -259,6 +268,8 @@ impl<'a> Attempts<'a> {
             made: 0,
             no_retry,
             ambiguous: false,
+            large: false,
+            internal_errors: 0,
         }
     }
 
@@ -270,6 +281,12 @@ impl<'a> Attempts<'a> {
         Some((self.made, left.min(timeout)))
     }
 
+    /// The attempts send a request of this size.
+    pub(crate) fn of_size(mut self, bytes: usize) -> Self {
+        self.large = bytes > LARGE;
+        self
+    }
+
     /// An earlier call for the same command may have run it.
     pub(crate) fn assume_it_may_have_run(&mut self) {
         self.ambiguous = true;
@@ -278,6 +295,7 @@ impl<'a> Attempts<'a> {
     /// Takes notice of a failed attempt.
     pub(crate) fn note(&mut self, error: &Error) {
         self.ambiguous |= class_of(error) == Class::Ambiguous;
+        self.internal_errors += u32::from(error.status() == Some(500));
     }
 
     /// True when one of the attempts may have run the command.
@@ -287,6 +305,10 @@ impl<'a> Attempts<'a> {
 
     /// Whether a command of this safety may be sent again after `error` (already [noted](Self::note)).
     pub(crate) fn allows(&self, error: &Error, safety: ReplaySafety) -> bool {
+        // Twice the same: a proxy may have answered once in the place of the server.
+        if error.is_lasting() && self.made > 1 || self.large && self.internal_errors > 1 {
+            return false;
+        }
         let replay = self.policy.allows_replay(safety);
         let allowed = match class_of(error) {
             // A refused connection costs nothing to try again, but a dead address must not hold a caller for long.

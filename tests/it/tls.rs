@@ -54,6 +54,14 @@ async fn an_authority_that_nobody_added_is_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
+async fn certificate_that_is_refused_is_not_asked_for_again() {
+    let server = Tls::with(self_signed(), "http/1.1").await;
+    let client = Client::builder().url(server.url()).token("t").webpki_roots().build().unwrap();
+    let error = client.incr("n").await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Connect, 1), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_certificate_that_is_not_right_is_refused_before_anything_is_sent() {
     let elsewhere =
         Certificates::signed(|leaf| leaf.subject_alt_names = names(&["elsewhere.example"]));

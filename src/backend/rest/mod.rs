@@ -368,7 +368,8 @@ impl Rest {
         options: &CallOptions,
         read: impl Fn(&Bytes, Form<'_>) -> Result<Result<T>, wire::Unreadable>,
     ) -> Result<T> {
-        let mut attempts = self.attempts(self.deadline(options), options);
+        let attempts = self.attempts(self.deadline(options), options);
+        let mut attempts = attempts.of_size(outgoing.body.len());
         let timeout = options.timeout.unwrap_or(self.timeout);
         loop {
             let Some(limit) = attempts.begin(timeout) else {

@@ -66,7 +66,7 @@ impl Rest {
         let mut replies = Vec::with_capacity(commands.len());
         for (range, body) in chunks {
             if !self.has_no_pipelines() {
-                let attempts = self.attempts(deadline, options);
+                let attempts = self.attempts(deadline, options).of_size(body.len());
                 let entries = &commands[range.clone()];
                 let fresh = self.pipeline_request(entries, body, attempts, options).await;
                 let lacks =

@@ -1,7 +1,7 @@
 //! RESP2 replies: read in place, with limits. A declared length allocates nothing by itself.
 
 use super::limits::{Limits, Room};
-use super::wire::Unreadable;
+use super::wire::{ENDS_EARLY, Unreadable};
 use crate::error::ServerError;
 use crate::value::Value;
 use bytes::Bytes;
@@ -40,7 +40,7 @@ impl Reader<'_> {
         let end = rest
             .windows(2)
             .position(|pair| pair == b"\r\n")
-            .ok_or_else(|| self.unreadable("the reply ends early"))?;
+            .ok_or_else(|| self.unreadable(ENDS_EARLY))?;
         let line = self.body.slice(self.at..self.at + end);
         self.at += end + 2;
         Ok(line)
@@ -66,8 +66,7 @@ impl Reader<'_> {
     }
 
     fn value(&mut self, depth: usize) -> Result<Value, Unreadable> {
-        let kind =
-            *self.body.get(self.at).ok_or_else(|| self.unreadable("the reply ends early"))?;
+        let kind = *self.body.get(self.at).ok_or_else(|| self.unreadable(ENDS_EARLY))?;
         self.at += 1;
         match kind {
             b'+' => Ok(match self.line()? {
@@ -93,7 +92,7 @@ impl Reader<'_> {
     fn string(&mut self, length: usize) -> Result<Value, Unreadable> {
         let end =
             self.at.checked_add(length).filter(|end| end.saturating_add(2) <= self.body.len());
-        let end = end.ok_or_else(|| self.unreadable("the reply ends early"))?;
+        let end = end.ok_or_else(|| self.unreadable(ENDS_EARLY))?;
         if &self.body[end..end + 2] != b"\r\n" {
             return Err(self.unreadable("a string of another length"));
         }

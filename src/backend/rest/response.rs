@@ -38,7 +38,9 @@ pub(super) fn interpret<T>(
                 false if is_encoded(&response.headers) => (ErrorKind::Decode, COMPRESSED),
                 false => (ErrorKind::Decode, "the reply cannot be read"),
             };
-            Error::new(kind, message).with_source(unreadable)
+            let error = Error::new(kind, message);
+            let error = if unreadable.ends_early() { error } else { error.lasting() };
+            error.with_source(unreadable)
         }
         Ok(Ok(_)) | Err(_) => {
             // A request may have arrived whole, and its answer been late, also where 408 blames it.

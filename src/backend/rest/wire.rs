@@ -100,6 +100,9 @@ impl<'a> Form<'a> {
     }
 }
 
+/// The reason for a body that was cut off.
+pub(super) const ENDS_EARLY: &str = "the reply ends early";
+
 /// Why a body is no reply. Holds no part of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} at line {line} column {column}")]
@@ -121,6 +124,11 @@ impl Unreadable {
         Self { what, line, column, exceeds: true }
     }
 
+    /// True for a reply that was cut off.
+    pub(super) fn ends_early(&self) -> bool {
+        self.what == ENDS_EARLY
+    }
+
     /// True for a reply that is more than is allowed.
     pub(super) fn is_too_much(&self) -> bool {
         self.exceeds
@@ -132,7 +140,7 @@ impl Unreadable {
             return Self::exceeds(what, error.line(), error.column());
         }
         let what = match error.classify() {
-            Category::Eof => "the JSON ends early",
+            Category::Eof => ENDS_EARLY,
             Category::Syntax | Category::Io => "no JSON",
             // The messages of the visitors are constant; those of serde may quote the reply.
             Category::Data => "no reply of the REST protocol",

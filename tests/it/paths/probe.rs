@@ -197,7 +197,7 @@ async fn a_wrong_token_is_called_by_its_name_and_not_remembered() {
         2 => says(408, ""),
         _ => right(body),
     });
-    let client = client(&scripted, |config| config);
+    let client = client(&scripted, |config| config.no_retry());
     for kind in [ErrorKind::Unauthorized, ErrorKind::Unauthorized, ErrorKind::Http] {
         let error = push(&client).await.unwrap_err();
         assert_eq!((error.kind(), error.outcome()), (kind, Outcome::NotApplied));

@@ -10,10 +10,12 @@ enum Again {
     Any,
     /// Those that may run twice.
     Safe,
+    /// The same, once.
+    Once,
     None,
 }
 
-use Again::{Any, Safe};
+use Again::{Any, Once, Safe};
 use ErrorKind as Kind;
 use Outcome::{Applied, MaybeApplied, NotApplied};
 
@@ -55,7 +57,7 @@ fn table() -> Vec<Row> {
         row("503 with `LOADING`", redis_error(503, "LOADING Redis is loading"), Any, Kind::Redis, NotApplied),
         row("200 without a body", says(200, ""), Safe, Kind::Decode, MaybeApplied),
         row("200 with half a reply", says(200, r#"{"result":"#), Safe, Kind::Decode, MaybeApplied),
-        row("200 with a page of HTML", says(200, "<html>"), Safe, Kind::Decode, MaybeApplied),
+        row("200 with a page of HTML", says(200, "<html>"), Once, Kind::Decode, MaybeApplied),
         row("a reply that is too large", fails(Kind::ReplyTooLarge, MaybeApplied), Again::None, Kind::ReplyTooLarge, MaybeApplied),
         row("`LOADING`", redis_error(200, "LOADING Redis is loading the dataset in memory"), Any, Kind::Redis, NotApplied),
         row("`TRYAGAIN`", redis_error(200, "TRYAGAIN Multiple keys request during rehashing of slot"), Any, Kind::Redis, NotApplied),
@@ -109,7 +111,7 @@ fn goes_again(again: Again, safety: ReplaySafety, replay_effect_idempotent: bool
     match again {
         Any => true,
         Again::None => false,
-        Safe => match safety {
+        Safe | Once => match safety {
             ReplaySafety::ReadOnly | ReplaySafety::Idempotent => true,
             ReplaySafety::EffectIdempotent => replay_effect_idempotent,
             ReplaySafety::Unsafe => false,
@@ -142,7 +144,11 @@ async fn every_failure_with_every_replay_safety() {
                     "{} × {safety:?}, effect-idempotent replays {replay}: {error:?}",
                     row.what
                 );
-                let attempts = if goes_again(row.again, safety, replay) { ATTEMPTS } else { 1 };
+                let attempts = match goes_again(row.again, safety, replay) {
+                    true if row.again == Once => 2,
+                    true => ATTEMPTS,
+                    false => 1,
+                };
                 assert_eq!(error.attempts(), attempts, "{case}");
                 assert_eq!(transport.count(), attempts as usize, "{case}");
                 assert_eq!(error.kind(), row.kind, "{case}");
@@ -180,7 +186,11 @@ fn the_documentation_holds_this_table() {
         "|---|---|---|---|---|---|---|".to_owned(),
     ];
     for row in table() {
-        let cell = |safety| if goes_again(row.again, safety, true) { "again" } else { "–" };
+        let cell = |safety| match goes_again(row.again, safety, true) {
+            true if row.again == Once => "once",
+            true => "again",
+            false => "–",
+        };
         let cells = ReplaySafety::ALL.map(cell).join(" | ");
         lines.push(format!("| {} | `{:?}` | {cells} | `{:?}` |", row.what, row.kind, row.outcome));
     }

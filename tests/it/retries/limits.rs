@@ -253,3 +253,15 @@ async fn the_outcome_is_that_of_all_attempts() {
         assert_eq!(error.outcome(), Outcome::NotApplied, "{error:?}");
     }
 }
+
+/// Some servers answer 500 to a request that is too large for them.
+#[tokio::test(start_paused = true)]
+async fn large_requests_are_sent_twice_at_most_after_500() {
+    let transport = Scripted::answers([says(500, "")]);
+    let policy = RetryPolicy::default().max_attempts(5);
+    let client = transport.config().retry(policy).build().unwrap();
+    for (bytes, attempts) in [(10, 5), (1_100_000, 2)] {
+        let error = client.set("k", vec![b'x'; bytes]).await.unwrap_err();
+        assert_eq!(error.attempts(), attempts, "{bytes} bytes");
+    }
+}

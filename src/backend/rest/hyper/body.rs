@@ -102,8 +102,9 @@ pub(in super::super) fn unanswered(
     connecting: bool,
 ) -> Error {
     if connecting {
-        return Error::new(ErrorKind::Connect, "no connection to the server")
-            .with_source(Cause::of(error));
+        let failure = Error::new(ErrorKind::Connect, "no connection to the server");
+        let failure = if is_lasting(error) { failure.lasting() } else { failure };
+        return failure.with_source(Cause::of(error));
     }
     if refused(error) {
         return Error::new(
@@ -120,6 +121,31 @@ pub(in super::super) fn chain<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
     std::iter::successors(Some(error), |error| error.source())
+}
+
+/// The certificate was refused, for its name, its dates or its issuer.
+#[cfg(feature = "rustls")]
+fn is_lasting(error: &(dyn std::error::Error + 'static)) -> bool {
+    let is_refusal = |error: &(dyn std::error::Error + 'static)| {
+        matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_)))
+    };
+    // What an error of I/O holds is not its source.
+    chain(error).any(|error| {
+        let mut inner = Some(error);
+        while let Some(error) = inner {
+            if is_refusal(error) {
+                return true;
+            }
+            let io = error.downcast_ref::<std::io::Error>();
+            inner = io.and_then(|io| Some(io.get_ref()? as &(dyn std::error::Error + 'static)));
+        }
+        false
+    })
+}
+
+#[cfg(not(feature = "rustls"))]
+fn is_lasting(_: &(dyn std::error::Error + 'static)) -> bool {
+    false
 }
 
 /// HTTP/2 has words for a request that the server did not look at: a stream that it refused, or one after the last that it announced
@@ -146,10 +172,20 @@ pub(in super::super) fn broken(error: &(dyn std::error::Error + 'static)) -> Err
             .with_outcome(Outcome::MaybeApplied)
             .with_source(Cause::of(error));
     }
+    let mut of_hyper = chain(error).filter_map(|error| error.downcast_ref::<::hyper::Error>());
+    if of_hyper.any(::hyper::Error::is_parse) {
+        return Error::new(ErrorKind::Io, NOT_HTTP)
+            .with_outcome(Outcome::MaybeApplied)
+            .lasting()
+            .with_source(Cause::of(error));
+    }
     Error::new(ErrorKind::Io, "the connection broke")
         .with_outcome(Outcome::MaybeApplied)
         .with_source(Cause::of(error))
 }
+
+const NOT_HTTP: &str = "the server does not answer in HTTP: if it is a Redis (port 6379), `redis-rest serve --redis` puts a REST \
+     server in front of it";
 
 /// The chain of causes as text. Causes hold no header, and no address but the names in a certificate that is for others.
 pub(in super::super) struct Cause(String);

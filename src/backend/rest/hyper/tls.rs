@@ -33,10 +33,11 @@ impl Config {
     /// # let directory = tempfile::tempdir()?;
     /// # let path = directory.path().join("ca.pem");
     /// # std::fs::write(&path, "")?;
-    /// let config = redis_rest::Config::from_lookup(|name| Some(match name {
-    ///     "REDIS_REST_URL" => "https://redis.internal.example".into(),
-    ///     _ => "token".into(),
-    /// }))?;
+    /// let config = redis_rest::Config::from_lookup(|name| match name {
+    ///     "REDIS_REST_URL" => Some("https://redis.internal.example".into()),
+    ///     "REDIS_REST_TOKEN" => Some("token".into()),
+    ///     _ => None,
+    /// })?;
     /// let client = config.root_certificate_pem(std::fs::read(path)?).build();
     /// assert!(client.is_err(), "that file is empty");
     /// # Ok(()) }
