@@ -14,8 +14,8 @@ use std::time::Duration;
 
 mod replies;
 pub use replies::{
-    AutoClaimed, ClaimedIds, ConsumerInfo, GroupInfo, PendingEntry, PendingSummary, StreamEntry,
-    StreamInfo,
+    AutoClaimed, Claimed, ClaimedIds, ConsumerInfo, GroupInfo, PendingEntry, PendingSummary,
+    StreamEntry, StreamInfo,
 };
 
 markers! {
@@ -179,8 +179,8 @@ commands! { "stream";
     /// What a group has not acknowledged, from `start` to `end`, at most `count` entries.
     fn xpending_range(key: impl ToArg, group: impl ToArg, start: impl ToArg, end: impl ToArg, count: u64) -> Vec<PendingEntry> as XPending
         = "XPENDING" [key, group, start, end, count], ReadOnly, "5.0.0";
-    /// Makes entries that were idle for so long a consumer's own; answers them.
-    fn xclaim<R>(key: impl ToArg, group: impl ToArg, consumer: impl ToArg, idle: Duration, ids: impl ToArgs) -> Vec<StreamEntry<R>> as XClaim
+    /// Transfers entries that were idle for at least `idle` to `consumer`, and returns them.
+    fn xclaim<R>(key: impl ToArg, group: impl ToArg, consumer: impl ToArg, idle: Duration, ids: impl ToArgs) -> Claimed<R> as XClaim
         = "XCLAIM" [key, group, consumer, whole_millis(idle), ..ids], Unsafe, "5.0.0";
     /// Makes the entries from `start` on that were idle for so long a consumer's own; answers them, and where to go on.
     fn xautoclaim<R>(key: impl ToArg, group: impl ToArg, consumer: impl ToArg, idle: Duration, start: impl ToArg) -> AutoClaimed<R> as XAutoClaim

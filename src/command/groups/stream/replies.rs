@@ -21,6 +21,30 @@ impl<R: FromValue> FromValue for StreamEntry<R> {
     }
 }
 
+/// The reply to `XCLAIM`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Claimed<R> {
+    /// The entries.
+    pub entries: Vec<StreamEntry<R>>,
+    /// The number of entries that were pending and are deleted, where Redis tells it (before 7.0).
+    pub missing: usize,
+}
+
+/// The live entries, and how many are nil: Redis before 7.0 puts that in the place of a deleted one.
+fn entries<R: FromValue>(value: Value) -> Result<(Vec<StreamEntry<R>>, usize), ConvertError> {
+    let all = Vec::<Option<StreamEntry<R>>>::from_value(value)?;
+    let missing = all.iter().filter(|entry| entry.is_none()).count();
+    Ok((all.into_iter().flatten().collect(), missing))
+}
+
+impl<R: FromValue> FromValue for Claimed<R> {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        let (entries, missing) = entries(value)?;
+        Ok(Self { entries, missing })
+    }
+}
+
 /// What `XAUTOCLAIM` answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -31,6 +55,8 @@ pub struct AutoClaimed<R> {
     pub entries: Vec<StreamEntry<R>>,
     /// Ids that were pending and whose entries are deleted (Redis 7.0).
     pub deleted: Vec<String>,
+    /// The number of entries that were pending and are deleted, without their ids (Redis 6.2).
+    pub missing: usize,
 }
 
 /// What `XAUTOCLAIM … JUSTID` answers.
@@ -56,8 +82,9 @@ fn claimed(value: Value) -> Result<(String, Value, Vec<String>), ConvertError> {
 
 impl<R: FromValue> FromValue for AutoClaimed<R> {
     fn from_value(value: Value) -> Result<Self, ConvertError> {
-        let (next, entries, deleted) = claimed(value)?;
-        Ok(Self { next, entries: Vec::from_value(entries)?, deleted })
+        let (next, claimed, deleted) = claimed(value)?;
+        let (entries, missing) = entries(claimed)?;
+        Ok(Self { next, entries, deleted, missing })
     }
 }
 
@@ -182,3 +209,23 @@ fn millis_or_never<'de, D: serde::Deserializer<'de>>(
         .map(|millis| u64::try_from(millis).ok().map(Duration::from_millis))
 }
 from_fields!(ConsumerInfo);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Redis 6.2 replies.
+    #[test]
+    fn deleted_entries_of_a_claim_are_counted() {
+        let entry = || {
+            let fields = Value::Array(vec![Value::bytes("f"), Value::bytes("v")]);
+            Value::Array(vec![Value::bytes("1-1"), fields])
+        };
+        let list = || Value::Array(vec![Value::Nil, entry(), Value::Nil]);
+        let claimed = Claimed::<Vec<(String, String)>>::from_value(list()).unwrap();
+        assert_eq!((claimed.entries.len(), claimed.missing), (1, 2));
+        let reply = Value::Array(vec![Value::bytes("0-0"), list()]);
+        let claimed = AutoClaimed::<Vec<(String, String)>>::from_value(reply).unwrap();
+        assert_eq!((claimed.entries.len(), claimed.missing, claimed.deleted.len()), (1, 2, 0));
+    }
+}

@@ -98,7 +98,9 @@ fn streams() -> Vec<Case> {
                 .retry_count(3)
                 .force(),
             "XCLAIM x g d 0 1-1 IDLE 60000 RETRYCOUNT 3 FORCE",
-            Is(r#"[StreamEntry { id: "1-1", fields: [("f", "v")] }]"#),
+            Is(
+                r#"Claimed { entries: [StreamEntry { id: "1-1", fields: [("f", "v")] }], missing: 0 }"#,
+            ),
         ),
         case(
             xclaim::<Vec<(String, String)>>("x", "g", "d", Duration::ZERO, ["1-1"]).just_ids(),
@@ -109,7 +111,7 @@ fn streams() -> Vec<Case> {
             xautoclaim::<Vec<(String, String)>>("x", "g", "d", Duration::ZERO, "0").count(5),
             "XAUTOCLAIM x g d 0 0 COUNT 5",
             Is(
-                r#"AutoClaimed { next: "0-0", entries: [StreamEntry { id: "1-1", fields: [("f", "v")] }], deleted: [] }"#,
+                r#"AutoClaimed { next: "0-0", entries: [StreamEntry { id: "1-1", fields: [("f", "v")] }], deleted: [], missing: 0 }"#,
             ),
         ),
         case(
