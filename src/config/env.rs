@@ -26,8 +26,8 @@ impl Config {
     /// 3. `KV_REST_API_URL` with `KV_REST_API_TOKEN`
     ///
     /// `REDIS_REST_ALLOW_HTTP=1` allows `http://` addresses outside loopback,
-    /// `REDIS_REST_PATHS_AS_SENT=1` is [`paths_arrive_as_sent`](Self::paths_arrive_as_sent). Names
-    /// that are set to nothing count as not set.
+    /// `REDIS_REST_PATHS_AS_SENT=1` is [`paths_arrive_as_sent`](Self::paths_arrive_as_sent); `true`, `yes` and `on` are the
+    /// same as `1`, in any case. Names that are set to nothing count as not set.
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming what was looked for.
@@ -55,11 +55,21 @@ impl Config {
                 format!("{url_name} is set, so one of these must be: {}", token_names.join(", "));
             return Err(config_error("no token in the environment").with_detail(detail));
         };
-        let on = |name| set(name).is_some_and(|value| matches!(value.trim(), "1" | "true"));
         let mut config = Self::new().url(url.trim()).token(token.as_str().trim());
-        config.allow_insecure_http = on(ENV_ALLOW_HTTP);
-        config.paths_arrive = on(ENV_PATHS_AS_SENT);
+        config.allow_insecure_http = is_on(ENV_ALLOW_HTTP, set(ENV_ALLOW_HTTP))?;
+        config.paths_arrive = is_on(ENV_PATHS_AS_SENT, set(ENV_PATHS_AS_SENT))?;
         Ok(config)
+    }
+}
+
+/// Reads a switch: `1`, `true`, `yes` or `on`, or their opposites, in any case. Not set, it is off.
+fn is_on(name: &'static str, value: Option<String>) -> Result<bool> {
+    let Some(value) = value else { return Ok(false) };
+    match value.trim().to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "0" | "false" | "no" | "off" => Ok(false),
+        _ => Err(config_error("a switch in the environment is neither on nor off: write 1 or 0")
+            .with_detail(name)),
     }
 }
 
@@ -71,6 +81,26 @@ mod tests {
         Config::from_lookup(|name| {
             names.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         })
+    }
+
+    #[test]
+    fn switches_are_on_or_off_or_refused() {
+        let with = |value| {
+            let all = [
+                ("REDIS_REST_URL", "http://redis.internal"),
+                ("REDIS_REST_TOKEN", "t"),
+                ("REDIS_REST_ALLOW_HTTP", value),
+            ];
+            from(&all).map(|config| config.allow_insecure_http)
+        };
+        for on in ["1", "true", "TRUE", "yes", " on "] {
+            assert!(with(on).unwrap(), "{on}");
+        }
+        for off in ["", "0", "False", "no", "off"] {
+            assert!(!with(off).unwrap(), "{off}");
+        }
+        let error = with("s3cret").unwrap_err().to_string();
+        assert!(error.contains("REDIS_REST_ALLOW_HTTP") && !error.contains("s3cret"), "{error}");
     }
 
     #[test]

@@ -139,7 +139,8 @@ pub fn config(data: &[u8]) {
             Host::Ipv6(ip) => ip.is_loopback(),
         };
         let allowed = lookup("REDIS_REST_ALLOW_HTTP")
-            .is_some_and(|value| ["1", "true"].contains(&value.trim()));
+            .map(|value| value.trim().to_ascii_lowercase())
+            .is_some_and(|value| ["1", "true", "yes", "on"].contains(&value.as_str()));
         assert!(url.scheme() == "https" || (url.scheme() == "http" && (here || allowed)));
         assert!(
             url.username().is_empty()

@@ -155,6 +155,8 @@ impl Shared {
                 let headers = answer.headers_mut();
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+                // nginx keeps events back otherwise until it has a few kilobytes of them.
+                headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
                 answer
             }
             Err(error) => whole(answer::error_answer(&error)),

@@ -17,7 +17,10 @@ pub(crate) async fn run(args: Exec, connection: &Connection) -> Result<(), Failu
         return repeat(client, command, args.exactly_once, count.get(), args.concurrency.get())
             .await;
     }
-    let reply: Value = call(&client, command, args.exactly_once).await?;
+    let reply: Value = call(&client, command, args.exactly_once).await.map_err(|error| {
+        let failure = Failure::from(error);
+        if has_late_option(&args) { failure.hint(OPTIONS_FIRST) } else { failure }
+    })?;
     print(&args.show.format().line(&reply))
 }
 
@@ -34,6 +37,24 @@ fn command(args: &Exec) -> Result<Command, Failure> {
         .ok_or_else(|| Failure::usage("the name of the command is not UTF-8"))?;
     // On Unix these are the bytes as the shell passed them.
     Ok(words.fold(cmd(name), |command, word| command.arg(word.as_encoded_bytes())))
+}
+
+const OPTIONS_FIRST: &str = "options of the tool go before the command: all that follows its name was sent as its arguments";
+
+/// True if an option of this tool is among the arguments of the command.
+fn has_late_option(args: &Exec) -> bool {
+    const OPTIONS: [&str; 9] = [
+        "--json",
+        "--raw",
+        "--url",
+        "--token",
+        "--timeout",
+        "--allow-http",
+        "--repeat",
+        "--concurrency",
+        "--exactly-once",
+    ];
+    args.command.iter().any(|word| OPTIONS.iter().any(|option| word == option))
 }
 
 /// What one worker saw.

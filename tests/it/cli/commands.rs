@@ -45,6 +45,7 @@ fn serve_with_two_tokens_and_limits() {
         .tool(&["exec", "EVAL", "return string.rep('x', 2000)", "0"])
         .fails(1, &["max response size exceeded"]);
     server.tool(&["exec", "GET", "k"]).prints("\"v\"\n");
+    server.tool(&["exec", "GET", "k", "--json"]).fails(1, &["options of the tool go before"]);
 }
 
 /// With the defaults of both: five seconds each.
