@@ -24,7 +24,7 @@ struct Book {
     entries: HashMap<String, Entry>,
     /// Calls that have not returned.
     open: HashMap<String, Vec<String>>,
-    /// Users that were logged out.
+    /// Users whose log-out began.
     logged_out: HashSet<String>,
     calls: u64,
     wrong: Vec<String>,
@@ -72,7 +72,11 @@ impl Book {
                 let entry = self.entry(id);
                 entry.ended = entry.ended.max(Known::Maybe);
             }
-            [_, user, ..] => self.end_user(&user.clone(), Known::Maybe),
+            [_, user, ..] => {
+                // Also if it is never done: the store may have executed it.
+                self.logged_out.insert(user.clone());
+                self.end_user(user, Known::Maybe);
+            }
             _ => {}
         }
     }
@@ -104,7 +108,6 @@ impl Book {
             [kind, _, id, _] if kind == "end" && !failed => self.entry(id).ended = Known::Yes,
             [kind, user, ..] if kind == "logout" && !failed => {
                 self.end_user(user, Known::Yes);
-                self.logged_out.insert(user.clone());
             }
             _ => {}
         }
