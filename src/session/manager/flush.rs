@@ -179,6 +179,24 @@ impl Inner {
     /// Sends a log-out. Returns how many sessions it ended.
     async fn flush_log_out(&self, link: &StoreLink, user_id: &str) -> Result<usize, SessionError> {
         let Some(_lock) = self.locks.try_lock(SessionLocks::of_user(user_id)) else { return Ok(0) };
+        self.push_log_out(link, user_id).await
+    }
+
+    /// Sends the pending log-out of a user before a session of theirs is created. On a cluster a
+    /// create that is cut off between its two steps would be ended by it.
+    pub(super) async fn log_out_first(&self, link: &StoreLink, user_id: &str) {
+        if self.state().outbox.log_out(user_id).is_none() {
+            return;
+        }
+        let rest = self.rest();
+        let _lock = self.locks.lock(SessionLocks::of_user(user_id)).await;
+        // A failure was noted, and the log-out stays pending.
+        let _ = self.push_log_out(link, user_id).await;
+        rest.end(self.state().outbox.log_out(user_id).is_some());
+    }
+
+    /// Sends a log-out for the holder of the user's lock.
+    async fn push_log_out(&self, link: &StoreLink, user_id: &str) -> Result<usize, SessionError> {
         let Some(log_out) = self.state().outbox.log_out(user_id) else { return Ok(0) };
         match self.send_log_out(link, user_id, log_out).await {
             Ok(ended) => Ok(ended.len()),
