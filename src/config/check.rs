@@ -13,6 +13,9 @@ impl Config {
         if text.is_empty() {
             return Err(config_error("no address: set one such as https://host.example.com"));
         }
+        if text.starts_with(['"', '\'']) || text.ends_with(['"', '\'']) {
+            return Err(config_error("the address is in quotation marks: remove them"));
+        }
         if !text.contains("://") {
             return Err(config_error("the address has no scheme: write https:// before it"));
         }

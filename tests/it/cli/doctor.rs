@@ -132,6 +132,34 @@ fn a_token_with_its_quotes() {
 }
 
 #[test]
+fn address_in_quotes_or_with_a_stray_path() {
+    for url in ["\"https://h.example\"", "'https://h.example'", "https://h.example\""] {
+        finds(&doctor(url, &["--json"]), "address", &["quotation marks", "remove"]);
+    }
+    let server = Serve::start(&[]);
+    let ran = run(tool()
+        .args(["doctor", "--json", "--token", TOKEN, "--url"])
+        .arg(format!("{}/wrong", server.url)));
+    finds(&ran, "reach", &["for a command", "remove the path"]);
+}
+
+#[test]
+fn port_of_a_redis() {
+    let Some(redis) = Redis::start() else { return };
+    let ran = doctor(&format!("http://127.0.0.1:{}", redis.port()), &["--json"]);
+    finds(&ran, "reach", &["a Redis", "serve --redis"]);
+}
+
+#[test]
+fn refusal_by_a_firewall_is_quoted() {
+    finds_of(
+        |_| Some(error(403, "Command 'PING' is blocked")),
+        "token",
+        &["is blocked", "firewall"],
+    );
+}
+
+#[test]
 fn nobody_listens() {
     finds(&doctor("http://127.0.0.1:1", &["--json"]), "reach", &["refused", "host and port"]);
 }

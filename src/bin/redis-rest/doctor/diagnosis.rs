@@ -14,6 +14,8 @@ pub(super) fn address(address: &Address, error: &Error) -> Finding {
     }
     let fix = if url.starts_with("redis://") || url.starts_with("rediss://") {
         "take the REST address from the provider's page, or put `redis-rest serve --redis` in front of this Redis"
+    } else if url.contains(['"', '\'']) {
+        "remove the quotation marks"
     } else {
         "write it as https://host.example.com"
     };
@@ -26,6 +28,7 @@ pub(super) fn first(error: &Error, seen: &Seen) -> (&'static str, Finding) {
         _ if seen.html => "reach",
         ErrorKind::Unauthorized => "token",
         ErrorKind::Connect if causes(error).contains("certificate") => "tls",
+        ErrorKind::Redis if is_stray_path(error, seen) => "reach",
         ErrorKind::Redis => "redis",
         ErrorKind::Http if behind(error, seen) => "redis",
         _ => "reach",
@@ -41,9 +44,13 @@ pub(super) fn any(error: &Error, seen: &Seen) -> Finding {
             "something accepts the connection, but no answer comes in time",
             "is that a REST server, and does it hang? a longer --timeout helps where it is only slow",
         ),
+        ErrorKind::Io if error.to_string().contains("does not answer in HTTP") => Finding::new(
+            "a Redis answers there, or something else that does not speak HTTP: no REST server",
+            "put one in front of it, `redis-rest serve --redis redis://HOST:PORT`, and take its address",
+        ),
         ErrorKind::Io => Finding::new(
-            "the connection broke before an answer",
-            "is it a REST server, and does it want https://?",
+            "the connection broke before an answer, as a Redis (port 6379) ends one that speaks HTTP",
+            "for a Redis put `redis-rest serve --redis redis://HOST:PORT` in front of it; otherwise: does it want https://?",
         ),
         ErrorKind::Unauthorized if error.redis_code() == Some("NOPERM") => Finding::new(
             "the token may not do this",
@@ -51,6 +58,10 @@ pub(super) fn any(error: &Error, seen: &Seen) -> Finding {
         ),
         // Some login pages say 401 too.
         _ if seen.html => page(seen),
+        ErrorKind::Unauthorized if seen.status == Some(403) => Finding::new(
+            format!("the server, or a firewall before it, refuses the request: {}", said(error)),
+            "see what it says; the token may lack a right, or the firewall a rule",
+        ),
         ErrorKind::Unauthorized => Finding::new(
             "the server does not accept the token",
             "copy it again, from the same page as the address",
@@ -104,6 +115,10 @@ fn answered(error: &Error, seen: &Seen) -> Finding {
             ),
             "start that Redis, or correct its address in the REST server's settings",
         ),
+        (Some("ERR"), _) if is_stray_path(error, seen) => Finding::new(
+            "the server takes a part of the address for a command",
+            "remove the path from the address: a REST server is at /, or at the path that its page shows",
+        ),
         (Some(_), _) => Finding::new(
             format!("Redis answers with an error: {}", said(error)),
             "see what it says",
@@ -125,6 +140,14 @@ fn answered(error: &Error, seen: &Seen) -> Finding {
             format!("look at the log of the server, or what is before it, for {status}"),
         ),
     }
+}
+
+/// The path of the address became the name of a command.
+fn is_stray_path(error: &Error, seen: &Seen) -> bool {
+    let unknown = error
+        .server_message()
+        .is_some_and(|text| text.to_ascii_lowercase().starts_with("err unknown command"));
+    unknown && seen.has_path
 }
 
 /// The REST server, or a proxy, says that what is behind it is away.

@@ -12,6 +12,8 @@ pub(super) struct Seen {
     pub(super) resp2: bool,
     /// Where a redirect leads, without its query, which may carry secrets.
     pub(super) location: Option<String>,
+    /// The address has a path.
+    pub(super) has_path: bool,
 }
 
 #[derive(Clone)]
@@ -49,6 +51,7 @@ impl Seen {
             resp2: kind.starts_with("application/octet-stream"),
             location: Some(location.to_owned())
                 .filter(|location| !location.is_empty() && !location.contains('@')),
+            has_path: false,
         }
     }
 }
@@ -56,9 +59,10 @@ impl Seen {
 impl Transport for Watch {
     fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse, Error>> {
         Box::pin(async move {
-            self.note(Seen::default());
+            let has_path = !matches!(request.url.path(), "/" | "/pipeline" | "/multi-exec");
+            self.note(Seen { has_path, ..Seen::default() });
             let response = self.inner.send(request).await?;
-            self.note(Seen::of(&response));
+            self.note(Seen { has_path, ..Seen::of(&response) });
             Ok(response)
         })
     }
