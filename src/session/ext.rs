@@ -13,8 +13,9 @@ use crate::error::Outcome;
 use crate::platform::{self, BoxFuture, MaybeSend};
 use std::time::Duration;
 
-/// The most rounds of a call, one after each time that others were faster.
-const ROUNDS: usize = 5;
+/// The number of times that a write is tried while others write the same session. One of them
+/// succeeds each time, so this many may write it at once.
+const ROUNDS: usize = 100;
 
 /// The calls of every [`SessionStore`]. Each makes the [`ChangeId`] of its change.
 ///
