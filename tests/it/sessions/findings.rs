@@ -1,31 +1,11 @@
-use super::gate::HOUR;
-use super::scripted::{Scripted, waits};
-use redis_rest::BreakerPolicy;
+use super::gate::{HOUR, checked};
+use super::scripted::{self, Scripted, waits};
 use redis_rest::session::{
-    Conflict, Durability, EventKind, InMemorySessionStore, ManagerOptions, NewSession, Pending,
-    Recovery, Session, SessionError, SessionManager, SessionStoreExt as _,
+    Conflict, Durability, EventKind, NewSession, Pending, Session, SessionError, SessionManager,
+    SessionStoreExt as _,
 };
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Recovers at the first call after the store works again; every copy is checked.
-fn options() -> ManagerOptions {
-    let policy = BreakerPolicy::default()
-        .min_calls(1)
-        .failure_ratio(0.0)
-        .open_for(Duration::ZERO, Duration::ZERO);
-    ManagerOptions::default()
-        .max_staleness(Duration::ZERO)
-        .touch_interval(HOUR)
-        .recovery(Recovery::Automatic(policy))
-}
-
-async fn setup(options: ManagerOptions, sync: bool) -> (SessionManager, Scripted) {
-    let store = Scripted::new(InMemorySessionStore::new(24 * HOUR));
-    let manager = SessionManager::with_options("", 0, options);
-    manager.set_session_store(Arc::new(store.clone()), sync).await.unwrap();
-    (manager, store)
-}
 
 async fn create(manager: &SessionManager) -> Session {
     manager.create_session("user", "org").await.unwrap().session
@@ -47,7 +27,7 @@ async fn cancel(store: &Scripted, call: impl Future) {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_served_past_its_end() {
     for sync in [true, false] {
-        let (manager, store) = setup(options().max_staleness(HOUR), sync).await;
+        let (manager, store) = scripted::manager(checked().max_staleness(HOUR), sync).await;
         let new = NewSession::new("user", "org");
         let ends_at = chrono::Utc::now() + Duration::from_millis(500);
         let short = manager.create_session_with(new.expires_at(ends_at)).await.unwrap().session;
@@ -86,7 +66,7 @@ async fn sessions_that_are_over_do_not_count_towards_the_limit() {
 
 #[tokio::test]
 async fn copies_that_are_dropped_during_a_refresh_leave_the_session_found() {
-    let (manager, store) = setup(options(), true).await;
+    let (manager, store) = scripted::manager(checked(), true).await;
     let session = create(&manager).await;
     store.hold_reads(true);
     let mut read = Box::pin(manager.get_session(&session.id));
@@ -98,7 +78,7 @@ async fn copies_that_are_dropped_during_a_refresh_leave_the_session_found() {
 
 #[tokio::test]
 async fn the_first_call_after_an_outage_is_the_last_writer() {
-    let (manager, store) = setup(options(), true).await;
+    let (manager, store) = scripted::manager(checked(), true).await;
     let mut ours = create(&manager).await;
     let mut events = manager.events();
     let update_theirs = async |prompt: &str| {
@@ -132,7 +112,7 @@ async fn the_first_call_after_an_outage_is_the_last_writer() {
 
 #[tokio::test]
 async fn a_log_out_ends_sessions_of_clocks_that_are_ahead() {
-    let (manager, store) = setup(options(), true).await;
+    let (manager, store) = scripted::manager(checked(), true).await;
     let mut ahead = Session::new("user", "org");
     ahead.created_at += HOUR;
     store.inner().store_session(&ahead).await.unwrap();
@@ -149,8 +129,8 @@ async fn a_log_out_ends_sessions_of_clocks_that_are_ahead() {
 
 #[tokio::test]
 async fn a_log_out_in_an_outage_ends_what_others_create_until_it_is_executed_and_spares_its_own() {
-    let (manager, store) = setup(options(), true).await;
-    let other = SessionManager::with_options("", 0, options());
+    let (manager, store) = scripted::manager(checked(), true).await;
+    let other = SessionManager::with_options("", 0, checked());
     other.set_session_store(Arc::new(store.inner().clone()), true).await.unwrap();
     store.fail(true);
     let before = create(&manager).await;
@@ -170,7 +150,7 @@ async fn a_log_out_in_an_outage_ends_what_others_create_until_it_is_executed_and
 
 #[tokio::test(start_paused = true)]
 async fn a_create_whose_reply_was_lost_does_not_undo_a_later_delete() {
-    let (manager, store) = setup(options(), true).await;
+    let (manager, store) = scripted::manager(checked(), true).await;
     store.lose_replies(true);
     let created = manager.create_session("user", "org").await.unwrap();
     assert_eq!(created.durability, Durability::MaybeApplied);
@@ -187,7 +167,7 @@ async fn a_create_whose_reply_was_lost_does_not_undo_a_later_delete() {
 
 #[tokio::test]
 async fn ends_that_are_cancelled_are_finished_by_the_next_call() {
-    let (manager, store) = setup(options(), true).await;
+    let (manager, store) = scripted::manager(checked(), true).await;
     let (one, two) = (create(&manager).await, create(&manager).await);
     // Nothing of it gets through.
     store.fail(true);
@@ -206,7 +186,7 @@ async fn ends_that_are_cancelled_are_finished_by_the_next_call() {
 
 #[tokio::test(start_paused = true)]
 async fn maintenance_finishes_cancelled_work_within_a_second() {
-    let (manager, store) = setup(options(), true).await;
+    let (manager, store) = scripted::manager(checked(), true).await;
     let task = tokio::spawn(manager.maintenance(HOUR, 24 * HOUR));
     let session = create(&manager).await;
     store.fail(true);
@@ -223,7 +203,7 @@ async fn maintenance_finishes_cancelled_work_within_a_second() {
 
 #[tokio::test]
 async fn a_create_that_is_given_up_ends_what_it_made_and_nothing_else() {
-    let (manager, store) = setup(options(), true).await;
+    let (manager, store) = scripted::manager(checked(), true).await;
     let theirs = Session::with_id("taken", "another", "org");
     store.inner().store_session(&theirs).await.unwrap();
     let new = |id: &str| manager.create_session_with(NewSession::new("user", "org").id(id));
@@ -239,7 +219,7 @@ async fn a_create_that_is_given_up_ends_what_it_made_and_nothing_else() {
 
 #[tokio::test]
 async fn changes_that_cannot_be_written_are_refused_at_once_in_an_outage_too() {
-    let (manager, store) = setup(options(), true).await;
+    let (manager, store) = scripted::manager(checked(), true).await;
     let session = create(&manager).await;
     let mut unwritable = session.clone();
     unwritable.created_at = chrono::DateTime::<chrono::Utc>::MAX_UTC;
@@ -255,7 +235,7 @@ async fn changes_that_cannot_be_written_are_refused_at_once_in_an_outage_too() {
 
 #[tokio::test]
 async fn ends_of_unknown_ids_are_bounded_and_a_call_sends_one_batch() {
-    let (manager, store) = setup(options().max_pending(250), true).await;
+    let (manager, store) = scripted::manager(checked().max_pending(250), true).await;
     let held = create(&manager).await;
     store.fail(true);
     for n in 0..250 {

@@ -84,6 +84,12 @@ pub fn at_once() -> Recovery {
     Recovery::Automatic(policy)
 }
 
+/// Checks every copy, does not touch, and recovers at the first call after the store works again.
+pub fn checked() -> ManagerOptions {
+    let options = ManagerOptions::default().recovery(at_once());
+    options.max_staleness(Duration::ZERO).touch_interval(HOUR)
+}
+
 impl Node {
     pub async fn new(recovery: Recovery) -> Self {
         Self::of(ManagerOptions::default().recovery(recovery)).await

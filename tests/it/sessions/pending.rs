@@ -1,31 +1,13 @@
-use super::gate::HOUR;
-use super::scripted::Scripted;
+use super::gate::{HOUR, checked};
+use super::scripted::{self, Scripted};
 use redis_rest::session::{
-    Durability, Environment, InMemorySessionStore, JournalFile, ManagerOptions, NewSession,
-    Pending, Recovery, Session, SessionError, SessionManager, SessionStoreExt as _,
+    Durability, Environment, InMemorySessionStore, JournalFile, NewSession, Pending, Session,
+    SessionError, SessionManager, SessionStoreExt as _,
 };
-use redis_rest::{BoxFuture, BreakerPolicy, BreakerState, Outcome};
+use redis_rest::{BoxFuture, BreakerState, Outcome};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-
-fn options() -> ManagerOptions {
-    let policy = BreakerPolicy::default()
-        .min_calls(1)
-        .failure_ratio(0.0)
-        .open_for(Duration::ZERO, Duration::ZERO);
-    ManagerOptions::default()
-        .max_staleness(Duration::ZERO)
-        .touch_interval(HOUR)
-        .recovery(Recovery::Automatic(policy))
-}
-
-async fn setup() -> (SessionManager, Scripted) {
-    let store = Scripted::new(InMemorySessionStore::new(24 * HOUR));
-    let manager = SessionManager::with_options("", 0, options());
-    manager.set_session_store(Arc::new(store.clone()), true).await.unwrap();
-    (manager, store)
-}
 
 async fn create(manager: &SessionManager, user_id: &str, prompt: usize) -> Session {
     let new = NewSession::new(user_id, "org").system_prompt("x".repeat(prompt));
@@ -34,7 +16,7 @@ async fn create(manager: &SessionManager, user_id: &str, prompt: usize) -> Sessi
 
 #[tokio::test]
 async fn batches_are_bounded_by_bytes_and_by_number() {
-    let (manager, store) = setup().await;
+    let (manager, store) = scripted::manager(checked(), true).await;
     store.limit(600_000);
     store.fail(true);
     for n in 0..120 {
@@ -50,7 +32,7 @@ async fn batches_are_bounded_by_bytes_and_by_number() {
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_is_halved_until_only_what_fails_waits_for_its_next_attempt() {
-    let (manager, store) = setup().await;
+    let (manager, store) = scripted::manager(checked(), true).await;
     let ended = create(&manager, "user", 0).await;
     store.fail(true);
     let mut ids = Vec::new();
@@ -80,7 +62,7 @@ async fn a_batch_is_halved_until_only_what_fails_waits_for_its_next_attempt() {
 
 #[tokio::test(start_paused = true)]
 async fn one_users_log_out_that_fails_blocks_nobody() {
-    let (manager, store) = setup().await;
+    let (manager, store) = scripted::manager(checked(), true).await;
     create(&manager, "large", 0).await;
     store.fail(true);
     manager.delete_user_sessions("large").await.unwrap();
@@ -101,7 +83,7 @@ async fn one_users_log_out_that_fails_blocks_nobody() {
 
 #[tokio::test]
 async fn a_list_that_times_out_does_not_make_the_store_unavailable_unless_a_ping_fails_too() {
-    let (manager, store) = setup().await;
+    let (manager, store) = scripted::manager(checked(), true).await;
     let session = create(&manager, "large", 0).await;
     store.spoil(Some("large"));
     assert!(manager.list_sessions("large").await.unwrap().partial);
@@ -119,7 +101,7 @@ async fn an_old_journal_undoes_nothing() {
     let (file, old) = (directory.path().join("journal"), directory.path().join("old"));
     let store = Scripted::new(InMemorySessionStore::new(24 * HOUR));
     let open = async |file: &std::path::Path| {
-        let manager = SessionManager::with_journal("", 0, options(), file).unwrap();
+        let manager = SessionManager::with_journal("", 0, checked(), file).unwrap();
         manager.set_session_store(Arc::new(store.clone()), true).await.unwrap();
         manager
     };
@@ -172,7 +154,7 @@ async fn failures_of_the_disk_say_what_may_have_happened() {
         journal: Some((Box::new(Full), Box::new(io::empty()))),
         ..Environment::default()
     };
-    let manager = SessionManager::with_environment("", 0, options(), environment).unwrap();
+    let manager = SessionManager::with_environment("", 0, checked(), environment).unwrap();
     let store = Scripted::new(InMemorySessionStore::new(24 * HOUR));
     manager.set_session_store(Arc::new(store.clone()), true).await.unwrap();
     let mut session = create(&manager, "user", 0).await;

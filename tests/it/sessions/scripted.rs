@@ -1,8 +1,9 @@
 //! A store that counts, fails and waits when told to.
 
+use super::gate::HOUR;
 use redis_rest::session::{
-    ChangeId, Check, Delete, InMemorySessionStore, Listed, SessionError, SessionStore, StoreFuture,
-    StoreHealth, Stored, Write, Written,
+    ChangeId, Check, Delete, InMemorySessionStore, Listed, ManagerOptions, SessionError,
+    SessionManager, SessionStore, StoreFuture, StoreHealth, Stored, Write, Written,
 };
 use redis_rest::{BoxFuture, Error, ErrorKind, Outcome};
 use std::pin::Pin;
@@ -15,6 +16,14 @@ use tokio::sync::watch;
 /// Whether a call waits, when it has been given a turn.
 pub async fn waits(mut call: Pin<&mut impl Future>) -> bool {
     std::future::poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_pending())).await
+}
+
+/// A manager over such a store.
+pub async fn manager(options: ManagerOptions, sync: bool) -> (SessionManager, Scripted) {
+    let store = Scripted::new(InMemorySessionStore::new(24 * HOUR));
+    let manager = SessionManager::with_options("", 0, options);
+    manager.set_session_store(Arc::new(store.clone()), sync).await.unwrap();
+    (manager, store)
 }
 
 #[derive(Clone)]
@@ -162,7 +171,24 @@ impl Scripted {
         }
     }
 
-    /// Counts, reads, and waits with the answer.
+    /// Counts, reads, and waits with the answer. Executes a request that changes something, with
+    /// its size and whether it holds what is spoiled.
+    async fn put<T>(
+        &self,
+        bytes: usize,
+        spoiled: bool,
+        execute: impl Future<Output = Result<T, SessionError>>,
+    ) -> Result<T, SessionError> {
+        self.0.puts.fetch_add(1, Ordering::SeqCst);
+        let reply = match self.check_write().and(self.check_size(bytes, spoiled)) {
+            Ok(()) => execute.await,
+            Err(error) => Err(error),
+        };
+        let _ = self.0.held_puts.subscribe().wait_for(|held| !held).await;
+        self.check_reply()?;
+        reply
+    }
+
     async fn read<T>(
         &self,
         read: impl Future<Output = Result<T, SessionError>>,
@@ -201,18 +227,10 @@ impl SessionStore for Scripted {
         writes: &'a [Write<'a>],
     ) -> BoxFuture<'a, Vec<Result<Written, SessionError>>> {
         Box::pin(async move {
-            self.0.puts.fetch_add(1, Ordering::SeqCst);
             let bytes = writes.iter().map(|write| write.session.to_json().unwrap().len()).sum();
             let spoiled = writes.iter().any(|write| self.is_spoiled(&write.session.id));
-            let reply = match self.check_write().and(self.check_size(bytes, spoiled)) {
-                Ok(()) => self.0.store.write(writes).await,
-                Err(error) => all(writes.len(), &error),
-            };
-            let _ = self.0.held_puts.subscribe().wait_for(|held| !held).await;
-            match self.check_reply() {
-                Ok(()) => reply,
-                Err(error) => all(writes.len(), &error),
-            }
+            let reply = self.put(bytes, spoiled, async { Ok(self.0.store.write(writes).await) });
+            reply.await.unwrap_or_else(|error| all(writes.len(), &error))
         })
     }
 
@@ -221,31 +239,16 @@ impl SessionStore for Scripted {
         deletes: &'a [Delete<'a>],
     ) -> BoxFuture<'a, Vec<Result<bool, SessionError>>> {
         Box::pin(async move {
-            self.0.puts.fetch_add(1, Ordering::SeqCst);
             let spoiled = deletes.iter().any(|delete| self.is_spoiled(delete.session));
-            let reply = match self.check_write().and(self.check_size(0, spoiled)) {
-                Ok(()) => self.0.store.delete(deletes).await,
-                Err(error) => all(deletes.len(), &error),
-            };
-            let _ = self.0.held_puts.subscribe().wait_for(|held| !held).await;
-            match self.check_reply() {
-                Ok(()) => reply,
-                Err(error) => all(deletes.len(), &error),
-            }
+            let reply = self.put(0, spoiled, async { Ok(self.0.store.delete(deletes).await) });
+            reply.await.unwrap_or_else(|error| all(deletes.len(), &error))
         })
     }
 
     fn revoke<'a>(&'a self, user_id: &'a str, log_out: ChangeId) -> StoreFuture<'a, Vec<String>> {
         Box::pin(async move {
-            self.0.puts.fetch_add(1, Ordering::SeqCst);
             let spoiled = self.is_spoiled(user_id);
-            let reply = match self.check_write().and(self.check_size(0, spoiled)) {
-                Ok(()) => self.0.store.revoke(user_id, log_out).await,
-                Err(error) => Err(error),
-            };
-            let _ = self.0.held_puts.subscribe().wait_for(|held| !held).await;
-            self.check_reply()?;
-            reply
+            self.put(0, spoiled, async { self.0.store.revoke(user_id, log_out).await }).await
         })
     }
 
