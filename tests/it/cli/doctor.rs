@@ -4,6 +4,7 @@ use super::fake::{self, Answer, Request, error, json_answer};
 use super::{Ran, Serve, TOKEN, run, soon, tool};
 use crate::support::redis::Redis;
 use serde_json::{Value, json};
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -148,6 +149,22 @@ fn port_of_a_redis() {
     let Some(redis) = Redis::start() else { return };
     let ran = doctor(&format!("http://127.0.0.1:{}", redis.port()), &["--json"]);
     finds(&ran, "reach", &["a Redis", "serve --redis"]);
+}
+
+#[test]
+fn server_that_does_not_speak_http() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    // Ends with the process of the tests.
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut request = [0; 4096];
+            while stream.read(&mut request).is_ok_and(|count| count > 0) {
+                let _ = stream.write_all(b"-ERR unknown command 'POST'\r\n");
+            }
+        }
+    });
+    finds(&doctor(&url, &["--json"]), "reach", &["does not speak HTTP", "serve --redis"]);
 }
 
 #[test]
