@@ -1,4 +1,4 @@
-//! What operations of the session stores cost: on Redis over index sizes, in memory over threads
+//! The costs of operations of the session stores: on Redis over index sizes, in memory over threads
 //! and sessions.
 //!
 //!     cargo bench --bench sessions
@@ -207,7 +207,7 @@ async fn on_redis(quick: bool) -> Result<Vec<Row>, Failure> {
     Ok(rows)
 }
 
-/// Of a user with ten sessions, each call on one session with a prompt of this size.
+/// The time of each call on a session with a prompt of this size, of a user with ten.
 async fn by_size(store: &RedisSessionStore, bytes: usize) -> Result<Vec<Row>, Failure> {
     let user = format!("prompt-{bytes}");
     for number in 0..10 {

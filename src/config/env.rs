@@ -5,7 +5,8 @@ use super::check::config_error;
 use crate::error::Result;
 use crate::secret::Secret;
 
-/// The environment names of the address and of the token, in the order in which they are looked for.
+/// The environment names of the address and of the token, in the order in which they are looked
+/// for.
 const ENV_NAMES: [(&str, &[&str]); 3] = [
     ("REDIS_REST_URL", &["REDIS_REST_TOKEN", "REDIS_TOKEN"]),
     ("UPSTASH_REDIS_REST_URL", &["UPSTASH_REDIS_REST_TOKEN"]),
@@ -19,15 +20,17 @@ const ENV_ALLOW_HTTP: &str = "REDIS_REST_ALLOW_HTTP";
 const ENV_PATHS_AS_SENT: &str = "REDIS_REST_PATHS_AS_SENT";
 
 impl Config {
-    /// Address and token from the environment. The first address that is set decides, and its token must be set too:
+    /// Address and token from the environment. The first address that is set decides, and its token
+    /// must be set too:
     ///
     /// 1. `REDIS_REST_URL` with `REDIS_REST_TOKEN` or `REDIS_TOKEN`
     /// 2. `UPSTASH_REDIS_REST_URL` with `UPSTASH_REDIS_REST_TOKEN`
     /// 3. `KV_REST_API_URL` with `KV_REST_API_TOKEN`
     ///
     /// `REDIS_REST_ALLOW_HTTP=1` allows `http://` addresses outside loopback,
-    /// `REDIS_REST_PATHS_AS_SENT=1` is [`paths_arrive_as_sent`](Self::paths_arrive_as_sent); `true`, `yes` and `on` are the
-    /// same as `1`, in any case. Names that are set to nothing count as not set.
+    /// `REDIS_REST_PATHS_AS_SENT=1` is [`paths_arrive_as_sent`](Self::paths_arrive_as_sent);
+    /// `true`, `yes` and `on` are the same as `1`, in any case. Names that are set to nothing count
+    /// as not set.
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming what was looked for.
@@ -56,15 +59,15 @@ impl Config {
             return Err(config_error("no token in the environment").with_detail(detail));
         };
         let mut config = Self::new().url(url.trim()).token(token.as_str().trim());
-        config.allow_insecure_http = is_on(ENV_ALLOW_HTTP, set(ENV_ALLOW_HTTP))?;
-        config.paths_arrive = is_on(ENV_PATHS_AS_SENT, set(ENV_PATHS_AS_SENT))?;
+        let on = |name| set(name).map_or(Ok(false), |value| is_on(name, &value));
+        config.allow_insecure_http = on(ENV_ALLOW_HTTP)?;
+        config.paths_arrive = on(ENV_PATHS_AS_SENT)?;
         Ok(config)
     }
 }
 
-/// Reads a switch: `1`, `true`, `yes` or `on`, or their opposites, in any case. Not set, it is off.
-fn is_on(name: &'static str, value: Option<String>) -> Result<bool> {
-    let Some(value) = value else { return Ok(false) };
+/// Reads a switch: `1`, `true`, `yes` or `on`, or their opposites, in any case.
+fn is_on(name: &'static str, value: &str) -> Result<bool> {
     match value.trim().to_ascii_lowercase().as_str() {
         "1" | "true" | "yes" | "on" => Ok(true),
         "0" | "false" | "no" | "off" => Ok(false),

@@ -94,13 +94,9 @@ pub trait SessionStoreExt: SessionStore {
     ) -> StoreFuture<'a, Version> {
         Box::pin(async move {
             let (mode, ttl) = (Mode::Replace(version), TtlRule::Keep);
-            match send(self, Write { id: ChangeId::new(), session, mode, content: true, ttl })
-                .await?
-            {
-                Written::Written { version, .. } => Ok(version),
-                Written::Gone => Err(SessionError::NotFound),
-                _ => Err(SessionError::Conflict(Conflict::Changed)),
-            }
+            let write = Write { id: ChangeId::new(), session, mode, content: true, ttl };
+            let written = replace_version(self, write).await?;
+            written.map_err(|_| SessionError::Conflict(Conflict::Changed))
         })
     }
 
@@ -338,13 +334,24 @@ pub(super) async fn replace<S: SessionStore + ?Sized>(
         }
         let mode = Mode::Replace(&stored.version);
         let write = Write { id: change_id, session: &session, mode, content, ttl };
-        stored = match send(store, write).await? {
-            Written::Written { .. } => return Ok(true),
-            Written::Changed(now) | Written::Exists(now) => *now,
-            Written::Gone | Written::LoggedOut(_) => return Err(SessionError::NotFound),
-        };
+        match replace_version(store, write).await? {
+            Ok(_) => return Ok(true),
+            Err(now) => stored = *now,
+        }
     }
     Err(SessionError::Conflict(Conflict::Changed))
+}
+
+/// Replaces one version. Returns the version that was written, or what is there instead.
+async fn replace_version<S: SessionStore + ?Sized>(
+    store: &S,
+    write: Write<'_>,
+) -> Result<Result<Version, Box<Stored>>, SessionError> {
+    match send(store, write).await? {
+        Written::Written { version, .. } => Ok(Ok(version)),
+        Written::Changed(now) | Written::Exists(now) => Ok(Err(now)),
+        Written::Gone | Written::LoggedOut(_) => Err(SessionError::NotFound),
+    }
 }
 
 async fn modify<S: SessionStore + ?Sized>(
@@ -365,11 +372,10 @@ async fn modify<S: SessionStore + ?Sized>(
         change(&mut session);
         let (mode, ttl) = (Mode::Replace(&stored.version), TtlRule::Keep);
         let write = Write { id: ChangeId::new(), session: &session, mode, content: true, ttl };
-        stored = match send(store, write).await? {
-            Written::Written { .. } => return Ok(session),
-            Written::Changed(now) | Written::Exists(now) => *now,
-            Written::Gone | Written::LoggedOut(_) => return Err(SessionError::NotFound),
-        };
+        match replace_version(store, write).await? {
+            Ok(_) => return Ok(session),
+            Err(now) => stored = *now,
+        }
     }
     Err(SessionError::Conflict(Conflict::Changed))
 }

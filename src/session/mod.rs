@@ -100,6 +100,7 @@
 #![doc = include_str!("../../docs/sessions.md")]
 
 mod change;
+mod chunks;
 mod durability;
 mod duration;
 mod error;

@@ -189,7 +189,7 @@ impl Session {
     /// Whether it can be written as JSON, without writing it if that is plain.
     ///
     /// # Errors
-    /// As [`to_json`](Self::to_json).
+    /// The errors of [`to_json`](Self::to_json).
     pub(super) fn check_writable(&self) -> Result<(), SessionError> {
         match [self.created_at, self.last_active_at].iter().all(Time::can_be_written) {
             true => Ok(()),

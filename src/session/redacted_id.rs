@@ -17,7 +17,7 @@ use uuid::Uuid;
 /// assert_eq!(redacted_id(id).to_string().len(), 16);
 /// ```
 pub fn redacted_id(id: &str) -> impl fmt::Display + use<> {
-    /// As long as a block of SHA-1. From the random numbers of ids: they are the system's on every
+    /// A block of SHA-1 from the random numbers of ids: they are the system's on every
     /// platform, which those of std's hash maps are not on `wasm32`. 244 of its bits are random.
     static KEY: LazyLock<[u8; 64]> = LazyLock::new(|| {
         let mut key = [0; 64];

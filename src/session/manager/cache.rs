@@ -35,6 +35,11 @@ impl CacheEntry {
     pub(super) fn is_over(&self, now: Instant) -> bool {
         self.ends_at.is_some_and(|end| end <= now)
     }
+
+    /// True if uses do not slide its end.
+    pub(super) fn has_explicit_ttl(&self) -> bool {
+        self.version.as_ref().is_some_and(Version::has_explicit_ttl)
+    }
 }
 
 /// A read or write of the store under way, by the tick at which it began.
@@ -182,12 +187,17 @@ impl Cache {
     /// changed since then stays.
     pub(super) fn take(&mut self, stored: Stored, sent: Began) -> Arc<Session> {
         let id = stored.session.id.as_str();
-        let old = self.entries.get_mut(id);
+        let old = self.entries.get(id);
         if let Some(entry) = old.filter(|entry| entry.tick > sent.tick) {
             return Arc::clone(&entry.session);
         }
-        let (touched, counted) =
-            self.entries.get(id).map_or((None, false), |entry| (entry.touched, entry.counted));
+        self.hold(stored, sent)
+    }
+
+    /// Holds a version that a request showed, which was sent at `sent`.
+    pub(super) fn hold(&mut self, stored: Stored, sent: Began) -> Arc<Session> {
+        let old = self.entries.get(&stored.session.id);
+        let (touched, counted) = old.map_or((None, false), |old| (old.touched, old.counted));
         let session = Arc::new(stored.session);
         self.insert(CacheEntry {
             session: Arc::clone(&session),

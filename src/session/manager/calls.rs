@@ -46,7 +46,7 @@ impl SessionManager {
     /// Creates a session of a user.
     ///
     /// # Errors
-    /// Those of [`create_session_with`](Self::create_session_with).
+    /// The errors of [`create_session_with`](Self::create_session_with).
     pub async fn create_session(
         &self,
         user_id: &str,
@@ -108,7 +108,7 @@ impl SessionManager {
     /// to `user_id`: another's is not found, and not touched.
     ///
     /// # Errors
-    /// Those of [`get_session`](Self::get_session).
+    /// The errors of [`get_session`](Self::get_session).
     pub async fn get_session_for(&self, user_id: &str, id: &str) -> Result<Session, SessionError> {
         self.0.get(id, Some(user_id)).await.map(Arc::unwrap_or_clone)
     }
@@ -136,7 +136,7 @@ impl SessionManager {
     /// session ends, both in one step: an explicit time to live, as by [`set_ttl`](Self::set_ttl).
     ///
     /// # Errors
-    /// Those of [`update_session`](Self::update_session).
+    /// The errors of [`update_session`](Self::update_session).
     pub async fn update_session_until(
         &self,
         session: &Session,
@@ -148,7 +148,7 @@ impl SessionManager {
     /// Sets a session's time to live, longer or shorter. Being used does not move it any more.
     ///
     /// # Errors
-    /// Those of [`update_session`](Self::update_session).
+    /// The errors of [`update_session`](Self::update_session).
     pub async fn set_ttl(&self, id: &str, ttl: Duration) -> Result<Durability, SessionError> {
         self.0.set_ttl(id, ttl).await
     }

@@ -6,10 +6,11 @@ use super::events::EventKind;
 use super::health::{Ended, LoggedOut};
 use super::journal::{Key, Line};
 use super::locks::SessionLocks;
-use super::outbox::{BATCH, Tombstone};
+use super::outbox::Tombstone;
 use super::state::{UndoRecord, until};
 use super::store_link::{StoreLink, unavailable};
 use crate::session::change::ChangeId;
+use crate::session::chunks;
 use crate::session::durability::Durability;
 use crate::session::error::SessionError;
 use crate::session::id;
@@ -155,8 +156,8 @@ impl Inner {
         results.pop().map_or(Ok(false), |(_, result)| result)
     }
 
-    /// Ends what a create made that was given up, if that is still pending. Called by the holder of the
-    /// session's lock.
+    /// Ends what a create made that was given up, if that is still pending. Called by the holder of
+    /// the session's lock.
     pub(super) async fn finish_create(
         &self,
         link: &StoreLink,
@@ -251,6 +252,7 @@ impl Inner {
                     rest.end(false);
                     return Err(SessionError::Journal { kind, maybe_applied: true });
                 }
+                self.shorten_journal().await;
                 if maybe { Durability::MaybeApplied } else { Durability::Pending }
             }
         };
@@ -344,7 +346,7 @@ impl Inner {
         held.retain(|id| !ids.contains(id));
         ids.extend(held);
         let mut ended = Vec::new();
-        let mut batches: Vec<&[String]> = ids.chunks(BATCH).rev().collect();
+        let mut batches: Vec<&[String]> = ids.chunks(chunks::MOST).rev().collect();
         while let Some(batch) = batches.pop() {
             let deletes: Vec<Delete<'_>> = batch
                 .iter()

@@ -5,24 +5,19 @@ use super::decide::InProgress;
 use super::health::Flushed;
 use super::journal::{Journal, Key};
 use super::locks::SessionLocks;
-use super::outbox::BATCH;
 use super::push::PushOutcome;
 use super::store_link::StoreLink;
 use crate::breaker::{Admission, Probe, Signal};
 use crate::clock;
 use crate::platform;
+use crate::session::chunks;
 use crate::session::error::SessionError;
+use crate::session::record::Session;
 use crate::session::redacted_id::redacted_id;
 use crate::session::store::Check;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-
-/// Most requests of a flush at the same time.
-const AT_ONCE: usize = 8;
-
-/// Most bytes of records in one request; a larger record goes alone.
-const BATCH_BYTES: usize = 500_000;
 
 /// The part of the pending changes that is sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -157,16 +152,16 @@ impl Inner {
         let [log_outs, ends, changes] = self.state().outbox.due(most, clock::now());
         let log_outs = match scope {
             Scope::All => log_outs.as_slice(),
-            Scope::OneBatch => &log_outs[..log_outs.len().min(AT_ONCE)],
+            Scope::OneBatch => &log_outs[..log_outs.len().min(chunks::AT_ONCE)],
         };
         let mut flushed = Flushed::default();
-        for users in log_outs.chunks(AT_ONCE) {
+        for users in log_outs.chunks(chunks::AT_ONCE) {
             let results = users.iter().map(|user_id| self.flush_log_out(link, user_id));
             for result in platform::join_all(results).await {
                 flushed.deleted += result?;
             }
         }
-        let ends = ends.chunks(BATCH).map(<[String]>::to_vec).collect();
+        let ends = ends.chunks(chunks::MOST).map(<[String]>::to_vec).collect();
         self.flush_batches(link, Kind::Ends, ends, scope, &mut flushed).await?;
         let mut changes = self.batches(changes);
         if scope == Scope::OneBatch {
@@ -211,22 +206,18 @@ impl Inner {
 
     /// Batches of changes by number and size, in their order.
     fn batches(&self, ids: Vec<String>) -> VecDeque<Vec<String>> {
-        let mut batches = VecDeque::new();
-        let mut batch = Vec::new();
-        let mut bytes = 0;
-        for id in ids {
-            let session = self.state().outbox.change(&id).map(|change| Arc::clone(&change.session));
-            let Some(session) = session else { continue };
-            let size = session.to_json().map_or(0, |text| text.len());
-            if batch.len() == BATCH || (bytes + size > BATCH_BYTES && !batch.is_empty()) {
-                batches.push_back(std::mem::take(&mut batch));
-                bytes = 0;
-            }
-            batch.push(id);
-            bytes += size;
-        }
-        batches.push_back(batch);
-        batches
+        let sessions: Vec<(String, Arc<Session>)> = {
+            let state = self.state();
+            let session = |id: String| {
+                let session = Arc::clone(&state.outbox.change(&id)?.session);
+                Some((id, session))
+            };
+            ids.into_iter().filter_map(session).collect()
+        };
+        let bytes =
+            |(_, session): &(_, Arc<Session>)| session.to_json().map_or(0, |text| text.len());
+        let ids = |part: &[(String, _)]| part.iter().map(|(id, _)| id.clone()).collect();
+        chunks::split(&sessions, bytes).into_iter().map(|(_, part)| ids(part)).collect()
     }
 
     async fn flush_batches(
@@ -238,7 +229,7 @@ impl Inner {
         flushed: &mut Flushed,
     ) -> Result<(), SessionError> {
         while !batches.is_empty() {
-            let now: Vec<_> = batches.drain(..batches.len().min(AT_ONCE)).collect();
+            let now: Vec<_> = batches.drain(..batches.len().min(chunks::AT_ONCE)).collect();
             let results = now.into_iter().map(|ids| self.flush_batch(link, kind, ids));
             let mut unavailable = None;
             for result in platform::join_all(results).await {
@@ -317,7 +308,7 @@ impl Inner {
         match failure {
             Some(error) => Batch::Unavailable(flushed, error),
             None => {
-                self.state().batch = BATCH;
+                self.state().batch = chunks::MOST;
                 Batch::Done(flushed)
             }
         }

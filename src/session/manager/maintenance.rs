@@ -76,7 +76,8 @@ impl SessionManager {
     /// Flushes within `deadline` and drops the manager's hold on the store.
     ///
     /// # Errors
-    /// Those of [`flush`](Self::flush); [`SessionError::Unavailable`] if the deadline passed first.
+    /// The errors of [`flush`](Self::flush); [`SessionError::Unavailable`] if the deadline passed
+    /// first.
     pub async fn shutdown(&self, deadline: Duration) -> Result<Flushed, SessionError> {
         let flushed = platform::timeout(deadline, self.flush()).await;
         self.0.set_link(None);
@@ -133,7 +134,7 @@ impl SessionManager {
     /// tasks calls it by hand.
     ///
     /// # Errors
-    /// Those of [`flush`](Self::flush).
+    /// The errors of [`flush`](Self::flush).
     pub async fn maintain(&self, max_idle: Duration) -> Result<Flushed, SessionError> {
         let flushed = self.flush().await;
         self.cleanup_inactive_sessions(max_idle);

@@ -96,12 +96,12 @@ impl SessionManager {
     /// from Redis do not count until they are used.
     ///
     /// A session's directory is `root/{user}/{session}`, made when it is created here, and its
-    /// [`workspace_path`](super::Session::workspace_path). For `{user}` stands the user id where it is 1
-    /// to 64 of `a-z 0-9 _ -`; any other (one with a capital, a dot or an `@`, for example) becomes
-    /// `~` and its SHA-1 in hexadecimal, so that no two users share a directory on any file system
-    /// and none leaves the root. The end of a session removes this directory and no other, whatever
-    /// the record's `workspace_path` says: directories that another service made elsewhere are left
-    /// alone.
+    /// [`workspace_path`](super::Session::workspace_path). For `{user}` stands the user id where it
+    /// is 1 to 64 of `a-z 0-9 _ -`; any other (one with a capital, a dot or an `@`, for example)
+    /// becomes `~` and its SHA-1 in hexadecimal, so that no two users share a directory on any file
+    /// system and none leaves the root. The end of a session removes this directory and no other,
+    /// whatever the record's `workspace_path` says: directories that another service made elsewhere
+    /// are left alone.
     pub fn new(workspace_root: impl Into<PathBuf>, max_sessions: usize) -> Self {
         Self::with_options(workspace_root, max_sessions, ManagerOptions::default())
     }
@@ -143,7 +143,7 @@ impl SessionManager {
     /// system's. For simulations.
     ///
     /// # Errors
-    /// Those of [`SessionManager::with_journal`].
+    /// The errors of [`SessionManager::with_journal`].
     #[doc(hidden)]
     pub fn with_environment(
         workspace_root: impl Into<PathBuf>,

@@ -13,9 +13,6 @@ use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-/// Most sessions in one request.
-pub(super) const BATCH: usize = 100;
-
 /// The number of users whose log-outs are remembered beyond those that are pending.
 const USERS: usize = 10_000;
 

@@ -16,7 +16,6 @@ use crate::session::id;
 use crate::session::marks::Marks;
 use crate::session::record::Session;
 use crate::session::store::Listed;
-use crate::session::version::Version;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -144,8 +143,7 @@ impl Inner {
         };
         let now = clock::now();
         if entry.is_over(now) {
-            let explicit = entry.version.as_ref().is_some_and(Version::has_explicit_ttl);
-            let ours = explicit || pending.is_some();
+            let ours = entry.has_explicit_ttl() || pending.is_some();
             return match link.filter(|link| link.is_asked() && !consulted) {
                 // Another manager may have used it since.
                 Some(_) if pending.is_none() => Look::Fetch(Some(entry.tick)),
@@ -251,8 +249,7 @@ impl Inner {
         if !entry.is_over(clock::now()) {
             return Some(Ok(Arc::clone(&entry.session)));
         }
-        let explicit = entry.version.as_ref().is_some_and(Version::has_explicit_ttl);
-        let ours = explicit || state.outbox.change(id).is_some();
+        let ours = entry.has_explicit_ttl() || state.outbox.change(id).is_some();
         ours.then_some(Err(SessionError::NotFound))
     }
 

@@ -4,14 +4,14 @@
 use super::cache::{Began, Cache, CacheEntry};
 use super::decide::{Create, ExplicitTtl, PendingChange};
 use super::journal::Recovered;
-use super::outbox::{BATCH, Outbox, Tombstone};
+use super::outbox::{Outbox, Tombstone};
 use crate::clock::{self, Instant};
 use crate::session::change::ChangeId;
+use crate::session::chunks;
 use crate::session::error::{Conflict, SessionError};
 use crate::session::marks::Marks;
 use crate::session::record::Session;
 use crate::session::store::Stored;
-use crate::session::version::Version;
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(super) struct State {
 
 impl Default for State {
     fn default() -> Self {
-        Self { cache: Cache::default(), outbox: Outbox::default(), batch: BATCH }
+        Self { cache: Cache::default(), outbox: Outbox::default(), batch: chunks::MOST }
     }
 }
 
@@ -142,8 +142,7 @@ impl State {
             change.content = Some(edit.id);
         }
         change.slides_to = change.slides_to.max(edit.slides_to);
-        let is_explicit = entry.version.as_ref().is_some_and(Version::has_explicit_ttl);
-        let is_explicit = is_explicit || change.ttl.is_some();
+        let is_explicit = entry.has_explicit_ttl() || change.ttl.is_some();
         if let Some(ends_at) = edit.ends_at {
             change.ttl = Some(ExplicitTtl { id: edit.id, ends_at });
             entry.ends_at = Some(clock::after(until(ends_at, now)));
@@ -214,8 +213,8 @@ impl State {
         self.give_up(session_id)
     }
 
-    /// A session is held here no longer, and nothing is pending for it. The store may have one of this
-    /// id. True if it was held here.
+    /// A session is held here no longer, and nothing is pending for it. The store may have one of
+    /// this id. True if it was held here.
     pub(super) fn give_up(&mut self, session_id: &str) -> bool {
         self.outbox.acknowledge(session_id);
         self.cache.remove(session_id).is_some()
@@ -238,17 +237,7 @@ impl State {
             self.cache.remove(&id);
             return false;
         }
-        let counted = self.cache.get(&id).is_some_and(|entry| entry.counted);
-        let touched = self.cache.get(&id).and_then(|entry| entry.touched);
-        self.cache.insert(CacheEntry {
-            session: Arc::new(stored.session),
-            version: Some(stored.version),
-            ends_at: stored.ttl.map(|ttl| clock::later(sent.at, ttl)),
-            checked: sent.at,
-            touched,
-            counted,
-            tick: 0,
-        });
+        self.cache.hold(stored, sent);
         true
     }
 

@@ -290,7 +290,7 @@ impl Inner {
         outcome: PushOutcome,
     ) -> Result<Durability, SessionError> {
         let error = match outcome {
-            // What ended the session may still fail: it was executed after this.
+            // The end that overtook it may still fail.
             PushOutcome::Durable | PushOutcome::Overtaken => {
                 call.undo = None;
                 return Ok(Durability::Durable);

@@ -9,21 +9,12 @@ use crate::command::groups::millis;
 use crate::error::ErrorKind;
 use crate::platform::{self, BoxFuture};
 use crate::script::Call;
+use crate::session::chunks::{AT_ONCE, split};
 use crate::session::error::SessionError;
 use crate::session::store::{Delete, When, Write, Written};
 use crate::value::Value;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
-
-/// Most sessions in one request.
-pub(super) const CHUNK: usize = 100;
-
-/// Most bytes of records in one request, unless a single record has more: the limit of small plans
-/// is 1 MB for the whole.
-const CHUNK_BYTES: usize = 500_000;
-
-/// Most requests of one call at the same time.
-const AT_ONCE: usize = 8;
 
 /// The most times that a write is sent again whose reply was lost.
 const RESENDS: u32 = 8;
@@ -103,24 +94,6 @@ fn is_of_the_batch(error: &SessionError) -> bool {
         SessionError::MaybeApplied(error) => error.kind() == ErrorKind::ReplyTooLarge,
         _ => false,
     }
-}
-
-/// Splits `items` so that no part has too many or too many bytes. Parts with the place of their
-/// first item.
-fn split<T>(items: &[T], bytes: impl Fn(&T) -> usize) -> Vec<(usize, &[T])> {
-    let (mut parts, mut start, mut size) = (Vec::new(), 0, 0);
-    for (index, item) in items.iter().enumerate() {
-        let more = bytes(item);
-        if index > start && (index - start == CHUNK || size + more > CHUNK_BYTES) {
-            parts.push((start, &items[start..index]));
-            (start, size) = (index, 0);
-        }
-        size += more;
-    }
-    if start < items.len() {
-        parts.push((start, &items[start..]));
-    }
-    parts
 }
 
 impl RedisSessionStore {

@@ -4,13 +4,14 @@
 //! second step is cut off, the index names a session that is not there, which readers pass over; it
 //! never lacks one that is. Scripts of the two slots tell each other by marks; see [`scripts`].
 
-use super::batch::{CHUNK, by_user, mark_for};
+use super::batch::{by_user, mark_for};
 use super::layout::{Also, Deleted, Found, Layout, StagedWrite, coded, delete_record, pttl};
 use super::read::owner;
 use super::{RedisSessionStore, codes, each};
 use crate::command::groups::{get, millis};
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::platform::BoxFuture;
+use crate::session::chunks;
 use crate::session::error::SessionError;
 use crate::session::keys::Keys;
 use crate::session::scripts::{self, SCRIPTS};
@@ -262,7 +263,7 @@ async fn prune(
     ids: &[&str],
 ) -> Result<usize, SessionError> {
     let mut count = 0;
-    for chunk in ids.chunks(10 * CHUNK) {
+    for chunk in ids.chunks(10 * chunks::MOST) {
         let look = |id: &&str| {
             let call = SCRIPTS.cluster.look.key(store.keys.record(id)).key(store.keys.pruned(id));
             call.arg(user_id).arg(millis(REQUEST_LIFETIME))

@@ -1,10 +1,10 @@
 //! Moving an index to the other layout.
 
 use super::RedisSessionStore;
-use super::batch::CHUNK;
 use crate::command::cmd;
 use crate::command::groups::{get, millis};
 use crate::error::Error;
+use crate::session::chunks;
 use crate::session::error::SessionError;
 use crate::session::index::{self, IndexLayout};
 use crate::session::scripts::{self, SCRIPTS};
@@ -16,7 +16,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 /// Most ids in one request.
-const STEP: usize = 10 * CHUNK;
+const STEP: usize = 10 * chunks::MOST;
 
 /// The life of a sorted set that does not become the index, because a migration was interrupted.
 const STAGED_FOR: Duration = Duration::from_secs(600);

@@ -99,8 +99,8 @@ impl RedisSessionStore {
         Self::from_lookup(|name| std::env::var(name).ok())
     }
 
-    /// As [`from_env`](Self::from_env), from any source of names: the bindings of a worker, for
-    /// example.
+    /// Does the same as [`from_env`](Self::from_env) from any source of names: the bindings of a
+    /// worker, for example.
     ///
     /// # Errors
     /// As [`from_env`](Self::from_env).

@@ -1,12 +1,13 @@
 //! [`SingleNode`]: one Redis. Record, meta key, index and log-outs change in one script for each user, all or nothing.
 
-use super::batch::{CHUNK, by_user, mark_for};
+use super::batch::{by_user, mark_for};
 use super::layout::{Also, Deleted, Found, Layout, StagedWrite, add_delete, delete_record, pttl};
 use super::read::owner;
 use super::{RedisSessionStore, codes, each};
 use crate::command::cmd;
 use crate::error::Error;
 use crate::platform::BoxFuture;
+use crate::session::chunks;
 use crate::session::error::{Conflict, SessionError};
 use crate::session::keys::Keys;
 use crate::session::scripts::{self, SCRIPTS};
@@ -104,7 +105,7 @@ impl Layout for SingleNode {
                 places.into_iter().zip(replies).for_each(|(place, reply)| results[place] = reply);
             }
             let existed = |deleted: Deleted| match deleted {
-                // It is created and deleted all the time.
+                // Others create and delete it all the time.
                 Deleted { appeared: true, .. } => Err(SessionError::Conflict(Conflict::Changed)),
                 Deleted { existed, .. } => Ok(existed),
             };
@@ -121,7 +122,7 @@ impl Layout for SingleNode {
     ) -> BoxFuture<'a, Result<usize, SessionError>> {
         Box::pin(async move {
             let mut count = 0;
-            for chunk in ids.chunks(10 * CHUNK) {
+            for chunk in ids.chunks(10 * chunks::MOST) {
                 let call = store.index_call(&SCRIPTS.prune, user_id);
                 let call = call.arg(if twice { "once" } else { "" });
                 let call =

@@ -116,8 +116,9 @@ impl Encoded {
         session
     }
 
-    /// As the next version of a stored one. Values that say the same stay as they are written
-    /// there: a number that JSON can hold and tower-sessions cannot would be rounded otherwise.
+    /// Returns the next version of a stored session. Values that say the same stay as they are
+    /// written there: a number that JSON can hold and tower-sessions cannot would be rounded
+    /// otherwise.
     pub(super) fn over(&self, mut stored: Session) -> std::result::Result<Session, SessionError> {
         if stored.user_id != self.user_id {
             return Err(SessionError::Conflict(Conflict::UserChanged));
