@@ -1,8 +1,8 @@
-//! The built-in [`Transport`]: hyper with the pool of hyper-util. It is the only file of the client that names them; `fetch.rs` takes
-//! its place on `wasm32`.
+//! The built-in [`Transport`]: hyper with the pool of hyper-util. It is the only file of the client
+//! that names them; `fetch.rs` takes its place on `wasm32`.
 //!
-//! Not reqwest, which stands on the same two: for redirects, which must not be followed here anyway, it copies the headers and reads the
-//! address several times a request.
+//! Not reqwest, which stands on the same two: for redirects, which must not be followed here
+//! anyway, it copies the headers and reads the address several times a request.
 
 pub(super) mod body;
 mod connect;
@@ -76,8 +76,9 @@ impl fmt::Debug for HttpTransport {
 }
 
 impl HttpTransport {
-    /// A transport that gives up connecting after `connect_timeout`. Does no I/O: TLS is set up by the first request to an `https://`
-    /// address, which fails with [`ErrorKind::Config`] where it cannot be.
+    /// A transport that gives up connecting after `connect_timeout`. Does no I/O: TLS is set up by
+    /// the first request to an `https://` address, which fails with [`ErrorKind::Config`] where it
+    /// cannot be.
     ///
     /// # Errors
     /// None today.
@@ -85,8 +86,9 @@ impl HttpTransport {
         Ok(Self::with(connect_timeout, &Config::new()))
     }
 
-    /// The transport that a client of `config` would make, to wrap it: with its connect timeout, its root certificates, and its limit of
-    /// headers. For an `https://` address TLS is set up here, so that what is wrong shows at the start.
+    /// The transport that a client of `config` would make, to wrap it: with its connect timeout,
+    /// its root certificates, and its limit of headers. For an `https://` address TLS is set up
+    /// here, so that what is wrong shows at the start.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] when TLS cannot be set up, or the address cannot work.
@@ -103,20 +105,19 @@ impl HttpTransport {
 
     fn send_over(
         &self,
-        connections: &Arc<Connections>,
+        connections: Arc<Connections>,
         request: HttpRequest,
     ) -> BoxFuture<'_, Result<HttpResponse>> {
         let max_reply_bytes = request.max_reply_bytes;
-        let told_by = Arc::clone(connections);
-        let (watch, response) = match start(connections, request) {
+        let (watch, response) = match start(&connections, request) {
             Ok(started) => started,
             Err(error) => return Box::pin(std::future::ready(Err(error))),
         };
         Box::pin(async move {
             let result = match response.await {
                 Ok(response) => {
-                    if let Some(told) = pools::keep_alive(response.headers()) {
-                        told_by.keep_idle_for(told);
+                    if let Some(idle) = pools::keep_alive(response.headers()) {
+                        connections.keep_idle_for(idle);
                     }
                     read(response, max_reply_bytes, &self.0.rooms).await
                 }
@@ -158,9 +159,9 @@ impl Transport for HttpTransport {
         match self.0.pools.of(&request.url) {
             Ok(connections) if connections.rested() => Box::pin(async move {
                 news::read().await;
-                self.send_over(&connections, request).await
+                self.send_over(connections, request).await
             }),
-            Ok(connections) => self.send_over(&connections, request),
+            Ok(connections) => self.send_over(connections, request),
             Err(error) => Box::pin(std::future::ready(Err(error))),
         }
     }

@@ -124,7 +124,7 @@ struct Outgoing {
     body: Bytes,
     /// The reply may be RESP2, where that is wanted.
     resp2: bool,
-    /// It carries a transaction.
+    /// True for a transaction.
     atomic: bool,
     /// The path holds what a proxy may change.
     changeable: bool,

@@ -1,4 +1,4 @@
-//! What an HTTP response says: a reply, or which error.
+//! Interprets HTTP responses: a reply, or which error.
 
 use super::transport::HttpResponse;
 use super::wire;
@@ -90,8 +90,9 @@ const fn status_text(status: u16) -> &'static str {
     }
 }
 
-/// `Retry-After`: seconds, or a date ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#field.retry-after)), by the
-/// server's clock if it says what that shows.
+/// `Retry-After`: seconds, or a date ([RFC
+/// 9110](https://www.rfc-editor.org/rfc/rfc9110#field.retry-after)), by the server's clock if it
+/// says what that shows.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let date = |name| {
         let text = headers.get(name)?.to_str().ok()?.trim();
@@ -104,8 +105,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     })
 }
 
-/// Whether an error says that the server has no such endpoint (`pipeline` or `multi-exec`): by its status, or because it took
-/// the path for a command.
+/// Whether an error says that the server has no such endpoint (`pipeline` or `multi-exec`): by its
+/// status, or because it took the path for a command.
 pub(super) fn lacks(error: &Error, endpoint: &str) -> bool {
     let taken_for_a_command = |message: &str| {
         let text = message.to_ascii_lowercase();
@@ -117,8 +118,8 @@ pub(super) fn lacks(error: &Error, endpoint: &str) -> bool {
     }
 }
 
-/// The error of a whole transaction. Some servers send its commands one by one, and return the error of one of them for all,
-/// when others have run.
+/// The error of a whole transaction. Some servers send its commands one by one, and return the
+/// error of one of them for all, when others have run.
 pub(super) fn of_transaction(error: Error) -> Error {
     if lacks(&error, "multi-exec") {
         return Error::new(ErrorKind::Unsupported, "this server has no transactions")

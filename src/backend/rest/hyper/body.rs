@@ -12,7 +12,8 @@ use std::task::{Context, Poll, ready};
 
 pub(in super::super) use super::rooms::Rooms;
 
-/// A response whose body may still be coming. Where there is nothing to wait for, because the server refuses, it is read to its end.
+/// A response whose body may still be coming. Where there is nothing to wait for, because the
+/// server refuses, it is read to its end.
 pub(in super::super) async fn open<B>(
     response: http::Response<B>,
     max_reply_bytes: usize,
@@ -72,7 +73,8 @@ where
     }
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
-    // Until the end, also where all of it is there: with the end the connection is back in the pool, where the next call finds it.
+    // Until the end, also where all of it is there: with the end the connection is back in the
+    // pool, where the next call finds it.
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|error| broken(&error))?.into_data() else { continue };
         if first.len() + all.len() + data.len() > max_reply_bytes {
@@ -95,8 +97,8 @@ where
     Ok(HttpResponse { status, headers: head.headers, body })
 }
 
-/// Whether anything may have run is what matters. Only errors of connecting (name, TCP, TLS) are sure to be before that, and requests of
-/// which the server said that it did not look at them.
+/// Whether anything may have run is what matters. Only errors of connecting (name, TCP, TLS) are
+/// sure to be before that, and requests of which the server said that it did not look at them.
 pub(in super::super) fn unanswered(
     error: &(dyn std::error::Error + 'static),
     connecting: bool,
@@ -123,33 +125,27 @@ pub(in super::super) fn chain<'a>(
     std::iter::successors(Some(error), |error| error.source())
 }
 
+type Failure = dyn std::error::Error + 'static;
+
 /// The certificate was refused, for its name, its dates or its issuer.
 #[cfg(feature = "rustls")]
-fn is_lasting(error: &(dyn std::error::Error + 'static)) -> bool {
-    let is_refusal = |error: &(dyn std::error::Error + 'static)| {
-        matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_)))
-    };
-    // What an error of I/O holds is not its source.
-    chain(error).any(|error| {
-        let mut inner = Some(error);
-        while let Some(error) = inner {
-            if is_refusal(error) {
-                return true;
-            }
-            let io = error.downcast_ref::<std::io::Error>();
-            inner = io.and_then(|io| Some(io.get_ref()? as &(dyn std::error::Error + 'static)));
-        }
-        false
-    })
+fn is_lasting(error: &Failure) -> bool {
+    /// An error of I/O does not name the error that it holds as its source.
+    fn held<'a>(error: &&'a Failure) -> Option<&'a Failure> {
+        Some(error.downcast_ref::<std::io::Error>()?.get_ref()?)
+    }
+    let errors = chain(error).flat_map(|error| std::iter::successors(Some(error), held));
+    let mut tls = errors.filter_map(|error| error.downcast_ref());
+    tls.any(|error| matches!(error, rustls::Error::InvalidCertificate(_)))
 }
 
 #[cfg(not(feature = "rustls"))]
-fn is_lasting(_: &(dyn std::error::Error + 'static)) -> bool {
+fn is_lasting(_: &Failure) -> bool {
     false
 }
 
-/// HTTP/2 has words for a request that the server did not look at: a stream that it refused, or one after the last that it announced
-/// when it closed the connection in good order (RFC 9113, 8.7).
+/// HTTP/2 has words for a request that the server did not look at: a stream that it refused, or one
+/// after the last that it announced when it closed the connection in good order (RFC 9113, 8.7).
 fn refused(error: &(dyn std::error::Error + 'static)) -> bool {
     chain(error).filter_map(|error| error.downcast_ref::<h2::Error>()).any(|error| {
         let reason = error.reason();
@@ -159,7 +155,8 @@ fn refused(error: &(dyn std::error::Error + 'static)) -> bool {
     })
 }
 
-/// hyper tells this kind apart for servers only; its text is the same for clients, and a test would notice another.
+/// hyper tells this kind apart for servers only; its text is the same for clients, and a test would
+/// notice another.
 fn is_too_large(error: &::hyper::Error) -> bool {
     error.is_parse() && error.to_string() == "message head is too large"
 }
@@ -187,7 +184,8 @@ pub(in super::super) fn broken(error: &(dyn std::error::Error + 'static)) -> Err
 const NOT_HTTP: &str = "the server does not answer in HTTP: if it is a Redis (port 6379), `redis-rest serve --redis` puts a REST \
      server in front of it";
 
-/// The chain of causes as text. Causes hold no header, and no address but the names in a certificate that is for others.
+/// The chain of causes as text. Causes hold no header, and no address but the names in a
+/// certificate that is for others.
 pub(in super::super) struct Cause(String);
 
 impl Cause {

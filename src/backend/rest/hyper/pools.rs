@@ -38,7 +38,7 @@ pub(super) struct Connections {
     pool: Pool<HttpClient>,
     connector: Connector,
     max_header_bytes: usize,
-    /// How long idle connections are kept, in milliseconds.
+    /// The longest time for which idle connections are kept, in milliseconds.
     idle: AtomicU64,
     tasks: Tasks,
 }
@@ -99,7 +99,8 @@ impl Connections {
         Self { pool, connector, max_header_bytes, idle, tasks }
     }
 
-    /// Keeps idle connections no longer than this from now on. Those that there are, are given up if that is less than before.
+    /// Keeps idle connections no longer than this from now on. Those that there are, are given up
+    /// if that is less than before.
     pub(super) fn keep_idle_for(&self, idle: Duration) {
         let idle = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
         if idle < self.idle.load(Ordering::Relaxed)
@@ -144,8 +145,8 @@ fn client(
         .build(connector.clone())
 }
 
-/// How long idle connections may be kept by the header `Keep-Alive: timeout=n`: a second less, so that no request meets a
-/// connection that is being closed.
+/// The longest time for idle connections by the header `Keep-Alive: timeout=n`: a second less, so
+/// that no request meets a connection that is being closed.
 pub(super) fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("keep-alive")?.to_str().ok()?;
     let seconds = text.split(',').find_map(|part| {
