@@ -1,5 +1,5 @@
-//! Whether and when a failed attempt is followed by another. Sees an error's kind, the command's replay safety and
-//! `Retry-After`; knows no HTTP.
+//! Whether and when a failed attempt is followed by another. Sees an error's kind, the command's
+//! replay safety and `Retry-After`; knows no HTTP.
 
 use crate::clock::{self, Instant};
 use crate::command::ReplaySafety;
@@ -12,11 +12,12 @@ use std::time::Duration;
 
 /// When and how often to try again.
 ///
-/// The wait before retry `n` is drawn evenly from zero to `min(max_backoff, min_backoff × 2ⁿ⁻¹)` ("full jitter"), so that
-/// many clients that failed together do not come back together.
+/// The wait before retry `n` is drawn evenly from zero to `min(max_backoff, min_backoff × 2ⁿ⁻¹)`
+/// ("full jitter"), so that many clients that failed together do not come back together.
 ///
-/// All retries of a client and its clones also spend from one budget: 500 at first and at most, and each call earns a fifth of one.
-/// Each client that is built has its own, also where several are built with clones of one policy.
+/// All retries of a client and its clones also spend from one budget: 500 at first and at most, and
+/// each call earns a fifth of one. Each client that is built has its own, also where several are
+/// built with clones of one policy.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct RetryPolicy {
@@ -70,8 +71,9 @@ impl RetryPolicy {
         self
     }
 
-    /// Does not send commands again whose second reply may differ from the first ([`ReplaySafety::EffectIdempotent`]:
-    /// `DEL` answers 0, `SET … NX` answers nil after it worked). By default they are sent again.
+    /// Does not send commands again whose second reply may differ from the first
+    /// ([`ReplaySafety::EffectIdempotent`]: `DEL` answers 0, `SET … NX` answers nil after it
+    /// worked). By default they are sent again.
     pub fn no_effect_idempotent_replays(mut self) -> Self {
         self.replay_effect_idempotent = false;
         self
@@ -87,8 +89,9 @@ impl RetryPolicy {
     }
 }
 
-/// The schedule of a `backoff::ExponentialBackoff`: its first interval, multiplier, longest interval, spread and longest
-/// elapsed time. What may be sent again stays this crate's decision, and attempts and budget keep their limits.
+/// The schedule of a `backoff::ExponentialBackoff`: its first interval, multiplier, longest
+/// interval, spread and longest elapsed time. What may be sent again stays this crate's decision,
+/// and attempts and budget keep their limits.
 ///
 /// ```
 /// let policy = redis_rest::RetryPolicy::from(backoff::ExponentialBackoff::default()).max_attempts(5);
@@ -109,8 +112,9 @@ impl From<backoff::ExponentialBackoff> for RetryPolicy {
     }
 }
 
-/// What all retries of a client and its clones spend from: every call earns a fifth of a retry, up to 500 retries, which is
-/// also the start. An outage then adds at most a fifth to the load once the 500 are spent.
+/// What all retries of a client and its clones spend from: every call earns a fifth of a retry, up
+/// to 500 retries, which is also the start. An outage then adds at most a fifth to the load once
+/// the 500 are spent.
 #[derive(Clone, Debug)]
 struct Budget(Arc<AtomicI64>);
 
@@ -192,7 +196,7 @@ fn class_of_redis_error(error: &Error, code: &str, text: &str) -> Class {
     }
     if is_transient(code, text) {
         return match error.outcome() {
-            // Of a transaction, of which a part may have run.
+            // A part of a transaction may have run.
             Outcome::MaybeApplied => Class::Ambiguous,
             Outcome::NotApplied | Outcome::Applied => Class::Refused,
         };
@@ -218,7 +222,8 @@ fn is_transient(code: &str, text: &str) -> bool {
     }
 }
 
-/// A larger request that gets 500 twice is not sent a third time: some servers answer so where a request is too large for them.
+/// A larger request that gets 500 twice is not sent a third time: some servers answer so where a
+/// request is too large for them.
 const LARGE: usize = 1_000_000;
 
 /// One call's attempts.
@@ -273,7 +278,8 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Counts an attempt and answers its number and how long it may take; `None` when the deadline has passed.
+    /// Counts an attempt and answers its number and how long it may take; `None` when the deadline
+    /// has passed.
     pub(crate) fn begin(&mut self, timeout: Duration) -> Option<(u32, Duration)> {
         let left =
             self.deadline.checked_duration_since(clock::now()).filter(|left| !left.is_zero())?;
@@ -303,7 +309,8 @@ impl<'a> Attempts<'a> {
         self.ambiguous
     }
 
-    /// Whether a command of this safety may be sent again after `error` (already [noted](Self::note)).
+    /// Whether a command of this safety may be sent again after `error` (already
+    /// [noted](Self::note)).
     pub(crate) fn allows(&self, error: &Error, safety: ReplaySafety) -> bool {
         // Twice the same: a proxy may have answered once in the place of the server.
         if error.is_lasting() && self.made > 1 || self.large && self.internal_errors > 1 {
@@ -311,7 +318,8 @@ impl<'a> Attempts<'a> {
         }
         let replay = self.policy.allows_replay(safety);
         let allowed = match class_of(error) {
-            // A refused connection costs nothing to try again, but a dead address must not hold a caller for long.
+            // A refused connection costs nothing to try again, but a dead address must not hold a
+            // caller for long.
             Class::NeverSent => self.started.elapsed() < self.connect_timeout,
             Class::Refused => true,
             Class::Ambiguous => replay,
@@ -321,7 +329,8 @@ impl<'a> Attempts<'a> {
         allowed && (!self.ambiguous || replay)
     }
 
-    /// How long to wait before the next attempt, which then has to follow; `None` when attempts, deadline or budget are spent.
+    /// How long to wait before the next attempt, which then has to follow; `None` when attempts,
+    /// deadline or budget are spent.
     pub(crate) fn wait(&mut self, error: &Error) -> Option<Duration> {
         if self.no_retry || self.made >= self.policy.max_attempts {
             return None;
@@ -355,7 +364,8 @@ impl<'a> Attempts<'a> {
 
     fn backoff(&self) -> Duration {
         let policy = self.policy;
-        // Both are finite and not negative, and the exponent is small: the product may be infinite, which `min` makes finite.
+        // Both are finite and not negative, and the exponent is small: the product may be infinite,
+        // which `min` makes finite.
         let grown = policy.min_backoff.as_secs_f64()
             * policy.multiplier.powi(self.made.saturating_sub(1).min(64) as i32);
         let backoff = Duration::from_secs_f64(grown.min(policy.max_backoff.as_secs_f64()));
@@ -365,7 +375,8 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// The error for the caller: with the number of attempts, and with the outcome of all of them, not only the last.
+    /// The error for the caller: with the number of attempts, and with the outcome of all of them,
+    /// not only the last.
     pub(crate) fn finish(&self, error: Error, safety: ReplaySafety) -> Error {
         let error = match safety {
             ReplaySafety::ReadOnly => error.with_outcome(Outcome::NotApplied),

@@ -1,7 +1,8 @@
 //! An embedded engine, for tests, examples and offline work.
 //!
-//! [`MemoryBackend`] answers the commands of Redis 7.0 on strings, keys, hashes, lists, sets, sorted sets and scripts, with
-//! Redis's own replies and error texts, in this process and without a server.
+//! [`MemoryBackend`] answers the commands of Redis 7.0 on strings, keys, hashes, lists, sets,
+//! sorted sets and scripts, with Redis's own replies and error texts, in this process and without a
+//! server.
 //!
 //! ```
 //! use redis_rest::backend::memory::MemoryBackend;
@@ -10,10 +11,11 @@
 //! engine.advance(Duration::from_secs(60)); // whatever lives for less has now expired
 //! ```
 //!
-//! Limits, beyond the commands that are not there: one database; ranks and score ranges take linear time; the collections
-//! come in insertion order where Redis promises none; there is no bound on the data, and a glob pattern of many kilobytes against
-//! a key or channel of megabytes holds up the engine, as it does Redis. What a script wrote before a limit ended it stays: there is no
-//! way back, as in Redis.
+//! Limits, beyond the commands that are not there: one database; ranks and score ranges take linear
+//! time; the collections come in insertion order where Redis promises none; there is no bound on
+//! the data, and a glob pattern of many kilobytes against a key or channel of megabytes holds up
+//! the engine, as it does Redis. What a script wrote before a limit ended it stays: there is no way
+//! back, as in Redis.
 
 mod args;
 mod db;
@@ -60,12 +62,14 @@ pub struct MemoryBackend {
 }
 
 struct Shared {
-    /// An async lock, because a script may hold it for seconds: the others then wait as tasks and block no thread of the
-    /// runtime. Its guard can move, so that it goes to the script thread and what runs there stays atomic.
+    /// An async lock, because a script may hold it for seconds: the others then wait as tasks and
+    /// block no thread of the runtime. Its guard can move, so that it goes to the script thread and
+    /// what runs there stays atomic.
     db: Arc<Mutex<Db>>,
     /// How far tests have advanced the clock, in milliseconds.
     advanced: AtomicI64,
-    /// Where the clock was made to stand, in milliseconds since 1970; `RUNNING` unless it was.
+    /// The time at which the clock was stopped, in milliseconds since 1970; `RUNNING` if it was
+    /// not.
     held: AtomicI64,
     worker: Worker,
 }
@@ -93,16 +97,18 @@ pub struct MemoryBackendBuilder {
 }
 
 impl MemoryBackendBuilder {
-    /// How long a script may run: 5 seconds unless set. It is ended by an error that it cannot catch; what it wrote until then stays.
-    /// All other commands wait for a script, and so for this long at most (and for the one command that it is in).
+    /// How long a script may run: 5 seconds unless set. It is ended by an error that it cannot
+    /// catch; what it wrote until then stays. All other commands wait for a script, and so for this
+    /// long at most (and for the one command that it is in).
     #[must_use]
     pub fn script_time(mut self, limit: Duration) -> Self {
         self.limits.time = limit;
         self
     }
 
-    /// How many bytes Lua may use, and the arguments of one command of a script as well: 64 MiB unless set. Beyond it the script is ended by an
-    /// error; what it wrote until then stays. Below 1 MiB it takes 1 MiB, which Lua's own libraries need.
+    /// How many bytes Lua may use, and the arguments of one command of a script as well: 64 MiB
+    /// unless set. Beyond it the script is ended by an error; what it wrote until then stays. Below
+    /// 1 MiB it takes 1 MiB, which Lua's own libraries need.
     #[must_use]
     pub fn script_memory(mut self, limit: usize) -> Self {
         self.limits.memory = limit.max(1024 * 1024);
@@ -147,7 +153,8 @@ impl MemoryBackend {
         self.shared.advanced.fetch_add(millis, Ordering::Relaxed);
     }
 
-    /// Stops this engine's clock at this time, in milliseconds since 1970, until it is set again. For simulations.
+    /// Stops this engine's clock at this time, in milliseconds since 1970, until it is set again.
+    /// For simulations.
     #[doc(hidden)]
     pub fn hold_clock(&self, at: i64) {
         self.shared.held.store(at, Ordering::Relaxed);

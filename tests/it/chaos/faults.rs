@@ -1,4 +1,4 @@
-//! What goes wrong, by a schedule that a seed decides: the way to each manager's server, and Redis
+//! Faults, by a schedule that a seed decides: the way to each manager's server, and Redis
 //! itself.
 
 use crate::support::proxy::{Fault, Proxy};

@@ -138,7 +138,7 @@ impl Book {
     }
 }
 
-/// One process after another, each with the journal of the one before.
+/// Processes one after another, each with the journal of the one before.
 struct Process {
     url: String,
     dir: PathBuf,

@@ -30,8 +30,8 @@ const WORKERS: usize = 16;
 const USERS: usize = 200;
 const TTL: Duration = Duration::from_secs(3600);
 
-/// One of those who use the managers at the same time. Its users are its own, its sessions are
-/// changed by it alone; others read them.
+/// A caller among many that use the managers at the same time. Its users are its own, its sessions
+/// are changed by it alone; others read them.
 struct Worker {
     rng: fastrand::Rng,
     managers: Arc<Vec<SessionManager>>,

@@ -26,7 +26,7 @@ struct Alive {
     versions: Vec<String>,
 }
 
-/// One of those who call the manager of a process. Its users are its own.
+/// A caller among several of a process's manager. Its users are its own.
 struct Caller {
     manager: SessionManager,
     rng: fastrand::Rng,

@@ -1,4 +1,4 @@
-//! What managers count.
+//! Metrics of managers.
 
 use super::Recorded;
 use crate::sessions::gate::{HOUR, Node, Way, at_once};

@@ -2,7 +2,7 @@
 
 /// Every failure with every replay safety.
 mod decision;
-/// How long idle connections are kept.
+/// The time for which idle connections are kept.
 mod keep_alive;
 /// Deadline, attempts, budget, connect timeout, cancellation.
 mod limits;

@@ -27,7 +27,7 @@ mod on_redis;
 mod outage;
 /// Changes that meet while the store has not answered the first.
 mod overlapping;
-/// What is pending: its batches, its refusals, and its journal.
+/// Pending changes: their batches, their refusals, and their journal.
 mod pending;
 /// A store that counts, fails and waits when told to.
 mod scripted;

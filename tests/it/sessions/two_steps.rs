@@ -1,4 +1,4 @@
-//! As on a cluster: what is between the two steps of a change, and what repairs it when the second
+//! Events between the two steps of a change on a cluster, and their repair when the second
 //! never comes.
 
 use redis_rest::backend::memory::MemoryBackend;
@@ -367,7 +367,7 @@ mod cases {
     ) {
         let session = setup.session();
         setup.store.store_session(&session).await.unwrap();
-        // As after a failover that lost the index: every write lists the session again.
+        // A failover may lose the index: every write lists the session again.
         let lose_index =
             async || assert_eq!(setup.other.client().del(["user_sessions:user"]).await.unwrap(), 1);
         lose_index().await;

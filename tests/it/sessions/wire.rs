@@ -58,7 +58,7 @@ async fn counts(layout: IndexLayout) {
     assert_eq!(requests(&sent, store.delete_session(&session.id)).await, 2);
 
     let many: Vec<_> = (0..250).map(|_| new()).collect();
-    // One for each 100 at most: calls of one user may travel together.
+    // At most one for each 100: calls of one user may travel together.
     let stored = requests(&sent, async { store.batch_store_sessions(&many).await.ok() }).await;
     assert!((2..=3).contains(&stored), "{stored}");
     assert_eq!(requests(&sent, store.list_sessions("user")).await, 4, "the index, and 100 each");

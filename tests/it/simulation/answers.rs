@@ -7,7 +7,8 @@ use super::plan::Call;
 use super::stores::Content;
 
 impl Facts<'_> {
-    /// What was answered as pending is executed, or overtaken by something that is not older.
+    /// A change that was answered as pending is executed, or overtaken by something that is not
+    /// older.
     pub fn pending_changes_lost(&self) -> Option<String> {
         let last = self.last_looks();
         let final_sights = self.log.sights.iter().filter(|sight| sight.tick < last);
@@ -25,7 +26,7 @@ impl Facts<'_> {
                 return None;
             }
             let (shown_number, shown) = self.by_token(&latest(&entry.id)?.token)?;
-            // It was made upon the content that is there.
+            // The change was made upon the content that is there.
             let read = self.log.entries.iter().any(|other| {
                 let shows =
                     matches!(&other.answer, Answer::Found(seen) if seen.token == shown.token);

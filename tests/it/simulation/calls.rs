@@ -1,4 +1,5 @@
-//! The calls of users: on a manager, on the store itself, and through the middleware of tower-sessions.
+//! The calls of users: on a manager, on the store itself, and through the middleware of
+//! tower-sessions.
 
 use super::clock::Clock;
 use super::log::{Actor, Answer};
@@ -18,7 +19,7 @@ use tower_sessions::SessionStore as _;
 use tower_sessions::cookie::time::OffsetDateTime;
 use tower_sessions::session::{Id, Record};
 
-/// Where a call is made.
+/// The place at which a call is made.
 #[derive(Clone)]
 pub enum Place {
     Manager(SessionManager, Clock),
@@ -35,7 +36,7 @@ impl Place {
     }
 }
 
-/// What users know: the records that they were given.
+/// The knowledge of users: the records that they were given.
 #[derive(Clone)]
 pub struct Users {
     state: Arc<Mutex<State>>,
@@ -44,7 +45,8 @@ pub struct Users {
 struct State {
     tokens: usize,
     seed: u64,
-    /// Records by their numbers: as they were last written or loaded, by whom, and from which log-in they come.
+    /// Records by their numbers: as they were last written or loaded, by whom, and from which
+    /// log-in they come.
     records: BTreeMap<usize, (Record, Actor, usize)>,
     ids: Vec<String>,
 }

@@ -41,7 +41,8 @@ impl Facts<'_> {
         over.then(|| format!("{} is there after its end, which #{number} set", seen.id))
     }
 
-    /// The end of a session in the store is one that somebody set, and not older than one that is durable.
+    /// The end of a session in the store is one that somebody set, and not older than one that is
+    /// durable.
     pub fn odd_end(&self, seen: &Seen<'_>) -> Option<String> {
         let content = seen.content.filter(|_| seen.by.is_none())?;
         let (_, shown) = self.by_token(&content.token)?;
@@ -55,7 +56,7 @@ impl Facts<'_> {
         let late = if self.plan.faults > 0 { LATEST as i64 } else { 0 };
         let slack = 2_000 + if self.has_jumps() { SLACK } else { 0 };
         let set = |entry: &&Entry| {
-            // Of creates, only the one that made this session.
+            // Only the create that made this session counts.
             let made = !entry.creates() || entry.token == content.born || entry.is_durable();
             entry.id == seen.id && entry.start < seen.tick && !entry.is_refused() && made
         };

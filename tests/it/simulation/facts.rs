@@ -13,12 +13,12 @@ pub struct Facts<'a> {
 pub struct Seen<'a> {
     pub id: &'a str,
     pub content: Option<&'a Content>,
-    /// It was looked for from tick `from`, and seen at tick `tick`, `at` milliseconds.
+    /// The session was looked for from tick `from`, and seen at tick `tick`, `at` milliseconds.
     pub from: usize,
     pub tick: usize,
     pub at: i64,
     pub began: i64,
-    /// Who saw it: `None` for the store.
+    /// The observer; `None` for the store.
     pub by: Option<Actor>,
 }
 
@@ -49,7 +49,7 @@ impl Entry {
         )
     }
 
-    /// It was over before the other began.
+    /// True if it was over before the other began.
     pub fn is_before(&self, other: &Entry) -> bool {
         self.end < other.start
     }
@@ -131,7 +131,8 @@ impl<'a> Facts<'a> {
             })
     }
 
-    /// The machine still knows what it answered as pending: by its journal, or because its process did not end since.
+    /// The machine still knows what it answered as pending: by its journal, or because its process
+    /// did not end since.
     pub fn survives(&self, entry: &Entry) -> bool {
         let Some(node) = entry.node() else { return false };
         let crashed =
@@ -143,7 +144,8 @@ impl<'a> Facts<'a> {
         self.plan.steps.iter().any(|step| matches!(step.act, super::plan::Act::Jump { .. }))
     }
 
-    /// Copies were dropped on a machine: by itself, or because a list without them came from the store.
+    /// Copies were dropped on a machine: by itself, or because a list without them came from the
+    /// store.
     pub fn evicts(&self, node: usize) -> bool {
         self.log.entries.iter().any(|entry| {
             entry.node() == Some(node)
@@ -179,7 +181,8 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// The store is bound by everything that is durable; a machine, which may be cut off, by its own answers.
+    /// The store is bound by everything that is durable; a machine, which may be cut off, by its
+    /// own answers.
     pub fn is_bound_by(&self, entry: &Entry) -> bool {
         self.by.is_none_or(|by| by == entry.actor)
     }

@@ -5,7 +5,7 @@ use super::stores::Content;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// Who did something.
+/// The one that did something.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Actor {
     /// A machine, and which of its processes.
@@ -19,7 +19,7 @@ pub enum Actor {
 /// The answer to a call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
-    /// It has not returned.
+    /// The call has not returned.
     Open,
     Durable,
     Pending,
@@ -32,11 +32,11 @@ pub enum Answer {
     Absent,
     Unavailable,
     Conflict(String),
-    /// It did not happen.
+    /// The change did not happen.
     Refused(String),
-    /// It may have happened.
+    /// The change may have happened.
     Unknown(String),
-    /// It was cancelled, or its process ended.
+    /// The call was cancelled, or its process ended.
     Cut,
     /// There was nothing to be done.
     Skipped,

@@ -20,7 +20,7 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How many seeds are run unless `SIMULATION_SEEDS` says otherwise.
+/// The number of seeds that are run unless `SIMULATION_SEEDS` says otherwise.
 const SEEDS: u64 = 300;
 
 /// The most smaller histories that are tried to explain a failure.

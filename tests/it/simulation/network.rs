@@ -1,12 +1,13 @@
-//! The network between the machines and the store: requests lost, late, repeated and reordered, replies lost, outages. A
-//! request that was sent is executed whatever becomes of who sent it.
+//! The network between the machines and the store: requests lost, late, repeated and reordered,
+//! replies lost, outages. A request that was sent is executed whatever becomes of who sent it.
 
 use redis_rest::{Error, ErrorKind, Outcome};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// The longest that a request is late, in milliseconds. With what clocks are set back it stays below the lifetime of a request.
+/// The longest that a request is late, in milliseconds. With what clocks are set back it stays
+/// below the lifetime of a request.
 pub const LATEST: u64 = 35_000;
 
 /// The time after which a caller gives up a reply, in milliseconds.
@@ -21,7 +22,7 @@ pub struct Network(Arc<Mutex<State>>);
 struct State {
     random: fastrand::Rng,
     links: Vec<Link>,
-    /// How many of a thousand requests have a fault of their own.
+    /// The number of requests of a thousand that have a fault of their own.
     faults: u32,
 }
 

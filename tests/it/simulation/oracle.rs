@@ -1,11 +1,11 @@
-//! The oracle: compares what was acknowledged with what was seen afterwards. It knows the promises, and nothing of how they
-//! are kept.
+//! The oracle: compares what was acknowledged with what was seen afterwards. It knows the promises,
+//! and nothing of how they are kept.
 
 use super::facts::{Facts, Seen};
 use super::log::{Actor, Answer, Entry, Log, What};
 use super::plan::{Call, Plan};
 
-/// How far a duration may be off, in milliseconds: clocks jump, and requests take their time.
+/// The most that a duration may be off, in milliseconds: clocks jump, and requests take their time.
 pub const SLACK: i64 = 60_000;
 
 /// The time for which the end of an unknown session is remembered, in milliseconds.
@@ -41,7 +41,7 @@ impl<'a> Facts<'a> {
         complaints
     }
 
-    /// What was acknowledged as durable is undone by nothing older.
+    /// A change that was acknowledged as durable is undone by nothing older.
     fn old_content(&self, seen: &Seen<'_>) -> Option<String> {
         let content = seen.content?;
         let (number, shown) = self.by_token(&content.token)?;
@@ -60,7 +60,7 @@ impl<'a> Facts<'a> {
         Some(format!("{} has the content of #{number}, and #{durable} is durable", seen.id))
     }
 
-    /// What did not happen is not seen.
+    /// A change that did not happen is not seen.
     fn refused_content(&self, seen: &Seen<'_>) -> Option<String> {
         let (number, entry) = self.by_token(&seen.content?.token)?;
         // A copy of a create that was refused may come after the memory of the id has ended.
@@ -181,7 +181,7 @@ impl<'a> Facts<'a> {
             if entry.start > seen.tick {
                 return false;
             }
-            // Of two creates of an id, one that is pending may find that the other was ended.
+            // A pending create may find that another one of its id was ended.
             let twin = entry.creates() && entry.id == create.id && entry.start != create.start;
             if twin && !create.is_durable() {
                 return true;

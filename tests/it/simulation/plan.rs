@@ -1,4 +1,4 @@
-//! What is to happen in a history: drawn from a seed, and made smaller if it fails.
+//! The plan of a history: drawn from a seed, and made smaller if it fails.
 
 use super::network::LATEST;
 
@@ -10,7 +10,7 @@ pub struct Plan {
     pub cluster: bool,
     /// The default time to live, in milliseconds.
     pub ttl: u64,
-    /// How many of a thousand requests have a fault of their own.
+    /// The number of requests of a thousand that have a fault of their own.
     pub faults: u32,
     pub nodes: Vec<Node>,
     pub steps: Vec<Step>,
@@ -29,7 +29,7 @@ pub struct Node {
     pub attached_after: u64,
     /// A task for maintenance runs.
     pub maintained: bool,
-    /// How far its clock is ahead.
+    /// The time by which its clock is ahead.
     pub clock_error: i64,
 }
 
@@ -132,11 +132,11 @@ pub enum Call {
         record: usize,
         user: usize,
     },
-    /// It loads that record.
+    /// The user loads that record.
     Load {
         record: usize,
     },
-    /// It gives the session of the record that was loaded a new id.
+    /// The user gives the session of the record that was loaded a new id.
     Cycle {
         record: usize,
     },
@@ -177,7 +177,7 @@ impl Plan {
         let calm = faults == 0 && dice.one_in(2);
         let length = dice.0.usize(6..30);
         let mut steps = Vec::new();
-        // How far clocks were set back so far.
+        // The time by which clocks were set back so far.
         let mut set_back = 0;
         for _ in 0..length {
             let gap = match dice.0.u32(0..100) {

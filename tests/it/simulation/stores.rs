@@ -24,7 +24,8 @@ impl Wake for Unpark {
     }
 }
 
-/// Runs a future to its end at this moment of the virtual time. Scripts run on a thread of the engine, which is waited for.
+/// Runs a future to its end at this moment of the virtual time. Scripts run on a thread of the
+/// engine, which is waited for.
 fn run_now<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(tokio::task::unconstrained(future));
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
@@ -38,7 +39,8 @@ fn run_now<T>(future: impl Future<Output = T>) -> T {
 }
 
 thread_local! {
-    /// One engine for all histories of a thread: it knows all scripts, and has no data between histories.
+    /// The engine of all histories of a thread: it knows all scripts, and has no data between
+    /// histories.
     static ENGINE: MemoryBackend = warm();
 }
 
@@ -88,7 +90,7 @@ pub struct Content {
     pub left: i64,
 }
 
-/// What a session's metadata says about it.
+/// The metadata of a session about itself.
 pub fn content(session: &Session, left: i64) -> Content {
     let text = |name| session.metadata.get::<String>(name).ok().flatten().unwrap_or_default();
     Content { token: text("token"), born: text("born"), user_id: session.user_id.clone(), left }

@@ -1,4 +1,4 @@
-//! One history: machines with managers, the store, users who call, and everything that goes wrong.
+//! A history: machines with managers, the store, users who call, and everything that goes wrong.
 
 use super::calls::{Place, Users, call};
 use super::clock::Clock;
@@ -250,7 +250,8 @@ impl World {
         node.attach();
     }
 
-    /// Everything works again. Calls return, late requests arrive, and what is pending is sent, by calls and maintenance.
+    /// Everything works again. Calls return, late requests arrive, and what is pending is sent, by
+    /// calls and maintenance.
     async fn heal(&mut self) {
         self.say("everything works again");
         self.network.heal();

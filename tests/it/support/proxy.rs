@@ -1,4 +1,5 @@
-//! A proxy that loses, delays and mutilates what passes through, in the ways that networks and proxies do.
+//! A proxy that loses, delays and mutilates what passes through, in the ways that networks and
+//! proxies do.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,7 +62,8 @@ struct Shared {
 }
 
 impl Proxy {
-    /// A proxy in front of `server` that does `fault` to so many of a thousand requests, by a fixed schedule.
+    /// A proxy in front of `server` that does `fault` to so many of a thousand requests, by a fixed
+    /// schedule.
     pub async fn start(server: SocketAddr, fault: Fault, per_mille: u64) -> Self {
         let place = socket(([127, 0, 0, 1], 0).into());
         let address = place.local_addr().unwrap();
@@ -165,7 +167,8 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
     }
 }
 
-/// Executes a request on the server, in a task of its own: a request that is on its way arrives, though its client gave up.
+/// Executes a request on the server, in a task of its own: a request that is on its way arrives,
+/// though its client gave up.
 async fn deliver(request: Vec<u8>, fault: Option<Fault>, shared: &Arc<Shared>) -> Option<Vec<u8>> {
     let shared = Arc::clone(shared);
     shared.busy.send_modify(|busy| *busy += 1);
@@ -195,7 +198,7 @@ async fn forward(request: &[u8], server: SocketAddr) -> Option<Vec<u8>> {
     read_message(&mut upstream).await
 }
 
-/// One HTTP message, head and body: of a declared length, or in chunks.
+/// Reads an HTTP message, head and body: of a declared length, or in chunks.
 async fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut message = Vec::new();
     loop {

@@ -12,7 +12,7 @@ async fn log_in(store: &TowerStore) -> Record {
     session
 }
 
-/// As `cycle_id()` and the save at the end of a request.
+/// Does the same as `cycle_id()` and the save at the end of a request.
 async fn renew(store: &TowerStore, session: &mut Record) {
     store.delete(&session.id).await.unwrap();
     session.id = Id::default();

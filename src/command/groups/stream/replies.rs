@@ -4,7 +4,8 @@ use crate::value::{ConvertError, FromValue, Value, from_fields};
 use serde::Deserialize;
 use std::time::Duration;
 
-/// An entry of a stream. `R` is what its fields are read as: a map, pairs, or a struct with [`Fields`](crate::Fields).
+/// An entry of a stream. `R` is what its fields are read as: a map, pairs, or a struct with
+/// [`Fields`](crate::Fields).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamEntry<R> {
     /// Its id.
@@ -31,7 +32,8 @@ pub struct Claimed<R> {
     pub missing: usize,
 }
 
-/// The live entries, and how many are nil: Redis before 7.0 puts that in the place of a deleted one.
+/// The live entries, and how many are nil: Redis before 7.0 puts that in the place of a deleted
+/// one.
 fn entries<R: FromValue>(value: Value) -> Result<(Vec<StreamEntry<R>>, usize), ConvertError> {
     let all = Vec::<Option<StreamEntry<R>>>::from_value(value)?;
     let missing = all.iter().filter(|entry| entry.is_none()).count();
@@ -214,7 +216,7 @@ from_fields!(ConsumerInfo);
 mod tests {
     use super::*;
 
-    /// As Redis 6.2 replies.
+    /// Redis 6.2 replies with nil for a deleted entry.
     #[test]
     fn deleted_entries_of_a_claim_are_counted() {
         let entry = || {
