@@ -177,12 +177,8 @@ impl Inner {
         self.push_log_out(link, user_id).await
     }
 
-    /// Sends the pending log-out of a user before a session of theirs is created. On a cluster a
-    /// create that is cut off between its two steps would be ended by it.
+    /// Sends the pending log-out of a user, before a session of theirs is created.
     pub(super) async fn log_out_first(&self, link: &StoreLink, user_id: &str) {
-        if self.state().outbox.log_out(user_id).is_none() {
-            return;
-        }
         let rest = self.rest();
         let _lock = self.locks.lock(SessionLocks::of_user(user_id)).await;
         // A failure was noted, and the log-out stays pending.

@@ -208,6 +208,15 @@ impl Outbox {
         self.log_outs.get(user_id).map(|log_out| log_out.id)
     }
 
+    /// The user whose pending log-out is to be executed before this session is created. One that was
+    /// refused, and waits for its next attempt, holds nobody up.
+    pub(super) fn log_out_before(&self, id: &str) -> Option<&str> {
+        let change = self.change(id).filter(|change| change.create.is_some())?;
+        let user_id = change.session.user_id.as_str();
+        let item = self.log_outs.items.get(user_id)?;
+        item.retry.is_none().then_some(user_id)
+    }
+
     /// A log-out takes the place of one that is pending: what the earlier one ends, it ends too.
     pub(super) fn add_log_out(
         &mut self,

@@ -127,6 +127,10 @@ impl Inner {
         id: &str,
         in_progress: InProgress,
     ) -> Option<PushOutcome> {
+        let user_id = self.state().outbox.log_out_before(id).map(str::to_owned);
+        if let Some(user_id) = user_id {
+            self.log_out_first(link, &user_id).await;
+        }
         let ids = [id.to_owned()];
         self.push_all(link, &ids, in_progress).await.0.pop().map(|(_, outcome)| outcome)
     }
@@ -170,17 +174,21 @@ impl Inner {
         (outcomes.collect(), unavailable)
     }
 
-    /// The pending changes of these sessions. Creates count as sent from here on.
+    /// The pending changes of these sessions. Creates count as sent from here on, except those that
+    /// wait for a log-out of their user: they know of it, and it would end one of them that it meets
+    /// between its two steps on a cluster.
     fn take_items(&self, ids: &[String], in_progress: InProgress) -> Vec<Item> {
         let mut state = self.state();
         let change = |id: &String| {
+            let waits = state.outbox.log_out_before(id).is_some();
             let change = state.outbox.change_mut(id)?;
             // Decided by what was true before this attempt.
             let item = change.clone();
-            if let Some(create) = &mut change.create {
+            if let Some(create) = change.create.as_mut().filter(|_| !waits) {
                 create.sent = true;
             }
-            Some(Item { change: item, in_progress, now: Reply::Unasked, outcome: None })
+            let outcome = waits.then_some(PushOutcome::Pending(None));
+            Some(Item { change: item, in_progress, now: Reply::Unasked, outcome })
         };
         ids.iter().filter_map(change).collect()
     }

@@ -81,11 +81,7 @@ impl Inner {
             session.workspace_path = path.to_string_lossy().into_owned();
         }
         let session = Arc::new(session);
-        let (mut link, _lock) = self.locked(&session.id).await?;
-        if let Some(working) = &link {
-            self.log_out_first(working, &session.user_id).await;
-            link = link.filter(|link| link.works());
-        }
+        let (link, _lock) = self.locked(&session.id).await?;
         if self.state().cache.get(&session.id).is_none() {
             // The directory of a session that is there is that session's.
             self.workspaces.create(&session.user_id, &session.id)?;

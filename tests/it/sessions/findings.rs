@@ -148,6 +148,33 @@ async fn a_log_out_in_an_outage_ends_what_others_create_until_it_is_executed_and
     assert_eq!(other.create_session("user", "org").await.unwrap().durability, Durability::Durable);
 }
 
+/// On a cluster, where a create is two steps, the log-out would end what it meets between them.
+#[tokio::test(start_paused = true)]
+async fn pending_creates_wait_for_the_log_out_that_they_know_of() {
+    let (manager, store) = scripted::manager(checked(), true).await;
+    store.fail(true);
+    manager.delete_user_sessions("user").await.unwrap();
+    let session = create(&manager).await;
+    store.fail(false);
+    store.hold_puts(true);
+    let before = store.puts();
+    let mut flush = std::pin::pin!(manager.flush());
+    while store.puts() == before {
+        assert!(waits(flush.as_mut()).await);
+    }
+    let mut read = std::pin::pin!(manager.get_session(&session.id));
+    for _ in 0..10 {
+        assert!(waits(read.as_mut()).await);
+    }
+    assert_eq!(store.puts(), before + 1, "the create was not sent");
+    store.hold_puts(false);
+    let (flushed, read) = tokio::join!(flush, read);
+    flushed.unwrap();
+    assert_eq!(read.unwrap().id, session.id);
+    assert!(store.inner().exists(&session.id).await.unwrap());
+    assert_eq!(manager.pending(), Pending::default());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_create_whose_reply_was_lost_does_not_undo_a_later_delete() {
     let (manager, store) = scripted::manager(checked(), true).await;
