@@ -10,7 +10,7 @@ mod support;
 use bytes::Bytes;
 use clap::Parser;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, Transport};
-use redis_rest::{BoxFuture, Client, Command, ReplyFormat, Result, Value, cmd};
+use redis_rest::{BoxFuture, Client, Command, Encoding, Result, Value, cmd};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 use support::constant::value;
@@ -49,41 +49,39 @@ impl Transport for Constant {
 struct Shape {
     name: String,
     commands: Vec<Command>,
-    format: ReplyFormat,
+    format: Encoding,
     reply: Vec<u8>,
     batching: bool,
 }
 
-fn bulk(bytes: usize, format: ReplyFormat) -> Vec<u8> {
+fn bulk(bytes: usize, format: Encoding) -> Vec<u8> {
     let value = value(bytes);
     match format {
-        ReplyFormat::Resp2 => format!("${}\r\n{value}\r\n", value.len()).into_bytes(),
-        ReplyFormat::Base64 => {
+        Encoding::Resp2 => format!("${}\r\n{value}\r\n", value.len()).into_bytes(),
+        Encoding::Base64 => {
             format!("\"{}\"", base64_simd::STANDARD.encode_to_string(value.as_bytes())).into_bytes()
         }
         _ => serde_json::to_vec(&value).expect("a string"),
     }
 }
 
-fn array(items: usize, bytes: usize, format: ReplyFormat) -> Vec<u8> {
+fn array(items: usize, bytes: usize, format: Encoding) -> Vec<u8> {
     let item = bulk(bytes, format);
     match format {
-        ReplyFormat::Resp2 => [format!("*{items}\r\n").into_bytes(), item.repeat(items)].concat(),
+        Encoding::Resp2 => [format!("*{items}\r\n").into_bytes(), item.repeat(items)].concat(),
         _ => [b"[".to_vec(), vec![item; items].join(&b","[..]), b"]".to_vec()].concat(),
     }
 }
 
-fn result(reply: Vec<u8>, format: ReplyFormat) -> Vec<u8> {
-    if format == ReplyFormat::Resp2 { reply } else { [&b"{\"result\":"[..], &reply, b"}"].concat() }
+fn result(reply: Vec<u8>, format: Encoding) -> Vec<u8> {
+    if format == Encoding::Resp2 { reply } else { [&b"{\"result\":"[..], &reply, b"}"].concat() }
 }
 
 fn shapes() -> Vec<Shape> {
     let mut shapes = Vec::new();
-    for (label, format) in [
-        ("base64", ReplyFormat::Base64),
-        ("RESP2", ReplyFormat::Resp2),
-        ("text", ReplyFormat::Text),
-    ] {
+    for (label, format) in
+        [("base64", Encoding::Base64), ("RESP2", Encoding::Resp2), ("text", Encoding::Text)]
+    {
         for bytes in [10, 500, 10_000, 1_000_000] {
             let reply = result(bulk(bytes, format), format);
             shapes.push(Shape {
@@ -106,7 +104,7 @@ fn shapes() -> Vec<Shape> {
             });
         }
     }
-    let (format, commands) = (ReplyFormat::Base64, vec![cmd("GET").arg("session:1")]);
+    let (format, commands) = (Encoding::Base64, vec![cmd("GET").arg("session:1")]);
     let reply = result(bulk(500, format), format);
     shapes.push(Shape {
         name: "the same GET of 500 bytes, base64, with batching on".into(),
@@ -116,14 +114,10 @@ fn shapes() -> Vec<Shape> {
         batching: true,
     });
     let ok = |format| {
-        if format == ReplyFormat::Resp2 {
-            b"+OK\r\n".to_vec()
-        } else {
-            br#"{"result":"OK"}"#.to_vec()
-        }
+        if format == Encoding::Resp2 { b"+OK\r\n".to_vec() } else { br#"{"result":"OK"}"#.to_vec() }
     };
     for bytes in [500, 10_000] {
-        let format = ReplyFormat::Base64;
+        let format = Encoding::Base64;
         let command = cmd("SET").arg("session:1").arg(value(bytes));
         shapes.push(Shape {
             name: format!("SET of {bytes} bytes"),
@@ -150,7 +144,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut rows = Vec::new();
     for shape in shapes() {
-        let kind = if shape.format == ReplyFormat::Resp2 {
+        let kind = if shape.format == Encoding::Resp2 {
             "application/octet-stream"
         } else {
             "application/json"
@@ -163,7 +157,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         let config = Client::builder()
             .url("http://localhost")
             .token("t")
-            .reply_format(shape.format)
+            .encoding(shape.format)
             .transport(transport);
         let client = if shape.batching { config } else { config.no_auto_batch() }.build()?;
         let each = runtime.block_on(measure(&client, &shape.commands, length))?;

@@ -14,7 +14,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http_body_util::{BodyExt as _, Full};
 use hyper::Request;
 use hyper_util::rt::TokioIo;
-use redis_rest::{Client, Config, ReplyFormat, cmd};
+use redis_rest::{Client, Config, Encoding, cmd};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -137,11 +137,11 @@ const RATIOS: &[Ratio] = &[
 ];
 
 async fn cases(server: &Constant, beside: &Constant, redis: &Redis) -> Result<Vec<Case>, Failure> {
-    let config = Client::builder().url(server.url()).token(TOKEN);
+    let config = Client::builder().url(server.url()).token(TOKEN).encoding(Encoding::Base64);
     let lone = config.clone().url(beside.url());
     let batched = config.clone();
     let unbatched = config.clone().no_auto_batch();
-    let resp2 = config.reply_format(ReplyFormat::Resp2);
+    let resp2 = config.encoding(Encoding::Resp2);
     let native = redis::Client::open(redis.url())?.get_multiplexed_async_connection().await?;
     redis::cmd("SET")
         .arg("session:1")

@@ -11,7 +11,7 @@ use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpTransport, Transport};
 use redis_rest::server::{DEFAULT_TOKEN, RunningServer, Server, ServerConfig};
 use redis_rest::session::{RedisSessionStore, Session, SessionError, SessionStoreExt as _};
-use redis_rest::{BoxFuture, Config};
+use redis_rest::{BoxFuture, Config, Encoding};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (config, server) = address().await?;
     // Plain replies instead of base64, so that they can be read below. Real programs keep the default, which carries any bytes.
     let transport = Shown(HttpTransport::new(Duration::from_secs(3))?);
-    let client = config.transport(transport).no_base64().build()?;
+    let client = config.transport(transport).encoding(Encoding::Text).build()?;
 
     println!("\n# Commands\n");
     client.set("quickstart:greeting", "hello").ex(Duration::from_secs(60)).await?;

@@ -1,7 +1,10 @@
 //! [`Config`]: what a client can be told. No I/O here.
 
 mod check;
+mod encoding;
 mod env;
+
+pub use encoding::Encoding;
 
 use crate::backend::rest::{Limits, Transport, Trust};
 use crate::client::Client;
@@ -12,19 +15,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How replies are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ReplyFormat {
-    /// JSON with strings in base64: any bytes survive. Every server knows it, or sends text.
-    Base64,
-    /// RESP2, as Redis itself speaks: any bytes survive, without the third that base64 adds. Of a server that answers in JSON all
-    /// the same, base64 is asked from then on. Transactions come in base64.
-    Resp2,
-    /// JSON with strings as they are: bytes that are not UTF-8 are lost in the server.
-    Text,
-}
-
 /// Settings of a REST client, with their defaults.
 ///
 /// | setting | default |
@@ -34,7 +24,7 @@ pub enum ReplyFormat {
 /// | [`deadline`](Config::deadline) of a call with its retries | 15 s |
 /// | [`pool_idle_timeout`](Config::pool_idle_timeout) | 50 s |
 /// | [`retry`](Config::retry) | at most 10 attempts, 50 ms → 2 s, full jitter |
-/// | [`reply_format`](Config::reply_format) | JSON with strings in base64 |
+/// | [`encoding`](Config::encoding) | base64; text for a server that ignores it |
 /// | [`max_request_bytes`](Config::max_request_bytes) | 10 000 000 |
 /// | [`max_reply_bytes`](Config::max_reply_bytes) | 64 MiB |
 /// | [`max_reply_header_bytes`](Config::max_reply_header_bytes) | 256 KiB |
@@ -53,7 +43,7 @@ pub struct Config {
     pub(crate) timeout: Duration,
     pub(crate) deadline: Duration,
     pub(crate) retry: RetryPolicy,
-    pub(crate) reply_format: ReplyFormat,
+    pub(crate) encoding: Encoding,
     pub(crate) max_request_bytes: usize,
     pub(crate) max_reply_bytes: usize,
     /// On wasm the host decides.
@@ -83,7 +73,7 @@ impl Default for Config {
             timeout: Duration::from_secs(5),
             deadline: Duration::from_secs(15),
             retry: RetryPolicy::default(),
-            reply_format: ReplyFormat::Base64,
+            encoding: Encoding::Auto,
             max_request_bytes: 10_000_000,
             max_reply_bytes: 64 << 20,
             max_reply_header_bytes: 256 << 10,
@@ -157,14 +147,9 @@ impl Config {
         self
     }
 
-    /// Does not ask for base64 replies. Bytes that are not UTF-8 are then lost in the server: only for text.
-    pub fn no_base64(self) -> Self {
-        self.reply_format(ReplyFormat::Text)
-    }
-
-    /// How replies are asked for (default: JSON with strings in base64).
-    pub fn reply_format(mut self, format: ReplyFormat) -> Self {
-        self.reply_format = format;
+    /// How values travel in replies (default [`Encoding::Auto`]).
+    pub fn encoding(mut self, encoding: Encoding) -> Self {
+        self.encoding = encoding;
         self
     }
 
@@ -304,7 +289,7 @@ impl fmt::Debug for Config {
             .field("timeout", &self.timeout)
             .field("deadline", &self.deadline)
             .field("retry", &self.retry)
-            .field("reply_format", &self.reply_format)
+            .field("encoding", &self.encoding)
             .finish_non_exhaustive()
     }
 }

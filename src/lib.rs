@@ -76,7 +76,7 @@ pub use client::Client;
 pub use command::{
     ArgWriter, CallOptions, Command, Detached, Plain, ReplaySafety, ToArg, ToArgs, Typed, cmd,
 };
-pub use config::{Config, ReplyFormat};
+pub use config::{Config, Encoding};
 pub use error::{Error, ErrorKind, Outcome, Result, ServerError};
 pub use pipeline::{Pipeline, Replies, Slot, Transaction};
 pub use platform::{BoxFuture, BoxStream, MaybeSend};

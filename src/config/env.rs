@@ -2,7 +2,7 @@
 
 use super::Config;
 use super::check::config_error;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::secret::Secret;
 
 /// The environment names of the address and of the token, in the order in which they are looked
@@ -19,6 +19,9 @@ const ENV_ALLOW_HTTP: &str = "REDIS_REST_ALLOW_HTTP";
 /// The environment name that says that paths arrive as they are sent when it is `1` or `true`.
 const ENV_PATHS_AS_SENT: &str = "REDIS_REST_PATHS_AS_SENT";
 
+/// The environment name of the encoding of replies.
+const ENV_ENCODING: &str = "REDIS_REST_ENCODING";
+
 impl Config {
     /// Address and token from the environment. The first address that is set decides, and its token
     /// must be set too:
@@ -29,8 +32,9 @@ impl Config {
     ///
     /// `REDIS_REST_ALLOW_HTTP=1` allows `http://` addresses outside loopback,
     /// `REDIS_REST_PATHS_AS_SENT=1` is [`paths_arrive_as_sent`](Self::paths_arrive_as_sent);
-    /// `true`, `yes` and `on` are the same as `1`, in any case. Names that are set to nothing count
-    /// as not set.
+    /// `true`, `yes` and `on` are the same as `1`, in any case. `REDIS_REST_ENCODING` is `auto`,
+    /// `base64`, `text` or `resp2`: see [`encoding`](Self::encoding). Names that are set to nothing
+    /// count as not set.
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming what was looked for.
@@ -62,6 +66,10 @@ impl Config {
         let on = |name| set(name).map_or(Ok(false), |value| is_on(name, &value));
         config.allow_insecure_http = on(ENV_ALLOW_HTTP)?;
         config.paths_arrive = on(ENV_PATHS_AS_SENT)?;
+        if let Some(encoding) = set(ENV_ENCODING) {
+            config.encoding =
+                encoding.parse().map_err(|error: Error| error.with_detail(ENV_ENCODING))?;
+        }
         Ok(config)
     }
 }

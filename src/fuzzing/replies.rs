@@ -5,7 +5,7 @@ use crate::backend::Reply;
 use crate::backend::rest::block::Blocks;
 use crate::backend::rest::resp2;
 use crate::backend::rest::wire::json::decode_base64;
-use crate::backend::rest::wire::{self, Encoding, Form, Unreadable};
+use crate::backend::rest::wire::{self, Form, Format, Unreadable};
 use crate::backend::rest::{DEEPEST, Limits};
 use crate::error::Result;
 use crate::server::encode::Encoder;
@@ -14,23 +14,23 @@ use crate::value::Value;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-const PLAIN: (Encoding, Served) = (Encoding::Plain, Served::Plain);
-const BASE64: (Encoding, Served) = (Encoding::Base64, Served::Base64);
-const RESP2: (Encoding, Served) = (Encoding::Resp2, Served::Resp2);
+const PLAIN: (Format, Served) = (Format::Plain, Served::Plain);
+const BASE64: (Format, Served) = (Format::Base64, Served::Base64);
+const RESP2: (Format, Served) = (Format::Resp2, Served::Resp2);
 
 /// As wide as can be read.
 const LIMITS: Limits = Limits { depth: DEEPEST, elements: usize::MAX };
 
-fn decode_one(body: &Bytes, encoding: Encoding) -> Result<Reply, Unreadable> {
-    wire::decode_one(body, Form { encoding, limits: LIMITS, shelf: None })
+fn decode_one(body: &Bytes, format: Format) -> Result<Reply, Unreadable> {
+    wire::decode_one(body, Form { format, limits: LIMITS, shelf: None })
 }
 
 fn decode_many(
     body: &Bytes,
     count: usize,
-    encoding: Encoding,
+    format: Format,
 ) -> Result<Result<Vec<Reply>>, Unreadable> {
-    wire::decode_many(body, count, Form { encoding, limits: LIMITS, shelf: None })
+    wire::decode_many(body, count, Form { format, limits: LIMITS, shelf: None })
 }
 
 fn decode_resp2(body: &Bytes) -> Result<Vec<Value>, Unreadable> {
@@ -49,9 +49,9 @@ fn many(replies: &[Reply], served: Served) -> Bytes {
     body.into()
 }
 
-fn same_again(reply: &Reply, (encoding, served): (Encoding, Served)) {
+fn same_again(reply: &Reply, (format, served): (Format, Served)) {
     let again =
-        decode_one(&one(reply, served), encoding).expect("what the server writes can be read");
+        decode_one(&one(reply, served), format).expect("what the server writes can be read");
     assert!(same(reply, &again), "written and read it is the same");
 }
 
@@ -60,7 +60,7 @@ pub fn json_reply(data: &[u8]) {
     let mut input = Input::new(data);
     let count = input.below(5);
     let body = Bytes::copy_from_slice(input.rest());
-    let plain = decode_one(&body, Encoding::Plain);
+    let plain = decode_one(&body, Format::Plain);
     if let Ok(reply) = &plain {
         if let Ok(value) = reply {
             let weight = Weight::of([value]);
@@ -68,7 +68,7 @@ pub fn json_reply(data: &[u8]) {
         }
         same_again(reply, PLAIN);
     }
-    match (decode_one(&body, Encoding::Checked), &plain) {
+    match (decode_one(&body, Format::Checked), &plain) {
         (Ok(checked), Ok(plain)) => assert!(same(&checked, plain)),
         (Ok(_), Err(_)) => panic!("checked reads less than plain, not more"),
         (Err(_), Ok(_)) => {
@@ -80,26 +80,23 @@ pub fn json_reply(data: &[u8]) {
         }
         (Err(_), Err(_)) => {}
     }
-    if let Ok(reply) = decode_one(&body, Encoding::Base64) {
+    if let Ok(reply) = decode_one(&body, Format::Base64) {
         same_again(&reply, BASE64);
         assert!(plain.is_ok(), "base64 is text");
     }
-    each_entry_as_if_alone(&body, count, Encoding::Plain);
-    each_entry_as_if_alone(&body, count, Encoding::Base64);
+    each_entry_as_if_alone(&body, count, Format::Plain);
+    each_entry_as_if_alone(&body, count, Format::Base64);
     both_readers_agree(&body, count);
 }
 
 /// After a space a body is none that the reader of compact ones takes.
 fn both_readers_agree(body: &Bytes, count: usize) {
     let spaced = Bytes::from([b" ", &body[..]].concat());
-    match (decode_one(body, Encoding::Base64), decode_one(&spaced, Encoding::Base64)) {
+    match (decode_one(body, Format::Base64), decode_one(&spaced, Format::Base64)) {
         (Ok(ours), Ok(theirs)) => assert!(same(&ours, &theirs)),
         (ours, theirs) => assert!(ours.is_err() && theirs.is_err()),
     }
-    match (
-        decode_many(body, count, Encoding::Base64),
-        decode_many(&spaced, count, Encoding::Base64),
-    ) {
+    match (decode_many(body, count, Format::Base64), decode_many(&spaced, count, Format::Base64)) {
         (Ok(Ok(ours)), Ok(Ok(theirs))) => {
             assert!(ours.len() == theirs.len() && ours.iter().zip(&theirs).all(|(a, b)| same(a, b)))
         }
@@ -109,8 +106,8 @@ fn both_readers_agree(body: &Bytes, count: usize) {
 }
 
 /// Many replies in one body are as many as commands, each as it would be read alone.
-fn each_entry_as_if_alone(body: &Bytes, count: usize, encoding: Encoding) {
-    match decode_many(body, count, encoding) {
+fn each_entry_as_if_alone(body: &Bytes, count: usize, format: Format) {
+    match decode_many(body, count, format) {
         Ok(Ok(replies)) => {
             assert_eq!(replies.len(), count);
             // Fields that no reply has are passed over, whatever bytes their strings hold; a `RawValue` is text.
@@ -121,12 +118,12 @@ fn each_entry_as_if_alone(body: &Bytes, count: usize, encoding: Encoding) {
             assert_eq!(entries.len(), count);
             for (reply, entry) in replies.iter().zip(entries) {
                 let alone =
-                    decode_one(&Bytes::copy_from_slice(entry.get().as_bytes()), encoding).unwrap();
+                    decode_one(&Bytes::copy_from_slice(entry.get().as_bytes()), format).unwrap();
                 assert!(same(reply, &alone));
             }
         }
         Ok(Err(error)) => {
-            assert!(decode_one(body, encoding).is_ok_and(|whole| same(&whole, &Err(error))))
+            assert!(decode_one(body, format).is_ok_and(|whole| same(&whole, &Err(error))))
         }
         Err(_) => {}
     }
@@ -141,8 +138,8 @@ pub fn resp2_reply(data: &[u8]) {
     let deep = body.iter().filter(|&&byte| byte == b'*').count() > 100;
     let Ok(values) = decode_resp2(&body) else {
         assert!(
-            decode_one(&body, Encoding::Resp2).is_err()
-                && (deep || decode_many(&body, count, Encoding::Resp2).is_err())
+            decode_one(&body, Format::Resp2).is_err()
+                && (deep || decode_many(&body, count, Format::Resp2).is_err())
         );
         return;
     };
@@ -171,9 +168,9 @@ pub fn resp2_reply(data: &[u8]) {
             assert!(fewer.len() < values.len() && values.starts_with(&fewer));
         }
     }
-    let alone = decode_one(&body, Encoding::Resp2).is_ok();
+    let alone = decode_one(&body, Format::Resp2).is_ok();
     assert!(if deep { !alone || values.len() == 1 } else { alone == (values.len() == 1) });
-    if let Ok(Ok(replies)) = decode_many(&body, count, Encoding::Resp2) {
+    if let Ok(Ok(replies)) = decode_many(&body, count, Format::Resp2) {
         assert_eq!(replies.len(), count);
         let inner = match &values[..] {
             [Value::Array(items)] if count > 1 => items,
@@ -217,7 +214,7 @@ pub fn base64_reply(data: &[u8]) {
         assert!(decode_base64(data, Some(&blocks)).as_deref() == wanted.as_deref());
     }
     let body = [b"{\"result\":[\"", data, b"\"]}"].concat();
-    let reply = decode_one(&body.into(), Encoding::Base64);
+    let reply = decode_one(&body.into(), Format::Base64);
     if data == b"OK" {
         assert!(matches!(reply, Ok(Ok(Value::Array(items))) if items == [Value::Okay]));
     } else if let Some(bytes) = wanted {
@@ -228,7 +225,7 @@ pub fn base64_reply(data: &[u8]) {
     let value = Ok(Value::bytes(data.to_vec()));
     same_again(&value, BASE64);
     let all = [value.clone(), value.clone()];
-    let read = decode_many(&many(&all, Served::Base64), 2, Encoding::Base64).unwrap().unwrap();
+    let read = decode_many(&many(&all, Served::Base64), 2, Format::Base64).unwrap().unwrap();
     assert!(read.iter().all(|reply| same(reply, &value)));
 }
 
@@ -249,15 +246,15 @@ pub fn reply_formats(data: &[u8]) {
     let replies: Vec<Reply> = (0..count).map(|_| input.reply()).collect();
     let texts: Vec<Reply> =
         replies.iter().map(|reply| reply.as_ref().map(as_text).map_err(Clone::clone)).collect();
-    for ((encoding, served), wanted) in [(BASE64, &replies), (RESP2, &replies), (PLAIN, &texts)] {
+    for ((format, served), wanted) in [(BASE64, &replies), (RESP2, &replies), (PLAIN, &texts)] {
         for (reply, wanted) in replies.iter().zip(wanted) {
-            let read = decode_one(&one(reply, served), encoding)
+            let read = decode_one(&one(reply, served), format)
                 .expect("what the server writes can be read");
             assert!(same(&read, wanted));
         }
         // One reply of many in RESP2 is not asked for: its frame could be an array's.
-        if encoding != Encoding::Resp2 || count > 1 {
-            let read = decode_many(&many(&replies, served), count, encoding)
+        if format != Format::Resp2 || count > 1 {
+            let read = decode_many(&many(&replies, served), count, format)
                 .expect("what the server writes can be read")
                 .unwrap();
             assert!(

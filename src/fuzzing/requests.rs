@@ -6,7 +6,7 @@ use crate::backend::rest::wire;
 use crate::backend::rest::{HttpRequest, HttpResponse, RestBackend, Transport};
 use crate::backend::{Backend, Reply};
 use crate::command::{CallOptions, Command};
-use crate::config::{Config, ReplyFormat};
+use crate::config::{Config, Encoding};
 use crate::error::{Error, Result, ServerError};
 use crate::platform::BoxFuture;
 use crate::secret::Secret;
@@ -218,8 +218,7 @@ fn command(input: &mut Input<'_>) -> Command {
 /// that nothing was sent.
 pub fn round_trip(data: &[u8]) {
     let mut input = Input::new(data);
-    let (form, format) =
-        (input.below(4), [ReplyFormat::Base64, ReplyFormat::Resp2][input.below(2)]);
+    let (form, format) = (input.below(4), [Encoding::Base64, Encoding::Resp2][input.below(2)]);
     let count = if form < 2 { 1 } else { 1 + input.below(3) };
     let commands: Vec<Command> = (0..count).map(|_| command(&mut input)).collect();
     let replies: Vec<Reply> = (0..count).map(|_| input.reply()).collect();
@@ -240,7 +239,7 @@ pub fn round_trip(data: &[u8]) {
         .no_retry()
         .no_auto_batch()
         .paths_arrive_as_sent()
-        .reply_format(format);
+        .encoding(format);
     let client = RestBackend::new(config.transport(Direct { service, base })).unwrap();
     let options = CallOptions::default();
     let got = match form {

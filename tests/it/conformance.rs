@@ -43,7 +43,7 @@ macro_rules! resp2_over_redis {
             async fn $case() {
                 let Some(redis) = Redis::start() else { return };
                 let server = rest::serve(redis.backend().await).await;
-                let client = rest::config(&server).reply_format(redis_rest::ReplyFormat::Resp2).build().unwrap();
+                let client = rest::config(&server).encoding(redis_rest::Encoding::Resp2).build().unwrap();
                 backend::$case(&client).await;
             })*
         }

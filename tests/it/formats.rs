@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, Transport};
 use redis_rest::server::DEFAULT_TOKEN;
-use redis_rest::{BoxFuture, Client, Error, ErrorKind, ReplyFormat, Value, cmd};
+use redis_rest::{BoxFuture, Client, Encoding, Error, ErrorKind, Value, cmd};
 use std::sync::{Arc, Mutex};
 
 /// Takes the wish for RESP2 out of requests, as a server that does not know it would; remembers how each was answered.
@@ -26,7 +26,7 @@ async fn ignorant() -> (Client, Client, Ignorant, redis_rest::server::RunningSer
     let server = rest::serve(engine.clone()).await;
     let transport = Ignorant(Counting::new(), Arc::default());
     let client = rest::config(&server)
-        .reply_format(ReplyFormat::Resp2)
+        .encoding(Encoding::Resp2)
         .transport(transport.clone())
         .build()
         .unwrap();
@@ -39,7 +39,8 @@ async fn a_server_that_does_not_know_resp2_is_asked_for_base64_from_then_on() {
     direct.set("k", &b"\xff\0"[..]).await.unwrap();
     assert_eq!(client.get::<Vec<u8>>("k").await.unwrap(), b"\xff\0", "asked again");
     assert_eq!(client.get::<Vec<u8>>("k").await.unwrap(), b"\xff\0");
-    assert_eq!(*transport.1.lock().unwrap(), [true, false, false]);
+    // The third asks how texts are written.
+    assert_eq!(*transport.1.lock().unwrap(), [true, false, false, false]);
 
     let (client, direct, transport, _server) = ignorant().await;
     direct.set("k", &b"\xff\0"[..]).await.unwrap();
@@ -50,7 +51,7 @@ async fn a_server_that_does_not_know_resp2_is_asked_for_base64_from_then_on() {
         (replies.take(first).unwrap(), replies.take(second).unwrap()),
         (b"\xff\0".to_vec(), 2)
     );
-    assert_eq!(*transport.1.lock().unwrap(), [true, false]);
+    assert_eq!(*transport.1.lock().unwrap(), [true, false, false]);
 }
 
 #[tokio::test]
@@ -68,7 +69,8 @@ async fn text_that_may_have_lost_bytes_is_an_error_where_it_cannot_be_asked_for_
         "text",
         "nothing is lost of text"
     );
-    assert_eq!(*transport.1.lock().unwrap(), [true, false]);
+    // The third asks how texts are written.
+    assert_eq!(*transport.1.lock().unwrap(), [true, false, false]);
 }
 
 #[tokio::test]
@@ -81,7 +83,7 @@ async fn an_error_of_a_proxy_says_nothing_about_formats() {
         .url(page.uri())
         .token("t")
         .no_retry()
-        .reply_format(ReplyFormat::Resp2)
+        .encoding(Encoding::Resp2)
         .build()
         .unwrap();
     for _ in 0..2 {
@@ -141,8 +143,8 @@ proptest! {
             let direct = Client::from_backend(engine);
             direct.rpush("list", [&value, &key]).await.unwrap();
             direct.set("value", &value).await.unwrap();
-            for format in [ReplyFormat::Base64, ReplyFormat::Resp2] {
-                let client = rest::config(&server).reply_format(format).build().unwrap();
+            for format in [Encoding::Base64, Encoding::Resp2] {
+                let client = rest::config(&server).encoding(format).build().unwrap();
                 client.set("again", &value).await.unwrap();
                 assert_eq!(direct.get::<Vec<u8>>("again").await.unwrap(), value);
                 assert_eq!(client.get::<Vec<u8>>("value").await.unwrap(), value);

@@ -19,6 +19,8 @@ mod cli;
 mod commands;
 /// The conformance cases on every backend.
 mod conformance;
+/// Servers that ignore `Upstash-Encoding`.
+mod encodings;
 /// The examples, run as a newcomer runs them.
 mod examples;
 /// Replies in every format.

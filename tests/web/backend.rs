@@ -1,5 +1,5 @@
 use crate::support::{client, config};
-use redis_rest::ReplyFormat;
+use redis_rest::Encoding;
 use redis_rest::testing::conformance::backend;
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -20,7 +20,7 @@ mod resp2 {
         ($($case:ident)*) => {
             $(#[wasm_bindgen_test]
             async fn $case() {
-                backend::$case(&config().reply_format(ReplyFormat::Resp2).build().unwrap()).await;
+                backend::$case(&config().encoding(Encoding::Resp2).build().unwrap()).await;
             })*
         };
     }

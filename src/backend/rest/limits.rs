@@ -27,6 +27,7 @@ pub(super) struct Room {
     depth: usize,
     elements: Cell<usize>,
     exceeded: Cell<Option<&'static str>>,
+    refused: Cell<Option<&'static str>>,
 }
 
 impl Room {
@@ -35,6 +36,7 @@ impl Room {
             depth: limits.depth,
             elements: Cell::new(limits.elements),
             exceeded: Cell::new(None),
+            refused: Cell::new(None),
         }
     }
 
@@ -66,5 +68,16 @@ impl Room {
     /// Which limit ended the reading, if one did.
     pub(super) fn exceeded(&self) -> Option<&'static str> {
         self.exceeded.get()
+    }
+
+    /// Notes why a value is refused that is within the limits.
+    pub(super) fn refuse(&self, what: &'static str) -> &'static str {
+        self.refused.set(Some(what));
+        what
+    }
+
+    /// Why a value was refused, if one was.
+    pub(super) fn refused(&self) -> Option<&'static str> {
+        self.refused.get()
     }
 }

@@ -4,7 +4,7 @@ use super::paths::Name;
 use super::response::{COMPRESSED, interpret, is_encoded, is_media_type};
 use super::sse::{Parser, Sse};
 use super::transport::{HttpChunks, HttpRequest};
-use super::wire::{Encoding, Form};
+use super::wire::{Form, Format};
 use super::{KEPT, Rest, wire};
 use crate::backend::EventStream;
 use crate::error::{Error, ErrorKind, Result};
@@ -37,7 +37,7 @@ impl Rest {
         }
         let mut url = self.endpoints.command.clone();
         url.set_path(&path);
-        let mut headers = self.headers.clone();
+        let mut headers = self.json_headers();
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         let request = HttpRequest::new(url, headers, Bytes::new(), self.max_reply_bytes);
         platform::in_runtime()?;
@@ -63,7 +63,7 @@ impl Rest {
                 let refused = interpret(&opened.response, |body| {
                     wire::decode_one(
                         body,
-                        Form { encoding: Encoding::Plain, limits: self.reply_limits, shelf: None },
+                        Form { format: Format::Plain, limits: self.reply_limits, shelf: None },
                     )
                 });
                 // Anything but a refusal may be a command's reply, which another attempt would run

@@ -3,6 +3,7 @@
 mod batch;
 mod batcher;
 pub(crate) mod block;
+mod encoding;
 mod flight;
 mod hedge;
 // One of the two, by the host.
@@ -33,7 +34,7 @@ pub use transport::{HttpChunks, HttpRequest, HttpResponse, HttpStream, Transport
 use crate::backend::{Backend, EventStream, Joined, Reply};
 use crate::clock::{self, Instant};
 use crate::command::{CallOptions, Command, ReplaySafety, cmd};
-use crate::config::{Config, ReplyFormat};
+use crate::config::{Config, Encoding};
 use crate::error::{Error, ErrorKind, Result};
 use crate::observe;
 use crate::platform::{self, BoxFuture, Timers};
@@ -42,6 +43,7 @@ use crate::subscribe::Listen;
 use batcher::Batchers;
 use block::Shelf;
 use bytes::Bytes;
+use encoding::Detection;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use paths::Paths;
 use response::{interpret, is_media_type, of_transaction};
@@ -52,7 +54,7 @@ use std::time::Duration;
 use sync::SyncToken;
 use tracing::{Instrument, Span};
 use url::Url;
-use wire::{Encoding, Form};
+use wire::{Form, Format};
 
 /// Executes commands on a REST server. Made by [`Config::build`].
 pub struct RestBackend {
@@ -68,6 +70,7 @@ struct Rest {
     /// For replies in JSON.
     headers: HeaderMap,
     encoding: Encoding,
+    detection: Arc<Detection>,
     /// For replies in RESP2, while the server is believed to know it.
     resp2: Option<Resp2>,
     /// So the server said.
@@ -145,7 +148,8 @@ impl RestBackend {
     /// [`ErrorKind::Config`].
     pub fn new(config: Config) -> Result<Self> {
         config.check_limits()?;
-        let endpoints = Endpoints::new(&config.parsed_url()?);
+        let url = config.parsed_url()?;
+        let endpoints = Endpoints::new(&url);
         let token = config.checked_token()?;
         // Of the right size at once: a text that grows leaves pieces behind.
         let mut bearer = String::with_capacity(7 + token.len());
@@ -161,17 +165,12 @@ impl RestBackend {
             headers.insert(USER_AGENT, HeaderValue::from_static(name));
         }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let encoding = if config.reply_format == ReplyFormat::Text {
-            Encoding::Plain
-        } else {
-            Encoding::Base64
-        };
-        let resp2 = (config.reply_format == ReplyFormat::Resp2).then(|| {
+        let resp2 = (config.encoding == Encoding::Resp2).then(|| {
             let mut headers = headers.clone();
             headers.insert("upstash-response-format", HeaderValue::from_static("resp2"));
             Resp2 { headers, ignored: AtomicBool::new(false) }
         });
-        if encoding == Encoding::Base64 {
+        if config.encoding != Encoding::Text {
             headers.insert("upstash-encoding", HeaderValue::from_static("base64"));
         }
         let transport = match config.transport.clone() {
@@ -183,7 +182,8 @@ impl RestBackend {
             transport,
             endpoints,
             headers,
-            encoding,
+            encoding: config.encoding,
+            detection: Detection::of(&config, &url),
             resp2,
             has_no_pipelines: AtomicBool::new(false),
             sync: SyncToken::default(),
@@ -312,8 +312,9 @@ impl Rest {
         read: impl Fn(&Bytes, Form<'_>) -> Result<Result<T>, wire::Unreadable>,
         attempt: &observe::Attempt,
     ) -> Result<T> {
+        let until = clock::after(limit);
         let resp2 = self.resp2(outgoing);
-        let mut headers = resp2.map_or(&self.headers, |resp2| &resp2.headers).clone();
+        let mut headers = resp2.map_or_else(|| self.json_headers(), |resp2| resp2.headers.clone());
         own(&mut headers);
         if self.telemetry && number > 1 {
             headers.insert("upstash-telemetry-retry", HeaderValue::from(number - 1));
@@ -332,22 +333,26 @@ impl Rest {
         attempt.answered(response.status);
         self.sync.take(&response.headers, place);
         let is = |wanted| is_media_type(&response.headers, wanted);
-        let encoding = match resp2 {
-            None => self.encoding,
-            Some(_) if is("application/octet-stream") => Encoding::Resp2,
+        let format = match resp2 {
+            None => match self.known_format() {
+                Some(format) => format,
+                // Once for each server, and large.
+                None => Box::pin(self.find_format(&response.body, &read, until)).await,
+            },
+            Some(_) if is("application/octet-stream") => Format::Resp2,
             Some(resp2) => {
                 // What proxies say is not the server's word.
                 if response.status == 200
                     && is("application/json")
                     && !resp2.ignored.swap(true, Ordering::Relaxed)
                 {
-                    tracing::info!("the server does not know RESP2 replies: base64 from now on");
+                    tracing::info!("the server does not know RESP2 replies: JSON from now on");
                 }
-                Encoding::Checked
+                Format::Checked
             }
         };
         let reply = interpret(&response, |body| {
-            read(body, Form { encoding, limits: self.reply_limits, shelf: Some(&self.shelf) })
+            read(body, Form { format, limits: self.reply_limits, shelf: Some(&self.shelf) })
         });
         match outgoing.atomic {
             true => reply.map_err(of_transaction),
@@ -357,7 +362,12 @@ impl Rest {
 
     /// How the reply to this request is asked for: in RESP2, or in JSON.
     fn resp2(&self, outgoing: &Outgoing) -> Option<&Resp2> {
-        self.resp2.as_ref().filter(|resp2| outgoing.resp2 && !resp2.ignored.load(Ordering::Relaxed))
+        self.resp2.as_ref().filter(|_| outgoing.resp2 && self.knows_resp2())
+    }
+
+    /// False once the server has answered in JSON where RESP2 was asked for.
+    fn knows_resp2(&self) -> bool {
+        self.resp2.as_ref().is_some_and(|resp2| !resp2.ignored.load(Ordering::Relaxed))
     }
 
     /// Attempts until one succeeds or the policy gives up.

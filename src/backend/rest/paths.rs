@@ -1,13 +1,13 @@
 //! Names within request paths: which of them a proxy may change, and whether the server at this
 //! address gets paths as they were sent. JSON bodies need none of this.
 
+use super::response::is_final;
 use super::{Outgoing, Rest, wire};
 use crate::backend::Reply;
 use crate::clock::{self, Instant};
 use crate::command::{CallOptions, ReplaySafety};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::platform;
-use crate::retry::is_refused;
 use crate::value::Value;
 use percent_encoding::utf8_percent_encode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -188,16 +188,7 @@ fn verdict(reply: Reply) -> Verdict {
         Ok(_) => return Verdict::Change(None),
         Err(error) => error,
     };
-    let answered = match error.status() {
-        None | Some(401 | 408 | 429) => false,
-        Some(status) => status < 500 || status == 501,
-    };
-    let token = matches!(error.redis_code(), Some("WRONGPASS" | "NOAUTH"));
-    if answered && !token && !is_refused(&error) {
-        Verdict::Change(error.status())
-    } else {
-        Verdict::Unknown(error)
-    }
+    if is_final(&error) { Verdict::Change(error.status()) } else { Verdict::Unknown(error) }
 }
 
 fn changed(status: Option<u16>) -> Error {

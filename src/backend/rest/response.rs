@@ -141,6 +141,16 @@ pub(super) fn of_transaction(error: Error) -> Error {
     }
 }
 
+/// Whether an error is the server's answer to this command. Failures that may pass, or that every
+/// other command meets too, are not: no reply, a refusal for now, a wrong token.
+pub(super) fn is_final(error: &Error) -> bool {
+    let answered = match error.status() {
+        None | Some(401 | 408 | 429) => false,
+        Some(status) => status < 500 || status == 501,
+    };
+    answered && !matches!(error.redis_code(), Some("WRONGPASS" | "NOAUTH")) && !is_refused(error)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

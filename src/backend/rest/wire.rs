@@ -74,11 +74,13 @@ fn plain(bytes: &[u8]) -> usize {
 
 /// How strings in a reply are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Encoding {
+pub(crate) enum Format {
     /// As they are.
     Plain,
     /// As they are, where U+FFFD would mean that the server lost bytes.
     Checked,
+    /// Unknown: only replies without texts can be read.
+    Undecided,
     /// In base64, except the status `OK`.
     Base64,
     /// Not JSON at all.
@@ -88,7 +90,7 @@ pub(crate) enum Encoding {
 /// How a body is to be read.
 #[derive(Clone, Copy)]
 pub(crate) struct Form<'a> {
-    pub(crate) encoding: Encoding,
+    pub(crate) format: Format,
     pub(crate) limits: Limits,
     /// For the values of many replies; none: they get new memory.
     pub(crate) shelf: Option<&'a Shelf>,
@@ -143,7 +145,7 @@ impl Unreadable {
             Category::Eof => ENDS_EARLY,
             Category::Syntax | Category::Io => "no JSON",
             // The messages of the visitors are constant; those of serde may quote the reply.
-            Category::Data => "no reply of the REST protocol",
+            Category::Data => room.refused().unwrap_or("no reply of the REST protocol"),
         };
         Self { what, line: error.line(), column: error.column(), exceeds: false }
     }
@@ -151,22 +153,22 @@ impl Unreadable {
 
 /// Reads the reply to one command.
 pub(crate) fn decode_one(body: &Bytes, form: Form<'_>) -> Result<Reply, Unreadable> {
-    match form.encoding {
-        Encoding::Resp2 => {
+    match form.format {
+        Format::Resp2 => {
             let mut replies = resp2::decode(body, 1, form.limits)?;
             match (replies.pop(), replies.is_empty()) {
                 (Some(value), true) => Ok(entry(value)),
                 _ => Err(Unreadable::at("another number of replies than one", 0)),
             }
         }
-        Encoding::Base64 => compact::one(body, form).map_or_else(|| json_one(body, form), Ok),
-        Encoding::Plain | Encoding::Checked => json_one(body, form),
+        Format::Base64 => compact::one(body, form).map_or_else(|| json_one(body, form), Ok),
+        Format::Plain | Format::Checked | Format::Undecided => json_one(body, form),
     }
 }
 
-fn json_one(body: &Bytes, Form { encoding, limits, .. }: Form<'_>) -> Result<Reply, Unreadable> {
+fn json_one(body: &Bytes, Form { format, limits, .. }: Form<'_>) -> Result<Reply, Unreadable> {
     let (mut json, room) = (serde_json::Deserializer::from_slice(body), Room::new(limits));
-    let value = ValueSeed { encoding, blocks: None, room: &room, depth: 0 };
+    let value = ValueSeed { format, blocks: None, room: &room, depth: 0 };
     let reply =
         ReplySeed(value).deserialize(&mut json).and_then(|reply| json.end().map(|()| reply));
     reply.map_err(|error| Unreadable::of(&error, &room))
@@ -178,20 +180,20 @@ pub(crate) fn decode_many(
     count: usize,
     form: Form<'_>,
 ) -> Result<Result<Vec<Reply>>, Unreadable> {
-    match form.encoding {
-        Encoding::Resp2 => {
+    match form.format {
+        Format::Resp2 => {
             many(resp2::decode(body, count, form.limits.framed(count))?, count, &form.blocks())
         }
-        Encoding::Base64 => compact::many(body, count, form)
+        Format::Base64 => compact::many(body, count, form)
             .map_or_else(|| json_many(body, count, form), |replies| Ok(Ok(replies))),
-        Encoding::Plain | Encoding::Checked => json_many(body, count, form),
+        Format::Plain | Format::Checked | Format::Undecided => json_many(body, count, form),
     }
 }
 
 fn json_many(body: &Bytes, count: usize, form: Form<'_>) -> Result<Result<Vec<Reply>>, Unreadable> {
     let (mut json, room, blocks) =
         (serde_json::Deserializer::from_slice(body), Room::new(form.limits), form.blocks());
-    let value = ValueSeed { encoding: form.encoding, blocks: Some(&blocks), room: &room, depth: 0 };
+    let value = ValueSeed { format: form.format, blocks: Some(&blocks), room: &room, depth: 0 };
     let replies = RepliesSeed { count, value }
         .deserialize(&mut json)
         .and_then(|replies| json.end().map(|()| replies));
@@ -243,7 +245,7 @@ mod tests {
     use crate::cmd;
 
     const BASE64: Form<'_> =
-        Form { encoding: Encoding::Base64, limits: Limits { depth: 2, elements: 8 }, shelf: None };
+        Form { format: Format::Base64, limits: Limits { depth: 2, elements: 8 }, shelf: None };
 
     fn encoded(command: &Command) -> String {
         let mut out = Vec::new();

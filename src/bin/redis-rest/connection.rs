@@ -2,7 +2,7 @@
 
 use crate::output::Failure;
 use clap::Args;
-use redis_rest::{Client, Config, Error, ErrorKind};
+use redis_rest::{Client, Config, Encoding, Error, ErrorKind};
 use std::cell::RefCell;
 use std::time::Duration;
 
@@ -25,6 +25,9 @@ pub(crate) struct Connection {
     /// Put names into request paths without asking first whether paths arrive as they are sent
     #[arg(long, global = true, help_heading = HEADING)]
     paths_as_sent: bool,
+    /// How values travel in replies: auto, base64, text or resp2
+    #[arg(long, global = true, help_heading = HEADING, value_name = "HOW")]
+    encoding: Option<Encoding>,
     /// Longest time for one attempt (default 5 s); a call with its retries may take three times as long
     #[arg(long, global = true, help_heading = HEADING, value_name = "S", value_parser = crate::args::seconds)]
     timeout: Option<f64>,
@@ -90,6 +93,10 @@ impl Connection {
         };
         let config = if self.allow_http { config.allow_insecure_http() } else { config };
         let config = if self.paths_as_sent { config.paths_arrive_as_sent() } else { config };
+        let config = match self.encoding {
+            Some(encoding) => config.encoding(encoding),
+            None => config,
+        };
         let limits = self.limits();
         Ok(match self.timeout {
             Some(_) => config

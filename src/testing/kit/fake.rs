@@ -4,7 +4,7 @@ use super::responders::{lost_reply, template};
 use super::sent::commands;
 use crate::backend::memory::MemoryBackend;
 use crate::client::Client;
-use crate::config::Config;
+use crate::config::{Config, Encoding};
 use crate::secret::Secret;
 use crate::server::answer::{self, Service};
 use std::fmt;
@@ -26,10 +26,10 @@ const MAX_REPLY_BYTES: usize = 64 * 1024 * 1024;
 /// The lowest priority.
 const LAST: u8 = u8::MAX;
 
-/// Settings of a client for a mock server: its address, [`TOKEN`], and every command in a request of its own, so that
-/// [`command`](super::command) sees each.
+/// Settings of a client for a mock server: its address, [`TOKEN`], replies in base64 without asking the server for it, and every
+/// command in a request of its own, so that [`command`](super::command) sees each.
 pub fn config_for(server: &MockServer) -> Config {
-    Client::builder().url(server.uri()).token(TOKEN).no_auto_batch()
+    Client::builder().url(server.uri()).token(TOKEN).encoding(Encoding::Base64).no_auto_batch()
 }
 
 /// A working Redis over HTTP, in a [`MockServer`]: what no other mock answers goes to an [embedded
@@ -106,9 +106,10 @@ impl FakeRedis {
         TOKEN
     }
 
-    /// Settings of a client, with this address and token and all else by default: with automatic batching and retries.
+    /// Settings of a client, with this address and token, replies in base64 without asking for it,
+    /// and all else by default: with automatic batching and retries.
     pub fn config(&self) -> Config {
-        Client::builder().url(self.url()).token(TOKEN)
+        Client::builder().url(self.url()).token(TOKEN).encoding(Encoding::Base64)
     }
 
     /// A client with these settings.

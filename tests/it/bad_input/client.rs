@@ -6,7 +6,7 @@ use crate::support::rest;
 use bytes::Bytes;
 use redis_rest::backend::native::{NativeBackend, NativeCluster, NativeConfig};
 use redis_rest::backend::rest::ReqwestTransport;
-use redis_rest::{Client, Config, ErrorKind, Outcome, cmd};
+use redis_rest::{Client, Config, Encoding, ErrorKind, Outcome, cmd};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use wiremock::matchers::any;
@@ -148,7 +148,8 @@ async fn replies_cut_short() {
             .expect(1)
             .mount(&server)
             .await;
-        let client = Client::new(server.uri(), "t").unwrap();
+        let config = Client::builder().url(server.uri()).token("t").encoding(Encoding::Base64);
+        let client = config.build().unwrap();
         let error = client.incr("k").await.unwrap_err();
         assert_eq!(
             (error.kind(), error.outcome()),
@@ -248,7 +249,7 @@ async fn pipelines_are_split_by_count_and_bytes() {
         (once(server.uri()).max_pipeline_commands(7), 7),
         (once(server.uri()).max_request_bytes(100), 20),
     ] {
-        let config = config.no_base64();
+        let config = config.encoding(Encoding::Text);
         let mut pipe = config.build().unwrap().pipeline();
         for n in 0..20 {
             let _ = pipe.add(cmd::get::<String>(n));
@@ -272,7 +273,7 @@ async fn large_keys_and_bytes_that_are_no_text() {
     let Some(redis) = Redis::start() else { return };
     let server = rest::serve(redis.backend().await).await;
     let (client, plain) =
-        (rest::client(&server), rest::config(&server).no_base64().build().unwrap());
+        (rest::client(&server), rest::config(&server).encoding(Encoding::Text).build().unwrap());
     let key = "k".repeat(64 * 1024);
     client.set(&key, "v").await.unwrap();
     assert_eq!(client.get::<String>(&key).await.unwrap(), "v");

@@ -75,8 +75,11 @@ impl Transport for Held {
 /// A client, and the requests that it makes.
 fn held(settings: impl FnOnce(Config) -> Config) -> (Client, mpsc::UnboundedReceiver<Asked>) {
     let (sender, asked) = mpsc::unbounded_channel();
-    let config =
-        Client::builder().url("http://localhost:1").token("t").no_base64().transport(Held(sender));
+    let config = Client::builder()
+        .url("http://localhost:1")
+        .token("t")
+        .encoding(redis_rest::Encoding::Text)
+        .transport(Held(sender));
     (settings(config).build().unwrap(), asked)
 }
 

@@ -214,7 +214,7 @@ fn keys_come_before_the_scan_is_over() {
             Some(json_answer(200, &json!({ "result": ["MA==", ["bGFzdA=="]] })))
         }
     });
-    let mut child = start(&url, &["scan"]);
+    let mut child = start(&url, &["scan", "--encoding", "base64"]);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let (first, lines) = soon("the first key", move || (lines.next().unwrap().unwrap(), lines));
     assert_eq!(first, "first");

@@ -36,7 +36,9 @@ fn tool() -> Command {
     ] {
         command.env_remove(name);
     }
-    for name in ["KV_REST_API_URL", "KV_REST_API_TOKEN", "REDIS_REST_ALLOW_HTTP"] {
+    for name in
+        ["KV_REST_API_URL", "KV_REST_API_TOKEN", "REDIS_REST_ALLOW_HTTP", "REDIS_REST_ENCODING"]
+    {
         command.env_remove(name);
     }
     command

@@ -223,7 +223,8 @@ fn a_long_scan_tells_how_far_it_is() {
         Some(fake::json_answer(200, &json!({ "result": page })))
     });
     let home = tempfile::tempdir().unwrap();
-    let mut terminal = Terminal::run(&url, home.path(), &["scan", "--timeout", "60"]);
+    let mut terminal =
+        Terminal::run(&url, home.path(), &["scan", "--encoding", "base64", "--timeout", "60"]);
     terminal.shows("first\r\n");
     terminal.shows("1 keys in ");
     go_on.send(()).unwrap();

@@ -3,7 +3,7 @@ use crate::support::scripted::{Answer, Scripted, redis_error, says, says_wait};
 use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpStream, HttpTransport, Transport};
 use redis_rest::{
-    BoxFuture, Client, Config, Error, ErrorKind, Event, Outcome, Result, RetryPolicy,
+    BoxFuture, Client, Config, Encoding, Error, ErrorKind, Event, Outcome, Result, RetryPolicy,
 };
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -59,7 +59,8 @@ async fn first(client: &Client, channel: &'static str) -> Result<Event> {
 async fn one_probe_is_sent_and_only_when_it_is_needed() {
     let server = rest::serve(MemoryBackend::new()).await;
     let watched = Watched::new();
-    let config = rest::config(&server).no_auto_batch().transport(watched.clone());
+    let config = rest::config(&server).no_auto_batch().encoding(Encoding::Base64);
+    let config = config.transport(watched.clone());
     let client = config.clone().build().unwrap();
     // Bodies hold anything; paths without a delimiter arrive everywhere.
     client.set("a/../b?#%", "c/../d").await.unwrap();

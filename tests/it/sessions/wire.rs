@@ -35,6 +35,8 @@ async fn delete_of_user(store: &RedisSessionStore, session: &Session) -> Result<
 async fn counts(layout: IndexLayout) {
     let server = rest::serve(MemoryBackend::new()).await;
     let (client, sent) = rest::counted(&server);
+    // The first reply with a text: how texts are written is asked once.
+    assert_eq!(requests(&sent, client.ping().into_future()).await, 2);
     let store = RedisSessionStore::new(client, Duration::from_secs(3600)).index_layout(layout);
     let new = || Session::new("user", "org");
     let (session, minute) = (new(), Duration::from_secs(60));
@@ -93,6 +95,7 @@ async fn requests_of_each_operation_with_a_sorted_set() {
 async fn requests_of_each_operation_in_two_steps() {
     let server = rest::serve(MemoryBackend::new()).await;
     let (client, sent) = rest::counted(&server);
+    client.ping().await.unwrap();
     let store = RedisSessionStore::new(client, Duration::from_secs(3600)).cluster();
     let new = || Session::new("user", "org");
     let (session, created, known) = (new(), new(), new());

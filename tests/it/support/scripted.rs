@@ -61,7 +61,11 @@ impl Scripted {
 
     /// Settings of a client over it.
     pub fn config(&self) -> Config {
-        Client::builder().url("http://localhost:1").token("t").no_base64().transport(self.clone())
+        Client::builder()
+            .url("http://localhost:1")
+            .token("t")
+            .encoding(redis_rest::Encoding::Text)
+            .transport(self.clone())
     }
 
     /// How many requests came.

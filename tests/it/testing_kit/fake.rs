@@ -6,15 +6,15 @@ use redis_rest::session::{
     SessionStoreExt as _, When,
 };
 use redis_rest::testing::{FakeRedis, any_pipeline, command, html_502, with_key};
-use redis_rest::{Client, ErrorKind, Event, ReplyFormat, Value, cmd};
+use redis_rest::{Client, Encoding, ErrorKind, Event, Value, cmd};
 use std::time::Duration;
 use wiremock::{Mock, Respond, ResponseTemplate};
 
 #[tokio::test]
 async fn a_fake_redis_works_in_every_format() {
     let redis = FakeRedis::start().await;
-    for format in [ReplyFormat::Base64, ReplyFormat::Resp2, ReplyFormat::Text] {
-        let client = redis.config().reply_format(format).build().unwrap();
+    for format in [Encoding::Base64, Encoding::Resp2, Encoding::Text] {
+        let client = redis.config().encoding(format).build().unwrap();
         client.set("name", "Ada").await.unwrap();
         assert_eq!(client.get::<String>("name").await.unwrap(), "Ada");
         let mut transaction = client.transaction();

@@ -5,7 +5,7 @@ use redis_rest::testing::{
     broken_connection, command, commands, config_for, html_502, lost_reply, pipeline_of,
     rate_limited, redis_error, result, results, transaction_of, unauthorized,
 };
-use redis_rest::{Client, ErrorKind, Outcome, ReplyFormat, Value, cmd};
+use redis_rest::{Client, Encoding, ErrorKind, Outcome, Value, cmd};
 use serde_json::json;
 use std::time::Duration;
 use wiremock::{Mock, MockServer, Respond};
@@ -37,18 +37,18 @@ async fn values_arrive_in_every_format() {
         Value::Array(vec![Value::bytes("a"), Value::Array(vec![Value::Int(1)])]),
         Value::bytes("18446744073709551615"),
     ]);
-    for format in [ReplyFormat::Base64, ReplyFormat::Resp2, ReplyFormat::Text] {
+    for format in [Encoding::Base64, Encoding::Resp2, Encoding::Text] {
         let server = answering(result(text.clone())).await;
-        let client = config_for(&server).reply_format(format).build().unwrap();
+        let client = config_for(&server).encoding(format).build().unwrap();
         assert!(client.run::<Value>(cmd("X")).await.unwrap() == wanted, "{format:?}");
         let request = server.received_requests().await.unwrap().pop().unwrap();
         let headers = |name| request.headers.contains_key(name);
         let asked = (headers("upstash-encoding"), headers("upstash-response-format"));
-        assert_eq!(asked, (format == ReplyFormat::Base64, format == ReplyFormat::Resp2));
+        assert_eq!(asked, (format == Encoding::Base64, format == Encoding::Resp2));
     }
-    for format in [ReplyFormat::Base64, ReplyFormat::Resp2] {
+    for format in [Encoding::Base64, Encoding::Resp2] {
         let server = answering(result((Some(b"OK"), vec![vec![0xff_u8, 0]], [(); 1]))).await;
-        let client = config_for(&server).reply_format(format).build().unwrap();
+        let client = config_for(&server).encoding(format).build().unwrap();
         let wanted = vec![
             Value::bytes("OK"),
             Value::Array(vec![Value::bytes(&b"\xff\0"[..])]),
@@ -107,7 +107,7 @@ async fn errors_of_redis_alone_and_in_batches() {
     );
     assert_eq!(error.redis_code(), Some("WRONGTYPE"));
 
-    for format in [ReplyFormat::Base64, ReplyFormat::Resp2] {
+    for format in [Encoding::Base64, Encoding::Resp2] {
         let server = MockServer::start().await;
         let entries = || results([result("x"), redis_error("ERR no"), result(2)]);
         Mock::given(pipeline_of(["GET", "GET", "INCR"]))
@@ -120,7 +120,7 @@ async fn errors_of_redis_alone_and_in_batches() {
             .expect(1)
             .mount(&server)
             .await;
-        let client = config_for(&server).reply_format(format).build().unwrap();
+        let client = config_for(&server).encoding(format).build().unwrap();
         let mut pipe = client.pipeline();
         let slots = (
             pipe.add(cmd::get::<String>("a")),

@@ -103,13 +103,13 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Encoding, json_many, json_one};
+    use super::super::{Format, json_many, json_one};
     use super::*;
     use crate::backend::rest::limits::Limits;
     use bytes::Bytes;
 
     const FORM: Form<'_> =
-        Form { encoding: Encoding::Base64, limits: Limits { depth: 2, elements: 4 }, shelf: None };
+        Form { format: Format::Base64, limits: Limits { depth: 2, elements: 4 }, shelf: None };
 
     /// What the other reader makes of it, where that is no error.
     fn thorough(result: &str) -> Option<Value> {

@@ -1,6 +1,6 @@
 //! Replies in JSON, read straight into values: no tree of JSON in between.
 
-use super::Encoding;
+use super::Format;
 use crate::backend::Reply;
 use crate::backend::rest::block::{Blocks, SHORT};
 use crate::backend::rest::limits::Room;
@@ -124,10 +124,13 @@ impl<'de> Visitor<'de> for RepliesSeed<'_> {
     }
 }
 
+const LOST_BYTES: &str = "a value in which the server replaced bytes that are not UTF-8 by U+FFFD \
+                          (Encoding::Text reads it all the same)";
+
 /// One value of a result.
 #[derive(Clone, Copy)]
 pub(super) struct ValueSeed<'a> {
-    pub(super) encoding: Encoding,
+    pub(super) format: Format,
     /// For short values; none: each has memory of its own.
     pub(super) blocks: Option<&'a Blocks<'a>>,
     pub(super) room: &'a Room,
@@ -173,14 +176,17 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
         if text == "OK" {
             return Ok(Value::Okay);
         }
-        match self.encoding {
-            Encoding::Checked if text.contains('\u{FFFD}') => {
-                Err(E::custom("a string that has lost bytes"))
+        match self.format {
+            Format::Checked if text.contains('\u{FFFD}') => {
+                Err(E::custom(self.room.refuse(LOST_BYTES)))
             }
-            Encoding::Plain | Encoding::Checked | Encoding::Resp2 => {
+            Format::Undecided if !text.is_empty() => {
+                Err(E::custom("a string of an unknown encoding"))
+            }
+            Format::Plain | Format::Checked | Format::Undecided | Format::Resp2 => {
                 Ok(Value::Bytes(Bytes::copy_from_slice(text.as_bytes())))
             }
-            Encoding::Base64 => decode_base64(text.as_bytes(), self.blocks)
+            Format::Base64 => decode_base64(text.as_bytes(), self.blocks)
                 .map(Value::Bytes)
                 .ok_or_else(|| E::custom("a string that is not base64")),
         }

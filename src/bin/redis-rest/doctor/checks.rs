@@ -5,7 +5,7 @@ use super::{Finding, Report, diagnosis};
 use crate::connection::Connection;
 use crate::output::Failure;
 use redis_rest::backend::rest::HttpTransport;
-use redis_rest::{Client, Config, Error, ErrorKind, ReplyFormat, Value, cmd};
+use redis_rest::{Client, Config, Encoding, Error, ErrorKind, Value, cmd};
 use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime};
 
@@ -41,22 +41,18 @@ pub(super) async fn all(report: &mut Report, connection: &Connection, write: boo
     };
     let client = |format| {
         // One attempt: what fails now and then should show.
-        let config = config
-            .clone()
-            .no_retry()
-            .no_auto_batch()
-            .reply_format(format)
-            .transport(transport.clone());
+        let config =
+            config.clone().no_retry().no_auto_batch().encoding(format).transport(transport.clone());
         config.build().map_err(Failure::from)
     };
-    if reach(report, &client(ReplyFormat::Text)?, &transport).await?.is_break() {
+    if reach(report, &client(Encoding::Text)?, &transport).await?.is_break() {
         return STOP;
     }
-    let base64 = client(ReplyFormat::Base64)?;
+    let base64 = client(Encoding::Base64)?;
     let encoded = encoding(report, &base64, &transport).await?;
-    resp2(report, &client(ReplyFormat::Resp2)?, &transport).await?;
+    resp2(report, &client(Encoding::Resp2)?, &transport).await?;
     // The others are about other things, and should not fail for this one.
-    let client = if encoded { base64 } else { client(ReplyFormat::Text)? };
+    let client = if encoded { base64 } else { client(Encoding::Text)? };
     pipeline(report, &client, &transport).await?;
     transaction(report, &client, &transport).await?;
     scripts(report, &client, &transport).await?;
@@ -184,7 +180,7 @@ async fn encoding(
 async fn resp2(report: &mut Report, client: &Client, transport: &Watch) -> Result<(), Failure> {
     match client.echo::<String>(PROBE).await {
         Ok(text) if text == PROBE && transport.last().resp2 => {
-            report.ok("resp2", "ReplyFormat::Resp2 can be used")
+            report.ok("resp2", "Encoding::Resp2 can be used")
         }
         _ => report.note(
             "resp2",

@@ -4,8 +4,7 @@ use crate::support::raw::answering;
 use bytes::Bytes;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, Transport};
 use redis_rest::{
-    BoxFuture, Client, Config, Error, ErrorKind, Event, Outcome, ReplyFormat, Subscription, Value,
-    cmd,
+    BoxFuture, Client, Config, Encoding, Error, ErrorKind, Event, Outcome, Subscription, Value, cmd,
 };
 use std::net::SocketAddr;
 
@@ -37,7 +36,7 @@ fn resp2(body: impl Into<Bytes>) -> Config {
         .url("http://localhost:1")
         .token("t")
         .no_retry()
-        .reply_format(ReplyFormat::Resp2)
+        .encoding(Encoding::Resp2)
         .transport(says)
 }
 

@@ -8,15 +8,15 @@ use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::native::NativeBackend;
 use redis_rest::server::RunningServer;
 use redis_rest::{
-    Client, Config, Error, ErrorKind, Fields, Json, Outcome, ReplyFormat, Script, Value, cmd,
+    Client, Config, Encoding, Error, ErrorKind, Fields, Json, Outcome, Script, Value, cmd,
 };
 use std::time::Duration;
 
 pub async fn drive() {
     settings().await;
     let server = rest::serve_with(MemoryBackend::new(), |config| config.token(TOKEN)).await;
-    for format in [ReplyFormat::Base64, ReplyFormat::Resp2, ReplyFormat::Text] {
-        let client = config(&server).reply_format(format).build().unwrap();
+    for format in [Encoding::Base64, Encoding::Resp2, Encoding::Text] {
+        let client = config(&server).encoding(format).build().unwrap();
         calls(&client).await;
         batches(&client).await;
     }

@@ -1,0 +1,174 @@
+//! Whether a server writes texts as it is asked to, in base64. Some ignore `Upstash-Encoding` and
+//! write them as they are, which one reply need not show: `abcd` is both.
+
+use super::response::{interpret, is_final};
+use super::transport::HttpRequest;
+use super::wire::{self, Form, Format, Unreadable};
+use super::{Rest, own};
+use crate::clock::{self, Instant};
+use crate::config::{Config, Encoding};
+use crate::error::Result;
+use crate::platform;
+use crate::value::Value;
+use bytes::Bytes;
+use http::HeaderMap;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use tokio::sync::Mutex as AsyncMutex;
+use url::Url;
+
+/// A text that is not base64: it has a blank and a hyphen.
+const PROBE: &str = "redis-rest: base64 or text";
+const PROBE_IN_BASE64: &str = "cmVkaXMtcmVzdDogYmFzZTY0IG9yIHRleHQ=";
+const REQUEST: &[u8] = br#"["ECHO","redis-rest: base64 or text"]"#;
+
+/// The number of addresses that a process remembers.
+const ADDRESSES: usize = 1000;
+
+const UNDECIDED: u8 = 0;
+/// The server does not say: base64, until a reply is not.
+const ASSUMED: u8 = 1;
+const BASE64: u8 = 2;
+const TEXT: u8 = 3;
+
+/// What is known of one server.
+#[derive(Default)]
+pub(super) struct Detection {
+    state: AtomicU8,
+    /// Held by the call that asks.
+    asking: AsyncMutex<()>,
+}
+
+impl Detection {
+    /// Returns what this process knows of the server at `base`, shared with all clients that use the
+    /// built-in transport. A transport of the user's own may lead anywhere.
+    pub(super) fn of(config: &Config, base: &Url) -> Arc<Self> {
+        static KNOWN: LazyLock<Mutex<HashMap<String, Arc<Detection>>>> =
+            LazyLock::new(Mutex::default);
+        let is_asked = matches!(config.encoding, Encoding::Auto | Encoding::Resp2);
+        if !is_asked || config.transport.is_some() {
+            return Arc::default();
+        }
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(detection) = known.get(base.as_str()) {
+            return Arc::clone(detection);
+        }
+        let detection = Arc::<Self>::default();
+        if known.len() < ADDRESSES {
+            known.insert(base.as_str().to_owned(), Arc::clone(&detection));
+        }
+        detection
+    }
+
+    fn state(&self) -> u8 {
+        self.state.load(Ordering::Relaxed)
+    }
+
+    fn decide(&self, state: u8) {
+        if self.state.swap(state, Ordering::Relaxed) != state && state == TEXT {
+            tracing::info!(
+                "the server ignores Upstash-Encoding: its replies are read as text from now on"
+            );
+        }
+    }
+}
+
+impl Rest {
+    /// The headers of a request for JSON.
+    pub(super) fn json_headers(&self) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        if self.detection.state() == TEXT {
+            headers.remove("upstash-encoding");
+        }
+        headers
+    }
+
+    /// How texts are written in a reply in JSON; none: that is not known yet.
+    pub(super) fn known_format(&self) -> Option<Format> {
+        match self.encoding {
+            Encoding::Text => return Some(Format::Plain),
+            Encoding::Base64 => return Some(Format::Base64),
+            Encoding::Resp2 if self.knows_resp2() => return Some(Format::Base64),
+            Encoding::Auto | Encoding::Resp2 => {}
+        }
+        match self.detection.state() {
+            BASE64 => Some(Format::Base64),
+            TEXT => Some(Format::Checked),
+            _ => None,
+        }
+    }
+
+    /// Finds out how the texts in this reply are written. Asks the server if the reply holds a text
+    /// and nobody has asked yet; within the time that is left until `until`.
+    pub(super) async fn find_format<T>(
+        &self,
+        body: &Bytes,
+        read: impl Fn(&Bytes, Form<'_>) -> Result<Result<T>, Unreadable>,
+        until: Instant,
+    ) -> Format {
+        let reads =
+            |format| read(body, Form { format, limits: self.reply_limits, shelf: None }).is_ok();
+        if self.detection.state() == ASSUMED && reads(Format::Base64) {
+            return Format::Base64;
+        }
+        if reads(Format::Undecided) || !reads(Format::Plain) {
+            // No text at all, or no reply.
+            return Format::Base64;
+        }
+        if self.detection.state() == UNDECIDED {
+            self.ask_format(until).await;
+        }
+        match self.known_format() {
+            Some(format) => format,
+            None if reads(Format::Base64) => Format::Base64,
+            None => {
+                self.detection.decide(TEXT);
+                Format::Checked
+            }
+        }
+    }
+
+    /// Lets the server repeat a text. Calls at the same time share the request.
+    async fn ask_format(&self, until: Instant) {
+        let ask = async {
+            let _asking = self.detection.asking.lock().await;
+            if self.detection.state() != UNDECIDED {
+                return;
+            }
+            let mut headers = self.headers.clone();
+            own(&mut headers);
+            let request = HttpRequest::new(
+                self.endpoints.command.clone(),
+                headers,
+                Bytes::from_static(REQUEST),
+                self.max_reply_bytes,
+            );
+            // A request that was lost says nothing: the next reply with a text asks again.
+            let Ok(response) = self.transport.send(request).await else { return };
+            let form = Form { format: Format::Plain, limits: self.reply_limits, shelf: None };
+            let state = match interpret(&response, |body| wire::decode_one(body, form)) {
+                Ok(Value::Bytes(text)) if text == PROBE => TEXT,
+                Ok(Value::Bytes(text)) if text == PROBE_IN_BASE64 => BASE64,
+                Ok(_) => ASSUMED,
+                Err(error) if is_final(&error) => ASSUMED,
+                Err(_) => return,
+            };
+            self.detection.decide(state);
+        };
+        let left = until.saturating_duration_since(clock::now());
+        platform::timeout(left, ask).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_and_both_answers_hold_the_probe() {
+        assert_eq!(REQUEST, serde_json::to_vec(&["ECHO", PROBE]).unwrap());
+        assert_eq!(base64_simd::STANDARD.encode_to_string(PROBE), PROBE_IN_BASE64);
+        assert!(base64_simd::STANDARD.decoded_length(PROBE.as_bytes()).is_err());
+    }
+}

@@ -1,0 +1,188 @@
+//! Servers that ignore `Upstash-Encoding`, and how the client finds out.
+
+use crate::support::scripted::{Answer, Scripted, redis_error, says};
+use base64_simd::STANDARD;
+use redis_rest::testing::{command, config_for};
+use redis_rest::{Client, Config, Encoding, ErrorKind, Value, cmd};
+use serde_json::{Value as Json, json};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use wiremock::Mock;
+
+const QUESTION_IN_BASE64: &str = "cmVkaXMtcmVzdDogYmFzZTY0IG9yIHRleHQ=";
+
+fn config(server: &Scripted) -> Config {
+    Client::builder().url("http://localhost:1").token("t").transport(server.clone())
+}
+
+fn client(server: &Scripted) -> Client {
+    config(server).no_retry().build().unwrap()
+}
+
+fn result(value: &Json) -> Answer {
+    says(200, json!({ "result": value }).to_string())
+}
+
+/// Answers `ECHO` by a function of its text, and all else by `value`.
+fn server(echo: impl Fn(&str) -> Answer + Send + Sync + 'static, value: &Json) -> Scripted {
+    let value = value.clone();
+    Scripted::new(move |_, body| match serde_json::from_slice::<Vec<String>>(body).unwrap() {
+        parts if parts[0] == "ECHO" => echo(&parts[1]),
+        _ => result(&value),
+    })
+}
+
+fn in_text(echo: &str) -> Answer {
+    result(&json!(echo))
+}
+
+fn in_base64(echo: &str) -> Answer {
+    result(&json!(STANDARD.encode_to_string(echo)))
+}
+
+#[tokio::test]
+async fn text_that_could_be_base64_is_read_as_the_server_means_it() {
+    let ignoring = client(&server(in_text, &json!("abcd")));
+    assert_eq!(ignoring.get::<String>("k").await.unwrap(), "abcd");
+    let encoding = client(&server(in_base64, &json!("abcd")));
+    assert_eq!(encoding.get::<Vec<u8>>("k").await.unwrap(), b"i\xb7\x1d");
+}
+
+#[tokio::test]
+async fn server_is_asked_once_and_only_for_replies_with_text() {
+    let server = server(in_text, &json!("abcd"));
+    let client = client(&server);
+    for value in [json!(1), Json::Null, json!("OK"), json!([1, ["", null]])] {
+        let other = Scripted::new(move |_, _| result(&value));
+        let _: Value = self::client(&other).run(cmd("X")).await.unwrap();
+        assert_eq!(other.count(), 1);
+    }
+    for _ in 0..3 {
+        assert_eq!(client.get::<String>("k").await.unwrap(), "abcd");
+    }
+    assert_eq!(server.count(), 4);
+}
+
+#[tokio::test]
+async fn calls_at_the_same_time_share_the_question() {
+    let server = server(in_base64, &json!("abcd"));
+    let client = config(&server).no_auto_batch().build().unwrap();
+    let get = || client.get::<Vec<u8>>("k").into_future();
+    let (a, b, c) = tokio::join!(get(), get(), get());
+    for value in [a, b, c] {
+        assert_eq!(value.unwrap(), b"i\xb7\x1d");
+    }
+    assert_eq!(server.count(), 4);
+}
+
+/// The question is no call of the user's: whatever comes back, the call has its reply.
+#[tokio::test]
+async fn question_that_is_not_answered_fails_no_call() {
+    let answers: [fn(&str) -> Answer; 4] = [
+        |_| redis_error(400, "NOPERM this user has no permissions"),
+        |_| says(404, "not found"),
+        |_| result(&json!(7)),
+        |_| says(502, "<html>"),
+    ];
+    for echo in answers {
+        let client = client(&server(echo, &json!("abcd")));
+        assert_eq!(client.get::<Vec<u8>>("k").await.unwrap(), b"i\xb7\x1d");
+    }
+    // A reply that is not base64 tells by itself, and from then on all are text.
+    let values = Mutex::new(vec![json!("abcd"), json!("hello world"), json!("abcd")]);
+    let values = Scripted::new(move |_, body| {
+        if body.starts_with(b"[\"ECHO\"") {
+            return redis_error(403, "Command 'ECHO' is blocked");
+        }
+        result(&values.lock().unwrap().pop().unwrap())
+    });
+    let client = client(&values);
+    let mut read = Vec::new();
+    for _ in 0..3 {
+        read.push(client.get::<Vec<u8>>("k").await.unwrap());
+    }
+    assert_eq!(read, [&b"i\xb7\x1d"[..], b"hello world", b"abcd"]);
+    assert_eq!(values.count(), 4);
+}
+
+#[tokio::test]
+async fn reply_that_is_not_base64_is_an_error_once_base64_is_known() {
+    let plain = AtomicBool::new(false);
+    let server = Scripted::new(move |_, body| {
+        let parts: Vec<String> = serde_json::from_slice(body).unwrap();
+        match parts[0].as_str() {
+            "ECHO" => in_base64(&parts[1]),
+            _ if plain.swap(true, Ordering::Relaxed) => result(&json!("hello world")),
+            _ => result(&json!("abcd")),
+        }
+    });
+    let client = client(&server);
+    client.get::<Vec<u8>>("k").await.unwrap();
+    let error = client.get::<String>("k").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Decode);
+}
+
+#[tokio::test]
+async fn text_that_lost_bytes_is_an_error_unless_text_was_chosen() {
+    let server = server(in_text, &json!("caf\u{FFFD}"));
+    let error = client(&server).get::<String>("k").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Decode);
+    let reason = std::error::Error::source(&error).unwrap().to_string();
+    assert!(reason.contains("U+FFFD") && !reason.contains("caf"), "{reason}");
+    let client = config(&server).encoding(Encoding::Text).build().unwrap();
+    assert_eq!(client.get::<String>("k").await.unwrap(), "caf\u{FFFD}");
+}
+
+#[tokio::test]
+async fn chosen_encoding_asks_nothing() {
+    for (encoding, value) in [(Encoding::Base64, &b"i\xb7\x1d"[..]), (Encoding::Text, b"abcd")] {
+        let server = server(in_text, &json!("abcd"));
+        let client = config(&server).encoding(encoding).build().unwrap();
+        assert_eq!(client.get::<Vec<u8>>("k").await.unwrap(), value);
+        assert_eq!(server.count(), 1);
+    }
+}
+
+/// A server that knows neither: RESP2 was asked for, and base64 after it.
+#[tokio::test]
+async fn server_without_resp2_that_ignores_base64_is_found_out() {
+    let server = server(in_text, &json!("abcd"));
+    let client = config(&server).encoding(Encoding::Resp2).build().unwrap();
+    for _ in 0..2 {
+        assert_eq!(client.get::<String>("k").await.unwrap(), "abcd");
+    }
+}
+
+#[tokio::test]
+async fn values_of_a_batch_wait_for_the_answer_too() {
+    let server =
+        Scripted::new(|_, body| match serde_json::from_slice::<Vec<Json>>(body).unwrap() {
+            parts if parts[0] == "ECHO" => in_text(parts[1].as_str().unwrap()),
+            commands => {
+                let entry = json!({ "result": "abcd" });
+                says(200, Json::from(vec![entry; commands.len()]).to_string())
+            }
+        });
+    let client = client(&server);
+    let mut pipeline = client.pipeline();
+    let _ = (pipeline.add(cmd::get::<String>("a")), pipeline.add(cmd::get::<String>("b")));
+    let values: Vec<String> = pipeline.send().await.unwrap().all().unwrap();
+    assert_eq!(values, ["abcd", "abcd"]);
+}
+
+/// The process remembers the answer by the address.
+#[tokio::test]
+async fn process_asks_once_for_each_address() {
+    let server = wiremock::MockServer::start().await;
+    let template =
+        |text| wiremock::ResponseTemplate::new(200).set_body_json(json!({ "result": text }));
+    let echo = Mock::given(command("ECHO")).respond_with(template(QUESTION_IN_BASE64));
+    echo.expect(1).mount(&server).await;
+    Mock::given(command("GET")).respond_with(template("YWJjZA==")).expect(4).mount(&server).await;
+    for _ in 0..2 {
+        let client = config_for(&server).encoding(Encoding::Auto).build().unwrap();
+        for _ in 0..2 {
+            assert_eq!(client.get::<String>("k").await.unwrap(), "abcd");
+        }
+    }
+}
