@@ -10,7 +10,10 @@ pub struct Request {
     pub path: String,
     /// Replies are asked for in base64.
     pub base64: bool,
+    pub resp2: bool,
     pub body: Value,
+    /// The body of the path form.
+    pub raw: Vec<u8>,
 }
 
 impl Request {
@@ -18,6 +21,12 @@ impl Request {
     pub fn name(&self) -> &str {
         let first = &self.body[0];
         first.as_str().or_else(|| first[0].as_str()).unwrap_or_default()
+    }
+
+    /// The same request without asking for base64 or RESP2.
+    pub fn plain(&self) -> Self {
+        let (path, body, raw) = (self.path.clone(), self.body.clone(), self.raw.clone());
+        Self { path, base64: false, resp2: false, body, raw }
     }
 }
 
@@ -78,7 +87,9 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     Some(Request {
         path: head.split(' ').nth(1)?.to_owned(),
         base64: lower.contains("upstash-encoding: base64"),
-        body: serde_json::from_slice(&body).ok()?,
+        resp2: lower.contains("upstash-response-format: resp2"),
+        body: serde_json::from_slice(&body).unwrap_or_default(),
+        raw: body,
     })
 }
 
@@ -90,10 +101,14 @@ pub fn healthy(request: &Request) -> Answer {
         "ECHO" => json!({ "result": text(request, command[1].as_str().unwrap_or_default()) }),
         "SET" => json!({ "result": "OK" }),
         "TIME" => time(request, now),
+        "LLEN" => json!({ "error": "WRONGTYPE Operation against a key" }),
+        "EVAL" if command[1] != "return 1" => json!({ "result": bytes(request, b"\xff\x80x") }),
+        "INCRBY" => json!({ "result": (1_i64 << 53) + 1 }),
         _ => json!({ "result": 1 }),
     };
     let body = match request.path.as_str() {
         "/" => one(&request.body),
+        "/ECHO" => json!({ "result": bytes(request, &request.raw) }),
         _ => request.body.as_array().unwrap().iter().map(one).collect(),
     };
     json_answer(200, &body)
@@ -104,9 +119,14 @@ pub fn time(request: &Request, now: Duration) -> Value {
     json!({ "result": [text(request, &now.as_secs().to_string()), text(request, &now.subsec_micros().to_string())] })
 }
 
-fn text(request: &Request, text: &str) -> Value {
+pub fn text(request: &Request, text: &str) -> Value {
+    bytes(request, text.as_bytes())
+}
+
+/// Bytes as the request wants them.
+pub fn bytes(request: &Request, bytes: &[u8]) -> Value {
     match request.base64 {
-        true => base64_simd::STANDARD.encode_to_string(text).into(),
-        false => text.into(),
+        true => base64_simd::STANDARD.encode_to_string(bytes).into(),
+        false => String::from_utf8_lossy(bytes).into(),
     }
 }

@@ -6,6 +6,8 @@ mod commands;
 mod doctor;
 /// A REST server that is wrong on purpose.
 mod fake;
+/// `doctor` on the servers of others.
+mod foreign;
 /// `--help` and completions.
 mod help;
 /// `subscribe`, `monitor`, `scan`.

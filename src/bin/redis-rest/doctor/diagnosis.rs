@@ -189,7 +189,7 @@ fn connect(causes: &str) -> Finding {
 }
 
 /// The server's own text, or the library's where there is none. Cut: it is one line of a list.
-fn said(error: &Error) -> String {
+pub(super) fn said(error: &Error) -> String {
     match error.server_message() {
         Some(text) => text.chars().take(200).collect(),
         None => error.to_string(),

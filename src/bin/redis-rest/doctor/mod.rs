@@ -2,13 +2,16 @@
 
 mod checks;
 mod diagnosis;
+mod server;
 mod watch;
 
 use crate::args::Doctor;
 use crate::connection::Connection;
 use crate::output::{Failure, one_line, print_json, print_line};
+use redis_rest::Error;
 use serde::Serialize;
 use serde_json::json;
+use watch::Watch;
 
 pub(crate) async fn run(args: Doctor, connection: &Connection) -> Result<(), Failure> {
     let mut report = Report { found: Vec::new(), shows: !args.json };
@@ -30,6 +33,8 @@ enum Status {
     Ok,
     /// It works, but there is something to know.
     Note,
+    /// It could not be found out.
+    Unchecked,
     Problem,
 }
 
@@ -69,6 +74,24 @@ impl Report {
         self.add(Check { check, status: Status::Note, text: finding.text, fix: Some(finding.fix) })
     }
 
+    fn unchecked(&mut self, check: &'static str, why: impl Into<String>) -> Result<(), Failure> {
+        self.add(Check { check, status: Status::Unchecked, text: why.into(), fix: None })
+    }
+
+    /// An error of a request. A token's missing right is worth a note; anything else is a problem.
+    fn error(
+        &mut self,
+        check: &'static str,
+        error: &Error,
+        transport: &Watch,
+    ) -> Result<(), Failure> {
+        let finding = diagnosis::any(error, &transport.last());
+        match error.redis_code() {
+            Some("NOPERM") => self.note(check, finding),
+            _ => self.problem(check, finding),
+        }
+    }
+
     fn problem(&mut self, check: &'static str, finding: Finding) -> Result<(), Failure> {
         self.add(Check {
             check,
@@ -83,11 +106,12 @@ impl Report {
             let status = match check.status {
                 Status::Ok => "ok",
                 Status::Note => "note",
+                Status::Unchecked => "unchecked",
                 Status::Problem => "problem",
             };
             let fix = check.fix.as_deref().map(|fix| format!(" → {fix}")).unwrap_or_default();
             // Server texts are in here: they may hold anything.
-            print_line(&one_line(&format!("{status:<8} {:<12} {}{fix}", check.check, check.text)))?;
+            print_line(&one_line(&format!("{status:<9} {:<12} {}{fix}", check.check, check.text)))?;
         }
         self.found.push(check);
         Ok(())

@@ -14,6 +14,10 @@ pub(super) struct Seen {
     pub(super) location: Option<String>,
     /// The address has a path.
     pub(super) has_path: bool,
+    /// The path of the request.
+    pub(super) path: String,
+    /// The reply is the status `OK`, in base64.
+    pub(super) encoded_okay: bool,
 }
 
 #[derive(Clone)]
@@ -51,7 +55,8 @@ impl Seen {
             resp2: kind.starts_with("application/octet-stream"),
             location: Some(location.to_owned())
                 .filter(|location| !location.is_empty() && !location.contains('@')),
-            has_path: false,
+            encoded_okay: response.body.windows(6).any(|part| part == b"\"T0s=\""),
+            ..Self::default()
         }
     }
 }
@@ -59,10 +64,11 @@ impl Seen {
 impl Transport for Watch {
     fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse, Error>> {
         Box::pin(async move {
-            let has_path = !matches!(request.url.path(), "/" | "/pipeline" | "/multi-exec");
-            self.note(Seen { has_path, ..Seen::default() });
+            let path = request.url.path().to_owned();
+            let has_path = !matches!(path.as_str(), "/" | "/pipeline" | "/multi-exec");
+            self.note(Seen { has_path, path: path.clone(), ..Seen::default() });
             let response = self.inner.send(request).await?;
-            self.note(Seen { has_path, ..Seen::of(&response) });
+            self.note(Seen { has_path, path, ..Seen::of(&response) });
             Ok(response)
         })
     }
