@@ -179,6 +179,19 @@ fn refusal_by_a_firewall_is_quoted() {
 }
 
 #[test]
+fn https_to_a_port_of_plain_http() {
+    let url = fake::start(|_| None).replace("http:", "https:");
+    finds(&doctor(&url, &["--json"]), "reach", &["TLS does not work", "http://"]);
+}
+
+/// No system looks up a label of 64 letters.
+#[test]
+fn host_that_is_not_found() {
+    let url = format!("https://{}.example", "x".repeat(64));
+    finds(&doctor(&url, &["--json"]), "reach", &["cannot be found", "spelling"]);
+}
+
+#[test]
 fn nobody_listens() {
     finds(&doctor("http://127.0.0.1:1", &["--json"]), "reach", &["refused", "host and port"]);
 }
