@@ -4,6 +4,7 @@ use crate::backend::{Backend, EventStream};
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::platform::{self, BoxFuture};
+use crate::retry::is_refused;
 use bytes::Bytes;
 use futures_core::Stream;
 use std::fmt;
@@ -41,11 +42,15 @@ impl fmt::Debug for Listen {
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Message {
-    /// The channel.
+    /// The channel. Over REST, the channel of a subscription by pattern ends at the first comma up
+    /// to which it matches the pattern, because the protocol separates channel and payload by a
+    /// comma; `redis-rest serve` tells this client where it ends.
     pub channel: Bytes,
     /// The pattern that it matched, for a subscription by pattern.
     pub pattern: Option<Bytes>,
-    /// What was published. Over REST it is text: bytes that are not UTF-8 are lost in the server.
+    /// The bytes that were published. Over REST they are text in lines: the server puts U+FFFD for
+    /// bytes that are not UTF-8, and `\n` for `\r` and `\r\n`. Nothing is lost between
+    /// `redis-rest serve` and this client, except on `wasm32`.
     pub payload: Bytes,
 }
 
@@ -101,7 +106,8 @@ impl fmt::Debug for Event {
 /// It connects when it is first polled, and again whenever the connection is lost, after 50 ms and then longer up to 2 s, with
 /// jitter. [`Event::Gap`] comes after each reconnection. It ends with an error when the server refuses (token, permission) or
 /// listens to another name than was asked for (because a proxy changes paths), and when it was never
-/// reached in ten attempts. Dropping it closes the connections.
+/// reached in ten attempts. Once it has run, a 403, a 404 or an answer that is no event stream ends it only if ten attempts in
+/// a row get one: a proxy may say so while the server behind it is renewed. Dropping it closes the connections.
 #[must_use = "a stream does nothing until it is polled"]
 pub struct Subscription {
     backend: Arc<dyn Backend>,
@@ -238,7 +244,8 @@ struct Connection {
 
 impl Connection {
     async fn run(self) {
-        let (mut connected, mut failures) = (false, 0);
+        let mut connected = false;
+        let (mut failures, mut refusals) = (0, 0);
         loop {
             let lost = match self.backend.listen(&self.what).await {
                 Ok(stream) => match self.pass_on(stream, connected).await {
@@ -253,8 +260,12 @@ impl Connection {
                 Err(error) => Some(error),
             };
             failures += 1;
+            refusals = match &lost {
+                Some(error) if is_final(error) => refusals + 1,
+                _ => 0,
+            };
             if let Some(error) = lost
-                && (is_final(&error) || (!connected && failures >= MOST_FAILURES))
+                && ends(&error, connected, failures, refusals)
             {
                 // Who is gone does not want to know.
                 let _ = self.events.send(Err(error)).await;
@@ -301,7 +312,7 @@ impl Connection {
 /// The subscription was dropped, or has ended with an error.
 struct Gone;
 
-/// Attempts to reach a server that was never reached.
+/// Attempts to reach a server that was never reached, or that refuses now and did not before.
 const MOST_FAILURES: u32 = 10;
 
 /// From 50 ms to 2 s, each time about twice as long.
@@ -309,6 +320,21 @@ fn pause(failures: u32) -> Duration {
     let longest =
         Duration::from_millis(50).saturating_mul(1 << failures.min(10)).min(Duration::from_secs(2));
     longest.mul_f64(0.5 + platform::random() / 2.0)
+}
+
+/// Whether an error of connecting ends the subscription: after how many failures, and how many
+/// refusals in a row.
+fn ends(error: &Error, connected: bool, failures: u32, refusals: u32) -> bool {
+    if !is_final(error) {
+        return !connected && failures >= MOST_FAILURES;
+    }
+    !connected || !may_pass(error) || refusals >= MOST_FAILURES
+}
+
+/// Whether a refusal may be that of a proxy whose server is being renewed.
+fn may_pass(error: &Error) -> bool {
+    matches!(error.status(), Some(403 | 404))
+        || matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::Redis)
 }
 
 /// The server answered that this cannot be had.
@@ -323,7 +349,7 @@ fn is_final(error: &Error) -> bool {
     ) || error
         .status()
         .is_some_and(|status| (400..500).contains(&status) && status != 429 && status != 408)
-        || error.redis_code() == Some("NOPERM")
+        || (error.kind() == ErrorKind::Redis && !is_refused(error))
 }
 
 /// How regularly keep-alives come.

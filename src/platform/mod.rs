@@ -18,8 +18,8 @@ use wasm as here;
 
 pub use here::{BoxFuture, BoxStream, MaybeSend};
 pub(crate) use here::{
-    HAS_FILES, Instant, NoRuntime, PerRuntime, RuntimeId, Timers, USER_AGENT, blocking, in_runtime,
-    random, share_woken, sleep, spawn, timeout,
+    HAS_FILES, Instant, MAY_ADD_HEADERS, NoRuntime, PerRuntime, RuntimeId, Timers, USER_AGENT,
+    blocking, in_runtime, random, share_woken, sleep, spawn, timeout,
 };
 pub(crate) use threads::{CachePadded, PerThread};
 

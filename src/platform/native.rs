@@ -23,6 +23,8 @@ pub(crate) type Instant = tokio::time::Instant;
 pub(crate) const HAS_FILES: bool = true;
 
 /// What requests say that they come from.
+/// False where a header that a server does not expect can be refused by the host.
+pub(crate) const MAY_ADD_HEADERS: bool = true;
 pub(crate) const USER_AGENT: Option<&str> = Some(concat!("redis-rest/", env!("CARGO_PKG_VERSION")));
 
 /// A number from 0 to below 1, for jitter: not for secrets.

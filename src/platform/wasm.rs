@@ -23,6 +23,8 @@ pub(crate) type Instant = web_time::Instant;
 pub(crate) const HAS_FILES: bool = false;
 
 /// What requests say that they come from: the host says it. A header of our own would have to be allowed by the server (CORS).
+/// A browser asks the server first whether it allows a header, and refuses the request if not.
+pub(crate) const MAY_ADD_HEADERS: bool = false;
 pub(crate) const USER_AGENT: Option<&str> = None;
 
 /// A number from 0 to below 1, for jitter: not for secrets.

@@ -35,20 +35,29 @@ pub(crate) fn wanted(path: &str) -> Option<Listen> {
 pub(super) struct Events {
     what: Listen,
     events: Backlog,
+    /// The comment at the beginning was sent, by which proxies and clients see that it has begun.
+    opened: bool,
+    in_base64: bool,
     keep_alive: Interval,
     closing: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 pub(super) type EventBody = StreamBody<Events>;
 
-pub(super) fn body(what: Listen, events: Backlog, mut closing: watch::Receiver<bool>) -> EventBody {
+/// `in_base64`: the client can read names and payloads in base64.
+pub(super) fn body(
+    what: Listen,
+    events: Backlog,
+    in_base64: bool,
+    mut closing: watch::Receiver<bool>,
+) -> EventBody {
     let mut keep_alive = interval_at(clock::after(KEEP_ALIVE), KEEP_ALIVE);
     keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let closing = Box::pin(async move {
         // An error means that the server is gone.
         let _ = closing.wait_for(|closing| *closing).await;
     });
-    StreamBody::new(Events { what, events, keep_alive, closing })
+    StreamBody::new(Events { what, events, opened: false, in_base64, keep_alive, closing })
 }
 
 impl Stream for Events {
@@ -58,10 +67,13 @@ impl Stream for Events {
         if self.closing.as_mut().poll(context).is_ready() {
             return Poll::Ready(None);
         }
+        let frame = |bytes: Vec<u8>| Poll::Ready(Some(Ok(Frame::data(bytes.into()))));
+        if !std::mem::replace(&mut self.opened, true) {
+            return frame(b": connected\n\n".to_vec());
+        }
         loop {
-            let frame = |bytes: Vec<u8>| Poll::Ready(Some(Ok(Frame::data(bytes.into()))));
             match self.events.poll_next(context) {
-                Poll::Ready(Some(event)) => match line(&self.what, &event) {
+                Poll::Ready(Some(event)) => match line(&self.what, &event, self.in_base64) {
                     Some(line) => return frame(line),
                     None => continue,
                 },
@@ -76,21 +88,30 @@ impl Stream for Events {
     }
 }
 
-/// An event as text. A line break in it begins another `data:` line, as the format wants it.
-pub(crate) fn line(what: &Listen, event: &Event) -> Option<Vec<u8>> {
+/// An event as text, with names and payload in base64 if that was agreed. A line break in it begins
+/// another `data:` line, as the format wants it.
+pub(crate) fn line(what: &Listen, event: &Event, in_base64: bool) -> Option<Vec<u8>> {
+    let text = |bytes: &Bytes| match in_base64 {
+        true => Bytes::from(base64_simd::STANDARD.encode_to_string(bytes)),
+        false => bytes.clone(),
+    };
     let data = match (event, what) {
-        (Event::Subscribed(name), Listen::Channel(_)) => [b"subscribe,", &name[..], b",1"].concat(),
+        (Event::Subscribed(name), Listen::Channel(_)) => {
+            [b"subscribe,", &text(name)[..], b",1"].concat()
+        }
         (Event::Subscribed(name), Listen::Pattern(_)) => {
-            [b"psubscribe,", &name[..], b",1"].concat()
+            [b"psubscribe,", &text(name)[..], b",1"].concat()
         }
         (Event::Subscribed(_), Listen::Monitor) => b"\"OK\"".to_vec(),
-        (Event::Message(message), _) => match &message.pattern {
-            Some(pattern) => {
-                [b"pmessage,", &pattern[..], b",", &message.channel, b",", &message.payload]
-                    .concat()
+        (Event::Message(message), _) => {
+            let (channel, payload) = (text(&message.channel), text(&message.payload));
+            match &message.pattern {
+                Some(pattern) => {
+                    [b"pmessage,", &text(pattern)[..], b",", &channel, b",", &payload].concat()
+                }
+                None => [b"message,", &channel[..], b",", &payload].concat(),
             }
-            None => [b"message,", &message.channel[..], b",", &message.payload].concat(),
-        },
+        }
         (Event::Command(line), _) => line.to_vec(),
         (Event::Gap | Event::KeepAlive, _) => return None,
     };
@@ -135,7 +156,7 @@ mod tests {
             "c".into(),
             "a\n\ndata: message,c,forged\r\n: x".into(),
         ));
-        let text = String::from_utf8(line(&what, &message).unwrap()).unwrap();
+        let text = String::from_utf8(line(&what, &message, false).unwrap()).unwrap();
         assert_eq!(text, "data: message,c,a\ndata: \ndata: data: message,c,forged\ndata: : x\n\n");
     }
 }

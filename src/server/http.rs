@@ -8,11 +8,13 @@ use super::cors;
 use super::events::{self, EventBody};
 use super::memory::Held;
 use super::origin::{Admission, Refusal};
+use crate::backend::rest::sse::{EVENTS_HEADER, IN_BASE64};
 use crate::clock;
 use crate::platform;
 use crate::subscribe::Listen;
 use bytes::{Bytes, BytesMut};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Either};
 use hyper::body::Incoming;
@@ -81,7 +83,7 @@ async fn respond(
     };
     if admitted.is_stream() {
         discard(body, most);
-        return Ok(shared.stream(head.uri.path(), &admitted, cut).await);
+        return Ok(shared.stream(&head, &admitted, cut).await);
     }
     Ok(whole(match shared.read(body).await {
         Ok((body, held)) => shared.service.perform(&head, &admitted, body, held).await,
@@ -130,8 +132,8 @@ impl Shared {
         }
     }
 
-    async fn stream(&self, path: &str, admitted: &Admitted, cut: Arc<Notify>) -> Answer {
-        let Some(what) = events::wanted(path) else {
+    async fn stream(&self, head: &Parts, admitted: &Admitted, cut: Arc<Notify>) -> Answer {
+        let Some(what) = events::wanted(head.uri.path()) else {
             return whole(answer::failure(
                 StatusCode::BAD_REQUEST,
                 "ERR a channel or a pattern belongs into the path, percent-encoded",
@@ -147,16 +149,18 @@ impl Shared {
             Ok(stream) => {
                 let most = self.limits.max_backlog_bytes;
                 let backlog = backlog::follow(stream, most, self.service.holds(), cut);
-                let mut answer = Response::new(Either::Right(events::body(
-                    what,
-                    backlog,
-                    self.closing.subscribe(),
-                )));
+                let in_base64 = head.headers.get(EVENTS_HEADER) == Some(&IN_BASE64);
+                let closing = self.closing.subscribe();
+                let body = events::body(what, backlog, in_base64, closing);
+                let mut answer = Response::new(Either::Right(body));
                 let headers = answer.headers_mut();
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
                 // nginx keeps events back otherwise until it has a few kilobytes of them.
                 headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+                if in_base64 {
+                    headers.insert(EVENTS_HEADER, IN_BASE64);
+                }
                 answer
             }
             Err(error) => whole(answer::error_answer(&error)),

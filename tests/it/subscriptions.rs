@@ -1,11 +1,17 @@
 //! Subscriptions on every backend, over lost connections, and at their end.
 
+use crate::support::nginx::Nginx;
 use crate::support::redis::Redis;
 use crate::support::rest;
 use redis_rest::backend::memory::MemoryBackend;
+use redis_rest::backend::{Backend, EventStream, Reply};
 use redis_rest::server::{DEFAULT_TOKEN, Server, ServerConfig};
-use redis_rest::{Client, ErrorKind, Event, Subscription};
-use std::sync::Arc;
+use redis_rest::{
+    BoxFuture, CallOptions, Client, Command, Error, ErrorKind, Event, Listen, Outcome, Subscription,
+};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -44,14 +50,16 @@ async fn what_is_published_arrives(client: Client) {
     assert_eq!(next(&mut named).await, Event::Subscribed("news,today/ü".into()));
     let mut matched = client.psubscribe(["news,*"]);
     assert_eq!(next(&mut matched).await, Event::Subscribed("news,*".into()));
-    for payload in ["hello", "a,b", "two\nlines", "", "data: x\n\ndata: y", "ü"] {
+    for payload in ["hello", "a,b", "two\nlines", "", "data: x\n\ndata: y", "ü", "\r\n\r", "\r"] {
         assert_eq!(client.publish("news,today/ü", payload).await.unwrap(), 2);
         assert_eq!(message(&mut named).await, ("news,today/ü".into(), None, payload.into()));
-        let (channel, pattern, text) = message(&mut matched).await;
-        assert_eq!(pattern.as_deref(), Some("news,*"));
-        // Where the channel ends and the payload begins cannot be known when both hold commas.
-        assert_eq!(format!("{channel},{text}"), format!("news,today/ü,{payload}"));
+        let matching = ("news,today/ü".into(), Some("news,*".into()), payload.into());
+        assert_eq!(message(&mut matched).await, matching);
     }
+    client.publish("news,today/ü", b"\xff\r\0").await.unwrap();
+    let Event::Message(bytes) = next(&mut named).await else { panic!("no message") };
+    assert_eq!(&bytes.payload[..], b"\xff\r\0");
+    next(&mut matched).await;
     assert_eq!(client.pubsub_channels().pattern("news*").await.unwrap(), ["news,today/ü"]);
     assert_eq!(
         client.pubsub_numsub(["news,today/ü", "none"]).await.unwrap(),
@@ -195,4 +203,111 @@ async fn a_connection_on_which_nothing_comes_is_lost() {
     assert_eq!(next(&mut subscription).await, Event::Gap);
     assert_eq!(next(&mut subscription).await, Event::Subscribed("c".into()));
     server.abort();
+}
+
+/// Without a word about streams in its settings, nginx collects what it passes on.
+#[tokio::test]
+async fn stream_passes_an_nginx_with_default_settings() {
+    let server = rest::serve(MemoryBackend::new()).await;
+    let proxied = format!("location / {{ proxy_pass http://{}; }}", server.local_addr());
+    let Some(nginx) = Nginx::start(&proxied) else { return };
+    let client = Client::new(nginx.url(), DEFAULT_TOKEN).unwrap();
+    let mut subscription = client.subscribe(["c"]);
+    assert_eq!(next(&mut subscription).await, Event::Subscribed("c".into()));
+    client.publish("c", "hello").await.unwrap();
+    assert_eq!(message(&mut subscription).await.2, "hello");
+}
+
+#[tokio::test]
+async fn answer_that_is_no_stream_ends_it_at_once() {
+    let said = |status, body: &str| {
+        let body = body.to_owned();
+        async move {
+            let server = wiremock::MockServer::start().await;
+            let answer =
+                wiremock::ResponseTemplate::new(status).set_body_raw(body, "Application/JSON");
+            let any = wiremock::matchers::any();
+            wiremock::Mock::given(any).respond_with(answer).expect(1).mount(&server).await;
+            let mut subscription = Client::new(server.uri(), "t").unwrap().subscribe(["c"]);
+            subscription.next().await.unwrap().unwrap_err()
+        }
+    };
+    let error = said(200, r#"{"result":["subscribe","c",1]}"#).await;
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("no event streams"), "{error}");
+    let error = said(200, r#"{"error":"ERR not here"}"#).await;
+    assert_eq!(error.server_message(), Some("ERR not here"));
+}
+
+/// Connects as it is told, one result after another and then the last for ever.
+struct Connects(Mutex<Vec<Result<(), Error>>>);
+
+impl Backend for Connects {
+    fn execute<'a>(&'a self, _: &'a Command, _: &'a CallOptions) -> BoxFuture<'a, Reply> {
+        unreachable!("it only listens")
+    }
+
+    /// Hears one event, and loses the connection.
+    fn listen<'a>(&'a self, _: &'a Listen) -> BoxFuture<'a, Result<EventStream, Error>> {
+        let mut results = self.0.lock().unwrap();
+        let next = if results.len() > 1 { results.remove(0) } else { results[0].clone() };
+        Box::pin(async move {
+            next?;
+            Ok(Box::pin(Once(Some(Event::Subscribed("c".into())))) as EventStream)
+        })
+    }
+
+    fn pipeline<'a>(&'a self, _: &'a [Command], _: &'a CallOptions) -> BoxFuture<'a, Vec<Reply>> {
+        unreachable!("it only listens")
+    }
+
+    fn transaction<'a>(
+        &'a self,
+        _: &'a [Command],
+        _: &'a CallOptions,
+    ) -> BoxFuture<'a, Result<Vec<Reply>, Error>> {
+        unreachable!("it only listens")
+    }
+}
+
+struct Once(Option<Event>);
+
+impl futures_core::Stream for Once {
+    type Item = Result<Event, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.0.take().map(Ok))
+    }
+}
+
+fn refusal(kind: ErrorKind, status: u16) -> Result<(), Error> {
+    Err(Error::custom(kind, Outcome::NotApplied, "refused").with_status(status))
+}
+
+#[tokio::test(start_paused = true)]
+async fn single_refusals_at_a_reconnect_are_outlived() {
+    let (forbidden, missing) =
+        (refusal(ErrorKind::Unauthorized, 403), refusal(ErrorKind::Http, 404));
+    let results = vec![Ok(()), forbidden.clone(), missing.clone(), Ok(()), missing.clone()];
+    let client = Client::from_backend(Connects(Mutex::new(results)));
+    let mut subscription = client.subscribe(["c"]);
+    let subscribed = || Event::Subscribed("c".into());
+    for event in [subscribed(), Event::Gap, subscribed()] {
+        assert_eq!(next(&mut subscription).await, event);
+    }
+    let error = subscription.next().await.unwrap().unwrap_err();
+    assert_eq!(error.status(), Some(404), "after ten of them");
+    assert!(subscription.next().await.is_none());
+    // One that never ran, and a wrong token, end at once.
+    let token = refusal(ErrorKind::Unauthorized, 401);
+    for (results, status) in [(vec![missing], 404), (vec![Ok(()), token, Ok(())], 401)] {
+        let client = Client::from_backend(Connects(Mutex::new(results)));
+        let mut subscription = client.subscribe(["c"]);
+        let error = loop {
+            if let Err(error) = subscription.next().await.unwrap() {
+                break error;
+            }
+        };
+        assert_eq!(error.status(), Some(status));
+    }
 }

@@ -2,19 +2,21 @@
 
 use super::paths::Name;
 use super::response::{COMPRESSED, interpret, is_encoded, is_media_type};
-use super::sse::{Parser, Sse};
+use super::sse::{EVENTS_HEADER, IN_BASE64, Parser, Sse};
 use super::transport::{HttpChunks, HttpRequest};
-use super::wire::{Form, Format};
+use super::wire::json::decode_base64;
+use super::wire::{Form, Format, Unreadable};
 use super::{KEPT, Rest, wire};
-use crate::backend::EventStream;
+use crate::backend::{EventStream, Reply};
 use crate::error::{Error, ErrorKind, Result};
 use crate::glob;
 use crate::platform;
 use crate::subscribe::{Event, Listen, Message};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use http::header::{ACCEPT, HeaderValue};
 use percent_encoding::percent_encode;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -39,6 +41,9 @@ impl Rest {
         url.set_path(&path);
         let mut headers = self.json_headers();
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        if platform::MAY_ADD_HEADERS {
+            headers.insert(EVENTS_HEADER, IN_BASE64);
+        }
         let request = HttpRequest::new(url, headers, Bytes::new(), self.max_reply_bytes);
         platform::in_runtime()?;
         let opening = platform::timeout(self.timeout, self.transport.open(request));
@@ -55,23 +60,48 @@ impl Rest {
                     chunks,
                     parser: Parser::new(self.max_event_bytes),
                     what: what.clone(),
+                    in_base64: opened.response.headers.get(EVENTS_HEADER) == Some(&IN_BASE64),
                     too_large: false,
                 };
                 Ok(Box::pin(events))
             }
-            _ => {
-                let refused = interpret(&opened.response, |body| {
-                    wire::decode_one(
-                        body,
-                        Form { format: Format::Plain, limits: self.reply_limits, shelf: None },
-                    )
-                });
+            chunks => {
+                let mut response = opened.response;
+                if let Some(chunks) = chunks {
+                    response.body = self.answer(chunks).await;
+                }
+                let refused = interpret(&response, |body| self.read_answer(body));
                 // Anything but a refusal may be a command's reply, which another attempt would run
                 // again.
                 let refused = refused.err().filter(|error| error.kind() != ErrorKind::Decode);
                 Err(refused.unwrap_or_else(not_a_stream))
             }
         }
+    }
+
+    fn read_answer(&self, body: &Bytes) -> Result<Reply, Unreadable> {
+        let form = Form { format: Format::Plain, limits: self.reply_limits, shelf: None };
+        wire::decode_one(body, form)
+    }
+
+    /// Reads an answer that is no event stream, to its end or until it is a reply: a server may keep
+    /// the connection. Returns what came within the time of an attempt.
+    async fn answer(&self, mut chunks: HttpChunks) -> Bytes {
+        let mut body = BytesMut::new();
+        let reading = async {
+            while let Some(Ok(chunk)) = poll_fn(|context| chunks.as_mut().poll_next(context)).await
+            {
+                if body.len() + chunk.len() > self.max_reply_bytes {
+                    return;
+                }
+                body.extend_from_slice(&chunk);
+                if self.read_answer(&Bytes::copy_from_slice(&body)).is_ok() {
+                    return;
+                }
+            }
+        };
+        platform::timeout(self.timeout, reading).await;
+        body.freeze()
     }
 }
 
@@ -83,6 +113,8 @@ struct Events {
     chunks: HttpChunks,
     parser: Parser,
     what: Listen,
+    /// So client and server have agreed.
+    in_base64: bool,
     /// What comes next is larger than allowed; what came before it is told all the same.
     too_large: bool,
 }
@@ -96,6 +128,7 @@ impl Stream for Events {
             while let Some(sse) = this.parser.next() {
                 let event = match sse {
                     Sse::Comment => Ok(Some(Event::KeepAlive)),
+                    Sse::Data(data) if this.in_base64 => read_base64(&this.what, &data),
                     Sse::Data(data) => read(&this.what, &data),
                 };
                 if let Some(event) = event.transpose() {
@@ -147,6 +180,34 @@ pub(crate) fn read(what: &Listen, data: &Bytes) -> Result<Option<Event>> {
         }
         Some(_) | None => Err(other_name()),
     }
+}
+
+/// Returns what an event means whose names and payload are in base64. A monitor's are not.
+///
+/// # Errors
+/// The server acknowledges a subscription to another name.
+pub(crate) fn read_base64(what: &Listen, data: &Bytes) -> Result<Option<Event>> {
+    let mut fields = data.split(|byte| *byte == b',');
+    let word = fields.next().unwrap_or_default();
+    let mut field = || decode_base64(fields.next()?, None);
+    match what {
+        Listen::Monitor => return Ok(message(what, data)),
+        Listen::Channel(name) | Listen::Pattern(name) => match word {
+            b"subscribe" | b"psubscribe" => {
+                let is_ours = field().is_some_and(|found| found == name);
+                return is_ours
+                    .then(|| Some(Event::Subscribed(name.clone())))
+                    .ok_or_else(other_name);
+            }
+            b"message" | b"pmessage" => {}
+            _ => return Ok(None),
+        },
+    }
+    let mut read = || {
+        let pattern = if word == b"pmessage" { Some(field()?) } else { None };
+        Some(Event::Message(Message::new(pattern, field()?, field()?)))
+    };
+    Ok(read())
 }
 
 fn other_name() -> Error {
