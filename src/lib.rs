@@ -74,7 +74,8 @@ mod value;
 pub use breaker::{BreakerPolicy, BreakerState};
 pub use client::Client;
 pub use command::{
-    ArgWriter, CallOptions, Command, Detached, Plain, ReplaySafety, ToArg, ToArgs, Typed, cmd,
+    ArgWriter, Args, CallOptions, Command, Count, Detached, Element, ExactlyOne, Group, Many, One,
+    Plain, ReplaySafety, ToArg, ToArgs, Typed, cmd,
 };
 pub use config::{Config, Encoding};
 pub use error::{Error, ErrorKind, Outcome, Result, ServerError};

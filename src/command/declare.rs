@@ -41,8 +41,8 @@ impl Row {
 /// }
 /// ```
 ///
-/// In the brackets `x` is one argument, `..x` is a list of them, `(count x)` a list after its length, and `(pairs x)` a list of
-/// pairs after their number. `as Set` names the marker type that carries the command's options. The safety is a variant of [`ReplaySafety`], or `ByArguments` where options decide.
+/// In the brackets `x` is one argument, `..x` is a list of them, `(count x)` a list after its length, `(even x)` a list of pairs,
+/// and `(pairs x)` a list of pairs after their number. `as Set` names the marker type that carries the command's options. The safety is a variant of [`ReplaySafety`], or `ByArguments` where options decide.
 macro_rules! commands {
     ($group:literal; $(
         $(#[$meta:meta])*
@@ -92,6 +92,10 @@ macro_rules! commands {
     };
     (@push $command:ident; (pairs $arg:ident) $(, $($rest:tt)*)?) => {
         $command.push_counted($arg, 2);
+        $(commands!(@push $command; $($rest)*);)?
+    };
+    (@push $command:ident; (even $arg:ident) $(, $($rest:tt)*)?) => {
+        $command.push_pairs($arg);
         $(commands!(@push $command; $($rest)*);)?
     };
     (@push $command:ident; ..$arg:expr $(, $($rest:tt)*)?) => {

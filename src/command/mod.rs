@@ -12,7 +12,7 @@ pub(crate) mod safety;
 pub(crate) mod slot;
 mod typed;
 
-pub use arg::{ArgWriter, ToArg, ToArgs};
+pub use arg::{ArgWriter, Args, Count, Element, ExactlyOne, Group, Many, One, ToArg, ToArgs};
 pub use declare::Row;
 pub use safety::ReplaySafety;
 pub use typed::{CallOptions, Detached, Plain, Typed};
@@ -24,7 +24,10 @@ use std::fmt;
 use std::ops::Range;
 
 /// Most commands have four parts or less, and these then cost no allocation.
-type Ends = SmallVec<[usize; 4]>;
+type Ends = SmallVec<[u32; 4]>;
+
+const TOO_LARGE: &str = "the command is larger than 4 GiB";
+const ODD_PAIRS: &str = "an odd number of arguments where pairs of a name and a value go";
 
 /// One Redis command: its name and arguments, each any bytes.
 ///
@@ -41,10 +44,23 @@ pub struct Command {
     /// Where each of them ends in `buf`.
     ends: Ends,
     safety: Option<ReplaySafety>,
-    /// Why this command cannot be sent; reported when it is.
-    invalid: Option<&'static str>,
+    /// Allocated for the few commands that need it: all others stay small.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Clone, Default)]
+struct Rare {
+    /// Why the command cannot be sent; reported when it is.
+    refusal: Option<Refusal>,
     /// The script behind an `EVALSHA`, for servers that do not have it yet.
     script: Option<Script>,
+}
+
+/// Why a command cannot be sent, and the field of a struct that is at fault.
+#[derive(Clone, Copy)]
+struct Refusal {
+    reason: &'static str,
+    field: Option<&'static str>,
 }
 
 /// A command by name, for anything that has no typed form. See [`Command`].
@@ -55,34 +71,41 @@ pub fn cmd(name: &str) -> Command {
 impl Command {
     /// A command without arguments. A name of two words (`SCRIPT LOAD`) is a name and its first argument.
     pub fn new(name: &str) -> Self {
-        let mut command = Self {
-            buf: Vec::with_capacity(64),
-            ends: Ends::new(),
-            safety: None,
-            invalid: None,
-            script: None,
-        };
+        let mut command = Self::without_parts(64);
         for word in name.split_ascii_whitespace() {
-            command = command.arg(word);
+            command.push_bytes(word.as_bytes());
         }
-        if command.ends.is_empty() {
-            command.ends.push(0);
-            command.invalid = Some("the command has no name");
-        }
+        command.require_name();
         command
+    }
+
+    const fn without_parts_or_buffer() -> Self {
+        Self { buf: Vec::new(), ends: Ends::new_const(), safety: None, rare: None }
+    }
+
+    fn without_parts(capacity: usize) -> Self {
+        Self { buf: Vec::with_capacity(capacity), ..Self::without_parts_or_buffer() }
     }
 
     /// A command of exactly these parts, the name first: nothing is split at spaces.
     #[cfg(any(feature = "server", feature = "native"))]
     pub(crate) fn from_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut command =
-            Self { buf: Vec::new(), ends: Ends::new(), safety: None, invalid: None, script: None };
-        parts.into_iter().for_each(|part| command.push(part));
-        if command.ends.first().is_none_or(|&end| end == 0) {
-            command.ends.resize(command.ends.len().max(1), 0);
-            command.invalid = Some("the command has no name");
-        }
+        let mut command = Self::without_parts(0);
+        parts.into_iter().for_each(|part| command.push_bytes(part));
+        command.require_name();
         command
+    }
+
+    fn require_name(&mut self) {
+        if self.ends.first().is_none_or(|&end| end == 0) {
+            self.ends.resize(self.ends.len().max(1), 0);
+            self.refuse("the command has no name", None);
+        }
+    }
+
+    /// Has the command refused when it is sent.
+    pub(crate) fn refuse(&mut self, reason: &'static str, field: Option<&'static str>) {
+        self.rare.get_or_insert_default().refusal = Some(Refusal { reason, field });
     }
 
     /// Adds exactly one argument.
@@ -92,7 +115,7 @@ impl Command {
         self
     }
 
-    /// Adds zero or more arguments: a slice, a `Vec`, an array, a map or a list of pairs.
+    /// Adds zero or more arguments: a single value, a list, a tuple, a map, or an `Option`.
     #[must_use]
     pub fn args(mut self, args: impl ToArgs) -> Self {
         self.push_all(args);
@@ -101,25 +124,62 @@ impl Command {
 
     /// As [`Command::arg`], in place.
     pub fn push(&mut self, arg: impl ToArg) {
-        let mut writer = ArgWriter::new(&mut self.buf);
-        arg.write_arg(&mut writer);
-        if let Some(reason) = writer.failure() {
-            self.invalid = Some(reason);
+        let before = self.ends.len();
+        arg.write_args(&mut ArgWriter::new(self));
+        if self.ends.len() != before + 1 {
+            self.refuse("an argument wrote none or several arguments", None);
+            // Options find their places by index.
+            self.ends.resize(before + 1, self.ends.last().copied().unwrap_or_default());
+            self.buf.truncate(self.ends[before] as usize);
         }
-        self.ends.push(self.buf.len());
     }
 
     /// As [`Command::args`], in place.
     pub fn push_all(&mut self, args: impl ToArgs) {
-        args.write_args(self);
+        args.write_args(&mut ArgWriter::new(self));
+    }
+
+    /// Adds one argument of these bytes.
+    fn push_bytes(&mut self, bytes: &[u8]) {
+        self.buf.extend_from_slice(bytes);
+        self.end_argument();
+    }
+
+    /// Makes an argument of the bytes that were added to the buffer.
+    fn end_argument(&mut self) {
+        let end = self.buf.len().try_into().unwrap_or_else(|_| {
+            let last = self.ends.last().copied().unwrap_or_default();
+            self.buf.truncate(last as usize);
+            self.refuse(TOO_LARGE, None);
+            last
+        });
+        self.ends.push(end);
+    }
+
+    /// Takes back the last argument.
+    fn pop(&mut self) {
+        self.ends.pop();
+        self.buf.truncate(self.ends.last().copied().unwrap_or_default() as usize);
     }
 
     /// Adds how many arguments `args` are, divided by `per`, and then these.
     pub(crate) fn push_counted(&mut self, args: impl ToArgs, per: usize) {
         let before = self.ends.len();
         self.push_all(args);
-        let count = (self.ends.len() - before) / per;
-        self.insert(before - 1, itoa::Buffer::new().format(count).as_bytes());
+        let added = self.ends.len() - before;
+        if !added.is_multiple_of(per) {
+            self.refuse(ODD_PAIRS, None);
+        }
+        self.insert(before - 1, itoa::Buffer::new().format(added / per).as_bytes());
+    }
+
+    /// Adds pairs of a name and a value.
+    pub(crate) fn push_pairs(&mut self, pairs: impl ToArgs) {
+        let before = self.ends.len();
+        self.push_all(pairs);
+        if !(self.ends.len() - before).is_multiple_of(2) {
+            self.refuse(ODD_PAIRS, None);
+        }
     }
 
     /// Adds arguments before the one at `index`, for options that stand in the middle.
@@ -132,20 +192,20 @@ impl Command {
 
     fn insert(&mut self, index: usize, arg: &[u8]) {
         let at = self.ends[index];
-        self.buf.splice(at..at, arg.iter().copied());
         self.ends.insert(index + 1, at);
-        for end in &mut self.ends[index + 1..] {
-            *end += arg.len();
-        }
+        self.replace_arg(index, arg);
     }
 
     /// Puts another argument in the place of the one at `index`.
     pub(crate) fn replace_arg(&mut self, index: usize, arg: &[u8]) {
         let range = self.range(index + 1);
-        let (old, new) = (range.len(), arg.len());
+        let old = range.len();
+        if u32::try_from(self.buf.len() - old + arg.len()).is_err() {
+            return self.refuse(TOO_LARGE, None);
+        }
         self.buf.splice(range, arg.iter().copied());
         for end in &mut self.ends[index + 1..] {
-            *end = *end + new - old;
+            *end = *end - old as u32 + arg.len() as u32;
         }
     }
 
@@ -160,7 +220,7 @@ impl Command {
             if index > 0 && indexes.contains(&(index - 1)) {
                 command.buf.extend_from_slice(prefix);
             }
-            command.push(part);
+            command.push_bytes(part);
         }
         command
     }
@@ -182,12 +242,12 @@ impl Command {
     }
 
     pub(crate) fn with_script(mut self, script: Script) -> Self {
-        self.script = Some(script);
+        self.rare.get_or_insert_default().script = Some(script);
         self
     }
 
     pub(crate) fn script(&self) -> Option<&Script> {
-        self.script.as_ref()
+        self.rare.as_ref()?.script.as_ref()
     }
 
     /// What sending it twice would do: as declared, else by its name and arguments; unknown commands are
@@ -198,7 +258,7 @@ impl Command {
 
     fn range(&self, index: usize) -> Range<usize> {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        start..self.ends[index]
+        start as usize..self.ends[index] as usize
     }
 
     /// The name, as it was given.
@@ -251,7 +311,7 @@ impl Command {
     /// About what it takes in memory.
     #[cfg(feature = "server")]
     pub(crate) fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.buf.len() + self.ends.len() * size_of::<usize>()
+        size_of::<Self>() + self.buf.len() + self.ends.len() * size_of::<u32>()
     }
 
     /// The name for logs and errors: `?` where it does not look like one, since it may then be data.
@@ -262,12 +322,18 @@ impl Command {
         if plain { std::str::from_utf8(name).unwrap_or("?") } else { "?" }
     }
 
+    fn refusal(&self) -> Option<Refusal> {
+        self.rare.as_ref()?.refusal
+    }
+
     /// An error for a command that cannot be sent at all.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        match self.invalid {
-            Some(reason) => Err(Error::new(ErrorKind::InvalidCommand, reason)),
-            None => Ok(()),
-        }
+        let Some(Refusal { reason, field }) = self.refusal() else { return Ok(()) };
+        let error = Error::new(ErrorKind::InvalidCommand, reason);
+        Err(match field {
+            Some(field) => error.with_detail(format!("field `{field}`")),
+            None => error,
+        })
     }
 }
 
@@ -298,6 +364,12 @@ mod tests {
         );
         assert_eq!(command.get(0), Some(&b"LOAD"[..]));
         assert_eq!(command.get(8), None);
+    }
+
+    #[cfg(target_pointer_width = "64")]
+    #[test]
+    fn a_command_has_64_bytes() {
+        assert_eq!(size_of::<Command>(), 64);
     }
 
     #[test]

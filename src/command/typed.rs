@@ -199,6 +199,12 @@ impl<R: FromValue + 'static, K: 'static> IntoFuture for Typed<R, K, Client> {
     }
 }
 
+impl<R, K> From<Typed<R, K>> for Command {
+    fn from(typed: Typed<R, K>) -> Self {
+        typed.command
+    }
+}
+
 impl<R, K, X: Clone> Clone for Typed<R, K, X> {
     fn clone(&self) -> Self {
         Self {

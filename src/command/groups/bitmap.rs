@@ -8,8 +8,7 @@
 //! ```
 
 use crate::command::declare::{commands, markers, options};
-use crate::command::{ArgWriter, ToArg, ToArgs};
-use std::fmt::Write as _;
+use crate::command::{ArgWriter, One, ToArg, ToArgs};
 
 markers! {
     /// The options of `BITCOUNT`: [`within`](crate::Typed::within), [`within_bits`](crate::Typed::within_bits).
@@ -45,9 +44,10 @@ pub enum BitOp {
     One,
 }
 
-impl ToArg for BitOp {
-    fn write_arg(&self, out: &mut ArgWriter<'_>) {
-        out.write(match self {
+impl ToArgs for BitOp {
+    type Count = One;
+    fn write_args(&self, out: &mut ArgWriter<'_>) {
+        out.bytes(match self {
             Self::And => b"AND",
             Self::Or => b"OR",
             Self::Xor => b"XOR",
@@ -69,15 +69,13 @@ pub enum Bits {
     Unsigned(u8),
 }
 
-impl ToArg for Bits {
-    fn write_arg(&self, out: &mut ArgWriter<'_>) {
-        let (letter, width) = match self {
-            Self::Signed(width) => ('i', width),
-            Self::Unsigned(width) => ('u', width),
-        };
-        let mut text = String::new();
-        let _ = write!(text, "{letter}{width}");
-        out.write(text.as_bytes());
+impl ToArgs for Bits {
+    type Count = One;
+    fn write_args(&self, out: &mut ArgWriter<'_>) {
+        match self {
+            Self::Signed(width) => out.display(format_args!("i{width}")),
+            Self::Unsigned(width) => out.display(format_args!("u{width}")),
+        }
     }
 }
 
@@ -96,13 +94,13 @@ impl From<u64> for BitOffset {
     }
 }
 
-impl ToArg for BitOffset {
-    fn write_arg(&self, out: &mut ArgWriter<'_>) {
-        let (Self::Bit(offset) | Self::Item(offset)) = self;
-        if matches!(self, Self::Item(_)) {
-            out.write(b"#");
+impl ToArgs for BitOffset {
+    type Count = One;
+    fn write_args(&self, out: &mut ArgWriter<'_>) {
+        match self {
+            Self::Bit(offset) => out.arg(offset),
+            Self::Item(offset) => out.display(format_args!("#{offset}")),
         }
-        offset.write_arg(out);
     }
 }
 
@@ -117,9 +115,10 @@ pub enum Overflow {
     Fail,
 }
 
-impl ToArg for Overflow {
-    fn write_arg(&self, out: &mut ArgWriter<'_>) {
-        out.write(match self {
+impl ToArgs for Overflow {
+    type Count = One;
+    fn write_args(&self, out: &mut ArgWriter<'_>) {
+        out.bytes(match self {
             Self::Wrap => b"WRAP",
             Self::Saturate => b"SAT",
             Self::Fail => b"FAIL",

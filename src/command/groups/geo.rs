@@ -8,7 +8,7 @@
 //! ```
 
 use crate::command::declare::{commands, markers, options};
-use crate::command::{ArgWriter, Command, ToArg, ToArgs};
+use crate::command::{ArgWriter, Many, One, ToArg, ToArgs};
 use crate::value::{ConvertError, FromValue, Value};
 use std::fmt;
 
@@ -38,9 +38,10 @@ pub enum GeoUnit {
     Feet,
 }
 
-impl ToArg for GeoUnit {
-    fn write_arg(&self, out: &mut ArgWriter<'_>) {
-        out.write(match self {
+impl ToArgs for GeoUnit {
+    type Count = One;
+    fn write_args(&self, out: &mut ArgWriter<'_>) {
+        out.bytes(match self {
             Self::Meters => b"m",
             Self::Kilometers => b"km",
             Self::Miles => b"mi",
@@ -85,13 +86,11 @@ impl fmt::Debug for GeoFrom {
 }
 
 impl ToArgs for GeoFrom {
-    fn write_args(&self, command: &mut Command) {
+    type Count = Many;
+    fn write_args(&self, out: &mut ArgWriter<'_>) {
         match self {
-            Self::Member(member) => ["FROMMEMBER", member].write_args(command),
-            Self::Point(point) => {
-                command.push("FROMLONLAT");
-                [point.longitude, point.latitude].write_args(command);
-            }
+            Self::Member(member) => out.args(("FROMMEMBER", member)),
+            Self::Point(point) => out.args(("FROMLONLAT", point.longitude, point.latitude)),
         }
     }
 }
@@ -106,19 +105,11 @@ pub enum GeoBy {
 }
 
 impl ToArgs for GeoBy {
-    fn write_args(&self, command: &mut Command) {
+    type Count = Many;
+    fn write_args(&self, out: &mut ArgWriter<'_>) {
         match self {
-            Self::Radius(radius, unit) => {
-                command.push("BYRADIUS");
-                command.push(radius);
-                command.push(unit);
-            }
-            Self::Box(width, height, unit) => {
-                command.push("BYBOX");
-                command.push(width);
-                command.push(height);
-                command.push(unit);
-            }
+            Self::Radius(radius, unit) => out.args(("BYRADIUS", radius, unit)),
+            Self::Box(width, height, unit) => out.args(("BYBOX", width, height, unit)),
         }
     }
 }

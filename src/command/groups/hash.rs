@@ -91,7 +91,7 @@ impl FromValue for FieldPersist {
 
 commands! { "hash";
     /// Sets fields, given as pairs; answers how many are new.
-    fn hset(key: impl ToArg, pairs: impl ToArgs) -> u64 = "HSET" [key, ..pairs], EffectIdempotent, "2.0.0";
+    fn hset(key: impl ToArg, pairs: impl ToArgs) -> u64 = "HSET" [key, (even pairs)], EffectIdempotent, "2.0.0";
     /// Sets a field if it does not exist; true when it did.
     fn hsetnx(key: impl ToArg, field: impl ToArg, value: impl ToArg) -> bool = "HSETNX" [key, field, value], EffectIdempotent, "2.0.0";
     /// Sets fields, given as pairs, with a time to live or on a condition; true when it did.

@@ -11,7 +11,7 @@
 //! ```
 
 use crate::command::declare::{commands, markers, options};
-use crate::command::{Command, ToArg, ToArgs, Typed};
+use crate::command::{ArgWriter, Many, ToArg, ToArgs, Typed};
 use crate::value::Json;
 use serde::Serialize;
 
@@ -29,8 +29,9 @@ markers! {
 struct Jsons<'a, T>(&'a [T]);
 
 impl<T: Serialize> ToArgs for Jsons<'_, T> {
-    fn write_args(&self, command: &mut Command) {
-        self.0.iter().for_each(|value| command.push(Json(value)));
+    type Count = Many;
+    fn write_args(&self, out: &mut ArgWriter<'_>) {
+        self.0.iter().for_each(|value| out.arg(Json(value)));
     }
 }
 
@@ -38,11 +39,10 @@ impl<T: Serialize> ToArgs for Jsons<'_, T> {
 struct Documents<'a, K, P, T>(&'a [(K, P, T)]);
 
 impl<K: ToArg, P: ToArg, T: Serialize> ToArgs for Documents<'_, K, P, T> {
-    fn write_args(&self, command: &mut Command) {
+    type Count = Many;
+    fn write_args(&self, out: &mut ArgWriter<'_>) {
         for (key, path, value) in self.0 {
-            command.push(key);
-            command.push(path);
-            command.push(Json(value));
+            out.args((key, path, Json(value)));
         }
     }
 }

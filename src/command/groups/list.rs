@@ -14,7 +14,7 @@
 //! ```
 
 use crate::command::declare::{commands, markers, options};
-use crate::command::{ArgWriter, ToArg, ToArgs, Typed};
+use crate::command::{ArgWriter, One, ToArg, ToArgs, Typed};
 
 markers! {
     /// The option of `LPOP` and `RPOP`: [`count`](Typed::count).
@@ -34,9 +34,10 @@ pub enum Side {
     Right,
 }
 
-impl ToArg for Side {
-    fn write_arg(&self, out: &mut ArgWriter<'_>) {
-        out.write(if *self == Self::Left { b"LEFT" } else { b"RIGHT" });
+impl ToArgs for Side {
+    type Count = One;
+    fn write_args(&self, out: &mut ArgWriter<'_>) {
+        out.bytes(if *self == Self::Left { b"LEFT" } else { b"RIGHT" });
     }
 }
 
@@ -49,9 +50,10 @@ pub enum Beside {
     After,
 }
 
-impl ToArg for Beside {
-    fn write_arg(&self, out: &mut ArgWriter<'_>) {
-        out.write(if *self == Self::Before { b"BEFORE" } else { b"AFTER" });
+impl ToArgs for Beside {
+    type Count = One;
+    fn write_args(&self, out: &mut ArgWriter<'_>) {
+        out.bytes(if *self == Self::Before { b"BEFORE" } else { b"AFTER" });
     }
 }
 

@@ -43,7 +43,7 @@ commands! { "server";
     /// Settings whose names match.
     fn config_get(patterns: impl ToArgs) -> HashMap<String, String> = "CONFIG GET" [..patterns], ReadOnly, "2.0.0";
     /// Changes settings, given as pairs.
-    fn config_set(pairs: impl ToArgs) -> () = "CONFIG SET" [..pairs], Unsafe, "2.0.0";
+    fn config_set(pairs: impl ToArgs) -> () = "CONFIG SET" [(even pairs)], Unsafe, "2.0.0";
     /// Sets the counters of [`info`] to 0.
     fn config_resetstat() -> () = "CONFIG RESETSTAT" [], Unsafe, "2.0.0";
     /// Writes the settings to the server's file.

@@ -13,7 +13,7 @@
 
 use super::range::{members, ranks, scores};
 use crate::command::declare::{commands, markers, options};
-use crate::command::{ArgWriter, Command, ReplaySafety, ToArg, ToArgs, Typed};
+use crate::command::{ArgWriter, Command, One, ReplaySafety, ToArg, ToArgs, Typed};
 use bytes::Bytes;
 use std::ops::RangeBounds;
 
@@ -54,9 +54,10 @@ pub enum Extreme {
     Max,
 }
 
-impl ToArg for Extreme {
-    fn write_arg(&self, out: &mut ArgWriter<'_>) {
-        out.write(if *self == Self::Min { b"MIN" } else { b"MAX" });
+impl ToArgs for Extreme {
+    type Count = One;
+    fn write_args(&self, out: &mut ArgWriter<'_>) {
+        out.bytes(if *self == Self::Min { b"MIN" } else { b"MAX" });
     }
 }
 
@@ -71,9 +72,10 @@ pub enum Aggregate {
     Max,
 }
 
-impl ToArg for Aggregate {
-    fn write_arg(&self, out: &mut ArgWriter<'_>) {
-        out.write(match self {
+impl ToArgs for Aggregate {
+    type Count = One;
+    fn write_args(&self, out: &mut ArgWriter<'_>) {
+        out.bytes(match self {
             Self::Sum => b"SUM",
             Self::Min => b"MIN",
             Self::Max => b"MAX",

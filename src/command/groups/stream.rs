@@ -8,7 +8,7 @@
 //! ```
 
 use crate::command::declare::{commands, markers, options};
-use crate::command::{ArgWriter, ToArg, ToArgs, Typed};
+use crate::command::{ArgWriter, Many, One, ToArg, ToArgs, Typed};
 use crate::value::{ConvertError, FromValue, Value};
 use std::time::Duration;
 
@@ -79,8 +79,9 @@ impl Trim {
 }
 
 impl ToArgs for Trim {
-    fn write_args(&self, command: &mut crate::Command) {
-        self.args.write_args(command);
+    type Count = Many;
+    fn write_args(&self, out: &mut ArgWriter<'_>) {
+        out.args(&self.args);
     }
 }
 
@@ -105,9 +106,10 @@ impl References {
     }
 }
 
-impl ToArg for References {
-    fn write_arg(&self, out: &mut ArgWriter<'_>) {
-        out.write(self.name().as_bytes());
+impl ToArgs for References {
+    type Count = One;
+    fn write_args(&self, out: &mut ArgWriter<'_>) {
+        out.bytes(self.name().as_bytes());
     }
 }
 
@@ -137,9 +139,10 @@ impl FromValue for Removal {
 struct Positions<'a>(&'a [(&'a str, &'a str)]);
 
 impl ToArgs for Positions<'_> {
-    fn write_args(&self, command: &mut crate::Command) {
-        self.0.iter().for_each(|(key, _)| command.push(key));
-        self.0.iter().for_each(|(_, id)| command.push(id));
+    type Count = Many;
+    fn write_args(&self, out: &mut ArgWriter<'_>) {
+        self.0.iter().for_each(|(key, _)| out.arg(key));
+        self.0.iter().for_each(|(_, id)| out.arg(id));
     }
 }
 
@@ -149,7 +152,7 @@ pub type StreamReads<R> = Option<Vec<(String, Vec<StreamEntry<R>>)>>;
 commands! { "stream";
     /// Adds an entry with this id (`*`: the next one) and fields, given as pairs; answers its id, nil when there is no stream and
     /// none is to be made.
-    fn xadd(key: impl ToArg, id: impl ToArg, fields: impl ToArgs) -> Option<String> as XAdd = "XADD" [key, id, ..fields], Unsafe, "5.0.0";
+    fn xadd(key: impl ToArg, id: impl ToArg, fields: impl ToArgs) -> Option<String> as XAdd = "XADD" [key, id, (even fields)], Unsafe, "5.0.0";
     /// Removes old entries; answers how many.
     fn xtrim(key: impl ToArg, keep: Trim) -> u64 as XTrim = "XTRIM" [key, ..keep], EffectIdempotent, "5.0.0";
     /// Removes entries; answers how many there were.

@@ -61,9 +61,9 @@ commands! { "string";
     /// The values of `keys`, nil for each that has none.
     fn mget<R>(keys: impl ToArgs) -> Vec<Option<R>> = "MGET" [..keys], ReadOnly, "1.0.0";
     /// Sets several keys at once, given as pairs.
-    fn mset(pairs: impl ToArgs) -> () = "MSET" [..pairs], Idempotent, "1.0.1";
+    fn mset(pairs: impl ToArgs) -> () = "MSET" [(even pairs)], Idempotent, "1.0.1";
     /// Sets several keys if none of them exists; true when it did.
-    fn msetnx(pairs: impl ToArgs) -> bool = "MSETNX" [..pairs], EffectIdempotent, "1.0.1";
+    fn msetnx(pairs: impl ToArgs) -> bool = "MSETNX" [(even pairs)], EffectIdempotent, "1.0.1";
     /// Sets several keys at once, given as pairs, with a time to live or on a condition; true when it did.
     fn msetex(pairs: impl ToArgs) -> bool as MSetEx = "MSETEX" [(pairs pairs)], EffectIdempotent, "8.4.0";
     /// Appends to the value; answers its length.
