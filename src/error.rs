@@ -35,6 +35,8 @@ struct Inner {
     retry_after: Option<Duration>,
     /// Another attempt would end like this one, as far as can be told.
     lasting: bool,
+    /// The server did not look at the request, and will look at the next.
+    unprocessed: bool,
     source: Option<Source>,
 }
 
@@ -142,6 +144,7 @@ impl Error {
             attempts: 0,
             retry_after: None,
             lasting: false,
+            unprocessed: false,
             source: None,
         }))
     }
@@ -261,6 +264,18 @@ impl Error {
     /// True if another attempt would end like this one, as far as can be told.
     pub(crate) fn is_lasting(&self) -> bool {
         self.0.lasting
+    }
+
+    #[cfg_attr(target_family = "wasm", allow(dead_code))]
+    pub(crate) fn unprocessed(mut self) -> Self {
+        self.0.unprocessed = true;
+        self
+    }
+
+    /// True if the server did not look at the request for a reason that another attempt need not
+    /// meet: it renewed the connection, or had no free stream.
+    pub(crate) fn is_unprocessed(&self) -> bool {
+        self.0.unprocessed
     }
 
     pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {

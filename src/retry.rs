@@ -150,6 +150,9 @@ impl Default for Budget {
 enum Class {
     /// Nothing left this machine.
     NeverSent,
+    /// The server did not look at the request, since it renewed the connection or had no free
+    /// stream.
+    Unprocessed,
     /// The server refused for now and did not run the command.
     Refused,
     /// The command may have run.
@@ -165,14 +168,21 @@ fn class_of(error: &Error) -> Class {
     match error.kind() {
         // The certificate is for another name, has expired, or nobody trusts its issuer.
         ErrorKind::Connect if error.is_lasting() => Class::Permanent,
+        ErrorKind::Connect if error.is_unprocessed() => Class::Unprocessed,
         ErrorKind::Connect => Class::NeverSent,
         ErrorKind::RateLimited => Class::Refused,
-        ErrorKind::Timeout | ErrorKind::Io | ErrorKind::Decode => Class::Ambiguous,
+        ErrorKind::Timeout | ErrorKind::Io | ErrorKind::Decode => match error.outcome() {
+            // It waited in vain for a connection or a stream, for example.
+            Outcome::NotApplied => Class::Refused,
+            Outcome::MaybeApplied | Outcome::Applied => Class::Ambiguous,
+        },
         // The server would not take the request on this connection, or this early in it.
         ErrorKind::Http if matches!(error.status(), Some(421 | 425)) => Class::Refused,
-        ErrorKind::Http => match error.outcome() {
-            Outcome::MaybeApplied => Class::Ambiguous,
-            Outcome::NotApplied | Outcome::Applied => Class::Permanent,
+        ErrorKind::Http => match (error.outcome(), error.status()) {
+            (Outcome::MaybeApplied, _) => Class::Ambiguous,
+            // Answered before the whole request was there.
+            (Outcome::NotApplied, Some(408 | 500 | 502..)) => Class::Refused,
+            (Outcome::NotApplied | Outcome::Applied, _) => Class::Permanent,
         },
         ErrorKind::Config
         | ErrorKind::InvalidCommand
@@ -222,6 +232,12 @@ fn is_transient(code: &str, text: &str) -> bool {
     }
 }
 
+/// Most attempts of a call that the server may leave unprocessed. If each connection takes three
+/// requests, and 300 callers send theirs at once, some wait for the hundredth connection.
+const MOST_UNPROCESSED: u32 = 300;
+/// The longest wait after one of them.
+const UNPROCESSED_WAIT: Duration = Duration::from_millis(20);
+
 /// A larger request that gets 500 twice is not sent a third time: some servers answer so where a
 /// request is too large for them.
 const LARGE: usize = 1_000_000;
@@ -241,6 +257,8 @@ pub(crate) struct Attempts<'a> {
     large: bool,
     /// Attempts that ended with 500.
     internal_errors: u32,
+    /// Attempts that the server left unprocessed. They count neither as attempts nor in the budget.
+    unprocessed: u32,
 }
 
 /// True for a refusal that says the command did not run and may work later.
@@ -275,6 +293,7 @@ impl<'a> Attempts<'a> {
             ambiguous: false,
             large: false,
             internal_errors: 0,
+            unprocessed: 0,
         }
     }
 
@@ -300,7 +319,9 @@ impl<'a> Attempts<'a> {
 
     /// Takes notice of a failed attempt.
     pub(crate) fn note(&mut self, error: &Error) {
-        self.ambiguous |= class_of(error) == Class::Ambiguous;
+        let class = class_of(error);
+        self.ambiguous |= class == Class::Ambiguous;
+        self.unprocessed += u32::from(class == Class::Unprocessed);
         self.internal_errors += u32::from(error.status() == Some(500));
     }
 
@@ -321,7 +342,7 @@ impl<'a> Attempts<'a> {
             // A refused connection costs nothing to try again, but a dead address must not hold a
             // caller for long.
             Class::NeverSent => self.started.elapsed() < self.connect_timeout,
-            Class::Refused => true,
+            Class::Unprocessed | Class::Refused => true,
             Class::Ambiguous => replay,
             Class::Permanent => false,
         };
@@ -332,12 +353,19 @@ impl<'a> Attempts<'a> {
     /// How long to wait before the next attempt, which then has to follow; `None` when attempts,
     /// deadline or budget are spent.
     pub(crate) fn wait(&mut self, error: &Error) -> Option<Duration> {
-        if self.no_retry || self.made >= self.policy.max_attempts {
+        let class = class_of(error);
+        let free = class == Class::Unprocessed;
+        let spent = match free {
+            true => self.policy.max_attempts == 1 || self.unprocessed > MOST_UNPROCESSED,
+            false => self.counted() >= self.policy.max_attempts,
+        };
+        if self.no_retry || spent {
             return None;
         }
-        let wait = error.retry_after().unwrap_or_else(|| self.backoff());
+        let backoff = || if free { self.unprocessed_wait() } else { self.backoff() };
+        let wait = error.retry_after().unwrap_or_else(backoff);
         // Until when the next attempt must have begun.
-        let latest = match class_of(error) {
+        let latest = match class {
             Class::NeverSent => self
                 .started
                 .checked_add(self.connect_timeout)
@@ -354,7 +382,7 @@ impl<'a> Attempts<'a> {
         if !in_time {
             return None;
         }
-        if !self.policy.budget.spend() {
+        if !free && !self.policy.budget.spend() {
             observe::retry_refused();
             return None;
         }
@@ -362,12 +390,23 @@ impl<'a> Attempts<'a> {
         Some(wait)
     }
 
+    /// The attempts that the policy counts.
+    fn counted(&self) -> u32 {
+        self.made - self.unprocessed.min(self.made)
+    }
+
+    /// Short, and none before the second: the next connection is mostly there already.
+    fn unprocessed_wait(&self) -> Duration {
+        let longest = Duration::from_millis(u64::from(self.unprocessed.saturating_sub(1)));
+        longest.min(UNPROCESSED_WAIT).mul_f64(platform::random())
+    }
+
     fn backoff(&self) -> Duration {
         let policy = self.policy;
         // Both are finite and not negative, and the exponent is small: the product may be infinite,
         // which `min` makes finite.
         let grown = policy.min_backoff.as_secs_f64()
-            * policy.multiplier.powi(self.made.saturating_sub(1).min(64) as i32);
+            * policy.multiplier.powi(self.counted().saturating_sub(1).min(64) as i32);
         let backoff = Duration::from_secs_f64(grown.min(policy.max_backoff.as_secs_f64()));
         match policy.spread {
             None => backoff.mul_f64(platform::random()),

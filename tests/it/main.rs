@@ -25,6 +25,9 @@ mod encodings;
 mod examples;
 /// Replies in every format.
 mod formats;
+/// nginx and haproxy in front of a server, under load: limits of streams and requests, idle
+/// connections, reloads.
+mod fronts;
 /// Whoever means harm: what leaks, what balloons, what gets through.
 mod hostile;
 /// The backend over TCP: TLS, settings, sentinels, clusters.

@@ -103,7 +103,9 @@ fn self_signed() -> Certificates {
         .self_signed(&key)
         .unwrap();
     let der = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    Certificates { authority: certificate.pem(), chain: vec![certificate.der().clone()], key: der }
+    let pem = format!("{}{}", certificate.pem(), key.serialize_pem());
+    let chain = vec![certificate.der().clone()];
+    Certificates { authority: certificate.pem(), pem, chain, key: der }
 }
 
 #[tokio::test]

@@ -147,7 +147,7 @@ impl Rest {
             // A request that was lost says nothing: the next reply with a text asks again.
             let Ok(response) = self.transport.send(request).await else { return };
             let form = Form { format: Format::Plain, limits: self.reply_limits, shelf: None };
-            let state = match interpret(&response, |body| wire::decode_one(body, form)) {
+            let state = match interpret(&response, false, |body| wire::decode_one(body, form)) {
                 Ok(Value::Bytes(text)) if text == PROBE => TEXT,
                 Ok(Value::Bytes(text)) if text == PROBE_IN_BASE64 => BASE64,
                 Ok(_) => ASSUMED,

@@ -290,7 +290,7 @@ impl Drop for Slot {
 fn spoils(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::Decode | ErrorKind::ReplyTooLarge => true,
-        ErrorKind::Http => error.outcome() == Outcome::NotApplied,
+        ErrorKind::Http => error.outcome() == Outcome::NotApplied && !is_refused(error),
         ErrorKind::Redis => !is_refused(error) && !is_exhausted(error),
         _ => false,
     }

@@ -6,8 +6,10 @@
 
 pub(super) mod body;
 mod connect;
+mod http2;
 mod news;
 mod pools;
+mod request_body;
 mod rooms;
 #[cfg(feature = "rustls")]
 mod tls;
@@ -16,16 +18,15 @@ mod tls;
 mod tls;
 mod trust;
 
-use super::transport::{HttpRequest, HttpResponse, HttpStream, Transport};
+use super::transport::{HttpRequest, HttpResponse, HttpStream, Progress, Transport};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::platform::BoxFuture;
-use body::{Cause, read, unanswered};
-use bytes::Bytes;
-use connect::Connector;
-use http_body_util::Full;
+use body::{Cause, read, unanswered, unwritten};
+use connect::{Connector, Superseded};
 use hyper_util::client::legacy::{self, ResponseFuture};
 use pools::{Connections, Pools};
+use request_body::RequestBody;
 use rooms::Rooms;
 use std::fmt;
 use std::sync::Arc;
@@ -34,7 +35,7 @@ use trust::Watch;
 
 pub(crate) use tls::Trust;
 
-type HttpClient = legacy::Client<Connector, Full<Bytes>>;
+type HttpClient = legacy::Client<Connector, RequestBody>;
 
 /// The built-in [`Transport`]: pooled connections, HTTP/1.1 or HTTP/2, no redirects. Cheap to
 /// clone; clones share their connections. Each runtime has connections of its own. It does not know
@@ -108,7 +109,7 @@ impl HttpTransport {
         connections: Arc<Connections>,
         request: HttpRequest,
     ) -> BoxFuture<'_, Result<HttpResponse>> {
-        let max_reply_bytes = request.max_reply_bytes;
+        let (max_reply_bytes, progress) = (request.max_reply_bytes, request.progress());
         let (watch, response) = match start(&connections, request) {
             Ok(started) => started,
             Err(error) => return Box::pin(std::future::ready(Err(error))),
@@ -116,13 +117,20 @@ impl HttpTransport {
         Box::pin(async move {
             let result = match response.await {
                 Ok(response) => {
+                    progress.answered();
+                    connections.answered_by(response.version());
                     if let Some(idle) = pools::keep_alive(response.headers()) {
                         connections.keep_idle_for(idle);
                     }
                     read(response, max_reply_bytes, &self.0.rooms).await
                 }
-                Err(error) => Err(unanswered(&error, error.is_connect())),
+                Err(error) => Err(failed(&error, &progress)),
             };
+            match &result {
+                Err(error) if error.is_unprocessed() => connections.left_unprocessed(),
+                Err(error) if error.is_connect() => connections.unreachable(),
+                _ => {}
+            }
             match result.as_ref().map_err(Error::kind) {
                 Err(ErrorKind::Io) => watch.broke(),
                 Err(ErrorKind::Connect | ErrorKind::InvalidCommand) => watch.ended(),
@@ -133,23 +141,34 @@ impl HttpTransport {
     }
 
     async fn begin(&self, request: HttpRequest) -> Result<HttpStream> {
-        let max_reply_bytes = request.max_reply_bytes;
+        let (max_reply_bytes, progress) = (request.max_reply_bytes, request.progress());
         let connections = self.0.pools.of(&request.url)?;
         let (watch, response) = start(&connections, request)?;
         // A stream opens when the server likes: how long that takes says nothing.
         watch.ended();
-        let response = response.await.map_err(|error| unanswered(&error, error.is_connect()))?;
+        let response = response.await.map_err(|error| failed(&error, &progress))?;
         body::open(response, max_reply_bytes).await
     }
 }
 
+/// Why there is no response. A request that waits for a free stream may outlive its error, and must
+/// not leave then.
+fn failed(error: &legacy::Error, progress: &Progress) -> Error {
+    let superseded = || body::chain(error).any(|error| error.is::<Superseded>());
+    let connecting = error.is_connect() && !superseded();
+    match progress.give_up() && !connecting {
+        true => unwritten(error),
+        false => unanswered(error, connecting),
+    }
+}
+
 fn start(connections: &Connections, request: HttpRequest) -> Result<(Watch, ResponseFuture)> {
-    let mut outgoing = http::Request::post(request.url.as_str())
-        .body(Full::new(request.body))
-        .map_err(|error| {
-            Error::new(ErrorKind::InvalidCommand, "the request cannot be built")
-                .with_source(Cause::of(&error))
-        })?;
+    let progress = request.progress();
+    let body = RequestBody::new(request.body, progress);
+    let mut outgoing = http::Request::post(request.url.as_str()).body(body).map_err(|error| {
+        Error::new(ErrorKind::InvalidCommand, "the request cannot be built")
+            .with_source(Cause::of(&error))
+    })?;
     *outgoing.headers_mut() = request.headers;
     Ok(connections.begin(|client| client.request(outgoing)))
 }

@@ -70,7 +70,7 @@ impl Rest {
                 if let Some(chunks) = chunks {
                     response.body = self.answer(chunks).await;
                 }
-                let refused = interpret(&response, |body| self.read_answer(body));
+                let refused = interpret(&response, false, |body| self.read_answer(body));
                 // Anything but a refusal may be a command's reply, which another attempt would run
                 // again.
                 let refused = refused.err().filter(|error| error.kind() != ErrorKind::Decode);

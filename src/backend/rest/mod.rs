@@ -29,13 +29,13 @@ pub(crate) use limits::{DEEPEST, Limits};
 use requests::KEPT;
 #[cfg(all(feature = "reqwest", not(target_family = "wasm")))]
 pub use reqwest::ReqwestTransport;
-pub use transport::{HttpChunks, HttpRequest, HttpResponse, HttpStream, Transport};
+pub use transport::{HttpChunks, HttpRequest, HttpResponse, HttpStream, Progress, Transport};
 
 use crate::backend::{Backend, EventStream, Joined, Reply};
 use crate::clock::{self, Instant};
 use crate::command::{CallOptions, Command, ReplaySafety, cmd};
 use crate::config::{Config, Encoding};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::observe;
 use crate::platform::{self, BoxFuture, Timers};
 use crate::retry::{Attempts, RetryPolicy};
@@ -326,10 +326,12 @@ impl Rest {
             outgoing.body.clone(),
             self.max_reply_bytes,
         );
-        let response =
-            self.timers.timeout(limit, self.transport.send(request)).await?.ok_or_else(
-                || Error::new(ErrorKind::Timeout, "no reply within the attempt's timeout"),
-            )??;
+        let progress = request.progress();
+        let response = self
+            .timers
+            .timeout(limit, self.transport.send(request))
+            .await?
+            .ok_or_else(|| timed_out(&progress))??;
         attempt.answered(response.status);
         self.sync.take(&response.headers, place);
         let is = |wanted| is_media_type(&response.headers, wanted);
@@ -351,7 +353,8 @@ impl Rest {
                 Format::Checked
             }
         };
-        let reply = interpret(&response, |body| {
+        let early = progress.was_answered_early();
+        let reply = interpret(&response, early, |body| {
             read(body, Form { format, limits: self.reply_limits, shelf: Some(&self.shelf) })
         });
         match outgoing.atomic {
@@ -405,6 +408,15 @@ impl Rest {
                 None => return Err(attempts.finish(error, safety)),
             }
         }
+    }
+}
+
+/// The error of an attempt whose timeout passed. A request that did not leave until then never will.
+fn timed_out(progress: &Progress) -> Error {
+    match progress.give_up() {
+        true => Error::new(ErrorKind::Timeout, "no connection took the request within the timeout")
+            .with_outcome(Outcome::NotApplied),
+        false => Error::new(ErrorKind::Timeout, "no reply within the attempt's timeout"),
     }
 }
 

@@ -11,9 +11,11 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, RETRY_AFTER};
 use std::time::Duration;
 
-/// The body first, then the status: a 200 can hold an error, a 502 a page of HTML.
+/// The body first, then the status: a 200 can hold an error, a 502 a page of HTML. `early`: the
+/// server answered before it had the whole request.
 pub(super) fn interpret<T>(
     response: &HttpResponse,
+    early: bool,
     read: impl Fn(&Bytes) -> Result<Result<T>, wire::Unreadable>,
 ) -> Result<T> {
     let status = response.status;
@@ -44,7 +46,8 @@ pub(super) fn interpret<T>(
         }
         Ok(Ok(_)) | Err(_) => {
             // A request may have arrived whole, and its answer been late, also where 408 blames it.
-            let maybe = (status >= 500 && status != 501) || status == 408 || success;
+            let late = ((status >= 500 && status != 501) || status == 408) && !early;
+            let maybe = late || success;
             let outcome = if maybe { Outcome::MaybeApplied } else { Outcome::NotApplied };
             Error::new(status_kind(status), status_text(status)).with_outcome(outcome)
         }
@@ -84,6 +87,7 @@ const fn status_text(status: u16) -> &'static str {
         403 => "the server, or a firewall before it, refuses the request",
         404 => "there is no REST server at this address",
         405 => "the server at this address does not take POST",
+        407 => "the proxy wants a user name and a password",
         413 => "the request is too large for the server",
         429 => "the server asks to slow down",
         _ => "the server, or something before it, did not answer with a reply",

@@ -5,6 +5,8 @@ use crate::platform::{BoxFuture, BoxStream, MaybeSend};
 use bytes::Bytes;
 use http::HeaderMap;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use url::Url;
 
 /// One HTTP request. Always a `POST`.
@@ -18,11 +20,86 @@ pub struct HttpRequest {
     pub body: Bytes,
     /// Reading a longer body must end in [`ErrorKind::ReplyTooLarge`](crate::ErrorKind::ReplyTooLarge).
     pub max_reply_bytes: usize,
+    progress: Progress,
 }
 
 impl HttpRequest {
     pub(crate) fn new(url: Url, headers: HeaderMap, body: Bytes, max_reply_bytes: usize) -> Self {
-        Self { url, headers, body, max_reply_bytes }
+        Self { url, headers, body, max_reply_bytes, progress: Progress::default() }
+    }
+
+    /// How far the request has come, for a transport that knows when a request leaves.
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
+}
+
+/// How far a request has come.
+///
+/// A transport that keeps requests until there is room for them, in a queue or for a free stream of
+/// HTTP/2, says so here. A request that did not leave is then sent again whatever its command, and
+/// its error says [`NotApplied`](crate::Outcome::NotApplied), also where the attempt's timeout
+/// passes. The built-in transport says it; of a transport that says nothing, nothing is known.
+///
+/// ```
+/// # fn of(request: redis_rest::backend::rest::HttpRequest) {
+/// let progress = request.progress();
+/// progress.waits();
+/// // Later, when there is room:
+/// if progress.leaves() {
+///     // Writes the end of the request, without which no server can execute it.
+/// }
+/// # }
+/// ```
+#[derive(Clone, Default)]
+pub struct Progress(Arc<AtomicU8>);
+
+const UNKNOWN: u8 = 0;
+const WAITS: u8 = 1;
+const LEFT: u8 = 2;
+/// Must not leave any more.
+const GIVEN_UP: u8 = 3;
+/// The server answered before it had the whole request.
+const ANSWERED_EARLY: u8 = 4;
+
+impl Progress {
+    /// The server cannot have the whole request yet.
+    pub fn waits(&self) {
+        self.0.store(WAITS, Ordering::Release);
+    }
+
+    /// The end of the request leaves now. False if the request was given up meanwhile: its end must
+    /// not leave then.
+    #[must_use]
+    pub fn leaves(&self) -> bool {
+        let left = self.0.compare_exchange(WAITS, LEFT, Ordering::AcqRel, Ordering::Acquire);
+        left.is_ok() || self.0.load(Ordering::Acquire) != GIVEN_UP
+    }
+
+    /// Gives up a request. True if its end did not leave, and will not.
+    pub(crate) fn give_up(&self) -> bool {
+        self.0.compare_exchange(WAITS, GIVEN_UP, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// The head of a response is there.
+    #[cfg_attr(target_family = "wasm", allow(dead_code))]
+    pub(crate) fn answered(&self) {
+        let _ = self.0.compare_exchange(WAITS, ANSWERED_EARLY, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// True if the server answered before it had the whole request.
+    pub(crate) fn was_answered_early(&self) -> bool {
+        matches!(self.0.load(Ordering::Acquire), WAITS | ANSWERED_EARLY)
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0.load(Ordering::Relaxed) {
+            UNKNOWN => "Progress(unknown)",
+            LEFT => "Progress(left)",
+            _ => "Progress(waits)",
+        })
     }
 }
 
@@ -89,7 +166,7 @@ impl fmt::Debug for HttpStream {
 ///
 /// The contract: any status is a response, not an error; redirects are not followed (a token must not travel); an error
 /// says by its [`outcome`](Error::outcome) whether anything may have left: [`ErrorKind::Connect`](crate::ErrorKind::Connect)
-/// only when nothing has. Timeouts are the caller's: dropping the future must abandon the request.
+/// only when nothing has. [`HttpRequest::progress`] tells the same of a request that is abandoned. Timeouts are the caller's: dropping the future must abandon the request.
 pub trait Transport: MaybeSend + 'static {
     /// Sends `request`.
     fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse, Error>>;

@@ -39,6 +39,7 @@ fn table() -> Vec<Row> {
     let row = |what, answer, again, kind, outcome| Row { what, answer, again, kind, outcome };
     vec![
         row("no connection", fails(Kind::Connect, NotApplied), Any, Kind::Connect, NotApplied),
+        row("no connection or stream in time", Answer::NeverLeaves, Any, Kind::Timeout, NotApplied),
         row("no reply in time", Answer::Never, Safe, Kind::Timeout, MaybeApplied),
         row("the connection broke", fails(Kind::Io, MaybeApplied), Safe, Kind::Io, MaybeApplied),
         row("429", says(429, ""), Any, Kind::RateLimited, NotApplied),
@@ -46,8 +47,10 @@ fn table() -> Vec<Row> {
         row("429 with a Redis error", redis_error(429, "ERR slow down"), Any, Kind::RateLimited, NotApplied),
         row("429 with a quota error", redis_error(429, "ERR max requests limit exceeded. Limit: 1"), Again::None, Kind::RateLimited, NotApplied),
         row("421 or 425", says(421, ""), Any, Kind::Http, NotApplied),
+        row("408 before the request had left", Answer::Early(408), Any, Kind::Http, NotApplied),
         row("408", says(408, ""), Safe, Kind::Http, MaybeApplied),
         row("503", says(503, ""), Safe, Kind::Http, MaybeApplied),
+        row("503 before the request had left", Answer::Early(503), Any, Kind::Http, NotApplied),
         row("503 with `Retry-After`", says_wait(503, "1", ""), Safe, Kind::Http, MaybeApplied),
         row("500 without a body", says(500, ""), Safe, Kind::Http, MaybeApplied),
         row("502 with a page of HTML", says(502, "<html>"), Safe, Kind::Http, MaybeApplied),
@@ -159,7 +162,8 @@ async fn every_failure_with_every_replay_safety() {
                     Answer::Says { status, retry_after, .. } => {
                         (Some(status), retry_after.map(|_| Duration::from_secs(1)))
                     }
-                    Answer::Fails(_) | Answer::Never => (None, None),
+                    Answer::Early(status) => (Some(status), None),
+                    Answer::Fails(_) | Answer::Never | Answer::NeverLeaves => (None, None),
                 };
                 assert_eq!((error.status(), error.retry_after()), (status, wait), "{case}");
                 // Told to send once, everything is sent once.

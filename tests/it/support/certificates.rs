@@ -9,6 +9,8 @@ use std::sync::Arc;
 pub struct Certificates {
     /// The root certificate in PEM form.
     pub authority: String,
+    /// The certificate and its key in PEM form, for servers that read files.
+    pub pem: String,
     pub chain: Vec<CertificateDer<'static>>,
     pub key: PrivateKeyDer<'static>,
 }
@@ -31,8 +33,9 @@ impl Certificates {
         let mut leaf = CertificateParams::new(names).expect("these are names");
         change(&mut leaf);
         let leaf = leaf.signed_by(&key, &Issuer::new(root, root_key)).expect("a certificate");
+        let pem = format!("{}{}", leaf.pem(), key.serialize_pem());
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("it is a key");
-        Self { authority, chain: vec![leaf.der().clone()], key }
+        Self { authority, pem, chain: vec![leaf.der().clone()], key }
     }
 
     /// Settings of a server with that certificate which speaks one protocol: `h2` or `http/1.1`.

@@ -1,16 +1,19 @@
 //! A private nginx in front of servers in this process.
 
-use super::process::{free_port, spawn};
+use super::certificates::Certificates;
+use super::process::{PATIENCE, free_port, signal, signal_handler, spawn};
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use tempfile::TempDir;
 
 /// A running nginx. It ends with the test that owns it.
 pub struct Nginx {
     child: Child,
     port: u16,
+    log: Receiver<String>,
     _dir: TempDir,
 }
 
@@ -18,12 +21,25 @@ impl Nginx {
     /// Starts nginx with these `location` blocks, and returns when it listens. `None` if there is
     /// no nginx, which with `REQUIRE_REDIS=1` is a failure.
     pub fn start(locations: &str) -> Option<Self> {
+        Self::start_with(None, locations)
+    }
+
+    /// The same over TLS, for HTTP/2 and HTTP/1.1.
+    pub fn start_tls(certificates: &Certificates, server: &str) -> Option<Self> {
+        Self::start_with(Some(certificates), server)
+    }
+
+    fn start_with(certificates: Option<&Certificates>, server: &str) -> Option<Self> {
         for _ in 0..10 {
             let dir =
                 tempfile::Builder::new().prefix("redis-rest-test-").tempdir().expect("a directory");
             let port = free_port();
             let file = dir.path().join("nginx.conf");
-            std::fs::write(&file, configuration(port, locations)).expect("it can be written");
+            let write = |file: &Path, text: &str| std::fs::write(file, text).expect("it is ours");
+            if let Some(certificates) = certificates {
+                write(&dir.path().join("server.pem"), &certificates.pem);
+            }
+            write(&file, &configuration(port, certificates.is_some(), server));
             // Debian's is where only root's path leads.
             let mut child = spawn(&["nginx", "/usr/sbin/nginx"], |program| {
                 command(program, dir.path(), &file)
@@ -37,8 +53,9 @@ impl Nginx {
                 line.contains("getrlimit(RLIMIT_NOFILE)")
             });
             // Reads on, so that a full pipe does not stop it.
-            std::thread::spawn(move || lines.for_each(drop));
-            let nginx = Self { child, port, _dir: dir };
+            let (sender, log) = channel();
+            std::thread::spawn(move || lines.for_each(|line| drop(sender.send(line))));
+            let nginx = Self { child, port, log, _dir: dir };
             if ready {
                 return Some(nginx);
             }
@@ -46,6 +63,15 @@ impl Nginx {
             assert!(said.contains("Address already in use"), "nginx does not start: {said}");
         }
         panic!("nginx found no free port");
+    }
+
+    /// Replaces the worker by a new one, as after a change of the configuration, and returns when
+    /// the old one has begun to end.
+    pub fn reload(&self) {
+        signal_handler("-HUP", 1, &self.child);
+        let ends = |line: String| line.contains("gracefully shutting down");
+        let ended = std::iter::from_fn(|| self.log.recv_timeout(PATIENCE).ok()).any(ends);
+        assert!(ended, "nginx does not reload");
     }
 
     pub fn addr(&self) -> SocketAddr {
@@ -59,19 +85,23 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // Killed, it would leave its worker behind.
+        signal("-TERM", &self.child);
         let _ = self.child.wait();
     }
 }
 
-/// Runs nginx as a single process, so that ending it ends all of nginx, with its files in its
-/// directory.
-fn configuration(port: u16, locations: &str) -> String {
+/// Runs nginx with one worker, and with its files in its directory.
+fn configuration(port: u16, tls: bool, server: &str) -> String {
+    let tls = match tls {
+        true => " ssl http2; ssl_certificate server.pem; ssl_certificate_key server.pem",
+        false => "",
+    };
     format!(
         "daemon off;
-        master_process off;
+        user root root;
         pid nginx.pid;
-        events {{}}
+        events {{ worker_connections 4096; }}
         http {{
             access_log access.log;
             client_body_temp_path body;
@@ -80,8 +110,8 @@ fn configuration(port: u16, locations: &str) -> String {
             uwsgi_temp_path uwsgi;
             scgi_temp_path scgi;
             server {{
-                listen 127.0.0.1:{port};
-                {locations}
+                listen 127.0.0.1:{port}{tls};
+                {server}
             }}
         }}"
     )

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Longest time for anything that a server does by itself.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Process {
     child: Child,
@@ -130,6 +130,26 @@ pub fn spawn(programs: &[&str], command: impl Fn(&str) -> Command) -> Option<Chi
     assert!(!required, "{name} not found");
     println!("SKIPPED: {name} not found");
     None
+}
+
+/// Sends a signal, such as `-TERM`, to a process that a test has started.
+pub fn signal(name: &str, child: &Child) {
+    let _ = Command::new("kill").arg(name).arg(child.id().to_string()).status();
+}
+
+/// The same once the process has a handler for it: before, the signal would end it.
+pub fn signal_handler(name: &str, number: u32, child: &Child) {
+    let caught = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()));
+        let status = status.expect("it runs");
+        let mask = |name| {
+            let mut masks = status.lines().filter_map(|line| line.strip_prefix(name));
+            u64::from_str_radix(masks.next().expect("a mask").trim(), 16).expect("a number")
+        };
+        (mask("SigCgt:") & !mask("SigBlk:")) >> (number - 1) & 1 == 1
+    };
+    until("the process handles signals", caught);
+    signal(name, child);
 }
 
 /// What every server here has.

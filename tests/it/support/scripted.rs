@@ -10,8 +10,16 @@ use std::sync::{Arc, Mutex};
 #[derive(Clone)]
 pub enum Answer {
     Fails(Error),
-    Says { status: u16, retry_after: Option<&'static str>, body: Bytes },
+    Says {
+        status: u16,
+        retry_after: Option<&'static str>,
+        body: Bytes,
+    },
     Never,
+    /// Never: the request waits, and does not leave.
+    NeverLeaves,
+    /// The answer comes before the request has left.
+    Early(u16),
 }
 
 /// An answer with this status and body.
@@ -108,7 +116,11 @@ impl Transport for Scripted {
                 seen.push(request.body.clone());
                 seen.len() - 1
             };
-            match (self.script)(n, request.url.path(), &request.body) {
+            let answer = (self.script)(n, request.url.path(), &request.body);
+            if matches!(answer, Answer::NeverLeaves | Answer::Early(_)) {
+                request.progress().waits();
+            }
+            match answer {
                 Answer::Fails(error) => Err(error),
                 Answer::Says { status, retry_after, body } => {
                     let mut headers = http::HeaderMap::new();
@@ -117,7 +129,8 @@ impl Transport for Scripted {
                     }));
                     Ok(HttpResponse::new(status, headers, body))
                 }
-                Answer::Never => {
+                Answer::Early(status) => Ok(HttpResponse::new(status, http::HeaderMap::new(), "")),
+                Answer::Never | Answer::NeverLeaves => {
                     let _unfinished = Unfinished(Arc::clone(&self.dropped));
                     std::future::pending().await
                 }

@@ -108,14 +108,29 @@ pub(in super::super) fn unanswered(
         let failure = if is_lasting(error) { failure.lasting() } else { failure };
         return failure.with_source(Cause::of(error));
     }
-    if refused(error) {
-        return Error::new(
-            ErrorKind::Connect,
-            "the server closed the connection before this request",
-        )
-        .with_source(Cause::of(error));
+    match unprocessed(error) {
+        Some(Unprocessed::InGoodOrder) => closed_before(error).unprocessed(),
+        Some(Unprocessed::AfterAnError) => closed_before(error),
+        None => broken(error),
     }
-    broken(error)
+}
+
+/// Of a request of which no connection took the whole body.
+pub(super) fn unwritten(error: &(dyn std::error::Error + 'static)) -> Error {
+    let broken = broken(error).with_outcome(Outcome::NotApplied);
+    // Another attempt meets the same.
+    if broken.is_lasting() || broken.kind() == ErrorKind::ReplyTooLarge {
+        return broken;
+    }
+    match unprocessed(error) {
+        Some(Unprocessed::AfterAnError) => closed_before(error),
+        Some(Unprocessed::InGoodOrder) | None => closed_before(error).unprocessed(),
+    }
+}
+
+fn closed_before(error: &Failure) -> Error {
+    let message = "the server closed the connection before this request";
+    Error::new(ErrorKind::Connect, message).with_source(Cause::of(error))
 }
 
 /// An error and its causes.
@@ -144,14 +159,31 @@ fn is_lasting(_: &Failure) -> bool {
     false
 }
 
+/// Why a server did not look at a request.
+enum Unprocessed {
+    /// It renews connections, or takes fewer streams at once.
+    InGoodOrder,
+    /// Something went wrong on the connection, which may happen again.
+    AfterAnError,
+}
+
 /// HTTP/2 has words for a request that the server did not look at: a stream that it refused, or one
-/// after the last that it announced when it closed the connection in good order (RFC 9113, 8.7).
-fn refused(error: &(dyn std::error::Error + 'static)) -> bool {
-    chain(error).filter_map(|error| error.downcast_ref::<h2::Error>()).any(|error| {
-        let reason = error.reason();
-        error.is_remote()
-            && ((error.is_reset() && reason == Some(h2::Reason::REFUSED_STREAM))
-                || (error.is_go_away() && reason == Some(h2::Reason::NO_ERROR)))
+/// after the last that it announced when it closed the connection (RFC 9113, 6.8 and 8.7). Others
+/// were waiting for a connection that ended.
+fn unprocessed(error: &Failure) -> Option<Unprocessed> {
+    chain(error).find_map(|error| {
+        let canceled = |error: &::hyper::Error| error.is_canceled();
+        if error.downcast_ref().is_some_and(canceled) {
+            return Some(Unprocessed::InGoodOrder);
+        }
+        let error = error.downcast_ref::<h2::Error>().filter(|error| error.is_remote())?;
+        match error.reason() {
+            Some(h2::Reason::REFUSED_STREAM) if error.is_reset() => Some(Unprocessed::InGoodOrder),
+            Some(h2::Reason::NO_ERROR) if error.is_go_away() => Some(Unprocessed::InGoodOrder),
+            // Only streams after the last one that the server announced end by its `GOAWAY`.
+            _ if error.is_go_away() => Some(Unprocessed::AfterAnError),
+            _ => None,
+        }
     })
 }
 

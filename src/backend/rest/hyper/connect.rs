@@ -1,11 +1,14 @@
 //! Connections: TCP, and TLS where it is wanted, within one time limit.
 
+use super::http2::Http2;
 use super::tls::{self, Stream, Trust};
 use crate::error::Result;
 use crate::platform::BoxFuture;
 use http::Uri;
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::{Connection as _, HttpConnector};
+use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tower_service::Service;
@@ -22,6 +25,9 @@ fn failure(error: impl Into<Failure>) -> Failure {
 pub(super) struct Connector {
     inner: tls::Connector,
     timeout: Duration,
+    /// What is expected of the server, and whether this connector is for that.
+    http2: Arc<Http2>,
+    only_http2: bool,
 }
 
 impl Connector {
@@ -32,9 +38,33 @@ impl Connector {
         tcp.set_nodelay(true);
         // With several addresses, each gets its share: one that does not answer leaves time for the others.
         tcp.set_connect_timeout(Some(timeout));
-        Ok(Self { inner: tls::connector(tcp, trust, secure)?, timeout })
+        let inner = tls::connector(tcp, trust, secure)?;
+        Ok(Self { inner, timeout, http2: Arc::default(), only_http2: false })
+    }
+
+    /// A connector for what is expected now.
+    pub(super) fn expecting(self, http2: &Arc<Http2>) -> Self {
+        let only_http2 = http2.is_expected();
+        Self { http2: Arc::clone(http2), only_http2, ..self }
+    }
+
+    /// True if it takes only connections that speak HTTP/2.
+    pub(super) fn is_only_http2(&self) -> bool {
+        self.only_http2
     }
 }
+
+/// Other connections are made by now: a request that has none yet has to be sent anew.
+#[derive(Debug)]
+pub(super) struct Superseded;
+
+impl fmt::Display for Superseded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the pool was replaced")
+    }
+}
+
+impl std::error::Error for Superseded {}
 
 impl Service<Uri> for Connector {
     type Response = Stream;
@@ -47,8 +77,15 @@ impl Service<Uri> for Connector {
 
     fn call(&mut self, address: Uri) -> Self::Future {
         let (connecting, timeout) = (self.inner.call(address), self.timeout);
+        let only_http2 = self.only_http2;
+        if only_http2 != self.http2.is_expected() {
+            return Box::pin(std::future::ready(Err(Superseded.into())));
+        }
         Box::pin(async move {
             match tokio::time::timeout(timeout, connecting).await {
+                Ok(Ok(stream)) if only_http2 && !stream.connected().is_negotiated_h2() => {
+                    Err(io::Error::other("the server speaks HTTP/2 no longer").into())
+                }
                 Ok(connected) => connected.map_err(failure),
                 Err(_) => {
                     Err(io::Error::new(io::ErrorKind::TimedOut, "connecting took too long").into())

@@ -2,6 +2,7 @@
 
 use super::HttpClient;
 use super::connect::Connector;
+use super::http2::Http2;
 use super::tls::Trust;
 use super::trust::{Pool, Watch};
 use crate::config::Config;
@@ -40,6 +41,7 @@ pub(super) struct Connections {
     max_header_bytes: usize,
     /// The longest time for which idle connections are kept, in milliseconds.
     idle: AtomicU64,
+    http2: Arc<Http2>,
     tasks: Tasks,
 }
 
@@ -93,10 +95,30 @@ impl Scheme {
 
 impl Connections {
     fn new(connector: Connector, max_header_bytes: usize, idle: Duration) -> Self {
-        let tasks = Tasks::default();
-        let pool = Pool::new(client(&connector, max_header_bytes, idle, &tasks));
+        let (http2, tasks) = (Arc::<Http2>::default(), Tasks::default());
+        let connector = connector.expecting(&http2);
+        let pool = Pool::new(client(connector.clone(), max_header_bytes, idle, &tasks));
         let idle = AtomicU64::new(u64::try_from(idle.as_millis()).unwrap_or(u64::MAX));
-        Self { pool, connector, max_header_bytes, idle, tasks }
+        Self { pool, connector, max_header_bytes, idle, http2, tasks }
+    }
+
+    /// A response came by this version of HTTP.
+    pub(super) fn answered_by(&self, version: http::Version) {
+        self.http2.answered_by(version);
+    }
+
+    /// The server did not look at a request.
+    pub(super) fn left_unprocessed(&self) {
+        if self.http2.expect() {
+            self.pool.renew();
+        }
+    }
+
+    /// No connection could be made.
+    pub(super) fn unreachable(&self) {
+        if self.http2.expect_nothing() {
+            self.pool.renew();
+        }
     }
 
     /// Keeps idle connections no longer than this from now on. Those that there are, are given up
@@ -118,7 +140,8 @@ impl Connections {
     /// Begins a request.
     pub(super) fn begin<T>(&self, send: impl FnOnce(&HttpClient) -> T) -> (Watch, T) {
         let idle = || Duration::from_millis(self.idle.load(Ordering::Relaxed));
-        let renew = || client(&self.connector, self.max_header_bytes, idle(), &self.tasks);
+        let connector = || self.connector.clone().expecting(&self.http2);
+        let renew = || client(connector(), self.max_header_bytes, idle(), &self.tasks);
         self.pool.begin(renew, send)
     }
 
@@ -130,19 +153,24 @@ impl Connections {
 }
 
 fn client(
-    connector: &Connector,
+    connector: Connector,
     max_header_bytes: usize,
     idle: Duration,
     tasks: &Tasks,
 ) -> HttpClient {
-    legacy::Client::builder(tasks.clone())
+    let mut builder = legacy::Client::builder(tasks.clone());
+    if connector.is_only_http2() {
+        // Until the server has said how many streams it takes: those that it refuses would go again.
+        builder.http2_only(true).http2_initial_max_send_streams(1);
+    }
+    builder
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(idle)
         .pool_max_idle_per_host(if idle.is_zero() { 0 } else { usize::MAX })
         .http1_max_buf_size(max_header_bytes)
         .http2_max_header_list_size(u32::try_from(max_header_bytes).unwrap_or(u32::MAX))
-        .build(connector.clone())
+        .build(connector)
 }
 
 /// The longest time for idle connections by the header `Keep-Alive: timeout=n`: a second less, so
@@ -192,6 +220,7 @@ impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for Tasks 
 
 #[cfg(test)]
 mod tests {
+    use super::super::request_body::RequestBody;
     use super::*;
     use http_body_util::BodyExt as _;
     use std::io::{Read as _, Write as _};
@@ -217,7 +246,8 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let connections = runtime.block_on(async {
             let connections = pools.of(&url).unwrap();
-            let request = http::Request::post(url.as_str()).body(Default::default()).unwrap();
+            let body = RequestBody::new(Default::default(), Default::default());
+            let request = http::Request::post(url.as_str()).body(body).unwrap();
             let (watch, response) = connections.begin(|client| client.request(request));
             assert!(!connections.is_spent(), "a request is under way");
             response.await.unwrap().into_body().collect().await.unwrap();

@@ -1,0 +1,42 @@
+//! Whether a server is expected to speak HTTP/2.
+//!
+//! Until that is known, each caller that finds no connection makes one: when a server renews its
+//! HTTP/2 connection while 300 callers wait, that is 300 handshakes, of which one is of use. So once
+//! the server has left a request unprocessed, which a renewal does, callers wait for one connection.
+
+use http::Version;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+#[derive(Default)]
+pub(super) struct Http2(AtomicU8);
+
+const UNKNOWN: u8 = 0;
+const SPOKEN: u8 = 1;
+const EXPECTED: u8 = 2;
+
+impl Http2 {
+    /// Takes note of the version of a response.
+    pub(super) fn answered_by(&self, version: Version) {
+        if version == Version::HTTP_2 && self.0.load(Ordering::Relaxed) == UNKNOWN {
+            self.change(UNKNOWN, SPOKEN);
+        }
+    }
+
+    /// Expects HTTP/2 from now on. True if that is new, and the server spoke it before.
+    pub(super) fn expect(&self) -> bool {
+        self.change(SPOKEN, EXPECTED)
+    }
+
+    /// Expects no version any more. True if that is new.
+    pub(super) fn expect_nothing(&self) -> bool {
+        self.change(EXPECTED, UNKNOWN)
+    }
+
+    pub(super) fn is_expected(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == EXPECTED
+    }
+
+    fn change(&self, from: u8, to: u8) -> bool {
+        self.0.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}

@@ -1,0 +1,89 @@
+//! nginx and haproxy in front of a server, under load. A counter says what was applied.
+
+/// Limits of streams and of requests over HTTP/2.
+mod http2;
+/// Idle connections that the front closes.
+mod idle;
+/// Reloads of the front.
+mod reloads;
+
+use crate::support::certificates::Certificates;
+use crate::support::rest;
+use crate::support::tls;
+use redis_rest::backend::memory::MemoryBackend;
+use redis_rest::server::{DEFAULT_TOKEN, RunningServer};
+use redis_rest::{Client, Config, Outcome};
+use std::net::SocketAddr;
+use tokio::task::JoinSet;
+
+/// What became of increments of one counter.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Counts {
+    ok: usize,
+    not_applied: usize,
+    maybe_applied: usize,
+}
+
+impl Counts {
+    fn add(&mut self, result: &redis_rest::Result<i64>) {
+        match result {
+            Ok(_) => self.ok += 1,
+            Err(error) => match error.outcome() {
+                Outcome::NotApplied => self.not_applied += 1,
+                Outcome::MaybeApplied => self.maybe_applied += 1,
+                Outcome::Applied => panic!("an integer is an integer: {error:?}"),
+            },
+        }
+    }
+
+    fn sum(all: impl IntoIterator<Item = Self>) -> Self {
+        all.into_iter().fold(Self::default(), |sum, counts| Self {
+            ok: sum.ok + counts.ok,
+            not_applied: sum.not_applied + counts.not_applied,
+            maybe_applied: sum.maybe_applied + counts.maybe_applied,
+        })
+    }
+}
+
+/// A server with a counter `n`, and a client that reaches it directly.
+async fn server() -> (RunningServer, Client) {
+    let server = rest::serve(MemoryBackend::new()).await;
+    let direct = rest::client(&server);
+    (server, direct)
+}
+
+/// Settings of a client of a front that speaks TLS.
+fn secure(addr: SocketAddr, certificates: &Certificates) -> Config {
+    let config = Client::builder().url(tls::url(addr)).token(DEFAULT_TOKEN);
+    config.root_certificate_pem(certificates.authority.clone())
+}
+
+/// Settings of a client of a front that speaks plain HTTP.
+fn plain(addr: SocketAddr) -> Config {
+    Client::builder().url(format!("http://{addr}")).token(DEFAULT_TOKEN)
+}
+
+/// The increments of many callers at once, `calls` by each.
+async fn increments(client: &Client, callers: usize, calls: usize) -> Counts {
+    let mut tasks = JoinSet::new();
+    for _ in 0..callers {
+        let client = client.clone();
+        tasks.spawn(async move {
+            let mut counts = Counts::default();
+            for _ in 0..calls {
+                let result = client.incr("n").await;
+                if let Err(error) = &result {
+                    println!("{error:?}");
+                }
+                counts.add(&result);
+            }
+            counts
+        });
+    }
+    Counts::sum(tasks.join_all().await)
+}
+
+/// What the counter holds.
+async fn counted(direct: &Client) -> usize {
+    direct.get::<Option<usize>>("n").await.unwrap().unwrap_or_default()
+}

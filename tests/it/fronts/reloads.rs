@@ -1,0 +1,98 @@
+use super::{Counts, counted, plain, secure, server};
+use crate::support::certificates::Certificates;
+use crate::support::haproxy::Haproxy;
+use crate::support::nginx::Nginx;
+use redis_rest::Config;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const CALLERS: usize = 32;
+const RELOADS: usize = 5;
+
+/// Increments that go on while the front is reloaded, and what the counter holds in the end.
+async fn under_reloads(config: Config, reload: impl Fn()) -> Counts {
+    let client = config.build().unwrap();
+    let over = Arc::new(AtomicBool::new(false));
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..CALLERS {
+        let (client, over) = (client.clone(), Arc::clone(&over));
+        callers.spawn(async move {
+            let mut counts = Counts::default();
+            while !over.load(Ordering::Relaxed) {
+                let result = client.incr("n").await;
+                if let Err(error) = &result {
+                    println!("{error:?}");
+                }
+                counts.add(&result);
+            }
+            counts
+        });
+    }
+    // Each reload ends when another worker serves, and finds calls under way.
+    let reloads = (0..RELOADS).map(|_| reload());
+    tokio::task::block_in_place(|| reloads.for_each(drop));
+    over.store(true, Ordering::Relaxed);
+    Counts::sum(callers.join_all().await)
+}
+
+/// The counter holds what succeeded, and of the rest only what may have been applied.
+async fn adds_up(direct: &redis_rest::Client, counts: Counts, case: &str) {
+    let held = counted(direct).await;
+    println!("{case}: {counts:?}, the counter holds {held}");
+    assert!(counts.ok >= RELOADS * CALLERS, "{case}: there was no load: {counts:?}");
+    assert!(
+        held >= counts.ok && held <= counts.ok + counts.maybe_applied,
+        "{case}: {held}, {counts:?}"
+    );
+    assert_eq!(counts.not_applied, 0, "{case}: what was not applied goes again");
+    direct.del(["n"]).await.unwrap();
+}
+
+fn cases(addr: SocketAddr, certificates: Option<&Certificates>) -> [(bool, Config); 2] {
+    let config = || match certificates {
+        Some(certificates) => secure(addr, certificates),
+        None => plain(addr),
+    };
+    [(true, config()), (false, config().no_auto_batch())]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn reloads_of_nginx_under_load_lose_and_repeat_nothing() {
+    let (server, direct) = server().await;
+    let certificates = Certificates::new();
+    let locations = format!(
+        "location / {{ proxy_pass http://{}; proxy_http_version 1.1; }}",
+        server.local_addr()
+    );
+    for tls in [Some(&certificates), None] {
+        let started = match tls {
+            Some(certificates) => Nginx::start_tls(certificates, &locations),
+            None => Nginx::start(&locations),
+        };
+        let Some(nginx) = started else { return };
+        for (batched, config) in cases(nginx.addr(), tls) {
+            let counts = under_reloads(config, || nginx.reload()).await;
+            let case = format!("nginx, HTTP/2 {}, batched {batched}", tls.is_some());
+            adds_up(&direct, counts, &case).await;
+            // Whatever was open on HTTP/2 is answered before the old worker ends.
+            assert!(tls.is_none() || counts.maybe_applied == 0, "{case}: {counts:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn reloads_of_haproxy_under_load_lose_and_repeat_nothing() {
+    let (server, direct) = server().await;
+    let certificates = Certificates::new();
+    for tls in [Some(&certificates), None] {
+        let started = Haproxy::start(server.local_addr(), tls, "");
+        let Some(haproxy) = started else { return };
+        for (batched, config) in cases(haproxy.addr(), tls) {
+            let counts = under_reloads(config, || haproxy.reload()).await;
+            let case = format!("haproxy, HTTP/2 {}, batched {batched}", tls.is_some());
+            adds_up(&direct, counts, &case).await;
+            assert!(tls.is_none() || counts.maybe_applied == 0, "{case}: {counts:?}");
+        }
+    }
+}
