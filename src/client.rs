@@ -1,10 +1,14 @@
 //! [`Client`]: the handle that users hold. Typed calls come from [`crate::command`]; execution is the backend's.
 
+mod call;
+
+pub use call::Bound;
+
 use crate::backend::rest::RestBackend;
 use crate::backend::{Backend, Reply};
 use crate::clock;
 use crate::command::groups as cmd;
-use crate::command::{CallOptions, Command, ToArg, Typed};
+use crate::command::{Call, CallOptions, Command, ToArg, UnboundCall};
 use crate::config::Config;
 use crate::error::Result;
 use crate::exactly_once;
@@ -13,6 +17,7 @@ use crate::pipeline::{Pipeline, Transaction};
 use crate::platform::BoxFuture;
 use crate::scope::Scope;
 use crate::script::as_eval;
+use crate::value::FromValue;
 use crate::value::Value;
 use std::borrow::Cow;
 use std::fmt;
@@ -186,13 +191,13 @@ impl Client {
     /// let encoding: Option<String> = client.run(cmd("OBJECT ENCODING").arg("k")).await?;
     /// # Ok(()) }
     /// ```
-    pub fn run<R>(&self, command: Command) -> Typed<R, crate::command::Plain, Client> {
-        Typed::new(command).on(self)
+    pub fn run<R: FromValue>(&self, command: Command) -> Call<R> {
+        Call::new(command).on(self)
     }
 
-    /// A command that the server runs once, however often it is sent; see [`Typed::exactly_once`].
-    pub fn exactly_once<R, K>(&self, command: Typed<R, K>) -> Typed<R, K, Client> {
-        command.on(self).exactly_once()
+    /// A command that the server runs once, however often it is sent; see [`Call::exactly_once`].
+    pub fn exactly_once<C: UnboundCall>(&self, call: C) -> Call<C::Reply> {
+        call.into_call().on(self).exactly_once()
     }
 
     /// Sets `key` to `value` for `ttl` if it does not exist; true when `value` is what it holds now. For locks: `value` must be

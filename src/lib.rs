@@ -72,20 +72,20 @@ pub mod testing;
 mod value;
 
 pub use breaker::{BreakerPolicy, BreakerState};
-pub use client::Client;
+pub use client::{Bound, Client};
 pub use command::{
-    ArgWriter, Args, CallOptions, Command, Count, Detached, Element, ExactlyOne, Group, Many, One,
-    Plain, ReplaySafety, ToArg, ToArgs, Typed, cmd,
+    ArgWriter, Args, Call, CallOptions, Command, Count, Element, ExactlyOne, Group, Many, One,
+    ReplaySafety, ToArg, ToArgs, Unbound, UnboundCall, UnixTime, cmd,
 };
 pub use config::{Config, Encoding};
 pub use error::{Error, ErrorKind, Outcome, Result, ServerError};
-pub use pipeline::{Pipeline, Replies, Slot, Transaction};
+pub use pipeline::{Pipeline, Replies, ReplyHandle, Transaction};
 pub use platform::{BoxFuture, BoxStream, MaybeSend};
 pub use retry::RetryPolicy;
-pub use scan::{Paged, ScanStream};
-pub use script::{Call as ScriptCall, Script};
+pub use scan::ScanStream;
+pub use script::{Script, ScriptCall};
 pub use subscribe::{Event, Listen, Message, Subscription};
-pub use value::{ConvertError, Fields, FromValue, Json, Value};
+pub use value::{ConvertError, Fields, FromValue, Json, Lossy, Value};
 
 /// Typed commands to put into a pipeline or a transaction, and the markers of their options.
 pub mod cmd {

@@ -3,7 +3,8 @@
 use crate::backend::Reply;
 use crate::client::Client;
 use crate::clock;
-use crate::command::{CallOptions, Command, Typed};
+use crate::command::call::Read;
+use crate::command::{Call, CallOptions, Command, Unbound, UnboundCall};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::exactly_once;
 use crate::observe::{self, Operation};
@@ -11,21 +12,20 @@ use crate::script::as_eval;
 use crate::value::{FromValue, Value};
 use std::borrow::Cow;
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The place of one command's reply. [`Replies::take`] trades it for the reply.
-#[must_use = "a slot is the only way to the reply"]
-pub struct Slot<R> {
+/// A claim on one command's reply. [`Replies::take`] trades it for the reply.
+#[must_use = "the handle is the only way to the reply: use `push` for a command whose reply is of no interest"]
+pub struct ReplyHandle<R> {
     batch: u64,
     index: usize,
-    marker: PhantomData<fn() -> R>,
+    read: Read<R>,
 }
 
-impl<R> fmt::Debug for Slot<R> {
+impl<R> fmt::Debug for ReplyHandle<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Slot({})", self.index)
+        write!(f, "ReplyHandle({})", self.index)
     }
 }
 
@@ -38,23 +38,21 @@ pub struct Replies {
 }
 
 impl Replies {
-    /// The reply at `slot`.
+    /// The reply that `handle` stands for.
     ///
     /// # Errors
-    /// The command's own error, or [`ErrorKind::InvalidCommand`] when the slot is of another pipeline.
-    pub fn take<R: FromValue>(&mut self, slot: Slot<R>) -> Result<R> {
+    /// The command's own error, or [`ErrorKind::InvalidCommand`] when the handle is of another pipeline.
+    pub fn take<R>(&mut self, handle: ReplyHandle<R>) -> Result<R> {
         let foreign = || {
-            Error::new(
-                ErrorKind::InvalidCommand,
-                "the slot belongs to another pipeline or was taken",
-            )
-            .with_outcome(Outcome::Applied)
+            Error::new(ErrorKind::InvalidCommand, "the handle belongs to another pipeline")
+                .with_outcome(Outcome::Applied)
         };
-        if slot.batch != self.batch {
+        if handle.batch != self.batch {
             return Err(foreign());
         }
-        let value = self.items.get_mut(slot.index).and_then(Option::take).ok_or_else(foreign)??;
-        Ok(R::from_value(value)?)
+        let value =
+            self.items.get_mut(handle.index).and_then(Option::take).ok_or_else(foreign)??;
+        Ok((handle.read)(value)?)
     }
 
     /// How many replies there are, taken or not.
@@ -97,9 +95,9 @@ impl Batch {
         Self { client, id, commands: Vec::new(), options: CallOptions::default() }
     }
 
-    fn add<R>(&mut self, command: Command) -> Slot<R> {
-        self.commands.push(command);
-        Slot { batch: self.id, index: self.commands.len() - 1, marker: PhantomData }
+    fn add<R>(&mut self, call: Call<R, Unbound>) -> ReplyHandle<R> {
+        self.commands.push(call.command);
+        ReplyHandle { batch: self.id, index: self.commands.len() - 1, read: call.read }
     }
 
     /// Makes the commands what goes out.
@@ -136,14 +134,14 @@ macro_rules! batch_api {
                 Self(Batch::new(client))
             }
 
-            /// Adds a command and answers the slot of its reply.
-            pub fn add<R, K>(&mut self, command: Typed<R, K>) -> Slot<R> {
-                self.0.add(command.into_command())
+            /// Adds a command and returns the handle of its reply.
+            pub fn add<C: UnboundCall>(&mut self, call: C) -> ReplyHandle<C::Reply> {
+                self.0.add(call.into_call())
             }
 
             /// Adds any command, whose reply is read as `R`.
-            pub fn add_raw<R>(&mut self, command: Command) -> Slot<R> {
-                self.0.add(command)
+            pub fn add_raw<R: FromValue>(&mut self, command: Command) -> ReplyHandle<R> {
+                self.0.add(Call::new(command))
             }
 
             /// How many commands were added.
@@ -171,7 +169,7 @@ macro_rules! batch_api {
             }
 
             /// Has the server run each command once, however often it is sent; see
-            /// [`Typed::exactly_once`](crate::Typed::exactly_once).
+            /// [`Call::exactly_once`](crate::Call::exactly_once).
             #[must_use]
             pub fn exactly_once(mut self) -> Self {
                 self.0.options.exactly_once = true;

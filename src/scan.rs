@@ -1,8 +1,7 @@
 //! [`ScanStream`]: all pages of a scan, one request each.
 
 use crate::client::Client;
-use crate::command::groups::{HScan, SScan, Scan, ZScan};
-use crate::command::{CallOptions, Command, Typed};
+use crate::command::{Call, CallOptions, Command};
 use crate::error::Result;
 use crate::platform::{BoxFuture, MaybeSend};
 use crate::value::FromValue;
@@ -13,65 +12,38 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-/// Commands that answer a page and the cursor of the next one.
-pub trait Paged: sealed::Sealed {}
-impl Paged for Scan {}
-impl Paged for HScan {}
-impl Paged for SScan {}
-impl Paged for ZScan {}
-
-mod sealed {
-    use super::{HScan, SScan, Scan, ZScan};
-
-    pub trait Sealed {
-        /// Which argument the cursor is.
-        const CURSOR: usize;
-    }
-
-    impl Sealed for Scan {
-        const CURSOR: usize = 0;
-    }
-    impl Sealed for HScan {
-        const CURSOR: usize = 1;
-    }
-    impl Sealed for SScan {
-        const CURSOR: usize = 1;
-    }
-    impl Sealed for ZScan {
-        const CURSOR: usize = 1;
-    }
-}
-
-impl<T: FromValue + MaybeSend, K: Paged> Typed<(u64, Vec<T>), K, Client> {
-    /// All items from this cursor on, a request for each page. As Redis's scans are: what is there all the time comes at least
-    /// once, and may come twice. Each page has its own retries and deadline.
-    ///
-    /// ```
-    /// # use redis_rest::{Client, backend::memory::MemoryBackend};
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> redis_rest::Result<()> {
-    /// # let client = Client::from_backend(MemoryBackend::new());
-    /// client.mset([("user:1", "Ada"), ("user:2", "Grace"), ("other", "x")]).await?;
-    /// let mut users = client.scan(0).pattern("user:*").count(100).stream();
-    /// let mut found = 0;
-    /// while let Some(key) = users.next().await {
-    ///     found += usize::from(key?.starts_with(b"user:"));
-    /// }
-    /// assert_eq!(found, 2);
-    /// # Ok(()) }
-    /// ```
-    pub fn stream(self) -> ScanStream<T> {
-        let (command, options, client) = self.into_parts();
-        ScanStream {
-            client,
-            options,
-            cursor: K::CURSOR,
-            next: Some(command),
-            page: VecDeque::new(),
-            request: None,
+/// What a struct of a scan has beside its options: the cursor, which is the argument at `$index`, and the stream of all pages.
+macro_rules! scanning {
+    ($kind:ident, $index:literal) => {
+        impl<R, X> $kind<R, X> {
+            /// Starts at the cursor that the page before returned. Without it the scan starts at the beginning.
+            pub fn cursor(self, cursor: u64) -> Self {
+                Self(self.0.map(|mut command| {
+                    command.replace_arg($index, cursor.to_string().as_bytes());
+                    command
+                }))
+            }
         }
-    }
+
+        impl<T: $crate::platform::MaybeSend + 'static> $kind<(u64, Vec<T>)> {
+            /// All items, a request for each page. As Redis's scans are: what is there all the time comes at least
+            /// once, and may come twice. Each page has its own retries and deadline.
+            ///
+            /// ```
+            /// # async fn run(client: redis_rest::Client) -> redis_rest::Result<()> {
+            /// let mut users = client.scan().match_pattern("user:*").count(100).stream();
+            /// while let Some(key) = users.next().await {
+            ///     println!("{:?}", key?);
+            /// }
+            /// # Ok(()) }
+            /// ```
+            pub fn stream(self) -> $crate::scan::ScanStream<T> {
+                $crate::scan::ScanStream::new(self.0, $index)
+            }
+        }
+    };
 }
+pub(crate) use scanning;
 
 type Page<T> = BoxFuture<'static, Result<(u64, Vec<T>)>>;
 
@@ -79,13 +51,32 @@ type Page<T> = BoxFuture<'static, Result<(u64, Vec<T>)>>;
 /// Dropping it gives up the page that is on its way, and nothing else.
 #[must_use = "a stream does nothing until it is polled"]
 pub struct ScanStream<T> {
-    client: Client,
     options: CallOptions,
+    /// Which argument is the cursor.
     cursor: usize,
     /// The command of the next page.
-    next: Option<Command>,
+    next: Option<(Client, Command)>,
     page: VecDeque<T>,
     request: Option<Page<T>>,
+}
+
+impl<T> ScanStream<T> {
+    pub(crate) fn new(call: Call<(u64, Vec<T>)>, cursor: usize) -> Self
+    where
+        T: MaybeSend + 'static,
+    {
+        let page = VecDeque::new();
+        match call.into_parts() {
+            Ok((command, options, client)) => {
+                Self { options, cursor, next: Some((client, command)), page, request: None }
+            }
+            Err(error) => {
+                let request: Page<T> = Box::pin(std::future::ready(Err(error)));
+                let options = CallOptions::default();
+                Self { options, cursor, next: None, page, request: Some(request) }
+            }
+        }
+    }
 }
 
 impl<T: FromValue + MaybeSend + Unpin + 'static> ScanStream<T> {
@@ -106,8 +97,8 @@ impl<T: FromValue + MaybeSend + Unpin + 'static> ScanStream<T> {
         Ok(all)
     }
 
-    fn request(&self, command: Command) -> Page<T> {
-        let (client, options) = (self.client.clone(), self.options.clone());
+    fn request(&self, client: Client, command: Command) -> Page<T> {
+        let options = self.options.clone();
         Box::pin(
             async move { Ok(FromValue::from_value(client.execute(command, &options).await?)?) },
         )
@@ -122,9 +113,9 @@ impl<T: FromValue + MaybeSend + Unpin + 'static> Stream for ScanStream<T> {
             if let Some(item) = self.page.pop_front() {
                 return Poll::Ready(Some(Ok(item)));
             }
-            let Some(command) = self.next.clone() else { return Poll::Ready(None) };
             if self.request.is_none() {
-                self.request = Some(self.request(command));
+                let Some((client, command)) = self.next.clone() else { return Poll::Ready(None) };
+                self.request = Some(self.request(client, command));
             }
             let Some(request) = &mut self.request else { continue };
             let reply = ready!(request.as_mut().poll(context));
@@ -133,7 +124,7 @@ impl<T: FromValue + MaybeSend + Unpin + 'static> Stream for ScanStream<T> {
                 Ok((cursor, items)) => {
                     let place = self.cursor;
                     match &mut self.next {
-                        Some(command) if cursor != 0 => {
+                        Some((_, command)) if cursor != 0 => {
                             command.replace_arg(place, cursor.to_string().as_bytes())
                         }
                         next => *next = None,

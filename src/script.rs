@@ -1,13 +1,14 @@
 //! Lua scripts: sent by their SHA-1, and as text where the server does not know them yet.
 
-use crate::command::{Command, ReplaySafety, ToArg, ToArgs, Typed, cmd};
+use crate::command::{Call, Command, ReplaySafety, ToArg, ToArgs, Unbound, cmd};
+use crate::value::FromValue;
 use std::fmt;
 use std::sync::Arc;
 
 /// A Lua script. Cheap to clone; make it once.
 ///
 /// Running it sends `EVALSHA`; a server that answers `NOSCRIPT` gets the whole text by `EVAL` (one more request, after
-/// which it knows the script). Every key that the script uses belongs into [`Call::key`]: servers route and lock by it.
+/// which it knows the script). Every key that the script uses belongs into [`ScriptCall::key`]: servers route and lock by it.
 ///
 /// ```
 /// # async fn run(client: redis_rest::Client) -> redis_rest::Result<()> {
@@ -53,13 +54,13 @@ impl Script {
     }
 
     /// Starts a call with its first key.
-    pub fn key(&self, key: impl ToArg) -> Call {
+    pub fn key(&self, key: impl ToArg) -> ScriptCall {
         self.prepare().key(key)
     }
 
     /// Starts a call without keys.
-    pub fn prepare(&self) -> Call {
-        Call { script: self.clone(), keys: cmd("keys"), args: cmd("args") }
+    pub fn prepare(&self) -> ScriptCall {
+        ScriptCall { script: self.clone(), keys: cmd("keys"), args: cmd("args") }
     }
 }
 
@@ -72,13 +73,13 @@ impl fmt::Debug for Script {
 /// A call of a [`Script`]: its keys and arguments.
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct Call {
+pub struct ScriptCall {
     script: Script,
     keys: Command,
     args: Command,
 }
 
-impl Call {
+impl ScriptCall {
     /// Adds a key.
     pub fn key(mut self, key: impl ToArg) -> Self {
         self.keys.push(key);
@@ -100,10 +101,10 @@ impl Call {
     /// The command, for a client (`.call().on(&client).await`) or a pipeline. In a transaction it travels as `EVAL`, since
     /// a `NOSCRIPT` there would leave the rest of the transaction applied. In a pipeline a script that the server does not
     /// know runs after the other entries: do not let them depend on it.
-    pub fn call<R>(self) -> Typed<R> {
+    pub fn call<R: FromValue>(self) -> Call<R, Unbound> {
         let mut command = cmd("EVALSHA").arg(&self.script.0.sha1).arg(self.keys.arguments().len());
         self.keys.arguments().chain(self.args.arguments()).for_each(|part| command.push(part));
-        Typed::new(command.with_safety(self.script.0.safety).with_script(self.script))
+        Call::new(command.with_safety(self.script.0.safety).with_script(self.script))
     }
 }
 

@@ -3,7 +3,7 @@
 mod convert;
 mod fields;
 
-pub use convert::{ConvertError, FromValue, Json};
+pub use convert::{ConvertError, FromValue, Json, Lossy};
 pub use fields::Fields;
 pub(crate) use fields::from_fields;
 

@@ -108,7 +108,7 @@ impl Worker {
     async fn storm(&mut self) {
         let patience = Duration::from_micros(self.rng.u64(0..2000));
         let call = self.client.incr(self.key("storm"));
-        match tokio::time::timeout(patience, async move { call.await }).await {
+        match tokio::time::timeout(patience, call).await {
             Ok(result) => self.storm.note(result),
             Err(_) => self.storm.dropped += 1,
         }

@@ -33,39 +33,49 @@ impl Row {
 /// Declares commands.
 ///
 /// ```text
-/// commands! { "string";
-///     /// What it does, in one line.
+/// commands! { "string", "Strings";
+///     /// Overwrites a part of the value.
 ///     fn set_range(key: impl ToArg, offset: u64, value: impl ToArg) -> u64 = "SETRANGE" [key, offset, value], Idempotent, "2.2.0";
 ///     fn mget<R>(keys: impl ToArgs) -> Vec<Option<R>> = "MGET" [..keys], ReadOnly, "1.0.0";
 ///     fn set(key: impl ToArg, value: impl ToArg) -> () as Set = "SET" [key, value], ByArguments, "1.0.0";
 /// }
 /// ```
 ///
-/// In the brackets `x` is one argument, `..x` is a list of them, `(count x)` a list after its length, `(even x)` a list of pairs,
-/// and `(pairs x)` a list of pairs after their number. `as Set` names the marker type that carries the command's options. The safety is a variant of [`ReplaySafety`], or `ByArguments` where options decide.
+/// The group is that of Redis's documentation and the heading on the page of `Client`. In the brackets `x` is one argument, `..x`
+/// is a list of them, `(count x)` a list after its length, `(even x)` a list of pairs, and `(pairs x)` a list of pairs after their
+/// number. `as Set` names the struct that has the command's options, `by f` the function that reads the reply. The safety is a
+/// variant of [`ReplaySafety`], or `ByArguments` where options decide.
 macro_rules! commands {
-    ($group:literal; $(
+    ($group:literal, $title:literal; $(
         $(#[$meta:meta])*
-        fn $name:ident $(<$generic:tt>)? ($($param:ident: $type:ty),* $(,)?) -> $reply:ty $(as $kind:ident)?
+        fn $name:ident $(<$lifetime:lifetime>)? $(<$generic:ident>)? ($($param:ident: $type:ty),* $(,)?) -> $reply:ty
+            $(as $kind:ident)? $(, by $read:path)?
             = $redis:literal [$($arg:tt)*], $safety:ident, $since:literal;
     )*) => {
         $(
             $(#[$meta])*
             #[doc = concat!("\n\n`", $redis, "`, since Redis ", $since, ".")]
-            pub fn $name $(<$generic>)? ($($param: $type),*) -> $crate::command::Typed<$reply, commands!(@kind $($kind)?)> {
+            $(#[doc = concat!(" Options: [`", stringify!($kind), "`](crate::cmd::", stringify!($kind), ").")])?
+            #[doc(alias = $redis)]
+            pub fn $name $(<$lifetime>)? $(<$generic: $crate::value::FromValue>)? ($($param: $type),*)
+                -> commands!(@type $reply, $crate::command::Unbound $(, $kind)?) {
                 #[allow(unused_mut)]
                 let mut command = $crate::command::Command::new($redis);
                 commands!(@push command; $($arg)*);
-                $crate::command::Typed::new(commands!(@safety command $safety))
+                let command = commands!(@safety command $safety);
+                commands!(@make $crate::command::Call::read_by(command, commands!(@read $reply $(, $read)?)) $(, $kind)?)
             }
         )*
 
+        #[doc = concat!("# ", $title)]
         impl $crate::client::Client {
             $(
                 $(#[$meta])*
                 #[doc = concat!("\n\n`", $redis, "`, since Redis ", $since, ".")]
-                pub fn $name $(<$generic>)? (&self, $($param: $type),*)
-                    -> $crate::command::Typed<$reply, commands!(@kind $($kind)?), $crate::client::Client> {
+                $(#[doc = concat!(" Options: [`", stringify!($kind), "`](crate::cmd::", stringify!($kind), ").")])?
+                #[doc(alias = $redis)]
+                pub fn $name $(<$lifetime>)? $(<$generic: $crate::value::FromValue>)? (&self, $($param: $type),*)
+                    -> commands!(@type $reply, $crate::client::Bound $(, $kind)?) {
                     $name($($param),*).on(self)
                 }
             )*
@@ -82,8 +92,12 @@ macro_rules! commands {
         )*];
     };
 
-    (@kind) => { $crate::command::Plain };
-    (@kind $kind:ident) => { $kind };
+    (@type $reply:ty, $executor:ty) => { $crate::command::Call<$reply, $executor> };
+    (@type $reply:ty, $executor:ty, $kind:ident) => { $kind<$reply, $executor> };
+    (@make $call:expr) => { $call };
+    (@make $call:expr, $kind:ident) => { $kind($call) };
+    (@read $reply:ty) => { <$reply as $crate::value::FromValue>::from_value };
+    (@read $reply:ty, $read:path) => { $read };
 
     (@push $command:ident;) => {};
     (@push $command:ident; (count $arg:ident) $(, $($rest:tt)*)?) => {
@@ -119,89 +133,210 @@ pub(crate) use commands;
 /// ```text
 /// options! { Scan<R>;
 ///     /// Only names that match this glob pattern.
-///     fn pattern(pattern: impl ToArg) = "MATCH" [pattern];
-///     /// With its score.
-///     fn with_score() -> Option<(R, f64)> = "WITHSCORE" [];
+///     fn match_pattern(pattern: impl ToArg) = "MATCH" [pattern];
+/// }
+/// options! { Set on ();
+///     /// Only if the key does not exist.
+///     fn nx() -> bool = "NX" [] by held;
 /// }
 /// options! { ZAdd on u64;
 ///     /// Only adds, never moves.
 ///     fn nx() = "NX" @ 1;
 /// }
 /// ```
+///
+/// An option with `->` changes the reply, which is read as that type, or by the function after `by`.
 macro_rules! options {
     ($kind:ident<$reply:ident>; $($rest:tt)*) => {
-        impl<$reply, X> $crate::command::Typed<$reply, $kind, X> { options!(@each $kind $($rest)*); }
+        impl<$reply, X> $kind<$reply, X> { options!(@each $kind $($rest)*); }
     };
     ($kind:ident<$generic:ident> on $reply:ty; $($rest:tt)*) => {
-        impl<$generic, X> $crate::command::Typed<$reply, $kind, X> { options!(@each $kind $($rest)*); }
+        impl<$generic: $crate::value::FromValue, X> $kind<$reply, X> { options!(@each $kind $($rest)*); }
     };
     ($kind:ident on $reply:ty; $($rest:tt)*) => {
-        impl<X> $crate::command::Typed<$reply, $kind, X> { options!(@each $kind $($rest)*); }
+        impl<X> $kind<$reply, X> { options!(@each $kind $($rest)*); }
     };
     (@each $kind:ident) => {};
     (@each $kind:ident $(#[$meta:meta])* fn $name:ident($($param:ident: $type:ty),*) = $option:literal [$($arg:tt)*]; $($rest:tt)*) => {
         $(#[$meta])*
         #[doc = concat!("\n\n`", $option, "`.")]
+        #[doc(alias = $option)]
         pub fn $name(self, $($param: $type),*) -> Self {
-            self.with(|command| {
+            Self(self.0.map(|command| {
                 #[allow(unused_mut)]
                 let mut command = command.arg($option);
                 $crate::command::declare::commands!(@push command; $($arg)*);
                 command
-            })
+            }))
+        }
+        options!(@each $kind $($rest)*);
+    };
+    (@each $kind:ident $(#[$meta:meta])* fn $name:ident($($param:ident: $type:ty),*) = [$($arg:tt)*]; $($rest:tt)*) => {
+        $(#[$meta])*
+        pub fn $name(self, $($param: $type),*) -> Self {
+            Self(self.0.map(|mut command| {
+                $crate::command::declare::commands!(@push command; $($arg)*);
+                command
+            }))
         }
         options!(@each $kind $($rest)*);
     };
     (@each $kind:ident $(#[$meta:meta])* fn $name:ident $(<$generic:ident>)? ($($param:ident: $type:ty),*) -> $reply:ty
-        = $option:literal [$($arg:tt)*]; $($rest:tt)*) => {
+        = $option:literal [$($arg:tt)*] $(by $read:path)?; $($rest:tt)*) => {
         $(#[$meta])*
         #[doc = concat!("\n\n`", $option, "`.")]
-        pub fn $name $(<$generic>)? (self, $($param: $type),*) -> $crate::command::Typed<$reply, $kind, X> {
-            self.with(|command| {
+        #[doc(alias = $option)]
+        pub fn $name $(<$generic: $crate::value::FromValue>)? (self, $($param: $type),*) -> $kind<$reply, X> {
+            $kind(self.0.map_reply($crate::command::declare::commands!(@read $reply $(, $read)?), |command| {
                 #[allow(unused_mut)]
                 let mut command = command.arg($option);
                 $crate::command::declare::commands!(@push command; $($arg)*);
                 command
-            })
+            }))
         }
         options!(@each $kind $($rest)*);
     };
     (@each $kind:ident $(#[$meta:meta])* fn $name:ident $(<$generic:ident>)? ($($param:ident: $type:ty),*) -> $reply:ty
         = [$($arg:tt)*]; $($rest:tt)*) => {
         $(#[$meta])*
-        pub fn $name $(<$generic>)? (self, $($param: $type),*) -> $crate::command::Typed<$reply, $kind, X> {
-            self.with(|mut command| {
+        pub fn $name $(<$generic: $crate::value::FromValue>)? (self, $($param: $type),*) -> $kind<$reply, X> {
+            $kind(self.0.map_reply(<$reply as $crate::value::FromValue>::from_value, |mut command| {
                 $crate::command::declare::commands!(@push command; $($arg)*);
                 command
-            })
+            }))
         }
         options!(@each $kind $($rest)*);
     };
     (@each $kind:ident $(#[$meta:meta])* fn $name:ident() = $option:literal @ $index:literal; $($rest:tt)*) => {
         $(#[$meta])*
         #[doc = concat!("\n\n`", $option, "`.")]
+        #[doc(alias = $option)]
         pub fn $name(self) -> Self {
-            self.with(|command| command.insert_args($index, [$option.as_bytes()]))
+            Self(self.0.map(|command| command.insert_args($index, [$option.as_bytes()])))
         }
         options!(@each $kind $($rest)*);
     };
     (@each $kind:ident $(#[$meta:meta])* fn $name:ident($param:ident: $type:ident) = $option:literal @ $index:literal; $($rest:tt)*) => {
         $(#[$meta])*
         #[doc = concat!("\n\n`", $option, "`.")]
+        #[doc(alias = $option)]
         pub fn $name(self, $param: $type) -> Self {
-            self.with(|command| command.insert_args($index, [$option.as_bytes(), $param.to_string().as_bytes()]))
+            let argument = $param.to_string();
+            Self(self.0.map(|command| command.insert_args($index, [$option.as_bytes(), argument.as_bytes()])))
         }
         options!(@each $kind $($rest)*);
     };
 }
 pub(crate) use options;
 
-/// A marker type for the options of a command.
-macro_rules! markers {
-    ($($(#[$meta:meta])* $name:ident)*) => {$(
+/// Declares the structs of calls that have options of their own, with the reply's type unless options say otherwise.
+macro_rules! calls {
+    ($($(#[$meta:meta])* $name:ident $(= $reply:ty)?;)*) => {$(
         $(#[$meta])*
-        #[derive(Clone, Copy, Debug)]
-        pub struct $name;
+        #[must_use = "a call does nothing until it is awaited or added to a pipeline"]
+        pub struct $name<R $(= $reply)?, X = $crate::client::Bound>(pub(crate) $crate::command::Call<R, X>);
     )*};
 }
-pub(crate) use markers;
+pub(crate) use calls;
+
+/// Gives the structs of [`calls`] everything that [`Call`](crate::Call) has. Comes last in a file, so that the options come first
+/// on the page.
+macro_rules! finish {
+    ($($name:ident)*) => {$(
+        /// # Every call
+        impl<R, X> $name<R, X> {
+            /// Reads the reply as another type.
+            pub fn reading<S: $crate::value::FromValue>(self) -> $name<S, X> {
+                $name(self.0.reading())
+            }
+
+            /// As [`Call::replay_safe`](crate::Call::replay_safe).
+            pub fn replay_safe(self) -> Self {
+                Self(self.0.replay_safe())
+            }
+
+            /// The command itself.
+            pub fn command(&self) -> &$crate::command::Command {
+                self.0.command()
+            }
+
+            /// The command itself, without its reply type.
+            pub fn into_command(self) -> $crate::command::Command {
+                self.0.into_command()
+            }
+        }
+
+        impl<R> $name<R, $crate::command::Unbound> {
+            /// Binds the command to a client, which makes it a future.
+            pub fn on(self, client: &$crate::client::Client) -> $name<R> {
+                $name(self.0.on(client))
+            }
+        }
+
+        impl<R> $name<R> {
+            /// Longest time for one attempt, instead of the client's.
+            pub fn timeout(self, limit: std::time::Duration) -> Self {
+                Self(self.0.timeout(limit))
+            }
+
+            /// Longest time for the call with all its attempts, instead of the client's.
+            pub fn deadline(self, limit: std::time::Duration) -> Self {
+                Self(self.0.deadline(limit))
+            }
+
+            /// As [`Call::exactly_once`](crate::Call::exactly_once).
+            pub fn exactly_once(self) -> Self {
+                Self(self.0.exactly_once())
+            }
+
+            /// As [`Call::hedge_after`](crate::Call::hedge_after).
+            pub fn hedge_after(self, delay: std::time::Duration) -> Self {
+                Self(self.0.hedge_after(delay))
+            }
+
+            /// Sends the command once, whatever happens.
+            pub fn no_retry(self) -> Self {
+                Self(self.0.no_retry())
+            }
+        }
+
+        impl<R> Future for $name<R> {
+            type Output = $crate::error::Result<R>;
+
+            fn poll(
+                self: std::pin::Pin<&mut Self>,
+                context: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<Self::Output> {
+                std::pin::Pin::new(&mut self.get_mut().0).poll(context)
+            }
+        }
+
+        impl<R> $crate::command::call::sealed::Sealed for $name<R, $crate::command::Unbound> {}
+        impl<R> $crate::command::UnboundCall for $name<R, $crate::command::Unbound> {
+            type Reply = R;
+
+            fn into_call(self) -> $crate::command::Call<R, $crate::command::Unbound> {
+                self.0
+            }
+        }
+
+        impl<R> From<$name<R, $crate::command::Unbound>> for $crate::command::Command {
+            fn from(call: $name<R, $crate::command::Unbound>) -> Self {
+                call.0.command
+            }
+        }
+
+        impl<R> Clone for $name<R, $crate::command::Unbound> {
+            fn clone(&self) -> Self {
+                Self(self.0.clone())
+            }
+        }
+
+        impl<R, X> std::fmt::Debug for $name<R, X> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    )*};
+}
+pub(crate) use finish;

@@ -4,18 +4,20 @@
 //! Redis's documentation. No I/O here.
 
 mod arg;
+pub(crate) mod call;
 mod declare;
 pub(crate) mod groups;
 pub(crate) mod keys;
 pub(crate) mod refuse;
 pub(crate) mod safety;
 pub(crate) mod slot;
-mod typed;
+mod unix_time;
 
 pub use arg::{ArgWriter, Args, Count, Element, ExactlyOne, Group, Many, One, ToArg, ToArgs};
+pub use call::{Call, CallOptions, Unbound, UnboundCall};
 pub use declare::Row;
 pub use safety::ReplaySafety;
-pub use typed::{CallOptions, Detached, Plain, Typed};
+pub use unix_time::UnixTime;
 
 use crate::error::{Error, ErrorKind};
 use crate::script::Script;
@@ -44,6 +46,8 @@ pub struct Command {
     /// Where each of them ends in `buf`.
     ends: Ends,
     safety: Option<ReplaySafety>,
+    /// True if the parts were moved out: a call holds such a command once it was polled.
+    taken: bool,
     /// Allocated for the few commands that need it: all others stay small.
     rare: Option<Box<Rare>>,
 }
@@ -80,7 +84,7 @@ impl Command {
     }
 
     const fn without_parts_or_buffer() -> Self {
-        Self { buf: Vec::new(), ends: Ends::new_const(), safety: None, rare: None }
+        Self { buf: Vec::new(), ends: Ends::new_const(), safety: None, taken: false, rare: None }
     }
 
     fn without_parts(capacity: usize) -> Self {
@@ -254,6 +258,23 @@ impl Command {
     /// [`ReplaySafety::Unsafe`].
     pub fn replay_safety(&self) -> ReplaySafety {
         self.safety.unwrap_or_else(|| safety::classify(self))
+    }
+
+    /// The command, in whose place stays one without parts.
+    pub(crate) fn take(&mut self) -> Self {
+        let mut left = Self::without_parts_or_buffer();
+        left.ends.push(0);
+        left.taken = true;
+        std::mem::replace(self, left)
+    }
+
+    /// Changes the command unless it was [taken](Self::take): then the change is lost, which [`check`](Self::check) reports.
+    pub(crate) fn unless_taken(mut self, change: impl FnOnce(Self) -> Self) -> Self {
+        if self.taken {
+            self.refuse("an option was given to a call that had been polled", None);
+            return self;
+        }
+        change(self)
     }
 
     fn range(&self, index: usize) -> Range<usize> {

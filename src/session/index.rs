@@ -1,7 +1,7 @@
 //! How a user's session ids are kept.
 
 use super::error::SessionError;
-use crate::command::{Typed, cmd};
+use crate::command::{Call, Unbound, cmd};
 use crate::error::Error;
 use crate::value::Value;
 
@@ -22,8 +22,8 @@ pub enum IndexLayout {
 }
 
 /// The command that reads the index at `key`.
-pub(super) fn read(layout: IndexLayout, key: &[u8]) -> Typed<Value> {
-    Typed::new(match layout {
+pub(super) fn read(layout: IndexLayout, key: &[u8]) -> Call<Value, Unbound> {
+    Call::new(match layout {
         IndexLayout::JsonArray => cmd("GET").arg(key),
         IndexLayout::SortedSet => cmd("ZRANGE").arg(key).arg(0).arg(-1),
     })

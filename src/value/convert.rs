@@ -45,7 +45,7 @@ impl From<ConvertError> for Error {
 /// A type that a reply can be read as.
 ///
 /// Nothing guesses: the text `007` is the string `"007"`, and asking for it as a number is an error, as `INCR` on it
-/// would be. A nil is only accepted by `Option`, `bool` (as false) and [`Value`].
+/// would be. A nil is only accepted by `Option` and [`Value`].
 ///
 /// ```
 /// use redis_rest::{FromValue, Value};
@@ -53,9 +53,28 @@ impl From<ConvertError> for Error {
 /// assert_eq!(String::from_value(Value::bytes("007")).unwrap(), "007");
 /// assert!(i64::from_value(Value::bytes("007")).is_err());
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "a reply cannot be read as `{Self}`",
+    label = "not the type of a reply",
+    note = "a value that is JSON text is read as `Json<{Self}>`",
+    note = "names and values, such as those of `HGETALL`, are read as `Fields<{Self}>`",
+    note = "a reply that may be missing is read as an `Option`, any reply as `Value`"
+)]
 pub trait FromValue: Sized {
     /// Reads `value` as this type.
+    ///
+    /// # Errors
+    /// The value is of another type.
     fn from_value(value: Value) -> Result<Self, ConvertError>;
+
+    /// Reads a value that may be missing.
+    #[doc(hidden)]
+    fn option_from_value(value: Value) -> Result<Option<Self>, ConvertError> {
+        match value {
+            Value::Nil => Ok(None),
+            other => Self::from_value(other).map(Some),
+        }
+    }
 
     /// Reads an array as a list of this type. Tuples take their elements from a flat array too, which is how Redis sends
     /// pairs; bytes read a string.
@@ -167,45 +186,97 @@ impl FromValue for u8 {
     }
 }
 
+/// An exact number, or an infinity, which scores may be. What a double cannot hold exactly, an overflow and `nan` are errors;
+/// [`Lossy`] reads those too.
 impl FromValue for f64 {
     fn from_value(value: Value) -> Result<Self, ConvertError> {
+        let inexact = || ConvertError::new("a float", "an integer that a float cannot hold");
         match value {
-            // An i64 beyond 2^53 has no exact f64: an error, not a near miss.
-            Value::Int(n) if n.unsigned_abs() <= 1 << 53 => Ok(n as f64),
-            Value::Int(_) => Err(ConvertError::new("a float", "an integer too large for one")),
-            Value::Bytes(bytes) => std::str::from_utf8(&bytes)
-                .ok()
-                .and_then(|text| text.parse().ok())
-                .ok_or(ConvertError::new("a float", "a string that is none")),
+            Value::Int(n) if i128::from(n) == (n as f64) as i128 => Ok(n as f64),
+            Value::Int(_) => Err(inexact()),
+            Value::Bytes(bytes) => {
+                let float = parsed(&bytes)?;
+                let text = bytes.strip_prefix(b"-").or(bytes.strip_prefix(b"+")).unwrap_or(&bytes);
+                if float.is_nan() {
+                    return Err(ConvertError::new("a float", "not a number"));
+                }
+                if float.is_infinite() && text.iter().any(u8::is_ascii_digit) {
+                    return Err(ConvertError::new("a float", "a number too large for one"));
+                }
+                if canonical_integer(&bytes) && !holds(float, &bytes) {
+                    return Err(inexact());
+                }
+                Ok(float)
+            }
             other => Err(ConvertError::of("a float", &other)),
         }
     }
 }
 
+fn parsed(bytes: &[u8]) -> Result<f64, ConvertError> {
+    let text = std::str::from_utf8(bytes)
+        .ok()
+        .map(|text| text.strip_prefix("-nan").map_or(text, |_| "nan"));
+    text.and_then(|text| text.parse().ok())
+        .ok_or(ConvertError::new("a float", "a string that is none"))
+}
+
+/// Whether a float is this integer, or is written like this: Redis fills the shortest digits up with zeros.
+fn holds(float: f64, integer: &[u8]) -> bool {
+    let exact = std::str::from_utf8(integer).ok().and_then(|text| text.parse::<i128>().ok());
+    exact == Some(float as i128) || float.to_string().as_bytes() == integer
+}
+
 impl FromValue for f32 {
     fn from_value(value: Value) -> Result<Self, ConvertError> {
-        f64::from_value(value).map(|float| float as f32)
+        let float = f64::from_value(value)?;
+        let single = float as f32;
+        if single.is_infinite() && float.is_finite() {
+            return Err(ConvertError::new("a float", "a number too large for one"));
+        }
+        Ok(single)
     }
 }
 
-/// 1 and `OK` are true, 0 and nil are false; anything else is an error.
+/// A float that need not be exact: the nearest to the number, also of integers that a float cannot hold. `nan` is one too.
+///
+/// ```
+/// use redis_rest::{FromValue, Lossy, Value};
+/// let large = Value::Int(i64::MAX);
+/// assert!(f64::from_value(large.clone()).is_err());
+/// assert_eq!(Lossy::from_value(large), Ok(Lossy(i64::MAX as f64)));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
+pub struct Lossy<T>(pub T);
+
+impl FromValue for Lossy<f64> {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        match value {
+            Value::Int(n) => Ok(Self(n as f64)),
+            Value::Bytes(bytes) => parsed(&bytes).map(Self),
+            other => Err(ConvertError::of("a float", &other)),
+        }
+    }
+}
+
+/// `1` and `OK` are true, `0` is false; anything else is an error, a nil too: `Option<bool>` reads that.
 impl FromValue for bool {
     fn from_value(value: Value) -> Result<Self, ConvertError> {
         match value {
             Value::Int(1) | Value::Okay => Ok(true),
-            Value::Bytes(bytes) if is_okay(&bytes) => Ok(true),
-            Value::Int(0) | Value::Nil => Ok(false),
+            Value::Int(0) => Ok(false),
+            Value::Bytes(bytes) if *bytes == *b"1" || is_okay(&bytes) => Ok(true),
+            Value::Bytes(bytes) if *bytes == *b"0" => Ok(false),
             other => Err(ConvertError::of("true or false", &other)),
         }
     }
 }
 
+/// A nil is `None`. So is a hash without fields that is read as [`Fields`](super::Fields): Redis has no other sign that a hash
+/// does not exist.
 impl<T: FromValue> FromValue for Option<T> {
     fn from_value(value: Value) -> Result<Self, ConvertError> {
-        match value {
-            Value::Nil => Ok(None),
-            other => T::from_value(other).map(Some),
-        }
+        T::option_from_value(value)
     }
 }
 
@@ -330,6 +401,7 @@ impl<T: DeserializeOwned> FromValue for Json<T> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Fields;
     use super::*;
 
     #[test]
@@ -360,6 +432,76 @@ mod tests {
         assert_eq!(Vec::<u8>::from_value(Value::bytes(&b"\xff\0"[..])), Ok(vec![0xff, 0]));
         assert_eq!(Vec::<u16>::from_value(Value::Array(vec![Value::Int(7)])), Ok(vec![7]));
         assert!(String::from_value(Value::bytes(&b"\xff"[..])).is_err());
+    }
+
+    #[test]
+    fn floats_are_exact_unless_asked_otherwise() {
+        let read = |text: &'static str| f64::from_value(Value::bytes(text));
+        let lossy = |text: &'static str| Lossy::<f64>::from_value(Value::bytes(text));
+        for (text, wanted) in [
+            ("1.5", 1.5),
+            ("-0", -0.0),
+            ("0.1", 0.1),
+            ("3e2", 300.0),
+            ("inf", f64::INFINITY),
+            ("-inf", f64::NEG_INFINITY),
+            ("9007199254740992", 9_007_199_254_740_992.0),
+            ("123456789012345680000", 123_456_789_012_345_680_000.0),
+            ("1152921504606846976", 1_152_921_504_606_846_976.0),
+        ] {
+            assert_eq!((read(text), lossy(text)), (Ok(wanted), Ok(Lossy(wanted))), "{text}");
+        }
+        for (text, wanted) in [
+            ("9007199254740993", 9_007_199_254_740_992.0),
+            ("-9007199254740993", -9_007_199_254_740_992.0),
+            ("1e999", f64::INFINITY),
+            ("-1e999", f64::NEG_INFINITY),
+        ] {
+            assert!(read(text).is_err(), "{text}");
+            assert_eq!(lossy(text), Ok(Lossy(wanted)), "{text}");
+        }
+        for text in ["nan", "-nan"] {
+            assert!(read(text).is_err(), "{text}");
+            assert!(lossy(text).is_ok_and(|Lossy(float)| float.is_nan()), "{text}");
+        }
+        assert!(read("x").is_err() && lossy("").is_err());
+        assert_eq!(f64::from_value(Value::Int(1 << 60)), Ok((1_i64 << 60) as f64));
+        for n in [i64::MAX, i64::MIN + 1, (1 << 53) + 1] {
+            assert!(f64::from_value(Value::Int(n)).is_err(), "{n}");
+        }
+        assert!(f32::from_value(Value::bytes("1e39")).is_err());
+        assert_eq!(f32::from_value(Value::bytes("inf")), Ok(f32::INFINITY));
+    }
+
+    #[test]
+    fn bools_are_read_as_they_are_written() {
+        for (value, wanted) in [
+            (Value::Int(1), true),
+            (Value::Int(0), false),
+            (Value::bytes("1"), true),
+            (Value::bytes("0"), false),
+            (Value::Okay, true),
+            (Value::bytes("OK"), true),
+        ] {
+            assert_eq!(bool::from_value(value.clone()), Ok(wanted), "{value:?}");
+        }
+        for value in [Value::Nil, Value::Int(2), Value::bytes("true"), Value::bytes("")] {
+            assert!(bool::from_value(value).is_err());
+        }
+        assert_eq!(Option::<bool>::from_value(Value::Nil), Ok(None));
+    }
+
+    #[test]
+    fn a_missing_hash_is_none() {
+        type Row = Fields<BTreeMap<String, String>>;
+        assert_eq!(Option::<Row>::from_value(Value::Nil), Ok(None));
+        assert_eq!(Option::<Row>::from_value(Value::Array(vec![])), Ok(None));
+        let empty = BTreeMap::<String, String>::from_value(Value::Array(vec![]));
+        assert_eq!(empty, Ok(BTreeMap::new()));
+        assert_eq!(
+            Option::<BTreeMap<String, String>>::from_value(Value::Array(vec![])),
+            Ok(Some(BTreeMap::new()))
+        );
     }
 
     #[test]

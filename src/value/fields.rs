@@ -9,8 +9,8 @@ use std::fmt;
 /// A reply of names and values, such as that of `HGETALL`, read as a struct by serde.
 ///
 /// Texts become numbers where the struct has numbers, since Redis keeps both as text; `1`, `0`, `true` and `false` become bools.
-/// Nothing is guessed: what the struct has as a `String` stays one. A hash that does not exist has no fields, so it is read as a
-/// struct only where all of them may be missing.
+/// Nothing is guessed: what the struct has as a `String` stays one. A hash that does not exist has no fields: it is read by
+/// `Option<Fields<T>>`, as `None`. As an argument the fields are names and values: `client.hset("user:1", Fields(&user))`.
 ///
 /// ```
 /// use redis_rest::{Fields, FromValue, Value};
@@ -26,6 +26,14 @@ pub struct Fields<T>(pub T);
 impl<T: DeserializeOwned> FromValue for Fields<T> {
     fn from_value(value: Value) -> Result<Self, ConvertError> {
         T::deserialize(De(value)).map(Fields).map_err(|Failed(error)| error)
+    }
+
+    fn option_from_value(value: Value) -> Result<Option<Self>, ConvertError> {
+        match value {
+            Value::Nil => Ok(None),
+            Value::Array(items) if items.is_empty() => Ok(None),
+            other => Self::from_value(other).map(Some),
+        }
     }
 }
 

@@ -333,8 +333,7 @@ async fn the_sync_token_goes_out_with_the_very_next_request() {
     let clone = client.clone();
     client.incr("k").await.unwrap();
     assert!(clone.incr("k").await.is_err());
-    let (first, second) =
-        tokio::join!(client.incr("k").into_future(), clone.incr("k").into_future());
+    let (first, second) = tokio::join!(client.incr("k"), clone.incr("k"));
     first.and(second).unwrap();
     client.get::<i64>("k").await.unwrap();
     client.get::<i64>("k").await.unwrap();

@@ -11,9 +11,9 @@ const STEP: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(args: Scan, connection: &Connection) -> Result<(), Failure> {
     let client = connection.client()?;
-    let mut scan = client.scan(0).count(args.count.get());
+    let mut scan = client.scan().count(args.count.get());
     if let Some(pattern) = &args.pattern {
-        scan = scan.pattern(pattern);
+        scan = scan.match_pattern(pattern);
     }
     if let Some(of_type) = &args.of_type {
         scan = scan.of_type(of_type);

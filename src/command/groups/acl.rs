@@ -7,23 +7,23 @@
 //! # let _ = (reader, me);
 //! ```
 
-use crate::command::declare::{commands, markers, options};
+use crate::command::declare::{calls, commands, finish, options};
 use crate::command::{ToArg, ToArgs};
 use crate::value::Value;
 use std::collections::HashMap;
 
-markers! {
-    /// The option of `ACL CAT`: [`category`](crate::Typed::category).
-    AclCat
-    /// The option of `ACL LOG`: [`count`](crate::Typed::count).
-    AclLog
-    /// The option of `ACL GENPASS`: [`bits`](crate::Typed::bits).
-    AclGenpass
-    /// The option of `ACL GENTOKEN`: [`password`](crate::Typed::password).
-    AclGentoken
+calls! {
+    /// The option of `ACL CAT`: [`category`](AclCat::category).
+    AclCat = Vec<String>;
+    /// The option of `ACL LOG`: [`count`](AclLog::count).
+    AclLog = Vec<HashMap<String, Value>>;
+    /// The option of `ACL GENPASS`: [`bits`](AclGenpass::bits).
+    AclGenpass = String;
+    /// The option of `ACL GENTOKEN`: [`password`](AclGentoken::password).
+    AclGentoken = String;
 }
 
-commands! { "acl";
+commands! { "acl", "Users";
     /// The categories of commands.
     fn acl_cat() -> Vec<String> as AclCat = "ACL CAT" [], ReadOnly, "6.0.0";
     /// Removes users; answers how many.
@@ -75,3 +75,5 @@ options! { AclGentoken on String;
     /// With the password of the user.
     fn password(password: impl ToArg) -> String = [password];
 }
+
+finish! { AclCat AclLog AclGenpass AclGentoken }

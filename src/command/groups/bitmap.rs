@@ -7,19 +7,19 @@
 //! # let _ = (seen_today, how_many);
 //! ```
 
-use crate::command::declare::{commands, markers, options};
+use crate::command::declare::{calls, commands, finish, options};
 use crate::command::{ArgWriter, One, ToArg, ToArgs};
 
-markers! {
-    /// The options of `BITCOUNT`: [`within`](crate::Typed::within), [`within_bits`](crate::Typed::within_bits).
-    BitCount
-    /// The options of `BITPOS`: [`within`](crate::Typed::within), [`within_bits`](crate::Typed::within_bits).
-    BitPos
-    /// The operations of `BITFIELD`: [`get`](crate::Typed::get), [`set`](crate::Typed::set), [`incrby`](crate::Typed::incrby), and
-    /// [`overflow`](crate::Typed::overflow) for those after it.
-    BitField
-    /// The operation of `BITFIELD_RO`: [`get`](crate::Typed::get).
-    BitFieldRo
+calls! {
+    /// The options of `BITCOUNT`: [`within`](BitCount::within), [`within_bits`](BitCount::within_bits).
+    BitCount = u64;
+    /// The options of `BITPOS`: [`within`](BitPos::within), [`within_bits`](BitPos::within_bits).
+    BitPos = i64;
+    /// The operations of `BITFIELD`: [`get`](BitField::get), [`set`](BitField::set), [`incrby`](BitField::incrby), and
+    /// [`overflow`](BitField::overflow) for those after it.
+    BitField = Vec<Option<i64>>;
+    /// The operation of `BITFIELD_RO`: [`get`](BitFieldRo::get).
+    BitFieldRo = Vec<i64>;
 }
 
 /// How `BITOP` combines values.
@@ -126,7 +126,7 @@ impl ToArgs for Overflow {
     }
 }
 
-commands! { "bitmap";
+commands! { "bitmap", "Bitmaps";
     /// How many bits are set.
     fn bitcount(key: impl ToArg) -> u64 as BitCount = "BITCOUNT" [key], ReadOnly, "2.6.0";
     /// Integers in a string, by the operations that are added; an answer for each, nil where it failed to fit.
@@ -142,24 +142,24 @@ commands! { "bitmap";
     /// Combines values bit by bit into `destination`; answers its length in bytes.
     fn bitop(how: BitOp, destination: impl ToArg, keys: impl ToArgs) -> u64 = "BITOP" [how, destination, ..keys], ByArguments, "2.6.0";
     /// Where the first bit of this kind is; -1 when there is none.
-    fn bitpos(key: impl ToArg, bit: bool) -> i64 as BitPos = "BITPOS" [key, u8::from(bit)], ReadOnly, "2.8.7";
+    fn bitpos(key: impl ToArg, bit: bool) -> i64 as BitPos = "BITPOS" [key, bit], ReadOnly, "2.8.7";
     /// One bit.
     fn getbit(key: impl ToArg, offset: u64) -> bool = "GETBIT" [key, offset], ReadOnly, "2.2.0";
     /// Sets one bit; answers what it was.
-    fn setbit(key: impl ToArg, offset: u64, bit: bool) -> bool = "SETBIT" [key, offset, u8::from(bit)], Unsafe, "2.2.0";
+    fn setbit(key: impl ToArg, offset: u64, bit: bool) -> bool = "SETBIT" [key, offset, bit], Unsafe, "2.2.0";
 }
 
 macro_rules! within {
     ($kind:ident, $reply:ty) => {
-        impl<X> crate::Typed<$reply, $kind, X> {
+        impl<X> $kind<$reply, X> {
             /// Only the bytes from `start` to `end`, both included; negative counts from the end.
             pub fn within(self, start: i64, end: i64) -> Self {
-                self.with(|command| command.arg(start).arg(end))
+                Self(self.0.map(|command| command.arg(start).arg(end)))
             }
 
             /// Only the bits from `start` to `end`, both included (Redis 7.0).
             pub fn within_bits(self, start: i64, end: i64) -> Self {
-                self.with(|command| command.arg(start).arg(end).arg("BIT"))
+                Self(self.0.map(|command| command.arg(start).arg(end).arg("BIT")))
             }
         }
     };
@@ -182,3 +182,5 @@ options! { BitFieldRo on Vec<i64>;
     /// Answers an integer.
     fn get(bits: Bits, offset: impl Into<BitOffset>) = "GET" [bits, offset.into()];
 }
+
+finish! { BitCount BitPos BitField BitFieldRo }

@@ -15,26 +15,27 @@
 //! # Ok(()) }
 //! ```
 
-use super::millis;
-use crate::command::declare::{commands, markers, options};
-use crate::command::{ToArg, ToArgs};
+use super::expiry::{TimeToLive, whole_millis};
+use crate::command::declare::{calls, commands, finish, options};
+use crate::command::{ArgWriter, One, ToArg, ToArgs, UnixTime};
+use crate::scan::scanning;
 use crate::value::{ConvertError, FromValue, Value};
 use std::time::Duration;
 
-markers! {
-    /// The conditions of `EXPIRE` and its sisters: [`nx`](crate::Typed::nx), [`xx`](crate::Typed::xx), [`gt`](crate::Typed::gt), [`lt`](crate::Typed::lt).
-    Expire
-    /// The options of `SCAN`: [`pattern`](crate::Typed::pattern), [`count`](crate::Typed::count), [`of_type`](crate::Typed::of_type).
-    Scan
-    /// The option of `COPY`: [`replace`](crate::Typed::replace).
-    Copying
-    /// The options of `RESTORE`: [`replace`](crate::Typed::replace), [`idle`](crate::Typed::idle), [`frequency`](crate::Typed::frequency).
-    Restore
-    /// The options of `SORT`: [`by`](crate::Typed::by), [`limit`](crate::Typed::limit), [`get`](crate::Typed::get), [`descending`](crate::Typed::descending),
-    /// [`alphabetic`](crate::Typed::alphabetic), [`store`](crate::Typed::store).
-    Sort
-    /// The option of `MEMORY USAGE`: [`samples`](crate::Typed::samples).
-    MemoryUsage
+calls! {
+    /// The conditions of `EXPIRE` and its sisters: [`nx`](Expire::nx), [`xx`](Expire::xx), [`gt`](Expire::gt), [`lt`](Expire::lt).
+    Expire = bool;
+    /// The options of `SCAN`: [`match_pattern`](Scan::match_pattern), [`count`](Scan::count), [`of_type`](Scan::of_type).
+    Scan = (u64, Vec<bytes::Bytes>);
+    /// The option of `COPY`: [`replace`](Copying::replace).
+    Copying = bool;
+    /// The options of `RESTORE`: [`replace`](Restore::replace), [`idle`](Restore::idle), [`frequency`](Restore::frequency).
+    Restore = ();
+    /// The options of `SORT`: [`by`](Sort::by), [`limit`](Sort::limit), [`get`](Sort::get), [`descending`](Sort::descending),
+    /// [`alphabetic`](Sort::alphabetic), [`store`](Sort::store).
+    Sort;
+    /// The option of `MEMORY USAGE`: [`samples`](MemoryUsage::samples).
+    MemoryUsage = Option<u64>;
 }
 
 /// How long something has left to live.
@@ -68,8 +69,8 @@ pub enum ExpireTime {
     Missing,
     /// It does not expire.
     Persistent,
-    /// It expires at this Unix time in milliseconds.
-    At(i64),
+    /// It expires at this instant.
+    At(UnixTime),
 }
 
 impl FromValue for ExpireTime {
@@ -77,12 +78,25 @@ impl FromValue for ExpireTime {
         Ok(match i64::from_value(value)? {
             -2 => Self::Missing,
             -1 => Self::Persistent,
-            millis => Self::At(millis),
+            millis => Self::At(UnixTime::from_millis(millis)),
         })
     }
 }
 
-commands! { "generic";
+/// How long a restored value lives: for ever, or a time that is not zero, which Redis would take for ever.
+struct Lifetime(Option<Duration>);
+
+impl ToArgs for Lifetime {
+    type Count = One;
+    fn write_args(&self, out: &mut ArgWriter<'_>) {
+        match self.0 {
+            Some(ttl) => out.arg(TimeToLive(ttl)),
+            None => out.arg(0),
+        }
+    }
+}
+
+commands! { "generic", "Keys";
     /// Deletes keys; answers how many there were.
     fn del(keys: impl ToArgs) -> u64 = "DEL" [..keys], EffectIdempotent, "1.0.0";
     /// Deletes keys, freeing their memory in the background; answers how many there were.
@@ -91,10 +105,12 @@ commands! { "generic";
     fn exists(keys: impl ToArgs) -> u64 = "EXISTS" [..keys], ReadOnly, "1.0.0";
     /// Counts as a use of `keys`; answers how many exist.
     fn touch(keys: impl ToArgs) -> u64 = "TOUCH" [..keys], ReadOnly, "3.2.1";
-    /// Sets the time to live, exact to the millisecond, rounded up; true when the key exists and the condition holds.
-    fn expire(key: impl ToArg, after: Duration) -> bool as Expire = "PEXPIRE" [key, millis(after)], EffectIdempotent, "2.6.0";
-    /// Sets the Unix time in milliseconds at which the key expires; true when the key exists and the condition holds.
-    fn expire_at(key: impl ToArg, unix_millis: i64) -> bool as Expire = "PEXPIREAT" [key, unix_millis], ByArguments, "2.6.0";
+    /// Sets the time to live, exact to the millisecond, rounded up, at most 1000 years; true if the key exists and the condition
+    /// holds. A time of zero deletes the key.
+    fn expire(key: impl ToArg, after: Duration) -> bool as Expire = "PEXPIRE" [key, whole_millis(after)], EffectIdempotent, "2.6.0";
+    /// Sets the instant at which the key expires: a `SystemTime`, a `DateTime` or a [`UnixTime`]; true if the key exists and the
+    /// condition holds. An instant that has passed deletes the key.
+    fn expire_at(key: impl ToArg, at: impl Into<UnixTime>) -> bool as Expire = "PEXPIREAT" [key, at.into()], ByArguments, "2.6.0";
     /// When the key expires.
     fn expire_time(key: impl ToArg) -> ExpireTime = "PEXPIRETIME" [key], ReadOnly, "7.0.0";
     /// How long the key has left to live, in milliseconds.
@@ -104,7 +120,7 @@ commands! { "generic";
     /// The names of all keys that match `pattern`. Walks the whole database: prefer [`scan`].
     fn keys<R>(pattern: impl ToArg) -> R = "KEYS" [pattern], ReadOnly, "1.0.0";
     /// One page of the keys: the cursor for the next page (0 after the last) and names.
-    fn scan(cursor: u64) -> (u64, Vec<bytes::Bytes>) as Scan = "SCAN" [cursor], ReadOnly, "2.8.0";
+    fn scan() -> (u64, Vec<bytes::Bytes>) as Scan = "SCAN" [0], ReadOnly, "2.8.0";
     /// The name of some key; nil when there is none.
     fn randomkey<R>() -> Option<R> = "RANDOMKEY" [], ReadOnly, "1.0.0";
     /// The type of the value: `string`, `list`, `set`, `zset`, `hash`, `stream` or `none`.
@@ -117,12 +133,13 @@ commands! { "generic";
     fn copy(source: impl ToArg, destination: impl ToArg) -> bool as Copying = "COPY" [source, destination], EffectIdempotent, "6.2.0";
     /// The value in a form that [`restore`] reads; nil when there is none.
     fn dump(key: impl ToArg) -> Option<bytes::Bytes> = "DUMP" [key], ReadOnly, "2.6.0";
-    /// Makes a value from what [`dump`] answered, with a time to live (none: it does not expire).
+    /// Makes a value from what [`dump`] answered, with a time to live (none: it does not expire; zero is refused before
+    /// sending).
     ///
     /// The value is binary: over REST it goes out alone, not in a pipeline.
     fn restore(key: impl ToArg, ttl: Option<Duration>, dumped: impl ToArg) -> () as Restore
-        = "RESTORE" [key, ttl.map_or(0, millis), dumped], EffectIdempotent, "2.6.0";
-    /// The elements of a list, set or sorted set, in order of their numeric value. With [`store`](crate::Typed::store) into a key.
+        = "RESTORE" [key, Lifetime(ttl), dumped], EffectIdempotent, "2.6.0";
+    /// The elements of a list, set or sorted set, in order of their numeric value. With [`store`](Sort::store) into a key.
     fn sort<R>(key: impl ToArg) -> Vec<Option<R>> as Sort = "SORT" [key], ByArguments, "1.0.0";
     /// As [`sort`], and never writes.
     fn sort_ro<R>(key: impl ToArg) -> Vec<Option<R>> as Sort = "SORT_RO" [key], ReadOnly, "7.0.0";
@@ -151,7 +168,7 @@ options! { Expire on bool;
 
 options! { Scan<R>;
     /// Only names that match this glob pattern.
-    fn pattern(pattern: impl ToArg) = "MATCH" [pattern];
+    fn match_pattern(pattern: impl ToArg) = "MATCH" [pattern];
     /// About how many names a page holds; Redis's default is 10.
     fn count(count: u64) = "COUNT" [count];
     /// Only keys of this type.
@@ -191,3 +208,7 @@ options! { MemoryUsage on Option<u64>;
     /// Looks at so many elements (0: all) instead of 5.
     fn samples(count: u64) = "SAMPLES" [count];
 }
+
+scanning!(Scan, 0);
+
+finish! { Expire Scan Copying Restore Sort MemoryUsage }

@@ -7,21 +7,21 @@
 //! # let _ = (add, apart);
 //! ```
 
-use crate::command::declare::{commands, markers, options};
+use crate::command::declare::{calls, commands, finish, options};
 use crate::command::{ArgWriter, Many, One, ToArg, ToArgs};
 use crate::value::{ConvertError, FromValue, Value};
 use std::fmt;
 
-markers! {
-    /// The options of `GEOADD`: more members with [`and`](crate::Typed::and), and [`nx`](crate::Typed::nx), [`xx`](crate::Typed::xx),
-    /// [`changed`](crate::Typed::changed).
-    GeoAdd
-    /// The options of `GEOSEARCH`: [`asc`](crate::Typed::asc), [`desc`](crate::Typed::desc), [`count`](crate::Typed::count), [`any`](crate::Typed::any),
-    /// [`with_coord`](crate::Typed::with_coord), [`with_dist`](crate::Typed::with_dist), [`with_hash`](crate::Typed::with_hash).
-    GeoSearch
-    /// The options of `GEOSEARCHSTORE`: [`asc`](crate::Typed::asc), [`desc`](crate::Typed::desc), [`count`](crate::Typed::count), [`any`](crate::Typed::any),
-    /// [`store_dist`](crate::Typed::store_dist).
-    GeoSearchStore
+calls! {
+    /// The options of `GEOADD`: more members with [`and`](GeoAdd::and), and [`nx`](GeoAdd::nx), [`xx`](GeoAdd::xx),
+    /// [`changed`](GeoAdd::changed).
+    GeoAdd = u64;
+    /// The options of `GEOSEARCH`: [`asc`](GeoSearch::asc), [`desc`](GeoSearch::desc), [`count`](GeoSearch::count), [`any`](GeoSearch::any),
+    /// [`with_coord`](GeoSearch::with_coord), [`with_dist`](GeoSearch::with_dist), [`with_hash`](GeoSearch::with_hash).
+    GeoSearch;
+    /// The options of `GEOSEARCHSTORE`: [`asc`](GeoSearchStore::asc), [`desc`](GeoSearchStore::desc), [`count`](GeoSearchStore::count), [`any`](GeoSearchStore::any),
+    /// [`store_dist`](GeoSearchStore::store_dist).
+    GeoSearchStore = u64;
 }
 
 /// Units of length.
@@ -148,7 +148,7 @@ impl<R: FromValue> FromValue for GeoHit<R> {
     }
 }
 
-commands! { "geo";
+commands! { "geo", "Places";
     /// Adds a member at a place, or moves it; answers how many are new.
     fn geoadd(key: impl ToArg, longitude: f64, latitude: f64, member: impl ToArg) -> u64 as GeoAdd
         = "GEOADD" [key, longitude, latitude, member], EffectIdempotent, "3.2.0";
@@ -191,7 +191,7 @@ options! { GeoSearch<R>;
     fn desc() = "DESC" [];
     /// At most so many.
     fn count(count: u64) = "COUNT" [count];
-    /// Directly after [`count`](crate::Typed::count): any so many, not the nearest.
+    /// Directly after [`count`](Self::count): any so many, not the nearest.
     fn any() = "ANY" [];
     /// With the place of each.
     fn with_coord() = "WITHCOORD" [];
@@ -208,8 +208,10 @@ options! { GeoSearchStore on u64;
     fn desc() = "DESC" [];
     /// At most so many.
     fn count(count: u64) = "COUNT" [count];
-    /// Directly after [`count`](crate::Typed::count): any so many, not the nearest.
+    /// Directly after [`count`](Self::count): any so many, not the nearest.
     fn any() = "ANY" [];
     /// The distances are the scores.
     fn store_dist() = "STOREDIST" [];
 }
+
+finish! { GeoAdd GeoSearch GeoSearchStore }

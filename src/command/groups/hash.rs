@@ -19,27 +19,27 @@
 //! # Ok(()) }
 //! ```
 
+use super::expiry::{expiring, whole_millis};
 use super::generic::{ExpireTime, Ttl};
-use super::millis;
-use super::string::expiry_args;
-use crate::command::declare::{commands, markers, options};
-use crate::command::{ToArg, ToArgs, Typed};
+use crate::command::declare::{calls, commands, finish, options};
+use crate::command::{ToArg, ToArgs, UnixTime};
+use crate::scan::scanning;
 use crate::value::{ConvertError, FromValue, Value};
 use bytes::Bytes;
 use std::time::Duration;
 
-markers! {
-    /// The options of `HRANDFIELD`: [`count`](Typed::count), [`with_values`](Typed::with_values).
-    HRandField
-    /// The options of `HSCAN`: [`pattern`](Typed::pattern), [`count`](Typed::count), [`no_values`](Typed::no_values).
-    HScan
-    /// The conditions of `HEXPIRE` and its sisters: [`nx`](Typed::nx), [`xx`](Typed::xx), [`gt`](Typed::gt), [`lt`](Typed::lt).
-    HExpire
-    /// The options of `HGETEX`: [`ex`](Typed::ex), [`px_at`](Typed::px_at), [`persist`](Typed::persist).
-    HGetEx
-    /// The options of `HSETEX`: [`ex`](Typed::ex), [`px_at`](Typed::px_at), [`keep_ttl`](Typed::keep_ttl), [`fnx`](Typed::fnx),
-    /// [`fxx`](Typed::fxx).
-    HSetEx
+calls! {
+    /// The options of `HRANDFIELD`: [`count`](HRandField::count), [`with_values`](HRandField::with_values).
+    HRandField;
+    /// The options of `HSCAN`: [`match_pattern`](HScan::match_pattern), [`count`](HScan::count), [`no_values`](HScan::no_values).
+    HScan = (u64, Vec<(Bytes, Bytes)>);
+    /// The conditions of `HEXPIRE` and its sisters: [`nx`](HExpire::nx), [`xx`](HExpire::xx), [`gt`](HExpire::gt), [`lt`](HExpire::lt).
+    HExpire = Vec<FieldExpiry>;
+    /// The options of `HGETEX`: [`ex`](HGetEx::ex), [`ex_at`](HGetEx::ex_at), [`persist`](HGetEx::persist).
+    HGetEx;
+    /// The options of `HSETEX`: [`ex`](HSetEx::ex), [`ex_at`](HSetEx::ex_at), [`keep_ttl`](HSetEx::keep_ttl), [`fnx`](HSetEx::fnx),
+    /// [`fxx`](HSetEx::fxx).
+    HSetEx = bool;
 }
 
 /// What became of the time to live of a field.
@@ -89,7 +89,7 @@ impl FromValue for FieldPersist {
     }
 }
 
-commands! { "hash";
+commands! { "hash", "Hashes";
     /// Sets fields, given as pairs; answers how many are new.
     fn hset(key: impl ToArg, pairs: impl ToArgs) -> u64 = "HSET" [key, (even pairs)], EffectIdempotent, "2.0.0";
     /// Sets a field if it does not exist; true when it did.
@@ -126,13 +126,13 @@ commands! { "hash";
     /// The name of some field; nil when there is none.
     fn hrandfield<R>(key: impl ToArg) -> Option<R> as HRandField = "HRANDFIELD" [key], ReadOnly, "6.2.0";
     /// One page of the fields: the cursor for the next page (0 after the last), fields and values.
-    fn hscan(key: impl ToArg, cursor: u64) -> (u64, Vec<(Bytes, Bytes)>) as HScan = "HSCAN" [key, cursor], ReadOnly, "2.8.0";
-    /// Sets the time to live of fields, exact to the millisecond, rounded up.
+    fn hscan(key: impl ToArg) -> (u64, Vec<(Bytes, Bytes)>) as HScan = "HSCAN" [key, 0], ReadOnly, "2.8.0";
+    /// Sets the time to live of fields, exact to the millisecond, rounded up, at most 1000 years. A time of zero deletes them.
     fn hexpire(key: impl ToArg, after: Duration, fields: impl ToArgs) -> Vec<FieldExpiry> as HExpire
-        = "HPEXPIRE" [key, millis(after), "FIELDS", (count fields)], EffectIdempotent, "7.4.0";
-    /// Sets the Unix time in milliseconds at which fields expire.
-    fn hexpire_at(key: impl ToArg, unix_millis: i64, fields: impl ToArgs) -> Vec<FieldExpiry> as HExpire
-        = "HPEXPIREAT" [key, unix_millis, "FIELDS", (count fields)], EffectIdempotent, "7.4.0";
+        = "HPEXPIRE" [key, whole_millis(after), "FIELDS", (count fields)], EffectIdempotent, "7.4.0";
+    /// Sets the instant at which fields expire: a `SystemTime`, a `DateTime` or a [`UnixTime`].
+    fn hexpire_at(key: impl ToArg, at: impl Into<UnixTime>, fields: impl ToArgs) -> Vec<FieldExpiry> as HExpire
+        = "HPEXPIREAT" [key, at.into(), "FIELDS", (count fields)], EffectIdempotent, "7.4.0";
     /// When fields expire.
     fn hexpire_time(key: impl ToArg, fields: impl ToArgs) -> Vec<ExpireTime>
         = "HPEXPIRETIME" [key, "FIELDS", (count fields)], ReadOnly, "7.4.0";
@@ -155,7 +155,7 @@ options! { HRandField<R> on Vec<R>;
 
 options! { HScan on (u64, Vec<(Bytes, Bytes)>);
     /// Only names that match this glob pattern.
-    fn pattern(pattern: impl ToArg) = "MATCH" [pattern];
+    fn match_pattern(pattern: impl ToArg) = "MATCH" [pattern];
     /// About how many fields a page holds; Redis's default is 10.
     fn count(count: u64) = "COUNT" [count];
     /// Only names (Redis 7.4); the last of the options.
@@ -173,32 +173,16 @@ options! { HExpire on Vec<FieldExpiry>;
     fn lt() = "LT" @ 2;
 }
 
-impl<R, X> Typed<Vec<Option<R>>, HGetEx, X> {
-    /// They expire after this time, exact to the millisecond, rounded up.
-    pub fn ex(self, after: Duration) -> Self {
-        let [unit, amount] = expiry_args(after);
-        self.with(|command| command.insert_args(1, [unit.as_bytes(), amount.as_bytes()]))
-    }
-}
+expiring!(HGetEx @ 1);
 
 options! { HGetEx<R> on Vec<Option<R>>;
-    /// They expire at this Unix time in milliseconds.
-    fn px_at(unix_millis: i64) = "PXAT" @ 1;
     /// Takes their times to live away.
     fn persist() = "PERSIST" @ 1;
 }
 
-impl<X> Typed<bool, HSetEx, X> {
-    /// They expire after this time, exact to the millisecond, rounded up.
-    pub fn ex(self, after: Duration) -> Self {
-        let [unit, amount] = expiry_args(after);
-        self.with(|command| command.insert_args(1, [unit.as_bytes(), amount.as_bytes()]))
-    }
-}
+expiring!(HSetEx @ 1);
 
 options! { HSetEx on bool;
-    /// They expire at this Unix time in milliseconds.
-    fn px_at(unix_millis: i64) = "PXAT" @ 1;
     /// Leaves their times to live as they are.
     fn keep_ttl() = "KEEPTTL" @ 1;
     /// Only if none of the fields exists.
@@ -206,3 +190,7 @@ options! { HSetEx on bool;
     /// Only if all of the fields exist.
     fn fxx() = "FXX" @ 1;
 }
+
+scanning!(HScan, 1);
+
+finish! { HRandField HScan HExpire HGetEx HSetEx }

@@ -10,7 +10,7 @@
 use crate::command::declare::commands;
 use crate::command::{ToArg, ToArgs};
 
-commands! { "hyperloglog";
+commands! { "hyperloglog", "HyperLogLog";
     /// Counts elements; true when the estimate changed.
     fn pfadd(key: impl ToArg, elements: impl ToArgs) -> bool = "PFADD" [key, ..elements], EffectIdempotent, "2.8.9";
     /// About how many different elements there were in all of `keys`; the standard error is 0.81 %.

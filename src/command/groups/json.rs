@@ -10,19 +10,20 @@
 //! # let _ = (put, tags);
 //! ```
 
-use crate::command::declare::{commands, markers, options};
-use crate::command::{ArgWriter, Many, ToArg, ToArgs, Typed};
+use super::string::{conditional, held};
+use crate::command::declare::{calls, commands, finish, options};
+use crate::command::{ArgWriter, Many, ToArg, ToArgs};
 use crate::value::Json;
 use serde::Serialize;
 
-markers! {
-    /// The options of `JSON.GET`: [`path`](Typed::path), [`indent`](Typed::indent), [`newline`](Typed::newline),
-    /// [`space`](Typed::space).
-    JsonGet
-    /// The conditions of `JSON.SET`: [`nx`](Typed::nx), [`xx`](Typed::xx).
-    JsonSet
-    /// The option of `JSON.ARRINDEX`: [`between`](Typed::between).
-    JsonArrIndex
+calls! {
+    /// The options of `JSON.GET`: [`path`](JsonGet::path), [`indent`](JsonGet::indent), [`newline`](JsonGet::newline),
+    /// [`space`](JsonGet::space).
+    JsonGet;
+    /// The conditions of `JSON.SET`: [`nx`](JsonSet::nx), [`xx`](JsonSet::xx).
+    JsonSet = ();
+    /// The option of `JSON.ARRINDEX`: [`between`](JsonArrIndex::between).
+    JsonArrIndex;
 }
 
 /// Several values as JSON.
@@ -47,7 +48,7 @@ impl<K: ToArg, P: ToArg, T: Serialize> ToArgs for Documents<'_, K, P, T> {
     }
 }
 
-commands! { "json";
+commands! { "json", "JSON documents";
     /// Appends values to arrays; answers the new lengths.
     fn json_arrappend<R>(key: impl ToArg, path: impl ToArg, values: &[impl Serialize]) -> R = "JSON.ARRAPPEND" [key, path, ..Jsons(values)], Unsafe, "JSON";
     /// Where a value is in arrays; -1 where it is not.
@@ -70,7 +71,7 @@ commands! { "json";
     fn json_del(key: impl ToArg, path: impl ToArg) -> u64 = "JSON.DEL" [key, path], ByArguments, "JSON";
     /// The same as [`json_del`].
     fn json_forget(key: impl ToArg, path: impl ToArg) -> u64 = "JSON.FORGET" [key, path], ByArguments, "JSON";
-    /// A document, or with [`path`](Typed::path) parts of it, as JSON text; nil when there is none.
+    /// A document, or with [`path`](JsonGet::path) parts of it, as JSON text; nil when there is none.
     fn json_get<R>(key: impl ToArg) -> Option<R> as JsonGet = "JSON.GET" [key], ReadOnly, "JSON";
     /// Merges a value into a document: objects by their names, `null` deletes.
     fn json_merge(key: impl ToArg, path: impl ToArg, value: impl Serialize) -> () = "JSON.MERGE" [key, path, Json(value)], Idempotent, "JSON";
@@ -103,24 +104,28 @@ commands! { "json";
 options! { JsonGet<R> on Option<R>;
     /// A part; of several, the reply is an object with a name for each.
     fn path(path: impl ToArg) -> Option<R> = [path];
-    /// Indents by this text; before [`path`](Typed::path).
+    /// Indents by this text; before [`path`](Self::path).
     fn indent(text: &str) = "INDENT" [text];
-    /// Ends lines with this text; before [`path`](Typed::path).
+    /// Ends lines with this text; before [`path`](Self::path).
     fn newline(text: &str) = "NEWLINE" [text];
-    /// Puts this text after a name; before [`path`](Typed::path).
+    /// Puts this text after a name; before [`path`](Self::path).
     fn space(text: &str) = "SPACE" [text];
 }
 
 options! { JsonSet on ();
     /// Only if there is nothing; true when it was set.
-    fn nx() -> bool = "NX" [];
+    fn nx() -> bool = "NX" [] by held;
     /// Only if there is something; true when it was set.
-    fn xx() -> bool = "XX" [];
+    fn xx() -> bool = "XX" [] by held;
 }
 
-impl<R, X> Typed<R, JsonArrIndex, X> {
+conditional!(JsonSet);
+
+impl<R, X> JsonArrIndex<R, X> {
     /// Looks from `start` on and before `stop` (0: to the end).
     pub fn between(self, start: i64, stop: i64) -> Self {
-        self.with(|command| command.arg(start).arg(stop))
+        Self(self.0.map(|command| command.arg(start).arg(stop)))
     }
 }
+
+finish! { JsonGet JsonSet JsonArrIndex }

@@ -13,16 +13,16 @@
 //! # Ok(()) }
 //! ```
 
-use crate::command::declare::{commands, markers, options};
-use crate::command::{ArgWriter, One, ToArg, ToArgs, Typed};
+use crate::command::declare::{calls, commands, finish, options};
+use crate::command::{ArgWriter, One, ToArg, ToArgs};
 
-markers! {
-    /// The option of `LPOP` and `RPOP`: [`count`](Typed::count).
-    Pop
-    /// The options of `LPOS`: [`rank`](Typed::rank), [`max_len`](Typed::max_len), [`count`](Typed::count).
-    LPos
-    /// The option of `LMPOP`: [`count`](Typed::count).
-    LMPop
+calls! {
+    /// The option of `LPOP` and `RPOP`: [`count`](Pop::count).
+    Pop;
+    /// The options of `LPOS`: [`rank`](LPos::rank), [`max_len`](LPos::max_len), [`count`](LPos::count).
+    LPos = Option<u64>;
+    /// The option of `LMPOP`: [`count`](LMPop::count).
+    LMPop;
 }
 
 /// An end of a list.
@@ -57,7 +57,7 @@ impl ToArgs for Beside {
     }
 }
 
-commands! { "list";
+commands! { "list", "Lists";
     /// Adds values at the head, one by one; answers the new length.
     fn lpush(key: impl ToArg, values: impl ToArgs) -> u64 = "LPUSH" [key, ..values], Unsafe, "1.0.0";
     /// Adds values at the tail; answers the new length.
@@ -94,11 +94,9 @@ commands! { "list";
     fn ltrim(key: impl ToArg, start: i64, stop: i64) -> () = "LTRIM" [key, start, stop], Unsafe, "1.0.0";
 }
 
-impl<R, X> Typed<R, Pop, X> {
+options! { Pop<R> on R;
     /// Takes up to `count` values off (Redis 6.2); nil when there is no list.
-    pub fn count(self, count: u64) -> Typed<Option<Vec<R>>, Pop, X> {
-        self.with(|command| command.arg(count))
-    }
+    fn count(count: u64) -> Option<Vec<R>> = [count];
 }
 
 options! { LMPop<R> on Option<(String, Vec<R>)>;
@@ -114,3 +112,5 @@ options! { LPos<R>;
     /// The indexes of up to so many (0: of all).
     fn count(count: u64) -> Vec<u64> = "COUNT" [count];
 }
+
+finish! { Pop LPos LMPop }

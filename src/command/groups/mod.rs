@@ -2,6 +2,7 @@
 
 pub mod acl;
 pub mod bitmap;
+mod expiry;
 pub mod generic;
 pub mod geo;
 pub mod hash;
@@ -23,6 +24,7 @@ pub use self::{
 };
 
 use super::declare::Row;
+pub(crate) use expiry::millis;
 
 /// Every declared command, in the order of the groups.
 pub fn table() -> impl Iterator<Item = &'static Row> {
@@ -45,12 +47,4 @@ pub fn table() -> impl Iterator<Item = &'static Row> {
         acl::ROWS,
     ];
     groups.into_iter().flatten()
-}
-
-/// Milliseconds, rounded up so that a time to live is never shortened, at least 1 and at most 1000 years (Redis refuses
-/// what overflows its clock; Lua prints up to 14 digits exactly).
-pub(crate) fn millis(duration: std::time::Duration) -> u64 {
-    const MOST: u128 = 1000 * 366 * 24 * 3600 * 1000;
-    let millis = duration.as_nanos().div_ceil(1_000_000).clamp(1, MOST);
-    u64::try_from(millis).unwrap_or(u64::MAX)
 }

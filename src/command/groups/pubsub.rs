@@ -9,15 +9,15 @@
 //! # Ok(()) }
 //! ```
 
-use crate::command::declare::{commands, markers, options};
+use crate::command::declare::{calls, commands, finish, options};
 use crate::command::{ToArg, ToArgs};
 
-markers! {
-    /// The option of `PUBSUB CHANNELS`: [`pattern`](crate::Typed::pattern).
-    PubSubChannels
+calls! {
+    /// The option of `PUBSUB CHANNELS`: [`pattern`](PubSubChannels::pattern).
+    PubSubChannels = Vec<String>;
 }
 
-commands! { "pubsub";
+commands! { "pubsub", "Publishing";
     /// Sends a message; answers how many receive it now.
     fn publish(channel: impl ToArg, message: impl ToArg) -> u64 = "PUBLISH" [channel, message], Unsafe, "2.0.0";
     /// Sends a message to a channel of a shard; answers how many receive it now.
@@ -38,3 +38,5 @@ options! { PubSubChannels on Vec<String>;
     /// Only those that match this glob pattern.
     fn pattern(pattern: impl ToArg) -> Vec<String> = [pattern];
 }
+
+finish! { PubSubChannels }

@@ -10,19 +10,19 @@
 //! # Ok(()) }
 //! ```
 
-use crate::command::declare::{commands, markers, options};
+use crate::command::declare::{calls, commands, finish, options};
 use crate::command::{ToArg, ToArgs};
 use crate::value::{Value, from_fields};
 use bytes::Bytes;
 use serde::Deserialize;
 
-markers! {
-    /// The option of `FUNCTION LOAD`: [`replace`](crate::Typed::replace).
-    FunctionLoad
-    /// The options of `FUNCTION LIST`: [`library`](crate::Typed::library), [`with_code`](crate::Typed::with_code).
-    FunctionList
-    /// The options of `FUNCTION RESTORE`: [`flush`](crate::Typed::flush), [`replace`](crate::Typed::replace).
-    FunctionRestore
+calls! {
+    /// The option of `FUNCTION LOAD`: [`replace`](FunctionLoad::replace).
+    FunctionLoad = String;
+    /// The options of `FUNCTION LIST`: [`library`](FunctionList::library), [`with_code`](FunctionList::with_code).
+    FunctionList = Vec<Library>;
+    /// The options of `FUNCTION RESTORE`: [`flush`](FunctionRestore::flush), [`replace`](FunctionRestore::replace).
+    FunctionRestore = ();
 }
 
 /// A library of functions.
@@ -54,7 +54,7 @@ pub struct Function {
     pub flags: Vec<String>,
 }
 
-commands! { "scripting";
+commands! { "scripting", "Scripts and functions";
     /// Runs a script with keys and arguments (`()` for none).
     fn eval<R>(script: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R = "EVAL" [script, (count keys), ..args], Unsafe, "2.6.0";
     /// As [`eval`], for a script that writes nothing.
@@ -113,3 +113,5 @@ options! { FunctionRestore on ();
     /// Replaces libraries of the same name.
     fn replace() = "REPLACE" [];
 }
+
+finish! { FunctionLoad FunctionList FunctionRestore }

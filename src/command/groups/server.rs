@@ -13,27 +13,28 @@
 //! # Ok(()) }
 //! ```
 
-use crate::command::declare::{commands, markers, options};
-use crate::command::{Command, ReplaySafety, Row, ToArg, ToArgs, Typed};
-use crate::value::Value;
+use crate::command::declare::{calls, commands, finish, options};
+use crate::command::{Call, Command, ReplaySafety, Row, ToArg, ToArgs, Unbound, UnixTime};
+use crate::value::{ConvertError, FromValue, Value};
 use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
 
-markers! {
-    /// The option of `INFO`: [`section`](crate::Typed::section).
-    Info
-    /// The option of `FLUSHALL` and `FLUSHDB`: [`in_background`](crate::Typed::in_background).
-    Flush
-    /// The option of `COMMAND LIST`: [`pattern`](crate::Typed::pattern).
-    CommandList
+calls! {
+    /// The option of `INFO`: [`section`](Info::section).
+    Info = String;
+    /// The option of `FLUSHALL` and `FLUSHDB`: [`in_background`](Flush::in_background).
+    Flush = ();
+    /// The option of `COMMAND LIST`: [`pattern`](CommandList::pattern).
+    CommandList = Vec<String>;
 }
 
-commands! { "server";
+commands! { "server", "The server";
     /// Answers `message`.
     fn echo<R>(message: impl ToArg) -> R = "ECHO" [message], ReadOnly, "1.0.0";
     /// How many keys the database holds.
     fn dbsize() -> u64 = "DBSIZE" [], ReadOnly, "1.0.0";
-    /// The server's clock: Unix seconds and microseconds.
-    fn time() -> (u64, u64) = "TIME" [], ReadOnly, "2.6.0";
+    /// The server's clock, to the microsecond.
+    fn time() -> SystemTime, by read_time = "TIME" [], ReadOnly, "2.6.0";
     /// Facts about the server, as text.
     fn info() -> String as Info = "INFO" [], ReadOnly, "1.0.0";
     /// Deletes every key of the database.
@@ -64,8 +65,8 @@ commands! { "server";
     fn memory_stats() -> HashMap<String, Value> = "MEMORY STATS" [], ReadOnly, "4.0.0";
     /// Gives unused memory back to the system.
     fn memory_purge() -> () = "MEMORY PURGE" [], Idempotent, "4.0.0";
-    /// When the last dump was written, in Unix seconds.
-    fn lastsave() -> u64 = "LASTSAVE" [], ReadOnly, "1.0.0";
+    /// When the last dump was written, to the second.
+    fn lastsave() -> UnixTime, by UnixTime::read_seconds = "LASTSAVE" [], ReadOnly, "1.0.0";
     /// Whether the server is a primary or a replica, as Redis answers it.
     fn role() -> Vec<Value> = "ROLE" [], ReadOnly, "2.8.12";
     /// Up to `count` of the commands that took longest, as Redis answers them.
@@ -86,11 +87,20 @@ commands! { "server";
     fn lolwut() -> String = "LOLWUT" [], ReadOnly, "5.0.0";
 }
 
+/// Reads Unix seconds and microseconds.
+fn read_time(value: Value) -> Result<SystemTime, ConvertError> {
+    let (seconds, micros) = <(u64, u64)>::from_value(value)?;
+    SystemTime::UNIX_EPOCH
+        .checked_add(Duration::from_secs(seconds))
+        .and_then(|time| time.checked_add(Duration::from_micros(micros)))
+        .ok_or(ConvertError::new("a time that the platform can hold", "a later one"))
+}
+
 /// Answers `PONG`. [`Client::ping`](crate::Client::ping) measures how long that takes.
 ///
 /// `PING`, since Redis 1.0.0.
-pub fn ping() -> Typed<String> {
-    Typed::new(Command::new("PING").with_safety(ReplaySafety::ReadOnly))
+pub fn ping() -> Call<String, Unbound> {
+    Call::new(Command::new("PING").with_safety(ReplaySafety::ReadOnly))
 }
 
 /// Not among the others, since the client's method of this name does more.
@@ -116,3 +126,5 @@ options! { CommandList on Vec<String>;
     /// Only names that match this glob pattern.
     fn pattern(pattern: &str) = "FILTERBY" ["PATTERN", pattern];
 }
+
+finish! { Info Flush CommandList }

@@ -12,20 +12,21 @@
 //! # Ok(()) }
 //! ```
 
-use crate::command::declare::{commands, markers, options};
-use crate::command::{ToArg, ToArgs, Typed};
+use crate::command::declare::{calls, commands, finish, options};
+use crate::command::{ToArg, ToArgs};
+use crate::scan::scanning;
 use bytes::Bytes;
 
-markers! {
-    /// The option of `SPOP` and `SRANDMEMBER`: [`count`](Typed::count).
-    Random
-    /// The option of `SINTERCARD`: [`limit`](Typed::limit).
-    SInterCard
-    /// The options of `SSCAN`: [`pattern`](Typed::pattern), [`count`](Typed::count).
-    SScan
+calls! {
+    /// The option of `SPOP` and `SRANDMEMBER`: [`count`](Random::count).
+    Random;
+    /// The option of `SINTERCARD`: [`limit`](SInterCard::limit).
+    SInterCard = u64;
+    /// The options of `SSCAN`: [`match_pattern`](SScan::match_pattern), [`count`](SScan::count).
+    SScan = (u64, Vec<Bytes>);
 }
 
-commands! { "set";
+commands! { "set", "Sets";
     /// Adds members; answers how many are new.
     fn sadd(key: impl ToArg, members: impl ToArgs) -> u64 = "SADD" [key, ..members], EffectIdempotent, "1.0.0";
     /// Removes members; answers how many there were.
@@ -60,14 +61,12 @@ commands! { "set";
     /// Makes a set of the members of the first that are in none of the others; answers how many.
     fn sdiffstore(destination: impl ToArg, keys: impl ToArgs) -> u64 = "SDIFFSTORE" [destination, ..keys], ByArguments, "1.0.0";
     /// One page of the members: the cursor for the next page (0 after the last) and members.
-    fn sscan(key: impl ToArg, cursor: u64) -> (u64, Vec<Bytes>) as SScan = "SSCAN" [key, cursor], ReadOnly, "2.8.0";
+    fn sscan(key: impl ToArg) -> (u64, Vec<Bytes>) as SScan = "SSCAN" [key, 0], ReadOnly, "2.8.0";
 }
 
-impl<R, X> Typed<R, Random, X> {
+options! { Random<R> on R;
     /// Up to so many different members; of `SRANDMEMBER`, if negative, so many that may be the same.
-    pub fn count(self, count: i64) -> Typed<Vec<R>, Random, X> {
-        self.with(|command| command.arg(count))
-    }
+    fn count(count: i64) -> Vec<R> = [count];
 }
 
 options! { SInterCard on u64;
@@ -77,7 +76,11 @@ options! { SInterCard on u64;
 
 options! { SScan on (u64, Vec<Bytes>);
     /// Only members that match this glob pattern.
-    fn pattern(pattern: impl ToArg) = "MATCH" [pattern];
+    fn match_pattern(pattern: impl ToArg) = "MATCH" [pattern];
     /// About how many members a page holds; Redis's default is 10.
     fn count(count: u64) = "COUNT" [count];
 }
+
+scanning!(SScan, 1);
+
+finish! { Random SInterCard SScan }

@@ -12,37 +12,39 @@
 //! ```
 
 use super::range::{members, ranks, scores};
-use crate::command::declare::{commands, markers, options};
-use crate::command::{ArgWriter, Command, One, ReplaySafety, ToArg, ToArgs, Typed};
+use crate::command::declare::{calls, commands, finish, options};
+use crate::command::{ArgWriter, Command, One, ReplaySafety, ToArg, ToArgs};
+use crate::scan::scanning;
+use crate::value::FromValue;
 use bytes::Bytes;
 use std::ops::RangeBounds;
 
-markers! {
-    /// The options of `ZADD`: more members with [`and`](Typed::and), and [`nx`](Typed::nx), [`xx`](Typed::xx), [`gt`](Typed::gt),
-    /// [`lt`](Typed::lt), [`changed`](Typed::changed), [`incr`](Typed::incr).
-    ZAdd
-    /// The options of `ZRANGE`: which members, by [`by_rank`](Typed::by_rank), [`by_score`](Typed::by_score) or
-    /// [`by_lex`](Typed::by_lex) (else all), and [`rev`](Typed::rev), [`limit`](Typed::limit), [`with_scores`](Typed::with_scores).
-    ZRange
+calls! {
+    /// The options of `ZADD`: more members with [`and`](ZAdd::and), and [`nx`](ZAdd::nx), [`xx`](ZAdd::xx), [`gt`](ZAdd::gt),
+    /// [`lt`](ZAdd::lt), [`changed`](ZAdd::changed), [`incr`](ZAdd::incr).
+    ZAdd = u64;
+    /// The options of `ZRANGE`: which members, by [`by_rank`](ZRange::by_rank), [`by_score`](ZRange::by_score) or
+    /// [`by_lex`](ZRange::by_lex) (else all), and [`rev`](ZRange::rev), [`limit`](ZRange::limit), [`with_scores`](ZRange::with_scores).
+    ZRange;
     /// The options of `ZRANGESTORE`: as those of `ZRANGE`.
-    ZRangeStore
-    /// The option of `ZRANK` and `ZREVRANK`: [`with_score`](Typed::with_score).
-    ZRank
-    /// The option of `ZPOPMIN` and `ZPOPMAX`: [`count`](Typed::count).
-    ZPop
-    /// The option of `ZMPOP`: [`count`](Typed::count).
-    ZMPop
-    /// The options of `ZRANDMEMBER`: [`count`](Typed::count), [`with_scores`](Typed::with_scores).
-    ZRandMember
-    /// The option of `ZDIFF`: [`with_scores`](Typed::with_scores).
-    ZDiff
-    /// The options of `ZUNION` and `ZINTER`: [`weights`](Typed::weights), [`aggregate`](Typed::aggregate),
-    /// [`with_scores`](Typed::with_scores); of those that store all but the last.
-    ZCombine
-    /// The option of `ZINTERCARD`: [`limit`](Typed::limit).
-    ZInterCard
-    /// The options of `ZSCAN`: [`pattern`](Typed::pattern), [`count`](Typed::count).
-    ZScan
+    ZRangeStore = u64;
+    /// The option of `ZRANK` and `ZREVRANK`: [`with_score`](ZRank::with_score).
+    ZRank = Option<u64>;
+    /// The option of `ZPOPMIN` and `ZPOPMAX`: [`count`](ZPop::count).
+    ZPop;
+    /// The option of `ZMPOP`: [`count`](ZMPop::count).
+    ZMPop;
+    /// The options of `ZRANDMEMBER`: [`count`](ZRandMember::count), [`with_scores`](ZRandMember::with_scores).
+    ZRandMember;
+    /// The option of `ZDIFF`: [`with_scores`](ZDiff::with_scores).
+    ZDiff;
+    /// The options of `ZUNION` and `ZINTER`: [`weights`](ZCombine::weights), [`aggregate`](ZCombine::aggregate),
+    /// [`with_scores`](ZCombine::with_scores); of those that store all but the last.
+    ZCombine;
+    /// The option of `ZINTERCARD`: [`limit`](ZInterCard::limit).
+    ZInterCard = u64;
+    /// The options of `ZSCAN`: [`match_pattern`](ZScan::match_pattern), [`count`](ZScan::count).
+    ZScan = (u64, Vec<(Bytes, f64)>);
 }
 
 /// The end of a sorted set.
@@ -83,7 +85,7 @@ impl ToArgs for Aggregate {
     }
 }
 
-commands! { "sorted-set";
+commands! { "sorted-set", "Sorted sets";
     /// Adds a member with its score, or moves it; answers how many are new.
     fn zadd(key: impl ToArg, score: f64, member: impl ToArg) -> u64 as ZAdd = "ZADD" [key, score, member], ByArguments, "1.2.0";
     /// Adds to a member's score; answers the new score.
@@ -150,7 +152,7 @@ commands! { "sorted-set";
     fn zunionstore(destination: impl ToArg, keys: impl ToArgs) -> u64 as ZCombine
         = "ZUNIONSTORE" [destination, (count keys)], ByArguments, "2.0.0";
     /// One page of the members: the cursor for the next page (0 after the last), members and scores.
-    fn zscan(key: impl ToArg, cursor: u64) -> (u64, Vec<(Bytes, f64)>) as ZScan = "ZSCAN" [key, cursor], ReadOnly, "2.8.0";
+    fn zscan(key: impl ToArg) -> (u64, Vec<(Bytes, f64)>) as ZScan = "ZSCAN" [key, 0], ReadOnly, "2.8.0";
 }
 
 options! { ZAdd on u64;
@@ -168,12 +170,15 @@ options! { ZAdd on u64;
     fn and(score: f64, member: impl ToArg) -> u64 = [score, member];
 }
 
-impl<X> Typed<u64, ZAdd, X> {
+impl<X> ZAdd<u64, X> {
     /// Adds to the score of the only member; answers the new score, nil when a condition does not hold.
     ///
     /// `INCR`.
-    pub fn incr(self) -> Typed<Option<f64>, ZAdd, X> {
-        self.with(|command| command.insert_args(1, [b"INCR"]).with_safety(ReplaySafety::Unsafe))
+    #[doc(alias = "INCR")]
+    pub fn incr(self) -> ZAdd<Option<f64>, X> {
+        ZAdd(self.0.map_reply(Option::<f64>::from_value, |command| {
+            command.insert_args(1, [b"INCR"]).with_safety(ReplaySafety::Unsafe)
+        }))
     }
 }
 
@@ -199,43 +204,47 @@ fn reverse(mut command: Command, first: usize) -> Command {
 
 macro_rules! zrange_options {
     ($reply:ty, $kind:ident, $first:literal $(, $generic:ident)?) => {
-        impl<$($generic,)? X> Typed<$reply, $kind, X> {
+        impl<$($generic,)? X> $kind<$reply, X> {
             /// Those with these ranks, 0 for the lowest score (for the highest with [`rev`](Self::rev)); negative counts from the end.
             pub fn by_rank(self, range: impl RangeBounds<i64>) -> Self {
                 let [first, last] = ranks(&range).map(|rank| rank.to_string());
-                self.with(|mut command| {
+                Self(self.0.map(|mut command| {
                     command.replace_arg($first, first.as_bytes());
                     command.replace_arg($first + 1, last.as_bytes());
                     command
-                })
+                }))
             }
 
             /// Those with a score in this range (Redis 6.2).
             ///
             /// `BYSCORE`.
+            #[doc(alias = "BYSCORE")]
             pub fn by_score(self, range: impl RangeBounds<f64>) -> Self {
-                self.with(|command| choose(command, $first, scores(&range), "BYSCORE"))
+                Self(self.0.map(|command| choose(command, $first, scores(&range), "BYSCORE")))
             }
 
             /// Those in this range, in the order of their bytes, where all scores are the same (Redis 6.2).
             ///
             /// `BYLEX`.
+            #[doc(alias = "BYLEX")]
             pub fn by_lex<'a>(self, range: impl RangeBounds<&'a str>) -> Self {
-                self.with(|command| choose(command, $first, members(&range), "BYLEX"))
+                Self(self.0.map(|command| choose(command, $first, members(&range), "BYLEX")))
             }
 
             /// From the highest to the lowest (Redis 6.2).
             ///
             /// `REV`.
+            #[doc(alias = "REV")]
             pub fn rev(self) -> Self {
-                self.with(|command| reverse(command, $first))
+                Self(self.0.map(|command| reverse(command, $first)))
             }
 
             /// Skips `offset` members and takes at most `count` (Redis 6.2); not by rank.
             ///
             /// `LIMIT`.
+            #[doc(alias = "LIMIT")]
             pub fn limit(self, offset: u64, count: i64) -> Self {
-                self.with(|command| command.arg("LIMIT").arg(offset).arg(count))
+                Self(self.0.map(|command| command.arg("LIMIT").arg(offset).arg(count)))
             }
         }
     };
@@ -297,7 +306,11 @@ options! { ZInterCard on u64;
 
 options! { ZScan on (u64, Vec<(Bytes, f64)>);
     /// Only members that match this glob pattern.
-    fn pattern(pattern: impl ToArg) = "MATCH" [pattern];
+    fn match_pattern(pattern: impl ToArg) = "MATCH" [pattern];
     /// About how many members a page holds; Redis's default is 10.
     fn count(count: u64) = "COUNT" [count];
 }
+
+scanning!(ZScan, 1);
+
+finish! { ZAdd ZRange ZRangeStore ZRank ZPop ZMPop ZRandMember ZDiff ZCombine ZInterCard ZScan }

@@ -7,8 +7,9 @@
 //! # let _ = (add, next);
 //! ```
 
-use crate::command::declare::{commands, markers, options};
-use crate::command::{ArgWriter, Many, One, ToArg, ToArgs, Typed};
+use super::expiry::whole_millis;
+use crate::command::declare::{calls, commands, finish, options};
+use crate::command::{ArgWriter, Command, Many, One, ToArg, ToArgs};
 use crate::value::{ConvertError, FromValue, Value};
 use std::time::Duration;
 
@@ -18,32 +19,32 @@ pub use replies::{
     StreamEntry, StreamInfo,
 };
 
-markers! {
-    /// The options of `XADD`: [`no_mkstream`](Typed::no_mkstream), [`trim`](Typed::trim), [`references`](Typed::references).
-    XAdd
-    /// The options of `XTRIM`: [`references`](Typed::references).
-    XTrim
-    /// The option of `XRANGE` and `XREVRANGE`: [`count`](Typed::count).
-    XRange
-    /// The option of `XREAD`: [`count`](Typed::count).
-    XRead
-    /// The options of `XREADGROUP`: [`count`](Typed::count), [`no_ack`](Typed::no_ack).
-    XReadGroup
-    /// The options of `XCLAIM`: [`idle`](Typed::idle), [`retry_count`](Typed::retry_count), [`force`](Typed::force),
-    /// [`just_ids`](Typed::just_ids).
-    XClaim
-    /// The options of `XAUTOCLAIM`: [`count`](Typed::count), [`just_ids`](Typed::just_ids).
-    XAutoClaim
-    /// The option of `XPENDING` with a range: [`of_consumer`](Typed::of_consumer), [`idle`](Typed::idle).
-    XPending
-    /// The option of `XGROUP CREATE`: [`mkstream`](Typed::mkstream), [`entries_read`](Typed::entries_read).
-    XGroupCreate
-    /// The option of `XGROUP SETID`: [`entries_read`](Typed::entries_read).
-    XGroupSetId
-    /// The option of `XDELEX` and `XACKDEL`: [`references`](Typed::references).
-    XDelEx
-    /// The option of `XINFO STREAM`: [`full`](Typed::full).
-    XInfoStream
+calls! {
+    /// The options of `XADD`: [`no_mkstream`](XAdd::no_mkstream), [`trim`](XAdd::trim), [`references`](XAdd::references).
+    XAdd = Option<String>;
+    /// The options of `XTRIM`: [`references`](XTrim::references).
+    XTrim = u64;
+    /// The option of `XRANGE` and `XREVRANGE`: [`count`](XRange::count).
+    XRange;
+    /// The option of `XREAD`: [`count`](XRead::count).
+    XRead;
+    /// The options of `XREADGROUP`: [`count`](XReadGroup::count), [`no_ack`](XReadGroup::no_ack).
+    XReadGroup;
+    /// The options of `XCLAIM`: [`idle`](XClaim::idle), [`retry_count`](XClaim::retry_count), [`force`](XClaim::force),
+    /// [`just_ids`](XClaim::just_ids).
+    XClaim;
+    /// The options of `XAUTOCLAIM`: [`count`](XAutoClaim::count), [`just_ids`](XAutoClaim::just_ids).
+    XAutoClaim;
+    /// The option of `XPENDING` with a range: [`of_consumer`](XPending::of_consumer), [`idle`](XPending::idle).
+    XPending = Vec<PendingEntry>;
+    /// The option of `XGROUP CREATE`: [`mkstream`](XGroupCreate::mkstream), [`entries_read`](XGroupCreate::entries_read).
+    XGroupCreate = ();
+    /// The option of `XGROUP SETID`: [`entries_read`](XGroupSetId::entries_read).
+    XGroupSetId = ();
+    /// The option of `XDELEX` and `XACKDEL`: [`references`](XDelEx::references).
+    XDelEx = Vec<Removal>;
+    /// The option of `XINFO STREAM`: [`full`](XInfoStream::full).
+    XInfoStream = StreamInfo;
 }
 
 /// How much of a stream is kept.
@@ -149,7 +150,7 @@ impl ToArgs for Positions<'_> {
 /// What reading several streams answers: each key with its entries. `None` when there is nothing new.
 pub type StreamReads<R> = Option<Vec<(String, Vec<StreamEntry<R>>)>>;
 
-commands! { "stream";
+commands! { "stream", "Streams";
     /// Adds an entry with this id (`*`: the next one) and fields, given as pairs; answers its id, nil when there is no stream and
     /// none is to be made.
     fn xadd(key: impl ToArg, id: impl ToArg, fields: impl ToArgs) -> Option<String> as XAdd = "XADD" [key, id, (even fields)], Unsafe, "5.0.0";
@@ -212,47 +213,49 @@ commands! { "stream";
     fn xinfo_consumers(key: impl ToArg, group: impl ToArg) -> Vec<ConsumerInfo> = "XINFO CONSUMERS" [key, group], ReadOnly, "5.0.0";
 }
 
-/// Milliseconds, rounded up; 0 is allowed here.
-fn whole_millis(duration: Duration) -> u64 {
-    if duration.is_zero() { 0 } else { super::millis(duration) }
-}
-
 options! { XAdd on Option<String>;
     /// Makes no stream.
     fn no_mkstream() = "NOMKSTREAM" @ 1;
 }
 
-impl<X> Typed<Option<String>, XAdd, X> {
+impl<X> XAdd<Option<String>, X> {
     /// Removes old entries at the same time.
+    #[doc(alias = "MAXLEN")]
+    #[doc(alias = "MINID")]
     pub fn trim(self, keep: Trim) -> Self {
-        self.with(|command| {
-            keep.args
-                .iter()
-                .rev()
-                .fold(command, |command, arg| command.insert_args(1, [arg.as_bytes()]))
-        })
+        let add = |command: Command, arg: &String| command.insert_args(1, [arg.as_bytes()]);
+        Self(self.0.map(|command| keep.args.iter().rev().fold(command, add)))
     }
 
     /// What becomes of what groups know of entries that are removed (Redis 8.2).
+    #[doc(alias = "KEEPREF")]
+    #[doc(alias = "DELREF")]
+    #[doc(alias = "ACKED")]
     pub fn references(self, references: References) -> Self {
-        self.with(|command| command.insert_args(1, [references.name().as_bytes()]))
+        Self(self.0.map(|command| command.insert_args(1, [references.name().as_bytes()])))
     }
 }
 
-impl<X> Typed<u64, XTrim, X> {
+impl<X> XTrim<u64, X> {
     /// What becomes of what groups know of entries that are removed (Redis 8.2).
+    #[doc(alias = "KEEPREF")]
+    #[doc(alias = "DELREF")]
+    #[doc(alias = "ACKED")]
     pub fn references(self, references: References) -> Self {
-        self.with(|command| command.arg(references))
+        Self(self.0.map(|command| command.arg(references)))
     }
 }
 
-impl<X> Typed<Vec<Removal>, XDelEx, X> {
+impl<X> XDelEx<Vec<Removal>, X> {
     /// What becomes of what groups know of these entries.
+    #[doc(alias = "KEEPREF")]
+    #[doc(alias = "DELREF")]
+    #[doc(alias = "ACKED")]
     pub fn references(self, references: References) -> Self {
-        self.with(|command| {
+        Self(self.0.map(|command| {
             let before_ids = if command.is("XDELEX") { 1 } else { 2 };
             command.insert_args(before_ids, [references.name().as_bytes()])
-        })
+        }))
     }
 }
 
@@ -291,17 +294,17 @@ options! { XAutoClaim<R>;
     fn just_ids() -> ClaimedIds = "JUSTID" [];
 }
 
-impl<X> Typed<Vec<PendingEntry>, XPending, X> {
+impl<X> XPending<Vec<PendingEntry>, X> {
     /// Only those of this consumer.
     pub fn of_consumer(self, consumer: impl ToArg) -> Self {
-        self.with(|command| command.arg(consumer))
+        Self(self.0.map(|command| command.arg(consumer)))
     }
 
     /// Only those that are idle for so long (Redis 6.2).
+    #[doc(alias = "IDLE")]
     pub fn idle(self, idle: Duration) -> Self {
-        self.with(|command| {
-            command.insert_args(2, [b"IDLE", whole_millis(idle).to_string().as_bytes()])
-        })
+        let idle = whole_millis(idle).to_string();
+        Self(self.0.map(|command| command.insert_args(2, [b"IDLE", idle.as_bytes()])))
     }
 }
 
@@ -321,3 +324,5 @@ options! { XInfoStream on StreamInfo;
     /// Everything, with groups, consumers and entries, as Redis answers it (Redis 6.0).
     fn full() -> Value = "FULL" [];
 }
+
+finish! { XAdd XTrim XRange XRead XReadGroup XClaim XAutoClaim XPending XGroupCreate XGroupSetId XDelEx XInfoStream }

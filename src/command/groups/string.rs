@@ -15,37 +15,38 @@
 //! # Ok(()) }
 //! ```
 
-use super::millis;
-use crate::command::declare::{commands, markers, options};
-use crate::command::{ToArg, ToArgs, Typed};
+use super::expiry::{TimeToLive, expiring};
+use crate::command::declare::{calls, commands, finish, options};
+use crate::command::{ToArg, ToArgs};
 use crate::value::{ConvertError, FromValue, Value};
 use std::time::Duration;
 
-markers! {
-    /// The options of `SET`: when it expires ([`ex`](Typed::ex), [`px_at`](Typed::px_at), [`keep_ttl`](Typed::keep_ttl)), on which
-    /// condition ([`nx`](Typed::nx), [`xx`](Typed::xx), [`if_eq`](Typed::if_eq) …), and whether it answers what was there
-    /// ([`get`](Typed::get), after the condition).
-    Set
-    /// The options of `GETEX`: [`ex`](Typed::ex), [`px_at`](Typed::px_at), [`persist`](Typed::persist).
-    GetEx
-    /// The conditions of `DELEX`: [`if_eq`](Typed::if_eq) and its sisters. Without one it is `DEL`.
-    DelEx
-    /// The options of `MSETEX`: [`ex`](Typed::ex), [`px_at`](Typed::px_at), [`keep_ttl`](Typed::keep_ttl), [`nx`](Typed::nx),
-    /// [`xx`](Typed::xx).
-    MSetEx
-    /// The options of `LCS`: [`length`](Typed::length), [`matches`](Typed::matches).
-    Lcs
-    /// The options of `LCS … IDX`: [`min_length`](Typed::min_length).
-    LcsIdx
+calls! {
+    /// The options of `SET`: when it expires ([`ex`](Set::ex), [`ex_at`](Set::ex_at), [`keep_ttl`](Set::keep_ttl)), on which
+    /// condition ([`nx`](Set::nx), [`xx`](Set::xx), [`if_eq`](Set::if_eq) …), and whether it answers what was there
+    /// ([`get`](Set::get), after the condition).
+    Set = ();
+    /// The options of `GETEX`: [`ex`](GetEx::ex), [`ex_at`](GetEx::ex_at), [`persist`](GetEx::persist).
+    GetEx;
+    /// The conditions of `DELEX`: [`if_eq`](DelEx::if_eq) and its sisters. Without one it is `DEL`.
+    DelEx = bool;
+    /// The options of `MSETEX`: [`ex`](MSetEx::ex), [`ex_at`](MSetEx::ex_at), [`keep_ttl`](MSetEx::keep_ttl), [`nx`](MSetEx::nx),
+    /// [`xx`](MSetEx::xx).
+    MSetEx = bool;
+    /// The options of `LCS`: [`length`](Lcs::length), [`matches`](Lcs::matches).
+    Lcs;
+    /// The options of `LCS … IDX`: [`min_length`](LcsIdx::min_length).
+    LcsIdx;
 }
 
-commands! { "string";
+commands! { "string", "Strings";
     /// The value of `key`; nil when there is none.
     fn get<R>(key: impl ToArg) -> R = "GET" [key], ReadOnly, "1.0.0";
     /// Sets `key` to `value`, and takes away its time to live unless an option says otherwise.
     fn set(key: impl ToArg, value: impl ToArg) -> () as Set = "SET" [key, value], ByArguments, "1.0.0";
-    /// Sets `key` with a time to live, exact to the millisecond, rounded up.
-    fn setex(key: impl ToArg, after: Duration, value: impl ToArg) -> () = "PSETEX" [key, millis(after), value], Idempotent, "2.6.0";
+    /// Sets `key` with a time to live, exact to the millisecond, rounded up, at most 1000 years. A time of zero is refused
+    /// before sending.
+    fn setex(key: impl ToArg, after: Duration, value: impl ToArg) -> () = "PSETEX" [key, TimeToLive(after), value], Idempotent, "2.6.0";
     /// The value of `key`, which is deleted.
     fn getdel<R>(key: impl ToArg) -> R = "GETDEL" [key], Unsafe, "6.2.0";
     /// The value of `key`, whose time to live can be changed.
@@ -88,68 +89,76 @@ commands! { "string";
     fn lcs<R>(key: impl ToArg, other: impl ToArg) -> R as Lcs = "LCS" [key, other], ReadOnly, "7.0.0";
 }
 
-/// `EX` where whole seconds say it all, else `PX`.
-fn expiry<R, K, X>(call: Typed<R, K, X>, after: Duration) -> Typed<R, K, X> {
-    call.with(|command| {
-        let [unit, amount] = expiry_args(after);
-        command.arg(unit).arg(amount)
-    })
-}
-
-pub(super) fn expiry_args(after: Duration) -> [String; 2] {
-    let millis = millis(after);
-    match millis.is_multiple_of(1000) {
-        true => ["EX".into(), (millis / 1000).to_string()],
-        false => ["PX".into(), millis.to_string()],
+/// Reads nil, which says that a condition does not hold, as false.
+pub(super) fn held(value: Value) -> Result<bool, ConvertError> {
+    match value {
+        Value::Nil => Ok(false),
+        other => bool::from_value(other),
     }
 }
 
-impl<R, X> Typed<R, Set, X> {
-    /// Expires after this time, exact to the millisecond, rounded up.
-    pub fn ex(self, after: Duration) -> Self {
-        expiry(self, after)
-    }
-}
+expiring!(Set);
 
 options! { Set<R>;
-    /// Expires at this Unix time in milliseconds.
-    fn px_at(unix_millis: i64) = "PXAT" [unix_millis];
     /// Leaves the time to live as it is.
     fn keep_ttl() = "KEEPTTL" [];
 }
 
 options! { Set on ();
     /// Only if the key does not exist; true when it was set.
-    fn nx() -> bool = "NX" [];
+    fn nx() -> bool = "NX" [] by held;
     /// Only if the key exists; true when it was set.
-    fn xx() -> bool = "XX" [];
+    fn xx() -> bool = "XX" [] by held;
     /// Only if this is the value; true when it was set (Redis 8.4).
-    fn if_eq(value: impl ToArg) -> bool = "IFEQ" [value];
+    fn if_eq(value: impl ToArg) -> bool = "IFEQ" [value] by held;
     /// Only if there is another value or none; true when it was set (Redis 8.4).
-    fn if_ne(value: impl ToArg) -> bool = "IFNE" [value];
+    fn if_ne(value: impl ToArg) -> bool = "IFNE" [value] by held;
     /// Only if the value has this [`digest`]; true when it was set (Redis 8.4).
-    fn if_digest_eq(digest: impl ToArg) -> bool = "IFDEQ" [digest];
+    fn if_digest_eq(digest: impl ToArg) -> bool = "IFDEQ" [digest] by held;
     /// Only if the value has another [`digest`]; true when it was set (Redis 8.4).
-    fn if_digest_ne(digest: impl ToArg) -> bool = "IFDNE" [digest];
+    fn if_digest_ne(digest: impl ToArg) -> bool = "IFDNE" [digest] by held;
     /// Answers the value that was there before.
     fn get<R>() -> Option<R> = "GET" [];
 }
+
+/// Conditions that are chosen while the program runs.
+macro_rules! conditional {
+    ($kind:ident) => {
+        impl<X> $kind<(), X> {
+            /// [`nx`](Self::nx) if `condition` is true; else sets always, and returns true.
+            pub fn nx_if(self, condition: bool) -> $kind<bool, X> {
+                $kind(
+                    self.0.map_reply(
+                        held,
+                        |command| if condition { command.arg("NX") } else { command },
+                    ),
+                )
+            }
+
+            /// [`xx`](Self::xx) if `condition` is true; else sets always, and returns true.
+            pub fn xx_if(self, condition: bool) -> $kind<bool, X> {
+                $kind(
+                    self.0.map_reply(
+                        held,
+                        |command| if condition { command.arg("XX") } else { command },
+                    ),
+                )
+            }
+        }
+    };
+}
+pub(super) use conditional;
+
+conditional!(Set);
 
 options! { Set on bool;
     /// Answers the value that was there before, whether or not it was set.
     fn get<R>() -> Option<R> = "GET" [];
 }
 
-impl<R, X> Typed<R, GetEx, X> {
-    /// Expires after this time, exact to the millisecond, rounded up.
-    pub fn ex(self, after: Duration) -> Self {
-        expiry(self, after)
-    }
-}
+expiring!(GetEx);
 
 options! { GetEx<R>;
-    /// Expires at this Unix time in milliseconds.
-    fn px_at(unix_millis: i64) = "PXAT" [unix_millis];
     /// Takes the time to live away.
     fn persist() = "PERSIST" [];
 }
@@ -165,16 +174,9 @@ options! { DelEx on bool;
     fn if_digest_ne(digest: impl ToArg) = "IFDNE" [digest];
 }
 
-impl<X> Typed<bool, MSetEx, X> {
-    /// They expire after this time, exact to the millisecond, rounded up.
-    pub fn ex(self, after: Duration) -> Self {
-        expiry(self, after)
-    }
-}
+expiring!(MSetEx);
 
 options! { MSetEx on bool;
-    /// They expire at this Unix time in milliseconds.
-    fn px_at(unix_millis: i64) = "PXAT" [unix_millis];
     /// Leaves their times to live as they are.
     fn keep_ttl() = "KEEPTTL" [];
     /// Only if none of them exists.
@@ -188,12 +190,18 @@ options! { Lcs<R>;
     fn length() -> u64 = "LEN" [];
 }
 
-impl<R, X> Typed<R, Lcs, X> {
+impl<R, X> Lcs<R, X> {
     /// Where it is in both values.
     ///
     /// `IDX WITHMATCHLEN`.
-    pub fn matches(self) -> Typed<LcsMatches, LcsIdx, X> {
-        self.with(|command| command.arg("IDX").arg("WITHMATCHLEN"))
+    #[doc(alias = "IDX")]
+    #[doc(alias = "WITHMATCHLEN")]
+    pub fn matches(self) -> LcsIdx<LcsMatches, X> {
+        LcsIdx(
+            self.0.map_reply(LcsMatches::from_value, |command| {
+                command.arg("IDX").arg("WITHMATCHLEN")
+            }),
+        )
     }
 }
 
@@ -228,3 +236,5 @@ impl FromValue for LcsMatches {
         Ok(matches)
     }
 }
+
+finish! { Set GetEx DelEx MSetEx Lcs LcsIdx }

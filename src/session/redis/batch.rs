@@ -8,7 +8,7 @@ use crate::command::CallOptions;
 use crate::command::groups::millis;
 use crate::error::ErrorKind;
 use crate::platform::{self, BoxFuture};
-use crate::script::Call;
+use crate::script::ScriptCall;
 use crate::session::chunks::{AT_ONCE, split};
 use crate::session::error::SessionError;
 use crate::session::store::{Delete, When, Write, Written};
@@ -167,7 +167,10 @@ impl RedisSessionStore {
 
     /// The replies to calls of one request. A single call goes by itself, so that calls of others
     /// may travel with it.
-    pub(super) async fn replies(&self, mut calls: Vec<Call>) -> Vec<Result<Value, SessionError>> {
+    pub(super) async fn replies(
+        &self,
+        mut calls: Vec<ScriptCall>,
+    ) -> Vec<Result<Value, SessionError>> {
         if calls.len() == 1
             && let Some(call) = calls.pop()
         {
@@ -185,7 +188,7 @@ impl RedisSessionStore {
 
     /// Removes ids from the index of a user that have no session; without `relisted`, whatever was
     /// listed again.
-    pub(super) fn unlist_call(&self, user_id: &str, ids: &[&str], relisted: bool) -> Call {
+    pub(super) fn unlist_call(&self, user_id: &str, ids: &[&str], relisted: bool) -> ScriptCall {
         let call = self.index_call(&SCRIPTS.cluster.unlist, user_id).args(ids);
         if relisted { call.key(self.keys.relisted(user_id)) } else { call }
     }

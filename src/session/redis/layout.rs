@@ -1,10 +1,10 @@
 //! [`Layout`]: how the requests of a store become scripts; and what both layouts make of a write and of a delete.
 
 use super::RedisSessionStore;
-use crate::command::{Typed, cmd};
+use crate::command::{Call, Unbound, cmd};
 use crate::error::{Error, ErrorKind};
 use crate::platform::{BoxFuture, MaybeSend};
-use crate::script::Call;
+use crate::script::ScriptCall;
 use crate::session::error::SessionError;
 use crate::session::keys::Keys;
 use crate::session::marks::Marks;
@@ -67,8 +67,8 @@ pub(super) struct Found {
 }
 
 /// The milliseconds that a key has left: -1 for one without an end, -2 for none.
-pub(super) fn pttl(key: Vec<u8>) -> Typed<i64> {
-    Typed::new(cmd("PTTL").arg(key))
+pub(super) fn pttl(key: Vec<u8>) -> Call<i64, Unbound> {
+    Call::new(cmd("PTTL").arg(key))
 }
 
 /// A write as the scripts take it.
@@ -147,7 +147,7 @@ impl<'a> StagedWrite<'a> {
     }
 
     /// Adds the arguments of the script function `write`, from `mode` on but the last.
-    pub(super) fn add_args(&self, call: Call) -> Call {
+    pub(super) fn add_args(&self, call: ScriptCall) -> ScriptCall {
         let (mode, known, hash) = match self.write.mode {
             Mode::Create { reuse: false, .. } => ("create", self.marks(), None),
             Mode::Create { reuse: true, .. } => ("reuse", self.marks(), None),
@@ -216,7 +216,7 @@ pub(super) fn ttl_of(left: i64) -> Option<Duration> {
 
 /// Adds the arguments of the script function `delete`, from `id` on. The tombstone lives for at
 /// least `mark_for` ms.
-pub(super) fn add_delete(call: Call, delete: &Delete<'_>, mark_for: u64) -> Call {
+pub(super) fn add_delete(call: ScriptCall, delete: &Delete<'_>, mark_for: u64) -> ScriptCall {
     let (when, one, two) = match delete.when {
         When::Always => ("always", String::new(), None),
         When::Unchanged(version) => ("unchanged", version.write_text(), version.hash()),
@@ -246,7 +246,7 @@ pub(super) fn delete_record(
     delete: &Delete<'_>,
     mark_for: u64,
     also: Also,
-) -> Call {
+) -> ScriptCall {
     let (record, meta) = (store.keys.record(delete.session), store.keys.meta(delete.session));
     let user_id = delete.user_id.unwrap_or_default();
     let call = scripts::SCRIPTS.delete_record.key(record).key(meta);

@@ -26,7 +26,7 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::observe::{self, Place};
 use crate::platform::BoxFuture;
-use crate::script::{Call, Script};
+use crate::script::{Script, ScriptCall};
 use crate::value::{FromValue, Value};
 use chrono::{DateTime, Utc};
 use layout::Layout;
@@ -189,7 +189,7 @@ impl RedisSessionStore {
         millis(self.default_ttl().saturating_add(REQUEST_LIFETIME))
     }
 
-    fn index_call(&self, script: &Script, user_id: &str) -> Call {
+    fn index_call(&self, script: &Script, user_id: &str) -> ScriptCall {
         script.key(self.keys.index(user_id)).arg(scripts::name(self.index))
     }
 

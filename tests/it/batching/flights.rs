@@ -5,7 +5,7 @@ use bytes::Bytes;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, Transport};
 use redis_rest::{BoxFuture, Client, Outcome, Result};
 use serde_json::json;
-use std::future::IntoFuture;
+use std::pin::Pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -58,9 +58,7 @@ async fn calls_of_several_threads_travel_together() {
     // Begun on threads of their own, and awaited here.
     let begun = ["a", "b", "c", "d"].map(|key| {
         let (client, runtime) = (client.clone(), runtime.clone());
-        std::thread::spawn(move || begin(&runtime, client.get::<String>(key).into_future()))
-            .join()
-            .unwrap()
+        std::thread::spawn(move || begin(&runtime, client.get::<String>(key))).join().unwrap()
     });
     flight.echoes();
     let batch = asked.recv().await.unwrap();
@@ -126,12 +124,9 @@ fn nobody_is_left_behind() {
 }
 
 /// Begins a call on `runtime`, where the flight that takes it is a task then.
-fn begin<T>(
-    runtime: &Handle,
-    mut call: BoxFuture<'static, Result<T>>,
-) -> BoxFuture<'static, Result<T>> {
+fn begin<F: Future + Unpin>(runtime: &Handle, mut call: F) -> F {
     let _entered = runtime.enter();
-    assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert!(Pin::new(&mut call).poll(&mut Context::from_waker(Waker::noop())).is_pending());
     call
 }
 
@@ -144,10 +139,10 @@ fn a_flight_that_ends_with_its_runtime_before_it_leaves_lets_all_others_go() {
     for in_flight in [1, 2] {
         let (client, mut asked) = held(|config| config.auto_batch_in_flight(in_flight));
         let [mine, other] = two_runtimes();
-        let lone = begin(other.handle(), client.get::<String>("lone").into_future());
+        let lone = begin(other.handle(), client.get::<String>("lone"));
         let request = asked.try_recv().unwrap();
-        let waits = begin(other.handle(), client.get::<String>("waits").into_future());
-        let refused = begin(other.handle(), client.set("refused", "value").into_future());
+        let waits = begin(other.handle(), client.get::<String>("waits"));
+        let refused = begin(other.handle(), client.set("refused", "value"));
         other.shutdown_background();
         mine.block_on(async {
             let (waits, refused) = (tokio::spawn(waits), tokio::spawn(refused));
@@ -173,9 +168,9 @@ fn a_flight_that_ends_with_its_runtime_before_it_leaves_lets_all_others_go() {
 fn a_call_whose_request_ended_with_another_runtime_may_have_run() {
     let (client, mut asked) = held(|config| config);
     let [mine, other] = two_runtimes();
-    let lone = begin(other.handle(), client.get::<String>("lone").into_future());
+    let lone = begin(other.handle(), client.get::<String>("lone"));
     let held_up = asked.try_recv().unwrap();
-    let call = begin(other.handle(), client.set("key", "value").into_future());
+    let call = begin(other.handle(), client.set("key", "value"));
     let sent = other.block_on(asked.recv()).unwrap();
     drop(other);
     let error = mine.block_on(async {

@@ -7,7 +7,6 @@ use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, Transport};
 use redis_rest::{BoxFuture, Client, Config, Error, ErrorKind, Outcome, Result};
 use serde_json::{Value as Json, json};
-use std::future::IntoFuture;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -86,11 +85,11 @@ fn held(settings: impl FnOnce(Config) -> Config) -> (Client, mpsc::UnboundedRece
 type Call = JoinHandle<Result<String>>;
 
 fn get(client: &Client, key: &str) -> Call {
-    tokio::spawn(client.get::<String>(key).into_future())
+    tokio::spawn(client.get::<String>(key))
 }
 
 fn getdel(client: &Client, key: &str) -> Call {
-    tokio::spawn(client.getdel::<String>(key).into_future())
+    tokio::spawn(client.getdel::<String>(key))
 }
 
 /// Two requests in flight, so that what comes now waits.
@@ -164,11 +163,11 @@ async fn without_batching_everyone_goes_at_once() {
 async fn large_commands_and_calls_with_options_go_alone() {
     let (client, mut asked) = held(|config| config);
     let _busy = busy(&client, &mut asked).await;
-    tokio::spawn(client.set("large", "x".repeat(70_000)).into_future());
+    tokio::spawn(client.set("large", "x".repeat(70_000)));
     assert_eq!(asked.recv().await.unwrap().keys(), ["large"]);
-    tokio::spawn(client.get::<String>("patient").timeout(Duration::from_secs(9)).into_future());
+    tokio::spawn(client.get::<String>("patient").timeout(Duration::from_secs(9)));
     assert_eq!(asked.recv().await.unwrap().keys(), ["patient"]);
-    tokio::spawn(client.incr("once").exactly_once().into_future());
+    tokio::spawn(client.incr("once").exactly_once());
     assert_eq!(asked.recv().await.unwrap().path, "/");
 }
 
@@ -373,8 +372,7 @@ async fn deadlines_hold_while_waiting_and_while_in_flight() {
             .timeout(Duration::from_secs(60))
             .auto_batch_in_flight(1)
     });
-    let alone =
-        tokio::spawn(client.get::<String>("alone").deadline(Duration::from_secs(60)).into_future());
+    let alone = tokio::spawn(client.get::<String>("alone").deadline(Duration::from_secs(60)));
     // With options of its own it is not counted: the next is the one in flight.
     let _unanswered = asked.recv().await.unwrap();
     let first = get(&client, "first");

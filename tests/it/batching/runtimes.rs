@@ -7,7 +7,8 @@ use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::rest::ReqwestTransport;
 use redis_rest::{Client, ErrorKind, Outcome, Value};
 use std::collections::HashSet;
-use std::future::{IntoFuture, poll_fn};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::mpsc as blocking;
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
@@ -159,7 +160,7 @@ async fn calls_succeed_while_another_runtime_stands_still() {
                     request.echoes();
                 }
             });
-            assert_eq!(ended(client.get::<String>("first").into_future()).await.unwrap(), "first");
+            assert_eq!(ended(client.get::<String>("first")).await.unwrap(), "first");
             let callers: Vec<_> = (0..CALLERS)
                 .map(|caller| {
                     let client = client.clone();
@@ -195,19 +196,17 @@ async fn connections_of_a_runtime_that_stands_still_are_not_used_by_others() {
             let other = client.clone();
             let (stuck, ()) = Stuck::after(how, async move || {
                 other.warm_up().await.unwrap();
-                let calls: Vec<_> = (0..CALLERS)
-                    .map(|_| tokio::spawn(other.get::<Value>("k").into_future()))
-                    .collect();
+                let calls: Vec<_> =
+                    (0..CALLERS).map(|_| tokio::spawn(other.get::<Value>("k"))).collect();
                 for call in calls {
                     call.await.unwrap().unwrap();
                 }
             });
             for _ in 0..3 {
                 // A command that never goes again: nothing may get lost on the way.
-                ended(client.incr("n").into_future()).await.unwrap();
+                ended(client.incr("n")).await.unwrap();
             }
-            let calls: Vec<_> =
-                (0..CALLERS).map(|_| tokio::spawn(client.incr("n").into_future())).collect();
+            let calls: Vec<_> = (0..CALLERS).map(|_| tokio::spawn(client.incr("n"))).collect();
             for call in calls {
                 ended(call).await.unwrap().unwrap();
             }
@@ -226,7 +225,7 @@ async fn deadlines_hold_over_connections_of_a_runtime_that_stands_still() {
         let client = config.build().unwrap();
         let other = client.clone();
         let (stuck, ()) = Stuck::after(how, async move || other.warm_up().await.unwrap());
-        let error = ended(client.incr("n").into_future()).await.unwrap_err();
+        let error = ended(client.incr("n")).await.unwrap_err();
         assert_eq!(
             (error.kind(), error.outcome()),
             (ErrorKind::Timeout, Outcome::MaybeApplied),
@@ -239,8 +238,8 @@ async fn deadlines_hold_over_connections_of_a_runtime_that_stands_still() {
 #[test]
 fn a_call_outside_of_a_runtime_does_not_join_what_a_runtime_has_in_flight() {
     let (stuck, client, _unanswered, _asked) = shared(Standstill::Idle, 2);
-    let mut call = client.get::<String>("key").into_future();
-    match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+    let mut call = client.get::<String>("key");
+    match Pin::new(&mut call).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(reply) => assert_eq!(reply.unwrap_err().kind(), ErrorKind::Config),
         Poll::Pending => panic!("it waits"),
     }
@@ -252,8 +251,8 @@ fn a_call_outside_of_a_runtime_does_not_join_what_a_runtime_has_in_flight() {
 async fn a_lone_call_that_nobody_polls_keeps_nobody_beyond_their_deadline() {
     let (client, mut asked) =
         held(|config| config.deadline(DEADLINE).auto_batch_in_flight(1).no_retry());
-    let mut lone = client.get::<String>("lone").into_future();
-    let begun = poll_fn(|context| Poll::Ready(lone.as_mut().poll(context))).await;
+    let mut lone = client.get::<String>("lone");
+    let begun = poll_fn(|context| Poll::Ready(Pin::new(&mut lone).poll(context))).await;
     assert!(begun.is_pending());
     let held_up = asked.recv().await.unwrap();
     for call in [get(&client, "read"), getdel(&client, "write")] {
@@ -279,8 +278,8 @@ async fn a_lone_call_that_nobody_polls_keeps_nobody_beyond_their_deadline() {
 async fn a_lone_call_that_is_dropped_on_another_runtime_leaves_the_others_where_they_are() {
     let patience = 2 * WATCHDOG;
     let (client, mut asked) = held(|config| config.deadline(patience).timeout(patience));
-    let mut lone = client.get::<String>("lone").into_future();
-    let begun = poll_fn(|context| Poll::Ready(lone.as_mut().poll(context))).await;
+    let mut lone = client.get::<String>("lone");
+    let begun = poll_fn(|context| Poll::Ready(Pin::new(&mut lone).poll(context))).await;
     assert!(begun.is_pending());
     let _lone = asked.recv().await.unwrap();
     get(&client, "batched");
@@ -303,7 +302,7 @@ async fn a_caller_that_computes_after_its_call_keeps_nobody_waiting() {
             config.deadline(2 * WATCHDOG).timeout(2 * WATCHDOG).auto_batch_in_flight(in_flight)
         });
         let (done, computes) = blocking::channel::<()>();
-        let lone = client.get::<String>("lone").into_future();
+        let lone = client.get::<String>("lone");
         let computing = tokio::spawn(async move {
             lone.await.unwrap();
             // An error: the sender was dropped.
@@ -316,8 +315,8 @@ async fn a_caller_that_computes_after_its_call_keeps_nobody_waiting() {
             batched.push(asked.recv().await.unwrap());
         }
         // Queued at once, since it is polled here.
-        let mut waits = client.get::<String>("waits").into_future();
-        let begun = poll_fn(|context| Poll::Ready(waits.as_mut().poll(context))).await;
+        let mut waits = client.get::<String>("waits");
+        let begun = poll_fn(|context| Poll::Ready(Pin::new(&mut waits).poll(context))).await;
         assert!(begun.is_pending());
         held_up.echoes();
         let next = ended(asked.recv()).await.unwrap();

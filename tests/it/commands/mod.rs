@@ -1,8 +1,10 @@
 //! Every declared command: what goes out, and what a real server's reply is read as, through client, pipeline and transaction.
 
 mod cases;
+mod futures;
 mod scope;
 mod table;
+mod times;
 
 use crate::support::redis::Redis;
 use crate::support::rest;

@@ -99,7 +99,7 @@ async fn a_client_with_a_prefix_sees_its_own_keys_only() {
         ["k1".into(), "k2".into()].into()
     );
     let scanned: BTreeSet<bytes::Bytes> =
-        app.scan(0).stream().collect::<Vec<_>>().await.unwrap().into_iter().collect();
+        app.scan().stream().collect::<Vec<_>>().await.unwrap().into_iter().collect();
     assert_eq!(scanned, [bytes::Bytes::from("k1"), "k2".into()].into());
     let script = Script::new("return redis.call('INCR', KEYS[1])");
     assert_eq!(script.key("n").call::<i64>().on(&app).await.unwrap(), 1);
@@ -169,7 +169,7 @@ async fn scans_are_streams_of_one_request_a_page() {
     client.mset(fields.as_slice()).await.unwrap();
 
     let hash: BTreeMap<_, _> = client
-        .hscan("h", 0)
+        .hscan("h")
         .count(50)
         .stream()
         .collect::<Vec<_>>()
@@ -179,8 +179,8 @@ async fn scans_are_streams_of_one_request_a_page() {
         .collect();
     assert_eq!((hash.len(), &hash[&b"f0007"[..]][..]), (1000, &b"7"[..]));
     let members: BTreeSet<_> = client
-        .sscan("s", 0)
-        .pattern("f00*")
+        .sscan("s")
+        .match_pattern("f00*")
         .stream()
         .collect::<Vec<_>>()
         .await
@@ -188,18 +188,17 @@ async fn scans_are_streams_of_one_request_a_page() {
         .into_iter()
         .collect();
     assert_eq!(members.len(), 100);
-    let scores: Vec<_> = client.zscan("z", 0).stream().collect::<Vec<_>>().await.unwrap();
+    let scores: Vec<_> = client.zscan("z").stream().collect::<Vec<_>>().await.unwrap();
     assert_eq!(scores.iter().map(|(_, score)| *score as u64).collect::<BTreeSet<_>>().len(), 1000);
     let before = sent.sent();
-    let mut keys = client.scan(0).of_type("string").count(100).stream();
+    let mut keys = client.scan().of_type("string").count(100).stream();
     keys.next().await.unwrap().unwrap();
     assert_eq!(sent.sent(), before + 1, "a page at a time");
     drop(keys);
-    let keys: Vec<_> =
-        client.scan(0).of_type("string").count(100).stream().collect().await.unwrap();
+    let keys: Vec<_> = client.scan().of_type("string").count(100).stream().collect().await.unwrap();
     assert!(keys.len() >= 1000);
     assert!((10..20).contains(&(sent.sent() - before - 1)), "{}", sent.sent() - before - 1);
-    let mut wrong = client.sscan("h", 0).stream();
+    let mut wrong = client.sscan("h").stream();
     assert_eq!(wrong.next().await.unwrap().unwrap_err().redis_code(), Some("WRONGTYPE"));
     assert!(wrong.next().await.is_none(), "it ends after an error");
 }

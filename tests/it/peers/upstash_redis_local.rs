@@ -41,7 +41,7 @@ async fn pipeline_goes_one_by_one_and_is_not_tried_again() {
 async fn calls_at_the_same_time_succeed_without_pipelines() {
     for refusal in REFUSALS {
         let client = client(&without_pipelines(refusal));
-        let calls: Vec<_> = (0..20).map(|_| tokio::spawn(client.incr("n").into_future())).collect();
+        let calls: Vec<_> = (0..20).map(|_| tokio::spawn(client.incr("n"))).collect();
         for call in calls {
             assert_eq!(call.await.unwrap().unwrap(), 1);
         }

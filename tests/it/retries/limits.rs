@@ -2,7 +2,6 @@
 
 use crate::support::scripted::{Answer, Scripted, redis_error, says, says_wait};
 use redis_rest::{Error, ErrorKind, Outcome, ReplaySafety, RetryPolicy, Script, Value, cmd};
-use std::future::IntoFuture as _;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -196,7 +195,7 @@ async fn a_caller_who_goes_away_takes_the_request_along() {
     let (mut pipe, mut tx) = (client.pipeline(), client.transaction());
     let _ = (pipe.add(cmd::get::<Value>("k")), tx.add(cmd::get::<Value>("k")));
     // Dropped while the request is under way.
-    assert!(tokio::time::timeout(SECOND, client.get::<Value>("k").into_future()).await.is_err());
+    assert!(tokio::time::timeout(SECOND, client.get::<Value>("k")).await.is_err());
     assert_eq!((transport.count(), transport.dropped()), (1, 1));
     assert!(tokio::time::timeout(SECOND, pipe.send()).await.is_err());
     assert!(tokio::time::timeout(SECOND, tx.send()).await.is_err());
@@ -204,7 +203,7 @@ async fn a_caller_who_goes_away_takes_the_request_along() {
     // Dropped in the wait between two attempts: there is no other.
     let transport = Scripted::answers([says_wait(429, "5", "")]);
     let client = transport.config().build().unwrap();
-    assert!(tokio::time::timeout(SECOND, client.get::<Value>("k").into_future()).await.is_err());
+    assert!(tokio::time::timeout(SECOND, client.get::<Value>("k")).await.is_err());
     tokio::time::sleep(60 * SECOND).await;
     assert_eq!(transport.count(), 1);
 }

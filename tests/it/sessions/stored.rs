@@ -1,10 +1,10 @@
 use super::on_redis::{HOUR, INDEX, Setup, records, setup};
-use redis_rest::cmd;
 use redis_rest::cmd::Ttl;
 use redis_rest::session::{
     Check, Conflict, IndexLayout, RedisSessionStore, Session, SessionError, SessionStore as _,
     SessionStoreExt as _,
 };
+use redis_rest::{UnixTime, cmd};
 use std::time::Duration;
 
 #[tokio::test]
@@ -341,8 +341,8 @@ async fn moves(setup: &Setup, json: RedisSessionStore) {
     let scores: Vec<(String, f64)> = setup.client.zrange(INDEX).with_scores().await.unwrap();
     assert_eq!(scores.len(), 4, "the one that is gone is left behind");
     assert_eq!(scores[3].0, sessions[4].id, "by deadline");
-    let now: (u64, u64) = setup.client.time().await.unwrap();
-    let wanted = now.0 as f64 * 1000.0 + 2.0 * HOUR.as_millis() as f64;
+    let now = UnixTime::from(setup.client.time().await.unwrap());
+    let wanted = now.as_millis() as f64 + 2.0 * HOUR.as_millis() as f64;
     assert!((scores[3].1 - wanted).abs() < 60_000.0);
     assert!(matches!(setup.client.ttl(INDEX).await.unwrap(), Ttl::Expires(left) if left > HOUR));
     assert_eq!(sorted.list_sessions("user-123").await.unwrap().sessions.len(), 4);

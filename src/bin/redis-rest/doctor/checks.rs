@@ -165,7 +165,7 @@ async fn latency(report: &mut Report, client: &Client, transport: &Watch) -> Res
 
 async fn clock(report: &mut Report, client: &Client, transport: &Watch) -> Result<(), Failure> {
     let asked = since_epoch();
-    let (seconds, micros) = match client.time().await {
+    let (seconds, micros) = match client.time().reading::<(u64, u64)>().await {
         Ok(time) => time,
         Err(error) => return report.error("clock", &error, transport),
     };

@@ -2,9 +2,9 @@
 
 use super::{Keys, refused, unfit};
 use crate::client::Client;
-use crate::cmd;
 use crate::command::groups::Ttl;
 use crate::value::{Json, Value};
+use crate::{UnixTime, cmd};
 use bytes::Bytes;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
@@ -135,7 +135,7 @@ pub async fn ttls(client: &Client) {
     client.set(&key, "v").ex(hour).await.unwrap();
     client.set(&key, "v").await.unwrap();
     assert_eq!(client.ttl(&key).await.unwrap(), Ttl::Persistent, "SET drops the TTL");
-    assert!(client.expire_at(&key, 1).await.unwrap());
+    assert!(client.expire_at(&key, UnixTime::from_millis(1)).await.unwrap());
     assert_eq!(
         client.get::<Option<String>>(&key).await.unwrap(),
         None,
@@ -268,8 +268,9 @@ pub async fn scanning(client: &Client) {
     let (mut cursor, mut found) = (0, BTreeSet::new());
     loop {
         let (next, page) = client
-            .scan(cursor)
-            .pattern(keys.key("scan:*"))
+            .scan()
+            .cursor(cursor)
+            .match_pattern(keys.key("scan:*"))
             .count(7)
             .of_type("string")
             .await

@@ -1,7 +1,7 @@
 //! Hashes, lists, sets and sorted sets.
 
 use super::Reply::Is;
-use super::{ANY, Case, FUTURE_MS, H, MINUTE, case};
+use super::{ANY, Case, FUTURE, H, MINUTE, case};
 use redis_rest::Fields;
 use redis_rest::cmd::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,7 @@ fn hash() -> Vec<Case> {
         ),
         case(hsetex("h", [("a", "1")]).keep_ttl().fxx(), "HSETEX h FXX KEEPTTL FIELDS 1 a 1", ANY),
         case(
-            hsetex("h", [("a", "1")]).px_at(FUTURE_MS),
+            hsetex("h", [("a", "1")]).ex_at(FUTURE),
             "HSETEX h PXAT 4102444800000 FIELDS 1 a 1",
             ANY,
         ),
@@ -35,7 +35,7 @@ fn hash() -> Vec<Case> {
         case(hgetdel::<String>("h", ["a", "none"]), "HGETDEL h FIELDS 2 a none", ANY),
         case(hgetex::<String>("h", ["a"]).ex(MINUTE), "HGETEX h EX 60 FIELDS 1 a", ANY),
         case(
-            hgetex::<String>("h", ["a"]).px_at(FUTURE_MS),
+            hgetex::<String>("h", ["a"]).ex_at(FUTURE),
             "HGETEX h PXAT 4102444800000 FIELDS 1 a",
             ANY,
         ),
@@ -57,23 +57,15 @@ fn hash() -> Vec<Case> {
             ANY,
         ),
         case(
-            hscan("h", 0).pattern("*").count(5),
+            hscan("h").match_pattern("*").count(5),
             "HSCAN h 0 MATCH * COUNT 5",
             Is(r#"(0, [(b"a", b"1"), (b"b", b"two")])"#),
         ),
-        case(hscan("h", 0).no_values(), "HSCAN h 0 NOVALUES", ANY).since("7.4.0"),
+        case(hscan("h").no_values(), "HSCAN h 0 NOVALUES", ANY).since("7.4.0"),
         case(hexpire("h", MINUTE, ["a", "b"]).nx(), "HPEXPIRE h 60000 NX FIELDS 2 a b", ANY),
         case(hexpire("h", MINUTE, ["a", "b"]).gt(), "HPEXPIRE h 60000 GT FIELDS 2 a b", ANY),
-        case(
-            hexpire_at("h", FUTURE_MS, ["a"]).xx(),
-            "HPEXPIREAT h 4102444800000 XX FIELDS 1 a",
-            ANY,
-        ),
-        case(
-            hexpire_at("h", FUTURE_MS, ["a"]).lt(),
-            "HPEXPIREAT h 4102444800000 LT FIELDS 1 a",
-            ANY,
-        ),
+        case(hexpire_at("h", FUTURE, ["a"]).xx(), "HPEXPIREAT h 4102444800000 XX FIELDS 1 a", ANY),
+        case(hexpire_at("h", FUTURE, ["a"]).lt(), "HPEXPIREAT h 4102444800000 LT FIELDS 1 a", ANY),
         case(hexpire_time("h", ["a"]), "HPEXPIRETIME h FIELDS 1 a", ANY),
         case(httl("h", ["a", "b"]), "HPTTL h FIELDS 2 a b", ANY),
         case(hpersist("h", ["a"]), "HPERSIST h FIELDS 1 a", ANY),
@@ -135,7 +127,7 @@ fn set() -> Vec<Case> {
         case(sdiff::<BTreeSet<String>>(["s1", "s2"]), "SDIFF s1 s2", Is(r#"{"a"}"#)),
         case(sdiffstore("new", ["s1", "s2"]), "SDIFFSTORE new s1 s2", Is("1")),
         case(
-            sscan("s1", 0).pattern("a*").count(5),
+            sscan("s1").match_pattern("a*").count(5),
             "SSCAN s1 0 MATCH a* COUNT 5",
             Is(r#"(0, [b"a"])"#),
         ),
@@ -213,7 +205,7 @@ fn sorted_sets() -> Vec<Case> {
             Is("4"),
         ),
         case(
-            zscan("z", 0).pattern("a").count(5),
+            zscan("z").match_pattern("a").count(5),
             "ZSCAN z 0 MATCH a COUNT 5",
             Is(r#"(0, [(b"a", 1.0)])"#),
         ),

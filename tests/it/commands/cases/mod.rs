@@ -5,14 +5,14 @@ mod others;
 mod values;
 
 use redis_rest::cmd::Row;
-use redis_rest::{Command, FromValue, Typed, Value, cmd};
+use redis_rest::{Command, UnboundCall, UnixTime, Value, cmd};
 use serde::Deserialize;
 use std::fmt::Debug;
 use std::time::Duration;
 
 pub const MINUTE: Duration = Duration::from_secs(60);
 /// In the year 2100.
-pub const FUTURE_MS: i64 = 4_102_444_800_000;
+pub const FUTURE: UnixTime = UnixTime::from_secs(4_102_444_800);
 
 pub const LIBRARY: &str = "#!lua name=lib\n\
     redis.register_function('hi', function(keys, args) return args[1] end)\n\
@@ -52,27 +52,24 @@ pub struct Case {
     /// The parts, separated by spaces.
     pub wire: &'static str,
     pub reply: Reply,
-    pub read: fn(Value) -> String,
+    pub read: Box<dyn Fn(Value) -> String>,
     /// The Redis version that has these options, where that is later than the command's.
     pub since: Option<&'static str>,
     pub admin: bool,
     pub binary: bool,
 }
 
-fn case<R: FromValue + Debug, K>(call: Typed<R, K>, wire: &'static str, reply: Reply) -> Case {
-    let read = |value| match R::from_value(value) {
+fn case<C: UnboundCall>(call: C, wire: &'static str, reply: Reply) -> Case
+where
+    C::Reply: Debug + 'static,
+{
+    let call = call.into_call();
+    let command = call.command().clone();
+    let read = Box::new(move |value| match call.read(value) {
         Ok(reply) => format!("{reply:?}"),
         Err(error) => format!("! {error}"),
-    };
-    Case {
-        command: call.into_command(),
-        wire,
-        reply,
-        read,
-        since: None,
-        admin: false,
-        binary: false,
-    }
+    });
+    Case { command, wire, reply, read, since: None, admin: false, binary: false }
 }
 
 impl Case {

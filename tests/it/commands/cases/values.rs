@@ -1,7 +1,7 @@
 //! Strings, bits, keys, estimates and places.
 
 use super::Reply::Is;
-use super::{ANY, Case, DUMPED, FUTURE_MS, MINUTE, case};
+use super::{ANY, Case, DUMPED, FUTURE, MINUTE, case};
 use redis_rest::cmd::*;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn strings() -> Vec<Case> {
         case(set("new", "v").ex(MINUTE).nx(), "SET new v EX 60 NX", Is("true")),
         case(set("s", "v").keep_ttl().xx(), "SET s v KEEPTTL XX", Is("true")),
         case(
-            set("s", "v").px_at(FUTURE_MS).nx().get::<String>(),
+            set("s", "v").ex_at(FUTURE).nx().get::<String>(),
             "SET s v PXAT 4102444800000 NX GET",
             Is(r#"Some("hello")"#),
         ),
@@ -33,7 +33,7 @@ fn strings() -> Vec<Case> {
             "GETEX s PX 1500",
             Is(r#""hello""#),
         ),
-        case(getex::<String>("s").px_at(FUTURE_MS), "GETEX s PXAT 4102444800000", Is(r#""hello""#)),
+        case(getex::<String>("s").ex_at(FUTURE), "GETEX s PXAT 4102444800000", Is(r#""hello""#)),
         case(getex::<String>("s").persist(), "GETEX s PERSIST", Is(r#""hello""#)),
         case(getset::<String>("s", "v"), "GETSET s v", Is(r#""hello""#)),
         case(getrange::<String>("s", 1, -2), "GETRANGE s 1 -2", Is(r#""ell""#)),
@@ -104,13 +104,13 @@ fn generic() -> Vec<Case> {
         case(expire("s", MINUTE).nx(), "PEXPIRE s 60000 NX", Is("true")),
         case(expire("lock", MINUTE).gt(), "PEXPIRE lock 60000 GT", Is("false")),
         case(expire("lock", MINUTE).lt(), "PEXPIRE lock 60000 LT", Is("true")),
-        case(expire_at("s", FUTURE_MS).xx(), "PEXPIREAT s 4102444800000 XX", Is("false")),
+        case(expire_at("s", FUTURE).xx(), "PEXPIREAT s 4102444800000 XX", Is("false")),
         case(expire_time("s"), "PEXPIRETIME s", Is("Persistent")),
         case(ttl("none"), "PTTL none", Is("Missing")),
         case(persist("lock"), "PERSIST lock", Is("true")),
         case(keys::<Vec<String>>("loc*"), "KEYS loc*", Is(r#"["lock"]"#)),
         case(
-            scan(0).pattern("loc*").count(1000).of_type("string"),
+            scan().match_pattern("loc*").count(1000).of_type("string"),
             "SCAN 0 MATCH loc* COUNT 1000 TYPE string",
             Is(r#"(0, [b"lock"])"#),
         ),

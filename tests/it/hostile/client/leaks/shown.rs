@@ -32,7 +32,7 @@ pub async fn drive() {
     shown(&cmd("SET").arg(KEY).arg(VALUE));
     shown(&client.set(KEY, VALUE).nx());
     shown(&redis_rest::cmd::get::<String>(KEY));
-    shown(&client.scan(0).pattern(KEY).stream());
+    shown(&client.scan().match_pattern(KEY).stream());
     let script = Script::new(format!("return '{VALUE}'"));
     shown(&script);
     shown(&script.key(KEY).arg(VALUE));

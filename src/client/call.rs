@@ -1,0 +1,91 @@
+//! Calls bound to a client: futures.
+
+use super::Client;
+use crate::backend::Reply;
+use crate::command::{Call, CallOptions, Command};
+use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::platform::BoxFuture;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+/// Bound to a client: the call is a future.
+pub struct Bound(State);
+
+/// Two variants fit into the size of the future alone.
+enum State {
+    Ready(Client),
+    Running(BoxFuture<'static, (Reply, Command)>),
+}
+
+impl Bound {
+    pub(crate) fn new(client: &Client) -> Self {
+        Self(State::Ready(client.for_call()))
+    }
+}
+
+/// Shows nothing.
+impl fmt::Debug for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bound")
+    }
+}
+
+async fn run(
+    client: Client,
+    command: Command,
+    options: Option<Box<CallOptions>>,
+) -> (Reply, Command) {
+    let options = options.as_deref().unwrap_or(&CallOptions::DEFAULT);
+    (client.execute_checked(&command, options).await, command)
+}
+
+impl<R> Call<R> {
+    /// Starts the call at its first poll. No future is left in `Ready`, so that the client is moved, not counted.
+    fn start(&mut self) -> Result<()> {
+        let nothing = Bound(State::Running(Box::pin(std::future::pending())));
+        match std::mem::replace(&mut self.executor, nothing).0 {
+            State::Ready(client) => {
+                let command = client.checked(self.command.take())?;
+                let running = run(client, command, self.options.take());
+                self.executor = Bound(State::Running(Box::pin(running)));
+            }
+            running => self.executor = Bound(running),
+        }
+        Ok(())
+    }
+
+    /// The parts of a call.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidCommand`] if it was polled.
+    pub(crate) fn into_parts(self) -> Result<(Command, CallOptions, Client)> {
+        let options = self.options.map_or_else(CallOptions::default, |options| *options);
+        match self.executor.0 {
+            State::Ready(client) => Ok((self.command, options, client)),
+            State::Running(_) => {
+                let error = Error::new(ErrorKind::InvalidCommand, "the call had been polled");
+                Err(error.with_outcome(Outcome::MaybeApplied))
+            }
+        }
+    }
+}
+
+impl<R> Future for Call<R> {
+    type Output = Result<R>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if let State::Ready(_) = this.executor.0 {
+            this.start()?;
+        }
+        let State::Running(running) = &mut this.executor.0 else { return Poll::Pending };
+        if let Err(error) = this.command.check() {
+            return Poll::Ready(Err(error.with_outcome(Outcome::MaybeApplied)));
+        }
+        let (reply, command) = ready!(running.as_mut().poll(context));
+        let read =
+            |value| (this.read)(value).map_err(|error| Error::from(error).of_command(&command));
+        Poll::Ready(reply.and_then(read))
+    }
+}
