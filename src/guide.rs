@@ -18,6 +18,9 @@ pub mod outages {}
 #[doc = include_str!("../docs/guide/behind-a-proxy.md")]
 pub mod behind_a_proxy {}
 
+#[doc = include_str!("../docs/servers.md")]
+pub mod servers {}
+
 #[doc = include_str!("../docs/edge.md")]
 pub mod edge {}
 

@@ -16,6 +16,7 @@ mod native;
 mod records;
 mod replies;
 mod requests;
+mod servers;
 
 pub use events::event_stream;
 pub use lua::lua_bridge;
@@ -23,12 +24,13 @@ pub use native::native_replies;
 pub use records::{config, session_json};
 pub use replies::{base64_reply, json_reply, reply_formats, resp2_reply};
 pub use requests::{round_trip, server_request};
+pub use servers::{retry_headers, server_encoding};
 
 /// A target by its name.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 13] = [
     ("base64_reply", base64_reply),
     ("config", config),
     ("event_stream", event_stream),
@@ -37,7 +39,9 @@ pub const TARGETS: [Target; 11] = [
     ("native_replies", native_replies),
     ("reply_formats", reply_formats),
     ("resp2_reply", resp2_reply),
+    ("retry_headers", retry_headers),
     ("round_trip", round_trip),
+    ("server_encoding", server_encoding),
     ("server_request", server_request),
     ("session_json", session_json),
 ];

@@ -29,6 +29,19 @@ async fn callers_at_once_share_requests() {
 }
 
 #[wasm_bindgen_test]
+async fn server_that_ignores_base64_is_found_out() {
+    let gate = Gate::new();
+    gate.set(Way::Plain);
+    let client = config().transport(gate.clone()).build().unwrap();
+    let key = unique("text");
+    client.set(&key, "abcd").await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(client.get::<String>(&key).await.unwrap(), "abcd");
+    }
+    assert_eq!(gate.sent(), 4, "one question");
+}
+
+#[wasm_bindgen_test]
 async fn what_may_have_run_is_not_sent_again() {
     let gate = Gate::new();
     let client = config()

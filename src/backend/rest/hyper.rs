@@ -9,6 +9,8 @@ mod connect;
 mod http2;
 mod news;
 mod pools;
+#[cfg(any(fuzzing, test))]
+pub(super) use pools::keep_alive;
 mod request_body;
 mod rooms;
 #[cfg(feature = "rustls")]

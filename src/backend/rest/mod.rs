@@ -420,6 +420,13 @@ fn timed_out(progress: &Progress) -> Error {
     }
 }
 
+/// The times that the headers of a response say: when to come again, and how long to keep the
+/// connection.
+#[cfg(all(any(fuzzing, test), not(target_family = "wasm")))]
+pub(crate) fn response_headers(headers: &HeaderMap) -> (Option<Duration>, Option<Duration>) {
+    (response::retry_after(headers), hyper::keep_alive(headers))
+}
+
 /// Gives the token's header bytes of its own. The HTTP library clones headers several times for each request, and a count of
 /// references that all threads share is what they would queue for.
 fn own(headers: &mut HeaderMap) {

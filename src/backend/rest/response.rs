@@ -97,7 +97,7 @@ const fn status_text(status: u16) -> &'static str {
 /// `Retry-After`: seconds, or a date ([RFC
 /// 9110](https://www.rfc-editor.org/rfc/rfc9110#field.retry-after)), by the server's clock if it
 /// says what that shows.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let date = |name| {
         let text = headers.get(name)?.to_str().ok()?.trim();
         DateTime::parse_from_rfc2822(text).ok().map(|date| date.to_utc())

@@ -145,15 +145,23 @@ impl Connection {
 
     /// `serve` listens: an address to connect to means that another command was meant.
     pub(crate) fn refuse_for_server(&self) -> Result<(), Failure> {
-        let own = self.url.is_some() || self.allow_http || self.paths_as_sent;
-        match own || self.timeout.is_some() {
-            true => Err(Failure::usage(
+        let address = self.url.is_some() || self.allow_http || self.paths_as_sent;
+        if address || self.encoding.is_some() || self.timeout.is_some() {
+            return Err(Failure::usage(
                 "serve takes --listen and --redis, \
-                 not --url, --allow-http, --paths-as-sent or --timeout",
-            )),
-            false => Ok(()),
+                 not --url, --allow-http, --paths-as-sent, --encoding or --timeout",
+            ));
         }
+        Ok(())
     }
+}
+
+/// Hides the options of a client in the help of a command, except the token.
+pub(crate) fn hide_options(command: clap::Command) -> clap::Command {
+    command.mut_args(|arg| {
+        let hidden = arg.get_help_heading() == Some(HEADING) && arg.get_id() != "token";
+        arg.hide(hidden)
+    })
 }
 
 /// With `token` in the place of the environment's, which need not be there then.

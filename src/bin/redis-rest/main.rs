@@ -20,13 +20,12 @@ mod serve;
 mod sessions;
 mod signals;
 
-use args::{Action, Args};
-use clap::Parser as _;
+use args::Action;
 use output::Failure;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = help::arguments();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::usage(format!("the runtime cannot start: {error}")).report(),

@@ -36,6 +36,25 @@ fn help_teaches() {
 }
 
 #[test]
+fn help_of_serve_has_what_serve_takes() {
+    let serve = run(tool().args(["serve", "--help"])).stdout;
+    let exec = run(tool().args(["exec", "--help"])).stdout;
+    let refused: [&[&str]; 5] = [
+        &["--url", "http://127.0.0.1:1"],
+        &["--allow-http"],
+        &["--paths-as-sent"],
+        &["--encoding", "text"],
+        &["--timeout", "1"],
+    ];
+    for option in refused {
+        assert!(!serve.contains(&format!("{} ", option[0])), "{serve}");
+        assert!(exec.contains(option[0]), "{exec}");
+        run(tool().arg("serve").args(option)).fails(2, &["serve takes"]);
+    }
+    assert!(serve.contains("--token <TOKEN>"), "{serve}");
+}
+
+#[test]
 fn completions_for_every_shell() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let ran = run(tool().args(["completions", shell]));

@@ -1,9 +1,11 @@
 //! Servers that nobody here wrote, and how they deviate: scripted replies as they gave them.
 
+mod redis_rest_proxy;
 mod serverless_elysia;
 mod serverless_redis;
 mod srh;
 mod upstash_redis_local;
+mod upstash_redis_local_server;
 mod upstashdis;
 
 use crate::support::scripted::{Answer, Scripted};

@@ -159,8 +159,8 @@ async fn every_failure_with_every_replay_safety() {
                     if safety == ReplaySafety::ReadOnly { NotApplied } else { row.outcome };
                 assert_eq!(error.outcome(), outcome, "{case}");
                 let (status, wait) = match row.answer {
-                    Answer::Says { status, retry_after, .. } => {
-                        (Some(status), retry_after.map(|_| Duration::from_secs(1)))
+                    Answer::Says { status, ref header, .. } => {
+                        (Some(status), header.as_ref().map(|_| Duration::from_secs(1)))
                     }
                     Answer::Early(status) => (Some(status), None),
                     Answer::Fails(_) | Answer::Never | Answer::NeverLeaves => (None, None),

@@ -1,6 +1,7 @@
 //! A [`Transport`] in this process that answers as it is told: for paused clocks, and for what no server does on demand.
 
 use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, Transport};
 use redis_rest::{BoxFuture, Client, Config, Error, Result};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +13,7 @@ pub enum Answer {
     Fails(Error),
     Says {
         status: u16,
-        retry_after: Option<&'static str>,
+        header: Option<(HeaderName, &'static str)>,
         body: Bytes,
     },
     Never,
@@ -24,12 +25,17 @@ pub enum Answer {
 
 /// An answer with this status and body.
 pub fn says(status: u16, body: impl Into<Bytes>) -> Answer {
-    Answer::Says { status, retry_after: None, body: body.into() }
+    Answer::Says { status, header: None, body: body.into() }
 }
 
 /// The same with a `Retry-After`.
 pub fn says_wait(status: u16, retry_after: &'static str, body: impl Into<Bytes>) -> Answer {
-    Answer::Says { status, retry_after: Some(retry_after), body: body.into() }
+    Answer::Says { status, header: Some((RETRY_AFTER, retry_after)), body: body.into() }
+}
+
+/// An answer with this media type.
+pub fn says_as(media_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    Answer::Says { status: 200, header: Some((CONTENT_TYPE, media_type)), body: body.into() }
 }
 
 /// The answer of a server to a Redis error.
@@ -122,11 +128,11 @@ impl Transport for Scripted {
             }
             match answer {
                 Answer::Fails(error) => Err(error),
-                Answer::Says { status, retry_after, body } => {
+                Answer::Says { status, header, body } => {
                     let mut headers = http::HeaderMap::new();
-                    headers.extend(retry_after.map(|value| {
-                        (http::header::RETRY_AFTER, http::HeaderValue::from_static(value))
-                    }));
+                    headers.extend(
+                        header.map(|(name, value)| (name, http::HeaderValue::from_static(value))),
+                    );
                     Ok(HttpResponse::new(status, headers, body))
                 }
                 Answer::Early(status) => Ok(HttpResponse::new(status, http::HeaderMap::new(), "")),

@@ -175,7 +175,7 @@ fn client(
 
 /// The longest time for idle connections by the header `Keep-Alive: timeout=n`: a second less, so
 /// that no request meets a connection that is being closed.
-pub(super) fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
+pub(in super::super) fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("keep-alive")?.to_str().ok()?;
     let seconds = text.split(',').find_map(|part| {
         let (name, value) = part.split_once('=')?;

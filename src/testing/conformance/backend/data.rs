@@ -126,8 +126,6 @@ pub async fn ttls(client: &Client) {
     assert_eq!(client.ttl(&key).await.unwrap(), Ttl::Persistent);
     assert!(client.expire(&key, hour).await.unwrap());
     assert!(within(client.ttl(&key).await.unwrap(), hour));
-    assert!(!client.expire(&key, hour).nx().await.unwrap(), "NX where there is a TTL");
-    assert!(!client.expire(&key, hour / 2).gt().await.unwrap(), "GT with a shorter one");
     client.set(&key, "w").keep_ttl().await.unwrap();
     assert!(within(client.ttl(&key).await.unwrap(), hour), "KEEPTTL keeps");
     assert!(client.persist(&key).await.unwrap());
@@ -143,6 +141,15 @@ pub async fn ttls(client: &Client) {
     );
     refused(client.run::<Value>(cmd("SET").arg(&key).arg("v").arg("EX").arg(0)).await, "ERR");
     refused(client.run::<Value>(cmd("SET").arg(&key).arg("v").arg("EX")).await, "ERR");
+}
+
+/// The conditions of `EXPIRE`, which Redis has from 7.0 on.
+pub async fn expire_conditions(client: &Client) {
+    let key = Keys::new().key("ttl");
+    let hour = Duration::from_secs(3600);
+    client.set(&key, "v").ex(hour).await.unwrap();
+    assert!(!client.expire(&key, hour).nx().await.unwrap(), "NX where there is a TTL");
+    assert!(!client.expire(&key, hour / 2).gt().await.unwrap(), "GT with a shorter one");
 }
 
 /// Hashes.
@@ -309,7 +316,10 @@ pub async fn errors(client: &Client) {
     assert!(
         error
             .server_message()
-            .is_some_and(|text| text.starts_with("ERR unknown command 'NOSUCHCOMMAND'"))
+            // Redis 6.2 quotes it by backticks.
+            .is_some_and(|text| text
+                .replace('`', "'")
+                .starts_with("ERR unknown command 'NOSUCHCOMMAND'"))
     );
     assert!(!format!("{error} {error:?}").contains("s3cret"), "arguments stay out of error texts");
     // Redis quotes 128 bytes of it, cut within a character; the connection must survive that.

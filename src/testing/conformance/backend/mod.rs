@@ -40,7 +40,8 @@ mod data;
 
 pub use batches::{pipelines, scripts, scripts_in_batches, transactions};
 pub use data::{
-    errors, hashes, integers, keys, large_values, lists, scanning, sets, sorted_sets, strings, ttls,
+    errors, expire_conditions, hashes, integers, keys, large_values, lists, scanning, sets,
+    sorted_sets, strings, ttls,
 };
 
 use crate::client::Client;
@@ -59,7 +60,7 @@ use crate::error::{Error, ErrorKind, Result};
 macro_rules! each_backend_case {
     ($callback:ident) => {
         $callback! {
-            strings integers keys ttls hashes lists sets sorted_sets scanning large_values errors
+            strings integers keys ttls expire_conditions hashes lists sets sorted_sets scanning large_values errors
             pipelines transactions scripts scripts_in_batches
         }
     };

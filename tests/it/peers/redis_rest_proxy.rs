@@ -1,0 +1,21 @@
+//! Replaces bytes that are not UTF-8 before it encodes, and writes integers as doubles.
+
+use super::{client, server};
+use crate::support::scripted::says;
+use redis_rest::ErrorKind;
+
+/// What is lost in the server cannot be known here: `doctor` finds it.
+#[tokio::test]
+async fn bytes_come_as_the_server_holds_them() {
+    let server = server(|_, _| says(200, r#"{"result":"77+9eA=="}"#));
+    let value: Vec<u8> = client(&server).get("k").await.unwrap();
+    assert_eq!(value, "\u{FFFD}x".as_bytes());
+}
+
+#[tokio::test]
+async fn integer_that_is_written_as_a_double_is_no_integer() {
+    let server = server(|_, _| says(200, r#"{"result":9.007199254740993e15}"#));
+    let error = client(&server).incrby("n", 1).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Decode);
+    assert!(error.maybe_applied());
+}

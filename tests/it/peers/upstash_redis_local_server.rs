@@ -1,0 +1,27 @@
+//! Says that all replies are RESP2, which only strings are.
+
+use super::{config, server};
+use crate::support::scripted::{Answer, says_as};
+use redis_rest::{Encoding, ErrorKind, cmd};
+
+const RESP2: &str = "application/octet-stream";
+
+fn answer(path: &str, body: &str) -> Answer {
+    match path {
+        "/" if body.contains("GET") => says_as(RESP2, "$3\r\nabc\r\n"),
+        "/" => says_as(RESP2, r#"{"result":["1","2"]}"#),
+        _ => says_as(RESP2, r#"[{"result":"abc"},{"result":"abc"}]"#),
+    }
+}
+
+#[tokio::test]
+async fn reply_that_is_not_resp2_is_an_error_and_not_garbage() {
+    let server = server(answer);
+    let client = config(&server).encoding(Encoding::Resp2).no_retry().build().unwrap();
+    assert_eq!(client.get::<String>("k").await.unwrap(), "abc");
+    let error = client.lrange::<String>("l", 0, -1).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Decode);
+    let mut pipeline = client.pipeline();
+    let _ = [0, 1].map(|_| pipeline.add(cmd::get::<String>("k")));
+    assert_eq!(pipeline.send().await.unwrap_err().kind(), ErrorKind::Decode);
+}
