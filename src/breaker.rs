@@ -3,7 +3,7 @@
 //! Driven by calls alone, so it works where no background task runs. Knows no backend: it is told how calls ended.
 
 use crate::clock::{self, Instant};
-use crate::error::{Error, ErrorKind};
+pub(crate) use crate::error::Signal;
 use crate::observe::{BreakerWatch, Guarded};
 use crate::platform;
 use std::collections::VecDeque;
@@ -86,58 +86,6 @@ pub(crate) enum Admission {
     /// Pass, and say by [`Breaker::probed`] how it ended.
     Probe,
     Reject,
-}
-
-/// What the end of a call says about the other side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Signal {
-    Works,
-    Down,
-    Quota,
-    /// The caller's own error: says nothing.
-    Caller,
-}
-
-impl Signal {
-    pub(crate) fn of(error: &Error) -> Self {
-        let text = error.server_message().unwrap_or_default();
-        let quotas =
-            ["ERR max daily request limit", "ERR max requests limit", "ERR DB capacity quota"];
-        if quotas.iter().any(|start| text.starts_with(start)) {
-            return Self::Quota;
-        }
-        match error.kind() {
-            ErrorKind::Connect
-            | ErrorKind::Timeout
-            | ErrorKind::Io
-            | ErrorKind::RateLimited
-            | ErrorKind::Decode => Self::Down,
-            // A 4xx is about the request; a 5xx is about the server.
-            ErrorKind::Http if error.status().is_some_and(|status| status < 500) => Self::Caller,
-            ErrorKind::Http => Self::Down,
-            // Read-only, full, loading: reachable, but of no use for now.
-            ErrorKind::Redis | ErrorKind::Discarded => match error.redis_code() {
-                Some(
-                    "READONLY" | "OOM" | "MISCONF" | "LOADING" | "BUSY" | "MASTERDOWN"
-                    | "CLUSTERDOWN" | "TRYAGAIN" | "NOREPLICAS",
-                ) => Self::Down,
-                _ if text.starts_with("DB connection refused")
-                    || text.starts_with("ERR DB connection refused") =>
-                {
-                    Self::Down
-                }
-                _ if text.starts_with("ERR caller gone") => Self::Down,
-                _ => Self::Works,
-            },
-            ErrorKind::Conversion | ErrorKind::Inexact => Self::Works,
-            ErrorKind::Config
-            | ErrorKind::InvalidCommand
-            | ErrorKind::Unauthorized
-            | ErrorKind::ReplyTooLarge
-            | ErrorKind::Unsupported
-            | ErrorKind::Closed => Self::Caller,
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -328,6 +276,7 @@ fn jittered(time: Duration) -> Duration {
 mod tests {
     use super::*;
     use crate::error::ServerError;
+    use crate::error::{Error, ErrorKind};
 
     fn breaker() -> Breaker {
         let policy = BreakerPolicy::default()

@@ -48,6 +48,8 @@ struct Handle {
     backend: Arc<dyn Backend>,
     /// None: commands go out as they are.
     scope: Option<Arc<Scope>>,
+    /// Errors show what the server said.
+    verbose: bool,
 }
 
 /// Each clone counts the calls made by it for itself: one count for all of them would be what the callers of several threads queue for.
@@ -80,8 +82,9 @@ impl Client {
     }
 
     pub(crate) fn from_config(config: Config) -> Result<Self> {
-        let read_only = config.read_only;
-        let client = Self::from_backend(RestBackend::new(config)?);
+        let (read_only, verbose) = (config.read_only, config.verbose_errors);
+        let backend: Arc<dyn Backend> = Arc::new(RestBackend::new(config)?);
+        let client = Self(Arc::new(Handle { backend, scope: None, verbose }));
         Ok(if read_only { client.read_only() } else { client })
     }
 
@@ -92,7 +95,7 @@ impl Client {
 
     /// A client in front of a [`Backend`] that others hold too.
     pub fn from_shared(backend: Arc<dyn Backend>) -> Self {
-        Self(Arc::new(Handle { backend, scope: None }))
+        Self(Arc::new(Handle { backend, scope: None, verbose: false }))
     }
 
     /// The backend behind this client. It knows nothing of the client's [prefix](Self::with_prefix), nor that it may
@@ -138,6 +141,7 @@ impl Client {
         Self(Arc::new(Handle {
             backend: Arc::clone(&self.0.backend),
             scope: Some(Arc::new(scope)),
+            verbose: self.0.verbose,
         }))
     }
 
@@ -152,6 +156,11 @@ impl Client {
             Some(scope) => scope.admit(command),
             None => Ok(Cow::Borrowed(command)),
         }
+    }
+
+    /// True if errors show what the server said.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.0.verbose
     }
 
     /// The reply as the caller sees it.
@@ -257,10 +266,10 @@ impl Client {
 
     /// The command as it goes out, or why it cannot.
     pub(crate) fn checked(&self, command: Command) -> Result<Command> {
-        command.check()?;
-        let admitted = match self.admit(&command)? {
-            Cow::Owned(admitted) => Some(admitted),
-            Cow::Borrowed(_) => None,
+        let admitted = match command.check().and_then(|()| self.admit(&command)) {
+            Ok(Cow::Owned(admitted)) => Some(admitted),
+            Ok(Cow::Borrowed(_)) => None,
+            Err(error) => return Err(error.of_command(&command)),
         };
         Ok(admitted.unwrap_or(command))
     }
@@ -300,7 +309,7 @@ impl Client {
                 Some(again) => again.await,
                 None => reply,
             };
-            reply.map_err(|error| error.of_command(command))
+            reply.map_err(|error| error.of_command(command).shown(self.0.verbose))
         })
     }
 }
@@ -317,9 +326,14 @@ fn as_text<'a>(
     Some(Box::pin(async move { backend.execute(&eval, options).await }))
 }
 
+/// Shows settings, and of the prefix only that there is one: it may be a tenant's name.
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Client")
+        f.debug_struct("Client")
+            .field("prefixed", &!self.prefix().is_empty())
+            .field("read_only", &self.0.scope.as_ref().is_some_and(|scope| scope.only_reads()))
+            .field("verbose_errors", &self.0.verbose)
+            .finish_non_exhaustive()
     }
 }
 

@@ -34,6 +34,9 @@ use std::time::Duration;
 /// | [`max_pipeline_commands`](Config::max_pipeline_commands) of one request | 1000 |
 /// | [`auto_batch_in_flight`](Config::auto_batch_in_flight) | 2 requests |
 /// | [`paths_arrive_as_sent`](Config::paths_arrive_as_sent) | asked once, when it matters |
+/// | [`verbose_errors`](Config::verbose_errors) | off |
+///
+/// They suit workers and background tasks. [`for_web_requests`](Config::for_web_requests) sets shorter times.
 #[derive(Clone)]
 #[must_use]
 pub struct Config {
@@ -60,6 +63,7 @@ pub struct Config {
     pub(crate) paths_arrive: bool,
     pub(crate) telemetry: bool,
     pub(crate) read_only: bool,
+    pub(crate) verbose_errors: bool,
     pub(crate) transport: Option<Arc<dyn Transport>>,
     pub(crate) trust: Trust,
 }
@@ -86,6 +90,7 @@ impl Default for Config {
             paths_arrive: false,
             telemetry: false,
             read_only: false,
+            verbose_errors: false,
             transport: None,
             trust: Trust::default(),
         }
@@ -264,6 +269,29 @@ impl Config {
         self
     }
 
+    /// Shows in errors what the server said, and what serde said of a reply that could not be read. **These texts may quote
+    /// keys and values**: for development, not for logs that others read. Off by default; `REDIS_REST_VERBOSE_ERRORS=1` sets
+    /// it in [`from_env`](Self::from_env).
+    pub fn verbose_errors(mut self, on: bool) -> Self {
+        self.verbose_errors = on;
+        self
+    }
+
+    /// Limits for a handler of web requests, where a person waits and the caller may try again: a second to connect, a second
+    /// and a half for an attempt, three seconds for the call, at most three attempts, 20 to 200 ms apart. Everything else stays
+    /// as it is.
+    ///
+    /// ```
+    /// # fn run() -> redis_rest::Result<()> {
+    /// let client = redis_rest::Config::from_env()?.for_web_requests().build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn for_web_requests(mut self) -> Self {
+        let millis = Duration::from_millis;
+        self.retry = self.retry.max_attempts(3).backoff(millis(20), millis(200));
+        self.connect_timeout(millis(1000)).timeout(millis(1500)).deadline(millis(3000))
+    }
+
     /// Another way to move a request than the built-in HTTP client.
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Arc::new(transport));
@@ -290,6 +318,14 @@ impl fmt::Debug for Config {
             .field("deadline", &self.deadline)
             .field("retry", &self.retry)
             .field("encoding", &self.encoding)
+            .field("max_request_bytes", &self.max_request_bytes)
+            .field("max_reply_bytes", &self.max_reply_bytes)
+            .field("max_pipeline_commands", &self.max_pipeline_commands)
+            .field("auto_batch_in_flight", &self.auto_batch)
+            .field("pool_idle_timeout", &self.pool_idle_timeout)
+            .field("read_only", &self.read_only)
+            .field("allow_insecure_http", &self.allow_insecure_http)
+            .field("verbose_errors", &self.verbose_errors)
             .finish_non_exhaustive()
     }
 }

@@ -3,10 +3,15 @@
 //! No text in here holds a value, a key, a token, a session id or a URL. What the server said is kept apart, behind
 //! [`Error::server_message`], and is never part of `Display` or `Debug`.
 
+mod class;
+mod kind;
 mod server;
 
-use crate::command::ReplaySafety;
+use crate::command::{Command, ReplaySafety};
 use crate::platform::NoRuntime;
+use crate::value::ConvertError;
+pub(crate) use class::Signal;
+pub use kind::{ErrorKind, Outcome};
 pub use server::ServerError;
 use std::fmt;
 use std::sync::Arc;
@@ -37,99 +42,13 @@ struct Inner {
     lasting: bool,
     /// The server did not look at the request, and will look at the next.
     unprocessed: bool,
+    /// The name of the command, if it looks like one.
+    command: Option<Arc<str>>,
+    /// Why the reply could not be read.
+    conversion: Option<Arc<ConvertError>>,
+    /// Texts that may quote data are shown.
+    verbose: bool,
     source: Option<Source>,
-}
-
-/// Whether a command that failed took effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// It did not happen: never sent, or refused.
-    NotApplied,
-    /// It happened; only the reply could not be used.
-    Applied,
-    /// It may have happened: the request left, and no usable answer came back.
-    MaybeApplied,
-}
-
-/// What kind of failure an [`Error`] is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// The configuration cannot work. Nothing was sent.
-    Config,
-    /// The command cannot be sent as it is (an argument REST cannot carry, too large, refused by policy).
-    InvalidCommand,
-    /// No connection: refused, name not found, TLS handshake failed. Nothing was sent.
-    Connect,
-    /// The attempt's timeout or the call's deadline passed.
-    Timeout,
-    /// The connection broke after the request had started to leave.
-    Io,
-    /// The server asks to slow down (HTTP 429).
-    RateLimited,
-    /// The token is missing, wrong, or not allowed to do this.
-    Unauthorized,
-    /// An HTTP status that is no success, without a Redis error in the body (a proxy's page, for example).
-    Http,
-    /// The reply could not be read: not the protocol, cut off, or not decodable.
-    Decode,
-    /// The reply is larger, deeper or longer than allowed.
-    ReplyTooLarge,
-    /// Redis answered with an error; see [`Error::redis_code`].
-    Redis,
-    /// The transaction was discarded as a whole.
-    Discarded,
-    /// The reply is not of the type that was asked for.
-    Conversion,
-    /// The command ran, but its reply is an integer that the way of asking cannot hold exactly.
-    Inexact,
-    /// The backend cannot do this.
-    Unsupported,
-    /// The handle was closed.
-    Closed,
-}
-
-impl ErrorKind {
-    /// Every kind, for tables and exhaustive tests.
-    pub const ALL: &'static [ErrorKind] = &Self::EACH;
-
-    pub(crate) const EACH: [ErrorKind; 16] = [
-        ErrorKind::Config,
-        ErrorKind::InvalidCommand,
-        ErrorKind::Connect,
-        ErrorKind::Timeout,
-        ErrorKind::Io,
-        ErrorKind::RateLimited,
-        ErrorKind::Unauthorized,
-        ErrorKind::Http,
-        ErrorKind::Decode,
-        ErrorKind::ReplyTooLarge,
-        ErrorKind::Redis,
-        ErrorKind::Discarded,
-        ErrorKind::Conversion,
-        ErrorKind::Inexact,
-        ErrorKind::Unsupported,
-        ErrorKind::Closed,
-    ];
-
-    /// What is known about the command when nothing else says so.
-    const fn default_outcome(self) -> Outcome {
-        match self {
-            Self::Config
-            | Self::InvalidCommand
-            | Self::Connect
-            | Self::RateLimited
-            | Self::Unauthorized
-            | Self::Redis
-            | Self::Discarded
-            | Self::Unsupported
-            | Self::Closed => Outcome::NotApplied,
-            Self::Conversion | Self::Inexact => Outcome::Applied,
-            Self::Timeout | Self::Io | Self::Http | Self::Decode | Self::ReplyTooLarge => {
-                Outcome::MaybeApplied
-            }
-        }
-    }
 }
 
 impl Error {
@@ -145,6 +64,9 @@ impl Error {
             retry_after: None,
             lasting: false,
             unprocessed: false,
+            command: None,
+            conversion: None,
+            verbose: false,
             source: None,
         }))
     }
@@ -196,47 +118,47 @@ impl Error {
         self
     }
 
-    /// The error of a script or function may come from anywhere within it, also after it wrote. Only texts that Redis says
-    /// before it starts one are sure.
-    pub(crate) fn of_command(self, command: &crate::Command) -> Self {
-        const BEFORE: [&str; 10] = [
-            "NOSCRIPT",
-            "NOPERM",
-            "NOAUTH",
-            "WRONGPASS",
-            "LOADING",
-            "BUSY",
-            "MASTERDOWN",
-            "CLUSTERDOWN",
-            "CROSSSLOT",
-            "MOVED",
-        ];
+    /// Names the command. The error of a script or function may come from anywhere within it, also after it wrote: only texts
+    /// that Redis says before it starts one are sure.
+    pub(crate) fn of_command(mut self, command: &Command) -> Self {
+        let name = command.label();
+        if self.0.command.is_none() && name != "?" && !name.is_empty() {
+            self.0.command = Some(name.into());
+        }
         let scripts = ["EVAL", "EVALSHA", "FCALL"].iter().any(|name| command.is(name));
-        let before = |server: &ServerError| {
-            let text = server.sentence();
-            BEFORE.contains(&server.code())
-                || [
-                    "Error compiling",
-                    "wrong number of arguments",
-                    "Number of keys",
-                    "unknown command",
-                    "Function not found",
-                ]
-                .iter()
-                .any(|start| text.starts_with(start))
-        };
-        let writes = command.replay_safety() != crate::ReplaySafety::ReadOnly;
+        let writes = command.replay_safety() != ReplaySafety::ReadOnly;
         match &self.0.server {
             Some(server)
                 if writes
                     && scripts
                     && self.0.outcome == Outcome::NotApplied
-                    && !before(server) =>
+                    && !server.is_before_script() =>
             {
                 self.with_outcome(Outcome::MaybeApplied)
             }
             _ => self,
         }
+    }
+
+    /// The reply could not be read: the command ran.
+    pub(crate) fn conversion(error: ConvertError) -> Self {
+        let mut this =
+            Self::new(ErrorKind::Conversion, "the reply has another type than asked for");
+        this.0.conversion = Some(Arc::new(error));
+        this
+    }
+
+    /// The same error with all that the server said, and of a reply that could not be read what the deserialiser said. **These
+    /// texts may quote keys and values**: not for logs that others read. [`Config::verbose_errors`](crate::Config::verbose_errors)
+    /// does this to every error of a client.
+    #[must_use]
+    pub fn verbose(self) -> Self {
+        self.shown(true)
+    }
+
+    pub(crate) fn shown(mut self, verbose: bool) -> Self {
+        self.0.verbose |= verbose;
+        self
     }
 
     /// Adds to the text. `detail` must hold nothing from the network or from arguments.
@@ -299,6 +221,12 @@ impl Error {
         self
     }
 
+    /// The name of the command that failed, as it was sent. `None` if the error is of no single command, or if the name looks
+    /// like data.
+    pub fn command(&self) -> Option<&str> {
+        self.0.command.as_deref()
+    }
+
     /// What kind of failure this is.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -332,6 +260,19 @@ impl Error {
     /// True when no connection could be made.
     pub fn is_connect(&self) -> bool {
         self.0.kind == ErrorKind::Connect
+    }
+
+    /// True if the same call may work later, without a change: no connection, a timeout, a broken connection, a limit on rate or
+    /// quota, a proxy's or server's 5xx, and Redis's `LOADING`, `BUSY`, `READONLY`, `OOM` and their like. What a web handler answers
+    /// 503 for. Says nothing about whether the command ran: see [`outcome`](Self::outcome).
+    pub fn is_transient(&self) -> bool {
+        matches!(Signal::of(self), Signal::Down | Signal::Quota)
+    }
+
+    /// True if Redis was not reached or refused all work, and did nothing: no connection, a used-up quota, `LOADING`,
+    /// `MASTERDOWN`, `CLUSTERDOWN`, or a 502, 503 or 504 of a server or proxy that says the command did not run.
+    pub fn is_unavailable(&self) -> bool {
+        class::is_unavailable(self)
     }
 
     /// How long the server asked to wait (`Retry-After`).
@@ -373,9 +314,14 @@ impl From<NoRuntime> for Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0.server {
-            Some(server) => write!(f, "{}", server)?,
-            None => f.write_str(self.0.message)?,
+        if let Some(command) = &self.0.command {
+            write!(f, "{command}: ")?;
+        }
+        match (&self.0.server, &self.0.conversion) {
+            (Some(server), _) if self.0.verbose => f.write_str(server.message())?,
+            (Some(server), _) => write!(f, "{server}")?,
+            (None, Some(error)) => error.write(f, self.0.verbose)?,
+            (None, None) => f.write_str(self.0.message)?,
         }
         if let Some(detail) = &self.0.detail {
             write!(f, ": {detail}")?;
@@ -428,11 +374,44 @@ mod tests {
         let error = Error::redis(ServerError::new(
             "ERR unknown command 'x', with args beginning with: 's3cret'",
         ));
-        assert_eq!(error.to_string(), "Redis error ERR: unknown command");
+        assert_eq!(error.to_string(), "ERR unknown command");
         assert!(!format!("{error:?}").contains("s3cret"));
         assert!(error.server_message().is_some_and(|text| text.contains("s3cret")));
         let error = Error::redis(ServerError::new("S3CRET of a script"));
         assert!(!format!("{error} {error:?}").contains("S3CRET"));
+    }
+
+    #[test]
+    fn texts_name_the_command() {
+        let wrong = || {
+            ServerError::new("WRONGTYPE Operation against a key holding the wrong kind of value")
+        };
+        let error = Error::redis(wrong()).of_command(&crate::cmd("GET").arg("s3cret"));
+        assert_eq!(
+            error.to_string(),
+            "GET: WRONGTYPE Operation against a key holding the wrong kind of value"
+        );
+        assert_eq!(error.command(), Some("GET"));
+        let error = Error::redis(wrong()).of_command(&crate::cmd("s3cret:key"));
+        assert_eq!((error.command(), error.to_string().contains("s3cret")), (None, false));
+    }
+
+    #[test]
+    fn a_script_that_fails_says_its_line() {
+        let of = |text: &str| Error::redis(ServerError::new(text)).of_command(&crate::cmd("EVAL"));
+        let error = of(
+            "ERR Error compiling script (new function): user_script:12: '=' expected near 's3cret'",
+        );
+        assert_eq!(error.to_string(), "EVAL: ERR Error compiling script, line 12");
+        assert!(!error.maybe_applied());
+        let error = error.verbose();
+        assert!(error.to_string().ends_with("near 's3cret'"), "{error}");
+        let error = of("ERR s3cret script: 0123abcd, on @user_script:3.");
+        assert_eq!(
+            error.to_string(),
+            "EVAL: Redis error ERR, line 3; the command may have been applied"
+        );
+        assert!(!of("ERR user_script:s3cret").to_string().contains("s3cret"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::exactly_once;
 use crate::observe::{self, Operation};
 use crate::script::as_eval;
-use crate::value::{FromValue, Value};
+use crate::value::{ConvertError, FromValue, Value};
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,11 +30,20 @@ impl<R> fmt::Debug for ReplyHandle<R> {
 }
 
 /// The replies to a pipeline or transaction, in the order of its commands.
-#[derive(Debug)]
 #[must_use = "a command that failed says so only in its own reply: take the replies, or read them by `all`"]
 pub struct Replies {
     batch: u64,
+    /// What errors name.
+    commands: Vec<Command>,
+    verbose: bool,
     items: Vec<Option<Reply>>,
+}
+
+/// Shows how many replies there are.
+impl fmt::Debug for Replies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Replies({})", self.items.len())
+    }
 }
 
 impl Replies {
@@ -52,7 +61,15 @@ impl Replies {
         }
         let value =
             self.items.get_mut(handle.index).and_then(Option::take).ok_or_else(foreign)??;
-        Ok((handle.read)(value)?)
+        (handle.read)(value).map_err(|error| self.named(error, handle.index))
+    }
+
+    fn named(&self, error: ConvertError, index: usize) -> Error {
+        let error = Error::from(error).shown(self.verbose);
+        match self.commands.get(index) {
+            Some(command) => error.of_command(command),
+            None => error,
+        }
     }
 
     /// How many replies there are, taken or not.
@@ -74,8 +91,12 @@ impl Replies {
     ///
     /// # Errors
     /// The first error of a command, or a reply of another type.
-    pub fn all<R: FromValue>(self) -> Result<Vec<R>> {
-        self.into_values().map(|reply| Ok(R::from_value(reply?)?)).collect()
+    pub fn all<R: FromValue>(mut self) -> Result<Vec<R>> {
+        let items = std::mem::take(&mut self.items).into_iter().enumerate();
+        let read = |(index, reply): (usize, Reply)| {
+            R::from_value(reply?).map_err(|error| self.named(error, index))
+        };
+        items.filter_map(|(index, reply)| Some((index, reply?))).map(read).collect()
     }
 }
 
@@ -103,10 +124,13 @@ impl Batch {
     /// Makes the commands what goes out.
     fn prepare(&mut self) -> Result<()> {
         for (index, command) in self.commands.iter_mut().enumerate() {
-            let at = |error: Error| error.with_detail(format!("entry {index}"));
-            command.check().map_err(at)?;
-            if let Cow::Owned(admitted) = self.client.admit(command).map_err(at)? {
-                *command = admitted;
+            match command.check().and_then(|()| self.client.admit(command)) {
+                Ok(Cow::Owned(admitted)) => *command = admitted,
+                Ok(Cow::Borrowed(_)) => {}
+                Err(error) => {
+                    let at = format!("entry {index}");
+                    return Err(error.of_command(command).with_detail(at));
+                }
             }
         }
         Ok(())
@@ -117,12 +141,15 @@ impl Batch {
             Some(
                 reply
                     .map(|reply| self.client.seen(command, reply))
-                    .map_err(|error| error.of_command(command)),
+                    .map_err(|error| error.of_command(command).shown(self.client.is_verbose())),
             )
         };
+        let items = items.into_iter().zip(&self.commands).map(truthful).collect();
         Replies {
             batch: self.id,
-            items: items.into_iter().zip(&self.commands).map(truthful).collect(),
+            verbose: self.client.is_verbose(),
+            items,
+            commands: self.commands,
         }
     }
 }

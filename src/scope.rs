@@ -24,6 +24,10 @@ impl Scope {
         &self.prefix
     }
 
+    pub(crate) fn only_reads(&self) -> bool {
+        self.read_only
+    }
+
     pub(crate) fn read_only(&self) -> Self {
         Self { read_only: true, ..self.clone() }
     }

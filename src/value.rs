@@ -1,9 +1,11 @@
 //! Replies: RESP values, and their conversion to Rust types.
 
 mod convert;
+mod convert_error;
 mod fields;
 
-pub use convert::{ConvertError, FromValue, Json, Lossy};
+pub use convert::{FromValue, Json, Lossy};
+pub use convert_error::ConvertError;
 pub use fields::Fields;
 pub(crate) use fields::from_fields;
 
@@ -65,16 +67,41 @@ impl Value {
     }
 }
 
-/// Shows the shape only: values may be secret.
+/// Shows the contents, of a string at most 256 bytes: it is the program's own data. Nothing in this crate logs a value.
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 256;
         match self {
             Self::Nil => f.write_str("Nil"),
-            Self::Int(_) => f.write_str("Int(…)"),
-            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+            Self::Int(number) => write!(f, "Int({number})"),
+            Self::Bytes(bytes) if bytes.len() > MOST => {
+                write!(f, "Bytes(b\"{}\"… {} bytes)", bytes[..MOST].escape_ascii(), bytes.len())
+            }
+            Self::Bytes(bytes) => write!(f, "Bytes(b\"{}\")", bytes.escape_ascii()),
             Self::Okay => f.write_str("Okay"),
             Self::Array(items) => f.debug_list().entries(items).finish(),
             Self::Error(error) => error.fmt(f),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_contents() {
+        let value = Value::Array(vec![
+            Value::Int(-1),
+            Value::bytes("a\"\né"),
+            Value::Nil,
+            Value::Okay,
+            Value::Error(ServerError::new("ERR s3cret")),
+        ]);
+        let wanted =
+            r#"[Int(-1), Bytes(b"a\"\n\xc3\xa9"), Nil, Okay, ServerError(Redis error ERR)]"#;
+        assert_eq!(format!("{value:?}"), wanted);
+        let long = format!("{:?}", Value::bytes(vec![b'x'; 1000]));
+        assert!(long.len() < 300 && long.ends_with("… 1000 bytes)"), "{long}");
     }
 }

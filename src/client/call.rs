@@ -15,7 +15,13 @@ pub struct Bound(State);
 /// Two variants fit into the size of the future alone.
 enum State {
     Ready(Client),
-    Running(BoxFuture<'static, (Reply, Command)>),
+    Running(BoxFuture<'static, (Reply, Sent)>),
+}
+
+/// What an error says of the call.
+struct Sent {
+    command: Command,
+    verbose: bool,
 }
 
 impl Bound {
@@ -31,13 +37,10 @@ impl fmt::Debug for Bound {
     }
 }
 
-async fn run(
-    client: Client,
-    command: Command,
-    options: Option<Box<CallOptions>>,
-) -> (Reply, Command) {
+async fn run(client: Client, command: Command, options: Option<Box<CallOptions>>) -> (Reply, Sent) {
     let options = options.as_deref().unwrap_or(&CallOptions::DEFAULT);
-    (client.execute_checked(&command, options).await, command)
+    let reply = client.execute_checked(&command, options).await;
+    (reply, Sent { command, verbose: client.is_verbose() })
 }
 
 impl<R> Call<R> {
@@ -46,7 +49,8 @@ impl<R> Call<R> {
         let nothing = Bound(State::Running(Box::pin(std::future::pending())));
         match std::mem::replace(&mut self.executor, nothing).0 {
             State::Ready(client) => {
-                let command = client.checked(self.command.take())?;
+                let command = self.command.take();
+                let command = client.checked(command)?;
                 let running = run(client, command, self.options.take());
                 self.executor = Bound(State::Running(Box::pin(running)));
             }
@@ -83,9 +87,8 @@ impl<R> Future for Call<R> {
         if let Err(error) = this.command.check() {
             return Poll::Ready(Err(error.with_outcome(Outcome::MaybeApplied)));
         }
-        let (reply, command) = ready!(running.as_mut().poll(context));
-        let read =
-            |value| (this.read)(value).map_err(|error| Error::from(error).of_command(&command));
-        Poll::Ready(reply.and_then(read))
+        let (reply, sent) = ready!(running.as_mut().poll(context));
+        let named = |error| Error::from(error).of_command(&sent.command).shown(sent.verbose);
+        Poll::Ready(reply.and_then(|value| (this.read)(value).map_err(named)))
     }
 }

@@ -22,6 +22,9 @@ const ENV_PATHS_AS_SENT: &str = "REDIS_REST_PATHS_AS_SENT";
 /// The environment name of the encoding of replies.
 const ENV_ENCODING: &str = "REDIS_REST_ENCODING";
 
+/// The environment name of [`Config::verbose_errors`].
+const ENV_VERBOSE: &str = "REDIS_REST_VERBOSE_ERRORS";
+
 impl Config {
     /// Address and token from the environment. The first address that is set decides, and its token
     /// must be set too:
@@ -31,7 +34,8 @@ impl Config {
     /// 3. `KV_REST_API_URL` with `KV_REST_API_TOKEN`
     ///
     /// `REDIS_REST_ALLOW_HTTP=1` allows `http://` addresses outside loopback,
-    /// `REDIS_REST_PATHS_AS_SENT=1` is [`paths_arrive_as_sent`](Self::paths_arrive_as_sent);
+    /// `REDIS_REST_PATHS_AS_SENT=1` is [`paths_arrive_as_sent`](Self::paths_arrive_as_sent),
+    /// `REDIS_REST_VERBOSE_ERRORS=1` is [`verbose_errors`](Self::verbose_errors);
     /// `true`, `yes` and `on` are the same as `1`, in any case. `REDIS_REST_ENCODING` is `auto`,
     /// `base64`, `text` or `resp2`: see [`encoding`](Self::encoding). Names that are set to nothing
     /// count as not set.
@@ -70,6 +74,7 @@ impl Config {
             config.encoding =
                 encoding.parse().map_err(|error: Error| error.with_detail(ENV_ENCODING))?;
         }
+        config.verbose_errors = on(ENV_VERBOSE)?;
         Ok(config)
     }
 }
@@ -129,7 +134,9 @@ mod tests {
         assert_eq!(config.checked_token().unwrap(), "b");
         assert!(!config.paths_arrive && !config.allow_insecure_http);
         let config = from(&[&all[..2], &[("REDIS_REST_PATHS_AS_SENT", "1")]].concat()).unwrap();
-        assert!(config.paths_arrive && !config.allow_insecure_http);
+        assert!(config.paths_arrive && !config.allow_insecure_http && !config.verbose_errors);
+        let config = from(&[&all[..2], &[("REDIS_REST_VERBOSE_ERRORS", "on")]].concat()).unwrap();
+        assert!(config.verbose_errors);
         // A token of another family does not fit the address.
         let error = from(&all[..3]).unwrap_err().to_string();
         assert!(error.contains("REDIS_REST_TOKEN, REDIS_TOKEN"), "{error}");

@@ -46,7 +46,27 @@ const CODES: [&str; 31] = [
 ];
 
 /// Sentences without data in them: exact, or up to the first name that they quote.
-const SENTENCES: [&str; 28] = [
+const SENTENCES: [&str; 48] = [
+    "Operation against a key holding the wrong kind of value",
+    "No matching script",
+    "Consumer Group name already exists",
+    "No such key",
+    "You can't write against a read only",
+    "command not allowed when used memory",
+    "command not allowed under OOM",
+    "Redis is loading the dataset in memory",
+    "Redis is busy running a script",
+    "Redis is configured to save RDB snapshots",
+    "Authentication required",
+    "invalid username-password pair",
+    "invalid or missing auth token",
+    "Keys in request don't hash to the same slot",
+    "Transaction discarded because of",
+    "Target key name already exists",
+    "The cluster is down",
+    "Error compiling script",
+    "Error running script",
+    "Function not found",
     "value is not an integer or out of range",
     "value is not a valid float",
     "value is out of range",
@@ -108,6 +128,37 @@ impl ServerError {
         self.0.strip_prefix(self.code()).unwrap_or(&self.0).trim_start()
     }
 
+    /// The line of the script that failed, which has at most six digits.
+    fn script_line(&self) -> Option<&str> {
+        let after = self.0.split("user_script:").nth(1)?;
+        let digits = after.split(|byte: char| !byte.is_ascii_digit()).next()?;
+        (1..=6).contains(&digits.len()).then_some(digits)
+    }
+
+    /// True for what Redis says of a script or function before it starts it.
+    pub(super) fn is_before_script(&self) -> bool {
+        const CODES: [&str; 10] = [
+            "NOSCRIPT",
+            "NOPERM",
+            "NOAUTH",
+            "WRONGPASS",
+            "LOADING",
+            "BUSY",
+            "MASTERDOWN",
+            "CLUSTERDOWN",
+            "CROSSSLOT",
+            "MOVED",
+        ];
+        const TEXTS: [&str; 5] = [
+            "Error compiling",
+            "wrong number of arguments",
+            "Number of keys",
+            "unknown command",
+            "Function not found",
+        ];
+        CODES.contains(&self.code()) || TEXTS.iter().any(|text| self.sentence().starts_with(text))
+    }
+
     /// True for a refusal of everything for a while: Redis loads its data, runs a script, or waits for its master. Nothing ran.
     #[cfg(feature = "server")]
     pub(crate) fn is_busy(&self) -> bool {
@@ -149,10 +200,13 @@ impl fmt::Display for ServerError {
         let Some(code) = self.known_code() else {
             return f.write_str("Redis error with a code of its own");
         };
-        write!(f, "Redis error {code}")?;
         let sentence = self.sentence();
-        if let Some(known) = SENTENCES.iter().find(|known| sentence.starts_with(**known)) {
-            write!(f, ": {known}")?;
+        match SENTENCES.iter().find(|known| sentence.starts_with(**known)) {
+            Some(known) => write!(f, "{code} {known}")?,
+            None => write!(f, "Redis error {code}")?,
+        }
+        if let Some(line) = self.script_line() {
+            write!(f, ", line {line}")?;
         }
         Ok(())
     }

@@ -194,6 +194,14 @@ impl SessionError {
         }
     }
 
+    /// True if the same call may work later, without a change: [`Error::is_transient`], or a journal that is full.
+    pub fn is_transient(&self) -> bool {
+        match self.redis_error() {
+            Some(error) => error.is_transient(),
+            None => matches!(self, Self::JournalFull { .. }),
+        }
+    }
+
     /// What the end of a call says about the store.
     pub(crate) fn signal(&self) -> Signal {
         match self {

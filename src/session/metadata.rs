@@ -86,9 +86,9 @@ impl PartialEq for Metadata {
 
 impl Eq for Metadata {}
 
-/// Shows the number of values only.
+/// Shows the names only.
 impl fmt::Debug for Metadata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Metadata({} values)", self.len())
+        f.debug_set().entries(self.0.keys()).finish()
     }
 }

@@ -306,15 +306,24 @@ impl PartialEq for Session {
 
 impl Eq for Session {}
 
-/// Shows the id as [`redacted_id`] does, and the times: no text of the session.
+/// Shows everything but the id, which lets into the session and is shown as [`redacted_id`] does, and of the metadata only the
+/// names.
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The directory of a session has its name.
+        let (id, path) = (redacted_id(&self.id).to_string(), &self.workspace_path);
+        let path = if self.id.is_empty() { path.clone() } else { path.replace(&self.id, &id) };
         f.debug_struct("Session")
-            .field("id", &format_args!("{}", redacted_id(&self.id)))
+            .field("id", &format_args!("{id}"))
+            .field("user_id", &self.user_id)
+            .field("org_id", &self.org_id)
+            .field("workspace_path", &path)
+            .field("mcp_client_ids", &self.mcp_client_ids)
+            .field("system_prompt", &self.system_prompt)
             .field("created_at", &self.created_at)
             .field("last_active_at", &self.last_active_at)
             .field("metadata", &self.metadata)
-            .finish_non_exhaustive()
+            .finish()
     }
 }
 

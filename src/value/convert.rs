@@ -1,46 +1,15 @@
 //! [`FromValue`]: replies to Rust types, without guessing.
 
-use super::Value;
-use crate::error::{Error, ErrorKind, Outcome, ServerError};
+use super::{ConvertError, Value};
+use crate::error::Error;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash};
+use std::str::FromStr;
 use std::sync::Arc;
-
-/// Why a reply is not of the wanted type. Names types, never values.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the reply is {found}, not {wanted}")]
-pub struct ConvertError {
-    wanted: &'static str,
-    found: &'static str,
-    nested: Option<ServerError>,
-}
-
-impl ConvertError {
-    /// `wanted` and `found` name types: they are shown to users and must not hold data.
-    pub const fn new(wanted: &'static str, found: &'static str) -> Self {
-        Self { wanted, found, nested: None }
-    }
-
-    pub(super) fn of(wanted: &'static str, value: &Value) -> Self {
-        let nested = if let Value::Error(error) = value { Some(error.clone()) } else { None };
-        Self { wanted, found: value.kind(), nested }
-    }
-}
-
-impl From<ConvertError> for Error {
-    /// The command ran: [`Outcome::Applied`].
-    fn from(error: ConvertError) -> Self {
-        match error.nested {
-            Some(server) => Error::redis(server).with_outcome(Outcome::Applied),
-            None => Error::new(ErrorKind::Conversion, "the reply has another type than asked for")
-                .with_source(error),
-        }
-    }
-}
 
 /// A type that a reply can be read as.
 ///
@@ -154,19 +123,26 @@ fn canonical_integer(bytes: &[u8]) -> bool {
     }
 }
 
+fn integer<T: TryFrom<i64> + FromStr>(
+    value: Value,
+    wanted: &'static str,
+) -> Result<T, ConvertError> {
+    let out_of_range = || ConvertError::new(wanted, "an integer out of range");
+    match value {
+        Value::Int(n) => n.try_into().map_err(|_| out_of_range()),
+        Value::Bytes(bytes) if canonical_integer(&bytes) => std::str::from_utf8(&bytes)
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(out_of_range),
+        other => Err(ConvertError::of(wanted, &other)),
+    }
+}
+
 macro_rules! integers {
     ($($int:ty)*) => {$(
         impl FromValue for $int {
             fn from_value(value: Value) -> Result<Self, ConvertError> {
-                const WANTED: &str = concat!("an integer that fits ", stringify!($int));
-                match value {
-                    Value::Int(n) => n.try_into().map_err(|_| ConvertError::new(WANTED, "an integer out of range")),
-                    Value::Bytes(bytes) if canonical_integer(&bytes) => std::str::from_utf8(&bytes)
-                        .ok()
-                        .and_then(|text| text.parse().ok())
-                        .ok_or(ConvertError::new(WANTED, "an integer out of range")),
-                    other => Err(ConvertError::of(WANTED, &other)),
-                }
+                integer(value, concat!("an integer that fits ", stringify!($int)))
             }
         }
     )*};
@@ -175,9 +151,7 @@ integers!(i8 i16 i32 i64 i128 isize u16 u32 u64 u128 usize);
 
 impl FromValue for u8 {
     fn from_value(value: Value) -> Result<Self, ConvertError> {
-        u64::from_value(value)?
-            .try_into()
-            .map_err(|_| ConvertError::new("an integer that fits u8", "an integer out of range"))
+        integer(value, "an integer that fits u8")
     }
 
     /// `Vec<u8>` is the bytes of a string.
@@ -391,9 +365,9 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Json<T> {
 impl<T: DeserializeOwned> FromValue for Json<T> {
     fn from_value(value: Value) -> Result<Self, ConvertError> {
         match value {
-            Value::Bytes(bytes) => serde_json::from_slice(&bytes)
-                .map(Json)
-                .map_err(|_| ConvertError::new("JSON of the wanted type", "another string")),
+            Value::Bytes(bytes) => {
+                serde_json::from_slice(&bytes).map(Json).map_err(|error| ConvertError::json(&error))
+            }
             other => Err(ConvertError::of("JSON text", &other)),
         }
     }

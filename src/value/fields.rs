@@ -2,7 +2,9 @@
 
 use super::{ConvertError, FromValue, Value};
 use serde::de::value::{MapDeserializer, SeqDeserializer};
-use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor,
+};
 use serde::forward_to_deserialize_any;
 use std::fmt;
 
@@ -66,13 +68,12 @@ impl fmt::Display for Failed {
 impl std::error::Error for Failed {}
 
 impl serde::de::Error for Failed {
-    /// What serde says may quote a value, so it is not passed on.
-    fn custom<T: fmt::Display>(_: T) -> Self {
-        Self(ConvertError::new("what the struct is made of", "something else"))
+    fn custom<T: fmt::Display>(text: T) -> Self {
+        Self(ConvertError::custom(text.to_string()))
     }
 
-    fn missing_field(_: &'static str) -> Self {
-        Self(ConvertError::new("all fields of the struct", "fewer fields"))
+    fn missing_field(field: &'static str) -> Self {
+        Self(ConvertError::missing(field))
     }
 }
 
@@ -158,10 +159,11 @@ impl<'de> Deserializer<'de> for De {
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
-        _: &'static [&'static str],
+        names: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Failed> {
-        self.deserialize_map(visitor)
+        let pairs = Vec::<(Value, Value)>::from_value(self.0).map_err(Failed)?;
+        visitor.visit_map(Members { pairs: pairs.into_iter(), value: None, names })
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -175,6 +177,32 @@ impl<'de> Deserializer<'de> for De {
     }
 
     forward_to_deserialize_any! { i128 u128 char bytes byte_buf unit unit_struct seq tuple tuple_struct identifier ignored_any }
+}
+
+/// The fields of a struct. A key of the reply is data, and only named if it is one of the struct's own names.
+struct Members {
+    pairs: std::vec::IntoIter<(Value, Value)>,
+    value: Option<(Option<&'static str>, Value)>,
+    names: &'static [&'static str],
+}
+
+impl<'de> MapAccess<'de> for Members {
+    type Error = Failed;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Failed> {
+        let Some((key, value)) = self.pairs.next() else { return Ok(None) };
+        let is_key = |name: &&str| matches!(&key, Value::Bytes(key) if key == name.as_bytes());
+        self.value = Some((self.names.iter().copied().find(is_key), value));
+        seed.deserialize(De(key)).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failed> {
+        let (field, value) = self.value.take().unwrap_or((None, Value::Nil));
+        seed.deserialize(De(value)).map_err(|Failed(error)| Failed(error.in_field(field)))
+    }
 }
 
 #[cfg(test)]
@@ -222,16 +250,40 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_an_error_that_quotes_nothing() {
-        for parts in [
-            &["name", "s3cret"][..],
-            &["name", "s3cret", "visits", "s3cret"],
-            &["name"],
-            &["visits", "s3cret"],
+    fn errors_name_the_field_and_quote_nothing() {
+        for (parts, wanted) in [
+            (&["name", "s3cret"][..], "field `visits`: missing"),
+            (
+                &["name", "s3cret", "visits", "s3cret"],
+                "field `visits`: a string, not an integer that fits i32",
+            ),
+            (&["name"], "the reply is an array of another length, not an array of groups of 2"),
+            (
+                &["visits", "1", "plan", "s3cret"],
+                "field `plan`: another value, not a value of the wanted type",
+            ),
         ] {
             let error = Fields::<User>::from_value(reply(parts)).unwrap_err();
-            assert!(!format!("{error} {error:?}").contains("s3cret"));
+            assert_eq!(error.to_string(), wanted);
+            let error = crate::Error::from(error);
+            assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
+            assert!(std::error::Error::source(&error).is_none(), "the text says it already");
         }
         assert!(Fields::<User>::from_value(Value::Nil).is_err());
+        let error = Fields::<User>::from_value(reply(&["plan", "s3cret"])).unwrap_err();
+        let error = crate::Error::from(error).verbose().to_string();
+        assert!(error.contains("unknown variant `s3cret`"), "{error}");
+    }
+
+    #[test]
+    fn errors_of_json_have_a_place() {
+        let error = crate::Json::<u8>::from_value(Value::bytes("\n  \"s3cret\"")).unwrap_err();
+        assert_eq!(error.to_string(), "the reply is JSON of another type (line 2, column 10)");
+        assert_eq!(error.position(), Some((2, 10)));
+        let error = crate::Error::from(error);
+        assert!(!format!("{error} {error:?}").contains("s3cret"));
+        assert!(error.verbose().to_string().contains("s3cret"));
+        let error = crate::Json::<u8>::from_value(Value::bytes("s3cret")).unwrap_err();
+        assert_eq!(error.to_string(), "the reply is no JSON text (line 1, column 1)");
     }
 }

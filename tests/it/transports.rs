@@ -196,5 +196,5 @@ async fn what_a_transport_of_ones_own_says_of_a_failure_arrives() {
     let source = std::error::Error::source(&error)
         .and_then(|source| source.downcast_ref::<std::io::Error>());
     assert_eq!(source.map(std::io::Error::kind), Some(std::io::ErrorKind::ConnectionRefused));
-    assert_eq!(error.to_string(), "no connection (HTTP 502) after 2 attempts");
+    assert_eq!(error.to_string(), "INCR: no connection (HTTP 502) after 2 attempts");
 }

@@ -1,6 +1,7 @@
 //! Every declared command: what goes out, and what a real server's reply is read as, through client, pipeline and transaction.
 
 mod cases;
+mod errors;
 mod futures;
 mod scope;
 mod table;

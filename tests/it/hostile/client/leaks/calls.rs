@@ -226,7 +226,7 @@ async fn answers() {
     // An error among the elements of an array.
     let array = json(&format!("[{{\"error\":\"{KEY_LIKE_A_CODE} {VALUE}\"}}]"));
     let client = Scripted::answers([array]).config().build().unwrap();
-    shown(&client.run::<Value>(cmd("LRANGE").arg(KEY)).await.unwrap());
+    client.run::<Value>(cmd("LRANGE").arg(KEY)).await.unwrap();
     failed(client.run::<Vec<String>>(cmd("LRANGE").arg(KEY)).await);
     // Again and again, until the time is up.
     let patient = |answer: Answer| {

@@ -1,7 +1,7 @@
 //! Managers, through outages and a damaged journal.
 
 use super::secrets::{SESSION, USER, VALUE};
-use super::{failed, shown};
+use super::{failed, shown, shown_session};
 use crate::sessions::gate::{Node, Way, at_once};
 use redis_rest::Client;
 use redis_rest::session::{ManagerOptions, NewSession, SessionManager, redacted_id};
@@ -29,7 +29,7 @@ async fn outage() {
     let new =
         |name: &str| NewSession::new(USER, USER).id(format!("{SESSION}{name}")).with(VALUE, VALUE);
     shown(&new(""));
-    shown(&node.manager.create_session_with(new("")).await.unwrap());
+    shown_session(&node.manager.create_session_with(new("")).await.unwrap());
     failed(node.manager.create_session_with(new("")).await);
     failed(node.manager.create_session_with(new("/")).await);
     failed(node.manager.get_session(&format!("{SESSION}-unknown")).await);
@@ -37,15 +37,15 @@ async fn outage() {
     for way in [Way::Cut, Way::Deaf] {
         node.gate.set(way);
         let name = if matches!(way, Way::Cut) { "-cut" } else { "-deaf" };
-        shown(&node.manager.create_session_with(new(name)).await.unwrap());
+        shown_session(&node.manager.create_session_with(new(name)).await.unwrap());
         let _ = node
             .manager
             .get_session(SESSION)
             .await
-            .map(|session| shown(&session))
+            .map(|session| shown_session(&session))
             .map_err(|error| failed::<(), _>(Err(error)));
         failed(node.manager.get_session(&format!("{SESSION}-elsewhere")).await);
-        shown(&node.manager.list_sessions(USER).await.unwrap());
+        shown_session(&node.manager.list_sessions(USER).await.unwrap());
         shown(&node.manager.cleanup_session(&format!("{SESSION}{name}")).await.unwrap());
         shown(&node.manager.health());
     }
@@ -77,7 +77,7 @@ async fn directories() {
     let manager = SessionManager::new(&root, 0);
     let session =
         manager.create_session_with(NewSession::new(USER, USER).id(unlucky())).await.unwrap();
-    shown(&session);
+    shown_session(&session);
     // A file in the place of the user's directory.
     let moved = directory.path().join("moved");
     for entry in std::fs::read_dir(&root).unwrap() {

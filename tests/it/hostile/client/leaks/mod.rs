@@ -106,6 +106,13 @@ fn shown(value: &dyn Debug) {
     println!("shown {value:?}\nshown {value:#?}");
 }
 
+/// A session, or what holds sessions, shows none of it but what a session shows: its user and its prompt.
+fn shown_session(value: &dyn Debug) {
+    let prompt = format!("system_prompt: {:?}", secrets::VALUE);
+    let without = |text: String| text.replace(&prompt, "").replace(secrets::USER, "");
+    println!("shown {}\nshown {}", without(format!("{value:?}")), without(format!("{value:#?}")));
+}
+
 fn written(value: &dyn Display) {
     println!("written {value}");
 }

@@ -1,7 +1,7 @@
 //! Stores and managers, through what is wrong in Redis, outages, and a damaged journal.
 
 use super::secrets::{SESSION, TOKEN, USER, VALUE};
-use super::{failed, shown};
+use super::{failed, shown, shown_session};
 use crate::support::rest;
 use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::session::{
@@ -45,20 +45,20 @@ async fn stores(store: &Arc<dyn SessionStore>) {
     failed(store.retrieve_session(&format!("{SESSION}/../{SESSION}")).await);
     failed(store.store_session(&session("\n")).await);
     store.store_session(&one).await.unwrap();
-    shown(&store.retrieve_session(&one.id).await.unwrap());
-    shown(&store.list_sessions(USER).await.unwrap());
+    shown_session(&store.retrieve_session(&one.id).await.unwrap());
+    shown_session(&store.list_sessions(USER).await.unwrap());
     let mut other = one.clone();
     other.user_id = format!("{USER}x");
     failed(store.update_session(&other).await);
-    shown(&store.retrieve_stored(&one.id).await.unwrap());
-    shown(&store.list(USER).await.unwrap());
+    shown_session(&store.retrieve_stored(&one.id).await.unwrap());
+    shown_session(&store.list(USER).await.unwrap());
     let (two, marks) = (session("2"), Marks::default());
     let write = |session| {
         let mode = Mode::Create { marks: &marks, reuse: false };
         Write { id: ChangeId::new(), session, mode, content: true, ttl: TtlRule::Keep }
     };
     let writes = [write(&two), write(&one)];
-    shown(&writes);
+    shown_session(&writes);
     shown(&store.write(&writes).await);
     shown(&store.batch_store_sessions(&[session("3"), session("/")]).await);
     shown(&store.batch_delete_sessions(&[one.id.clone(), format!("{SESSION}/")]).await);

@@ -1,0 +1,93 @@
+//! What kind of failure an error is, and whether the command took effect.
+
+/// Whether a command that failed took effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It did not happen: never sent, or refused.
+    NotApplied,
+    /// It happened; only the reply could not be used.
+    Applied,
+    /// It may have happened: the request left, and no usable answer came back.
+    MaybeApplied,
+}
+
+/// What kind of failure an [`Error`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The configuration cannot work. Nothing was sent.
+    Config,
+    /// The command cannot be sent as it is (an argument REST cannot carry, too large, refused by policy).
+    InvalidCommand,
+    /// No connection: refused, name not found, TLS handshake failed. Nothing was sent.
+    Connect,
+    /// The attempt's timeout or the call's deadline passed.
+    Timeout,
+    /// The connection broke after the request had started to leave.
+    Io,
+    /// The server asks to slow down (HTTP 429).
+    RateLimited,
+    /// The token is missing, wrong, or not allowed to do this.
+    Unauthorized,
+    /// An HTTP status that is no success, without a Redis error in the body (a proxy's page, for example).
+    Http,
+    /// The reply could not be read: not the protocol, cut off, or not decodable.
+    Decode,
+    /// The reply is larger, deeper or longer than allowed.
+    ReplyTooLarge,
+    /// Redis answered with an error; see [`Error::redis_code`](crate::Error::redis_code).
+    Redis,
+    /// The transaction was discarded as a whole.
+    Discarded,
+    /// The reply is not of the type that was asked for.
+    Conversion,
+    /// The command ran, but its reply is an integer that the way of asking cannot hold exactly.
+    Inexact,
+    /// The backend cannot do this.
+    Unsupported,
+    /// The handle was closed.
+    Closed,
+}
+
+impl ErrorKind {
+    /// Every kind, for tables and exhaustive tests.
+    pub const ALL: &'static [ErrorKind] = &Self::EACH;
+
+    pub(crate) const EACH: [ErrorKind; 16] = [
+        ErrorKind::Config,
+        ErrorKind::InvalidCommand,
+        ErrorKind::Connect,
+        ErrorKind::Timeout,
+        ErrorKind::Io,
+        ErrorKind::RateLimited,
+        ErrorKind::Unauthorized,
+        ErrorKind::Http,
+        ErrorKind::Decode,
+        ErrorKind::ReplyTooLarge,
+        ErrorKind::Redis,
+        ErrorKind::Discarded,
+        ErrorKind::Conversion,
+        ErrorKind::Inexact,
+        ErrorKind::Unsupported,
+        ErrorKind::Closed,
+    ];
+
+    /// What is known about the command when nothing else says so.
+    pub(super) const fn default_outcome(self) -> Outcome {
+        match self {
+            Self::Config
+            | Self::InvalidCommand
+            | Self::Connect
+            | Self::RateLimited
+            | Self::Unauthorized
+            | Self::Redis
+            | Self::Discarded
+            | Self::Unsupported
+            | Self::Closed => Outcome::NotApplied,
+            Self::Conversion | Self::Inexact => Outcome::Applied,
+            Self::Timeout | Self::Io | Self::Http | Self::Decode | Self::ReplyTooLarge => {
+                Outcome::MaybeApplied
+            }
+        }
+    }
+}
