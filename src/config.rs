@@ -6,11 +6,12 @@ mod env;
 
 pub use encoding::Encoding;
 
-use crate::backend::rest::{Limits, Transport, Trust};
+use crate::backend::rest::{Limits, ProxyChoice, Transport, Trust};
 use crate::client::Client;
 use crate::error::Result;
 use crate::retry::RetryPolicy;
 use crate::secret::Secret;
+pub(crate) use check::{config_error, is_loopback};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,6 +67,7 @@ pub struct Config {
     pub(crate) verbose_errors: bool,
     pub(crate) transport: Option<Arc<dyn Transport>>,
     pub(crate) trust: Trust,
+    pub(crate) proxy: ProxyChoice,
 }
 
 impl Default for Config {
@@ -93,6 +95,7 @@ impl Default for Config {
             verbose_errors: false,
             transport: None,
             trust: Trust::default(),
+            proxy: ProxyChoice::default(),
         }
     }
 }

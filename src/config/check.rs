@@ -97,15 +97,16 @@ impl Config {
     }
 }
 
-pub(super) fn config_error(message: &'static str) -> Error {
+pub(crate) fn config_error(message: &'static str) -> Error {
     Error::new(ErrorKind::Config, message)
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// True for an address of this machine alone.
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.to_canonical().is_loopback(),
         None => false,
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Config;
 use super::check::config_error;
+use crate::backend::rest::ProxyChoice;
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
@@ -40,6 +41,8 @@ impl Config {
     /// `base64`, `text` or `resp2`: see [`encoding`](Self::encoding). Names that are set to nothing
     /// count as not set.
     ///
+    /// The proxy is that of [`proxy_from_env`](Self::proxy_from_env).
+    ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming what was looked for.
     pub fn from_env() -> Result<Self> {
@@ -75,7 +78,22 @@ impl Config {
                 encoding.parse().map_err(|error: Error| error.with_detail(ENV_ENCODING))?;
         }
         config.verbose_errors = on(ENV_VERBOSE)?;
+        config.proxy = ProxyChoice::from_lookup(set);
         Ok(config)
+    }
+
+    /// Sends requests through the proxy that the environment names, as [`from_env`](Self::from_env)
+    /// does: `HTTPS_PROXY` for an `https://` server, `HTTP_PROXY` for an `http://` one, or else
+    /// `ALL_PROXY`, unless `NO_PROXY` names the host. Names in small letters count where the others
+    /// are not set. `HTTP_PROXY` does not count where `REQUEST_METHOD` is set, since a CGI server
+    /// makes it of what anybody sends.
+    ///
+    /// `NO_PROXY` is a list with commas: hosts with all below them, addresses, networks
+    /// (`10.0.0.0/8`), or `*`. Loopback is never proxied. What else a proxy may be,
+    /// `Config::proxy` says. On `wasm32` the host decides on proxies: this does nothing there.
+    pub fn proxy_from_env(mut self) -> Self {
+        self.proxy = ProxyChoice::from_lookup(|name| std::env::var(name).ok());
+        self
     }
 }
 

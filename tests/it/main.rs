@@ -41,6 +41,8 @@ mod paths;
 mod peers;
 /// Documents that promise something and name the test that shows it.
 mod promises;
+/// Forward proxies between the client and its server.
+mod proxies;
 /// The commands of the `redis` crate, over TCP and over HTTP.
 mod redis_rs;
 /// Retries: what goes again, what does not, and what that adds up to.

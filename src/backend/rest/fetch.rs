@@ -27,6 +27,16 @@ pub struct HttpTransport {
 #[derive(Clone, Default)]
 pub(crate) struct Trust(());
 
+/// So are proxies.
+#[derive(Clone, Default)]
+pub(crate) struct ProxyChoice(());
+
+impl ProxyChoice {
+    pub(crate) fn from_lookup(_: impl Fn(&str) -> Option<String>) -> Self {
+        Self(())
+    }
+}
+
 impl fmt::Debug for HttpTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("HttpTransport")
@@ -50,7 +60,7 @@ impl HttpTransport {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn for_config(config: &Config) -> Result<Self> {
-        let Trust(()) = config.trust;
+        let (Trust(()), ProxyChoice(())) = (&config.trust, &config.proxy);
         Self::new(config.connect_timeout)
     }
 

@@ -9,10 +9,10 @@ mod connect;
 mod http2;
 mod news;
 mod pools;
-#[cfg(any(fuzzing, test))]
-pub(super) use pools::keep_alive;
+mod proxy;
 mod request_body;
 mod rooms;
+mod route;
 #[cfg(feature = "rustls")]
 mod tls;
 #[cfg(not(feature = "rustls"))]
@@ -26,8 +26,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::platform::BoxFuture;
 use body::{Cause, read, unanswered, unwritten};
 use connect::{Connector, Superseded};
+use http::header::PROXY_AUTHORIZATION;
 use hyper_util::client::legacy::{self, ResponseFuture};
 use pools::{Connections, Pools};
+use proxy::Proxy;
 use request_body::RequestBody;
 use rooms::Rooms;
 use std::fmt;
@@ -35,13 +37,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use trust::Watch;
 
+#[cfg(any(fuzzing, test))]
+pub(super) use pools::keep_alive;
+pub(crate) use proxy::ProxyChoice;
 pub(crate) use tls::Trust;
 
 type HttpClient = legacy::Client<Connector, RequestBody>;
 
 /// The built-in [`Transport`]: pooled connections, HTTP/1.1 or HTTP/2, no redirects. Cheap to
-/// clone; clones share their connections. Each runtime has connections of its own. It does not know
-/// proxies: `ReqwestTransport` does (feature `reqwest`).
+/// clone; clones share their connections. Each runtime has connections of its own.
 ///
 /// A client makes its own. Make one to wrap it in a transport that counts, logs or delays:
 ///
@@ -86,23 +90,30 @@ impl HttpTransport {
     /// # Errors
     /// None today.
     pub fn new(connect_timeout: Duration) -> Result<Self> {
-        Ok(Self::with(connect_timeout, &Config::new()))
+        Ok(Self::with(connect_timeout, &Config::new(), None))
     }
 
     /// The transport that a client of `config` would make, to wrap it: with its connect timeout,
-    /// its root certificates, and its limit of headers. For an `https://` address TLS is set up
-    /// here, so that what is wrong shows at the start.
+    /// its root certificates, its proxy, and its limit of headers. For an `https://` address TLS is
+    /// set up here, so that what is wrong shows at the start.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when TLS cannot be set up, or the address cannot work.
+    /// [`ErrorKind::Config`] when TLS cannot be set up, or the address or the proxy cannot work.
     pub fn for_config(config: &Config) -> Result<Self> {
-        let transport = Self::with(config.connect_timeout, config);
-        transport.0.pools.prepare(&config.parsed_url()?)?;
+        let url = config.parsed_url()?;
+        let proxy = Proxy::find(config, &url)?;
+        let transport = Self::with(config.connect_timeout, config, proxy);
+        transport.0.pools.prepare(&url)?;
         Ok(transport)
     }
 
-    fn with(connect_timeout: Duration, config: &Config) -> Self {
-        let pools = Pools::new(connect_timeout, config);
+    /// Host and port of the proxy that requests go through.
+    pub fn proxy(&self) -> Option<&str> {
+        self.0.pools.proxy()
+    }
+
+    fn with(connect_timeout: Duration, config: &Config, proxy: Option<Proxy>) -> Self {
+        let pools = Pools::new(connect_timeout, config, proxy);
         Self(Arc::new(Shared { pools, rooms: Rooms::default() }))
     }
 
@@ -112,7 +123,7 @@ impl HttpTransport {
         request: HttpRequest,
     ) -> BoxFuture<'_, Result<HttpResponse>> {
         let (max_reply_bytes, progress) = (request.max_reply_bytes, request.progress());
-        let (watch, response) = match start(&connections, request) {
+        let (watch, response) = match self.start(&connections, request) {
             Ok(started) => started,
             Err(error) => return Box::pin(std::future::ready(Err(error))),
         };
@@ -145,11 +156,30 @@ impl HttpTransport {
     async fn begin(&self, request: HttpRequest) -> Result<HttpStream> {
         let (max_reply_bytes, progress) = (request.max_reply_bytes, request.progress());
         let connections = self.0.pools.of(&request.url)?;
-        let (watch, response) = start(&connections, request)?;
+        let (watch, response) = self.start(&connections, request)?;
         // A stream opens when the server likes: how long that takes says nothing.
         watch.ended();
         let response = response.await.map_err(|error| failed(&error, &progress))?;
         body::open(response, max_reply_bytes).await
+    }
+
+    fn start(
+        &self,
+        connections: &Connections,
+        request: HttpRequest,
+    ) -> Result<(Watch, ResponseFuture)> {
+        let progress = request.progress();
+        let mut outgoing = http::Request::post(request.url.as_str())
+            .body(RequestBody::new(request.body, progress))
+            .map_err(|error| {
+                Error::new(ErrorKind::InvalidCommand, "the request cannot be built")
+                    .with_source(Cause::of(&error))
+            })?;
+        *outgoing.headers_mut() = request.headers;
+        if let Some(auth) = self.0.pools.forward_auth(&request.url) {
+            outgoing.headers_mut().insert(PROXY_AUTHORIZATION, auth.clone());
+        }
+        Ok(connections.begin(|client| client.request(outgoing)))
     }
 }
 
@@ -162,17 +192,6 @@ fn failed(error: &legacy::Error, progress: &Progress) -> Error {
         true => unwritten(error),
         false => unanswered(error, connecting),
     }
-}
-
-fn start(connections: &Connections, request: HttpRequest) -> Result<(Watch, ResponseFuture)> {
-    let progress = request.progress();
-    let body = RequestBody::new(request.body, progress);
-    let mut outgoing = http::Request::post(request.url.as_str()).body(body).map_err(|error| {
-        Error::new(ErrorKind::InvalidCommand, "the request cannot be built")
-            .with_source(Cause::of(&error))
-    })?;
-    *outgoing.headers_mut() = request.headers;
-    Ok(connections.begin(|client| client.request(outgoing)))
 }
 
 impl Transport for HttpTransport {

@@ -24,6 +24,7 @@ mod waiting;
 pub(crate) mod wire;
 
 pub use hyper::HttpTransport;
+pub(crate) use hyper::ProxyChoice;
 pub(crate) use hyper::Trust;
 pub(crate) use limits::{DEEPEST, Limits};
 use requests::KEPT;

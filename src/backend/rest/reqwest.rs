@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::platform::BoxFuture;
 use std::fmt;
 
-/// A [`Transport`] over a `reqwest` client with settings of your own (feature `reqwest`): proxies, client certificates, a resolver.
+/// A [`Transport`] over a `reqwest` client with settings of your own (feature `reqwest`): SOCKS, client certificates, a resolver.
 /// The built-in one has none of these, and is quicker.
 ///
 /// ```
@@ -25,7 +25,8 @@ use std::fmt;
 ///
 /// * The version of `reqwest` is 0.13, which is part of this crate's interface.
 /// * TLS is what the features of your own `reqwest` dependency bring: this crate's feature `rustls` and
-///   `Config::root_certificate_pem` do not reach it, nor does `Config::max_reply_header_bytes`.
+///   `Config::root_certificate_pem` do not reach it, nor do `Config::max_reply_header_bytes` and `Config::proxy`. It reads
+///   `HTTPS_PROXY` and the like by itself, unless told `no_proxy()`.
 /// * A connect timeout is yours to set; without one, the attempt's timeout counts. An attempt that fails by it has left nothing; one that
 ///   runs out while connecting is taken for one that may have.
 /// * All runtimes share its connections, and the runtime that made a connection drives it. A

@@ -82,7 +82,7 @@ impl Connection {
     /// Flags win; both flags together need no environment.
     pub(crate) fn config(&self) -> Result<Config, Failure> {
         let config = match (&self.url, &self.token) {
-            (Some(url), Some(token)) => Config::new().url(url).token(token),
+            (Some(url), Some(token)) => Config::new().url(url).token(token).proxy_from_env(),
             (None, token) => environment(token.as_deref())?,
             // An address is never combined with the token of another server, nor the other way round.
             (Some(_), None) => {
@@ -121,7 +121,7 @@ impl Connection {
         let config = match &self.url {
             Some(url) => {
                 found.borrow_mut().0 = url.trim().to_owned();
-                Config::new().url(url).token("any")
+                Config::new().url(url).token("any").proxy_from_env()
             }
             // The library knows which names are looked for, and in which order.
             None => Config::from_lookup(|name| {

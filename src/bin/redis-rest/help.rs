@@ -27,6 +27,8 @@ First steps:
 
 `redis-rest COMMAND --help` has examples for each.
 
+HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY are kept, but for addresses of this machine.
+
 Exit codes: 0 success · 1 an error of Redis, a session that is not found, problems found by doctor · 2 usage or connection";
 
 pub(crate) const SERVE: &str = "\

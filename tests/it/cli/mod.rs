@@ -12,6 +12,8 @@ mod foreign;
 mod help;
 /// `subscribe`, `monitor`, `scan`.
 mod listen;
+/// Forward proxies from the environment.
+mod proxies;
 /// `repl` behind a pipe.
 mod repl;
 /// `repl`, and the progress of `scan`, on a terminal.
@@ -42,6 +44,9 @@ fn tool() -> Command {
         ["KV_REST_API_URL", "KV_REST_API_TOKEN", "REDIS_REST_ALLOW_HTTP", "REDIS_REST_ENCODING"]
     {
         command.env_remove(name);
+    }
+    for name in ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"] {
+        command.env_remove(name).env_remove(name.to_ascii_lowercase());
     }
     command
 }

@@ -1,6 +1,7 @@
 //! What several test modules need.
 
 pub mod certificates;
+pub mod forward_proxy;
 pub mod haproxy;
 pub mod neighbours;
 pub mod nginx;

@@ -104,9 +104,12 @@ pub(in super::super) fn unanswered(
     connecting: bool,
 ) -> Error {
     if connecting {
-        let failure = Error::new(ErrorKind::Connect, "no connection to the server");
-        let failure = if is_lasting(error) { failure.lasting() } else { failure };
-        return failure.with_source(Cause::of(error));
+        let (message, of_proxy) = match refusal_of_proxy(error) {
+            Some((message, lasting)) => (message, lasting),
+            None => ("no connection to the server", false),
+        };
+        let failure = Error::new(ErrorKind::Connect, message).with_source(Cause::of(error));
+        return if of_proxy || is_lasting(error) { failure.lasting() } else { failure };
     }
     match unprocessed(error) {
         Some(Unprocessed::InGoodOrder) => closed_before(error).unprocessed(),
@@ -165,6 +168,21 @@ enum Unprocessed {
     InGoodOrder,
     /// Something went wrong on the connection, which may happen again.
     AfterAnError,
+}
+
+/// What a proxy made of `CONNECT`, and whether another attempt would meet it again. hyper-util keeps
+/// the type of this error for itself; a test would notice other texts.
+fn refusal_of_proxy(error: &Failure) -> Option<(&'static str, bool)> {
+    const BEGINNING: &str = "tunnel error: ";
+    let mut texts = chain(error).map(ToString::to_string);
+    let text = texts.find(|text| text.starts_with(BEGINNING))?;
+    Some(match text.trim_start_matches(BEGINNING) {
+        "proxy authorization required" => {
+            ("no connection: the proxy wants a user name and a password", true)
+        }
+        "failed to create underlying connection" => ("no connection to the proxy", false),
+        _ => ("no connection: the proxy made none to the server", false),
+    })
 }
 
 /// HTTP/2 has words for a request that the server did not look at: a stream that it refused, or one

@@ -1,6 +1,8 @@
-//! Connections: TCP, and TLS where it is wanted, within one time limit.
+//! Connections: TCP or a proxy, and TLS where it is wanted, within one time limit.
 
 use super::http2::Http2;
+use super::proxy::Proxy;
+use super::route::Route;
 use super::tls::{self, Stream, Trust};
 use crate::error::Result;
 use crate::platform::BoxFuture;
@@ -13,14 +15,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tower_service::Service;
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// With TLS the type is that already, without it is not.
 fn failure(error: impl Into<Failure>) -> Failure {
     error.into()
 }
 
-/// Connects to the host of an address. No proxies.
+/// Connects to the host of an address, through a proxy if there is one.
 #[derive(Clone)]
 pub(super) struct Connector {
     inner: tls::Connector,
@@ -32,13 +34,18 @@ pub(super) struct Connector {
 
 impl Connector {
     /// One that gives up after `timeout`. Without `secure` it trusts nobody.
-    pub(super) fn new(timeout: Duration, trust: &Trust, secure: bool) -> Result<Self> {
+    pub(super) fn new(
+        timeout: Duration,
+        trust: &Trust,
+        proxy: Option<&Proxy>,
+        secure: bool,
+    ) -> Result<Self> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         // With several addresses, each gets its share: one that does not answer leaves time for the others.
         tcp.set_connect_timeout(Some(timeout));
-        let inner = tls::connector(tcp, trust, secure)?;
+        let inner = tls::connector(Route::new(tcp, proxy, trust)?, trust, secure)?;
         Ok(Self { inner, timeout, http2: Arc::default(), only_http2: false })
     }
 

@@ -1,5 +1,6 @@
 //! In the place of `tls.rs` where feature `rustls` is off: only `http://` works.
 
+use super::route::{Hop, Route};
 use crate::error::Result;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
@@ -8,9 +9,19 @@ use hyper_util::rt::TokioIo;
 #[derive(Clone, Default)]
 pub(crate) struct Trust(());
 
-pub(super) type Connector = HttpConnector;
-pub(super) type Stream = TokioIo<tokio::net::TcpStream>;
+pub(super) type Connector = Route;
+pub(super) type Stream = Hop;
+pub(super) type ToProxy = HttpConnector;
+pub(super) type ProxyStream = TokioIo<tokio::net::TcpStream>;
 
-pub(super) fn connector(tcp: HttpConnector, _: &Trust, _secure: bool) -> Result<Connector> {
+pub(super) fn connector(route: Route, _: &Trust, _secure: bool) -> Result<Connector> {
+    Ok(route)
+}
+
+pub(super) fn to_proxy(tcp: HttpConnector, _: &Trust, _secure: bool) -> Result<ToProxy> {
     Ok(tcp)
+}
+
+pub(super) fn bare(tcp: TokioIo<tokio::net::TcpStream>) -> ProxyStream {
+    tcp
 }

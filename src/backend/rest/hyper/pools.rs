@@ -3,12 +3,13 @@
 use super::HttpClient;
 use super::connect::Connector;
 use super::http2::Http2;
+use super::proxy::Proxy;
 use super::tls::Trust;
 use super::trust::{Pool, Watch};
-use crate::config::Config;
+use crate::config::{Config, is_loopback};
 use crate::error::{Error, Result};
 use crate::platform::PerRuntime;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -21,6 +22,7 @@ pub(super) struct Pools {
     max_header_bytes: usize,
     idle: Duration,
     trust: Trust,
+    proxy: Option<Proxy>,
     plain: Scheme,
     secure: Scheme,
 }
@@ -46,12 +48,13 @@ pub(super) struct Connections {
 }
 
 impl Pools {
-    pub(super) fn new(connect_timeout: Duration, config: &Config) -> Self {
+    pub(super) fn new(connect_timeout: Duration, config: &Config, proxy: Option<Proxy>) -> Self {
         Self {
             connect_timeout,
             max_header_bytes: config.max_reply_header_bytes,
             idle: config.pool_idle_timeout,
             trust: config.trust.clone(),
+            proxy,
             plain: Scheme::new(),
             secure: Scheme::new(),
         }
@@ -71,10 +74,26 @@ impl Pools {
         match place.get() {
             Some(connector) => Ok(connector),
             None => {
-                let made = Connector::new(self.connect_timeout, &self.trust, is_secure(url))?;
+                let (proxy, secure) = (self.proxy_for(url), is_secure(url));
+                let made = Connector::new(self.connect_timeout, &self.trust, proxy, secure)?;
                 Ok(place.get_or_init(|| made))
             }
         }
+    }
+
+    /// Host and port of the proxy.
+    pub(super) fn proxy(&self) -> Option<&str> {
+        self.proxy.as_ref().map(|proxy| proxy.address.as_str())
+    }
+
+    fn proxy_for(&self, url: &Url) -> Option<&Proxy> {
+        self.proxy.as_ref().filter(|proxy| proxy.secure == is_secure(url))
+    }
+
+    /// The value of `Proxy-Authorization` for a request that a proxy gets.
+    pub(super) fn forward_auth(&self, url: &Url) -> Option<&HeaderValue> {
+        let proxy = self.proxy_for(url).filter(|proxy| !proxy.secure && !is_loopback(url))?;
+        proxy.auth.as_ref()
     }
 
     /// The connections of the caller's runtime for this address.
@@ -241,7 +260,7 @@ mod tests {
 
     #[test]
     fn connections_are_spent_when_their_runtime_has_ended() {
-        let pools = Pools::new(Duration::from_secs(5), &Config::new());
+        let pools = Pools::new(Duration::from_secs(5), &Config::new(), None);
         let url = server();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let connections = runtime.block_on(async {

@@ -1,6 +1,7 @@
 //! TLS by rustls: whom to trust. Built only where an `https://` address needs it, since reading the platform's certificates takes
 //! longer than everything else that a client does at its start.
 
+use super::route::{Hop, Route};
 use crate::backend::tls;
 use crate::config::Config;
 use crate::error::Result;
@@ -60,12 +61,26 @@ impl Config {
     }
 }
 
-pub(super) type Connector = HttpsConnector<HttpConnector>;
-pub(super) type Stream = MaybeHttpsStream<TokioIo<tokio::net::TcpStream>>;
+pub(super) type Connector = HttpsConnector<Route>;
+pub(super) type Stream = MaybeHttpsStream<Hop>;
+pub(super) type ToProxy = HttpsConnector<HttpConnector>;
+pub(super) type ProxyStream = MaybeHttpsStream<TokioIo<tokio::net::TcpStream>>;
 
-/// TLS over what `tcp` connects. Where none is spoken it gets a configuration too, which trusts nobody.
-pub(super) fn connector(tcp: HttpConnector, trust: &Trust, secure: bool) -> Result<Connector> {
-    Ok((tcp, if secure { config(trust)? } else { none()? }).into())
+/// TLS over what `route` connects. Where none is spoken it gets a configuration too, which trusts nobody.
+pub(super) fn connector(route: Route, trust: &Trust, secure: bool) -> Result<Connector> {
+    Ok((route, if secure { config(trust)? } else { none()? }).into())
+}
+
+/// The way to a proxy, with TLS if `secure`. Proxies are spoken to in HTTP/1.1.
+pub(super) fn to_proxy(tcp: HttpConnector, trust: &Trust, secure: bool) -> Result<ToProxy> {
+    let mut config = if secure { config(trust)? } else { none()? };
+    config.alpn_protocols.clear();
+    Ok((tcp, config).into())
+}
+
+/// TCP without TLS.
+pub(super) fn bare(tcp: TokioIo<tokio::net::TcpStream>) -> ProxyStream {
+    MaybeHttpsStream::Http(tcp)
 }
 
 /// rustls with the ring provider, which needs no build tools beyond a C compiler.

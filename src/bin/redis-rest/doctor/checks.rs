@@ -26,8 +26,18 @@ const STOP: Flow = Ok(ControlFlow::Break(()));
 
 pub(super) async fn all(report: &mut Report, connection: &Connection, write: bool) -> Flow {
     let Some(config) = settings(report, connection)? else { return STOP };
-    let transport = match HttpTransport::new(connection.limits().connect) {
-        Ok(transport) => Watch::new(transport),
+    let config = config.connect_timeout(connection.limits().connect);
+    let transport = match HttpTransport::for_config(&config) {
+        Ok(transport) => {
+            if let Some(proxy) = transport.proxy() {
+                report.ok("proxy", format!("through {proxy}"))?;
+            }
+            Watch::new(transport)
+        }
+        Err(error) if error.to_string().contains("proxy") => {
+            report.problem("proxy", Finding::new(error.to_string(), diagnosis::PROXY))?;
+            return STOP;
+        }
         Err(error) => {
             report.problem(
                 "tls",
@@ -65,7 +75,8 @@ fn settings(report: &mut Report, connection: &Connection) -> Result<Option<Confi
             return Ok(None);
         }
     };
-    if let Err(error) = address.config.clone().build() {
+    // Of the proxy is told later.
+    if let Err(error) = address.config.clone().no_proxy().build() {
         report.problem("address", diagnosis::address(&address, &error))?;
         return Ok(None);
     }
@@ -81,7 +92,7 @@ fn settings(report: &mut Report, connection: &Connection) -> Result<Option<Confi
             return Ok(None);
         }
     };
-    if let Err(error) = config.clone().build() {
+    if let Err(error) = config.clone().no_proxy().build() {
         report.problem(
             "token",
             Finding::new(

@@ -22,11 +22,16 @@ pub(super) fn address(address: &Address, error: &Error) -> Finding {
     Finding::new(error.to_string(), fix)
 }
 
+/// What to do about a proxy that cannot work.
+pub(super) const PROXY: &str =
+    "set HTTPS_PROXY to http://host:port, or name the host of the address in NO_PROXY";
+
 /// Which check an error of the first request belongs to, and what it means.
 pub(super) fn first(error: &Error, seen: &Seen) -> (&'static str, Finding) {
     let check = match error.kind() {
         _ if seen.html => "reach",
         ErrorKind::Unauthorized => "token",
+        ErrorKind::Connect if error.to_string().contains("the proxy") => "proxy",
         ErrorKind::Connect if causes(error).contains("certificate") => "tls",
         ErrorKind::Redis if is_stray_path(error, seen) => "reach",
         ErrorKind::Redis => "redis",
@@ -39,6 +44,13 @@ pub(super) fn first(error: &Error, seen: &Seen) -> (&'static str, Finding) {
 /// What an error of any request means.
 pub(super) fn any(error: &Error, seen: &Seen) -> Finding {
     match error.kind() {
+        ErrorKind::Connect if error.to_string().contains("user name") => Finding::new(
+            "the proxy wants a user name and a password",
+            "write them into HTTPS_PROXY: http://user:password@host:port",
+        ),
+        ErrorKind::Connect if error.to_string().contains("the proxy") => {
+            Finding::new(error.to_string(), PROXY)
+        }
         ErrorKind::Connect => connect(&causes(error)),
         ErrorKind::Timeout => Finding::new(
             "something accepts the connection, but no answer comes in time",
