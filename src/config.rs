@@ -1,6 +1,6 @@
 //! [`Config`]: what a client can be told. No I/O here.
 
-mod check;
+pub(crate) mod check;
 mod encoding;
 mod env;
 
@@ -11,7 +11,6 @@ use crate::client::Client;
 use crate::error::Result;
 use crate::retry::RetryPolicy;
 use crate::secret::Secret;
-pub(crate) use check::{config_error, is_loopback};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

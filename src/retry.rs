@@ -172,7 +172,7 @@ fn class_of(error: &Error) -> Class {
         ErrorKind::Connect => Class::NeverSent,
         ErrorKind::RateLimited => Class::Refused,
         ErrorKind::Timeout | ErrorKind::Io | ErrorKind::Decode => match error.outcome() {
-            // It waited in vain for a connection or a stream, for example.
+            // The request waited in vain for a connection or a stream, for example.
             Outcome::NotApplied => Class::Refused,
             Outcome::MaybeApplied | Outcome::Applied => Class::Ambiguous,
         },

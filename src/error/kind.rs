@@ -19,7 +19,8 @@ pub enum ErrorKind {
     Config,
     /// The command cannot be sent as it is (an argument REST cannot carry, too large, refused by policy).
     InvalidCommand,
-    /// No connection: refused, name not found, TLS handshake failed. Nothing was sent.
+    /// No connection: refused, name not found, TLS handshake failed. Nothing was sent. Or the server,
+    /// or the end of a connection, left the request unprocessed.
     Connect,
     /// The attempt's timeout or the call's deadline passed.
     Timeout,

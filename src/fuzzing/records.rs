@@ -136,7 +136,7 @@ pub fn config(data: &[u8]) {
         let here = match url.host().expect("a host") {
             Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
             Host::Ipv4(ip) => ip.octets()[0] == 127,
-            Host::Ipv6(ip) => ip.is_loopback(),
+            Host::Ipv6(ip) => ip.to_canonical().is_loopback(),
         };
         let allowed = lookup("REDIS_REST_ALLOW_HTTP")
             .map(|value| value.trim().to_ascii_lowercase())

@@ -13,7 +13,8 @@ use redis_rest::{Client, Error, ErrorKind, Outcome, cmd};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_rustls::TlsAcceptor;
 use wiremock::matchers::{any, header};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -178,6 +179,47 @@ async fn what_a_server_did_not_look_at_is_sent_again() {
             (ErrorKind::Connect, Outcome::NotApplied),
             "{how:?}: {error:?}"
         );
+    }
+}
+
+/// Answers the first request by `answer` when it has read its head, and the others with 1.
+async fn impatient(answer: &'static str) -> SocketAddr {
+    let socket = TcpSocket::new_v4().unwrap();
+    // The end of a large request does not fit into the buffers on the way.
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let listener = socket.listen(16).unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut first, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(first.read_u8().await.unwrap());
+        }
+        first.write_all(answer.as_bytes()).await.unwrap();
+        let reply = "HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n{\"result\":1}";
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut received = Vec::new();
+            // The last bytes of the body.
+            while !received.ends_with(b"x\"]") {
+                stream.read_buf(&mut received).await.unwrap();
+            }
+            stream.write_all(reply.as_bytes()).await.unwrap();
+        }
+    });
+    addr
+}
+
+#[tokio::test]
+async fn requests_that_were_answered_before_they_had_left_go_again() {
+    for answer in [
+        "HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+    ] {
+        let url = format!("http://{}", impatient(answer).await);
+        let client = Client::builder().url(url).token("t").build().unwrap();
+        // Must not run twice.
+        assert_eq!(client.append("k", "x".repeat(9_000_000)).await.unwrap(), 1, "{answer}");
     }
 }
 

@@ -28,13 +28,13 @@ impl HttpRequest {
         Self { url, headers, body, max_reply_bytes, progress: Progress::default() }
     }
 
-    /// How far the request has come, for a transport that knows when a request leaves.
+    /// The progress of the request, for a transport that knows when a request leaves.
     pub fn progress(&self) -> Progress {
         self.progress.clone()
     }
 }
 
-/// How far a request has come.
+/// The progress of a request on its way to the server.
 ///
 /// A transport that keeps requests until there is room for them, in a queue or for a free stream of
 /// HTTP/2, says so here. A request that did not leave is then sent again whatever its command, and

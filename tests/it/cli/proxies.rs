@@ -39,7 +39,7 @@ async fn tool_goes_through_the_proxy_of_its_environment() {
     assert!(
         proxy.heads().iter().all(|head| head.starts_with("CONNECT redis.internal.example:443 "))
     );
-    // Of the broken ones, each with its one problem.
+    // A broken proxy is the one problem.
     for (url, texts) in [
         (proxy.url(), ["user name", "user:password@"]),
         ("socks5://user:s3cret@127.0.0.1:1".to_owned(), ["SOCKS", "NO_PROXY"]),

@@ -16,7 +16,7 @@ use redis_rest::{Client, Config, Outcome};
 use std::net::SocketAddr;
 use tokio::task::JoinSet;
 
-/// What became of increments of one counter.
+/// The outcomes of increments of one counter.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Counts {
     ok: usize,
@@ -83,7 +83,7 @@ async fn increments(client: &Client, callers: usize, calls: usize) -> Counts {
     Counts::sum(tasks.join_all().await)
 }
 
-/// What the counter holds.
+/// The value of the counter.
 async fn counted(direct: &Client) -> usize {
     direct.get::<Option<usize>>("n").await.unwrap().unwrap_or_default()
 }

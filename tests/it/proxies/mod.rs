@@ -15,7 +15,7 @@ use std::process::{Child, Command, Stdio};
 /// Known to the proxy alone.
 const HOST: &str = "redis.internal.example";
 const TOKEN: &str = "t0ken";
-/// Of `user` and `s3cret`.
+/// The credentials `user` and `s3cret`.
 const CREDENTIALS: &str = "Basic dXNlcjpzM2NyZXQ=";
 
 /// A certificate for the server, and for the proxy of these tests.

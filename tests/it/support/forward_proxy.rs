@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-/// What the proxy does.
+/// The behaviour of a proxy.
 #[derive(Clone)]
 pub enum Does {
     /// Leads to this server, whatever host is asked for.
@@ -18,7 +18,7 @@ pub enum Does {
     Refuse(u16),
 }
 
-/// It ends with the test's runtime.
+/// A running proxy. It ends with the test's runtime.
 pub struct ForwardProxy {
     pub addr: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,

@@ -118,7 +118,7 @@ pub(in super::super) fn unanswered(
     }
 }
 
-/// Of a request of which no connection took the whole body.
+/// The error of a request of which no connection took the whole body.
 pub(super) fn unwritten(error: &(dyn std::error::Error + 'static)) -> Error {
     let broken = broken(error).with_outcome(Outcome::NotApplied);
     // Another attempt meets the same.
@@ -164,13 +164,13 @@ fn is_lasting(_: &Failure) -> bool {
 
 /// Why a server did not look at a request.
 enum Unprocessed {
-    /// It renews connections, or takes fewer streams at once.
+    /// The server renews connections, or takes fewer streams at once.
     InGoodOrder,
     /// Something went wrong on the connection, which may happen again.
     AfterAnError,
 }
 
-/// What a proxy made of `CONNECT`, and whether another attempt would meet it again. hyper-util keeps
+/// The answer of a proxy to `CONNECT`, and whether another attempt would meet it again. hyper-util keeps
 /// the type of this error for itself; a test would notice other texts.
 fn refusal_of_proxy(error: &Failure) -> Option<(&'static str, bool)> {
     const BEGINNING: &str = "tunnel error: ";

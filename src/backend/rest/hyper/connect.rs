@@ -27,7 +27,7 @@ fn failure(error: impl Into<Failure>) -> Failure {
 pub(super) struct Connector {
     inner: tls::Connector,
     timeout: Duration,
-    /// What is expected of the server, and whether this connector is for that.
+    /// The version that is expected of the server. This connector is for one of the two cases.
     http2: Arc<Http2>,
     only_http2: bool,
 }

@@ -7,6 +7,7 @@
 use http::Version;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+/// Changed before the pool is renewed, and read when it is: hence one order with the mark for that.
 #[derive(Default)]
 pub(super) struct Http2(AtomicU8);
 
@@ -33,10 +34,10 @@ impl Http2 {
     }
 
     pub(super) fn is_expected(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == EXPECTED
+        self.0.load(Ordering::SeqCst) == EXPECTED
     }
 
     fn change(&self, from: u8, to: u8) -> bool {
-        self.0.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        self.0.compare_exchange(from, to, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 }

@@ -1,6 +1,7 @@
 //! Proxies between the client and its server: which one, and for which address.
 
-use crate::config::{Config, config_error, is_loopback};
+use crate::config::Config;
+use crate::config::check::{config_error, is_loopback};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 use http::{HeaderValue, Uri};
@@ -16,7 +17,7 @@ pub(crate) enum ProxyChoice {
     Environment(Variables),
 }
 
-/// What the environment says of proxies.
+/// The variables of an environment that concern proxies.
 #[derive(Clone, Default)]
 pub(crate) struct Variables {
     https: Option<Variable>,

@@ -50,7 +50,7 @@ impl<C> Pool<C> {
 
     /// The next request has the pool made anew.
     pub(super) fn renew(&self) {
-        self.signs.suspect.store(true, Ordering::Relaxed);
+        self.signs.suspect.store(true, Ordering::SeqCst);
     }
 
     /// True if no request is under way.
@@ -65,7 +65,7 @@ impl<C> Pool<C> {
         send: impl FnOnce(&C) -> T,
     ) -> (Watch, T) {
         if self.signs.suspect.load(Ordering::Relaxed)
-            && self.signs.suspect.swap(false, Ordering::Relaxed)
+            && self.signs.suspect.swap(false, Ordering::SeqCst)
         {
             *self.current.write().unwrap_or_else(PoisonError::into_inner) = renew();
         }
@@ -125,7 +125,7 @@ impl Watch {
             .compare_exchange(self.seen, self.seen + 1, Ordering::Relaxed, Ordering::Relaxed)
             .is_ok()
         {
-            self.signs.suspect.store(true, Ordering::Relaxed);
+            self.signs.suspect.store(true, Ordering::SeqCst);
         }
     }
 }

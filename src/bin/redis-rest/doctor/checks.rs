@@ -75,7 +75,7 @@ fn settings(report: &mut Report, connection: &Connection) -> Result<Option<Confi
             return Ok(None);
         }
     };
-    // Of the proxy is told later.
+    // The proxy has a check of its own.
     if let Err(error) = address.config.clone().no_proxy().build() {
         report.problem("address", diagnosis::address(&address, &error))?;
         return Ok(None);

@@ -22,7 +22,7 @@ pub(super) fn address(address: &Address, error: &Error) -> Finding {
     Finding::new(error.to_string(), fix)
 }
 
-/// What to do about a proxy that cannot work.
+/// The remedy for a proxy that cannot work.
 pub(super) const PROXY: &str =
     "set HTTPS_PROXY to http://host:port, or name the host of the address in NO_PROXY";
 
