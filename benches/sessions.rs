@@ -50,7 +50,7 @@ fn session(user: &str, number: usize) -> Session {
 /// A session whose record has about 200 bytes more than its prompt.
 fn session_of(user: &str, number: usize, prompt: usize) -> Session {
     let mut session =
-        Session::with_id(format!("{user}-{number:08}-4d0b-4c7e-9a51"), user, "org-456");
+        Session::new(user).id(format!("{user}-{number:08}-4d0b-4c7e-9a51")).org_id("org-456");
     session.system_prompt = "x".repeat(prompt);
     session
 }

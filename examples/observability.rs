@@ -126,7 +126,7 @@ async fn at_once(client: &Client) -> Result<(), Failure> {
 /// Sessions in this process, one of which expires.
 async fn in_memory() -> Result<(), Failure> {
     let store = InMemorySessionStore::new(Duration::from_secs(60));
-    store.store_session(&Session::new("ada", "org")).await?;
+    store.store_session(&Session::new("ada").org_id("org")).await?;
     store.advance(Duration::from_secs(61));
     store.cleanup_expired_sessions("ada").await?;
     Ok(())

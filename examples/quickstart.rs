@@ -32,10 +32,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         "\n# Sessions: a script goes by its hash; where the server does not have it yet (NOSCRIPT), its text follows\n"
     );
     let store = RedisSessionStore::new(client.clone(), Duration::from_secs(24 * 3600));
-    let mut first = Session::new("quickstart-user", "org-456");
+    let mut first = Session::new("quickstart-user").org_id("org-456");
     first.system_prompt = "You are a helpful assistant".into();
     store.store_session(&first).await?;
-    let second = Session::new("quickstart-user", "org-456");
+    let second = Session::new("quickstart-user").org_id("org-456");
     store.store_session(&second).await?;
     println!("stored two sessions");
 

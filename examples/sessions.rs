@@ -54,7 +54,7 @@ async fn basic_set_up(store: &RedisSessionStore) -> Result<(), SessionError> {
 }
 
 async fn direct_use(store: &RedisSessionStore) -> Result<(), Box<dyn std::error::Error>> {
-    let mut session = Session::new("user-123", "org-456");
+    let mut session = Session::new("user-123").org_id("org-456");
     store.store_session(&session).await?;
     session = store.retrieve_session(&session.id).await?;
     session.metadata.insert("plan", "pro")?;
@@ -71,7 +71,7 @@ async fn direct_use(store: &RedisSessionStore) -> Result<(), Box<dyn std::error:
 }
 
 async fn batches(store: &RedisSessionStore) -> Result<(), SessionError> {
-    let sessions: Vec<_> = (0..3).map(|_| Session::new("user-123", "org-456")).collect();
+    let sessions: Vec<_> = (0..3).map(|_| Session::new("user-123").org_id("org-456")).collect();
     for (id, error) in store.batch_store_sessions(&sessions).await.failed() {
         println!("{id} was not stored: {error}");
     }
@@ -96,7 +96,7 @@ async fn fallback_and_migration(store: &RedisSessionStore) -> Result<(), Session
 
 async fn times_to_live(store: &RedisSessionStore) -> Result<(), SessionError> {
     store.set_default_ttl(12 * HOUR);
-    let session = Session::new("user-123", "org-456");
+    let session = Session::new("user-123").org_id("org-456");
     store.store_session(&session).await?;
     store.set_ttl(&session.id, 24 * HOUR).await?;
     let touched = store.touch(&session.id).await?;
@@ -105,7 +105,7 @@ async fn times_to_live(store: &RedisSessionStore) -> Result<(), SessionError> {
 }
 
 async fn sync_modes(store: &RedisSessionStore) -> Result<(), SessionError> {
-    let elsewhere = Session::new("user-123", "org-456");
+    let elsewhere = Session::new("user-123").org_id("org-456");
     store.store_session(&elsewhere).await?;
     for mode in [SyncMode::Off, SyncMode::OnAccess] {
         let manager = SessionManager::new("", 100);

@@ -5,7 +5,7 @@ mod call;
 pub use call::Bound;
 
 use crate::backend::rest::RestBackend;
-use crate::backend::{Backend, Reply};
+use crate::backend::{Backend, FunctionBackend, Reply};
 use crate::clock;
 use crate::command::groups as cmd;
 use crate::command::{Call, CallOptions, Command, ToArg, UnboundCall};
@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::exactly_once;
 use crate::observe::{self, Operation};
 use crate::pipeline::{Pipeline, Transaction};
-use crate::platform::BoxFuture;
+use crate::platform::{BoxFuture, MaybeSend};
 use crate::scope::Scope;
 use crate::script::as_eval;
 use crate::value::FromValue;
@@ -96,6 +96,25 @@ impl Client {
     /// A client in front of a [`Backend`] that others hold too.
     pub fn from_shared(backend: Arc<dyn Backend>) -> Self {
         Self(Arc::new(Handle { backend, scope: None, verbose: false }))
+    }
+
+    /// A client whose commands are answered by a function, for tests of code that takes a client. The commands of pipelines and
+    /// transactions are answered one after another.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> redis_rest::Result<()> {
+    /// use redis_rest::{Client, Error, ServerError, Value};
+    /// let client = Client::from_fn(|command| match command.name() {
+    ///     b"GET" => Ok(Value::bytes("Ada")),
+    ///     _ => Err(Error::redis(ServerError::new("ERR unknown command"))),
+    /// });
+    /// assert_eq!(client.get::<String>("name").await?, "Ada");
+    /// assert!(client.incr("visits").await.is_err());
+    /// # Ok(()) }
+    /// ```
+    pub fn from_fn(answer: impl Fn(&Command) -> Result<Value> + MaybeSend + 'static) -> Self {
+        Self::from_backend(FunctionBackend(answer))
     }
 
     /// The backend behind this client. It knows nothing of the client's [prefix](Self::with_prefix), nor that it may

@@ -135,6 +135,23 @@ fn keys_of(command: &Command) -> impl Iterator<Item = &[u8]> {
     keys::positions(command).unwrap_or_default().into_iter().filter_map(|index| command.get(index))
 }
 
+/// The commands within what [`wrap`] made; none of any other command.
+#[cfg(feature = "testing")]
+pub(crate) fn unwrapped(command: &Command) -> Vec<Command> {
+    let script = command.get(0).unwrap_or_default();
+    let is_ours = (command.is("EVALSHA") && script == SCRIPT.sha1().as_bytes())
+        || (command.is("EVAL") && script == SCRIPT.text().as_bytes());
+    let number = |part: Option<&[u8]>| std::str::from_utf8(part?).ok()?.parse::<usize>().ok();
+    let Some(keys) = number(command.get(1)).filter(|_| is_ours) else { return Vec::new() };
+    // How long to keep, and how many there are.
+    let mut words = command.arguments().skip(2 + keys + 2);
+    std::iter::from_fn(|| {
+        let count = number(words.next())?;
+        Some(Command::from_parts(words.by_ref().take(count).collect::<Vec<_>>()))
+    })
+    .collect()
+}
+
 /// Reads the reply to [`wrap`] of `count` commands.
 pub(crate) fn unwrap(reply: Reply, count: usize) -> Result<Vec<Reply>> {
     let replies = match reply? {
@@ -183,6 +200,19 @@ mod tests {
         }
         assert!(wrap(b"", &[cmd("DEL").args(vec!["k"; 6998])]).is_ok());
         assert!(wrap(b"", &[cmd("DEL").args(vec!["k"; 7000])]).is_err());
+    }
+
+    #[cfg(feature = "testing")]
+    #[test]
+    fn commands_are_found_again() {
+        let commands = [cmd("INCRBY").arg("k").arg(2), cmd("GET").arg("k")];
+        let wrapped = wrap(b"app:", &commands).unwrap();
+        for wrapped in [crate::script::as_eval(&wrapped).unwrap(), wrapped] {
+            let found = unwrapped(&wrapped);
+            assert_eq!(found.len(), 2);
+            assert!(found.iter().zip(&commands).all(|(one, other)| one.parts().eq(other.parts())));
+        }
+        assert!(unwrapped(&cmd("EVAL").arg("return 1").arg(0)).is_empty());
     }
 
     #[test]

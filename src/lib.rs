@@ -79,7 +79,7 @@ pub use command::{
 };
 pub use config::{Config, Encoding};
 pub use error::{Error, ErrorKind, Outcome, Result, ServerError};
-pub use pipeline::{Pipeline, Replies, ReplyHandle, Transaction};
+pub use pipeline::{Pipeline, Replies, ReplyHandle, ReplyHandles, Transaction};
 pub use platform::{BoxFuture, BoxStream, MaybeSend};
 pub use retry::RetryPolicy;
 pub use scan::ScanStream;
@@ -87,8 +87,16 @@ pub use script::{Script, ScriptCall};
 pub use subscribe::{Event, Listen, Message, Subscription};
 pub use value::{ConvertError, Fields, FromValue, Json, Lossy, Value};
 
+/// The names that most programs use: `use redis_rest::prelude::*`. None of them is also one of axum, of tower-sessions or of the
+/// standard prelude: [`Json`], [`Result`] and [`session::Session`] are left out.
+pub mod prelude {
+    pub use crate::session::SessionStoreExt as _;
+    pub use crate::{Args, Client, Config, ErrorKind, Fields, Outcome, Script, UnixTime, cmd};
+}
+
 /// Typed commands to put into a pipeline or a transaction, and the markers of their options.
 pub mod cmd {
+    #[doc(hidden)]
     pub use crate::command::Row;
     pub use crate::command::groups::*;
 }

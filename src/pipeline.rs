@@ -1,104 +1,22 @@
 //! [`Pipeline`]: many commands in few requests, each with its own result. [`Transaction`]: the same, atomically.
 
+mod replies;
+
+pub use replies::{Replies, ReplyHandle, ReplyHandles};
+
 use crate::backend::Reply;
 use crate::client::Client;
 use crate::clock;
-use crate::command::call::Read;
 use crate::command::{Call, CallOptions, Command, Unbound, UnboundCall};
-use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::error::{Error, Outcome, Result};
 use crate::exactly_once;
 use crate::observe::{self, Operation};
 use crate::script::as_eval;
-use crate::value::{ConvertError, FromValue, Value};
+use crate::value::{FromValue, Value};
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-
-/// A claim on one command's reply. [`Replies::take`] trades it for the reply.
-#[must_use = "the handle is the only way to the reply: use `push` for a command whose reply is of no interest"]
-pub struct ReplyHandle<R> {
-    batch: u64,
-    index: usize,
-    read: Read<R>,
-}
-
-impl<R> fmt::Debug for ReplyHandle<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ReplyHandle({})", self.index)
-    }
-}
-
-/// The replies to a pipeline or transaction, in the order of its commands.
-#[must_use = "a command that failed says so only in its own reply: take the replies, or read them by `all`"]
-pub struct Replies {
-    batch: u64,
-    /// What errors name.
-    commands: Vec<Command>,
-    verbose: bool,
-    items: Vec<Option<Reply>>,
-}
-
-/// Shows how many replies there are.
-impl fmt::Debug for Replies {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Replies({})", self.items.len())
-    }
-}
-
-impl Replies {
-    /// The reply that `handle` stands for.
-    ///
-    /// # Errors
-    /// The command's own error, or [`ErrorKind::InvalidCommand`] when the handle is of another pipeline.
-    pub fn take<R>(&mut self, handle: ReplyHandle<R>) -> Result<R> {
-        let foreign = || {
-            Error::new(ErrorKind::InvalidCommand, "the handle belongs to another pipeline")
-                .with_outcome(Outcome::Applied)
-        };
-        if handle.batch != self.batch {
-            return Err(foreign());
-        }
-        let value =
-            self.items.get_mut(handle.index).and_then(Option::take).ok_or_else(foreign)??;
-        (handle.read)(value).map_err(|error| self.named(error, handle.index))
-    }
-
-    fn named(&self, error: ConvertError, index: usize) -> Error {
-        let error = Error::from(error).shown(self.verbose);
-        match self.commands.get(index) {
-            Some(command) => error.of_command(command),
-            None => error,
-        }
-    }
-
-    /// How many replies there are, taken or not.
-    pub fn len(&self) -> usize {
-        self.items.len()
-    }
-
-    /// True for the replies to no commands.
-    pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
-    }
-
-    /// All replies that were not taken, in order.
-    pub fn into_values(self) -> impl Iterator<Item = Result<Value>> {
-        self.items.into_iter().flatten()
-    }
-
-    /// All replies as one type; the first error ends it.
-    ///
-    /// # Errors
-    /// The first error of a command, or a reply of another type.
-    pub fn all<R: FromValue>(mut self) -> Result<Vec<R>> {
-        let items = std::mem::take(&mut self.items).into_iter().enumerate();
-        let read = |(index, reply): (usize, Reply)| {
-            R::from_value(reply?).map_err(|error| self.named(error, index))
-        };
-        items.filter_map(|(index, reply)| Some((index, reply?))).map(read).collect()
-    }
-}
 
 /// What pipelines and transactions have in common.
 #[derive(Clone)]
@@ -106,6 +24,8 @@ struct Batch {
     client: Client,
     id: u64,
     commands: Vec<Command>,
+    /// The commands without a handle.
+    unclaimed: Vec<usize>,
     options: CallOptions,
 }
 
@@ -113,12 +33,18 @@ impl Batch {
     fn new(client: Client) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self { client, id, commands: Vec::new(), options: CallOptions::default() }
+        Self {
+            client,
+            id,
+            commands: Vec::new(),
+            unclaimed: Vec::new(),
+            options: CallOptions::default(),
+        }
     }
 
     fn add<R>(&mut self, call: Call<R, Unbound>) -> ReplyHandle<R> {
         self.commands.push(call.command);
-        ReplyHandle { batch: self.id, index: self.commands.len() - 1, read: call.read }
+        ReplyHandle::new(self.id, self.commands.len() - 1, call.read)
     }
 
     /// Makes the commands what goes out.
@@ -136,7 +62,8 @@ impl Batch {
         Ok(())
     }
 
-    fn replies(self, items: Vec<Reply>) -> Replies {
+    /// The replies, unless a command failed whose reply nobody claims.
+    fn replies(self, items: Vec<Reply>) -> Result<Replies> {
         let truthful = |(reply, command): (Reply, &Command)| {
             Some(
                 reply
@@ -144,13 +71,20 @@ impl Batch {
                     .map_err(|error| error.of_command(command).shown(self.client.is_verbose())),
             )
         };
-        let items = items.into_iter().zip(&self.commands).map(truthful).collect();
-        Replies {
-            batch: self.id,
-            verbose: self.client.is_verbose(),
-            items,
-            commands: self.commands,
+        let items: Vec<_> = items.into_iter().zip(&self.commands).map(truthful).collect();
+        let failure = |index: usize| match items.get(index) {
+            Some(Some(Err(error))) => Some((index, error.clone())),
+            _ => None,
+        };
+        if let Some((index, error)) = self.unclaimed.iter().copied().find_map(failure) {
+            let error = error.with_detail(format!("entry {index}"));
+            // The other commands were executed.
+            return Err(match self.commands.len() {
+                1 => error,
+                _ => error.with_outcome(Outcome::MaybeApplied),
+            });
         }
+        Ok(Replies::new(self.id, self.commands, self.client.is_verbose(), items))
     }
 }
 
@@ -164,6 +98,13 @@ macro_rules! batch_api {
             /// Adds a command and returns the handle of its reply.
             pub fn add<C: UnboundCall>(&mut self, call: C) -> ReplyHandle<C::Reply> {
                 self.0.add(call.into_call())
+            }
+
+            /// Adds a command whose reply is of no interest, made by [`cmd`](mod@crate::cmd) or by name. If it fails, `send` is an
+            /// error.
+            pub fn push(&mut self, command: impl Into<Command>) {
+                self.0.unclaimed.push(self.0.commands.len());
+                self.0.commands.push(command.into());
             }
 
             /// Adds any command, whose reply is read as `R`.
@@ -226,10 +167,10 @@ macro_rules! batch_api {
 /// # async fn run(client: redis_rest::Client) -> redis_rest::Result<()> {
 /// use redis_rest::cmd;
 /// let mut pipe = client.pipeline();
+/// pipe.push(cmd::set("seen", true)); // if it fails, `send` is an error
 /// let name = pipe.add(cmd::get::<Option<String>>("name"));
 /// let visits = pipe.add(cmd::incr("visits"));
-/// let mut replies = pipe.send().await?;
-/// let (name, visits) = (replies.take(name)?, replies.take(visits)?);
+/// let (name, visits) = pipe.send().await?.take((name, visits))?;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
@@ -240,12 +181,13 @@ impl Pipeline {
     /// Sends the commands, in as few requests as the limits on size and count allow. No commands need no request.
     ///
     /// # Errors
-    /// An `Err` when nothing came back for any command, or one of them cannot be sent at all (then none is). Otherwise
-    /// each command has its own result.
+    /// Nothing came back for any command; or one of them cannot be sent at all (then none is); or one failed that was added by
+    /// [`push`](Self::push). The last says that the command *may have been applied*, because the others were. Otherwise each
+    /// command has its own result.
     pub async fn send(mut self) -> Result<Replies> {
         self.0.prepare()?;
         if self.is_empty() {
-            return Ok(self.0.replies(Vec::new()));
+            return self.0.replies(Vec::new());
         }
         observe::call(Operation::pipeline(&self.0.commands), clock::now(), self.send_prepared())
             .await
@@ -270,7 +212,7 @@ impl Pipeline {
                     .find(|error| error.maybe_applied());
                 Err(worst.unwrap_or(first).clone())
             }
-            _ => Ok(self.0.replies(replies)),
+            _ => self.0.replies(replies),
         }
     }
 }
@@ -345,8 +287,7 @@ async fn resend_unknown_scripts(
 /// let mut tx = client.transaction();
 /// let from = tx.add(cmd::decrby("from", 10));
 /// let to = tx.add(cmd::incrby("to", 10));
-/// let mut replies = tx.send().await?;
-/// let (from, to) = (replies.take(from)?, replies.take(to)?);
+/// let (from, to) = tx.send().await?.take((from, to))?;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
@@ -359,11 +300,12 @@ impl Transaction {
     /// # Errors
     /// [`ErrorKind::Discarded`] if Redis refused it as a whole: nothing ran. [`ErrorKind::Unsupported`] if the server has no
     /// transactions. [`ErrorKind::InvalidCommand`] if it is larger than the request limit: a transaction is never split.
-    /// Any other error of Redis for the whole says that a part may have run: some servers send the commands one by one.
+    /// Any other error of Redis for the whole says that a part may have run: some servers send the commands one by one. A command
+    /// that failed and was added by [`push`](Self::push) is an error that says the same: there is no rollback.
     pub async fn send(mut self) -> Result<Replies> {
         self.0.prepare()?;
         if self.is_empty() {
-            return Ok(self.0.replies(Vec::new()));
+            return self.0.replies(Vec::new());
         }
         observe::call(Operation::transaction(&self.0.commands), clock::now(), self.send_prepared())
             .await
@@ -390,6 +332,6 @@ impl Transaction {
             }
             false => client.backend().transaction(commands, options).await?,
         };
-        Ok(self.0.replies(replies))
+        self.0.replies(replies)
     }
 }

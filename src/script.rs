@@ -15,6 +15,7 @@ use std::sync::Arc;
 /// use redis_rest::Script;
 /// let add = Script::new("return redis.call('INCRBY', KEYS[1], ARGV[1])");
 /// let sum: i64 = add.key("visits").arg(3).call().on(&client).await?;
+/// let sum: i64 = add.keys(["visits"]).args([3]).call().on(&client).await?;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
@@ -58,6 +59,16 @@ impl Script {
         self.prepare().key(key)
     }
 
+    /// Starts a call with its keys.
+    pub fn keys(&self, keys: impl ToArgs) -> ScriptCall {
+        self.prepare().keys(keys)
+    }
+
+    /// Starts a call without keys, with its arguments.
+    pub fn args(&self, args: impl ToArgs) -> ScriptCall {
+        self.prepare().args(args)
+    }
+
     /// Starts a call without keys.
     pub fn prepare(&self) -> ScriptCall {
         ScriptCall { script: self.clone(), keys: cmd("keys"), args: cmd("args") }
@@ -83,6 +94,12 @@ impl ScriptCall {
     /// Adds a key.
     pub fn key(mut self, key: impl ToArg) -> Self {
         self.keys.push(key);
+        self
+    }
+
+    /// Adds keys.
+    pub fn keys(mut self, keys: impl ToArgs) -> Self {
+        self.keys.push_all(keys);
         self
     }
 
@@ -123,6 +140,9 @@ mod tests {
     #[test]
     fn evalsha_and_its_eval() {
         let script = Script::new("return ARGV[1]").replay_safety(ReplaySafety::ReadOnly);
+        let several = script.keys(["k", "l"]).args((1, "a")).call::<String>().into_command();
+        let parts: Vec<_> = several.arguments().skip(1).collect();
+        assert_eq!(parts, [&b"2"[..], b"k", b"l", b"1", b"a"]);
         let command = script.key("k").arg("a").call::<String>().into_command();
         let parts: Vec<_> = command.parts().collect();
         assert_eq!(parts, [&b"EVALSHA"[..], script.sha1().as_bytes(), b"1", b"k", b"a"]);

@@ -4,6 +4,7 @@
 //! `native` over TCP and `memory` in this process. The conformance cases of feature `testing` hold for all of them.
 
 mod failover;
+mod function;
 pub mod rest;
 
 #[cfg(feature = "memory")]
@@ -15,6 +16,7 @@ pub mod native;
 mod tls;
 
 pub use failover::Failover;
+pub(crate) use function::FunctionBackend;
 
 use crate::clock::Instant;
 use crate::command::{CallOptions, Command, ReplaySafety, cmd};

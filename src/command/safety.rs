@@ -19,6 +19,7 @@ pub enum ReplaySafety {
 
 impl ReplaySafety {
     /// Every variant, for tables and exhaustive tests.
+    #[doc(hidden)]
     pub const ALL: [Self; 4] =
         [Self::ReadOnly, Self::Idempotent, Self::EffectIdempotent, Self::Unsafe];
 }

@@ -52,6 +52,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, for tables and exhaustive tests.
+    #[doc(hidden)]
     pub const ALL: &'static [ErrorKind] = &Self::EACH;
 
     pub(crate) const EACH: [ErrorKind; 16] = [

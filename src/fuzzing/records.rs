@@ -64,7 +64,7 @@ pub fn session_json(data: &[u8]) {
     }
 
     // Everything written anew: what can be read can be written.
-    let mut anew = Session::with_id(&session.id, &session.user_id, &session.org_id);
+    let mut anew = Session::new(&session.user_id).id(&session.id).org_id(&session.org_id);
     (anew.created_at, anew.last_active_at) = (session.created_at, session.last_active_at);
     (anew.metadata, anew.mcp_client_ids) =
         (session.metadata.clone(), session.mcp_client_ids.clone());

@@ -24,7 +24,7 @@ const ROUNDS: usize = 100;
 /// use redis_rest::session::{InMemorySessionStore, Session, SessionStoreExt};
 /// use std::time::Duration;
 /// let store = InMemorySessionStore::new(Duration::from_secs(3600));
-/// let session = Session::new("user-123", "org-456");
+/// let session = Session::new("user-123").org_id("org-456");
 /// store.store_session(&session).await?;
 /// assert_eq!(store.retrieve_session(&session.id).await?, session);
 /// # Ok(()) }

@@ -26,8 +26,7 @@ use uuid::Uuid;
 ///
 /// ```
 /// use redis_rest::session::Session;
-/// let mut session = Session::new("user-123", "org-456");
-/// session.system_prompt = "You are a helpful assistant".into();
+/// let session = Session::new("user-123").org_id("org-456").system_prompt("You are a helpful assistant");
 /// let json = session.to_json().unwrap();
 /// assert_eq!(Session::from_json(&json).unwrap(), session);
 /// ```
@@ -37,19 +36,19 @@ pub struct Session {
     pub id: String,
     /// The user it belongs to. It cannot be changed once the session is stored.
     pub user_id: String,
-    /// The organisation it belongs to.
+    /// The organisation that the user acts for, if any. The store makes no use of it.
     pub org_id: String,
-    /// Where the session's files are.
+    /// The directory of the session's files, if it has one.
     pub workspace_path: String,
-    /// The MCP clients in use.
+    /// The ids of the Model Context Protocol clients that the session uses, where it is one of an agent.
     pub mcp_client_ids: Vec<String>,
-    /// The system prompt.
+    /// The instructions to the model, where it is the session of an agent.
     pub system_prompt: String,
     /// When it was created.
     pub created_at: DateTime<Utc>,
     /// When it was last used.
     pub last_active_at: DateTime<Utc>,
-    /// Free data.
+    /// Data of your own, by name.
     pub metadata: Metadata,
     /// The text it was read from, to be written back to the letter.
     original: Option<Arc<Original>>,
@@ -82,22 +81,14 @@ const KNOWN: [&str; 9] = [
 ];
 
 impl Session {
-    /// A new session with a random id, created now.
-    pub fn new(user_id: impl Into<String>, org_id: impl Into<String>) -> Self {
-        Self::with_id(Uuid::new_v4().to_string(), user_id, org_id)
-    }
-
-    /// A new session with an id of yours. Ids are not meant to be used twice.
-    pub fn with_id(
-        id: impl Into<String>,
-        user_id: impl Into<String>,
-        org_id: impl Into<String>,
-    ) -> Self {
+    /// A new session of this user, with a random id, created now. Everything else is empty, and set by the methods below or by
+    /// the fields.
+    pub fn new(user_id: impl Into<String>) -> Self {
         let now = clock::utc_now();
         Self {
-            id: id.into(),
+            id: Uuid::new_v4().to_string(),
             user_id: user_id.into(),
-            org_id: org_id.into(),
+            org_id: String::new(),
             workspace_path: String::new(),
             mcp_client_ids: Vec::new(),
             system_prompt: String::new(),
@@ -106,6 +97,41 @@ impl Session {
             metadata: Metadata::default(),
             original: None,
         }
+    }
+
+    /// With an id of yours. Ids are not meant to be used twice.
+    #[must_use]
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = id.into();
+        self
+    }
+
+    /// With the organisation that the user acts for: a tenant, a customer. The store keeps it and makes no use of it.
+    #[must_use]
+    pub fn org_id(mut self, org_id: impl Into<String>) -> Self {
+        self.org_id = org_id.into();
+        self
+    }
+
+    /// With the directory of the session's files. A [`SessionManager`](super::SessionManager) sets it by itself.
+    #[must_use]
+    pub fn workspace_path(mut self, path: impl Into<String>) -> Self {
+        self.workspace_path = path.into();
+        self
+    }
+
+    /// With the ids of the Model Context Protocol clients that the session uses, where it is one of an agent.
+    #[must_use]
+    pub fn mcp_client_ids<T: Into<String>>(mut self, ids: impl IntoIterator<Item = T>) -> Self {
+        self.mcp_client_ids = ids.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// With the instructions to the model, where it is the session of an agent.
+    #[must_use]
+    pub fn system_prompt(mut self, prompt: impl Into<String>) -> Self {
+        self.system_prompt = prompt.into();
+        self
     }
 
     /// Reads a record.
@@ -369,7 +395,7 @@ mod tests {
     #[test]
     fn a_new_record_has_every_field_of_the_format() {
         let json: serde_json::Value =
-            serde_json::from_str(&Session::new("u", "o").to_json().unwrap()).unwrap();
+            serde_json::from_str(&Session::new("u").org_id("o").to_json().unwrap()).unwrap();
         let names: Vec<_> = KNOWN.iter().filter(|name| json.get(name).is_some()).collect();
         assert_eq!(names.len(), KNOWN.len());
         assert_eq!(json["mcp_client_ids"], serde_json::json!([]));
@@ -379,7 +405,7 @@ mod tests {
 
     #[test]
     fn a_time_that_nobody_could_read_is_not_written() {
-        let good = Session::with_id("i", "u", "o").to_json().unwrap();
+        let good = Session::new("u").id("i").org_id("o").to_json().unwrap();
         let late = "9999-12-31T23:59:59-08:00";
         let text = format!(
             r#"{{"id":"i","user_id":"u","created_at":"{late}","last_active_at":"{late}"}}"#
@@ -393,7 +419,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_named_by_its_field() {
-        let good = Session::with_id("i", "u", "o").to_json().unwrap();
+        let good = Session::new("u").id("i").org_id("o").to_json().unwrap();
         for (broken, wanted) in [
             ("s3cret".to_owned(), "record"),
             ("[]".to_owned(), "record"),

@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn tokens_follow_the_kind_of_write() {
-        let session = Session::new("user", "org");
+        let session = Session::new("user").org_id("org");
         let write = |version, content, ttl| {
             let mode = Mode::Replace(version);
             Write { id: ChangeId::new(), session: &session, mode, content, ttl }
@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_foreign_record_is_a_version_of_its_own() {
-        let (one, two) = (Session::new("user", "org"), Session::new("user", "org"));
+        let (one, two) = (Session::new("user").org_id("org"), Session::new("user").org_id("org"));
         let bare = Version::read(original(&one), None);
         assert!(bare == Version::read(original(&one), None));
         let mode = Mode::Create { marks: &Marks::default(), reuse: false };
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_meta_key_that_cannot_be_read_counts_as_none() {
-        let record = original(&Session::new("user", "org"));
+        let record = original(&Session::new("user").org_id("org"));
         let bare = Version::read(Arc::clone(&record), None);
         for junk in ["", "x", "a b c d e f", "      ", "abcdefgh.1     x", "ü ü ü ü ü ü"] {
             let version = Version::read(Arc::clone(&record), Some(junk));

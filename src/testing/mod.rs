@@ -31,7 +31,7 @@
 //! let redis = FakeRedis::start().await;
 //! let store = RedisSessionStore::new(redis.client(), Duration::from_secs(3600)); // into the code under test
 //!
-//! let session = Session::new("user-1", "org-1");
+//! let session = Session::new("user-1").org_id("org-1");
 //! store.store_session(&session).await?;
 //! assert_eq!(store.list_sessions("user-1").await?.sessions.len(), 1);
 //!
@@ -52,12 +52,10 @@
 //! use wiremock::Mock;
 //!
 //! let redis = FakeRedis::start().await;
-//! Mock::given(command("SET").with_key("name"))
+//! let limited = Mock::given(command("SET").with_key("name"))
 //!     .respond_with(rate_limited(Duration::ZERO)) // the client waits as long as it is told
-//!     .up_to_n_times(1)
-//!     .expect(1)
-//!     .mount(redis.server())
-//!     .await;
+//!     .up_to_n_times(1);
+//! redis.mount(limited).await; // the test fails if it never matches
 //!
 //! redis.client().set("name", "Ada").await?;
 //! assert_eq!(redis.count("SET").await, 2);
@@ -76,7 +74,7 @@
 //! use wiremock::Mock;
 //!
 //! let redis = FakeRedis::start().await;
-//! Mock::given(command("INCR")).respond_with(redis.reply().lost()).up_to_n_times(1).mount(redis.server()).await;
+//! redis.mount(Mock::given(command("INCR")).respond_with(redis.reply().lost()).up_to_n_times(1)).await;
 //!
 //! let client = redis.client();
 //! let error = client.incr("visits").await.unwrap_err();
@@ -86,11 +84,26 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # Redis is away for a while
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> redis_rest::Result<()> {
+//! use redis_rest::testing::{FakeRedis, html_502};
+//!
+//! let redis = FakeRedis::start().await;
+//! let client = redis.client(); // its retries wait a millisecond or two
+//! redis.go_down(html_502());
+//! assert!(client.get::<String>("name").await.unwrap_err().is_transient());
+//! redis.come_back();
+//! assert_eq!(client.get::<Option<String>>("name").await?, None);
+//! # Ok(()) }
+//! ```
+//!
 //! # Commands that travel together
 //!
-//! A client sends commands that arrive while others are in flight as one `/pipeline`. A [`FakeRedis`] answers that like any other
-//! request. A mock for [`command`] does not see it; [`CommandMatch`] says what to do. Callers one after another are not concerned:
-//! their commands travel alone.
+//! A client sends commands that arrive while others are in flight as one `/pipeline`. That of a [`FakeRedis`] does not, unless it
+//! is asked to; for clients of your own, [`CommandMatch`] says what to do.
 
 pub mod conformance;
 #[cfg(feature = "testing")]

@@ -1,5 +1,8 @@
 //! The examples, run as a newcomer runs them.
 
+use crate::support::redis::Redis;
+use crate::support::rest;
+use redis_rest::server::DEFAULT_TOKEN;
 use std::process::Command;
 
 /// Where cargo put the example that it built beside this test.
@@ -32,13 +35,22 @@ fn example(name: &str) -> Command {
 
 /// Runs an example to its end; its output must hold all of `parts`.
 pub fn shows(name: &str, parts: &[&str]) -> String {
-    let output = example(name).output().unwrap();
-    let (text, errors) =
-        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
-    assert!(output.status.success(), "{text}\n{errors}");
+    let text = shows_by(example(name));
+    has(&text, parts);
+    text
+}
+
+fn has(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "{part:?} is missing in:\n{text}");
     }
+}
+
+fn shows_by(mut example: Command) -> String {
+    let output = example.output().unwrap();
+    let (text, errors) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success(), "{text}\n{errors}");
     text
 }
 
@@ -56,6 +68,29 @@ fn quickstart_shows_the_wire_and_no_token() {
         ],
     );
     assert!(!text.contains("local-token") && !text.contains("Bearer"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_does_its_jobs() {
+    let Some(redis) = Redis::start() else { return };
+    let server = rest::serve(redis.backend().await).await;
+    let mut command = example("worker");
+    command.env("REDIS_REST_URL", server.url()).env("REDIS_REST_TOKEN", DEFAULT_TOKEN);
+    let ran = tokio::task::spawn_blocking(move || shows_by(command));
+    has(
+        &ran.await.unwrap(),
+        &[
+            "best: [(\"ada\", 150.0), (\"grace\", 90.0)]",
+            "hash: Some(4)",
+            "no hash: true",
+            "JSON: true",
+            "pipeline: None, 2",
+            "transaction: (7, 3)",
+            "script: 2",
+            "the lock is ours",
+            "released: true",
+        ],
+    );
 }
 
 #[test]

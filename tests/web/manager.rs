@@ -104,7 +104,7 @@ async fn calls_that_are_given_up_are_finished_by_the_next() {
     manager.flush().await.unwrap();
     assert!(!elsewhere.exists(&ended.id).await.unwrap());
     // A create that is given up ends what it made, and nothing else.
-    let taken = Session::new(&user, "org");
+    let taken = Session::new(&user).org_id("org");
     elsewhere.create_session(&taken).await.unwrap();
     poll_once(manager.create_session_with(NewSession::new(&user, "org").id(&taken.id))).await;
     manager.flush().await.unwrap();
@@ -116,7 +116,7 @@ async fn calls_that_are_given_up_are_finished_by_the_next() {
 async fn logged_out_everywhere_in_an_outage_is_logged_out_after_it() {
     let (manager, gate, elsewhere) = behind_a_gate().await;
     let user = unique("user");
-    let before = Session::new(&user, "org");
+    let before = Session::new(&user).org_id("org");
     elsewhere.create_session(&before).await.unwrap();
     gate.set(Way::Cut);
     let ended = manager.delete_user_sessions(&user).await.unwrap();

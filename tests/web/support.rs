@@ -30,7 +30,7 @@ pub fn client() -> Client {
 
 /// A key that no other run uses.
 pub fn unique(name: &str) -> String {
-    format!("web:{name}:{}", redis_rest::session::Session::new("u", "o").id)
+    format!("web:{name}:{}", redis_rest::session::Session::new("u").org_id("o").id)
 }
 
 pub async fn pass(time: Duration) {

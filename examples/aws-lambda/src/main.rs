@@ -59,7 +59,7 @@ async fn visit(
             changed => return changed.map(counted),
         }
     }
-    let mut session = Session::new("", "visitors");
+    let mut session = Session::new("").org_id("visitors");
     // Nobody has logged in. A user of their own for each keeps the list of a user's sessions short.
     session.user_id.clone_from(&session.id);
     count(&mut session);

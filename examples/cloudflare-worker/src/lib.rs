@@ -108,7 +108,7 @@ async fn login(
     if let Some(before) = before {
         store.delete_session(&before.id).await?;
     }
-    let session = Session::new(name, "example");
+    let session = Session::new(name).org_id("example");
     store.create_session(&session).await?;
     Ok(to_start(&format!("session={}; Max-Age={}", session.id, DAY.as_secs())))
 }

@@ -49,6 +49,16 @@ pub enum Ttl {
     Expires(Duration),
 }
 
+impl Ttl {
+    /// The time that is left; `None` if there is no such key or field, or if it does not expire.
+    pub fn as_duration(self) -> Option<Duration> {
+        match self {
+            Self::Expires(left) => Some(left),
+            Self::Missing | Self::Persistent => None,
+        }
+    }
+}
+
 impl FromValue for Ttl {
     /// Milliseconds, as `PTTL` answers.
     fn from_value(value: Value) -> Result<Self, ConvertError> {

@@ -26,7 +26,8 @@ pub use self::{
 use super::declare::Row;
 pub(crate) use expiry::millis;
 
-/// Every declared command, in the order of the groups.
+/// Every declared command, in the order of the groups. For the documentation and the tool.
+#[doc(hidden)]
 pub fn table() -> impl Iterator<Item = &'static Row> {
     let groups = [
         string::ROWS,

@@ -221,7 +221,7 @@ mod tests {
     use std::time::Duration;
 
     fn stored(id: &str, marks: &Marks) -> Stored {
-        let session = Session::with_id(id, "user", "org");
+        let session = Session::new("user").id(id).org_id("org");
         let mode = Mode::Create { marks, reuse: false };
         let id = ChangeId::new();
         let write = Write { id, session: &session, mode, content: true, ttl: TtlRule::Keep };

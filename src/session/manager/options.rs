@@ -167,7 +167,7 @@ pub struct NewSession {
 impl NewSession {
     /// A session of this user and organisation.
     pub fn new(user_id: impl Into<String>, org_id: impl Into<String>) -> Self {
-        Self { session: Session::new(user_id, org_id), expires_at: None, failed: None }
+        Self { session: Session::new(user_id).org_id(org_id), expires_at: None, failed: None }
     }
 
     /// Sets the id (default: a random UUID). It must not be guessable. One that is taken is a

@@ -40,7 +40,7 @@ const LONGEST: Duration = Duration::from_secs(500 * 366 * 24 * 3600);
 /// use redis_rest::session::{InMemorySessionStore, Session, SessionStoreExt};
 /// use std::time::Duration;
 /// let store = InMemorySessionStore::new(Duration::from_secs(3600));
-/// let session = Session::new("user-123", "org-456");
+/// let session = Session::new("user-123").org_id("org-456");
 /// store.store_session(&session).await?;
 /// assert!(store.exists(&session.id).await?);
 /// # Ok(()) }
@@ -346,7 +346,7 @@ mod tests {
     async fn nothing_passes_the_absolute_lifetime_in_memory() {
         let store = InMemorySessionStore::new(HOUR).max_lifetime(2 * HOUR);
         let of_age = |age: Duration| {
-            let mut session = Session::new("user", "org");
+            let mut session = Session::new("user").org_id("org");
             session.created_at -= age;
             session
         };
@@ -366,7 +366,7 @@ mod tests {
     #[tokio::test]
     async fn sessions_that_make_room_leave_the_index_and_closing_is_for_all_handles() {
         let store = InMemorySessionStore::with_limits(HOUR, 2, usize::MAX);
-        let sessions = [(); 3].map(|()| Session::new("user", "org"));
+        let sessions = [(); 3].map(|()| Session::new("user").org_id("org"));
         for session in &sessions {
             store.store_session(session).await.unwrap();
         }
@@ -389,11 +389,11 @@ mod tests {
         }
         let short = store.with_default_ttl(Duration::from_secs(1));
         for _ in 0..5 {
-            short.store_session(&Session::new("user", "org")).await.unwrap();
+            short.store_session(&Session::new("user").org_id("org")).await.unwrap();
         }
         store.advance(Duration::from_secs(120));
         for _ in 0..5 {
-            store.store_session(&Session::new("other", "org")).await.unwrap();
+            store.store_session(&Session::new("other").org_id("org")).await.unwrap();
         }
         assert_eq!(store.len(), 5);
         assert!(store.list("user").await.unwrap().ids.is_empty());

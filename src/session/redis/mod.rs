@@ -53,7 +53,7 @@ const CHECK_DEADLINE: Duration = Duration::from_secs(1);
 /// use redis_rest::session::{RedisSessionStore, Session, SessionStoreExt};
 /// use std::time::Duration;
 /// let store = RedisSessionStore::new(client, Duration::from_secs(24 * 3600));
-/// let session = Session::new("user-123", "org-456");
+/// let session = Session::new("user-123").org_id("org-456");
 /// store.store_session(&session).await?;
 /// assert_eq!(store.retrieve_session(&session.id).await?, session);
 /// # Ok(()) }

@@ -111,7 +111,7 @@ impl Encoded {
 
     /// As a new session.
     pub(super) fn session(&self) -> Session {
-        let mut session = Session::with_id(&self.id, &self.user_id, "");
+        let mut session = Session::new(&self.user_id).id(&self.id);
         session.metadata = self.metadata.clone();
         session
     }

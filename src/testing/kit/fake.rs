@@ -1,10 +1,12 @@
 //! A Redis over HTTP for tests: the embedded engine behind a mock server.
 
+use super::matchers::{is_named, words};
 use super::responders::{lost_reply, template};
 use super::sent::commands;
 use crate::backend::memory::MemoryBackend;
 use crate::client::Client;
 use crate::config::{Config, Encoding};
+use crate::retry::RetryPolicy;
 use crate::secret::Secret;
 use crate::server::answer::{self, Service};
 use std::fmt;
@@ -46,7 +48,7 @@ pub fn config_for(server: &MockServer) -> Config {
 /// use wiremock::{Mock, ResponseTemplate};
 ///
 /// let redis = FakeRedis::start().await;
-/// Mock::given(command("GET")).respond_with(ResponseTemplate::new(503)).up_to_n_times(1).mount(redis.server()).await;
+/// redis.mount(Mock::given(command("GET")).respond_with(ResponseTemplate::new(503)).up_to_n_times(1)).await;
 ///
 /// let client = redis.client();
 /// client.set("name", "Ada").await?;
@@ -106,10 +108,13 @@ impl FakeRedis {
         TOKEN
     }
 
-    /// Settings of a client, with this address and token, replies in base64 without asking for it,
-    /// and all else by default: with automatic batching and retries.
+    /// Settings of a client: this address and token, every command in a request of its own, so that
+    /// [`command`](super::command) sees each, replies in base64 without asking for it, and retries after a millisecond or two, so that an outage costs a test no time. All
+    /// else is by default; [`auto_batch_in_flight`](Config::auto_batch_in_flight) switches batching on.
     pub fn config(&self) -> Config {
-        Client::builder().url(self.url()).token(TOKEN).encoding(Encoding::Base64)
+        let millis = Duration::from_millis;
+        let retry = RetryPolicy::default().backoff(millis(1), millis(2));
+        config_for(&self.server).retry(retry)
     }
 
     /// A client with these settings.
@@ -125,6 +130,13 @@ impl FakeRedis {
     /// The mock server, to mount mocks on.
     pub fn server(&self) -> &MockServer {
         &self.server
+    }
+
+    /// Mounts a mock in front of the engine. One that never matches fails the test when the fake ends, unless the test is
+    /// failing already: a fault that did not happen was not tested. A mock that need not match, or that has an expectation of its
+    /// own, is mounted on the [server](Self::server).
+    pub async fn mount(&self, mock: Mock) {
+        mock.expect(1..).mount(&self.server).await;
     }
 
     /// The engine, to move its clock ([`MemoryBackend::advance`]), and to prepare and check data past all mocks:
@@ -145,7 +157,7 @@ impl FakeRedis {
     /// # async fn main() -> redis_rest::Result<()> {
     /// # use redis_rest::testing::{FakeRedis, html_502};
     /// let redis = FakeRedis::start().await;
-    /// let client = redis.config().no_retry().build()?;
+    /// let client = redis.client();
     /// redis.go_down(html_502());
     /// assert_eq!(client.ping().await.unwrap_err().status(), Some(502));
     /// redis.come_back();
@@ -178,10 +190,11 @@ impl FakeRedis {
             .collect()
     }
 
-    /// How many commands of this name, in any case, have been sent so far, also within pipelines and transactions.
+    /// How many commands of this name, in any case, have been sent so far, also within pipelines and transactions. As for
+    /// [`command`](super::command), the name is that of the client's method too.
     pub async fn count(&self, name: &str) -> usize {
-        let requests = self.requests().await;
-        requests.iter().flat_map(commands).filter(|command| command.is(name)).count()
+        let (requests, name) = (self.requests().await, words(name));
+        requests.iter().flat_map(commands).filter(|command| is_named(command, &name)).count()
     }
 }
 

@@ -2,11 +2,14 @@
 
 use super::sent::Sent;
 use crate::command::{Command, ToArg, ToArgs, keys};
+use crate::exactly_once;
 use crate::server::answer::Form;
 use http::header::AUTHORIZATION;
 use wiremock::{Match, Request};
 
-/// Matches a command by its name, in any case.
+/// Matches a command by its name, in any case. `EXPIRE`, `TTL`, `SETEX` and their sisters match what the methods of these names
+/// send, in milliseconds, too (`PEXPIRE`, `PTTL`, `PSETEX` …). A command that was to be executed
+/// [exactly once](crate::Call::exactly_once) is matched within its script.
 ///
 /// It sees a command that travels alone: `POST /` with a JSON body, and the path form. A name of two words (`SCRIPT LOAD`) is a
 /// name and its first argument. [`CommandMatch`] says how to ask for more, and how commands in pipelines are seen.
@@ -84,7 +87,7 @@ pub fn bearer(token: impl Into<String>) -> BearerMatch {
 /// A client sends commands that arrive while others are in flight as one `/pipeline`. A matcher sees only commands that travel
 /// alone unless it is told otherwise, so either
 ///
-/// * the client under test sends each alone: [`config_for`](super::config_for) and
+/// * the client under test sends each alone: that of [`FakeRedis`](super::FakeRedis), of [`config_for`](super::config_for), or with
 ///   [`Config::no_auto_batch`](crate::Config::no_auto_batch), or
 /// * the mock answers each command of such a batch alike: [`or_batched`](Self::or_batched), or
 /// * a [`FakeRedis`](super::FakeRedis) answers, which knows pipelines, and faults in front of it match
@@ -145,6 +148,11 @@ impl CommandMatch {
     }
 
     fn fits(&self, command: &Command) -> bool {
+        let once = exactly_once::unwrapped(command);
+        self.fits_itself(command) || once.iter().any(|command| self.fits_itself(command))
+    }
+
+    fn fits_itself(&self, command: &Command) -> bool {
         let keys = || {
             let known = keys::positions(command);
             known
@@ -152,7 +160,8 @@ impl CommandMatch {
                 .into_iter()
                 .filter_map(|index| command.get(index))
         };
-        is_named(command, &self.name)
+        let named = is_named(command, &self.name);
+        named
             && self.keys.iter().all(|wanted| keys().any(|key| key == wanted))
             && self.key_prefixes.iter().all(|wanted| keys().any(|key| key.starts_with(wanted)))
             && self
@@ -222,14 +231,35 @@ impl std::fmt::Debug for BearerMatch {
     }
 }
 
-fn words(name: &str) -> Vec<String> {
+pub(super) fn words(name: &str) -> Vec<String> {
     name.split_ascii_whitespace().map(str::to_owned).collect()
 }
 
-/// True when the command begins with these words, in any case.
-fn is_named(command: &Command, words: &[String]) -> bool {
-    words.len() <= command.parts().len()
-        && command.parts().zip(words).all(|(part, word)| part.eq_ignore_ascii_case(word.as_bytes()))
+/// What the methods of these names send.
+const IN_MILLISECONDS: [(&str, &str); 9] = [
+    ("EXPIRE", "PEXPIRE"),
+    ("EXPIREAT", "PEXPIREAT"),
+    ("EXPIRETIME", "PEXPIRETIME"),
+    ("HEXPIRE", "HPEXPIRE"),
+    ("HEXPIREAT", "HPEXPIREAT"),
+    ("HEXPIRETIME", "HPEXPIRETIME"),
+    ("HTTL", "HPTTL"),
+    ("SETEX", "PSETEX"),
+    ("TTL", "PTTL"),
+];
+
+/// True when the command begins with these words, in any case, or is what a method of this name sends.
+pub(super) fn is_named(command: &Command, words: &[String]) -> bool {
+    let begins = words.len() <= command.parts().len()
+        && command
+            .parts()
+            .zip(words)
+            .all(|(part, word)| part.eq_ignore_ascii_case(word.as_bytes()));
+    let sent = |word: &String| {
+        let mut known = IN_MILLISECONDS.iter();
+        known.any(|(name, sent)| word.eq_ignore_ascii_case(name) && command.is(sent))
+    };
+    begins || matches!(words, [word] if sent(word))
 }
 
 fn bytes(arg: impl ToArg) -> Vec<u8> {

@@ -7,6 +7,7 @@ use crate::error::{Error, ServerError};
 use crate::server::answer::{self, Form};
 use crate::server::encode::Encoder;
 use crate::server::reply::Encoding;
+use crate::value::Value;
 use http::header::RETRY_AFTER;
 use std::io;
 use std::time::Duration;
@@ -142,6 +143,13 @@ impl RedisReply {
     }
 }
 
+impl RedisReply {
+    fn written_alone(self, request: &Request, form: Form) -> ResponseTemplate {
+        let write = |encoding, out: &mut Vec<u8>| Encoder::one(self.reply, encoding).finish(out);
+        delayed(self.delay, written(request, form, 200, write))
+    }
+}
+
 impl Respond for RedisReply {
     fn respond(&self, request: &Request) -> ResponseTemplate {
         let form = Form::of(request.url.path());
@@ -152,6 +160,12 @@ impl Respond for RedisReply {
             }
             _ => None,
         };
+        let once = Sent::read(request).is_some_and(|sent| sent.is_exactly_once());
+        if let (true, Ok(value)) = (once, &self.reply) {
+            // The script that executes a command once returns a list of the one reply.
+            let reply = Self { reply: Ok(Value::Array(vec![value.clone()])), delay: self.delay };
+            return reply.written_alone(request, form);
+        }
         let status = if count.is_none() && self.reply.is_err() { 400 } else { 200 };
         delayed(
             self.delay,

@@ -1,6 +1,7 @@
 //! Requests to commands, by the parser of the server.
 
 use crate::command::Command;
+use crate::exactly_once;
 use crate::server::answer::Form;
 use crate::server::request;
 use wiremock::Request;
@@ -23,6 +24,14 @@ impl Sent {
             Form::Stream | Form::Unknown => return None,
         };
         Some(Self { form, commands })
+    }
+}
+
+impl Sent {
+    /// True for one command that is executed [exactly once](crate::Call::exactly_once), by a script.
+    pub(super) fn is_exactly_once(&self) -> bool {
+        matches!(self.form, Form::Single | Form::Path)
+            && matches!(self.commands.as_slice(), [command] if !exactly_once::unwrapped(command).is_empty())
     }
 }
 

@@ -3,6 +3,7 @@
 mod cases;
 mod errors;
 mod futures;
+mod pipelines;
 mod scope;
 mod table;
 mod times;

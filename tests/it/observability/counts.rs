@@ -157,7 +157,7 @@ async fn the_memory_of_in_memory_stores() {
     let bytes = || recorded.value("redis_rest_session_memory_usage_bytes", &[]) as usize;
     let (store, other) =
         (InMemorySessionStore::with_limits(HOUR, 3, 1 << 20), InMemorySessionStore::new(HOUR));
-    let sessions: Vec<_> = (0..5).map(|_| Session::new("user", "org")).collect();
+    let sessions: Vec<_> = (0..5).map(|_| Session::new("user").org_id("org")).collect();
     for session in &sessions {
         store.store_session(session).await.unwrap();
     }

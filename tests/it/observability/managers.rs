@@ -100,7 +100,7 @@ async fn memory_of_redis_as_in_the_health_report() {
     let recorded = Recorded::here();
     let manager = SessionManager::new("", 0);
     let store = InMemorySessionStore::new(HOUR);
-    store.store_session(&Session::new("user", "org")).await.unwrap();
+    store.store_session(&Session::new("user").org_id("org")).await.unwrap();
     manager.set_session_store(Arc::new(store), true).await.unwrap();
     let memory = recorded.value("redis_rest_session_redis_memory_bytes", &[]);
     assert_eq!(Some(memory as u64), manager.health().redis_memory);

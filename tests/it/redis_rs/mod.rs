@@ -1,6 +1,7 @@
 //! The commands of the `redis` crate, written once and run unchanged over TCP and over HTTP.
 
 mod collections;
+mod fourteen;
 mod others;
 mod over_http;
 mod together;

@@ -182,7 +182,7 @@ async fn a_thousand_sessions_end_exactly_right() {
                 tokio::spawn(async move {
                     let mut kept = Vec::new();
                     for n in 0..50 {
-                        let mut session = Session::new(format!("user-{}", task % 4), "org");
+                        let mut session = Session::new(format!("user-{}", task % 4)).org_id("org");
                         store.store_session(&session).await.unwrap();
                         session.system_prompt = "updated".into();
                         store.update_session(&session).await.unwrap();

@@ -113,7 +113,7 @@ async fn the_first_call_after_an_outage_is_the_last_writer() {
 #[tokio::test]
 async fn a_log_out_ends_sessions_of_clocks_that_are_ahead() {
     let (manager, store) = scripted::manager(checked(), true).await;
-    let mut ahead = Session::new("user", "org");
+    let mut ahead = Session::new("user").org_id("org");
     ahead.created_at += HOUR;
     store.inner().store_session(&ahead).await.unwrap();
     let held = create(&manager).await;
@@ -231,7 +231,7 @@ async fn maintenance_finishes_cancelled_work_within_a_second() {
 #[tokio::test]
 async fn a_create_that_is_given_up_ends_what_it_made_and_nothing_else() {
     let (manager, store) = scripted::manager(checked(), true).await;
-    let theirs = Session::with_id("taken", "another", "org");
+    let theirs = Session::new("another").id("taken").org_id("org");
     store.inner().store_session(&theirs).await.unwrap();
     let new = |id: &str| manager.create_session_with(NewSession::new("user", "org").id(id));
     assert!(matches!(new("taken").await, Err(SessionError::Conflict(Conflict::Exists))));

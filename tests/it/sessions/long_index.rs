@@ -42,7 +42,7 @@ impl Model {
 }
 
 fn session(id: &str) -> Session {
-    Session::with_id(id, "user", "org")
+    Session::new("user").id(id).org_id("org")
 }
 
 /// Elements as another service writes them, so that the whole is so long.
@@ -88,7 +88,7 @@ async fn history(seed: u64, clients: &[Client]) {
                 0..3 => store.store_session(&sessions[0]).await.unwrap(),
                 3 | 4 => store.batch_store_sessions(&sessions).await.ok().unwrap(),
                 5 => {
-                    let new = Session::with_id(format!("r{step}"), "user", "org");
+                    let new = Session::new("user").id(format!("r{step}")).org_id("org");
                     let mode = Mode::Create { marks: &Marks::default(), reuse: false };
                     let (id, ttl) = (ChangeId::new(), TtlRule::Slide(HOUR));
                     let write = Write { id, session: &new, mode, content: true, ttl };

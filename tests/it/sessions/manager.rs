@@ -103,7 +103,7 @@ async fn two_hundred_creates_at_limit_ten_make_ten() {
 #[tokio::test]
 async fn places_are_given_back_and_synced_sessions_count_when_used() {
     let store = Scripted::new(InMemorySessionStore::new(HOUR));
-    let foreign = Session::new("user", "org");
+    let foreign = Session::new("user").org_id("org");
     store.store_session(&foreign).await.unwrap();
     let manager = SessionManager::new("", 1);
     manager.set_session_store(Arc::new(store.clone()), true).await.unwrap();
@@ -156,7 +156,7 @@ async fn sessions_from_before_the_store_stay_and_are_written_on_access_or_by_flu
 #[tokio::test]
 async fn without_sync_the_store_is_a_backup() {
     let (manager, store) = with_scripted(eager(), false).await;
-    let foreign = Session::new("user", "org");
+    let foreign = Session::new("user").org_id("org");
     store.store_session(&foreign).await.unwrap();
     let own = manager.create_session("user", "org").await.unwrap().session;
     assert!(store.exists(&own.id).await.unwrap(), "it is written");
@@ -190,7 +190,7 @@ async fn created_here_visible_there_deleted_there_gone_here() {
 #[tokio::test]
 async fn a_fresh_copy_is_not_checked_again_and_many_callers_share_one_read() {
     let (manager, store) = with_scripted(ManagerOptions::default().max_staleness(HOUR), true).await;
-    let foreign = Session::new("user", "org");
+    let foreign = Session::new("user").org_id("org");
     store.store_session(&foreign).await.unwrap();
     store.hold_reads(true);
     let before = store.reads();
@@ -301,7 +301,7 @@ async fn an_explicit_time_to_live_is_kept() {
 #[tokio::test]
 async fn a_delete_that_races_a_read_stays_deleted() {
     let (manager, store) = with_scripted(eager(), true).await;
-    let foreign = Session::new("user", "org");
+    let foreign = Session::new("user").org_id("org");
     store.store_session(&foreign).await.unwrap();
     store.hold_reads(true);
     let before = store.reads();
@@ -333,7 +333,7 @@ async fn a_use_by_a_clock_that_is_slow_does_not_move_the_last_use_back() {
     let (managers, store, _server) =
         managers(2, &ManagerOptions::default().touch_interval(Duration::ZERO)).await;
     let [here, there] = managers.as_slice() else { unreachable!() };
-    let mut session = Session::new("user", "org");
+    let mut session = Session::new("user").org_id("org");
     session.last_active_at += HOUR;
     store.store_session(&session).await.unwrap();
     assert_eq!(here.list_sessions("user").await.unwrap().sessions.len(), 1);

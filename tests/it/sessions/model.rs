@@ -180,7 +180,8 @@ struct World {
 }
 
 fn session(id: usize, prompt: &str) -> Session {
-    let mut session = Session::with_id(format!("session-{id}"), format!("user-{}", id % 2), "org");
+    let mut session =
+        Session::new(format!("user-{}", id % 2)).id(format!("session-{id}")).org_id("org");
     session.system_prompt = prompt.into();
     session
 }
@@ -452,8 +453,9 @@ async fn concurrent_histories_on_redis() {
                         random ^= random << 13;
                         random ^= random >> 7;
                         random ^= random << 17;
-                        let session =
-                            Session::with_id(format!("{prefix}-{}", random % 40), &prefix, "org");
+                        let session = Session::new(&prefix)
+                            .id(format!("{prefix}-{}", random % 40))
+                            .org_id("org");
                         match random >> 32 & 7 {
                             0..=2 => drop(store.store_session(&session).await),
                             3 => drop(store.update_session(&session).await),

@@ -65,7 +65,7 @@ async fn a_log_out_ends_sessions_of_any_id() {
         let long = "x".repeat(32 << 10);
         let ids = ["a/b+c=", "a b", "{ü}", "quo\"te", "back\\slash", "nul\0", &long];
         for id in ids {
-            let record = Session::with_id(id, "user-123", "org").to_json().unwrap();
+            let record = Session::new("user-123").id(id).org_id("org").to_json().unwrap();
             setup.client.set(format!("session:{id}"), record).ex(HOUR).await.unwrap();
         }
         setup.client.set(INDEX, serde_json::to_string(&ids).unwrap()).await.unwrap();

@@ -46,6 +46,6 @@ impl Setup {
     }
 
     pub fn session(&self) -> Session {
-        Session::new("user-123", "org-456")
+        Session::new("user-123").org_id("org-456")
     }
 }

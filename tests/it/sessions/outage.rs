@@ -100,7 +100,7 @@ async fn what_cannot_be_made_up_for_does_not_stop_the_rest() {
     let node = Node::new(at_once()).await;
     let ended = node.create().await;
     let other = node.elsewhere.clone().index_layout(IndexLayout::SortedSet);
-    other.store_session(&Session::new("moved", "org")).await.unwrap();
+    other.store_session(&Session::new("moved").org_id("org")).await.unwrap();
     node.gate.set(Way::Cut);
     node.manager.delete_user_sessions("moved").await.unwrap();
     node.manager.cleanup_session(&ended.id).await.unwrap();
@@ -156,7 +156,7 @@ async fn what_was_changed_or_deleted_elsewhere_meanwhile_stands() {
 async fn logged_out_everywhere_in_an_outage_is_logged_out_after_it() {
     let node = Node::new(at_once()).await;
     let held = node.create().await;
-    let unknown = Session::new("user", "org");
+    let unknown = Session::new("user").org_id("org");
     node.elsewhere.store_session(&unknown).await.unwrap();
     node.gate.set(Way::Cut);
     assert_eq!(

@@ -168,7 +168,7 @@ async fn a_read_that_found_nothing_does_not_undo_a_create_beside_it() {
 #[tokio::test]
 async fn a_create_of_a_taken_id_hides_nothing_while_it_runs_and_when_it_is_given_up() {
     let (manager, store, _) = setup(ManagerOptions::default()).await;
-    let theirs = Session::with_id("taken", "another", "org");
+    let theirs = Session::new("another").id("taken").org_id("org");
     store.inner().store_session(&theirs).await.unwrap();
     let new = NewSession::new("user", "org").id("taken");
     store.hold_puts(true);

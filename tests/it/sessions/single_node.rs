@@ -16,7 +16,7 @@ async fn delete_leaves_no_index_entry_of_a_session_created_during_its_lookup() {
         let way = Stepped::new(engine, false);
         let store = RedisSessionStore::new(Client::from_backend(way.clone()), HOUR);
         let store = store.index_layout(layout);
-        let session = Session::new("user", "org");
+        let session = Session::new("user").org_id("org");
         // The scripts are known: a script is one command.
         store.delete_session("unknown").await.unwrap();
 

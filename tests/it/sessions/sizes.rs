@@ -12,7 +12,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// Sessions of one user with prompts of this many bytes.
 fn sessions(count: usize, bytes: usize) -> Vec<Session> {
     let new = || {
-        let mut session = Session::new("user", "org");
+        let mut session = Session::new("user").org_id("org");
         session.system_prompt = "x".repeat(bytes);
         session
     };
@@ -85,7 +85,7 @@ async fn sessions_that_are_there_and_large_are_stored_again() {
     let small: Vec<_> = sessions(12, 0)
         .into_iter()
         .zip(&large)
-        .map(|(small, large)| Session::with_id(&large.id, &small.user_id, &small.org_id))
+        .map(|(small, large)| Session::new(&small.user_id).id(&large.id).org_id(&small.org_id))
         .collect();
     let outcome = store.batch_store_sessions(&small).await;
     assert!(outcome.is_ok(), "replies of up to 1.8 MB: {:?}", outcome.failed().next());

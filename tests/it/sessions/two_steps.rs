@@ -130,7 +130,7 @@ async fn setup(layout: IndexLayout) -> Setup {
         RedisSessionStore::new(Client::from_backend(way.clone()), HOUR).index_layout(layout);
     let other =
         RedisSessionStore::new(Client::from_backend(engine), HOUR).index_layout(layout).cluster();
-    let session = Session::new("first", "org");
+    let session = Session::new("first").org_id("org");
     store.store_session(&session).await.unwrap();
     store.touch(&session.id).await.unwrap();
     store.delete_session(&session.id).await.unwrap();
@@ -140,7 +140,7 @@ async fn setup(layout: IndexLayout) -> Setup {
 
 impl Setup {
     fn session(&self) -> Session {
-        Session::new("user", "org")
+        Session::new("user").org_id("org")
     }
 
     /// The ids in the index, whether there are such sessions or not.

@@ -38,7 +38,7 @@ async fn counts(layout: IndexLayout) {
     // The first reply with a text: how texts are written is asked once.
     assert_eq!(requests(&sent, client.ping().into_future()).await, 2);
     let store = RedisSessionStore::new(client, Duration::from_secs(3600)).index_layout(layout);
-    let new = || Session::new("user", "org");
+    let new = || Session::new("user").org_id("org");
     let (session, minute) = (new(), Duration::from_secs(60));
     assert_eq!(
         requests(&sent, store.store_session(&session)).await,
@@ -97,7 +97,7 @@ async fn requests_of_each_operation_in_two_steps() {
     let (client, sent) = rest::counted(&server);
     client.ping().await.unwrap();
     let store = RedisSessionStore::new(client, Duration::from_secs(3600)).cluster();
-    let new = || Session::new("user", "org");
+    let new = || Session::new("user").org_id("org");
     let (session, created, known) = (new(), new(), new());
     let minute = Duration::from_secs(60);
     // So that the server knows the scripts.
@@ -144,7 +144,7 @@ async fn everything(client: &Client) -> BTreeMap<String, (Value, Value)> {
 async fn a_client_that_only_reads_lists_sessions() {
     let client = Client::from_backend(MemoryBackend::new());
     let store = RedisSessionStore::new(client.clone(), Duration::from_secs(3600));
-    let session = Session::new("user", "org");
+    let session = Session::new("user").org_id("org");
     store.store_session(&session).await.unwrap();
     let reader = RedisSessionStore::new(client.read_only(), Duration::from_secs(3600));
     assert_eq!(reader.retrieve_session(&session.id).await.unwrap(), session);
@@ -159,9 +159,9 @@ async fn reads_change_nothing() {
         let store =
             RedisSessionStore::new(client.clone(), Duration::from_secs(3600)).index_layout(layout);
         let user = format!("{layout:?}");
-        let session = Session::new(&user, "org");
+        let session = Session::new(&user).org_id("org");
         store.store_session(&session).await.unwrap();
-        let gone = Session::new(&user, "org");
+        let gone = Session::new(&user).org_id("org");
         store.store_session(&gone).await.unwrap();
         // An index entry without a session, as expiry leaves it.
         client.del([format!("session:{}", gone.id)]).await.unwrap();

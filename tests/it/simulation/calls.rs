@@ -260,7 +260,7 @@ async fn on_store(store: &dyn SessionStore, prepared: Prepared) -> Answer {
     let Prepared { call, id, user_id, token, .. } = prepared;
     match call {
         Call::Create { .. } => {
-            let mut session = Session::with_id(id, user_id, "");
+            let mut session = Session::new(user_id).id(id);
             session.metadata.insert("token", &token).unwrap();
             session.metadata.insert("born", &token).unwrap();
             done(store.store_session(&session).await)

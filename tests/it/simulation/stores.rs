@@ -50,13 +50,13 @@ fn warm() -> MemoryBackend {
     let store = RedisSessionStore::new(client, Duration::from_secs(60));
     run_now(async {
         for store in [store.clone(), store.cluster()] {
-            let session = Session::with_id("warm", "up", "");
+            let session = Session::new("up").id("warm");
             for _ in 0..2 {
                 store.store_session(&session).await.unwrap();
             }
             store.prune("up").await.unwrap();
             store.delete_user_sessions("up").await.unwrap();
-            let other = Session::with_id("other", "other", "");
+            let other = Session::new("other").id("other");
             store.store_session(&other).await.unwrap();
             let delete = Delete {
                 id: ChangeId::new(),

@@ -122,7 +122,7 @@ async fn a_fault_of_any_priority_stands_before_the_engine() {
 async fn sessions_are_stored_and_listed_and_survive_an_outage() {
     let redis = FakeRedis::start().await;
     let store = RedisSessionStore::new(redis.client(), Duration::from_secs(3600));
-    let (first, second) = (Session::new("user", "org"), Session::new("user", "org"));
+    let (first, second) = (Session::new("user").org_id("org"), Session::new("user").org_id("org"));
     store.store_session(&first).await.unwrap();
     store.store_session(&second).await.unwrap();
     assert_eq!(store.list_sessions("user").await.unwrap().sessions.len(), 2);

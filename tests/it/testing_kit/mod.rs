@@ -1,5 +1,7 @@
 //! The testing kit, as its users use it.
 
+/// A user's function, and the tests of it.
+mod counter;
 /// The fake Redis: data, formats, faults before it, sessions.
 mod fake;
 /// What each matcher sees, and what it does not.

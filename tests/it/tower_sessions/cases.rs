@@ -290,7 +290,7 @@ async fn errors_tell_no_secrets(setup: Setup) {
             );
         }
     }
-    let foreign = Session::with_id(Id::default().to_string(), "ada", "");
+    let foreign = Session::new("ada").id(Id::default().to_string());
     setup.behind.store_session(&foreign).await.unwrap();
     match store.load(&foreign.id.parse().unwrap()).await {
         Err(Error::Decode(text)) => assert!(!text.contains(&foreign.id)),

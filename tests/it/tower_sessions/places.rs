@@ -32,7 +32,7 @@ async fn ids_that_are_all_taken_are_given_up() {
         };
         let store = store.user_of(move |record| {
             counted.fetch_add(1, Ordering::Relaxed);
-            let theirs = Session::with_id(record.id.to_string(), "ada", "");
+            let theirs = Session::new("ada").id(record.id.to_string());
             let created = taken
                 .create_session(&theirs)
                 .as_mut()

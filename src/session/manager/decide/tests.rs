@@ -31,7 +31,7 @@ impl Scene {
         Self {
             ours: ChangeIds::named("ours----").unwrap(),
             theirs: ChangeIds::named("theirs--").unwrap(),
-            session: Session::with_id("id", "user", "org"),
+            session: Session::new("user").id("id").org_id("org"),
             time: DateTime::from_timestamp(1_700_000_000, 0).unwrap(),
         }
     }
@@ -241,7 +241,7 @@ fn ends_beat_changes_and_other_users_sessions_are_left_alone() {
     for now in [Now::Gone, Now::Unused, Now::LoggedOut] {
         assert_eq!(decide(&change, now, ALL, scene.time), Decision::Ended);
     }
-    let other = Session::with_id("id", "another", "org");
+    let other = Session::new("another").id("id").org_id("org");
     let now = Now::Stored(&base, Some(&other));
     assert_eq!(decide(&change, now, ALL, scene.time), Decision::Superseded);
 }

@@ -76,7 +76,7 @@ fn name(recovered: &Recovered) -> String {
 }
 
 fn change(id: &str, prompt: &str) -> PendingChange {
-    let mut session = Session::with_id(id, "user", "org");
+    let mut session = Session::new("user").id(id).org_id("org");
     session.system_prompt = prompt.into();
     let change = ChangeId::new();
     let time = DateTime::<Utc>::from_timestamp_millis(1_700_000_000_123).unwrap();

@@ -135,7 +135,7 @@ pub async fn invalid_ids(harness: &impl Harness) {
     let store = harness.store(HOUR);
     let (long, huge) = ("x".repeat(129), "x".repeat(32 << 10));
     for id in ["", ".", "..", "a/b", "../a", "a\0b", "ä", "a b", "*", "{a}", "a}", &long, &huge] {
-        let bad = Session::with_id(id, "user", "org");
+        let bad = Session::new("user").id(id).org_id("org");
         let results = [
             store.store_session(&bad).await,
             store.create_session(&bad).await,

@@ -20,7 +20,7 @@ pub(super) fn user() -> String {
 }
 
 pub(super) fn session(user: &str) -> Session {
-    let mut session = Session::new(user, "org-1");
+    let mut session = Session::new(user).org_id("org-1");
     session.mcp_client_ids = vec!["client-1".into(), "client-2".into()];
     session.system_prompt = "Be \"brief\"\n\u{1F600}".into();
     session

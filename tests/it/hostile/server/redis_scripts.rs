@@ -180,7 +180,7 @@ async fn the_documented_user_closes_what_scripts_reach() {
         2
     );
     let store = RedisSessionStore::new(client.clone(), LONG);
-    let session = Session::new("user", "org");
+    let session = Session::new("user").org_id("org");
     store.store_session(&session).await.unwrap();
     assert_eq!(store.list_sessions("user").await.unwrap().sessions.len(), 1);
     let error = client.eval::<Value>(ENDLESS, (), ()).await.unwrap_err();

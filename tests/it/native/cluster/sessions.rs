@@ -71,7 +71,7 @@ async fn keys_of_one_session_share_a_slot() {
     for prefix in ["", "app:", "{app}:", "a}b:"] {
         for user in ["user", "{user}", "a{b", "a}b", "a{}b"] {
             let store = RedisSessionStore::new(client.with_prefix(prefix), HOUR);
-            let [kept, lost] = [Session::new(user, "org"), Session::new(user, "org")];
+            let [kept, lost] = [Session::new(user).org_id("org"), Session::new(user).org_id("org")];
             assert!(store.batch_store_sessions(&[kept.clone(), lost.clone()]).await.is_ok());
             store.set_ttl(&kept.id, HOUR / 2).await.unwrap();
             assert_eq!(store.client().del([format!("session:{}", lost.id)]).await.unwrap(), 1);
@@ -82,7 +82,7 @@ async fn keys_of_one_session_share_a_slot() {
     }
     let half = RedisSessionStore::new(client.with_prefix("a{b"), HOUR);
     assert!(matches!(
-        half.store_session(&Session::new("user", "org")).await,
+        half.store_session(&Session::new("user").org_id("org")).await,
         Err(SessionError::Config(_))
     ));
 }
@@ -94,7 +94,7 @@ async fn over_rest_in_front_of_a_cluster() {
     let server = rest::serve(NativeBackend::cluster([cluster.nodes[0].url()]).await.unwrap()).await;
     let (store, session) = (
         RedisSessionStore::new(rest::client(&server), HOUR),
-        Session::with_id("first", "user", "org"),
+        Session::new("user").id("first").org_id("org"),
     );
     let error = store.store_session(&session).await.unwrap_err();
     assert!(
@@ -103,7 +103,7 @@ async fn over_rest_in_front_of_a_cluster() {
     );
     let store = store.cluster();
     store.store_session(&session).await.unwrap();
-    store.store_session(&Session::with_id("second", "user", "org")).await.unwrap();
+    store.store_session(&Session::new("user").id("second").org_id("org")).await.unwrap();
     assert_eq!(store.list_sessions("user").await.unwrap().sessions.len(), 2);
 
     let tool = |action: &[&str]| {
@@ -151,7 +151,7 @@ impl Load {
         let load = Arc::new(Self {
             store: RedisSessionStore::new(client.clone(), HOUR).index_layout(layout),
             users: (0..4).map(|n| format!("user-{n}")).collect(),
-            counter: Session::with_id("counter", "user-0", "org"),
+            counter: Session::new("user-0").id("counter").org_id("org"),
             stored: AtomicU64::default(),
             reads: AtomicU64::default(),
             stop: AtomicBool::default(),
@@ -176,7 +176,7 @@ impl Load {
             let user = &self.users[round % self.users.len()];
             let count = if caller == 0 { 6 } else { 1 };
             let sessions: Vec<_> = (0..count)
-                .map(|n| Session::with_id(format!("s-{caller}-{round}-{n}"), user, "org"))
+                .map(|n| Session::new(user).id(format!("s-{caller}-{round}-{n}")).org_id("org"))
                 .collect();
             let results: Vec<Result<(), SessionError>> = match caller {
                 0 => self

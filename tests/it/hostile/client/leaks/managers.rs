@@ -27,8 +27,8 @@ async fn outage() {
     let node = Node::with(manager).await;
     let mut events = node.manager.events();
     let new =
-        |name: &str| NewSession::new(USER, USER).id(format!("{SESSION}{name}")).with(VALUE, VALUE);
-    shown(&new(""));
+        |name: &str| NewSession::new(USER, USER).id(format!("{SESSION}{name}")).with("name", VALUE);
+    shown_session(&new(""));
     shown_session(&node.manager.create_session_with(new("")).await.unwrap());
     failed(node.manager.create_session_with(new("")).await);
     failed(node.manager.create_session_with(new("/")).await);

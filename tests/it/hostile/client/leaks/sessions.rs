@@ -15,10 +15,10 @@ use std::time::Duration;
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn session(name: &str) -> Session {
-    let mut session = Session::new(USER, USER);
+    let mut session = Session::new(USER).org_id(USER);
     session.id = format!("{SESSION}{name}");
     session.system_prompt = VALUE.into();
-    session.metadata.insert(VALUE, VALUE).unwrap();
+    session.metadata.insert("name", VALUE).unwrap();
     session
 }
 

@@ -59,7 +59,7 @@ pub async fn drive() {
     )]);
     shown(&HttpResponse::new(200, headers, VALUE));
 
-    let mut session = Session::new(USER, USER);
+    let mut session = Session::new(USER).org_id(USER);
     session.id = SESSION.into();
     session.metadata.insert("name", VALUE).unwrap();
     failed(session.metadata.get::<u32>("name"));

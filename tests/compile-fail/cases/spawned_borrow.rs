@@ -1,0 +1,5 @@
+fn f(client: &redis_rest::Client) {
+    tokio::spawn(async { client.incr("visits").await });
+}
+
+fn main() {}
