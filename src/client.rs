@@ -26,6 +26,27 @@ use std::time::Duration;
 
 /// A Redis client over HTTP. Cheap to clone: clones share connections and settings.
 ///
+/// Its methods are, in this order: making a client and what it does as a whole; then the commands, by the groups of Redis's
+/// documentation. The functions of the same names in [`cmd`](mod@crate::cmd) make the same calls for pipelines.
+///
+/// | group | of the client | for pipelines |
+/// |---|---|---|
+/// | strings and counters | [methods](#strings) | [`cmd::string`](crate::cmd::string) |
+/// | keys and times to live | [methods](#keys) | [`cmd::generic`](crate::cmd::generic) |
+/// | hashes | [methods](#hashes) | [`cmd::hash`](crate::cmd::hash) |
+/// | lists | [methods](#lists) | [`cmd::list`](crate::cmd::list) |
+/// | sets | [methods](#sets) | [`cmd::set`](mod@crate::cmd::set) |
+/// | sorted sets | [methods](#sorted-sets) | [`cmd::sorted_set`](crate::cmd::sorted_set) |
+/// | streams | [methods](#streams) | [`cmd::stream`](crate::cmd::stream) |
+/// | JSON documents | [methods](#json-documents) | [`cmd::json`](crate::cmd::json) |
+/// | publishing | [methods](#publishing) | [`cmd::pubsub`](crate::cmd::pubsub) |
+/// | scripts and functions | [methods](#scripts-and-functions) | [`cmd::scripting`](crate::cmd::scripting) |
+/// | bitmaps | [methods](#bitmaps) | [`cmd::bitmap`](crate::cmd::bitmap) |
+/// | HyperLogLog | [methods](#hyperloglog) | [`cmd::hyperloglog`](crate::cmd::hyperloglog) |
+/// | places | [methods](#places) | [`cmd::geo`](crate::cmd::geo) |
+/// | the server | [methods](#the-server) | [`cmd::server`](crate::cmd::server) |
+/// | users | [methods](#users) | [`cmd::acl`](crate::cmd::acl) |
+///
 /// Calls need a Tokio runtime with timers and I/O, and are errors of kind [`ErrorKind::Config`](crate::ErrorKind::Config) elsewhere.
 /// Making a client needs none, nor does `wasm32`.
 ///
@@ -59,6 +80,7 @@ impl Clone for Client {
     }
 }
 
+/// # The client
 impl Client {
     /// A client with default settings. See [`Config`] for what can be set, [`Client::builder`] to set it.
     ///

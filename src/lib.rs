@@ -42,9 +42,11 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+// Its page begins with these methods; the commands follow.
+mod client;
+
 pub mod backend;
 mod breaker;
-mod client;
 mod clock;
 mod command;
 mod config;

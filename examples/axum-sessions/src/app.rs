@@ -1,14 +1,17 @@
 //! The routes: every change is a POST that ends in a redirect.
 
+use crate::attempts::Attempts;
+use crate::failure::Failure;
 use crate::pages::{self, Device};
-use axum::extract::{Form, State};
+use axum::Router;
+use axum::extract::{ConnectInfo, Form, FromRef, State};
 use axum::http::{HeaderMap, StatusCode, header::USER_AGENT};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use axum::{Router, body::Body};
 use redis_rest::session::SessionManager;
 use redis_rest::session::tower::{TowerStore, USER_KEY};
 use serde::Deserialize;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tower_sessions::cookie::SameSite;
 use tower_sessions::{Expiry, Session, SessionManagerLayer};
@@ -19,8 +22,26 @@ pub const EXPIRY: Duration = Duration::from_secs(14 * 24 * 3600);
 /// The entry of a session that says with what the user logged in.
 const AGENT: &str = "user_agent";
 
+#[derive(Clone)]
+struct App {
+    manager: SessionManager,
+    attempts: Attempts,
+}
+
+impl FromRef<App> for SessionManager {
+    fn from_ref(app: &App) -> Self {
+        app.manager.clone()
+    }
+}
+
+impl FromRef<App> for Attempts {
+    fn from_ref(app: &App) -> Self {
+        app.attempts.clone()
+    }
+}
+
 /// The server. `secure`: the cookie travels over HTTPS only.
-pub fn router(manager: SessionManager, secure: bool) -> Router {
+pub fn router(manager: SessionManager, attempts: Attempts, secure: bool) -> Router {
     let days = tower_sessions::cookie::time::Duration::seconds(EXPIRY.as_secs().cast_signed());
     let sessions = SessionManagerLayer::new(TowerStore::over_manager(manager.clone()))
         .with_expiry(Expiry::OnInactivity(days))
@@ -33,7 +54,7 @@ pub fn router(manager: SessionManager, secure: bool) -> Router {
         .route("/logout", post(log_out))
         .route("/logout-everywhere", post(log_out_everywhere))
         .layer(sessions)
-        .with_state(manager)
+        .with_state(App { manager, attempts })
 }
 
 async fn home(
@@ -66,10 +87,19 @@ struct LogIn {
 }
 
 async fn log_in(
+    State(attempts): State<Attempts>,
+    ConnectInfo(visitor): ConnectInfo<SocketAddr>,
     session: Session,
     headers: HeaderMap,
     Form(form): Form<LogIn>,
 ) -> Result<Response, Failure> {
+    match attempts.count(visitor.ip()).await {
+        Ok(None) => {}
+        Ok(Some(wait)) => return Err(Failure::Slower(wait)),
+        // Without Redis log-ins go on, uncounted.
+        Err(error) if error.is_transient() => eprintln!("attempts are not counted: {error}"),
+        Err(error) => return Err(error.into()),
+    }
     let user = form.user.trim();
     if !(1..=64).contains(&user.chars().count()) {
         return Ok((
@@ -106,22 +136,6 @@ async fn log_out_everywhere(
     }
     session.flush().await?;
     Ok(Redirect::to("/"))
-}
-
-/// Something that cannot be known or done now. It is not taken for "logged out": the cookie stays.
-struct Failure(String);
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response<Body> {
-        eprintln!("{}", self.0);
-        (StatusCode::SERVICE_UNAVAILABLE, Html(pages::unavailable())).into_response()
-    }
-}
-
-impl<E: std::error::Error> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self(error.to_string())
-    }
 }
 
 #[cfg(test)]

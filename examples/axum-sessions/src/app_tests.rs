@@ -1,9 +1,12 @@
 //! The routes, over a manager without Redis.
 
 use super::*;
+use axum::body::Body;
+use axum::extract::connect_info::MockConnectInfo;
 use axum::http::Request;
-use axum::http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
+use axum::http::header::{CONTENT_TYPE, COOKIE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use http_body_util::BodyExt as _;
+use redis_rest::{Client, Value};
 use tower::ServiceExt as _;
 
 /// A browser: keeps the cookie that it is given.
@@ -54,8 +57,30 @@ impl Browser {
     }
 }
 
+/// A server without Redis, but for the script that counts: it says that this was the attempt of this number.
+fn app_after(attempts: i64) -> Router {
+    let client =
+        Client::from_fn(move |_| Ok(Value::Array(vec![Value::Int(attempts), Value::Int(41_500)])));
+    router(SessionManager::new("", 0), Attempts::new(client), false)
+        .layer(MockConnectInfo(SocketAddr::from(([192, 0, 2, 1], 4711))))
+}
+
 fn app() -> Router {
-    router(SessionManager::new("", 0), false)
+    app_after(1)
+}
+
+#[tokio::test]
+async fn the_sixth_attempt_of_a_minute_has_to_wait() {
+    let mut fifth = Browser::new(&app_after(5), "a laptop");
+    assert_eq!(fifth.post("/login", "user=ada").await, StatusCode::SEE_OTHER);
+    let mut sixth = Browser::new(&app_after(6), "a laptop");
+    let request = Request::post("/login")
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body("user=ada".to_owned());
+    let response = sixth.send(request.unwrap()).await;
+    assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(response.headers()[RETRY_AFTER], "42");
+    assert!(sixth.page().await.contains("Log in"));
 }
 
 #[tokio::test]

@@ -1,10 +1,13 @@
 //! An axum server whose log-ins survive an outage of Redis; see the README.
 
 mod app;
+mod attempts;
+mod failure;
 mod pages;
 
-use redis_rest::Config;
+use attempts::Attempts;
 use redis_rest::session::{ManagerOptions, RedisSessionStore, SessionManager};
+use redis_rest::{Client, Config};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +25,9 @@ async fn main() -> Result<(), Failure> {
             .map_err(|_| "LISTEN must be an address and a port, such as 127.0.0.1:3000")?,
         Err(_) => ([127, 0, 0, 1], 3000).into(),
     };
-    let manager = manager().await?;
+    // One request of a visitor finds out that Redis is away, and should not wait for long. The others do not wait at all.
+    let client = Config::from_env()?.for_web_requests().build()?;
+    let manager = manager(&client).await?;
     // Tells Redis what it missed also when nobody calls, and drops copies that nobody used for a day.
     tokio::spawn(manager.maintenance(Duration::from_secs(30), DAY));
 
@@ -31,23 +36,20 @@ async fn main() -> Result<(), Failure> {
     let stop = stop()?;
     println!("listening on http://{address}");
     // Browsers send no `Secure` cookie over plain HTTP. Elsewhere than on this machine TLS stands before this server.
-    let app = app::router(manager.clone(), !address.ip().is_loopback());
+    let app = app::router(manager.clone(), Attempts::new(client), !address.ip().is_loopback());
+    // Who is behind a proxy has the proxy's address: there, count by the header that it sets.
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, app).with_graceful_shutdown(stop).await?;
     manager.shutdown(Duration::from_secs(2)).await?;
     Ok(())
 }
 
 /// A manager in front of Redis. When that is away it begins in memory, and takes Redis up when it works.
-async fn manager() -> Result<SessionManager, Failure> {
-    // One request of a visitor finds out that Redis is away, and should not wait for long. The others do not wait at all.
-    let client = Config::from_env()?
-        .timeout(Duration::from_secs(1))
-        .deadline(Duration::from_secs(2))
-        .build()?;
+async fn manager(client: &Client) -> Result<SessionManager, Failure> {
     // A log-out on another server counts here after a second at most.
     let options = ManagerOptions::default().max_staleness(Duration::from_secs(1));
     let manager = SessionManager::with_options("", 0, options);
-    let redis = RedisSessionStore::new(client, app::EXPIRY);
+    let redis = RedisSessionStore::new(client.clone(), app::EXPIRY);
     if let Err(error) = manager.set_session_store(Arc::new(redis), true).await {
         eprintln!("Redis is unavailable, going on in memory: {error}");
     }

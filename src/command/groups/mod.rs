@@ -1,22 +1,39 @@
 //! The declared commands, one file for each group of Redis's documentation.
 
-pub mod acl;
-pub mod bitmap;
 mod expiry;
-pub mod generic;
-pub mod geo;
-pub mod hash;
-pub mod hyperloglog;
-pub mod json;
-pub mod list;
-pub mod pubsub;
 mod range;
-pub mod scripting;
-pub mod server;
-pub mod set;
-pub mod sorted_set;
-pub mod stream;
+
+// The methods of `Client` are documented in this order. The blank lines keep it.
+
 pub mod string;
+
+pub mod generic;
+
+pub mod hash;
+
+pub mod list;
+
+pub mod set;
+
+pub mod sorted_set;
+
+pub mod stream;
+
+pub mod json;
+
+pub mod pubsub;
+
+pub mod scripting;
+
+pub mod bitmap;
+
+pub mod hyperloglog;
+
+pub mod geo;
+
+pub mod server;
+
+pub mod acl;
 
 pub use self::{
     acl::*, bitmap::*, generic::*, geo::*, hash::*, hyperloglog::*, json::*, list::*, pubsub::*,

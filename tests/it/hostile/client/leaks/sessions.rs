@@ -59,7 +59,7 @@ async fn stores(store: &Arc<dyn SessionStore>) {
     };
     let writes = [write(&two), write(&one)];
     shown_session(&writes);
-    shown(&store.write(&writes).await);
+    shown_session(&store.write(&writes).await);
     shown(&store.batch_store_sessions(&[session("3"), session("/")]).await);
     shown(&store.batch_delete_sessions(&[one.id.clone(), format!("{SESSION}/")]).await);
     failed(store.store_session(&one).await);
