@@ -298,8 +298,8 @@ impl Transaction {
     /// Sends the transaction as one request. No commands need no request.
     ///
     /// # Errors
-    /// [`ErrorKind::Discarded`] if Redis refused it as a whole: nothing ran. [`ErrorKind::Unsupported`] if the server has no
-    /// transactions. [`ErrorKind::InvalidCommand`] if it is larger than the request limit: a transaction is never split.
+    /// [`ErrorKind::Discarded`](crate::ErrorKind::Discarded) if Redis refused it as a whole: nothing ran. [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the server has no
+    /// transactions. [`ErrorKind::InvalidCommand`](crate::ErrorKind::InvalidCommand) if it is larger than the request limit: a transaction is never split.
     /// Any other error of Redis for the whole says that a part may have run: some servers send the commands one by one. A command
     /// that failed and was added by [`push`](Self::push) is an error that says the same: there is no rollback.
     pub async fn send(mut self) -> Result<Replies> {
