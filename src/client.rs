@@ -343,7 +343,7 @@ impl Client {
         observe::call(Operation::of(command), now, async move {
             let alone = || backend.execute(command, options);
             let reply = match backend.join(command, options, now) {
-                Some(joined) => joined.reply_or(command.replay_safety(), alone).await,
+                Some(joined) => joined.reply_or(command.idempotency(), alone).await,
                 None => alone().await,
             };
             let reply = match as_text(backend, command, options, &reply) {

@@ -7,7 +7,7 @@ mod class;
 mod kind;
 mod server;
 
-use crate::command::{Command, ReplaySafety};
+use crate::command::{Command, Idempotency};
 use crate::platform::NoRuntime;
 use crate::value::ConvertError;
 pub(crate) use class::Signal;
@@ -104,9 +104,9 @@ impl Error {
     }
 
     /// Of a command that an earlier call may have run.
-    pub(crate) fn of_repeated(self, safety: ReplaySafety) -> Self {
+    pub(crate) fn of_repeated(self, safety: Idempotency) -> Self {
         match self.outcome() {
-            Outcome::NotApplied if safety != ReplaySafety::ReadOnly => {
+            Outcome::NotApplied if safety != Idempotency::ReadOnly => {
                 self.with_outcome(Outcome::MaybeApplied)
             }
             _ => self,
@@ -126,7 +126,7 @@ impl Error {
             self.0.command = Some(name.into());
         }
         let scripts = ["EVAL", "EVALSHA", "FCALL"].iter().any(|name| command.is(name));
-        let writes = command.replay_safety() != ReplaySafety::ReadOnly;
+        let writes = command.idempotency() != Idempotency::ReadOnly;
         match &self.0.server {
             Some(server)
                 if writes

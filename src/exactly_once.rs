@@ -5,7 +5,7 @@
 //! reply of 2⁵³ or more, is an error instead of a wrong number.
 
 use crate::backend::{Backend, Reply};
-use crate::command::{CallOptions, Command, ReplaySafety, keys};
+use crate::command::{CallOptions, Command, Idempotency, keys};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::script::Script;
 use crate::value::Value;
@@ -98,7 +98,7 @@ return cmsgpack.unpack(kept)
 "#;
 
 static SCRIPT: LazyLock<Script> =
-    LazyLock::new(|| Script::new(ONCE.trim_start()).replay_safety(ReplaySafety::Idempotent));
+    LazyLock::new(|| Script::new(ONCE.trim_start()).idempotency(Idempotency::Idempotent));
 
 /// One command that runs `commands` once, however often it is sent. Checked here, before anything is sent. `prefix` is what the
 /// client puts before every key, so that its permissions hold for the kept reply too.

@@ -76,8 +76,8 @@ mod value;
 pub use breaker::{BreakerPolicy, BreakerState};
 pub use client::{Bound, Client};
 pub use command::{
-    ArgWriter, Args, Call, CallOptions, Command, Count, Element, ExactlyOne, Group, Many, One,
-    ReplaySafety, ToArg, ToArgs, Unbound, UnboundCall, UnixTime, cmd,
+    ArgWriter, Args, Call, CallOptions, Command, Count, Element, ExactlyOne, Group, Idempotency,
+    Many, One, ToArg, ToArgs, Unbound, UnboundCall, UnixTime, cmd,
 };
 pub use config::{Config, Encoding};
 pub use error::{Error, ErrorKind, Outcome, Result, ServerError};
@@ -86,7 +86,7 @@ pub use platform::{BoxFuture, BoxStream, MaybeSend};
 pub use retry::RetryPolicy;
 pub use scan::ScanStream;
 pub use script::{Script, ScriptCall};
-pub use subscribe::{Event, Listen, Message, Subscription};
+pub use subscribe::{Event, Message, Subscription, SubscriptionTarget};
 pub use value::{ConvertError, Fields, FromValue, Json, Lossy, Value};
 
 /// The names that most programs use: `use redis_rest::prelude::*`. None of them is also one of axum, of tower-sessions or of the

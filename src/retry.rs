@@ -2,7 +2,7 @@
 //! replay safety and `Retry-After`; knows no HTTP.
 
 use crate::clock::{self, Instant};
-use crate::command::ReplaySafety;
+use crate::command::Idempotency;
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::observe;
 use crate::platform;
@@ -72,7 +72,7 @@ impl RetryPolicy {
     }
 
     /// Does not send commands again whose second reply may differ from the first
-    /// ([`ReplaySafety::EffectIdempotent`]: `DEL` answers 0, `SET … NX` answers nil after it
+    /// ([`Idempotency::EffectIdempotent`]: `DEL` answers 0, `SET … NX` answers nil after it
     /// worked). By default they are sent again.
     pub fn no_effect_idempotent_replays(mut self) -> Self {
         self.replay_effect_idempotent = false;
@@ -80,11 +80,11 @@ impl RetryPolicy {
     }
 
     /// Whether a command of this safety may be sent again after it may have run.
-    pub(crate) fn allows_replay(&self, safety: ReplaySafety) -> bool {
+    pub(crate) fn allows_replay(&self, safety: Idempotency) -> bool {
         match safety {
-            ReplaySafety::ReadOnly | ReplaySafety::Idempotent => true,
-            ReplaySafety::EffectIdempotent => self.replay_effect_idempotent,
-            ReplaySafety::Unsafe => false,
+            Idempotency::ReadOnly | Idempotency::Idempotent => true,
+            Idempotency::EffectIdempotent => self.replay_effect_idempotent,
+            Idempotency::NonIdempotent => false,
         }
     }
 }
@@ -332,7 +332,7 @@ impl<'a> Attempts<'a> {
 
     /// Whether a command of this safety may be sent again after `error` (already
     /// [noted](Self::note)).
-    pub(crate) fn allows(&self, error: &Error, safety: ReplaySafety) -> bool {
+    pub(crate) fn allows(&self, error: &Error, safety: Idempotency) -> bool {
         // Twice the same: a proxy may have answered once in the place of the server.
         if error.is_lasting() && self.made > 1 || self.large && self.internal_errors > 1 {
             return false;
@@ -416,9 +416,9 @@ impl<'a> Attempts<'a> {
 
     /// The error for the caller: with the number of attempts, and with the outcome of all of them,
     /// not only the last.
-    pub(crate) fn finish(&self, error: Error, safety: ReplaySafety) -> Error {
+    pub(crate) fn finish(&self, error: Error, safety: Idempotency) -> Error {
         let error = match safety {
-            ReplaySafety::ReadOnly => error.with_outcome(Outcome::NotApplied),
+            Idempotency::ReadOnly => error.with_outcome(Outcome::NotApplied),
             _ if self.ambiguous => error.of_repeated(safety),
             _ => error,
         };

@@ -1,6 +1,6 @@
 //! What a client adds to its commands: a prefix of every key, and whether it may write. No I/O.
 
-use crate::command::{Command, ReplaySafety, keys, safety};
+use crate::command::{Command, Idempotency, keys, safety};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::Value;
 use std::borrow::Cow;
@@ -37,7 +37,7 @@ impl Scope {
     /// # Errors
     /// [`ErrorKind::Unsupported`]: a write of a client that only reads, or a command whose keys are not known.
     pub(crate) fn admit<'a>(&self, command: &'a Command) -> Result<Cow<'a, Command>> {
-        if self.read_only && safety::classify(command) != ReplaySafety::ReadOnly {
+        if self.read_only && safety::classify(command) != Idempotency::ReadOnly {
             return Err(Error::new(ErrorKind::Unsupported, "this client only reads"));
         }
         if self.prefix.is_empty() {

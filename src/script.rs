@@ -1,6 +1,6 @@
 //! Lua scripts: sent by their SHA-1, and as text where the server does not know them yet.
 
-use crate::command::{Call, Command, ReplaySafety, ToArg, ToArgs, Unbound, cmd};
+use crate::command::{Call, Command, Idempotency, ToArg, ToArgs, Unbound, cmd};
 use crate::value::FromValue;
 use std::fmt;
 use std::sync::Arc;
@@ -24,24 +24,24 @@ pub struct Script(Arc<Inner>);
 struct Inner {
     text: String,
     sha1: String,
-    safety: ReplaySafety,
+    safety: Idempotency,
 }
 
 impl Script {
     /// A script that may not be sent twice.
     pub fn new(text: impl Into<String>) -> Self {
-        Self::with_safety(text.into(), ReplaySafety::Unsafe)
+        Self::with_idempotency(text.into(), Idempotency::NonIdempotent)
     }
 
-    fn with_safety(text: String, safety: ReplaySafety) -> Self {
+    fn with_idempotency(text: String, safety: Idempotency) -> Self {
         let sha1 = sha1_smol::Sha1::from(&text).digest().to_string();
         Self(Arc::new(Inner { text, sha1, safety }))
     }
 
     /// States what running the script twice would do; decides whether it is sent again when a reply was lost.
     #[must_use]
-    pub fn replay_safety(self, safety: ReplaySafety) -> Self {
-        Self::with_safety(self.0.text.clone(), safety)
+    pub fn idempotency(self, safety: Idempotency) -> Self {
+        Self::with_idempotency(self.0.text.clone(), safety)
     }
 
     /// The SHA-1 of the text, in lower-case hex, by which the server knows it.
@@ -121,7 +121,7 @@ impl ScriptCall {
     pub fn call<R: FromValue>(self) -> Call<R, Unbound> {
         let mut command = cmd("EVALSHA").arg(&self.script.0.sha1).arg(self.keys.arguments().len());
         self.keys.arguments().chain(self.args.arguments()).for_each(|part| command.push(part));
-        Call::new(command.with_safety(self.script.0.safety).with_script(self.script))
+        Call::new(command.with_idempotency(self.script.0.safety).with_script(self.script))
     }
 }
 
@@ -130,7 +130,7 @@ pub(crate) fn as_eval(command: &Command) -> Option<Command> {
     let script = command.script()?;
     let mut eval = cmd("EVAL").arg(script.text());
     command.arguments().skip(1).for_each(|part| eval.push(part));
-    Some(eval.with_safety(command.replay_safety()))
+    Some(eval.with_idempotency(command.idempotency()))
 }
 
 #[cfg(test)]
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn evalsha_and_its_eval() {
-        let script = Script::new("return ARGV[1]").replay_safety(ReplaySafety::ReadOnly);
+        let script = Script::new("return ARGV[1]").idempotency(Idempotency::ReadOnly);
         let several = script.keys(["k", "l"]).args((1, "a")).call::<String>().into_command();
         let parts: Vec<_> = several.arguments().skip(1).collect();
         assert_eq!(parts, [&b"2"[..], b"k", b"l", b"1", b"a"]);
@@ -153,6 +153,6 @@ mod tests {
             eval.parts().collect::<Vec<_>>(),
             [&b"EVAL"[..], b"return ARGV[1]", b"1", b"k", b"a"]
         );
-        assert_eq!(eval.replay_safety(), ReplaySafety::ReadOnly);
+        assert_eq!(eval.idempotency(), Idempotency::ReadOnly);
     }
 }

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 /// What one connection listens to.
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Listen {
+pub enum SubscriptionTarget {
     /// A channel.
     Channel(Bytes),
     /// All channels that match a glob pattern.
@@ -28,7 +28,7 @@ pub enum Listen {
 }
 
 /// Shows no name.
-impl fmt::Debug for Listen {
+impl fmt::Debug for SubscriptionTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Channel(_) => "Channel",
@@ -112,7 +112,7 @@ impl fmt::Debug for Event {
 pub struct Subscription {
     backend: Arc<dyn Backend>,
     /// What is listened to, until the first poll.
-    wanted: Vec<Listen>,
+    wanted: Vec<SubscriptionTarget>,
     idle: Option<Duration>,
     /// One for each connection.
     running: Vec<BoxFuture<'static, ()>>,
@@ -140,20 +140,20 @@ impl Client {
     /// # Ok(()) }
     /// ```
     pub fn subscribe(&self, channels: impl IntoIterator<Item = impl Into<Bytes>>) -> Subscription {
-        self.listen(channels.into_iter().map(|name| Listen::Channel(name.into())))
+        self.listen(channels.into_iter().map(|name| SubscriptionTarget::Channel(name.into())))
     }
 
     /// What is published on channels that match glob patterns. One connection for each pattern.
     pub fn psubscribe(&self, patterns: impl IntoIterator<Item = impl Into<Bytes>>) -> Subscription {
-        self.listen(patterns.into_iter().map(|name| Listen::Pattern(name.into())))
+        self.listen(patterns.into_iter().map(|name| SubscriptionTarget::Pattern(name.into())))
     }
 
     /// All commands that the server runs, keys and values included: for debugging.
     pub fn monitor(&self) -> Subscription {
-        self.listen([Listen::Monitor])
+        self.listen([SubscriptionTarget::Monitor])
     }
 
-    fn listen(&self, what: impl IntoIterator<Item = Listen>) -> Subscription {
+    fn listen(&self, what: impl IntoIterator<Item = SubscriptionTarget>) -> Subscription {
         let (sender, events) = mpsc::channel(WAITING);
         Subscription {
             backend: Arc::clone(self.backend()),
@@ -237,7 +237,7 @@ impl fmt::Debug for Subscription {
 /// One name, over as many connections as it takes.
 struct Connection {
     backend: Arc<dyn Backend>,
-    what: Listen,
+    what: SubscriptionTarget,
     idle: Option<Duration>,
     events: mpsc::Sender<Result<Event>>,
 }

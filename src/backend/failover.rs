@@ -2,11 +2,11 @@
 
 use crate::backend::{Backend, EventStream, Reply};
 use crate::breaker::{Admission, Breaker, BreakerPolicy, BreakerState, Probe, Signal};
-use crate::command::{CallOptions, Command, ReplaySafety};
+use crate::command::{CallOptions, Command, Idempotency};
 use crate::error::{Error, Outcome, Result};
 use crate::observe::Guarded;
 use crate::platform::BoxFuture;
-use crate::subscribe::Listen;
+use crate::subscribe::SubscriptionTarget;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use std::time::Duration;
 ///
 /// Not sticky: the first comes back as soon as a call of it succeeds, which is tried by one call at a time while its breaker is
 /// half-open. Only unreachability switches, never a command's own error. A command that may have run on one side is not sent to
-/// the other unless it may run twice ([`ReplaySafety`]). A subscription connects by the same rule, as what only reads, and keeps its
+/// the other unless it may run twice ([`Idempotency`]). A subscription connects by the same rule, as what only reads, and keeps its
 /// side until that connection is lost.
 ///
 /// A backend that is taken from a client comes [without](crate::Client::backend) that client's prefix: the client in front needs its own.
@@ -55,7 +55,7 @@ impl Failover {
     /// Runs a call on the first backend, if that is not known to be down; answers `None` where the second should run it.
     async fn on_first<T>(
         &self,
-        safety: ReplaySafety,
+        safety: Idempotency,
         call: impl Future<Output = Result<T>>,
     ) -> Option<Result<T>> {
         let probe = match self.breaker.admit() {
@@ -77,13 +77,13 @@ impl Failover {
 }
 
 /// Unreachable, and safe to run on the other side.
-fn may_switch(error: &Error, safety: ReplaySafety) -> bool {
+fn may_switch(error: &Error, safety: Idempotency) -> bool {
     let unreachable = Signal::of(error) == Signal::Down && error.redis_code().is_none();
-    unreachable && (error.outcome() == Outcome::NotApplied || safety != ReplaySafety::Unsafe)
+    unreachable && (error.outcome() == Outcome::NotApplied || safety != Idempotency::NonIdempotent)
 }
 
-fn worst(commands: &[Command]) -> ReplaySafety {
-    commands.iter().map(Command::replay_safety).max().unwrap_or(ReplaySafety::ReadOnly)
+fn worst(commands: &[Command]) -> Idempotency {
+    commands.iter().map(Command::idempotency).max().unwrap_or(Idempotency::ReadOnly)
 }
 
 impl Backend for Failover {
@@ -94,7 +94,7 @@ impl Backend for Failover {
     ) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
             match self
-                .on_first(command.replay_safety(), async {
+                .on_first(command.idempotency(), async {
                     self.first.execute(command, options).await
                 })
                 .await
@@ -152,10 +152,10 @@ impl Backend for Failover {
         })
     }
 
-    fn listen<'a>(&'a self, what: &'a Listen) -> BoxFuture<'a, Result<EventStream>> {
+    fn listen<'a>(&'a self, what: &'a SubscriptionTarget) -> BoxFuture<'a, Result<EventStream>> {
         Box::pin(async move {
             match self
-                .on_first(ReplaySafety::ReadOnly, async { self.first.listen(what).await })
+                .on_first(Idempotency::ReadOnly, async { self.first.listen(what).await })
                 .await
             {
                 Some(events) => events,
@@ -242,7 +242,7 @@ mod tests {
             Box::pin(std::future::ready(commands.iter().map(|_| self.answer().map(Ok)).collect()))
         }
         /// Tells its name, and breaks.
-        fn listen<'a>(&'a self, _: &'a Listen) -> BoxFuture<'a, Result<EventStream>> {
+        fn listen<'a>(&'a self, _: &'a SubscriptionTarget) -> BoxFuture<'a, Result<EventStream>> {
             let events = self.answer().map(|_| -> EventStream {
                 Box::pin(Once(Some(Ok(Event::Subscribed(self.name.into())))))
             });

@@ -19,10 +19,10 @@ pub use failover::Failover;
 pub(crate) use function::FunctionBackend;
 
 use crate::clock::Instant;
-use crate::command::{CallOptions, Command, ReplaySafety, cmd};
+use crate::command::{CallOptions, Command, Idempotency, cmd};
 use crate::error::{Error, ErrorKind, Result};
 use crate::platform::{BoxFuture, BoxStream, MaybeSend};
-use crate::subscribe::{Event, Listen};
+use crate::subscribe::{Event, SubscriptionTarget};
 use crate::value::Value;
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ impl Joined {
     /// The reply that comes, or that to `alone`.
     pub(crate) async fn reply_or<F: Future<Output = Reply>>(
         self,
-        safety: ReplaySafety,
+        safety: Idempotency,
         alone: impl FnOnce() -> F,
     ) -> Reply {
         match self.0.await {
@@ -66,7 +66,7 @@ pub type EventStream = BoxStream<Result<Event>>;
 /// * An error reply of Redis is an `Err` made by [`Error::redis`](crate::Error::redis).
 /// * An `Err` says truthfully whether the command ran ([`Error::outcome`](crate::Error::outcome)); `MaybeApplied` when
 ///   in doubt.
-/// * A command whose [`replay_safety`](Command::replay_safety) is `Unsafe` is never executed twice.
+/// * A command whose [`idempotency`](Command::idempotency) is `NonIdempotent` is never executed twice.
 /// * Dropping the returned future gives up the call; the command may still run.
 /// * No error, log line or `Debug` output holds an argument or a value.
 pub trait Backend: MaybeSend + 'static {
@@ -128,7 +128,7 @@ pub trait Backend: MaybeSend + 'static {
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] where the backend cannot, and why it does not work now.
-    fn listen<'a>(&'a self, what: &'a Listen) -> BoxFuture<'a, Result<EventStream>> {
+    fn listen<'a>(&'a self, what: &'a SubscriptionTarget) -> BoxFuture<'a, Result<EventStream>> {
         let _ = what;
         Box::pin(async {
             Err(Error::new(ErrorKind::Unsupported, "this backend has no subscriptions"))

@@ -20,7 +20,7 @@ use crate::clock::{self, Instant};
 use crate::command::{CallOptions, Command};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::platform::{self, BoxFuture};
-use crate::subscribe::Listen;
+use crate::subscribe::SubscriptionTarget;
 use crate::value::Value;
 pub use cluster::NativeCluster;
 pub use config::NativeConfig;
@@ -280,7 +280,7 @@ impl NativeBackend {
 }
 
 impl Backend for NativeBackend {
-    fn listen<'a>(&'a self, what: &'a Listen) -> BoxFuture<'a, Result<EventStream>> {
+    fn listen<'a>(&'a self, what: &'a SubscriptionTarget) -> BoxFuture<'a, Result<EventStream>> {
         Box::pin(self.open(what))
     }
 

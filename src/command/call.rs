@@ -108,8 +108,8 @@ impl<R, X> Call<R, X> {
     }
 
     /// States that the command may be sent again when a reply was lost, even if its kind says otherwise.
-    pub fn replay_safe(self) -> Self {
-        self.map(Command::replay_safe)
+    pub fn idempotent(self) -> Self {
+        self.map(Command::idempotent)
     }
 
     /// Reads a reply as the call would, for an executor of your own.

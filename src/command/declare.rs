@@ -1,7 +1,7 @@
 //! The declaration of a command: one entry makes the constructor in [`crate::cmd`], the client's method and the row of the
 //! documentation's table.
 
-use super::ReplaySafety;
+use super::Idempotency;
 
 /// One declared command, for the table in the documentation.
 #[derive(Clone, Copy, Debug)]
@@ -14,7 +14,7 @@ pub struct Row {
     /// The method of [`Client`](crate::Client) and the function of [`cmd`](mod@crate::cmd).
     pub method: &'static str,
     /// What sending it twice would do. `None` where that depends on the arguments.
-    pub safety: Option<ReplaySafety>,
+    pub safety: Option<Idempotency>,
     /// The first Redis version that has it; `JSON` for the module, `Upstash` for that vendor's own.
     pub since: &'static str,
 }
@@ -44,7 +44,7 @@ impl Row {
 /// The group is that of Redis's documentation and the heading on the page of `Client`. In the brackets `x` is one argument, `..x`
 /// is a list of them, `(count x)` a list after its length, `(even x)` a list of pairs, and `(pairs x)` a list of pairs after their
 /// number. `as Set` names the struct that has the command's options, `by f` the function that reads the reply. The safety is a
-/// variant of [`ReplaySafety`], or `ByArguments` where options decide.
+/// variant of [`Idempotency`], or `ByArguments` where options decide.
 macro_rules! commands {
     ($group:literal, $title:literal; $(
         $(#[$meta:meta])*
@@ -122,9 +122,9 @@ macro_rules! commands {
     };
 
     (@safety $command:ident ByArguments) => { $command };
-    (@safety $command:ident $safety:ident) => { $command.with_safety($crate::command::ReplaySafety::$safety) };
+    (@safety $command:ident $safety:ident) => { $command.with_idempotency($crate::command::Idempotency::$safety) };
     (@row ByArguments) => { None };
-    (@row $safety:ident) => { Some($crate::command::ReplaySafety::$safety) };
+    (@row $safety:ident) => { Some($crate::command::Idempotency::$safety) };
 }
 pub(crate) use commands;
 
@@ -250,9 +250,9 @@ macro_rules! finish {
                 $name(self.0.reading())
             }
 
-            /// As [`Call::replay_safe`](crate::Call::replay_safe).
-            pub fn replay_safe(self) -> Self {
-                Self(self.0.replay_safe())
+            /// As [`Call::idempotent`](crate::Call::idempotent).
+            pub fn idempotent(self) -> Self {
+                Self(self.0.idempotent())
             }
 
             /// The command itself.

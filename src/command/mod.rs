@@ -16,7 +16,7 @@ mod unix_time;
 pub use arg::{ArgWriter, Args, Count, Element, ExactlyOne, Group, Many, One, ToArg, ToArgs};
 pub use call::{Call, CallOptions, Unbound, UnboundCall};
 pub use declare::Row;
-pub use safety::ReplaySafety;
+pub use safety::Idempotency;
 pub use unix_time::UnixTime;
 
 use crate::error::{Error, ErrorKind};
@@ -45,7 +45,7 @@ pub struct Command {
     buf: Vec<u8>,
     /// Where each of them ends in `buf`.
     ends: Ends,
-    safety: Option<ReplaySafety>,
+    safety: Option<Idempotency>,
     /// True if the parts were moved out: a call holds such a command once it was polled.
     taken: bool,
     /// Allocated for the few commands that need it: all others stay small.
@@ -236,11 +236,11 @@ impl Command {
 
     /// States that this command may be sent again after a reply was lost, whatever its name.
     #[must_use]
-    pub fn replay_safe(self) -> Self {
-        self.with_safety(ReplaySafety::Idempotent)
+    pub fn idempotent(self) -> Self {
+        self.with_idempotency(Idempotency::Idempotent)
     }
 
-    pub(crate) fn with_safety(mut self, safety: ReplaySafety) -> Self {
+    pub(crate) fn with_idempotency(mut self, safety: Idempotency) -> Self {
         self.safety = Some(safety);
         self
     }
@@ -255,8 +255,8 @@ impl Command {
     }
 
     /// What sending it twice would do: as declared, else by its name and arguments; unknown commands are
-    /// [`ReplaySafety::Unsafe`].
-    pub fn replay_safety(&self) -> ReplaySafety {
+    /// [`Idempotency::NonIdempotent`].
+    pub fn idempotency(&self) -> Idempotency {
         self.safety.unwrap_or_else(|| safety::classify(self))
     }
 

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 /// What happens when a command that ran is sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ReplaySafety {
+pub enum Idempotency {
     /// Writes nothing.
     ReadOnly,
     /// Same effect and same reply: `SET k v`.
@@ -14,14 +14,14 @@ pub enum ReplaySafety {
     /// Same effect, but the second reply may differ: `DEL`, `SADD`, `SET k v NX`.
     EffectIdempotent,
     /// Another effect, or a reply that holds what the effect destroyed: `INCR`, `LPOP`. Also everything unknown.
-    Unsafe,
+    NonIdempotent,
 }
 
-impl ReplaySafety {
+impl Idempotency {
     /// Every variant, for tables and exhaustive tests.
     #[doc(hidden)]
     pub const ALL: [Self; 4] =
-        [Self::ReadOnly, Self::Idempotent, Self::EffectIdempotent, Self::Unsafe];
+        [Self::ReadOnly, Self::Idempotent, Self::EffectIdempotent, Self::NonIdempotent];
 }
 
 /// Commands without a declaration (other forms of declared ones, and deprecated ones) that write nothing.
@@ -49,7 +49,7 @@ const EFFECT_IDEMPOTENT: &[&str] =
     &["EXPIRE", "GETEX", "HEXPIRE", "HEXPIREAT", "HGETEX", "JSON.DEL", "JSON.FORGET"];
 
 /// What is declared, by Redis's name.
-static DECLARED: LazyLock<HashMap<&'static str, ReplaySafety>> =
+static DECLARED: LazyLock<HashMap<&'static str, Idempotency>> =
     LazyLock::new(|| groups::table().filter_map(|row| Some((row.command, row.safety?))).collect());
 
 /// Writes whose source is another key. The destination is the first argument, for `BITOP` and no other the second.
@@ -66,62 +66,62 @@ const STORING: &[&str] = &[
 ];
 
 /// The replay safety of a command nobody declared, by its name and, where they matter, its arguments.
-pub(crate) fn classify(command: &Command) -> ReplaySafety {
+pub(crate) fn classify(command: &Command) -> Idempotency {
     let mut room = [0; 24];
-    let Some(name) = command.upper(&mut room) else { return ReplaySafety::Unsafe };
+    let Some(name) = command.upper(&mut room) else { return Idempotency::NonIdempotent };
     let has = |option: &str, from: usize| {
         command.arguments().skip(from).any(|arg| arg.eq_ignore_ascii_case(option.as_bytes()))
     };
     match name {
-        "SET" if has("GET", 2) => ReplaySafety::Unsafe,
+        "SET" if has("GET", 2) => Idempotency::NonIdempotent,
         "SET"
             if ["NX", "XX", "IFEQ", "IFNE", "IFDEQ", "IFDNE"]
                 .iter()
                 .any(|option| has(option, 2)) =>
         {
-            ReplaySafety::EffectIdempotent
+            Idempotency::EffectIdempotent
         }
-        "SET" => ReplaySafety::Idempotent,
-        "ZADD" if has("INCR", 1) => ReplaySafety::Unsafe,
-        "ZADD" => ReplaySafety::EffectIdempotent,
+        "SET" => Idempotency::Idempotent,
+        "ZADD" if has("INCR", 1) => Idempotency::NonIdempotent,
+        "ZADD" => Idempotency::EffectIdempotent,
         // `SETID key group $` means another entry each time.
         "XGROUP" if command.get(0).is_some_and(|sub| sub.eq_ignore_ascii_case(b"SETID")) => {
             match command.get(3) {
-                Some(b"$") => ReplaySafety::Unsafe,
-                _ => ReplaySafety::Idempotent,
+                Some(b"$") => Idempotency::NonIdempotent,
+                _ => Idempotency::Idempotent,
             }
         }
         // `SET` and `INCRBY` answer what was there, or add.
-        "BITFIELD" if only_gets(command) => ReplaySafety::ReadOnly,
+        "BITFIELD" if only_gets(command) => Idempotency::ReadOnly,
         "SORT" | "GEORADIUS" | "GEORADIUSBYMEMBER" if !has("STORE", 1) && !has("STOREDIST", 1) => {
-            ReplaySafety::ReadOnly
+            Idempotency::ReadOnly
         }
         "SORT" | "GEORADIUS" | "GEORADIUSBYMEMBER"
             if command.arguments().skip(1).any(|arg| Some(arg) == command.get(0)) =>
         {
-            ReplaySafety::Unsafe
+            Idempotency::NonIdempotent
         }
-        "SORT" | "GEORADIUS" | "GEORADIUSBYMEMBER" => ReplaySafety::Idempotent,
+        "SORT" | "GEORADIUS" | "GEORADIUSBYMEMBER" => Idempotency::Idempotent,
         // A time that has passed deletes the value that the reply holds.
-        "GETEX" | "HGETEX" if has("EXAT", 1) || has("PXAT", 1) => ReplaySafety::Unsafe,
+        "GETEX" | "HGETEX" if has("EXAT", 1) || has("PXAT", 1) => Idempotency::NonIdempotent,
         // Another element has the index then.
         "JSON.DEL" | "JSON.FORGET" if command.get(1).is_some_and(|path| path.contains(&b'[')) => {
-            ReplaySafety::Unsafe
+            Idempotency::NonIdempotent
         }
         // The second run would start from the result of the first: `BITOP NOT k k`, `ZUNIONSTORE k 2 k other`.
-        _ if STORING.contains(&name) && stores_into_a_source(command) => ReplaySafety::Unsafe,
-        _ if STORING.contains(&name) => ReplaySafety::Idempotent,
+        _ if STORING.contains(&name) && stores_into_a_source(command) => Idempotency::NonIdempotent,
+        _ if STORING.contains(&name) => Idempotency::Idempotent,
         // With a condition the second reply may differ, as does that of a relative time.
-        "EXPIREAT" | "PEXPIREAT" if command.get(2).is_some() => ReplaySafety::EffectIdempotent,
-        _ if READ_ONLY.contains(&name) => ReplaySafety::ReadOnly,
-        _ if IDEMPOTENT.contains(&name) => ReplaySafety::Idempotent,
-        _ if EFFECT_IDEMPOTENT.contains(&name) => ReplaySafety::EffectIdempotent,
+        "EXPIREAT" | "PEXPIREAT" if command.get(2).is_some() => Idempotency::EffectIdempotent,
+        _ if READ_ONLY.contains(&name) => Idempotency::ReadOnly,
+        _ if IDEMPOTENT.contains(&name) => Idempotency::Idempotent,
+        _ if EFFECT_IDEMPOTENT.contains(&name) => Idempotency::EffectIdempotent,
         _ => declared(name, command.get(0)),
     }
 }
 
 /// What is declared for the name, or for it and the first argument.
-fn declared(name: &str, first: Option<&[u8]>) -> ReplaySafety {
+fn declared(name: &str, first: Option<&[u8]>) -> Idempotency {
     if let Some(safety) = DECLARED.get(name) {
         return *safety;
     }
@@ -129,7 +129,7 @@ fn declared(name: &str, first: Option<&[u8]>) -> ReplaySafety {
     let safety = sub.and_then(|sub| {
         if sub.len() < 32 { DECLARED.get(format!("{name} {sub}").as_str()).copied() } else { None }
     });
-    safety.unwrap_or(ReplaySafety::Unsafe)
+    safety.unwrap_or(Idempotency::NonIdempotent)
 }
 
 fn only_gets(command: &Command) -> bool {
@@ -146,19 +146,19 @@ fn stores_into_a_source(command: &Command) -> bool {
 /// True for a command that answers or copies what keys hold without changing those keys.
 pub(crate) fn reads(command: &Command) -> bool {
     const ALSO: [&str; 5] = ["COPY", "PFMERGE", "SORT", "GEORADIUS", "GEORADIUSBYMEMBER"];
-    command.replay_safety() == ReplaySafety::ReadOnly
+    command.idempotency() == Idempotency::ReadOnly
         || STORING.iter().chain(&ALSO).any(|name| command.is(name))
 }
 
 /// What sending all of these again, in this order, would do. A read and a write after it that has to do with it are together
 /// what `GETDEL` is: the second read would find what the write left.
-pub(crate) fn of_all(commands: &[Command]) -> ReplaySafety {
+pub(crate) fn of_all(commands: &[Command]) -> Idempotency {
     let mut read = Touched::default();
-    let mut all = ReplaySafety::ReadOnly;
+    let mut all = Idempotency::ReadOnly;
     for command in commands {
-        let safety = command.replay_safety();
-        if safety != ReplaySafety::ReadOnly && read.concerns(command) {
-            return ReplaySafety::Unsafe;
+        let safety = command.idempotency();
+        if safety != Idempotency::ReadOnly && read.concerns(command) {
+            return Idempotency::NonIdempotent;
         }
         if reads(command) {
             read.add(command);
@@ -203,20 +203,23 @@ mod tests {
 
     #[test]
     fn options_decide_where_they_must() {
-        let safety = |command: Command| command.replay_safety();
-        assert_eq!(safety(cmd("set").arg("k").arg("GET")), ReplaySafety::Idempotent);
-        assert_eq!(safety(cmd("SET").arg("k").arg("v").arg("get")), ReplaySafety::Unsafe);
-        assert_eq!(safety(cmd("SET").arg("k").arg("v").arg("NX")), ReplaySafety::EffectIdempotent);
-        assert_eq!(safety(cmd("ZADD").arg("k").arg("INCR").arg(1).arg("m")), ReplaySafety::Unsafe);
-        assert_eq!(safety(cmd("INCR").arg("k")), ReplaySafety::Unsafe);
-        assert_eq!(safety(cmd("INCR").arg("k").replay_safe()), ReplaySafety::Idempotent);
-        assert_eq!(safety(cmd("NEVER.HEARD.OF.THIS.COMMAND.AT.ALL")), ReplaySafety::Unsafe);
+        let safety = |command: Command| command.idempotency();
+        assert_eq!(safety(cmd("set").arg("k").arg("GET")), Idempotency::Idempotent);
+        assert_eq!(safety(cmd("SET").arg("k").arg("v").arg("get")), Idempotency::NonIdempotent);
+        assert_eq!(safety(cmd("SET").arg("k").arg("v").arg("NX")), Idempotency::EffectIdempotent);
+        assert_eq!(
+            safety(cmd("ZADD").arg("k").arg("INCR").arg(1).arg("m")),
+            Idempotency::NonIdempotent
+        );
+        assert_eq!(safety(cmd("INCR").arg("k")), Idempotency::NonIdempotent);
+        assert_eq!(safety(cmd("INCR").arg("k").idempotent()), Idempotency::Idempotent);
+        assert_eq!(safety(cmd("NEVER.HEARD.OF.THIS.COMMAND.AT.ALL")), Idempotency::NonIdempotent);
     }
-    fn of(line: &str) -> ReplaySafety {
+    fn of(line: &str) -> Idempotency {
         line.split(' ')
             .skip(1)
             .fold(cmd(line.split(' ').next().unwrap()), Command::arg)
-            .replay_safety()
+            .idempotency()
     }
 
     #[test]
@@ -228,7 +231,7 @@ mod tests {
             "ZRANGESTORE d d 1 2",
             "SORT k LIMIT 1 2 STORE k",
         ] {
-            assert_eq!(of(line), ReplaySafety::Unsafe, "{line}");
+            assert_eq!(of(line), Idempotency::NonIdempotent, "{line}");
         }
         for line in [
             "BITOP NOT d k",
@@ -237,7 +240,7 @@ mod tests {
             "ZRANGESTORE d s 1 2",
             "SORT k LIMIT 1 2 STORE d",
         ] {
-            assert_eq!(of(line), ReplaySafety::Idempotent, "{line}");
+            assert_eq!(of(line), Idempotency::Idempotent, "{line}");
         }
     }
 
@@ -247,7 +250,7 @@ mod tests {
                      |GETEX k PXAT 1|XREADGROUP GROUP g c STREAMS s >|XAUTOCLAIM s g c 0 0|BITFIELD k SET u8 0 1|BITFIELD k GET u8 0 INCRBY u8 0 1\
                      |LMOVE a b LEFT LEFT|RPOPLPUSH a b|JSON.DEL k $.list[0]|XADD s * f v|XADD s 1-1 f v|XGROUP SETID s g $|EVAL x 0";
         for line in lines.split('|') {
-            assert_eq!(of(line), ReplaySafety::Unsafe, "{line}");
+            assert_eq!(of(line), Idempotency::NonIdempotent, "{line}");
         }
     }
 
@@ -260,10 +263,10 @@ mod tests {
             "XREAD STREAMS s 0",
             "MEMORY USAGE k",
         ] {
-            assert_eq!(of(line), ReplaySafety::ReadOnly, "{line}");
+            assert_eq!(of(line), Idempotency::ReadOnly, "{line}");
         }
-        assert_eq!(of("MEMORY PURGE"), ReplaySafety::Idempotent);
-        assert_eq!(of("XGROUP CREATE s g $"), ReplaySafety::EffectIdempotent);
+        assert_eq!(of("MEMORY PURGE"), Idempotency::Idempotent);
+        assert_eq!(of("XGROUP CREATE s g $"), Idempotency::EffectIdempotent);
     }
 
     #[test]
@@ -277,12 +280,12 @@ mod tests {
                 .collect();
             of_all(&commands)
         };
-        assert_eq!(all(&["GET k", "DEL k"]), ReplaySafety::Unsafe);
-        assert_eq!(all(&["GET k", "FLUSHALL ASYNC"]), ReplaySafety::Unsafe);
-        assert_eq!(all(&["SDIFFSTORE d s t", "SADD t x"]), ReplaySafety::Unsafe);
-        assert_eq!(all(&["SET k v", "GET k"]), ReplaySafety::Idempotent);
-        assert_eq!(all(&["HSET k f v", "EXPIRE k 1"]), ReplaySafety::EffectIdempotent);
-        assert_eq!(all(&["GET k", "MGET k"]), ReplaySafety::ReadOnly);
-        assert_eq!(all(&[]), ReplaySafety::ReadOnly);
+        assert_eq!(all(&["GET k", "DEL k"]), Idempotency::NonIdempotent);
+        assert_eq!(all(&["GET k", "FLUSHALL ASYNC"]), Idempotency::NonIdempotent);
+        assert_eq!(all(&["SDIFFSTORE d s t", "SADD t x"]), Idempotency::NonIdempotent);
+        assert_eq!(all(&["SET k v", "GET k"]), Idempotency::Idempotent);
+        assert_eq!(all(&["HSET k f v", "EXPIRE k 1"]), Idempotency::EffectIdempotent);
+        assert_eq!(all(&["GET k", "MGET k"]), Idempotency::ReadOnly);
+        assert_eq!(all(&[]), Idempotency::ReadOnly);
     }
 }

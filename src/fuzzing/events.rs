@@ -5,7 +5,7 @@ use crate::backend::rest::listen;
 use crate::backend::rest::sse::{Parser, Sse};
 use crate::glob;
 use crate::server::events::line;
-use crate::subscribe::{Event, Listen, Message};
+use crate::subscribe::{Event, Message, SubscriptionTarget};
 use bytes::Bytes;
 
 /// What comes out of `bytes`, cut at these places; false when an event was too large.
@@ -75,7 +75,8 @@ pub fn event_stream(data: &[u8]) {
 
 /// A message is a part of its event.
 fn understood(data: &[u8]) {
-    for what in [Listen::Channel("c".into()), Listen::Pattern("p*".into())] {
+    for what in [SubscriptionTarget::Channel("c".into()), SubscriptionTarget::Pattern("p*".into())]
+    {
         if let Ok(Some(Event::Message(message))) =
             listen::read(&what, &Bytes::copy_from_slice(data))
         {
@@ -94,14 +95,17 @@ fn understood(data: &[u8]) {
 fn sent_and_read((form, name, channel, payload): (usize, String, String, String), cuts: &[u8]) {
     let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
     let (what, event) = match form {
-        0 => (Listen::Channel(bytes(&name)), Message::new(None, bytes(&name), bytes(&payload))),
+        0 => (
+            SubscriptionTarget::Channel(bytes(&name)),
+            Message::new(None, bytes(&name), bytes(&payload)),
+        ),
         _ => {
             // The comma behind the channel is found by the pattern, so that must match what arrives.
             if !glob::matches(name.as_bytes(), channel.as_bytes()) {
                 return;
             }
             (
-                Listen::Pattern(bytes(&name)),
+                SubscriptionTarget::Pattern(bytes(&name)),
                 Message::new(Some(bytes(&name)), bytes(&channel), bytes(&payload)),
             )
         }

@@ -170,7 +170,7 @@ fn whole(input: &mut Input<'_>, with_token: bool) {
         let command = Command::from_parts(command.iter().map(Vec::as_slice));
         let allowed = ["ECHO", "PING", "TIME"].iter().any(|name| command.is(name));
         assert!(
-            allowed || command.replay_safety() == crate::ReplaySafety::ReadOnly,
+            allowed || command.idempotency() == crate::Idempotency::ReadOnly,
             "a read-only token wrote"
         );
     }

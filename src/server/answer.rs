@@ -10,7 +10,7 @@ use super::reply::{self, Encoding, Room};
 use super::request::{self, Bad};
 use super::slices;
 use crate::backend::{Backend, Reply};
-use crate::command::{CallOptions, Command, ReplaySafety};
+use crate::command::{CallOptions, Command, Idempotency};
 use crate::error::{Error, ErrorKind, Outcome, ServerError};
 use crate::secret::Secret;
 use bytes::Bytes;
@@ -258,7 +258,7 @@ impl Service {
         };
         let mut room = self.room();
         let reply = room.fit(reply);
-        if room.is_short_of_memory() && command.replay_safety() == ReplaySafety::ReadOnly {
+        if room.is_short_of_memory() && command.idempotency() == Idempotency::ReadOnly {
             // As if it had not run.
             return busy();
         }

@@ -2,7 +2,7 @@
 
 use super::backlog::Backlog;
 use crate::clock;
-use crate::subscribe::{Event, Listen};
+use crate::subscribe::{Event, SubscriptionTarget};
 use bytes::Bytes;
 use futures_core::Stream;
 use http_body_util::StreamBody;
@@ -19,21 +19,21 @@ use tokio::time::{Interval, MissedTickBehavior, interval_at};
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// What the path of an event stream asks for.
-pub(crate) fn wanted(path: &str) -> Option<Listen> {
+pub(crate) fn wanted(path: &str) -> Option<SubscriptionTarget> {
     let (form, name) =
         path.strip_prefix('/')?.split_once('/').unwrap_or((path.strip_prefix('/')?, ""));
     let name: Bytes = percent_decode_str(name).collect::<Vec<u8>>().into();
     match form {
-        "subscribe" if !name.is_empty() => Some(Listen::Channel(name)),
-        "psubscribe" if !name.is_empty() => Some(Listen::Pattern(name)),
-        "monitor" if name.is_empty() => Some(Listen::Monitor),
+        "subscribe" if !name.is_empty() => Some(SubscriptionTarget::Channel(name)),
+        "psubscribe" if !name.is_empty() => Some(SubscriptionTarget::Pattern(name)),
+        "monitor" if name.is_empty() => Some(SubscriptionTarget::Monitor),
         _ => None,
     }
 }
 
 /// Events as they go out. Ends with the backend's stream, or with the server.
 pub(super) struct Events {
-    what: Listen,
+    what: SubscriptionTarget,
     events: Backlog,
     /// The comment at the beginning was sent, by which proxies and clients see that it has begun.
     opened: bool,
@@ -46,7 +46,7 @@ pub(super) type EventBody = StreamBody<Events>;
 
 /// `in_base64`: the client can read names and payloads in base64.
 pub(super) fn body(
-    what: Listen,
+    what: SubscriptionTarget,
     events: Backlog,
     in_base64: bool,
     mut closing: watch::Receiver<bool>,
@@ -90,19 +90,19 @@ impl Stream for Events {
 
 /// An event as text, with names and payload in base64 if that was agreed. A line break in it begins
 /// another `data:` line, as the format wants it.
-pub(crate) fn line(what: &Listen, event: &Event, in_base64: bool) -> Option<Vec<u8>> {
+pub(crate) fn line(what: &SubscriptionTarget, event: &Event, in_base64: bool) -> Option<Vec<u8>> {
     let text = |bytes: &Bytes| match in_base64 {
         true => Bytes::from(base64_simd::STANDARD.encode_to_string(bytes)),
         false => bytes.clone(),
     };
     let data = match (event, what) {
-        (Event::Subscribed(name), Listen::Channel(_)) => {
+        (Event::Subscribed(name), SubscriptionTarget::Channel(_)) => {
             [b"subscribe,", &text(name)[..], b",1"].concat()
         }
-        (Event::Subscribed(name), Listen::Pattern(_)) => {
+        (Event::Subscribed(name), SubscriptionTarget::Pattern(_)) => {
             [b"psubscribe,", &text(name)[..], b",1"].concat()
         }
-        (Event::Subscribed(_), Listen::Monitor) => b"\"OK\"".to_vec(),
+        (Event::Subscribed(_), SubscriptionTarget::Monitor) => b"\"OK\"".to_vec(),
         (Event::Message(message), _) => {
             let (channel, payload) = (text(&message.channel), text(&message.payload));
             match &message.pattern {
@@ -141,16 +141,16 @@ mod tests {
 
     #[test]
     fn paths_name_what_is_wanted() {
-        assert_eq!(wanted("/subscribe/a%2Cb%2F"), Some(Listen::Channel("a,b/".into())));
-        assert_eq!(wanted("/psubscribe/*"), Some(Listen::Pattern("*".into())));
-        assert_eq!(wanted("/monitor"), Some(Listen::Monitor));
+        assert_eq!(wanted("/subscribe/a%2Cb%2F"), Some(SubscriptionTarget::Channel("a,b/".into())));
+        assert_eq!(wanted("/psubscribe/*"), Some(SubscriptionTarget::Pattern("*".into())));
+        assert_eq!(wanted("/monitor"), Some(SubscriptionTarget::Monitor));
         assert_eq!(wanted("/subscribe"), None);
         assert_eq!(wanted("/monitor/x"), None);
     }
 
     #[test]
     fn a_message_of_lines_cannot_make_events_of_its_own() {
-        let what = Listen::Channel("c".into());
+        let what = SubscriptionTarget::Channel("c".into());
         let message = Event::Message(Message::new(
             None,
             "c".into(),

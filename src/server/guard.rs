@@ -9,7 +9,7 @@
 //! that may not do all of this serves a Redis user without these rights (SECURITY.md has it).
 
 use crate::backend::Backend;
-use crate::command::{CallOptions, Command, ReplaySafety, cmd, refuse};
+use crate::command::{CallOptions, Command, Idempotency, cmd, refuse};
 use crate::error::{Error, Result, ServerError};
 use crate::value::Value;
 use std::collections::HashMap;
@@ -119,7 +119,7 @@ impl Guard {
             (Access::Full, _) => true,
             (Access::ReadOnly, Some(flags)) => flags.read_only,
             // A backend without `COMMAND INFO`.
-            (Access::ReadOnly, None) => command.replay_safety() == ReplaySafety::ReadOnly,
+            (Access::ReadOnly, None) => command.idempotency() == Idempotency::ReadOnly,
         };
         if allowed { Ok(()) } else { Err(no_permission(command)) }
     }

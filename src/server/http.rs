@@ -11,7 +11,7 @@ use super::origin::{Admission, Refusal};
 use crate::backend::rest::sse::{EVENTS_HEADER, IN_BASE64};
 use crate::clock;
 use crate::platform;
-use crate::subscribe::Listen;
+use crate::subscribe::SubscriptionTarget;
 use bytes::{Bytes, BytesMut};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
@@ -139,7 +139,7 @@ impl Shared {
                 "ERR a channel or a pattern belongs into the path, percent-encoded",
             ));
         };
-        if what == Listen::Monitor && admitted.is_read_only() {
+        if what == SubscriptionTarget::Monitor && admitted.is_read_only() {
             return whole(answer::failure(
                 StatusCode::FORBIDDEN,
                 "NOPERM this user has no permissions to run the 'monitor' command",

@@ -112,7 +112,7 @@ async fn kept_replies_are_what_the_command_said() {
     // Every first reply is lost, so each answer below is a kept one.
     let (client, _) = losing(&server.url(), |number| number.is_multiple_of(2));
     let once = |command| client.run::<Value>(command).exactly_once();
-    client.script_flush().replay_safe().await.unwrap();
+    client.script_flush().idempotent().await.unwrap();
     let raw = &b"\xff\0"[..];
     assert!(once(cmd("SET").arg("raw").arg(raw)).await.unwrap() == Value::Okay);
     assert!(once(cmd("GET").arg("raw")).await.unwrap() == Value::bytes(raw));

@@ -7,7 +7,8 @@ use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::{Backend, EventStream, Reply};
 use redis_rest::server::{DEFAULT_TOKEN, Server, ServerConfig};
 use redis_rest::{
-    BoxFuture, CallOptions, Client, Command, Error, ErrorKind, Event, Listen, Outcome, Subscription,
+    BoxFuture, CallOptions, Client, Command, Error, ErrorKind, Event, Outcome, Subscription,
+    SubscriptionTarget,
 };
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -248,7 +249,10 @@ impl Backend for Connects {
     }
 
     /// Hears one event, and loses the connection.
-    fn listen<'a>(&'a self, _: &'a Listen) -> BoxFuture<'a, Result<EventStream, Error>> {
+    fn listen<'a>(
+        &'a self,
+        _: &'a SubscriptionTarget,
+    ) -> BoxFuture<'a, Result<EventStream, Error>> {
         let mut results = self.0.lock().unwrap();
         let next = if results.len() > 1 { results.remove(0) } else { results[0].clone() };
         Box::pin(async move {

@@ -42,7 +42,7 @@ use crate::clock;
 use crate::command::{CallOptions, Command};
 use crate::error::{Error, ErrorKind, Outcome, Result, ServerError};
 use crate::platform::{BoxFuture, timeout};
-use crate::subscribe::{Event, Listen};
+use crate::subscribe::{Event, SubscriptionTarget};
 use args::Fault;
 use db::Db;
 use futures_core::Stream;
@@ -265,7 +265,7 @@ impl fmt::Debug for MemoryBackend {
 }
 
 impl Backend for MemoryBackend {
-    fn listen<'a>(&'a self, what: &'a Listen) -> BoxFuture<'a, Result<EventStream>> {
+    fn listen<'a>(&'a self, what: &'a SubscriptionTarget) -> BoxFuture<'a, Result<EventStream>> {
         Box::pin(async move {
             let receiver = self.lock().await.hub.listen(what);
             Ok(Box::pin(Events(receiver)) as EventStream)

@@ -4,7 +4,7 @@ use super::args::{Argv, Outcome, is, len};
 use super::db::Db;
 use super::server::unknown_subcommand;
 use crate::glob;
-use crate::subscribe::{Event, Listen, Message};
+use crate::subscribe::{Event, Message, SubscriptionTarget};
 use crate::value::Value;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -16,15 +16,15 @@ const WAITING: usize = 1024;
 /// Who listens.
 #[derive(Default)]
 pub(super) struct Hub {
-    listeners: Vec<(Listen, mpsc::Sender<Event>)>,
+    listeners: Vec<(SubscriptionTarget, mpsc::Sender<Event>)>,
 }
 
 impl Hub {
-    pub(super) fn listen(&mut self, what: &Listen) -> mpsc::Receiver<Event> {
+    pub(super) fn listen(&mut self, what: &SubscriptionTarget) -> mpsc::Receiver<Event> {
         let (sender, receiver) = mpsc::channel(WAITING);
         let name = match what {
-            Listen::Channel(name) | Listen::Pattern(name) => name.clone(),
-            Listen::Monitor => Bytes::new(),
+            SubscriptionTarget::Channel(name) | SubscriptionTarget::Pattern(name) => name.clone(),
+            SubscriptionTarget::Monitor => Bytes::new(),
         };
         // The queue is empty, so there is room.
         let _ = sender.try_send(Event::Subscribed(name));
@@ -33,7 +33,7 @@ impl Hub {
     }
 
     /// Sends `event` to those for whom `event` makes one; answers to how many.
-    fn send(&mut self, event: impl Fn(&Listen) -> Option<Event>) -> usize {
+    fn send(&mut self, event: impl Fn(&SubscriptionTarget) -> Option<Event>) -> usize {
         let mut reached = 0;
         self.listeners.retain(|(what, sender)| match event(what) {
             Some(event) => {
@@ -51,8 +51,8 @@ impl Hub {
         let message =
             |pattern| Event::Message(Message::new(pattern, channel.clone(), payload.clone()));
         self.send(|what| match what {
-            Listen::Channel(name) if *name == channel => Some(message(None)),
-            Listen::Pattern(pattern) if glob::matches(pattern, &channel) => {
+            SubscriptionTarget::Channel(name) if *name == channel => Some(message(None)),
+            SubscriptionTarget::Pattern(pattern) if glob::matches(pattern, &channel) => {
                 Some(message(Some(pattern.clone())))
             }
             _ => None,
@@ -61,7 +61,7 @@ impl Hub {
 
     /// Tells those who watch all commands.
     pub(super) fn ran(&mut self, now: i64, argv: Argv) {
-        if !self.listeners.iter().any(|(what, _)| *what == Listen::Monitor) {
+        if !self.listeners.iter().any(|(what, _)| *what == SubscriptionTarget::Monitor) {
             return;
         }
         let mut line = format!("{}.{:06} [0 127.0.0.1:0]", now / 1000, now % 1000 * 1000);
@@ -69,10 +69,12 @@ impl Hub {
             line += &format!(" \"{}\"", part.escape_ascii().to_string().replace("\\'", "'"));
         }
         let line = Bytes::from(line);
-        self.send(|what| (*what == Listen::Monitor).then(|| Event::Command(line.clone())));
+        self.send(|what| {
+            (*what == SubscriptionTarget::Monitor).then(|| Event::Command(line.clone()))
+        });
     }
 
-    fn live(&mut self) -> impl Iterator<Item = &Listen> {
+    fn live(&mut self) -> impl Iterator<Item = &SubscriptionTarget> {
         self.listeners.retain(|(_, sender)| !sender.is_closed());
         self.listeners.iter().map(|(what, _)| what)
     }
@@ -80,7 +82,7 @@ impl Hub {
     fn channels(&mut self) -> BTreeMap<Bytes, usize> {
         let mut channels = BTreeMap::new();
         for what in self.live() {
-            if let Listen::Channel(name) = what {
+            if let SubscriptionTarget::Channel(name) = what {
                 *channels.entry(name.clone()).or_default() += 1;
             }
         }
@@ -112,9 +114,13 @@ pub(super) fn pubsub(db: &mut Db, argv: Argv) -> Outcome {
             let patterns: std::collections::BTreeSet<_> = db
                 .hub
                 .live()
-                .filter_map(
-                    |what| if let Listen::Pattern(pattern) = what { Some(pattern) } else { None },
-                )
+                .filter_map(|what| {
+                    if let SubscriptionTarget::Pattern(pattern) = what {
+                        Some(pattern)
+                    } else {
+                        None
+                    }
+                })
                 .collect();
             Ok(len(patterns.len()))
         }

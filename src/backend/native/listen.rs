@@ -8,7 +8,7 @@ use super::resp::Received;
 use crate::backend::EventStream;
 use crate::error::{Error, ErrorKind, Result};
 use crate::platform::{self, Received as Events};
-use crate::subscribe::{Event, Listen, Message};
+use crate::subscribe::{Event, Message, SubscriptionTarget};
 use crate::value::Value;
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -17,15 +17,15 @@ use tokio::sync::mpsc;
 const WAITING: usize = 1024;
 
 impl NativeBackend {
-    pub(super) async fn open(&self, what: &Listen) -> Result<EventStream> {
+    pub(super) async fn open(&self, what: &SubscriptionTarget) -> Result<EventStream> {
         platform::in_runtime()?;
         let connector = &self.0.connector;
         let opening = async {
             let (endpoint, _) = connector.endpoint().await?;
             let (verb, name) = match what {
-                Listen::Channel(name) => ("SUBSCRIBE", name.clone()),
-                Listen::Pattern(name) => ("PSUBSCRIBE", name.clone()),
-                Listen::Monitor => ("MONITOR", Bytes::new()),
+                SubscriptionTarget::Channel(name) => ("SUBSCRIBE", name.clone()),
+                SubscriptionTarget::Pattern(name) => ("PSUBSCRIBE", name.clone()),
+                SubscriptionTarget::Monitor => ("MONITOR", Bytes::new()),
             };
             let wire = subscribe(connector, &endpoint, verb, &name).await?;
             Ok(forward(wire, Event::Subscribed(name)))

@@ -3,7 +3,7 @@
 use super::{Outgoing, Rest};
 use crate::backend::{Carried, Reply};
 use crate::clock::{self, Instant};
-use crate::command::ReplaySafety;
+use crate::command::Idempotency;
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::retry::{Attempts, is_refused};
 use bytes::Bytes;
@@ -33,7 +33,7 @@ pub(super) struct Batch {
 pub(super) struct Entry {
     /// Where the command ends in the body.
     end: usize,
-    safety: ReplaySafety,
+    safety: Idempotency,
     deadline: Instant,
     /// None: its time was over while it was on its way.
     caller: Option<oneshot::Sender<Carried>>,
@@ -44,7 +44,7 @@ pub(super) struct Entry {
 impl Entry {
     /// Of the call that this is called in.
     pub(super) fn new(
-        safety: ReplaySafety,
+        safety: Idempotency,
         deadline: Instant,
         caller: oneshot::Sender<Carried>,
     ) -> Self {
@@ -161,7 +161,7 @@ impl Batch {
     pub(super) fn expire(&mut self, now: Instant) {
         for entry in self.entries.iter_mut().filter(|entry| entry.deadline <= now) {
             let may_have_run =
-                (self.sent || self.may_have_run) && entry.safety != ReplaySafety::ReadOnly;
+                (self.sent || self.may_have_run) && entry.safety != Idempotency::ReadOnly;
             let outcome = if may_have_run { Outcome::MaybeApplied } else { Outcome::NotApplied };
             entry.answer(Err(
                 Error::new(ErrorKind::Timeout, "the deadline passed").with_outcome(outcome)
@@ -177,7 +177,7 @@ impl Batch {
     }
 
     pub(super) fn only_reads(&self) -> bool {
-        self.entries.iter().all(|entry| entry.safety == ReplaySafety::ReadOnly)
+        self.entries.iter().all(|entry| entry.safety == Idempotency::ReadOnly)
     }
 
     pub(super) fn may_have_run(&self) -> bool {
@@ -264,7 +264,7 @@ impl Batch {
         &mut self,
         error: &Error,
         attempts: &Attempts<'_>,
-        given_up: impl Fn(ReplaySafety) -> bool,
+        given_up: impl Fn(Idempotency) -> bool,
     ) {
         self.retain(|mut entry| {
             if !given_up(entry.safety) {

@@ -17,7 +17,7 @@ use super::waiting::Waiting;
 use super::{Rest, wire};
 use crate::backend::{Joined, Reply};
 use crate::clock::{self, Instant};
-use crate::command::{CallOptions, Command, ReplaySafety};
+use crate::command::{CallOptions, Command, Idempotency};
 use crate::platform::{self, CachePadded, NoRuntime, PerRuntime, RuntimeId};
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -118,7 +118,7 @@ impl Batchers {
     /// the command.
     pub(super) fn join(&self, command: &Command, now: Instant) -> Option<Joined> {
         let join = |batcher: &Arc<Batcher>| {
-            let safety = command.replay_safety();
+            let safety = command.idempotency();
             let queued =
                 batcher.shows(BUSY).then(|| batcher.push(command, safety, now)).flatten()?;
             let unseen = (!queued.is_seen_to).then(|| Arc::clone(batcher));
@@ -197,7 +197,7 @@ impl Batcher {
     }
 
     async fn execute(self: &Arc<Self>, command: &Command) -> Reply {
-        let safety = command.replay_safety();
+        let safety = command.idempotency();
         let alone = || Box::pin(async { self.rest.alone(command, &CallOptions::default()).await });
         let _slot = match self.enter(command, safety) {
             Turn::First(slot) => Some(slot),
@@ -208,7 +208,7 @@ impl Batcher {
         alone().await
     }
 
-    fn enter(self: &Arc<Self>, command: &Command, safety: ReplaySafety) -> Turn {
+    fn enter(self: &Arc<Self>, command: &Command, safety: Idempotency) -> Turn {
         if !self.shows(BUSY) {
             let mut state = self.lock();
             if state.in_flight == 0 {
@@ -230,7 +230,7 @@ impl Batcher {
         }
     }
 
-    fn push(&self, command: &Command, safety: ReplaySafety, now: Instant) -> Option<Queued> {
+    fn push(&self, command: &Command, safety: Idempotency, now: Instant) -> Option<Queued> {
         let queue = usize::from(self.rest.retry.allows_replay(safety));
         let (caller, reply) = oneshot::channel();
         let entry = Entry::new(safety, clock::later(now, self.rest.deadline), caller);

@@ -11,7 +11,7 @@ use crate::backend::{EventStream, Reply};
 use crate::error::{Error, ErrorKind, Result};
 use crate::glob;
 use crate::platform;
-use crate::subscribe::{Event, Listen, Message};
+use crate::subscribe::{Event, Message, SubscriptionTarget};
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use http::header::{ACCEPT, HeaderValue};
@@ -22,11 +22,11 @@ use std::task::{Context, Poll, ready};
 
 impl Rest {
     /// Opens an event stream.
-    pub(super) async fn open(&self, what: &Listen) -> Result<EventStream> {
+    pub(super) async fn open(&self, what: &SubscriptionTarget) -> Result<EventStream> {
         let (form, name) = match what {
-            Listen::Channel(name) => ("subscribe", Some(name)),
-            Listen::Pattern(name) => ("psubscribe", Some(name)),
-            Listen::Monitor => ("monitor", None),
+            SubscriptionTarget::Channel(name) => ("subscribe", Some(name)),
+            SubscriptionTarget::Pattern(name) => ("psubscribe", Some(name)),
+            SubscriptionTarget::Monitor => ("monitor", None),
         };
         let mut path = format!("{}/{form}", self.endpoints.command.path().trim_end_matches('/'));
         if let Some(name) = name {
@@ -112,7 +112,7 @@ fn not_a_stream() -> Error {
 struct Events {
     chunks: HttpChunks,
     parser: Parser,
-    what: Listen,
+    what: SubscriptionTarget,
     /// So client and server have agreed.
     in_base64: bool,
     /// What comes next is larger than allowed; what came before it is told all the same.
@@ -163,11 +163,11 @@ fn as_sent(name: &[u8]) -> String {
 ///
 /// # Errors
 /// The server acknowledges a subscription to another name.
-pub(crate) fn read(what: &Listen, data: &Bytes) -> Result<Option<Event>> {
+pub(crate) fn read(what: &SubscriptionTarget, data: &Bytes) -> Result<Option<Event>> {
     let (word, name) = match what {
-        Listen::Channel(name) => ("subscribe", name),
-        Listen::Pattern(pattern) => ("psubscribe", pattern),
-        Listen::Monitor => return Ok(message(what, data)),
+        SubscriptionTarget::Channel(name) => ("subscribe", name),
+        SubscriptionTarget::Pattern(pattern) => ("psubscribe", pattern),
+        SubscriptionTarget::Monitor => return Ok(message(what, data)),
     };
     if ![&b"subscribe,"[..], b"psubscribe,"].iter().any(|word| data.starts_with(word)) {
         return Ok(message(what, data));
@@ -186,13 +186,13 @@ pub(crate) fn read(what: &Listen, data: &Bytes) -> Result<Option<Event>> {
 ///
 /// # Errors
 /// The server acknowledges a subscription to another name.
-pub(crate) fn read_base64(what: &Listen, data: &Bytes) -> Result<Option<Event>> {
+pub(crate) fn read_base64(what: &SubscriptionTarget, data: &Bytes) -> Result<Option<Event>> {
     let mut fields = data.split(|byte| *byte == b',');
     let word = fields.next().unwrap_or_default();
     let mut field = || decode_base64(fields.next()?, None);
     match what {
-        Listen::Monitor => return Ok(message(what, data)),
-        Listen::Channel(name) | Listen::Pattern(name) => match word {
+        SubscriptionTarget::Monitor => return Ok(message(what, data)),
+        SubscriptionTarget::Channel(name) | SubscriptionTarget::Pattern(name) => match word {
             b"subscribe" | b"psubscribe" => {
                 let is_ours = field().is_some_and(|found| found == name);
                 return is_ours
@@ -218,17 +218,17 @@ fn other_name() -> Error {
     )
 }
 
-fn message(what: &Listen, data: &Bytes) -> Option<Event> {
+fn message(what: &SubscriptionTarget, data: &Bytes) -> Option<Event> {
     let after = |prefix: &[u8]| data.starts_with(prefix).then(|| data.slice(prefix.len()..));
     // Names may hold commas, so they are not looked for: they are known.
     let named =
         |word: &[u8], name: &Bytes| after(&[word, b",", as_sent(name).as_bytes(), b","].concat());
     match what {
-        Listen::Channel(name) => {
+        SubscriptionTarget::Channel(name) => {
             let payload = named(b"message", name)?;
             Some(Event::Message(Message::new(None, name.clone(), payload)))
         }
-        Listen::Pattern(pattern) => {
+        SubscriptionTarget::Pattern(pattern) => {
             let rest = named(b"pmessage", pattern)?;
             // The channel may hold commas too: the shortest that matches is taken.
             let commas =
@@ -241,7 +241,7 @@ fn message(what: &Listen, data: &Bytes) -> Option<Event> {
                 Message::new(Some(pattern.clone()), rest.slice(..place), rest.slice(place + 1..));
             Some(Event::Message(message))
         }
-        Listen::Monitor => match &data[..] {
+        SubscriptionTarget::Monitor => match &data[..] {
             b"OK" | b"\"OK\"" => Some(Event::Subscribed(Bytes::new())),
             _ => Some(Event::Command(data.clone())),
         },
@@ -252,11 +252,11 @@ fn message(what: &Listen, data: &Bytes) -> Option<Event> {
 mod tests {
     use super::*;
 
-    fn event(what: &Listen, data: &str) -> Option<Event> {
+    fn event(what: &SubscriptionTarget, data: &str) -> Option<Event> {
         read(what, &data.to_owned().into()).unwrap()
     }
 
-    fn message(what: &Listen, data: &str) -> (String, String) {
+    fn message(what: &SubscriptionTarget, data: &str) -> (String, String) {
         match event(what, data) {
             Some(Event::Message(message)) => {
                 (String::from_utf8_lossy(&message.channel).into(), message.text().into())
@@ -267,31 +267,35 @@ mod tests {
 
     #[test]
     fn names_and_payloads_may_hold_commas() {
-        let channel = Listen::Channel("a,b".into());
+        let channel = SubscriptionTarget::Channel("a,b".into());
         assert_eq!(message(&channel, "message,a,b,c,d"), ("a,b".into(), "c,d".into()));
         assert_eq!(event(&channel, "subscribe,a,b,1"), Some(Event::Subscribed("a,b".into())));
         assert_eq!(event(&channel, "message,a"), None);
-        let pattern = Listen::Pattern("x,*,z".into());
+        let pattern = SubscriptionTarget::Pattern("x,*,z".into());
         assert_eq!(message(&pattern, "pmessage,x,*,z,x,y,z,p,q"), ("x,y,z".into(), "p,q".into()));
         // No channel is found in this, and the search ends: over all of it, it would take minutes.
         let commas = ",".repeat(1 << 20);
         assert_eq!(
-            message(&Listen::Pattern("*z".into()), &format!("pmessage,*z,{commas}")),
+            message(&SubscriptionTarget::Pattern("*z".into()), &format!("pmessage,*z,{commas}")),
             (String::new(), commas[1..].into())
         );
         // What an event cannot carry comes changed.
-        let odd = Listen::Channel(b"a\r\nb\xff".to_vec().into());
+        let odd = SubscriptionTarget::Channel(b"a\r\nb\xff".to_vec().into());
         assert_eq!(message(&odd, "message,a\nb\u{fffd},x").1, "x");
         assert_eq!(
             event(&odd, "subscribe,a\nb\u{fffd},7"),
             Some(Event::Subscribed(b"a\r\nb\xff".to_vec().into()))
         );
-        assert_eq!(event(&Listen::Monitor, "\"OK\""), Some(Event::Subscribed(Bytes::new())));
+        assert_eq!(
+            event(&SubscriptionTarget::Monitor, "\"OK\""),
+            Some(Event::Subscribed(Bytes::new()))
+        );
     }
 
     #[test]
     fn acknowledgement_of_another_name_is_an_error() {
-        let (channel, pattern) = (Listen::Channel("a".into()), Listen::Pattern("a".into()));
+        let (channel, pattern) =
+            (SubscriptionTarget::Channel("a".into()), SubscriptionTarget::Pattern("a".into()));
         for data in [
             "subscribe,b,1",
             "subscribe,a,b,1",
@@ -311,7 +315,7 @@ mod tests {
         assert!(read(&pattern, &"subscribe,a,1".into()).is_err());
         // A command that a monitor tells is no acknowledgement.
         assert_eq!(
-            event(&Listen::Monitor, "subscribe,b,1"),
+            event(&SubscriptionTarget::Monitor, "subscribe,b,1"),
             Some(Event::Command("subscribe,b,1".into()))
         );
     }

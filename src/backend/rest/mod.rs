@@ -34,13 +34,13 @@ pub use transport::{HttpChunks, HttpRequest, HttpResponse, HttpStream, Progress,
 
 use crate::backend::{Backend, EventStream, Joined, Reply};
 use crate::clock::{self, Instant};
-use crate::command::{CallOptions, Command, ReplaySafety, cmd};
+use crate::command::{CallOptions, Command, Idempotency, cmd};
 use crate::config::{Config, Encoding};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::observe;
 use crate::platform::{self, BoxFuture, Timers};
 use crate::retry::{Attempts, RetryPolicy};
-use crate::subscribe::Listen;
+use crate::subscribe::SubscriptionTarget;
 use batcher::Batchers;
 use block::Shelf;
 use bytes::Bytes;
@@ -243,7 +243,7 @@ impl Backend for RestBackend {
         })
     }
 
-    fn listen<'a>(&'a self, what: &'a Listen) -> BoxFuture<'a, Result<EventStream>> {
+    fn listen<'a>(&'a self, what: &'a SubscriptionTarget) -> BoxFuture<'a, Result<EventStream>> {
         Box::pin(self.rest.open(what))
     }
 
@@ -378,7 +378,7 @@ impl Rest {
     async fn call<T>(
         &self,
         outgoing: &Outgoing,
-        safety: ReplaySafety,
+        safety: Idempotency,
         options: &CallOptions,
         read: impl Fn(&Bytes, Form<'_>) -> Result<Result<T>, wire::Unreadable>,
     ) -> Result<T> {
@@ -391,7 +391,7 @@ impl Rest {
             };
             let in_resp2 = self.resp2(outgoing).is_some();
             let result = self.attempt(outgoing, limit, &read).await;
-            if in_resp2 && self.resp2(outgoing).is_none() && safety == ReplaySafety::ReadOnly {
+            if in_resp2 && self.resp2(outgoing).is_none() && safety == Idempotency::ReadOnly {
                 // That text may have lost bytes; in base64 it does not.
                 continue;
             }

@@ -5,7 +5,7 @@ use super::response::is_final;
 use super::{Outgoing, Rest, wire};
 use crate::backend::Reply;
 use crate::clock::{self, Instant};
-use crate::command::{CallOptions, ReplaySafety};
+use crate::command::{CallOptions, Idempotency};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::platform;
 use crate::value::Value;
@@ -96,7 +96,7 @@ impl Rest {
         let mut attempts = self.attempts(deadline, options);
         loop {
             let Some(attempt) = attempts.begin(options.timeout.unwrap_or(self.timeout)) else {
-                return Err(attempts.finish(attempts.expired(), ReplaySafety::ReadOnly));
+                return Err(attempts.finish(attempts.expired(), Idempotency::ReadOnly));
             };
             let error = match self.paths_arrive(attempt).await {
                 Ok(()) => {
@@ -109,10 +109,10 @@ impl Rest {
                 return Err(error);
             }
             attempts.note(&error);
-            let again = attempts.allows(&error, ReplaySafety::ReadOnly);
+            let again = attempts.allows(&error, Idempotency::ReadOnly);
             match again.then(|| attempts.wait(&error)).flatten() {
                 Some(wait) => platform::sleep(wait).await,
-                None => return Err(attempts.finish(error, ReplaySafety::ReadOnly)),
+                None => return Err(attempts.finish(error, Idempotency::ReadOnly)),
             }
         }
     }

@@ -5,7 +5,7 @@ use super::response::lacks;
 use super::{Outgoing, Rest, hedge, wire};
 use crate::backend::Reply;
 use crate::clock;
-use crate::command::{CallOptions, Command, ReplaySafety, refuse, safety};
+use crate::command::{CallOptions, Command, Idempotency, refuse, safety};
 use crate::error::{Error, ErrorKind, Result};
 use crate::observe::{self, Batch};
 use crate::platform;
@@ -23,7 +23,7 @@ pub(super) const KEPT: &AsciiSet =
 impl Rest {
     /// One command, in a request of its own.
     pub(super) async fn alone(&self, command: &Command, options: &CallOptions) -> Reply {
-        let (outgoing, safety) = (self.single(command)?, command.replay_safety());
+        let (outgoing, safety) = (self.single(command)?, command.idempotency());
         if outgoing.changeable {
             // Rare, and larger than a call.
             return Box::pin(async {
@@ -38,13 +38,13 @@ impl Rest {
     async fn send_alone(
         &self,
         outgoing: &Outgoing,
-        safety: ReplaySafety,
+        safety: Idempotency,
         options: &CallOptions,
     ) -> Reply {
         let call = || self.call(outgoing, safety, options, wire::decode_one);
         match options.hedge_after {
             None => call().await,
-            Some(after) if safety == ReplaySafety::ReadOnly => {
+            Some(after) if safety == Idempotency::ReadOnly => {
                 platform::in_runtime()?;
                 // Rare, and twice as large as a call.
                 Box::pin(hedge::race(call, after, || self.retry.spend())).await
@@ -237,7 +237,7 @@ impl Rest {
                 && self.resp2(&outgoing).is_none()
                 && pending
                     .iter()
-                    .all(|&index| entries[index].replay_safety() == ReplaySafety::ReadOnly)
+                    .all(|&index| entries[index].idempotency() == Idempotency::ReadOnly)
             {
                 continue;
             }
@@ -256,9 +256,8 @@ impl Rest {
                     let (again, given_up): (Vec<_>, Vec<_>) =
                         split(entries, &pending, &attempts, &error);
                     for index in given_up {
-                        replies[index] = Some(Err(
-                            attempts.finish(error.clone(), entries[index].replay_safety())
-                        ));
+                        replies[index] =
+                            Some(Err(attempts.finish(error.clone(), entries[index].idempotency())));
                     }
                     (again, error)
                 }
@@ -267,7 +266,7 @@ impl Rest {
             let Some(wait) = wait else {
                 for index in again {
                     replies[index] =
-                        Some(Err(attempts.finish(error.clone(), entries[index].replay_safety())));
+                        Some(Err(attempts.finish(error.clone(), entries[index].idempotency())));
                 }
                 break;
             };
@@ -334,7 +333,7 @@ fn split(
         }
         for (bound, &index) in bound.iter_mut().zip(pending).rev() {
             *bound |= safety::reads(&entries[index]) && written.concerns(&entries[index]);
-            if entries[index].replay_safety() != ReplaySafety::ReadOnly {
+            if entries[index].idempotency() != Idempotency::ReadOnly {
                 written.add(&entries[index]);
             }
         }
@@ -343,13 +342,13 @@ fn split(
     let mut left = Touched::default();
     for (&bound, &index) in bound.iter().zip(pending).rev() {
         let entry = &entries[index];
-        let safety = entry.replay_safety();
+        let safety = entry.idempotency();
         let undoes =
-            || attempts.may_have_run() && safety != ReplaySafety::ReadOnly && left.concerns(entry);
+            || attempts.may_have_run() && safety != Idempotency::ReadOnly && left.concerns(entry);
         if !bound && attempts.allows(error, safety) && !undoes() {
             again.push(index);
         } else {
-            if safety != ReplaySafety::ReadOnly {
+            if safety != Idempotency::ReadOnly {
                 left.add(entry);
             }
             given_up.push(index);

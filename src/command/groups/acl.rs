@@ -27,29 +27,29 @@ commands! { "acl", "Users";
     /// The categories of commands.
     fn acl_cat() -> Vec<String> as AclCat = "ACL CAT" [], ReadOnly, "6.0.0";
     /// Removes users; answers how many.
-    fn acl_deluser(users: impl ToArgs) -> u64 = "ACL DELUSER" [..users], Unsafe, "6.0.0";
+    fn acl_deluser(users: impl ToArgs) -> u64 = "ACL DELUSER" [..users], NonIdempotent, "6.0.0";
     /// Whether a user may run a command: `OK`, or why not.
     fn acl_dryrun(user: impl ToArg, command: impl ToArgs) -> String = "ACL DRYRUN" [user, ..command], ReadOnly, "7.0.0";
     /// A new password, of 256 bits unless told otherwise.
     fn acl_genpass() -> String as AclGenpass = "ACL GENPASS" [], ReadOnly, "6.0.0";
     /// A token with which REST requests act as this user, made anew.
-    fn acl_gentoken(user: impl ToArg) -> String as AclGentoken = "ACL GENTOKEN" [user], Unsafe, "Upstash";
+    fn acl_gentoken(user: impl ToArg) -> String as AclGentoken = "ACL GENTOKEN" [user], NonIdempotent, "Upstash";
     /// What a user may do, as Redis answers it; nil when there is no such user.
     fn acl_getuser(user: impl ToArg) -> Option<HashMap<String, Value>> = "ACL GETUSER" [user], ReadOnly, "6.0.0";
     /// The users, as lines of rules.
     fn acl_list() -> Vec<String> = "ACL LIST" [], ReadOnly, "6.0.0";
     /// Reads the users from the server's file.
-    fn acl_load() -> () = "ACL LOAD" [], Unsafe, "6.0.0";
+    fn acl_load() -> () = "ACL LOAD" [], NonIdempotent, "6.0.0";
     /// What was refused, as Redis answers it.
     fn acl_log() -> Vec<HashMap<String, Value>> as AclLog = "ACL LOG" [], ReadOnly, "6.0.0";
     /// Empties the log of what was refused.
-    fn acl_log_reset() -> () = "ACL LOG RESET" [], Unsafe, "6.0.0";
+    fn acl_log_reset() -> () = "ACL LOG RESET" [], NonIdempotent, "6.0.0";
     /// A token with which REST requests act as this user.
     fn acl_resttoken(user: impl ToArg, password: impl ToArg) -> String = "ACL RESTTOKEN" [user, password], ReadOnly, "Upstash";
     /// Writes the users to the server's file.
-    fn acl_save() -> () = "ACL SAVE" [], Unsafe, "6.0.0";
+    fn acl_save() -> () = "ACL SAVE" [], NonIdempotent, "6.0.0";
     /// Makes a user, or changes what one may do by rules such as `on`, `>password`, `~cache:*`, `+@read`.
-    fn acl_setuser(user: impl ToArg, rules: impl ToArgs) -> () = "ACL SETUSER" [user, ..rules], Unsafe, "6.0.0";
+    fn acl_setuser(user: impl ToArg, rules: impl ToArgs) -> () = "ACL SETUSER" [user, ..rules], NonIdempotent, "6.0.0";
     /// The names of the users.
     fn acl_users() -> Vec<String> = "ACL USERS" [], ReadOnly, "6.0.0";
     /// As whom the requests act.

@@ -146,7 +146,7 @@ commands! { "bitmap", "Bitmaps";
     /// One bit.
     fn getbit(key: impl ToArg, offset: u64) -> bool = "GETBIT" [key, offset], ReadOnly, "2.2.0";
     /// Sets one bit; answers what it was.
-    fn setbit(key: impl ToArg, offset: u64, bit: bool) -> bool = "SETBIT" [key, offset, bit], Unsafe, "2.2.0";
+    fn setbit(key: impl ToArg, offset: u64, bit: bool) -> bool = "SETBIT" [key, offset, bit], NonIdempotent, "2.2.0";
 }
 
 macro_rules! within {

@@ -136,9 +136,9 @@ commands! { "generic", "Keys";
     /// The type of the value: `string`, `list`, `set`, `zset`, `hash`, `stream` or `none`.
     fn key_type(key: impl ToArg) -> String = "TYPE" [key], ReadOnly, "1.0.0";
     /// Gives the key another name, replacing what was there.
-    fn rename(key: impl ToArg, new_key: impl ToArg) -> () = "RENAME" [key, new_key], Unsafe, "1.0.0";
+    fn rename(key: impl ToArg, new_key: impl ToArg) -> () = "RENAME" [key, new_key], NonIdempotent, "1.0.0";
     /// Gives the key another name if that is free; true when it was.
-    fn renamenx(key: impl ToArg, new_key: impl ToArg) -> bool = "RENAMENX" [key, new_key], Unsafe, "1.0.0";
+    fn renamenx(key: impl ToArg, new_key: impl ToArg) -> bool = "RENAMENX" [key, new_key], NonIdempotent, "1.0.0";
     /// Copies a value to another key if that is free; true when it was.
     fn copy(source: impl ToArg, destination: impl ToArg) -> bool as Copying = "COPY" [source, destination], EffectIdempotent, "6.2.0";
     /// The value in a form that [`restore`] reads; nil when there is none.

@@ -101,7 +101,7 @@ commands! { "hash", "Hashes";
     /// All fields and values: as a map, as pairs, or as a struct with [`Fields`](crate::Fields).
     fn hgetall<R>(key: impl ToArg) -> R = "HGETALL" [key], ReadOnly, "2.0.0";
     /// The values of fields, which are deleted; nil for each that is missing.
-    fn hgetdel<R>(key: impl ToArg, fields: impl ToArgs) -> Vec<Option<R>> = "HGETDEL" [key, "FIELDS", (count fields)], Unsafe, "8.0.0";
+    fn hgetdel<R>(key: impl ToArg, fields: impl ToArgs) -> Vec<Option<R>> = "HGETDEL" [key, "FIELDS", (count fields)], NonIdempotent, "8.0.0";
     /// The values of fields, whose time to live can be changed; nil for each that is missing.
     fn hgetex<R>(key: impl ToArg, fields: impl ToArgs) -> Vec<Option<R>> as HGetEx
         = "HGETEX" [key, "FIELDS", (count fields)], ByArguments, "8.0.0";
@@ -112,9 +112,9 @@ commands! { "hash", "Hashes";
     /// True when the field exists.
     fn hexists(key: impl ToArg, field: impl ToArg) -> bool = "HEXISTS" [key, field], ReadOnly, "2.0.0";
     /// Adds to a field; answers the new value.
-    fn hincrby(key: impl ToArg, field: impl ToArg, by: i64) -> i64 = "HINCRBY" [key, field, by], Unsafe, "2.0.0";
+    fn hincrby(key: impl ToArg, field: impl ToArg, by: i64) -> i64 = "HINCRBY" [key, field, by], NonIdempotent, "2.0.0";
     /// Adds a float to a field; answers the new value.
-    fn hincrbyfloat(key: impl ToArg, field: impl ToArg, by: f64) -> f64 = "HINCRBYFLOAT" [key, field, by], Unsafe, "2.6.0";
+    fn hincrbyfloat(key: impl ToArg, field: impl ToArg, by: f64) -> f64 = "HINCRBYFLOAT" [key, field, by], NonIdempotent, "2.6.0";
     /// The names of the fields.
     fn hkeys<R>(key: impl ToArg) -> Vec<R> = "HKEYS" [key], ReadOnly, "2.0.0";
     /// The values of the fields.

@@ -19,9 +19,9 @@ calls! {
 
 commands! { "pubsub", "Publishing";
     /// Sends a message; answers how many receive it now.
-    fn publish(channel: impl ToArg, message: impl ToArg) -> u64 = "PUBLISH" [channel, message], Unsafe, "2.0.0";
+    fn publish(channel: impl ToArg, message: impl ToArg) -> u64 = "PUBLISH" [channel, message], NonIdempotent, "2.0.0";
     /// Sends a message to a channel of a shard; answers how many receive it now.
-    fn spublish(channel: impl ToArg, message: impl ToArg) -> u64 = "SPUBLISH" [channel, message], Unsafe, "7.0.0";
+    fn spublish(channel: impl ToArg, message: impl ToArg) -> u64 = "SPUBLISH" [channel, message], NonIdempotent, "7.0.0";
     /// The channels that somebody listens to, those by pattern aside.
     fn pubsub_channels() -> Vec<String> as PubSubChannels = "PUBSUB CHANNELS" [], ReadOnly, "2.8.0";
     /// How many listen to each channel, those by pattern aside.

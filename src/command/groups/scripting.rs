@@ -56,11 +56,11 @@ pub struct Function {
 
 commands! { "scripting", "Scripts and functions";
     /// Runs a script with keys and arguments (`()` for none).
-    fn eval<R>(script: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R = "EVAL" [script, (count keys), ..args], Unsafe, "2.6.0";
+    fn eval<R>(script: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R = "EVAL" [script, (count keys), ..args], NonIdempotent, "2.6.0";
     /// As [`eval`], for a script that writes nothing.
     fn eval_ro<R>(script: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R = "EVAL_RO" [script, (count keys), ..args], ReadOnly, "7.0.0";
     /// As [`eval`], for a script the server knows by its SHA-1.
-    fn evalsha<R>(sha1: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R = "EVALSHA" [sha1, (count keys), ..args], Unsafe, "2.6.0";
+    fn evalsha<R>(sha1: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R = "EVALSHA" [sha1, (count keys), ..args], NonIdempotent, "2.6.0";
     /// As [`evalsha`], for a script that writes nothing.
     fn evalsha_ro<R>(sha1: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R
         = "EVALSHA_RO" [sha1, (count keys), ..args], ReadOnly, "7.0.0";
@@ -71,9 +71,9 @@ commands! { "scripting", "Scripts and functions";
     /// Forgets all scripts.
     fn script_flush() -> () = "SCRIPT FLUSH" [], Idempotent, "2.6.0";
     /// Stops the script that runs, if it has not written yet.
-    fn script_kill() -> () = "SCRIPT KILL" [], Unsafe, "2.6.0";
+    fn script_kill() -> () = "SCRIPT KILL" [], NonIdempotent, "2.6.0";
     /// Runs a function of a library.
-    fn fcall<R>(function: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R = "FCALL" [function, (count keys), ..args], Unsafe, "7.0.0";
+    fn fcall<R>(function: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R = "FCALL" [function, (count keys), ..args], NonIdempotent, "7.0.0";
     /// As [`fcall`], for a function that writes nothing.
     fn fcall_ro<R>(function: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R
         = "FCALL_RO" [function, (count keys), ..args], ReadOnly, "7.0.0";
@@ -90,9 +90,9 @@ commands! { "scripting", "Scripts and functions";
     /// All libraries in a form that [`function_restore`] reads.
     fn function_dump() -> Bytes = "FUNCTION DUMP" [], ReadOnly, "7.0.0";
     /// Makes libraries from what [`function_dump`] answered.
-    fn function_restore(dumped: impl ToArg) -> () as FunctionRestore = "FUNCTION RESTORE" [dumped], Unsafe, "7.0.0";
+    fn function_restore(dumped: impl ToArg) -> () as FunctionRestore = "FUNCTION RESTORE" [dumped], NonIdempotent, "7.0.0";
     /// Stops the function that runs, if it has not written yet.
-    fn function_kill() -> () = "FUNCTION KILL" [], Unsafe, "7.0.0";
+    fn function_kill() -> () = "FUNCTION KILL" [], NonIdempotent, "7.0.0";
 }
 
 options! { FunctionLoad on String;

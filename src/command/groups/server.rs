@@ -14,7 +14,7 @@
 //! ```
 
 use crate::command::declare::{calls, commands, finish, options};
-use crate::command::{Call, Command, ReplaySafety, Row, ToArg, ToArgs, Unbound, UnixTime};
+use crate::command::{Call, Command, Idempotency, Row, ToArg, ToArgs, Unbound, UnixTime};
 use crate::value::{ConvertError, FromValue, Value};
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -44,11 +44,11 @@ commands! { "server", "The server";
     /// Settings whose names match.
     fn config_get(patterns: impl ToArgs) -> HashMap<String, String> = "CONFIG GET" [..patterns], ReadOnly, "2.0.0";
     /// Changes settings, given as pairs.
-    fn config_set(pairs: impl ToArgs) -> () = "CONFIG SET" [(even pairs)], Unsafe, "2.0.0";
+    fn config_set(pairs: impl ToArgs) -> () = "CONFIG SET" [(even pairs)], NonIdempotent, "2.0.0";
     /// Sets the counters of [`info`] to 0.
-    fn config_resetstat() -> () = "CONFIG RESETSTAT" [], Unsafe, "2.0.0";
+    fn config_resetstat() -> () = "CONFIG RESETSTAT" [], NonIdempotent, "2.0.0";
     /// Writes the settings to the server's file.
-    fn config_rewrite() -> () = "CONFIG REWRITE" [], Unsafe, "2.8.0";
+    fn config_rewrite() -> () = "CONFIG REWRITE" [], NonIdempotent, "2.8.0";
     /// How many commands the server has.
     fn command_count() -> u64 = "COMMAND COUNT" [], ReadOnly, "2.8.13";
     /// The names of the commands.
@@ -74,7 +74,7 @@ commands! { "server", "The server";
     /// How many commands the log of slow ones holds.
     fn slowlog_len() -> u64 = "SLOWLOG LEN" [], ReadOnly, "2.2.12";
     /// Empties the log of slow commands.
-    fn slowlog_reset() -> () = "SLOWLOG RESET" [], Unsafe, "2.2.12";
+    fn slowlog_reset() -> () = "SLOWLOG RESET" [], NonIdempotent, "2.2.12";
     /// The latest spike of each kind: its name, Unix seconds, and milliseconds (the latest and the longest).
     fn latency_latest() -> Vec<Value> = "LATENCY LATEST" [], ReadOnly, "2.8.13";
     /// The spikes of one kind: Unix seconds and milliseconds.
@@ -82,7 +82,7 @@ commands! { "server", "The server";
     /// What could be better about latency.
     fn latency_doctor() -> String = "LATENCY DOCTOR" [], ReadOnly, "2.8.13";
     /// Forgets the spikes of these kinds; answers how many kinds.
-    fn latency_reset(events: impl ToArgs) -> u64 = "LATENCY RESET" [..events], Unsafe, "2.8.13";
+    fn latency_reset(events: impl ToArgs) -> u64 = "LATENCY RESET" [..events], NonIdempotent, "2.8.13";
     /// A picture and the server's version.
     fn lolwut() -> String = "LOLWUT" [], ReadOnly, "5.0.0";
 }
@@ -100,7 +100,7 @@ fn read_time(value: Value) -> Result<SystemTime, ConvertError> {
 ///
 /// `PING`, since Redis 1.0.0.
 pub fn ping() -> Call<String, Unbound> {
-    Call::new(Command::new("PING").with_safety(ReplaySafety::ReadOnly))
+    Call::new(Command::new("PING").with_idempotency(Idempotency::ReadOnly))
 }
 
 /// Not among the others, since the client's method of this name does more.
@@ -108,7 +108,7 @@ pub(crate) const PING: &[Row] = &[Row {
     group: "server",
     command: "PING",
     method: "ping",
-    safety: Some(ReplaySafety::ReadOnly),
+    safety: Some(Idempotency::ReadOnly),
     since: "1.0.0",
 }];
 

@@ -43,7 +43,7 @@ commands! { "set", "Sets";
     /// How many members there are.
     fn scard(key: impl ToArg) -> u64 = "SCARD" [key], ReadOnly, "1.0.0";
     /// Takes a random member out; nil when the set is empty.
-    fn spop<R>(key: impl ToArg) -> R as Random = "SPOP" [key], Unsafe, "1.0.0";
+    fn spop<R>(key: impl ToArg) -> R as Random = "SPOP" [key], NonIdempotent, "1.0.0";
     /// Some member; nil when the set is empty.
     fn srandmember<R>(key: impl ToArg) -> R as Random = "SRANDMEMBER" [key], ReadOnly, "1.0.0";
     /// The members that are in all of the sets.

@@ -13,7 +13,7 @@
 
 use super::range::{members, ranks, scores};
 use crate::command::declare::{calls, commands, finish, options};
-use crate::command::{ArgWriter, Command, One, ReplaySafety, ToArg, ToArgs};
+use crate::command::{ArgWriter, Command, Idempotency, One, ToArg, ToArgs};
 use crate::scan::scanning;
 use crate::value::FromValue;
 use bytes::Bytes;
@@ -89,7 +89,7 @@ commands! { "sorted-set", "Sorted sets";
     /// Adds a member with its score, or moves it; answers how many are new.
     fn zadd(key: impl ToArg, score: f64, member: impl ToArg) -> u64 as ZAdd = "ZADD" [key, score, member], ByArguments, "1.2.0";
     /// Adds to a member's score; answers the new score.
-    fn zincrby(key: impl ToArg, by: f64, member: impl ToArg) -> f64 = "ZINCRBY" [key, by, member], Unsafe, "1.2.0";
+    fn zincrby(key: impl ToArg, by: f64, member: impl ToArg) -> f64 = "ZINCRBY" [key, by, member], NonIdempotent, "1.2.0";
     /// Removes members; answers how many there were.
     fn zrem(key: impl ToArg, members: impl ToArgs) -> u64 = "ZREM" [key, ..members], EffectIdempotent, "1.2.0";
     /// The score of a member; nil when it is none.
@@ -125,14 +125,14 @@ commands! { "sorted-set", "Sorted sets";
         = "ZREMRANGEBYLEX" [key, ..members(&range)], EffectIdempotent, "2.8.9";
     /// Removes the members with these ranks; answers how many there were.
     fn zremrangebyrank(key: impl ToArg, range: impl RangeBounds<i64>) -> u64
-        = "ZREMRANGEBYRANK" [key, ..ranks(&range)], Unsafe, "2.0.0";
+        = "ZREMRANGEBYRANK" [key, ..ranks(&range)], NonIdempotent, "2.0.0";
     /// Takes the member with the lowest score out; empty when there is none.
-    fn zpopmin<R>(key: impl ToArg) -> Vec<(R, f64)> as ZPop = "ZPOPMIN" [key], Unsafe, "5.0.0";
+    fn zpopmin<R>(key: impl ToArg) -> Vec<(R, f64)> as ZPop = "ZPOPMIN" [key], NonIdempotent, "5.0.0";
     /// Takes the member with the highest score out; empty when there is none.
-    fn zpopmax<R>(key: impl ToArg) -> Vec<(R, f64)> as ZPop = "ZPOPMAX" [key], Unsafe, "5.0.0";
+    fn zpopmax<R>(key: impl ToArg) -> Vec<(R, f64)> as ZPop = "ZPOPMAX" [key], NonIdempotent, "5.0.0";
     /// Takes a member out of the first of several sets that has one; answers that set's key and the members, nil when all are empty.
     fn zmpop<R>(keys: impl ToArgs, end: Extreme) -> Option<(String, Vec<(R, f64)>)> as ZMPop
-        = "ZMPOP" [(count keys), end], Unsafe, "7.0.0";
+        = "ZMPOP" [(count keys), end], NonIdempotent, "7.0.0";
     /// Some member; nil when there is none.
     fn zrandmember<R>(key: impl ToArg) -> Option<R> as ZRandMember = "ZRANDMEMBER" [key], ReadOnly, "6.2.0";
     /// The members of the first set that are in none of the others.
@@ -177,7 +177,7 @@ impl<X> ZAdd<u64, X> {
     #[doc(alias = "INCR")]
     pub fn incr(self) -> ZAdd<Option<f64>, X> {
         ZAdd(self.0.map_reply(Option::<f64>::from_value, |command| {
-            command.insert_args(1, [b"INCR"]).with_safety(ReplaySafety::Unsafe)
+            command.insert_args(1, [b"INCR"]).with_idempotency(Idempotency::NonIdempotent)
         }))
     }
 }

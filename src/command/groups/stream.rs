@@ -153,7 +153,7 @@ pub type StreamReads<R> = Option<Vec<(String, Vec<StreamEntry<R>>)>>;
 commands! { "stream", "Streams";
     /// Adds an entry with this id (`*`: the next one) and fields, given as pairs; answers its id, nil when there is no stream and
     /// none is to be made.
-    fn xadd(key: impl ToArg, id: impl ToArg, fields: impl ToArgs) -> Option<String> as XAdd = "XADD" [key, id, (even fields)], Unsafe, "5.0.0";
+    fn xadd(key: impl ToArg, id: impl ToArg, fields: impl ToArgs) -> Option<String> as XAdd = "XADD" [key, id, (even fields)], NonIdempotent, "5.0.0";
     /// Removes old entries; answers how many.
     fn xtrim(key: impl ToArg, keep: Trim) -> u64 as XTrim = "XTRIM" [key, ..keep], EffectIdempotent, "5.0.0";
     /// Removes entries; answers how many there were.
@@ -172,7 +172,7 @@ commands! { "stream", "Streams";
     fn xread<R>(after: &[(&str, &str)]) -> StreamReads<R> as XRead = "XREAD" ["STREAMS", ..Positions(after)], ReadOnly, "5.0.0";
     /// What came to streams for a consumer of a group (`>`), or what it has not acknowledged (after an id).
     fn xreadgroup<R>(group: impl ToArg, consumer: impl ToArg, after: &[(&str, &str)]) -> StreamReads<R> as XReadGroup
-        = "XREADGROUP" ["GROUP", group, consumer, "STREAMS", ..Positions(after)], Unsafe, "5.0.0";
+        = "XREADGROUP" ["GROUP", group, consumer, "STREAMS", ..Positions(after)], NonIdempotent, "5.0.0";
     /// Acknowledges entries; answers how many were pending.
     fn xack(key: impl ToArg, group: impl ToArg, ids: impl ToArgs) -> u64 = "XACK" [key, group, ..ids], EffectIdempotent, "5.0.0";
     /// Acknowledges entries and removes them; answers what became of each.
@@ -185,10 +185,10 @@ commands! { "stream", "Streams";
         = "XPENDING" [key, group, start, end, count], ReadOnly, "5.0.0";
     /// Transfers entries that were idle for at least `idle` to `consumer`, and returns them.
     fn xclaim<R>(key: impl ToArg, group: impl ToArg, consumer: impl ToArg, idle: Duration, ids: impl ToArgs) -> Claimed<R> as XClaim
-        = "XCLAIM" [key, group, consumer, whole_millis(idle), ..ids], Unsafe, "5.0.0";
+        = "XCLAIM" [key, group, consumer, whole_millis(idle), ..ids], NonIdempotent, "5.0.0";
     /// Makes the entries from `start` on that were idle for so long a consumer's own; answers them, and where to go on.
     fn xautoclaim<R>(key: impl ToArg, group: impl ToArg, consumer: impl ToArg, idle: Duration, start: impl ToArg) -> AutoClaimed<R> as XAutoClaim
-        = "XAUTOCLAIM" [key, group, consumer, whole_millis(idle), start], Unsafe, "6.2.0";
+        = "XAUTOCLAIM" [key, group, consumer, whole_millis(idle), start], NonIdempotent, "6.2.0";
     /// Makes a group that begins after an id (`$`: the last, `0`: the beginning).
     fn xgroup_create(key: impl ToArg, group: impl ToArg, id: impl ToArg) -> () as XGroupCreate
         = "XGROUP CREATE" [key, group, id], EffectIdempotent, "5.0.0";

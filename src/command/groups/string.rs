@@ -48,11 +48,11 @@ commands! { "string", "Strings";
     /// before sending.
     fn setex(key: impl ToArg, after: Duration, value: impl ToArg) -> () = "PSETEX" [key, TimeToLive(after), value], Idempotent, "2.6.0";
     /// The value of `key`, which is deleted.
-    fn getdel<R>(key: impl ToArg) -> R = "GETDEL" [key], Unsafe, "6.2.0";
+    fn getdel<R>(key: impl ToArg) -> R = "GETDEL" [key], NonIdempotent, "6.2.0";
     /// The value of `key`, whose time to live can be changed.
     fn getex<R>(key: impl ToArg) -> R as GetEx = "GETEX" [key], ByArguments, "6.2.0";
     /// Sets `key` and answers what was there before.
-    fn getset<R>(key: impl ToArg, value: impl ToArg) -> R = "GETSET" [key, value], Unsafe, "1.0.0";
+    fn getset<R>(key: impl ToArg, value: impl ToArg) -> R = "GETSET" [key, value], NonIdempotent, "1.0.0";
     /// The bytes of the value from `start` to `end`, both included; negative counts from the end.
     fn getrange<R>(key: impl ToArg, start: i64, end: i64) -> R = "GETRANGE" [key, start, end], ReadOnly, "2.4.0";
     /// Overwrites the value from byte `offset` on; answers its length.
@@ -68,19 +68,19 @@ commands! { "string", "Strings";
     /// Sets several keys at once, given as pairs, with a time to live or on a condition; true when it did.
     fn msetex(pairs: impl ToArgs) -> bool as MSetEx = "MSETEX" [(pairs pairs)], EffectIdempotent, "8.4.0";
     /// Appends to the value; answers its length.
-    fn append(key: impl ToArg, value: impl ToArg) -> u64 = "APPEND" [key, value], Unsafe, "2.0.0";
+    fn append(key: impl ToArg, value: impl ToArg) -> u64 = "APPEND" [key, value], NonIdempotent, "2.0.0";
     /// The length of the value in bytes; 0 when there is none.
     fn strlen(key: impl ToArg) -> u64 = "STRLEN" [key], ReadOnly, "2.2.0";
     /// Adds 1; answers the new value.
-    fn incr(key: impl ToArg) -> i64 = "INCR" [key], Unsafe, "1.0.0";
+    fn incr(key: impl ToArg) -> i64 = "INCR" [key], NonIdempotent, "1.0.0";
     /// Adds `by`; answers the new value.
-    fn incrby(key: impl ToArg, by: i64) -> i64 = "INCRBY" [key, by], Unsafe, "1.0.0";
+    fn incrby(key: impl ToArg, by: i64) -> i64 = "INCRBY" [key, by], NonIdempotent, "1.0.0";
     /// Adds a float; answers the new value.
-    fn incrbyfloat(key: impl ToArg, by: f64) -> f64 = "INCRBYFLOAT" [key, by], Unsafe, "2.6.0";
+    fn incrbyfloat(key: impl ToArg, by: f64) -> f64 = "INCRBYFLOAT" [key, by], NonIdempotent, "2.6.0";
     /// Subtracts 1; answers the new value.
-    fn decr(key: impl ToArg) -> i64 = "DECR" [key], Unsafe, "1.0.0";
+    fn decr(key: impl ToArg) -> i64 = "DECR" [key], NonIdempotent, "1.0.0";
     /// Subtracts `by`; answers the new value.
-    fn decrby(key: impl ToArg, by: i64) -> i64 = "DECRBY" [key, by], Unsafe, "1.0.0";
+    fn decrby(key: impl ToArg, by: i64) -> i64 = "DECRBY" [key, by], NonIdempotent, "1.0.0";
     /// Deletes `key` if its value is what a condition says; true when it was deleted.
     fn delex(key: impl ToArg) -> bool as DelEx = "DELEX" [key], EffectIdempotent, "8.4.0";
     /// The hash of the value, for the conditions on digests; nil when there is none.

@@ -14,7 +14,7 @@ mod single_node;
 
 use super::error::{Conflict, SessionError};
 use super::index::IndexLayout;
-use crate::command::ReplaySafety;
+use crate::command::Idempotency;
 use crate::script::Script;
 use index::{COMMON, INDEX, OPEN};
 use std::sync::LazyLock;
@@ -106,7 +106,7 @@ pub(super) struct Cluster {
 pub(super) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| {
     let script = |parts: &[&str]| Script::new([&[COMMON], parts].concat().concat().trim_start());
     // A second run of these ends in the same state.
-    let again = |parts: &[&str]| script(parts).replay_safety(ReplaySafety::EffectIdempotent);
+    let again = |parts: &[&str]| script(parts).idempotency(Idempotency::EffectIdempotent);
     let (write, delete) = (&records::write(), &records::delete());
     Scripts {
         // A second run that finds another version cannot say whether the first was executed before

@@ -89,7 +89,7 @@ async fn an_option_given_to_a_running_call_is_an_error() {
         |call: redis_rest::cmd::ZAdd| call.nx(),
         |call: redis_rest::cmd::ZAdd| call.and(2.0, "n"),
         |call: redis_rest::cmd::ZAdd| call.timeout(Duration::from_secs(1)),
-        |call: redis_rest::cmd::ZAdd| call.replay_safe(),
+        |call: redis_rest::cmd::ZAdd| call.idempotent(),
     ] {
         let (_, call) = slow();
         assert_eq!(call.command().name(), b"", "its parts are taken");

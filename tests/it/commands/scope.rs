@@ -141,7 +141,7 @@ async fn a_client_that_only_reads_sends_no_write() {
     let before = sent.sent();
     for write in [
         cmd::del(["k"]).into_command(),
-        cmd("SET").arg("k").arg("w").replay_safe(),
+        cmd("SET").arg("k").arg("w").idempotent(),
         cmd("EVAL").arg("return 1").arg(0),
     ] {
         let error = reader.run::<Value>(write.clone()).await.unwrap_err();

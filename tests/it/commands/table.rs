@@ -100,11 +100,11 @@ fn table(embedded: &BTreeSet<&str>) -> String {
             group = row.group;
             write!(text, "\n## {group}\n\n| command | method | since | sent again | embedded |\n|---|---|---|---|---|\n").unwrap();
         }
-        use redis_rest::ReplaySafety::{EffectIdempotent, Idempotent, ReadOnly, Unsafe};
+        use redis_rest::Idempotency::{EffectIdempotent, Idempotent, NonIdempotent, ReadOnly};
         let safety = match row.safety {
             Some(ReadOnly | Idempotent) => "yes",
             Some(EffectIdempotent) => "effect",
-            Some(Unsafe) => "no",
+            Some(NonIdempotent) => "no",
             None => "by arguments",
         };
         let has = if embedded.contains(row.command) { "yes" } else { "" };

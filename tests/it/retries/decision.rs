@@ -1,7 +1,7 @@
 //! The whole table: every failure × every replay safety. `docs/retries.md` holds the same table, and is compared.
 
 use crate::support::scripted::{Answer, Scripted, redis_error, says, says_wait};
-use redis_rest::{Command, Error, ErrorKind, Outcome, ReplaySafety, RetryPolicy, Value, cmd};
+use redis_rest::{Command, Error, ErrorKind, Idempotency, Outcome, RetryPolicy, Value, cmd};
 use std::time::Duration;
 
 /// Which commands go again.
@@ -99,25 +99,25 @@ fn table() -> Vec<Row> {
     ]
 }
 
-fn command(safety: ReplaySafety) -> Command {
+fn command(safety: Idempotency) -> Command {
     let command = match safety {
-        ReplaySafety::ReadOnly => cmd("GET").arg("k"),
-        ReplaySafety::Idempotent => cmd("SET").arg("k").arg("v"),
-        ReplaySafety::EffectIdempotent => cmd("DEL").arg("k"),
-        ReplaySafety::Unsafe => cmd("INCR").arg("k"),
+        Idempotency::ReadOnly => cmd("GET").arg("k"),
+        Idempotency::Idempotent => cmd("SET").arg("k").arg("v"),
+        Idempotency::EffectIdempotent => cmd("DEL").arg("k"),
+        Idempotency::NonIdempotent => cmd("INCR").arg("k"),
     };
-    assert_eq!(command.replay_safety(), safety);
+    assert_eq!(command.idempotency(), safety);
     command
 }
 
-fn goes_again(again: Again, safety: ReplaySafety, replay_effect_idempotent: bool) -> bool {
+fn goes_again(again: Again, safety: Idempotency, replay_effect_idempotent: bool) -> bool {
     match again {
         Any => true,
         Again::None => false,
         Safe | Once => match safety {
-            ReplaySafety::ReadOnly | ReplaySafety::Idempotent => true,
-            ReplaySafety::EffectIdempotent => replay_effect_idempotent,
-            ReplaySafety::Unsafe => false,
+            Idempotency::ReadOnly | Idempotency::Idempotent => true,
+            Idempotency::EffectIdempotent => replay_effect_idempotent,
+            Idempotency::NonIdempotent => false,
         },
     }
 }
@@ -131,7 +131,7 @@ async fn every_failure_with_every_replay_safety() {
             .backoff(Duration::from_millis(10), Duration::from_millis(20))
     };
     for row in table() {
-        for safety in ReplaySafety::ALL {
+        for safety in Idempotency::ALL {
             for replay in [true, false] {
                 let policy =
                     if replay { policy() } else { policy().no_effect_idempotent_replays() };
@@ -156,7 +156,7 @@ async fn every_failure_with_every_replay_safety() {
                 assert_eq!(transport.count(), attempts as usize, "{case}");
                 assert_eq!(error.kind(), row.kind, "{case}");
                 let outcome =
-                    if safety == ReplaySafety::ReadOnly { NotApplied } else { row.outcome };
+                    if safety == Idempotency::ReadOnly { NotApplied } else { row.outcome };
                 assert_eq!(error.outcome(), outcome, "{case}");
                 let (status, wait) = match row.answer {
                     Answer::Says { status, ref header, .. } => {
@@ -195,7 +195,7 @@ fn the_documentation_holds_this_table() {
             true => "again",
             false => "–",
         };
-        let cells = ReplaySafety::ALL.map(cell).join(" | ");
+        let cells = Idempotency::ALL.map(cell).join(" | ");
         lines.push(format!("| {} | `{:?}` | {cells} | `{:?}` |", row.what, row.kind, row.outcome));
     }
     let expected = lines.join("\n");

@@ -1,7 +1,7 @@
 //! What bounds the retries: deadline, `Retry-After`, attempts, budget, the connect timeout, and the caller who goes away.
 
 use crate::support::scripted::{Answer, Scripted, redis_error, says, says_wait};
-use redis_rest::{Error, ErrorKind, Outcome, ReplaySafety, RetryPolicy, Script, Value, cmd};
+use redis_rest::{Error, ErrorKind, Idempotency, Outcome, RetryPolicy, Script, Value, cmd};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -236,7 +236,7 @@ async fn the_outcome_is_that_of_all_attempts() {
     );
     // A script that only reads was not applied, wherever in it the error is from.
     let script =
-        Script::new("return redis.call('GET', KEYS[1])").replay_safety(ReplaySafety::ReadOnly);
+        Script::new("return redis.call('GET', KEYS[1])").idempotency(Idempotency::ReadOnly);
     for answer in [
         redis_error(200, "WRONGTYPE Operation script: 1a2b, on @user_script:1."),
         redis_error(200, "WRONGTYPE Operation"),

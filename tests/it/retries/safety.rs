@@ -1,7 +1,7 @@
 //! The table of replay safety against what a real server says about its commands, and what REST refuses to carry.
 
 use crate::support::redis::Redis;
-use redis_rest::{Client, Command, ErrorKind, Outcome, ReplaySafety, Value, cmd};
+use redis_rest::{Client, Command, ErrorKind, Idempotency, Outcome, Value, cmd};
 
 /// Flagged `write`, but reads without an option that these calls do not have.
 const READS_WITHOUT_AN_OPTION: &[(&str, &str)] = &[
@@ -50,11 +50,11 @@ async fn read_only_is_what_redis_flags_so() {
     let listed = |list: &[(&str, &str)], name: &str| list.iter().any(|(known, _)| *known == name);
     let mut wrong = Vec::new();
     for (name, flags) in &commands {
-        let safety = call(name).replay_safety();
+        let safety = call(name).idempotency();
         let has = |flag: &str| flags.iter().any(|known| known == flag);
         let right = match (has("readonly"), has("write")) {
-            (true, _) => safety == ReplaySafety::ReadOnly,
-            (_, true) => safety != ReplaySafety::ReadOnly || listed(READS_WITHOUT_AN_OPTION, name),
+            (true, _) => safety == Idempotency::ReadOnly,
+            (_, true) => safety != Idempotency::ReadOnly || listed(READS_WITHOUT_AN_OPTION, name),
             // Neither: touches no key, or administers.
             _ => true,
         };
@@ -62,7 +62,7 @@ async fn read_only_is_what_redis_flags_so() {
             wrong.push((name, safety, flags));
         }
         // Whatever may change a server is not sent twice; its reports may be.
-        let harmless = matches!(safety, ReplaySafety::Unsafe | ReplaySafety::ReadOnly);
+        let harmless = matches!(safety, Idempotency::NonIdempotent | Idempotency::ReadOnly);
         assert!(!has("admin") || harmless, "{name}: {safety:?}");
     }
     assert!(wrong.is_empty(), "{wrong:#?}");

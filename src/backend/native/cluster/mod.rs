@@ -14,7 +14,7 @@ use crate::clock::{self, Instant};
 use crate::command::{CallOptions, Command};
 use crate::error::{Error, ErrorKind, Result};
 use crate::platform::{self, BoxFuture};
-use crate::subscribe::Listen;
+use crate::subscribe::SubscriptionTarget;
 use slots::{Address, Map, Place, Redirect};
 use std::collections::HashMap;
 use std::fmt;
@@ -386,9 +386,9 @@ impl Backend for NativeCluster {
     }
 
     /// What is published anywhere in the cluster arrives at every node.
-    fn listen<'a>(&'a self, what: &'a Listen) -> BoxFuture<'a, Result<EventStream>> {
+    fn listen<'a>(&'a self, what: &'a SubscriptionTarget) -> BoxFuture<'a, Result<EventStream>> {
         Box::pin(async move {
-            if matches!(what, Listen::Monitor) {
+            if matches!(what, SubscriptionTarget::Monitor) {
                 return Err(Error::new(
                     ErrorKind::Unsupported,
                     "MONITOR sees one node of the cluster only",

@@ -12,7 +12,8 @@ use redis_rest::session::{
     BatchOutcome, InMemorySessionStore, RedisSessionStore, Session, SessionError,
 };
 use redis_rest::{
-    BoxFuture, Client, Config, ConvertError, Error, Event, Listen, Script, ServerError, Value, cmd,
+    BoxFuture, Client, Config, ConvertError, Error, Event, Script, ServerError, SubscriptionTarget,
+    Value, cmd,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +39,7 @@ pub async fn drive() {
     shown(&script.key(KEY).arg(VALUE));
     shown(&client.redis_rs());
     shown(&GeoFrom::Member(VALUE.into()));
-    for what in [Listen::Channel(KEY.into()), Listen::Pattern(KEY.into())] {
+    for what in [SubscriptionTarget::Channel(KEY.into()), SubscriptionTarget::Pattern(KEY.into())] {
         shown(&what);
     }
     for event in [
