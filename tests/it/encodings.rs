@@ -170,6 +170,28 @@ async fn values_of_a_batch_wait_for_the_answer_too() {
     assert_eq!(values, ["abcd", "abcd"]);
 }
 
+#[tokio::test]
+async fn server_that_ignores_base64_is_not_asked_for_it_again() {
+    let server = wiremock::MockServer::start().await;
+    let template =
+        |text| wiremock::ResponseTemplate::new(200).set_body_json(json!({ "result": text }));
+    Mock::given(command("ECHO"))
+        .respond_with(template("redis-rest: base64 or text"))
+        .mount(&server)
+        .await;
+    Mock::given(command("GET")).respond_with(template("abcd")).mount(&server).await;
+    // A path of its own: what the process remembers of this address is of no other test.
+    let config = config_for(&server).url(format!("{}/ignores", server.uri()));
+    let client = config.encoding(Encoding::Auto).build().unwrap();
+    for _ in 0..2 {
+        assert_eq!(client.get::<String>("k").await.unwrap(), "abcd");
+    }
+    let requests = server.received_requests().await.unwrap();
+    let asked: Vec<bool> =
+        requests.iter().map(|request| request.headers.contains_key("upstash-encoding")).collect();
+    assert_eq!(asked, [true, true, false]);
+}
+
 /// The process remembers the answer by the address.
 #[tokio::test]
 async fn process_asks_once_for_each_address() {
