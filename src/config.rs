@@ -36,7 +36,7 @@ use std::time::Duration;
 /// | [`paths_arrive_as_sent`](Config::paths_arrive_as_sent) | asked once, when it matters |
 /// | [`verbose_errors`](Config::verbose_errors) | off |
 ///
-/// They suit workers and background tasks. [`for_web_requests`](Config::for_web_requests) sets shorter times.
+/// The defaults suit workers and background tasks. [`for_web_requests`](Config::for_web_requests) sets shorter times.
 #[derive(Clone)]
 #[must_use]
 pub struct Config {

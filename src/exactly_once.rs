@@ -143,7 +143,7 @@ pub(crate) fn unwrapped(command: &Command) -> Vec<Command> {
         || (command.is("EVAL") && script == SCRIPT.text().as_bytes());
     let number = |part: Option<&[u8]>| std::str::from_utf8(part?).ok()?.parse::<usize>().ok();
     let Some(keys) = number(command.get(1)).filter(|_| is_ours) else { return Vec::new() };
-    // How long to keep, and how many there are.
+    // Skips the keys, the time for which replies are kept, and the number of commands.
     let mut words = command.arguments().skip(2 + keys + 2);
     std::iter::from_fn(|| {
         let count = number(words.next())?;

@@ -12,7 +12,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-/// What a struct of a scan has beside its options: the cursor, which is the argument at `$index`, and the stream of all pages.
+/// Adds to a struct of a scan the cursor, which is the argument at `$index`, and the stream of all pages.
 macro_rules! scanning {
     ($kind:ident, $index:literal) => {
         impl<R, X> $kind<R, X> {

@@ -3,11 +3,13 @@
 mod convert;
 mod convert_error;
 mod fields;
+mod float;
 
-pub use convert::{FromValue, Json, Lossy};
+pub use convert::{FromValue, Json};
 pub use convert_error::ConvertError;
 pub use fields::Fields;
 pub(crate) use fields::from_fields;
+pub use float::Lossy;
 
 use crate::error::ServerError;
 use bytes::Bytes;

@@ -18,7 +18,7 @@ enum State {
     Running(BoxFuture<'static, (Reply, Sent)>),
 }
 
-/// What an error says of the call.
+/// The part of a call that its error names.
 struct Sent {
     command: Command,
     verbose: bool,
@@ -44,7 +44,8 @@ async fn run(client: Client, command: Command, options: Option<Box<CallOptions>>
 }
 
 impl<R> Call<R> {
-    /// Starts the call at its first poll. No future is left in `Ready`, so that the client is moved, not counted.
+    /// Starts the call at its first poll. No future is left in `Ready`, so that the client is
+    /// moved, not counted.
     fn start(&mut self) -> Result<()> {
         let nothing = Bound(State::Running(Box::pin(std::future::pending())));
         match std::mem::replace(&mut self.executor, nothing).0 {

@@ -10,7 +10,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unbound;
 
-/// What one call may be told, whatever its command. The client's settings hold where nothing is said.
+/// What one call may be told, whatever its command. The client's settings hold where nothing is
+/// said.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct CallOptions {
@@ -39,14 +40,15 @@ impl CallOptions {
 /// Reads a reply.
 pub(crate) type Read<R> = fn(Value) -> Result<R, ConvertError>;
 
-/// A command and the type `R` of its reply. Bound to a client, which is the default, it is a future: await it, join it, spawn
-/// it. The functions of [`cmd`](mod@crate::cmd) make calls that are [`Unbound`], for a [`Pipeline`](crate::Pipeline) or a
-/// [`Transaction`](crate::Transaction).
+/// A command and the type `R` of its reply. Bound to a client, which is the default, it is a
+/// future: await it, join it, spawn it. The functions of [`cmd`](mod@crate::cmd) make calls that
+/// are [`Unbound`], for a [`Pipeline`](crate::Pipeline) or a [`Transaction`](crate::Transaction).
 ///
-/// The commands that have options of their own return a struct of their own instead, such as [`cmd::Set`](crate::cmd::Set),
-/// which is the same in everything else.
+/// The commands that have options of their own return a struct of their own instead, such as
+/// [`cmd::Set`](crate::cmd::Set), which is the same in everything else.
 ///
-/// Nothing is sent before the first poll. Dropping a call gives up waiting; a request that has left may still be executed.
+/// Nothing is sent before the first poll. Dropping a call gives up waiting; a request that has left
+/// may still be executed.
 #[must_use = "a call does nothing until it is awaited or added to a pipeline"]
 pub struct Call<R, X = Bound> {
     pub(crate) command: Command,
@@ -107,7 +109,8 @@ impl<R, X> Call<R, X> {
         Call { command, options, executor, read: S::from_value }
     }
 
-    /// States that the command may be sent again when a reply was lost, even if its kind says otherwise.
+    /// States that the command may be sent again when a reply was lost, even if its kind says
+    /// otherwise.
     pub fn idempotent(self) -> Self {
         self.map(Command::idempotent)
     }
@@ -142,15 +145,18 @@ impl<R> Call<R> {
         self.map_options(|options| options.deadline = Some(limit))
     }
 
-    /// Has the server run the command once, however often it is sent: the first reply is kept for 10 minutes and answers
-    /// replays. So a command such as `INCR` can be sent again when a reply was lost.
+    /// Has the server run the command once, however often it is sent: the first reply is kept for
+    /// 10 minutes and answers replays. So a command such as `INCR` can be sent again when a reply
+    /// was lost.
     ///
-    /// The reply is kept at the key `redis_rest:once:{uuid}`, after the client's [prefix](crate::Client::with_prefix), and expires by
-    /// itself; nothing else reads or deletes it. The user of the token must be allowed that key, `EVALSHA` and `EVAL`.
+    /// The reply is kept at the key `redis_rest:once:{uuid}`, after the client's
+    /// [prefix](crate::Client::with_prefix), and expires by itself; nothing else reads or deletes
+    /// it. The user of the token must be allowed that key, `EVALSHA` and `EVAL`.
     ///
-    /// The command travels in a script, which costs a key and about twice the work; not for what Redis refuses in scripts
-    /// (`EVAL`, `CONFIG` …), for more than 7000 arguments, or on a cluster. All keys that the command names go to the script as its
-    /// keys; of a command that is not known here, none do. An integer reply of 2⁵³ or more is
+    /// The command travels in a script, which costs a key and about twice the work; not for what
+    /// Redis refuses in scripts (`EVAL`, `CONFIG` …), for more than 7000 arguments, or on a
+    /// cluster. All keys that the command names go to the script as its keys; of a command that is
+    /// not known here, none do. An integer reply of 2⁵³ or more is
     /// [`ErrorKind::Inexact`](crate::ErrorKind::Inexact).
     ///
     /// The deadline, the call's or else the client's, must be shorter than the 10 minutes (with
@@ -166,8 +172,9 @@ impl<R> Call<R> {
         self.map_options(|options| options.exactly_once = true)
     }
 
-    /// Sends a second copy of a read-only command when the first has not answered after `delay`; the first answer wins and the
-    /// other is given up. A second copy is paid from the budget of retries. Over REST only.
+    /// Sends a second copy of a read-only command when the first has not answered after `delay`;
+    /// the first answer wins and the other is given up. A second copy is paid from the budget of
+    /// retries. Over REST only.
     pub fn hedge_after(self, delay: Duration) -> Self {
         self.map_options(|options| options.hedge_after = Some(delay))
     }
@@ -184,8 +191,8 @@ impl<R> Call<R> {
     }
 }
 
-/// A call that goes into a [`Pipeline`](crate::Pipeline) or a [`Transaction`](crate::Transaction): what the functions of
-/// [`cmd`](mod@crate::cmd) return.
+/// A call that goes into a [`Pipeline`](crate::Pipeline) or a [`Transaction`](crate::Transaction):
+/// what the functions of [`cmd`](mod@crate::cmd) return.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no call that a pipeline or a transaction can send",
     label = "not an unbound call",

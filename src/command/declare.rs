@@ -250,7 +250,7 @@ macro_rules! finish {
                 $name(self.0.reading())
             }
 
-            /// As [`Call::idempotent`](crate::Call::idempotent).
+            /// The same as [`Call::idempotent`](crate::Call::idempotent).
             pub fn idempotent(self) -> Self {
                 Self(self.0.idempotent())
             }
@@ -284,12 +284,12 @@ macro_rules! finish {
                 Self(self.0.deadline(limit))
             }
 
-            /// As [`Call::exactly_once`](crate::Call::exactly_once).
+            /// The same as [`Call::exactly_once`](crate::Call::exactly_once).
             pub fn exactly_once(self) -> Self {
                 Self(self.0.exactly_once())
             }
 
-            /// As [`Call::hedge_after`](crate::Call::hedge_after).
+            /// The same as [`Call::hedge_after`](crate::Call::hedge_after).
             pub fn hedge_after(self, delay: std::time::Duration) -> Self {
                 Self(self.0.hedge_after(delay))
             }

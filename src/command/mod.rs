@@ -1,7 +1,8 @@
-//! Commands as data: a name, arguments, what the reply is read as, and whether it may be sent twice.
+//! Commands as data: a name, arguments, what the reply is read as, and whether it may be sent
+//! twice.
 //!
-//! [`cmd`](crate::cmd()) builds any command; the functions of [`crate::cmd`] build typed ones, one file for each group of
-//! Redis's documentation. No I/O here.
+//! [`cmd`](crate::cmd()) builds any command; the functions of [`crate::cmd`] build typed ones, one
+//! file for each group of Redis's documentation. No I/O here.
 
 mod arg;
 pub(crate) mod call;
@@ -73,7 +74,8 @@ pub fn cmd(name: &str) -> Command {
 }
 
 impl Command {
-    /// A command without arguments. A name of two words (`SCRIPT LOAD`) is a name and its first argument.
+    /// A command without arguments. A name of two words (`SCRIPT LOAD`) is a name and its first
+    /// argument.
     pub fn new(name: &str) -> Self {
         let mut command = Self::without_parts(64);
         for word in name.split_ascii_whitespace() {
@@ -254,8 +256,8 @@ impl Command {
         self.rare.as_ref()?.script.as_ref()
     }
 
-    /// What sending it twice would do: as declared, else by its name and arguments; unknown commands are
-    /// [`Idempotency::NonIdempotent`].
+    /// What sending it twice would do: as declared, else by its name and arguments; unknown
+    /// commands are [`Idempotency::NonIdempotent`].
     pub fn idempotency(&self) -> Idempotency {
         self.safety.unwrap_or_else(|| safety::classify(self))
     }
@@ -268,7 +270,8 @@ impl Command {
         std::mem::replace(self, left)
     }
 
-    /// Changes the command unless it was [taken](Self::take): then the change is lost, which [`check`](Self::check) reports.
+    /// Changes the command unless it was [taken](Self::take): then the change is lost, which
+    /// [`check`](Self::check) reports.
     pub(crate) fn unless_taken(mut self, change: impl FnOnce(Self) -> Self) -> Self {
         if self.taken {
             self.refuse("an option was given to a call that had been polled", None);
@@ -335,7 +338,8 @@ impl Command {
         size_of::<Self>() + self.buf.len() + self.ends.len() * size_of::<u32>()
     }
 
-    /// The name for logs and errors: `?` where it does not look like one, since it may then be data.
+    /// The name for logs and errors: `?` where it does not look like one, since it may then be
+    /// data.
     pub(crate) fn label(&self) -> &str {
         let name = self.name();
         let plain = name.len() <= 32

@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime};
 
 /// An instant, in milliseconds since 1970-01-01T00:00:00Z.
 ///
-/// Made from a [`SystemTime`] or a [`DateTime`], rounded up to whole milliseconds, or from a number whose unit is said. No
-/// integer is one by itself: Redis counts seconds in some commands and milliseconds in others.
+/// Made from a [`SystemTime`] or a [`DateTime`], rounded up to whole milliseconds, or from a number
+/// whose unit is said. No integer is one by itself: Redis counts seconds in some commands and
+/// milliseconds in others.
 ///
 /// ```
 /// use redis_rest::UnixTime;

@@ -1,8 +1,8 @@
-//! What an error says about the other side.
+//! The classes of errors: what each says about the other side.
 
 use super::{Error, ErrorKind, Outcome};
 
-/// What the end of a call says about the other side.
+/// The news about the other side that the end of a call brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
     Works,

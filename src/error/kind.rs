@@ -1,4 +1,4 @@
-//! What kind of failure an error is, and whether the command took effect.
+//! [`ErrorKind`], and [`Outcome`]: whether the command took effect.
 
 /// Whether a command that failed took effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,7 +17,8 @@ pub enum Outcome {
 pub enum ErrorKind {
     /// The configuration cannot work. Nothing was sent.
     Config,
-    /// The command cannot be sent as it is (an argument REST cannot carry, too large, refused by policy).
+    /// The command cannot be sent as it is (an argument REST cannot carry, too large, refused by
+    /// policy).
     InvalidCommand,
     /// No connection: refused, name not found, TLS handshake failed. Nothing was sent. Or the server,
     /// or the end of a connection, left the request unprocessed.
@@ -30,7 +31,8 @@ pub enum ErrorKind {
     RateLimited,
     /// The token is missing, wrong, or not allowed to do this.
     Unauthorized,
-    /// An HTTP status that is no success, without a Redis error in the body (a proxy's page, for example).
+    /// An HTTP status that is no success, without a Redis error in the body (a proxy's page, for
+    /// example).
     Http,
     /// The reply could not be read: not the protocol, cut off, or not decodable.
     Decode,

@@ -31,7 +31,7 @@ impl<R> fmt::Debug for ReplyHandle<R> {
 #[must_use = "a command that failed says so only in its own reply: take the replies, or read them by `all`"]
 pub struct Replies {
     batch: u64,
-    /// What errors name.
+    /// Named by errors.
     commands: Vec<Command>,
     verbose: bool,
     items: Vec<Option<Reply>>,
@@ -57,15 +57,17 @@ impl Replies {
     /// The replies that the handles stand for: of one handle, a tuple, an array or a `Vec` of them.
     ///
     /// # Errors
-    /// The first command's own error, or [`ErrorKind::InvalidCommand`] for a handle of another pipeline.
+    /// The first command's own error, or [`ErrorKind::InvalidCommand`] for a handle of another
+    /// pipeline.
     pub fn take<H: ReplyHandles>(&mut self, handles: H) -> Result<H::Replies> {
         handles.take_from(self)
     }
 
-    /// Fails with the error of the first command that failed, of those whose replies were not taken.
+    /// Fails with the error of the first command that failed, of those whose replies were not
+    /// taken.
     ///
     /// # Errors
-    /// That command's own error, with its place.
+    /// The command's own error, with its place.
     pub fn check(&self) -> Result<&Self> {
         let failed = self.items.iter().enumerate().find_map(|(index, item)| match item {
             Some(Err(error)) => Some(error.clone().with_detail(format!("entry {index}"))),
@@ -123,7 +125,7 @@ impl Replies {
     }
 }
 
-/// One [`ReplyHandle`], or a tuple, an array or a `Vec` of them. See [`Replies::take`].
+/// A [`ReplyHandle`], or a tuple, an array or a `Vec` of them. See [`Replies::take`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no handle of a reply",
     note = "`Replies::take` takes what `add` returned: one handle, a tuple, an array or a `Vec` of them"

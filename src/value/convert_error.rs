@@ -5,7 +5,8 @@ use crate::error::{Error, Outcome, ServerError};
 use std::fmt;
 use std::sync::Arc;
 
-/// Why a reply is not of the wanted type. Names types, the struct's own fields, and places in JSON; never values.
+/// Why a reply is not of the wanted type. Names types, the struct's own fields, and places in JSON;
+/// never values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConvertError {
     wanted: &'static str,
@@ -43,13 +44,13 @@ impl ConvertError {
         Self::new("a field", "missing").in_field(Some(field))
     }
 
-    /// What a deserialiser said, which may quote a value.
+    /// The words of a deserialiser, which may quote a value.
     pub(super) fn custom(text: String) -> Self {
         let text = Some(Quoting(text.into()));
         Self { text, ..Self::new("a value of the wanted type", "another value") }
     }
 
-    /// Of serde_json's errors only the class and the place are free of data.
+    /// An error of serde_json, of which only the class and the place are free of data.
     pub(super) fn json(error: &serde_json::Error) -> Self {
         let found = if error.is_data() { "JSON of another type" } else { "no JSON text" };
         Self { at: Some((error.line(), error.column())), found, ..Self::custom(error.to_string()) }

@@ -20,7 +20,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// What may work later is 503; what Redis refused for good is a fault of this program.
+    /// Returns 503 for what may work later. A refusal for good is a fault of this program.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Slower(_) => StatusCode::TOO_MANY_REQUESTS,

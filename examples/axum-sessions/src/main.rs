@@ -25,7 +25,7 @@ async fn main() -> Result<(), Failure> {
             .map_err(|_| "LISTEN must be an address and a port, such as 127.0.0.1:3000")?,
         Err(_) => ([127, 0, 0, 1], 3000).into(),
     };
-    // One request of a visitor finds out that Redis is away, and should not wait for long. The others do not wait at all.
+    // The first request that finds Redis away waits for it, and should not for long. The others do not wait at all.
     let client = Config::from_env()?.for_web_requests().build()?;
     let manager = manager(&client).await?;
     // Tells Redis what it missed also when nobody calls, and drops copies that nobody used for a day.
@@ -37,7 +37,7 @@ async fn main() -> Result<(), Failure> {
     println!("listening on http://{address}");
     // Browsers send no `Secure` cookie over plain HTTP. Elsewhere than on this machine TLS stands before this server.
     let app = app::router(manager.clone(), Attempts::new(client), !address.ip().is_loopback());
-    // Who is behind a proxy has the proxy's address: there, count by the header that it sets.
+    // Behind a proxy every visitor has the proxy's address: there, count by the header that it sets.
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, app).with_graceful_shutdown(stop).await?;
     manager.shutdown(Duration::from_secs(2)).await?;

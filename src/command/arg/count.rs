@@ -1,4 +1,5 @@
-//! How many arguments a type is, as types: so the compiler refuses a list where one argument goes.
+//! The number of arguments that a type is, as types: so the compiler refuses a list where one
+//! argument goes.
 
 /// Exactly one argument.
 #[derive(Clone, Copy, Debug)]
@@ -12,13 +13,13 @@ pub enum Group {}
 #[derive(Clone, Copy, Debug)]
 pub enum Many {}
 
-/// One argument, lists of which are one argument too: bytes.
+/// A byte: one argument, lists of which are one argument too.
 #[derive(Clone, Copy, Debug)]
 pub enum Byte {}
 
-/// How many arguments a type is: [`One`], [`Group`] or [`Many`].
+/// The number of arguments that a type is: [`One`], [`Group`] or [`Many`].
 pub trait Count: sealed::Sealed {
-    /// How many a list of it is.
+    /// The number of arguments that a list of it is.
     #[doc(hidden)]
     type OfList: Count;
     /// True if a list of it is a string of bytes.

@@ -6,8 +6,9 @@ use serde::Serialize;
 use serde::ser::{Error as _, Impossible, SerializeMap, SerializeStruct, Serializer};
 use std::fmt;
 
-/// A name and a value for each field of a struct, or each entry of a map. Numbers, bools (`1` or `0`), texts, bytes and the
-/// names of unit variants are values; a nested value is refused when the command is sent: wrap it in [`Json`](crate::Json).
+/// A name and a value for each field of a struct, or each entry of a map. Numbers, bools (`1` or
+/// `0`), texts, bytes and the names of unit variants are values; a nested value is refused when the
+/// command is sent: wrap it in [`Json`](crate::Json).
 ///
 /// A field that is `None` is left out: one that the hash has from an earlier write **stays** there.
 impl<T: Serialize> ToArgs for Fields<T> {
@@ -111,7 +112,8 @@ impl<'a, 'b> Serializer for Pairs<'a, 'b> {
 }
 
 impl Pairs<'_, '_> {
-    /// Writes the value of the name that was written last, or takes that name back where there is none.
+    /// Writes the value of the name that was written last, or takes that name back where there is
+    /// none.
     fn value<T: Serialize + ?Sized>(
         &mut self,
         value: &T,

@@ -137,7 +137,7 @@ impl Args {
         self.0.push(arg);
     }
 
-    /// How many arguments there are.
+    /// The number of arguments.
     pub fn len(&self) -> usize {
         self.0.parts().len()
     }

@@ -40,8 +40,8 @@ impl<'a> ArgWriter<'a> {
         self.0.push_bytes(value.to_string().as_bytes());
     }
 
-    /// Declares that the value cannot be an argument; the command is refused when it is sent. `reason` is shown to users:
-    /// it must not hold data.
+    /// Declares that the value cannot be an argument; the command is refused when it is sent.
+    /// `reason` is shown to users: it must not hold data.
     pub fn fail(&mut self, reason: &'static str) {
         self.0.refuse(reason, None);
     }
@@ -62,13 +62,14 @@ impl fmt::Debug for ArgWriter<'_> {
 /// | several | lists, tuples, sets, maps (key, value, key, value …), [`Fields(&value)`](crate::Fields), [`Args`] |
 /// | none or several | `Option`, `()` |
 ///
-/// Tuples are groups of mixed types, and a tuple or a list of pairs is a list of pairs: `(("name", "Ada"), ("age", 36))`.
-/// An iterator is collected: `ids.iter().map(|id| format!("user:{id}")).collect::<Args>()`. References and smart pointers
-/// are what they point to. A list of `u8` is one argument of these bytes, so `[5u8, 65]` is one argument where `[5, 65]` is
+/// Tuples are groups of mixed types, and a tuple or a list of pairs is a list of pairs: `(("name",
+/// "Ada"), ("age", 36))`. An iterator is collected: `ids.iter().map(|id|
+/// format!("user:{id}")).collect::<Args>()`. References and smart pointers are what they point to.
+/// A list of `u8` is one argument of these bytes, so `[5u8, 65]` is one argument where `[5, 65]` is
 /// two numbers.
 ///
-/// Integers are written in decimal, floats in the shortest form that reads back to the same value (`inf` and `-inf` as
-/// Redis spells them; NaN is refused when the command is sent).
+/// Integers are written in decimal, floats in the shortest form that reads back to the same value
+/// (`inf` and `-inf` as Redis spells them; NaN is refused when the command is sent).
 ///
 /// A type of your own needs one impl, and is then a key, a value, and an element of lists:
 ///
@@ -94,7 +95,7 @@ impl fmt::Debug for ArgWriter<'_> {
     note = "the items of an iterator: `.collect::<Args>()`"
 )]
 pub trait ToArgs {
-    /// How many arguments these are: [`One`], a [`Group`] (may be an element of a list), or [`Many`].
+    /// The number of arguments: [`One`], a [`Group`] (may be an element of a list), or [`Many`].
     type Count: Count;
 
     /// Writes the arguments.
@@ -116,7 +117,8 @@ pub trait ToArgs {
     }
 }
 
-/// Exactly one argument: a key, a value, a member. Every type that implements [`ToArgs`] with the count [`One`] is this.
+/// Exactly one argument: a key, a value, a member. Every type that implements [`ToArgs`] with the
+/// count [`One`] is this.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not exactly one argument",
     label = "exactly one argument goes here",

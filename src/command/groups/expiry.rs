@@ -5,8 +5,8 @@ use std::time::Duration;
 
 const ZERO: &str = "a time to live of zero: delete instead";
 
-/// Milliseconds, rounded up so that a time to live is never shortened, at least 1 and at most 1000 years (Redis refuses
-/// what overflows its clock; Lua prints up to 14 digits exactly).
+/// Milliseconds, rounded up so that a time to live is never shortened, at least 1 and at most 1000
+/// years (Redis refuses what overflows its clock; Lua prints up to 14 digits exactly).
 pub(crate) fn millis(duration: Duration) -> u64 {
     whole_millis(duration).max(1)
 }
@@ -57,12 +57,13 @@ fn add(command: Command, index: Option<usize>, unit: &str, amount: &str) -> Comm
     }
 }
 
-/// The options that say when something expires, at the end or with `@ n` before the argument at `n`.
+/// The options that say when something expires, at the end or with `@ n` before the argument at
+/// `n`.
 macro_rules! expiring {
     ($kind:ident $(@ $index:literal)?) => {
         impl<R, X> $kind<R, X> {
-            /// Expires after this time, exact to the millisecond, rounded up, at most 1000 years. A time of zero is refused
-            /// before sending.
+            /// Expires after this time, exact to the millisecond, rounded up, at most 1000 years. A
+            /// time of zero is refused before sending.
             ///
             /// `EX` or `PX`.
             #[doc(alias = "EX")]
@@ -72,7 +73,8 @@ macro_rules! expiring {
                 Self(self.0.map(|command| super::expiry::expire_after(command, index, after)))
             }
 
-            /// Expires at this instant: a `SystemTime`, a `DateTime` or a [`UnixTime`](crate::UnixTime).
+            /// Expires at this instant: a `SystemTime`, a `DateTime` or a
+            /// [`UnixTime`](crate::UnixTime).
             ///
             /// `PXAT`.
             #[doc(alias = "PXAT")]

@@ -79,7 +79,7 @@ pub enum ExpireTime {
     Missing,
     /// It does not expire.
     Persistent,
-    /// It expires at this instant.
+    /// Expires at this instant.
     At(UnixTime),
 }
 
@@ -93,7 +93,7 @@ impl FromValue for ExpireTime {
     }
 }
 
-/// How long a restored value lives: for ever, or a time that is not zero, which Redis would take for ever.
+/// The time to live of a restored value: for ever, or a time that is not zero, which Redis would take for ever.
 struct Lifetime(Option<Duration>);
 
 impl ToArgs for Lifetime {

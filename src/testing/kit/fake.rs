@@ -190,8 +190,8 @@ impl FakeRedis {
             .collect()
     }
 
-    /// How many commands of this name, in any case, have been sent so far, also within pipelines and transactions. As for
-    /// [`command`](super::command), the name is that of the client's method too.
+    /// How many commands of this name, in any case, have been sent so far, also within pipelines and transactions. The
+    /// name may be that of the client's method too, as for [`command`](super::command).
     pub async fn count(&self, name: &str) -> usize {
         let (requests, name) = (self.requests().await, words(name));
         requests.iter().flat_map(commands).filter(|command| is_named(command, &name)).count()

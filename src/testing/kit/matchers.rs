@@ -235,7 +235,7 @@ pub(super) fn words(name: &str) -> Vec<String> {
     name.split_ascii_whitespace().map(str::to_owned).collect()
 }
 
-/// What the methods of these names send.
+/// Names of methods that send another command, in milliseconds.
 const IN_MILLISECONDS: [(&str, &str); 9] = [
     ("EXPIRE", "PEXPIRE"),
     ("EXPIREAT", "PEXPIREAT"),

@@ -1,4 +1,4 @@
-//! What an error says: the command, the field, the line; and what it keeps to itself.
+//! Texts of errors: the command, the field, the line; and nothing secret.
 
 use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::testing::FakeRedis;

@@ -1,4 +1,5 @@
-//! Calls of the `redis` crate and the same calls of this one: equal results, and the guide shows both to the letter.
+//! Calls of the `redis` crate and the same calls of this one: equal results, and the guide shows
+//! both to the letter.
 
 use super::over_tcp;
 use crate::support::redis::Redis;
@@ -14,7 +15,7 @@ use std::time::Duration;
 type Failure = Box<dyn Error>;
 type Text = HashMap<String, String>;
 
-/// One test a pair, each on servers of its own; `same` names what must be equal.
+/// A test for each group, on servers of its own; `same` names how results are compared.
 macro_rules! pairs {
     ($con:ident, $client:ident; $($name:ident { $($there:expr => $here:expr, $same:ident;)* })*) => {
         $(#[tokio::test]
