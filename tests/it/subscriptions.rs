@@ -302,7 +302,7 @@ async fn single_refusals_at_a_reconnect_are_outlived() {
     let error = subscription.next().await.unwrap().unwrap_err();
     assert_eq!(error.status(), Some(404), "after ten of them");
     assert!(subscription.next().await.is_none());
-    // One that never ran, and a wrong token, end at once.
+    // A subscription that never ran, and a wrong token, end at once.
     let token = refusal(ErrorKind::Unauthorized, 401);
     for (results, status) in [(vec![missing], 404), (vec![Ok(()), token, Ok(())], 401)] {
         let client = Client::from_backend(Connects(Mutex::new(results)));

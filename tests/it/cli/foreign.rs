@@ -4,7 +4,7 @@ use super::doctor::{checks, doctor, names, of};
 use super::fake::{self, Answer, Request, error, healthy, json_answer, text};
 use serde_json::{Value, json};
 
-/// What `doctor` says of a server: the checks that are not ok, and a part of each text.
+/// Exactly these checks of a server are not ok: their status, their name, and a part of the text.
 #[track_caller]
 fn deviates(
     name: &str,
@@ -146,7 +146,7 @@ fn serverless_elysia_redis_http() {
     deviates("serverless-elysia-redis-http", answer, &[TEXT, NO_RESP2, WHOLE, blocked]);
 }
 
-/// What a server refuses is not called broken.
+/// A question that a server refuses is unchecked, not a problem.
 #[test]
 fn server_that_refuses_the_questions() {
     let answer = |request: &Request| match request.name() {

@@ -34,7 +34,7 @@ async fn tool_goes_through_the_proxy_of_its_environment() {
     runs(through(url.clone(), &["exec", "INCR", "n"])).await.prints("(integer) 1\n");
     let doctor = runs(through(url, &["doctor"])).await;
     assert_eq!(doctor.code, Some(0), "{doctor:?}");
-    let line = format!("ok       proxy        through {}", proxy.addr);
+    let line = format!("ok        proxy        through {}", proxy.addr);
     assert!(doctor.stdout.contains(&line) && !doctor.stdout.contains("s3cret"), "{doctor:?}");
     assert!(
         proxy.heads().iter().all(|head| head.starts_with("CONNECT redis.internal.example:443 "))

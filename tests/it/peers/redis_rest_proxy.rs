@@ -4,7 +4,7 @@ use super::{client, server};
 use crate::support::scripted::says;
 use redis_rest::ErrorKind;
 
-/// What is lost in the server cannot be known here: `doctor` finds it.
+/// The client cannot know what the server lost; `doctor` finds it.
 #[tokio::test]
 async fn bytes_come_as_the_server_holds_them() {
     let server = server(|_, _| says(200, r#"{"result":"77+9eA=="}"#));
