@@ -20,6 +20,7 @@ mod tls;
 mod tls;
 mod trust;
 
+use super::response::keep_alive;
 use super::transport::{HttpRequest, HttpResponse, HttpStream, Progress, Transport};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -37,8 +38,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use trust::Watch;
 
-#[cfg(any(fuzzing, test))]
-pub(super) use pools::keep_alive;
 pub(crate) use proxy::ProxyChoice;
 pub(crate) use tls::Trust;
 
@@ -132,7 +131,7 @@ impl HttpTransport {
                 Ok(response) => {
                     progress.answered();
                     connections.answered_by(response.version());
-                    if let Some(idle) = pools::keep_alive(response.headers()) {
+                    if let Some(idle) = keep_alive(response.headers()) {
                         connections.keep_idle_for(idle);
                     }
                     read(response, max_reply_bytes, &self.0.rooms).await

@@ -313,7 +313,8 @@ impl Rest {
         read: impl Fn(&Bytes, Form<'_>) -> Result<Result<T>, wire::Unreadable>,
         attempt: &observe::Attempt,
     ) -> Result<T> {
-        let until = clock::after(limit);
+        // A clock is read only for the first reply.
+        let until = self.known_format().is_none().then(|| clock::after(limit));
         let resp2 = self.resp2(outgoing);
         let mut headers = resp2.map_or_else(|| self.json_headers(), |resp2| resp2.headers.clone());
         own(&mut headers);
@@ -340,7 +341,10 @@ impl Rest {
             None => match self.known_format() {
                 Some(format) => format,
                 // Once for each server, and large.
-                None => Box::pin(self.find_format(&response.body, &read, until)).await,
+                None => {
+                    let until = until.unwrap_or_else(|| clock::after(limit));
+                    Box::pin(self.find_format(&response.body, &read, until)).await
+                }
             },
             Some(_) if is("application/octet-stream") => Format::Resp2,
             Some(resp2) => {
@@ -425,7 +429,7 @@ fn timed_out(progress: &Progress) -> Error {
 /// connection.
 #[cfg(all(any(fuzzing, test), not(target_family = "wasm")))]
 pub(crate) fn response_headers(headers: &HeaderMap) -> (Option<Duration>, Option<Duration>) {
-    (response::retry_after(headers), hyper::keep_alive(headers))
+    (response::retry_after(headers), response::keep_alive(headers))
 }
 
 /// Gives the token's header bytes of its own. The HTTP library clones headers several times for each request, and a count of

@@ -109,6 +109,18 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     })
 }
 
+/// The longest time for idle connections by the header `Keep-Alive: timeout=n`: a second less, so
+/// that no request meets a connection that is being closed.
+#[cfg_attr(target_family = "wasm", allow(dead_code))]
+pub(super) fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("keep-alive")?.to_str().ok()?;
+    let seconds = text.split(',').find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("timeout").then(|| value.trim().parse::<u64>().ok())?
+    })?;
+    Some(Duration::from_secs(seconds.saturating_sub(1)))
+}
+
 /// Whether an error says that the server has no such endpoint (`pipeline` or `multi-exec`): by its
 /// status, or because it took the path for a command.
 pub(super) fn lacks(error: &Error, endpoint: &str) -> bool {

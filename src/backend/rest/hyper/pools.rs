@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::config::check::is_loopback;
 use crate::error::{Error, Result};
 use crate::platform::PerRuntime;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -191,17 +191,6 @@ fn client(
         .http1_max_buf_size(max_header_bytes)
         .http2_max_header_list_size(u32::try_from(max_header_bytes).unwrap_or(u32::MAX))
         .build(connector)
-}
-
-/// The longest time for idle connections by the header `Keep-Alive: timeout=n`: a second less, so
-/// that no request meets a connection that is being closed.
-pub(in super::super) fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get("keep-alive")?.to_str().ok()?;
-    let seconds = text.split(',').find_map(|part| {
-        let (name, value) = part.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("timeout").then(|| value.trim().parse::<u64>().ok())?
-    })?;
-    Some(Duration::from_secs(seconds.saturating_sub(1)))
 }
 
 fn is_secure(url: &Url) -> bool {
