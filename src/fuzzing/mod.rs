@@ -21,7 +21,7 @@ mod servers;
 pub use events::event_stream;
 pub use lua::lua_bridge;
 pub use native::native_replies;
-pub use records::{config, session_json};
+pub use records::{config, proxy_variables, session_json};
 pub use replies::{base64_reply, json_reply, reply_formats, resp2_reply};
 pub use requests::{round_trip, server_request};
 pub use servers::{retry_headers, server_encoding};
@@ -30,13 +30,14 @@ pub use servers::{retry_headers, server_encoding};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     ("base64_reply", base64_reply),
     ("config", config),
     ("event_stream", event_stream),
     ("json_reply", json_reply),
     ("lua_bridge", lua_bridge),
     ("native_replies", native_replies),
+    ("proxy_variables", proxy_variables),
     ("reply_formats", reply_formats),
     ("resp2_reply", resp2_reply),
     ("retry_headers", retry_headers),

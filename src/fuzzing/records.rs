@@ -1,7 +1,7 @@
 //! What others wrote: sessions in Redis, addresses in the environment.
 
 use super::input::Input;
-use crate::backend::rest::{HttpRequest, HttpResponse, RestBackend, Transport};
+use crate::backend::rest::{HttpRequest, HttpResponse, HttpTransport, RestBackend, Transport};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
 use crate::platform::BoxFuture;
@@ -89,6 +89,57 @@ impl Transport for Nowhere {
     }
 }
 
+/// A refusal of settings quotes none of them.
+fn refused(error: Error) {
+    assert_eq!(error.kind(), ErrorKind::Config);
+    let mut text = format!("{error} {error:?}");
+    let mut source = std::error::Error::source(&error);
+    while let Some(inner) = source {
+        text += &format!("{inner} {inner:?}");
+        source = inner.source();
+    }
+    assert!(!text.contains(MARK), "an error quotes what it refuses");
+}
+
+/// The variables of proxies, and of the encoding: what is refused is not quoted, and loopback has no
+/// proxy.
+pub fn proxy_variables(data: &[u8]) {
+    const NAMES: [&str; 6] = [
+        "HTTP_PROXY",
+        "http_proxy",
+        "ALL_PROXY",
+        "NO_PROXY",
+        "REQUEST_METHOD",
+        "REDIS_REST_ENCODING",
+    ];
+    let mut input = Input::new(data);
+    let (which, url) =
+        (input.byte(), ["http://redis.example", "http://127.0.0.1:1"][input.below(2)]);
+    let set = NAMES.iter().enumerate().filter(|(bit, _)| which >> bit & 1 == 1);
+    let values: Vec<(&str, String)> =
+        set.map(|(_, name)| (*name, input.text().replace('@', &format!("{MARK}@")))).collect();
+    let lookup = |name: &str| match name {
+        "REDIS_REST_URL" => Some(url.to_owned()),
+        "REDIS_REST_TOKEN" => Some("t".to_owned()),
+        "REDIS_REST_ALLOW_HTTP" => Some("1".to_owned()),
+        name => values.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()),
+    };
+    match Config::from_lookup(lookup) {
+        Ok(config) => {
+            assert!(!format!("{config:?}").contains(MARK));
+            match HttpTransport::for_config(&config) {
+                Ok(transport) => {
+                    let proxy = transport.proxy();
+                    assert!(proxy.is_none() || url != "http://127.0.0.1:1");
+                    assert!(proxy.is_none_or(|address| !address.contains(MARK)));
+                }
+                Err(error) => refused(error),
+            }
+        }
+        Err(error) => refused(error),
+    }
+}
+
 /// An environment: what is taken is safe to send to, and what is refused is not quoted.
 pub fn config(data: &[u8]) {
     let mut input = Input::new(data);
@@ -114,16 +165,6 @@ pub fn config(data: &[u8]) {
             (0..=value.len() / 2).rev().find(|&at| value.is_char_boundary(at)).unwrap_or(0);
         let (start, end) = value.split_at(middle);
         Some(if marked { format!("{start}{MARK}{end}") } else { value.clone() })
-    };
-    let refused = |error: Error| {
-        assert_eq!(error.kind(), ErrorKind::Config);
-        let mut text = format!("{error} {error:?}");
-        let mut source = std::error::Error::source(&error);
-        while let Some(inner) = source {
-            text += &format!("{inner} {inner:?}");
-            source = inner.source();
-        }
-        assert!(!text.contains(MARK), "an error quotes what it refuses");
     };
     let config = match Config::from_lookup(lookup) {
         Ok(config) => config,
