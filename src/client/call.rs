@@ -37,12 +37,6 @@ impl fmt::Debug for Bound {
     }
 }
 
-async fn run(client: Client, command: Command, options: Option<Box<CallOptions>>) -> (Reply, Sent) {
-    let options = options.as_deref().unwrap_or(&CallOptions::DEFAULT);
-    let reply = client.execute_checked(&command, options).await;
-    (reply, Sent { command, verbose: client.is_verbose() })
-}
-
 impl<R> Call<R> {
     /// Starts the call at its first poll. No future is left in `Ready`, so that the client is
     /// moved, not counted.
@@ -52,7 +46,13 @@ impl<R> Call<R> {
             State::Ready(client) => {
                 let command = self.command.take();
                 let command = client.checked(command)?;
-                let running = run(client, command, self.options.take());
+                let options = self.options.take();
+                // A block holds what it captures once; an `async fn` would hold its arguments twice.
+                let running = async move {
+                    let options = options.as_deref().unwrap_or(&CallOptions::DEFAULT);
+                    let reply = client.execute_checked(&command, options).await;
+                    (reply, Sent { command, verbose: client.is_verbose() })
+                };
                 self.executor = Bound(State::Running(Box::pin(running)));
             }
             running => self.executor = Bound(running),

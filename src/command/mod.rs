@@ -90,7 +90,9 @@ impl Command {
     }
 
     fn without_parts(capacity: usize) -> Self {
-        Self { buf: Vec::with_capacity(capacity), ..Self::without_parts_or_buffer() }
+        let mut command = Self::without_parts_or_buffer();
+        command.buf = Vec::with_capacity(capacity);
+        command
     }
 
     /// A command of exactly these parts, the name first: nothing is split at spaces.
@@ -146,20 +148,29 @@ impl Command {
     }
 
     /// Adds one argument of these bytes.
+    #[inline]
     fn push_bytes(&mut self, bytes: &[u8]) {
         self.buf.extend_from_slice(bytes);
         self.end_argument();
     }
 
     /// Makes an argument of the bytes that were added to the buffer.
+    #[inline]
     fn end_argument(&mut self) {
-        let end = self.buf.len().try_into().unwrap_or_else(|_| {
-            let last = self.ends.last().copied().unwrap_or_default();
-            self.buf.truncate(last as usize);
-            self.refuse(TOO_LARGE, None);
-            last
-        });
+        let end = match u32::try_from(self.buf.len()) {
+            Ok(end) => end,
+            Err(_) => self.take_back(),
+        };
         self.ends.push(end);
+    }
+
+    /// Takes back an argument that makes the command too large, and refuses the command.
+    #[cold]
+    fn take_back(&mut self) -> u32 {
+        let last = self.ends.last().copied().unwrap_or_default();
+        self.buf.truncate(last as usize);
+        self.refuse(TOO_LARGE, None);
+        last
     }
 
     /// Takes back the last argument.

@@ -14,6 +14,7 @@ impl<T: ToArgs<Count: Element>> ToArgs for [T] {
         if T::Count::BYTES {
             out.bytes(&T::byte_string(self));
         } else {
+            out.0.ends.reserve(self.len());
             self.iter().for_each(|element| element.write_args(out));
         }
     }

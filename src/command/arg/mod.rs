@@ -31,6 +31,7 @@ impl<'a> ArgWriter<'a> {
     }
 
     /// Adds one argument of these bytes.
+    #[inline]
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.0.push_bytes(bytes);
     }
