@@ -1,5 +1,7 @@
 use crate::support::{Gate, Way, client, config, config_below, pass, unique};
-use redis_rest::{Client, ErrorKind, Event, Outcome, RetryPolicy, Subscription, Value, cmd};
+use redis_rest::{
+    Client, Encoding, ErrorKind, Event, Outcome, RetryPolicy, Subscription, Value, cmd,
+};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -135,7 +137,8 @@ async fn sync_tokens_are_kept() {
 #[wasm_bindgen_test]
 async fn names_in_paths_arrive_after_one_probe() {
     let gate = Gate::new();
-    let client = config().no_auto_batch().transport(gate.clone()).build().unwrap();
+    let config = config().no_auto_batch().encoding(Encoding::Base64);
+    let client = config.transport(gate.clone()).build().unwrap();
     let list = unique("list/a//b?c#d%2F;e f\\g");
     assert_eq!(client.rpush(&list, [b"\xff"]).await.unwrap(), 1);
     assert_eq!(gate.sent(), 2);
