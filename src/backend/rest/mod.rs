@@ -316,26 +316,7 @@ impl Rest {
         // A clock is read only for the first reply.
         let until = self.known_format().is_none().then(|| clock::after(limit));
         let resp2 = self.resp2(outgoing);
-        let mut headers = resp2.map_or_else(|| self.json_headers(), |resp2| resp2.headers.clone());
-        own(&mut headers);
-        if self.telemetry && number > 1 {
-            headers.insert("upstash-telemetry-retry", HeaderValue::from(number - 1));
-        }
-        let place = self.sync.stamp(&mut headers);
-        let request = HttpRequest::new(
-            outgoing.url.clone(),
-            headers,
-            outgoing.body.clone(),
-            self.max_reply_bytes,
-        );
-        let progress = request.progress();
-        let response = self
-            .timers
-            .timeout(limit, self.transport.send(request))
-            .await?
-            .ok_or_else(|| timed_out(&progress))??;
-        attempt.answered(response.status);
-        self.sync.take(&response.headers, place);
+        let (response, early) = self.send(outgoing, resp2, (number, limit), attempt).await?;
         let is = |wanted| is_media_type(&response.headers, wanted);
         let format = match resp2 {
             None => match self.known_format() {
@@ -358,7 +339,6 @@ impl Rest {
                 Format::Checked
             }
         };
-        let early = progress.was_answered_early();
         let reply = interpret(&response, early, |body| {
             read(body, Form { format, limits: self.reply_limits, shelf: Some(&self.shelf) })
         });
@@ -366,6 +346,37 @@ impl Rest {
             true => reply.map_err(of_transaction),
             false => reply,
         }
+    }
+
+    /// Sends one request, and returns the response and whether it came before the whole request had
+    /// left. Apart from [`exchange`](Self::exchange), which is compiled once for each kind of reply.
+    async fn send(
+        &self,
+        outgoing: &Outgoing,
+        resp2: Option<&Resp2>,
+        (number, limit): (u32, Duration),
+        attempt: &observe::Attempt,
+    ) -> Result<(HttpResponse, bool)> {
+        let mut headers = resp2.map_or_else(|| self.json_headers(), |resp2| resp2.headers.clone());
+        own(&mut headers);
+        if self.telemetry && number > 1 {
+            headers.insert("upstash-telemetry-retry", HeaderValue::from(number - 1));
+        }
+        let place = self.sync.stamp(&mut headers);
+        let request = HttpRequest::new(
+            outgoing.url.clone(),
+            headers,
+            outgoing.body.clone(),
+            self.max_reply_bytes,
+        );
+        let progress = request.progress();
+        let sent = self.timers.timeout(limit, self.transport.send(request)).await?;
+        let response = sent
+            .unwrap_or_else(|| Err(timed_out()))
+            .map_err(|error| if progress.give_up() { never_left(error) } else { error })?;
+        attempt.answered(response.status);
+        self.sync.take(&response.headers, place);
+        Ok((response, progress.was_answered_early()))
     }
 
     /// How the reply to this request is asked for: in RESP2, or in JSON.
@@ -416,12 +427,20 @@ impl Rest {
     }
 }
 
-/// The error of an attempt whose timeout passed. A request that did not leave until then never will.
-fn timed_out(progress: &Progress) -> Error {
-    match progress.give_up() {
-        true => Error::new(ErrorKind::Timeout, "no connection took the request within the timeout")
-            .with_outcome(Outcome::NotApplied),
-        false => Error::new(ErrorKind::Timeout, "no reply within the attempt's timeout"),
+fn timed_out() -> Error {
+    Error::new(ErrorKind::Timeout, "no reply within the attempt's timeout")
+}
+
+/// The error of a request that did not leave, and never will.
+#[cold]
+fn never_left(error: Error) -> Error {
+    match (error.kind(), error.outcome()) {
+        (ErrorKind::Timeout, _) => {
+            Error::new(ErrorKind::Timeout, "no connection took the request within the timeout")
+                .with_outcome(Outcome::NotApplied)
+        }
+        (_, Outcome::MaybeApplied) => error.with_outcome(Outcome::NotApplied),
+        (_, Outcome::NotApplied | Outcome::Applied) => error,
     }
 }
 

@@ -42,6 +42,7 @@ fn table() -> Vec<Row> {
         row("no connection or stream in time", Answer::NeverLeaves, Any, Kind::Timeout, NotApplied),
         row("no reply in time", Answer::Never, Safe, Kind::Timeout, MaybeApplied),
         row("the connection broke", fails(Kind::Io, MaybeApplied), Safe, Kind::Io, MaybeApplied),
+        row("the connection broke before the request had left", Answer::BreaksEarly, Any, Kind::Io, NotApplied),
         row("429", says(429, ""), Any, Kind::RateLimited, NotApplied),
         row("429 with `Retry-After`", says_wait(429, "1", "<html>"), Any, Kind::RateLimited, NotApplied),
         row("429 with a Redis error", redis_error(429, "ERR slow down"), Any, Kind::RateLimited, NotApplied),
@@ -163,7 +164,10 @@ async fn every_failure_with_every_replay_safety() {
                         (Some(status), header.as_ref().map(|_| Duration::from_secs(1)))
                     }
                     Answer::Early(status) => (Some(status), None),
-                    Answer::Fails(_) | Answer::Never | Answer::NeverLeaves => (None, None),
+                    Answer::Fails(_)
+                    | Answer::BreaksEarly
+                    | Answer::Never
+                    | Answer::NeverLeaves => (None, None),
                 };
                 assert_eq!((error.status(), error.retry_after()), (status, wait), "{case}");
                 // Told to send once, everything is sent once.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, Transport};
-use redis_rest::{BoxFuture, Client, Config, Error, Result};
+use redis_rest::{BoxFuture, Client, Config, Error, ErrorKind, Outcome, Result};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -19,6 +19,8 @@ pub enum Answer {
     Never,
     /// Never: the request waits, and does not leave.
     NeverLeaves,
+    /// The connection breaks before the request has left.
+    BreaksEarly,
     /// The answer comes before the request has left.
     Early(u16),
 }
@@ -123,10 +125,13 @@ impl Transport for Scripted {
                 seen.len() - 1
             };
             let answer = (self.script)(n, request.url.path(), &request.body);
-            if matches!(answer, Answer::NeverLeaves | Answer::Early(_)) {
+            if matches!(answer, Answer::NeverLeaves | Answer::BreaksEarly | Answer::Early(_)) {
                 request.progress().waits();
             }
             match answer {
+                Answer::BreaksEarly => {
+                    Err(Error::custom(ErrorKind::Io, Outcome::MaybeApplied, "the connection broke"))
+                }
                 Answer::Fails(error) => Err(error),
                 Answer::Says { status, header, body } => {
                     let mut headers = http::HeaderMap::new();
