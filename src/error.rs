@@ -382,6 +382,14 @@ mod tests {
     }
 
     #[test]
+    fn database_that_refuses_connections_is_unavailable() {
+        for text in ["DB connection refused", "ERR DB connection refused", "LOADING x"] {
+            assert!(Error::redis(ServerError::new(text)).is_unavailable(), "{text}");
+        }
+        assert!(!Error::redis(ServerError::new("ERR no")).is_unavailable());
+    }
+
+    #[test]
     fn texts_name_the_command() {
         let wrong = || {
             ServerError::new("WRONGTYPE Operation against a key holding the wrong kind of value")

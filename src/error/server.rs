@@ -109,7 +109,9 @@ impl ServerError {
         let is_code = !first.is_empty()
             && first.len() <= 32
             && first.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
-            && first.as_bytes()[0].is_ascii_uppercase();
+            && first.as_bytes()[0].is_ascii_uppercase()
+            // Upstash's "DB connection refused" and "DB capacity quota exceeded" have no code.
+            && first != "DB";
         if is_code { first } else { "ERR" }
     }
 
@@ -226,6 +228,7 @@ mod tests {
     fn code_of_texts_without_one() {
         assert_eq!(ServerError::new("Invalid token").code(), "ERR");
         assert_eq!(ServerError::new("").code(), "ERR");
+        assert_eq!(ServerError::new("DB connection refused").code(), "ERR");
         assert_eq!(ServerError::new("WRONGTYPE Operation against").code(), "WRONGTYPE");
     }
 
