@@ -240,6 +240,53 @@ async fn answer_that_is_no_stream_ends_it_at_once() {
     assert_eq!(error.server_message(), Some("ERR not here"));
 }
 
+/// Without a bound, the rest of the page would be waited for until the attempt's timeout.
+#[tokio::test]
+async fn long_page_that_is_no_stream_is_not_read_to_its_end() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4096]).await.unwrap();
+        stream
+            .write_all(
+                b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 99999\r\n\r\n",
+            )
+            .await
+            .unwrap();
+        stream.write_all(&[b'x'; 20_000]).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let timeout = Duration::from_secs(600);
+    let client = Client::builder().url(url).token("t").timeout(timeout).build().unwrap();
+    let mut subscription = client.subscribe(["c"]);
+    let first = tokio::time::timeout(Duration::from_secs(60), subscription.next()).await;
+    assert_eq!(first.unwrap().unwrap().unwrap_err().kind(), ErrorKind::Unsupported);
+    server.abort();
+}
+
+/// Proxies that wait for the first byte of a body pass the head of a response with it.
+#[tokio::test]
+async fn stream_opens_with_a_comment() {
+    let server = rest::serve(MemoryBackend::new()).await;
+    let mut stream = tokio::net::TcpStream::connect(server.local_addr()).await.unwrap();
+    let request = format!(
+        "POST /subscribe/c HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {DEFAULT_TOKEN}\r\naccept: text/event-stream\r\ncontent-length: 0\r\n\r\n",
+        server.local_addr()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut seen = Vec::new();
+    while !seen.windows(6).any(|bytes| bytes == b"data: ") {
+        let mut bytes = [0; 1024];
+        let length = stream.read(&mut bytes).await.unwrap();
+        assert_ne!(length, 0, "it stays open");
+        seen.extend_from_slice(&bytes[..length]);
+    }
+    let seen = String::from_utf8(seen).unwrap();
+    let comment = seen.find("\n: ").expect("a comment");
+    assert!(comment < seen.find("data: ").unwrap(), "{seen}");
+}
+
 /// Connects as it is told, one result after another and then the last for ever.
 struct Connects(Mutex<Vec<Result<(), Error>>>);
 

@@ -84,17 +84,18 @@ impl Rest {
         wire::decode_one(body, form)
     }
 
-    /// Reads an answer that is no event stream, to its end or until it is a reply: a server may keep
-    /// the connection. Returns what came within the time of an attempt.
+    /// Reads a body that is no event stream: until it ends or is a reply, at most [`MOST_OF_ANSWER`]
+    /// bytes of it and for the time of an attempt. A server may keep the connection open.
     async fn answer(&self, mut chunks: HttpChunks) -> Bytes {
         let mut body = BytesMut::new();
         let reading = async {
             while let Some(Ok(chunk)) = poll_fn(|context| chunks.as_mut().poll_next(context)).await
             {
-                if body.len() + chunk.len() > self.max_reply_bytes {
+                let room = MOST_OF_ANSWER - body.len();
+                body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                if chunk.len() >= room {
                     return;
                 }
-                body.extend_from_slice(&chunk);
                 if self.read_answer(&Bytes::copy_from_slice(&body)).is_ok() {
                     return;
                 }
@@ -104,6 +105,9 @@ impl Rest {
         body.freeze()
     }
 }
+
+/// Errors of servers are shorter. Each chunk reads the body again, which must not become slow.
+const MOST_OF_ANSWER: usize = 16 << 10;
 
 fn not_a_stream() -> Error {
     Error::new(ErrorKind::Unsupported, "this server has no event streams")
