@@ -1,4 +1,5 @@
 use crate::support::{Gate, Way, client, config, config_below, pass, unique};
+use futures_util::future::{join, try_join_all};
 use redis_rest::{
     Client, Encoding, ErrorKind, Event, Outcome, RetryPolicy, Subscription, Value, cmd,
 };
@@ -28,6 +29,19 @@ async fn callers_at_once_share_requests() {
     seen.borrow_mut().sort_unstable();
     assert_eq!(*seen.borrow(), (1..=50).collect::<Vec<i64>>());
     assert!(gate.sent() < 10, "{} requests", gate.sent());
+}
+
+#[wasm_bindgen_test]
+async fn calls_can_be_joined() {
+    let client = client();
+    let key = unique("counter");
+    let mut counts: Vec<i64> = try_join_all((0..4).map(|_| client.incr(&key))).await.unwrap();
+    counts.sort_unstable();
+    assert_eq!(counts, [1, 2, 3, 4]);
+    let (text, missing) =
+        join(client.get::<String>(&key), client.get::<Option<String>>(unique("none"))).await;
+    assert_eq!(text.unwrap(), "4");
+    assert_eq!(missing.unwrap(), None);
 }
 
 #[wasm_bindgen_test]

@@ -16,6 +16,7 @@
 use crate::command::declare::{calls, commands, finish, options};
 use crate::command::{Call, Command, Idempotency, Row, ToArg, ToArgs, Unbound, UnixTime};
 use crate::value::{ConvertError, FromValue, Value};
+use bytes::Bytes;
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
@@ -69,16 +70,16 @@ commands! { "server", "The server";
     fn lastsave() -> UnixTime, by UnixTime::read_seconds = "LASTSAVE" [], ReadOnly, "1.0.0";
     /// Whether the server is a primary or a replica, as Redis answers it.
     fn role() -> Vec<Value> = "ROLE" [], ReadOnly, "2.8.12";
-    /// Up to `count` of the commands that took longest, as Redis answers them.
-    fn slowlog_get(count: i64) -> Vec<Value> = "SLOWLOG GET" [count], ReadOnly, "2.2.12";
+    /// At most `count` slow commands, the latest first; all of them for -1.
+    fn slowlog_get(count: i64) -> Vec<SlowCommand> = "SLOWLOG GET" [count], ReadOnly, "2.2.12";
     /// How many commands the log of slow ones holds.
     fn slowlog_len() -> u64 = "SLOWLOG LEN" [], ReadOnly, "2.2.12";
     /// Empties the log of slow commands.
     fn slowlog_reset() -> () = "SLOWLOG RESET" [], NonIdempotent, "2.2.12";
-    /// The latest spike of each kind: its name, Unix seconds, and milliseconds (the latest and the longest).
-    fn latency_latest() -> Vec<Value> = "LATENCY LATEST" [], ReadOnly, "2.8.13";
-    /// The spikes of one kind: Unix seconds and milliseconds.
-    fn latency_history(event: impl ToArg) -> Vec<(u64, u64)> = "LATENCY HISTORY" [event], ReadOnly, "2.8.13";
+    /// The latest latency spike of each event.
+    fn latency_latest() -> Vec<LatencySpike> = "LATENCY LATEST" [], ReadOnly, "2.8.13";
+    /// The latency spikes of one event: when each was, and how long it took.
+    fn latency_history(event: impl ToArg) -> Vec<(UnixTime, Duration)>, by read_history = "LATENCY HISTORY" [event], ReadOnly, "2.8.13";
     /// What could be better about latency.
     fn latency_doctor() -> String = "LATENCY DOCTOR" [], ReadOnly, "2.8.13";
     /// Forgets the spikes of these kinds; answers how many kinds.
@@ -94,6 +95,70 @@ fn read_time(value: Value) -> Result<SystemTime, ConvertError> {
         .checked_add(Duration::from_secs(seconds))
         .and_then(|time| time.checked_add(Duration::from_micros(micros)))
         .ok_or(ConvertError::new("a time that the platform can hold", "a later one"))
+}
+
+/// One entry of the log of slow commands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SlowCommand {
+    /// The number of the entry, which grows.
+    pub id: u64,
+    /// When the command ran, to the second.
+    pub at: UnixTime,
+    /// How long it ran, to the microsecond.
+    pub took: Duration,
+    /// Its name and arguments. Redis shortens long ones.
+    pub command: Vec<Bytes>,
+    /// The address of the connection. Empty before Redis 4.0.
+    pub client_address: String,
+    /// The name of the connection. Empty unless it has one.
+    pub client_name: String,
+}
+
+impl FromValue for SlowCommand {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        let mut fields = Vec::<Value>::from_value(value)?.into_iter();
+        let mut field = || fields.next().unwrap_or(Value::Nil);
+        Ok(Self {
+            id: u64::from_value(field())?,
+            at: UnixTime::read_seconds(field())?,
+            took: Duration::from_micros(u64::from_value(field())?),
+            command: Vec::from_value(field())?,
+            client_address: Option::from_value(field())?.unwrap_or_default(),
+            client_name: Option::from_value(field())?.unwrap_or_default(),
+        })
+    }
+}
+
+/// The latency spikes of one event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LatencySpike {
+    /// The name of the event, such as `command` or `fork`.
+    pub event: String,
+    /// When the latest spike was, to the second.
+    pub at: UnixTime,
+    /// How long the latest one took, to the millisecond.
+    pub latest: Duration,
+    /// How long the longest one took, to the millisecond.
+    pub longest: Duration,
+}
+
+impl FromValue for LatencySpike {
+    fn from_value(value: Value) -> Result<Self, ConvertError> {
+        let mut fields = Vec::<Value>::from_value(value)?.into_iter();
+        let mut field = || fields.next().unwrap_or(Value::Nil);
+        let event = String::from_value(field())?;
+        let at = UnixTime::read_seconds(field())?;
+        let mut millis = || u64::from_value(field()).map(Duration::from_millis);
+        Ok(Self { event, at, latest: millis()?, longest: millis()? })
+    }
+}
+
+/// Reads pairs of Unix seconds and milliseconds.
+fn read_history(value: Value) -> Result<Vec<(UnixTime, Duration)>, ConvertError> {
+    let spike = |(at, millis)| Ok((UnixTime::read_seconds(at)?, Duration::from_millis(millis)));
+    Vec::<(Value, u64)>::from_value(value)?.into_iter().map(spike).collect()
 }
 
 /// Answers `PONG`. [`Client::ping`](crate::Client::ping) measures how long that takes.
@@ -128,3 +193,36 @@ options! { CommandList on Vec<String>;
 }
 
 finish! { Info Flush CommandList }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of<R: FromValue>(json: Value) -> R {
+        R::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn times_and_durations_have_types() {
+        let bytes = |text: &'static str| Value::Bytes(Bytes::from_static(text.as_bytes()));
+        let int = Value::Int;
+        let entry = vec![
+            int(7),
+            int(1_700_000_000),
+            int(1500),
+            Value::Array(vec![bytes("KEYS"), bytes("*")]),
+        ];
+        let slow: SlowCommand = of(Value::Array(entry));
+        assert_eq!((slow.id, slow.took), (7, Duration::from_micros(1500)));
+        assert_eq!((slow.at, slow.client_name.as_str()), (UnixTime::from_secs(1_700_000_000), ""));
+        assert_eq!(slow.command, ["KEYS", "*"]);
+        let spike = vec![bytes("fork"), int(1_700_000_000), int(20), int(300)];
+        let spike: LatencySpike = of(Value::Array(spike));
+        assert_eq!(
+            (spike.latest, spike.longest),
+            (Duration::from_millis(20), Duration::from_millis(300))
+        );
+        let history = read_history(Value::Array(vec![Value::Array(vec![int(1), int(2)])])).unwrap();
+        assert_eq!(history, [(UnixTime::from_secs(1), Duration::from_millis(2))]);
+    }
+}
