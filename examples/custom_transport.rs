@@ -3,10 +3,10 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, Transport};
-use redis_rest::server::{DEFAULT_TOKEN, Server, ServerConfig};
 use redis_rest::{BoxFuture, Client, Error, ErrorKind, Outcome, Result};
+use redis_rest_server::MemoryBackend;
+use redis_rest_server::{DEFAULT_TOKEN, Server, ServerConfig};
 use std::io;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;

@@ -8,13 +8,13 @@
 //! `examples/grafana-dashboard.json` draws these metrics.
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use redis_rest::backend::memory::MemoryBackend;
-use redis_rest::server::{DEFAULT_TOKEN, RunningServer, Server, ServerConfig};
 use redis_rest::session::{
     InMemorySessionStore, ManagerOptions, Recovery, RedisSessionStore, Session, SessionManager,
     SessionStoreExt as _,
 };
 use redis_rest::{BreakerPolicy, Client, RetryPolicy, Value, cmd, observe};
+use redis_rest_server::MemoryBackend;
+use redis_rest_server::{DEFAULT_TOKEN, RunningServer, Server, ServerConfig};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,12 +6,12 @@
 //!
 //! Starts a REST server with an embedded engine, takes it away, works on, and brings it back with the data it had.
 
-use redis_rest::backend::memory::MemoryBackend;
-use redis_rest::server::{DEFAULT_TOKEN, RunningServer, Server, ServerConfig};
 use redis_rest::session::{
     ManagerOptions, Recovery, RedisSessionStore, SessionError, SessionManager, SessionStoreExt as _,
 };
 use redis_rest::{BreakerPolicy, Client};
+use redis_rest_server::MemoryBackend;
+use redis_rest_server::{DEFAULT_TOKEN, RunningServer, Server, ServerConfig};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

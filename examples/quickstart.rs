@@ -7,11 +7,11 @@
 //! Uses the server of `REDIS_REST_URL` and `REDIS_REST_TOKEN` (or the other names that `Config::from_env` knows) where they are
 //! set, and otherwise starts one with an embedded engine.
 
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpTransport, Transport};
-use redis_rest::server::{DEFAULT_TOKEN, RunningServer, Server, ServerConfig};
 use redis_rest::session::{RedisSessionStore, Session, SessionError, SessionStoreExt as _};
 use redis_rest::{BoxFuture, Config, Encoding};
+use redis_rest_server::MemoryBackend;
+use redis_rest_server::{DEFAULT_TOKEN, RunningServer, Server, ServerConfig};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,13 +6,13 @@
 //!
 //! Uses the server of `REDIS_REST_URL` and its token where they are set, and otherwise starts one with an embedded engine.
 
-use redis_rest::backend::memory::MemoryBackend;
-use redis_rest::server::{DEFAULT_TOKEN, RunningServer, Server, ServerConfig};
 use redis_rest::session::{
     Check, NewSession, RedisSessionStore, Session, SessionError, SessionManager, SessionStore as _,
     SessionStoreExt as _, SyncMode,
 };
 use redis_rest::{Client, Config};
+use redis_rest_server::MemoryBackend;
+use redis_rest_server::{DEFAULT_TOKEN, RunningServer, Server, ServerConfig};
 use std::sync::Arc;
 use std::time::Duration;
 

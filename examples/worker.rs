@@ -3,9 +3,9 @@
 //! `cargo run --example worker` works in memory, where there are no streams; with `REDIS_REST_URL` and `REDIS_REST_TOKEN` on that
 //! server, all of it.
 
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::prelude::*;
 use redis_rest::{Json, Result};
+use redis_rest_server::MemoryBackend;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::time::Duration;

@@ -136,7 +136,6 @@ fn keys_of(command: &Command) -> impl Iterator<Item = &[u8]> {
 }
 
 /// The commands within what [`wrap`] made; none of any other command.
-#[cfg(feature = "testing")]
 pub(crate) fn unwrapped(command: &Command) -> Vec<Command> {
     let script = command.get(0).unwrap_or_default();
     let is_ours = (command.is("EVALSHA") && script == SCRIPT.sha1().as_bytes())
@@ -202,7 +201,6 @@ mod tests {
         assert!(wrap(b"", &[cmd("DEL").args(vec!["k"; 7000])]).is_err());
     }
 
-    #[cfg(feature = "testing")]
     #[test]
     fn commands_are_found_again() {
         let commands = [cmd("INCRBY").arg("k").arg(2), cmd("GET").arg("k")];

@@ -15,10 +15,6 @@ pub mod retries {}
 #[doc = include_str!("../docs/guide/outages.md")]
 pub mod outages {}
 
-#[cfg(feature = "testing")]
-#[doc = include_str!("../docs/guide/testing.md")]
-pub mod testing {}
-
 #[doc = include_str!("../docs/guide/behind-a-proxy.md")]
 pub mod behind_a_proxy {}
 

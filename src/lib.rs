@@ -30,14 +30,18 @@
 //! | `webpki-roots` | [`Config`]`::webpki_roots`: Mozilla's root certificates in the program, instead of the platform's | |
 //! | `reqwest` | `backend::rest::ReqwestTransport`: a client of the `reqwest` crate with settings of your own (proxies, client certificates) | |
 //! | `native` | `backend::native`: Redis over TCP, with TLS, Sentinel and Cluster; `Client::redis_rs`: the commands of the `redis` crate over a client | |
-//! | `memory` | `backend::memory`: an embedded engine for tests and offline work, with real Lua 5.1 | |
-//! | `server` | `server`: the REST protocol in front of any backend | |
-//! | `conformance` | `testing::conformance`: the cases that hold for every backend and every session store | |
-//! | `testing` | `testing`: a fake Redis, matchers and responders for `wiremock`; with `conformance`, `memory` and `server` | |
-//! | `cli` | the tool `redis-rest`: `serve`, `exec`, `repl`, `scan`, `subscribe`, `sessions`, `bench`, `doctor` … | |
-//! | `tower-sessions` | `session::tower`: the session store of tower-sessions, for axum | |
+//! | `conformance` | `conformance`: the cases that hold for every backend and every session store | |
 //! | `metrics` | counts, latencies and levels through the `metrics` facade; see [`observe`] | |
 //! | `backoff` | accepts a `backoff::ExponentialBackoff` as the retry policy (that crate is unmaintained) | |
+//!
+//! # Other crates
+//!
+//! | crate | what it is |
+//! |---|---|
+//! | `redis-rest-server` | the REST protocol in front of any backend, and an embedded engine for tests and offline work, with real Lua 5.1 |
+//! | `redis-rest-testing` | a fake Redis, matchers and responders for `wiremock` |
+//! | `redis-rest-tower` | the session store of tower-sessions, for axum |
+//! | `redis-rest-cli` | the tool `redis-rest`: `serve`, `exec`, `repl`, `scan`, `subscribe`, `sessions`, `bench`, `doctor` … |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -50,13 +54,14 @@ mod breaker;
 mod clock;
 mod command;
 mod config;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod exactly_once;
-#[cfg(all(any(fuzzing, test), feature = "memory", feature = "native", feature = "server"))]
-#[doc(hidden)]
-pub mod fuzzing;
 mod glob;
 pub mod guide;
+#[doc(hidden)]
+pub mod internal;
 pub mod observe;
 mod pipeline;
 mod platform;
@@ -65,12 +70,8 @@ mod scan;
 mod scope;
 mod script;
 mod secret;
-#[cfg(feature = "server")]
-pub mod server;
 pub mod session;
 mod subscribe;
-#[cfg(feature = "conformance")]
-pub mod testing;
 mod value;
 
 pub use breaker::{BreakerPolicy, BreakerState};

@@ -55,7 +55,8 @@ pub struct Message {
 }
 
 impl Message {
-    pub(crate) fn new(pattern: Option<Bytes>, channel: Bytes, payload: Bytes) -> Self {
+    /// A message on `channel`; with a pattern, for a subscription by it.
+    pub fn new(pattern: Option<Bytes>, channel: Bytes, payload: Bytes) -> Self {
         Self { channel, pattern, payload }
     }
 
@@ -128,7 +129,8 @@ impl Client {
     /// names are in paths: see [`Config::paths_arrive_as_sent`](crate::Config::paths_arrive_as_sent).
     ///
     /// ```
-    /// # use redis_rest::{Client, Event, backend::memory::MemoryBackend};
+    /// # use redis_rest::{Client, Event};
+    /// # use redis_rest_server::MemoryBackend;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> redis_rest::Result<()> {
     /// # let client = Client::from_backend(MemoryBackend::new());

@@ -34,23 +34,10 @@ pub enum Value {
 }
 
 /// About what an element of an array takes in memory beside the bytes of its string.
-#[cfg(any(feature = "server", feature = "native"))]
+#[cfg(feature = "native")]
 pub(crate) const ELEMENT_BYTES: usize = 64;
 
 impl Value {
-    /// About what this value takes in memory: the bytes of its strings, and [`ELEMENT_BYTES`] for each element of its arrays.
-    #[cfg(any(feature = "server", all(feature = "native", any(test, fuzzing))))]
-    pub(crate) fn memory_bytes(&self) -> usize {
-        match self {
-            Self::Nil | Self::Int(_) | Self::Okay => 0,
-            Self::Bytes(bytes) => bytes.len(),
-            Self::Error(error) => error.message().len(),
-            Self::Array(items) => items.iter().fold(0, |sum: usize, item| {
-                sum.saturating_add(ELEMENT_BYTES).saturating_add(item.memory_bytes())
-            }),
-        }
-    }
-
     /// A string value.
     pub fn bytes(bytes: impl Into<Bytes>) -> Self {
         Self::Bytes(bytes.into())

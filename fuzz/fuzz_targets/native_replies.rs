@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| redis_rest::fuzzing::native_replies(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| redis_rest_fuzz::native_replies(data));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| redis_rest::fuzzing::retry_headers(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| redis_rest_fuzz::retry_headers(data));

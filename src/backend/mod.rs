@@ -7,8 +7,6 @@ mod failover;
 mod function;
 pub mod rest;
 
-#[cfg(feature = "memory")]
-pub mod memory;
 #[cfg(feature = "native")]
 pub mod native;
 

@@ -96,8 +96,7 @@ impl Command {
     }
 
     /// A command of exactly these parts, the name first: nothing is split at spaces.
-    #[cfg(any(feature = "server", feature = "native"))]
-    pub(crate) fn from_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+    pub fn from_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut command = Self::without_parts(0);
         parts.into_iter().for_each(|part| command.push_bytes(part));
         command.require_name();
@@ -343,12 +342,6 @@ impl Command {
         self.buf.len()
     }
 
-    /// About what it takes in memory.
-    #[cfg(feature = "server")]
-    pub(crate) fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.buf.len() + self.ends.len() * size_of::<u32>()
-    }
-
     /// The name for logs and errors: `?` where it does not look like one, since it may then be
     /// data.
     pub(crate) fn label(&self) -> &str {
@@ -362,8 +355,11 @@ impl Command {
         self.rare.as_ref()?.refusal
     }
 
-    /// An error for a command that cannot be sent at all.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    /// Fails for a command that cannot be sent at all. A [`Backend`](crate::backend::Backend) asks before it executes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidCommand`]: an argument is missing, out of range or too large.
+    pub fn check(&self) -> Result<(), Error> {
         let Some(Refusal { reason, field }) = self.refusal() else { return Ok(()) };
         let error = Error::new(ErrorKind::InvalidCommand, reason);
         Err(match field {

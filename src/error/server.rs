@@ -162,7 +162,6 @@ impl ServerError {
     }
 
     /// True for a refusal of everything for a while: Redis loads its data, runs a script, or waits for its master. Nothing ran.
-    #[cfg(feature = "server")]
     pub(crate) fn is_busy(&self) -> bool {
         ["BUSY ", "LOADING ", "MASTERDOWN "].iter().any(|code| self.refuses_with(code))
     }
@@ -173,7 +172,6 @@ impl ServerError {
         self.refuses_with("BUSY ")
     }
 
-    #[cfg(any(feature = "server", feature = "native"))]
     fn refuses_with(&self, code: &str) -> bool {
         // A transaction quotes why it was discarded.
         let text = self.0.strip_prefix("EXECABORT Transaction discarded because of: ");
@@ -232,7 +230,6 @@ mod tests {
         assert_eq!(ServerError::new("WRONGTYPE Operation against").code(), "WRONGTYPE");
     }
 
-    #[cfg(feature = "server")]
     #[test]
     fn busy_servers_ran_nothing() {
         for (text, busy) in [

@@ -224,7 +224,7 @@ fn one<T>(results: Vec<Result<T, SessionError>>) -> Result<T, SessionError> {
 }
 
 /// Sends a write. One that the store executed before it returned another version is written.
-pub(super) async fn send<S: SessionStore + ?Sized>(
+pub async fn send<S: SessionStore + ?Sized>(
     store: &S,
     write: Write<'_>,
 ) -> Result<Written, SessionError> {
@@ -320,7 +320,7 @@ async fn store_all<S: SessionStore + ?Sized>(
 
 /// Reads a session and replaces it as `change` says, over what others write meanwhile; false if
 /// `change` wants nothing.
-pub(super) async fn replace<S: SessionStore + ?Sized>(
+pub async fn replace<S: SessionStore + ?Sized>(
     store: &S,
     id: &str,
     change: impl Fn(&Stored) -> Result<Option<(Session, bool, TtlRule)>, SessionError>,

@@ -104,7 +104,7 @@ mod chunks;
 mod durability;
 mod duration;
 mod error;
-mod ext;
+pub(crate) mod ext;
 mod id;
 pub(crate) mod index;
 mod keys;
@@ -119,8 +119,6 @@ mod redis;
 mod results;
 mod scripts;
 mod store;
-#[cfg(feature = "tower-sessions")]
-pub mod tower;
 mod version;
 
 pub use change::{ChangeId, ChangeIds};

@@ -1,9 +1,9 @@
 //! Every case on every backend, each a test of its own.
 
-use crate::support::redis::Redis;
-use crate::support::rest;
 use redis_rest::Client;
-use redis_rest::testing::conformance::backend;
+use redis_rest::conformance::backend;
+use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::rest;
 
 macro_rules! native {
     ($($case:ident)*) => {
@@ -55,7 +55,7 @@ macro_rules! memory {
     ($($case:ident)*) => {
         mod memory {
             use super::*;
-            use redis_rest::backend::memory::MemoryBackend;
+            use redis_rest_server::MemoryBackend;
             $(#[tokio::test]
             async fn $case() {
                 backend::$case(&Client::from_backend(MemoryBackend::new())).await;
@@ -63,7 +63,7 @@ macro_rules! memory {
         }
         mod rest_over_memory {
             use super::*;
-            use redis_rest::backend::memory::MemoryBackend;
+            use redis_rest_server::MemoryBackend;
             $(#[tokio::test]
             async fn $case() {
                 let server = rest::serve(MemoryBackend::new()).await;

@@ -1,9 +1,9 @@
 //! Servers that ignore `Upstash-Encoding`, and how the client finds out.
 
-use crate::support::scripted::{Answer, Scripted, redis_error, says};
 use base64_simd::STANDARD;
-use redis_rest::testing::{command, config_for};
 use redis_rest::{Client, Config, Encoding, ErrorKind, Value, cmd};
+use redis_rest_test_support::scripted::{Answer, Scripted, redis_error, says};
+use redis_rest_testing::{command, config_for};
 use serde_json::{Value as Json, json};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,8 +1,8 @@
 //! The examples, run as a newcomer runs them.
 
-use crate::support::redis::Redis;
-use crate::support::rest;
-use redis_rest::server::DEFAULT_TOKEN;
+use redis_rest_server::DEFAULT_TOKEN;
+use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::rest;
 use std::process::Command;
 
 /// Where cargo put the example that it built beside this test.

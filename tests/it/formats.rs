@@ -1,12 +1,12 @@
 //! Replies in every format, and servers that do not know one.
 
-use crate::support::raw;
-use crate::support::rest::{self, Counting};
 use proptest::prelude::*;
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, Transport};
-use redis_rest::server::DEFAULT_TOKEN;
 use redis_rest::{BoxFuture, Client, Encoding, Error, ErrorKind, Value, cmd};
+use redis_rest_server::DEFAULT_TOKEN;
+use redis_rest_server::MemoryBackend;
+use redis_rest_test_support::raw;
+use redis_rest_test_support::rest::{self, Counting};
 use std::sync::{Arc, Mutex};
 
 /// Takes the wish for RESP2 out of requests, as a server that does not know it would; remembers how each was answered.
@@ -21,7 +21,7 @@ impl Transport for Ignorant {
     }
 }
 
-async fn ignorant() -> (Client, Client, Ignorant, redis_rest::server::RunningServer) {
+async fn ignorant() -> (Client, Client, Ignorant, redis_rest_server::RunningServer) {
     let engine = MemoryBackend::new();
     let server = rest::serve(engine.clone()).await;
     let transport = Ignorant(Counting::new(), Arc::default());

@@ -13,8 +13,6 @@ mod bad_input;
 mod batching;
 /// Sessions through everything that can go wrong, compared with a model.
 mod chaos;
-/// The tool `redis-rest`, run as its users run it.
-mod cli;
 /// Every declared command: on the wire, and on a real server.
 mod commands;
 /// The conformance cases on every backend.
@@ -55,15 +53,9 @@ mod sessions;
 mod simulation;
 /// What is published, as streams.
 mod subscriptions;
-/// Private Redis servers, REST servers in this process, raw sockets.
-mod support;
-/// The testing kit: matchers, responders, a fake Redis.
-mod testing_kit;
 /// A process that was frozen: what its connections cost that died meanwhile.
 mod thaw;
 /// Whom a client trusts over TLS.
 mod tls;
-/// The store of tower-sessions: its trait over every store and the manager, its middleware, and outages.
-mod tower_sessions;
 /// The two transports: what they do alike, and what each has for itself.
 mod transports;

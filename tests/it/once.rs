@@ -1,12 +1,12 @@
 //! Exactly once, hedged reads, read your writes, and a lock that does not guess: what the wire shows.
 
-use crate::support::redis::Redis;
-use crate::support::rest;
 use redis_rest::backend::Failover;
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::native::NativeBackend;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpTransport, Transport};
 use redis_rest::{BoxFuture, Client, Error, ErrorKind, Outcome, RetryPolicy, Value, cmd};
+use redis_rest_server::MemoryBackend;
+use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::rest;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -46,7 +46,7 @@ fn losing(
     let retry = RetryPolicy::default().backoff(Duration::ZERO, Duration::ZERO);
     let client = Client::builder()
         .url(url)
-        .token(redis_rest::server::DEFAULT_TOKEN)
+        .token(redis_rest_server::DEFAULT_TOKEN)
         .retry(retry)
         .transport(transport)
         .build()

@@ -5,11 +5,18 @@ fn every_named_test_exists(document: &str, least: usize) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let table = std::fs::read_to_string(root.join(document)).unwrap();
     let mut code = String::new();
-    for dir in ["tests", "src/testing", "src/fuzzing"] {
+    for dir in ["tests", "src/conformance", "fuzz/src"] {
         collect(&root.join(dir), &mut code);
     }
     let mut library = String::new();
     collect(&root.join("src"), &mut library);
+    for package in std::fs::read_dir(root.join("crates")).unwrap() {
+        let package = package.unwrap().path();
+        collect(&package.join("src"), &mut library);
+        if package.join("tests").exists() {
+            collect(&package.join("tests"), &mut code);
+        }
+    }
     let lines: Vec<_> = library.lines().map(str::trim_start).collect();
     // In the library, what is no test may have the name of one.
     lines

@@ -1,15 +1,15 @@
 //! The server as a whole: stopping, and a Redis that comes and goes behind it.
 
-use crate::support::raw;
-use crate::support::redis::Redis;
-use crate::support::rest;
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::native::NativeBackend;
 use redis_rest::backend::{Backend, Reply};
-use redis_rest::server::{Server, ServerConfig};
 use redis_rest::{
     BoxFuture, CallOptions, Client, Command, Error, ErrorKind, Outcome, Result, Value, cmd,
 };
+use redis_rest_server::MemoryBackend;
+use redis_rest_server::{Server, ServerConfig};
+use redis_rest_test_support::raw;
+use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::rest;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;

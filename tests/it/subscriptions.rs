@@ -1,15 +1,15 @@
 //! Subscriptions on every backend, over lost connections, and at their end.
 
-use crate::support::nginx::Nginx;
-use crate::support::redis::Redis;
-use crate::support::rest;
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::{Backend, EventStream, Reply};
-use redis_rest::server::{DEFAULT_TOKEN, Server, ServerConfig};
 use redis_rest::{
     BoxFuture, CallOptions, Client, Command, Error, ErrorKind, Event, Outcome, Subscription,
     SubscriptionTarget,
 };
+use redis_rest_server::MemoryBackend;
+use redis_rest_server::{DEFAULT_TOKEN, Server, ServerConfig};
+use redis_rest_test_support::nginx::Nginx;
+use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::rest;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};

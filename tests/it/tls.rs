@@ -1,9 +1,9 @@
 //! TLS against a real server: whom a client trusts, and what it says about the others.
 
-use crate::support::certificates::Certificates;
-use crate::support::tls::Tls;
 use redis_rest::backend::rest::HttpTransport;
 use redis_rest::{Client, Config, ErrorKind, Outcome};
+use redis_rest_test_support::certificates::Certificates;
+use redis_rest_test_support::tls::Tls;
 use std::time::Duration;
 
 fn config(server: &Tls) -> Config {

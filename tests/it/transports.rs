@@ -1,15 +1,15 @@
 //! What the two transports must do alike, and what each has for itself. Redirects, cut replies and the like are in `bad_input`, TLS in
 //! `tls`, dead connections in `thaw`.
 
-use crate::support::certificates::Certificates;
-use crate::support::raw::answering;
-use crate::support::rest;
-use crate::support::scripted::{Answer, Scripted};
-use crate::support::tls::url;
 use bytes::Bytes;
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::rest::ReqwestTransport;
 use redis_rest::{Client, Error, ErrorKind, Outcome, cmd};
+use redis_rest_server::MemoryBackend;
+use redis_rest_test_support::certificates::Certificates;
+use redis_rest_test_support::raw::answering;
+use redis_rest_test_support::rest;
+use redis_rest_test_support::scripted::{Answer, Scripted};
+use redis_rest_test_support::tls::url;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ macro_rules! conformance {
             async fn $case() {
                 let server = rest::serve(MemoryBackend::new()).await;
                 let client = rest::config(&server).transport(own()).build().unwrap();
-                redis_rest::testing::conformance::backend::$case(&client).await;
+                redis_rest::conformance::backend::$case(&client).await;
             })*
         }
     };

@@ -1,6 +1,6 @@
 use crate::support::{client, config};
 use redis_rest::Encoding;
-use redis_rest::testing::conformance::backend;
+use redis_rest::conformance::backend;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 macro_rules! base64 {

@@ -1,7 +1,7 @@
 use crate::support;
 use redis_rest::BoxFuture;
+use redis_rest::conformance::sessions::{self, Harness};
 use redis_rest::session::{InMemorySessionStore, IndexLayout, RedisSessionStore, SessionStore};
-use redis_rest::testing::conformance::sessions::{self, Harness};
 use std::sync::Arc;
 use std::time::Duration;
 use wasm_bindgen_test::wasm_bindgen_test;

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode, header::USER_AGENT};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use redis_rest::session::SessionManager;
-use redis_rest::session::tower::{TowerStore, USER_KEY};
+use redis_rest_tower::{TowerStore, USER_KEY};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::time::Duration;

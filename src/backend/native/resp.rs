@@ -23,17 +23,17 @@ const KEPT_LINE_BYTES: usize = 16 * 1024;
 
 /// Limits on the replies to one call.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub struct Limits {
     /// Bytes of all its replies in memory: those of strings, and [`ELEMENT_BYTES`] for each element
     /// of an array.
-    pub(crate) bytes: usize,
+    pub bytes: usize,
     /// Arrays within each other, in one reply.
-    pub(crate) depth: usize,
+    pub depth: usize,
 }
 
 /// Why a reply was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Excess {
+pub enum Excess {
     /// The reply exceeds the bytes that the call has left.
     Bytes,
     /// The arrays of the reply are too deep.
@@ -44,7 +44,8 @@ pub(crate) enum Excess {
 
 /// A reply that was read to its end.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Received {
+pub enum Received {
+    /// One value.
     Whole(Result<Value, Excess>),
     /// The replies within that of `EXEC`, each with the limit on depth for itself.
     Each(Vec<Result<Value, Excess>>),
@@ -52,10 +53,10 @@ pub(crate) enum Received {
 
 /// The bytes are not RESP2: where the next reply begins is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Broken;
+pub struct Broken;
 
 /// Reads replies out of a stream that may be cut anywhere.
-pub(crate) struct ReplyReader {
+pub struct ReplyReader {
     limits: Limits,
     /// Bytes that the call has left.
     left: usize,
@@ -95,7 +96,8 @@ struct Dropping {
 }
 
 impl ReplyReader {
-    pub(crate) fn new(limits: Limits) -> Self {
+    /// Reads from the beginning of a reply.
+    pub fn new(limits: Limits) -> Self {
         Self {
             limits,
             left: limits.bytes,
@@ -116,7 +118,7 @@ impl ReplyReader {
 
     /// Reads up to the end of one reply and takes what it reads off `input`; `None` if more has to
     /// come. A reply that is an array of `each` elements is read as that many replies.
-    pub(crate) fn read(
+    pub fn read(
         &mut self,
         input: &mut &[u8],
         each: Option<usize>,

@@ -446,8 +446,8 @@ fn never_left(error: Error) -> Error {
 
 /// The times that the headers of a response say: when to come again, and how long to keep the
 /// connection.
-#[cfg(all(any(fuzzing, test), not(target_family = "wasm")))]
-pub(crate) fn response_headers(headers: &HeaderMap) -> (Option<Duration>, Option<Duration>) {
+#[cfg(all(fuzzing, not(target_family = "wasm")))]
+pub fn response_headers(headers: &HeaderMap) -> (Option<Duration>, Option<Duration>) {
     (response::retry_after(headers), response::keep_alive(headers))
 }
 

@@ -7,8 +7,9 @@ use std::collections::VecDeque;
 /// The header by which client and server of this crate agree that names and payloads of messages
 /// come in base64, `Redis-Rest-Events: base64`. The vendor's events are text in lines, which loses
 /// carriage returns and bytes that are not UTF-8.
-pub(crate) const EVENTS_HEADER: HeaderName = HeaderName::from_static("redis-rest-events");
-pub(crate) const IN_BASE64: HeaderValue = HeaderValue::from_static("base64");
+pub const EVENTS_HEADER: HeaderName = HeaderName::from_static("redis-rest-events");
+/// The value of [`EVENTS_HEADER`].
+pub const IN_BASE64: HeaderValue = HeaderValue::from_static("base64");
 
 /// What came.
 #[derive(Clone, Debug, PartialEq, Eq)]

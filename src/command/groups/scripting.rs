@@ -1,7 +1,8 @@
 //! Lua scripts and libraries of functions. [`Script`](crate::Script) is the comfortable way to run a script.
 //!
 //! ```
-//! # use redis_rest::{Client, backend::memory::MemoryBackend};
+//! # use redis_rest::Client;
+//! # use redis_rest_server::MemoryBackend;
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> redis_rest::Result<()> {
 //! # let client = Client::from_backend(MemoryBackend::new());

@@ -6,7 +6,6 @@ use crate::breaker::BreakerState;
 use crate::session::SessionList;
 use crate::session::durability::Durability;
 use crate::session::error::SessionError;
-#[cfg(feature = "tower-sessions")]
 use crate::session::marks::Marks;
 use crate::session::record::Session;
 use crate::session::store::SessionStore;
@@ -76,7 +75,6 @@ impl SessionManager {
     /// # Errors
     /// [`Conflict::LoggedOut`](crate::session::Conflict::LoggedOut) if the user was logged out
     /// since.
-    #[cfg(feature = "tower-sessions")]
     pub(crate) async fn create_derived(
         &self,
         new: NewSession,
@@ -86,7 +84,6 @@ impl SessionManager {
     }
 
     /// The log-outs that the creator of a session knew that was just read here.
-    #[cfg(feature = "tower-sessions")]
     pub(crate) fn marks_of(&self, id: &str) -> Marks {
         self.0.marks_of(id)
     }
@@ -182,7 +179,7 @@ impl SessionManager {
     }
 }
 
-#[cfg(all(test, feature = "tower-sessions"))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::session::{Conflict, InMemorySessionStore, SessionStoreExt as _};

@@ -12,7 +12,6 @@ use crate::observe::{Place, Retrieval};
 use crate::session::SessionList;
 use crate::session::error::SessionError;
 use crate::session::id;
-#[cfg(feature = "tower-sessions")]
 use crate::session::marks::Marks;
 use crate::session::record::Session;
 use crate::session::store::Listed;
@@ -254,7 +253,6 @@ impl Inner {
     }
 
     /// The log-outs that a session's creator knew, as far as is known here.
-    #[cfg(feature = "tower-sessions")]
     pub(super) fn marks_of(&self, id: &str) -> Marks {
         let state = self.state();
         let create = state.outbox.change(id).and_then(|change| change.create.as_ref());

@@ -1,12 +1,12 @@
 //! The client against servers that misbehave.
 
-use crate::support::raw::answering;
-use crate::support::redis::Redis;
-use crate::support::rest;
 use bytes::Bytes;
 use redis_rest::backend::native::{NativeBackend, NativeCluster, NativeConfig};
 use redis_rest::backend::rest::ReqwestTransport;
 use redis_rest::{Client, Config, Encoding, ErrorKind, Outcome, cmd};
+use redis_rest_test_support::raw::answering;
+use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::rest;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use wiremock::matchers::any;

@@ -1,10 +1,10 @@
 //! The server against clients that misbehave.
 
-use crate::support::raw::{self, exchange, parse, request, request_with};
-use crate::support::redis::Redis;
-use crate::support::rest::{self, READ_ONLY_TOKEN};
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::{Client, ErrorKind, Outcome, Value, cmd};
+use redis_rest_server::MemoryBackend;
+use redis_rest_test_support::raw::{self, exchange, parse, request, request_with};
+use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::rest::{self, READ_ONLY_TOKEN};
 
 #[tokio::test]
 async fn bodies_that_are_no_commands() {

@@ -1,11 +1,11 @@
 mod flights;
 mod runtimes;
 
-use crate::support::rest;
 use bytes::Bytes;
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, Transport};
 use redis_rest::{BoxFuture, Client, Config, Error, ErrorKind, Outcome, Result};
+use redis_rest_server::MemoryBackend;
+use redis_rest_test_support::rest;
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};

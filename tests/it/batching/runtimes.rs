@@ -1,11 +1,11 @@
 //! Runtimes that share a client do not wait for each other.
 
 use super::{Asked, Call, get, getdel, held, settle};
-use crate::support::rest;
-use crate::support::tls::Tls;
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::rest::ReqwestTransport;
 use redis_rest::{Client, ErrorKind, Outcome, Value};
+use redis_rest_server::MemoryBackend;
+use redis_rest_test_support::rest;
+use redis_rest_test_support::tls::Tls;
 use std::collections::HashSet;
 use std::future::poll_fn;
 use std::pin::Pin;

@@ -1,8 +1,8 @@
 //! Faults, by a schedule that a seed decides: the way to each manager's server, and Redis
 //! itself.
 
-use crate::support::proxy::{Fault, Proxy};
-use crate::support::redis::Redis;
+use redis_rest_test_support::proxy::{Fault, Proxy};
+use redis_rest_test_support::redis::Redis;
 use std::time::Duration;
 
 /// Longest time for which a request is held up. Deadlines may move by as much: Redis counts a time

@@ -3,10 +3,10 @@
 
 use super::faults;
 use super::model::{self, Deadline, Deadlines, Entry, Known, Wrong};
-use crate::support::proxy::{Fault, Proxy};
-use crate::support::redis::Redis;
-use crate::support::rest;
 use chrono::{DateTime, Utc};
+use redis_rest_test_support::proxy::{Fault, Proxy};
+use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::rest;
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};

@@ -9,17 +9,17 @@ mod killed;
 mod model;
 mod process;
 
-use crate::support::proxy::{Fault, Proxy};
-use crate::support::redis::Redis;
-use crate::support::rest;
 use chrono::{DateTime, TimeDelta, Utc};
 use model::{Deadline, Deadlines, Entry, Known, Wrong};
-use redis_rest::server::DEFAULT_TOKEN;
 use redis_rest::session::{
     Conflict, Durability, ManagerOptions, NewSession, Pending, Recovery, RedisSessionStore,
     Session, SessionError, SessionManager, SessionStoreExt as _,
 };
 use redis_rest::{BreakerPolicy, Client};
+use redis_rest_server::DEFAULT_TOKEN;
+use redis_rest_test_support::proxy::{Fault, Proxy};
+use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::rest;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -4,8 +4,8 @@
 use super::killed::users_of;
 use super::{model, options, store};
 use redis_rest::Client;
-use redis_rest::server::DEFAULT_TOKEN;
 use redis_rest::session::{Durability, NewSession, Pending, SessionError, SessionManager};
+use redis_rest_server::DEFAULT_TOKEN;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Texts of errors: the command, the field, the line; and nothing secret.
 
-use redis_rest::backend::memory::MemoryBackend;
-use redis_rest::testing::FakeRedis;
 use redis_rest::{Client, Error, Fields, Json, Script, cmd};
+use redis_rest_server::MemoryBackend;
+use redis_rest_testing::FakeRedis;
 
 const SECRET: &str = "s3cret";
 

@@ -3,8 +3,8 @@
 use futures_util::future::{join_all, try_join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt, iter};
 use futures_util::{FutureExt, future};
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::{Call, Client, Command, ErrorKind, FromValue, Outcome, Result, Unbound, cmd};
+use redis_rest_server::MemoryBackend;
 use std::pin::Pin;
 use std::task::{Context, Waker};
 use std::time::Duration;

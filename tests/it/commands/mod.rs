@@ -8,10 +8,10 @@ mod scope;
 mod table;
 mod times;
 
-use crate::support::redis::Redis;
-use crate::support::rest;
 use cases::{Case, Reply};
 use redis_rest::{Client, Command, Error, Value, cmd};
+use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::rest;
 use std::collections::BTreeSet;
 
 /// The data that every case starts from; parts are separated by spaces.

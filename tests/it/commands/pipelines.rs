@@ -1,8 +1,8 @@
 //! Handles, pushed entries and what `send` does not hide.
 
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::cmd::Ttl;
 use redis_rest::{Client, ErrorKind, Outcome, Value, cmd};
+use redis_rest_server::MemoryBackend;
 use std::time::Duration;
 
 #[tokio::test]

@@ -1,11 +1,11 @@
 //! Clients with a prefix, clients that only read, scans as streams, and spans.
 
 use super::cases;
-use crate::support::redis::Redis;
-use crate::support::rest::{self, Counting};
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::{Backend, Reply};
 use redis_rest::{BoxFuture, CallOptions, Client, Command, ErrorKind, Script, Value, cmd};
+use redis_rest_server::MemoryBackend;
+use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::rest::{self, Counting};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
@@ -242,7 +242,8 @@ async fn each_call_is_a_span_with_the_usual_names_and_nothing_secret() {
     use tracing_subscriber::layer::SubscriberExt as _;
     let client = Client::from_backend(MemoryBackend::new());
     let spans = Spans::default();
-    let guard = crate::support::spans::seen_by(tracing_subscriber::registry().with(spans.clone()));
+    let guard =
+        redis_rest_test_support::spans::seen_by(tracing_subscriber::registry().with(spans.clone()));
     client.set("s3cret", "s3cret").await.unwrap();
     client.incr("s3cret").await.unwrap_err();
     let mut pipe = client.pipeline();

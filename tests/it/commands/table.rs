@@ -1,8 +1,8 @@
 //! The table in the documentation, and what is missing in it.
 
-use crate::support::redis::Redis;
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::{Client, cmd};
+use redis_rest_server::MemoryBackend;
+use redis_rest_test_support::redis::Redis;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;

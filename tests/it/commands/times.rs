@@ -1,8 +1,8 @@
 //! Times to live and instants, as Redis itself takes them.
 
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::cmd::{ExpireTime, Ttl};
 use redis_rest::{Client, Command, ErrorKind, UnixTime, cmd};
+use redis_rest_server::MemoryBackend;
 use std::time::{Duration, SystemTime};
 
 const ZERO: Duration = Duration::ZERO;

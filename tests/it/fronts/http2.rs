@@ -1,6 +1,6 @@
 use super::{Counts, counted, increments, secure, server};
-use crate::support::certificates::Certificates;
-use crate::support::nginx::Nginx;
+use redis_rest_test_support::certificates::Certificates;
+use redis_rest_test_support::nginx::Nginx;
 
 const CALLERS: usize = 300;
 

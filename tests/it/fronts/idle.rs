@@ -1,5 +1,5 @@
 use super::{Counts, counted, plain, server};
-use crate::support::haproxy::Haproxy;
+use redis_rest_test_support::haproxy::Haproxy;
 use std::time::Duration;
 
 /// Pauses of every length around the time after which the front closes.

@@ -7,12 +7,12 @@ mod idle;
 /// Reloads of the front.
 mod reloads;
 
-use crate::support::certificates::Certificates;
-use crate::support::rest;
-use crate::support::tls;
-use redis_rest::backend::memory::MemoryBackend;
-use redis_rest::server::{DEFAULT_TOKEN, RunningServer};
 use redis_rest::{Client, Config, Outcome};
+use redis_rest_server::MemoryBackend;
+use redis_rest_server::{DEFAULT_TOKEN, RunningServer};
+use redis_rest_test_support::certificates::Certificates;
+use redis_rest_test_support::rest;
+use redis_rest_test_support::tls;
 use std::net::SocketAddr;
 use tokio::task::JoinSet;
 

@@ -1,9 +1,9 @@
 use super::{Counts, counted, plain, secure, server};
-use crate::support::certificates::Certificates;
-use crate::support::haproxy::Haproxy;
-use crate::support::nginx::Nginx;
-use crate::support::process::until;
 use redis_rest::Config;
+use redis_rest_test_support::certificates::Certificates;
+use redis_rest_test_support::haproxy::Haproxy;
+use redis_rest_test_support::nginx::Nginx;
+use redis_rest_test_support::process::until;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,11 +1,13 @@
 //! One caller of a native backend at fault: the others on its connection notice nothing.
 
-use super::cluster::nodes::Cluster;
 use super::sentinel::Group;
-use crate::support::neighbours::{CONNECTION_ENDING, are_undisturbed, ask_deep, ask_large};
-use crate::support::redis::Redis;
 use redis_rest::backend::native::{NativeCluster, NativeConfig};
 use redis_rest::{Client, Error, ErrorKind, Outcome, Value, cmd};
+use redis_rest_test_support::cluster::Cluster;
+use redis_rest_test_support::neighbours::{
+    CONNECTION_ENDING, are_undisturbed, ask_deep, ask_large,
+};
+use redis_rest_test_support::redis::Redis;
 use std::time::Duration;
 
 const LIMIT: usize = 100_000;

@@ -1,8 +1,8 @@
 //! A master, a replica and a sentinel.
 
-use crate::support::process::{Process, free_port, until};
 use redis_rest::backend::native::{NativeBackend, NativeConfig};
 use redis_rest::{Client, ErrorKind, cmd};
+use redis_rest_test_support::process::{Process, free_port, until};
 use std::fs::write;
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,8 @@
 //! Timeouts, retries of connecting, and the environment.
 
-use crate::support::redis::Redis;
 use redis_rest::backend::native::{NativeBackend, NativeConfig};
 use redis_rest::{Client, ErrorKind, cmd};
+use redis_rest_test_support::redis::Redis;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

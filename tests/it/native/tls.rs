@@ -1,9 +1,9 @@
 //! `rediss://` against a redis-server with TLS.
 
-use crate::support::process::{Process, base};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use redis_rest::backend::native::NativeConfig;
 use redis_rest::{Client, ErrorKind, Event, cmd};
+use redis_rest_test_support::process::{Process, base};
 use std::fs::write;
 
 /// An authority, and what it has signed.

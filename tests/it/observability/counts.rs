@@ -1,12 +1,12 @@
 //! The numbers are right.
 
 use super::Recorded;
-use crate::support::rest;
-use crate::support::scripted::{Answer, Scripted, redis_error, says};
 use redis_rest::backend::Failover;
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::session::{InMemorySessionStore, Session, SessionStoreExt as _};
 use redis_rest::{BreakerPolicy, Client, Error, ErrorKind, Outcome, RetryPolicy, Value, cmd};
+use redis_rest_server::MemoryBackend;
+use redis_rest_test_support::rest;
+use redis_rest_test_support::scripted::{Answer, Scripted, redis_error, says};
 use std::sync::Arc;
 use std::time::Duration;
 

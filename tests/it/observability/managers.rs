@@ -1,9 +1,9 @@
 //! Metrics of managers.
 
 use super::Recorded;
-use crate::sessions::gate::{HOUR, Node, Way, at_once};
 use redis_rest::Client;
 use redis_rest::session::{InMemorySessionStore, Session, SessionManager, SessionStoreExt as _};
+use redis_rest_test_support::gate::{HOUR, Node, Way, at_once};
 use std::sync::Arc;
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! The spans of calls and of their HTTP attempts.
 
-use crate::support::rest;
-use crate::support::scripted::{Scripted, redis_error, says};
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::{Value, cmd};
+use redis_rest_server::MemoryBackend;
+use redis_rest_test_support::rest;
+use redis_rest_test_support::scripted::{Scripted, redis_error, says};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
@@ -37,8 +37,9 @@ impl Spans {
     /// From here on, on this thread, until the guard is dropped.
     pub fn here() -> (Self, tracing::subscriber::DefaultGuard) {
         let spans = Self::default();
-        let guard =
-            crate::support::spans::seen_by(tracing_subscriber::registry().with(spans.clone()));
+        let guard = redis_rest_test_support::spans::seen_by(
+            tracing_subscriber::registry().with(spans.clone()),
+        );
         (spans, guard)
     }
 

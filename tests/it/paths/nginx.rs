@@ -1,10 +1,10 @@
-use crate::support::nginx::Nginx;
-use crate::support::raw;
-use crate::support::rest;
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::cmd::Ttl;
-use redis_rest::server::{DEFAULT_TOKEN, RunningServer};
 use redis_rest::{Client, ErrorKind, Event, Outcome, Value, cmd};
+use redis_rest_server::MemoryBackend;
+use redis_rest_server::{DEFAULT_TOKEN, RunningServer};
+use redis_rest_test_support::nginx::Nginx;
+use redis_rest_test_support::raw;
+use redis_rest_test_support::rest;
 use std::net::SocketAddr;
 use std::time::Duration;
 

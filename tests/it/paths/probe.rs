@@ -1,10 +1,10 @@
-use crate::support::rest;
-use crate::support::scripted::{Answer, Scripted, redis_error, says, says_wait};
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpStream, HttpTransport, Transport};
 use redis_rest::{
     BoxFuture, Client, Config, Encoding, Error, ErrorKind, Event, Outcome, Result, RetryPolicy,
 };
+use redis_rest_server::MemoryBackend;
+use redis_rest_test_support::rest;
+use redis_rest_test_support::scripted::{Answer, Scripted, redis_error, says, says_wait};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};

@@ -8,8 +8,8 @@ mod upstash_redis_local;
 mod upstash_redis_local_server;
 mod upstashdis;
 
-use crate::support::scripted::{Answer, Scripted};
 use redis_rest::{Client, Config};
+use redis_rest_test_support::scripted::{Answer, Scripted};
 
 /// Answers each request by its path and body.
 fn server(answer: impl Fn(&str, &str) -> Answer + Send + Sync + 'static) -> Scripted {

@@ -1,8 +1,8 @@
 //! Replaces bytes that are not UTF-8 before it encodes, and writes integers as doubles.
 
 use super::{client, server};
-use crate::support::scripted::says;
 use redis_rest::ErrorKind;
+use redis_rest_test_support::scripted::says;
 
 /// The client cannot know what the server lost; `doctor` finds it.
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! Refuses scripts, and prefixes the error of a transaction.
 
 use super::{client, server};
-use crate::support::scripted::redis_error;
 use redis_rest::{ErrorKind, Outcome, cmd};
+use redis_rest_test_support::scripted::redis_error;
 
 #[tokio::test]
 async fn blocked_command_says_so() {

@@ -1,8 +1,8 @@
 //! Sends the commands of a transaction one by one, and answers with the error of one for all.
 
 use super::{client, server};
-use crate::support::scripted::redis_error;
 use redis_rest::{ErrorKind, Outcome, cmd};
+use redis_rest_test_support::scripted::redis_error;
 
 #[tokio::test]
 async fn whole_errors_of_a_transaction_that_may_have_run() {

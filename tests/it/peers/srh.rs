@@ -1,9 +1,9 @@
 //! Encodes the status `OK` like any other string.
 
 use super::{client, server};
-use crate::support::scripted::{Scripted, says};
 use redis_rest::session::{ManagerOptions, RedisSessionStore, SessionManager, SessionStore as _};
 use redis_rest::{Outcome, cmd, session::Check};
+use redis_rest_test_support::scripted::{Scripted, says};
 use std::sync::Arc;
 use std::time::Duration;
 

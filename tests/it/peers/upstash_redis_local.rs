@@ -1,8 +1,8 @@
 //! Has no `/pipeline`: takes it for a command.
 
 use super::{client, server};
-use crate::support::scripted::{Answer, Scripted, redis_error, says};
 use redis_rest::cmd;
+use redis_rest_test_support::scripted::{Answer, Scripted, redis_error, says};
 
 /// Without pipelines; `refusal` is its answer to them.
 fn without_pipelines(refusal: fn() -> Answer) -> Scripted {

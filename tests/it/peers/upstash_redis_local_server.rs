@@ -1,8 +1,8 @@
 //! Says that all replies are RESP2, which only strings are.
 
 use super::{config, server};
-use crate::support::scripted::{Answer, says_as};
 use redis_rest::{Encoding, ErrorKind, cmd};
+use redis_rest_test_support::scripted::{Answer, says_as};
 
 const RESP2: &str = "application/octet-stream";
 

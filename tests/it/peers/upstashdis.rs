@@ -1,8 +1,8 @@
 //! Has no `/multi-exec`, and answers a subscription with JSON.
 
 use super::{client, server};
-use crate::support::scripted::{redis_error, says};
 use redis_rest::{ErrorKind, Outcome, cmd};
+use redis_rest_test_support::scripted::{redis_error, says};
 
 #[tokio::test]
 async fn transactions_are_unsupported_where_there_is_no_endpoint() {

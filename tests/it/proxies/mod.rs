@@ -1,15 +1,15 @@
 //! Forward proxies between the client and its server.
 
-use crate::support::certificates::Certificates;
-use crate::support::forward_proxy::{Does, ForwardProxy};
-use crate::support::process::{free_port, spawn, until};
-use crate::support::rest;
-use crate::support::tls::Tls;
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::rest::HttpTransport;
-use redis_rest::server::DEFAULT_TOKEN;
 use redis_rest::{Client, Config, ErrorKind, Outcome};
-use std::net::{IpAddr, TcpStream};
+use redis_rest_server::DEFAULT_TOKEN;
+use redis_rest_server::MemoryBackend;
+use redis_rest_test_support::certificates::Certificates;
+use redis_rest_test_support::forward_proxy::{Does, ForwardProxy};
+use redis_rest_test_support::process::{free_port, spawn, until};
+use redis_rest_test_support::rest;
+use redis_rest_test_support::tls::Tls;
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
 /// Known to the proxy alone.
@@ -17,17 +17,6 @@ const HOST: &str = "redis.internal.example";
 const TOKEN: &str = "t0ken";
 /// The credentials `user` and `s3cret`.
 const CREDENTIALS: &str = "Basic dXNlcjpzM2NyZXQ=";
-
-/// A certificate for the server, and for the proxy of these tests.
-pub fn certificates() -> Certificates {
-    Certificates::signed(|leaf| {
-        leaf.subject_alt_names = vec![
-            rcgen::SanType::DnsName(HOST.try_into().unwrap()),
-            rcgen::SanType::IpAddress(IpAddr::from([127, 0, 0, 1])),
-            rcgen::SanType::IpAddress(IpAddr::from([0, 0, 0, 0])),
-        ];
-    })
-}
 
 fn config(authority: &str) -> Config {
     let config = Client::builder().url(format!("https://{HOST}:8079")).token(TOKEN);
@@ -41,7 +30,7 @@ fn with_credentials(proxy: &ForwardProxy) -> String {
 #[tokio::test]
 async fn proxies_carry_connect_for_https_and_never_see_the_token() {
     for protocol in ["h2", "http/1.1"] {
-        let server = Tls::with(certificates(), protocol).await;
+        let server = Tls::with(Certificates::named(HOST), protocol).await;
         let proxy = ForwardProxy::start(Does::LeadWith(server.addr, CREDENTIALS)).await;
         let client = config(&server.authority).proxy(with_credentials(&proxy)).build().unwrap();
         assert_eq!(client.incr("n").await.unwrap(), 1);
@@ -58,7 +47,7 @@ async fn proxies_carry_connect_for_https_and_never_see_the_token() {
 
 #[tokio::test]
 async fn proxies_of_the_environment_serve_clients_that_read_it() {
-    let server = Tls::with(certificates(), "h2").await;
+    let server = Tls::with(Certificates::named(HOST), "h2").await;
     let proxy = ForwardProxy::start(Does::Lead(server.addr)).await;
     let lookup = |exception: &'static str| {
         let url = proxy.url();
@@ -89,9 +78,9 @@ async fn proxies_of_the_environment_serve_clients_that_read_it() {
 
 #[tokio::test]
 async fn way_to_the_proxy_may_be_tls_too() {
-    let certificates = certificates();
+    let certificates = Certificates::named(HOST);
     let authority = certificates.authority.clone();
-    let server = Tls::with(self::certificates(), "h2").await;
+    let server = Tls::with(Certificates::named(HOST), "h2").await;
     let proxy = ForwardProxy::start_tls(Does::Lead(server.addr), &certificates).await;
     let url = format!("https://{}", proxy.addr);
     let trusting = config(&server.authority).proxy(url.clone()).root_certificate_pem(authority);
@@ -177,7 +166,7 @@ impl Drop for Tinyproxy {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tinyproxy_leads_to_the_server() {
-    let server = Tls::with(certificates(), "h2").await;
+    let server = Tls::with(Certificates::named(HOST), "h2").await;
     let dir = tempfile::tempdir().unwrap();
     let port = free_port();
     let Some(_tinyproxy) = Tinyproxy::start(port, dir.path()) else { return };

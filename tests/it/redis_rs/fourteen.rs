@@ -2,12 +2,12 @@
 //! both to the letter.
 
 use super::over_tcp;
-use crate::support::redis::Redis;
-use crate::support::rest;
 use futures_util::StreamExt;
 use redis::AsyncCommands;
 use redis::streams::StreamReadReply;
 use redis_rest::{Client, Script, UnixTime, cmd};
+use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::rest;
 use std::collections::HashMap;
 use std::error::Error;
 use std::time::Duration;
@@ -148,7 +148,7 @@ pairs! { con, client;
 /// A program that was moved by one line runs beside the calls that replace it.
 #[tokio::test]
 async fn a_program_moves_call_by_call() {
-    let client = Client::from_backend(redis_rest::backend::memory::MemoryBackend::new());
+    let client = Client::from_backend(redis_rest_server::MemoryBackend::new());
     let mut old = client.redis_rs();
     let _: () = old.set("visits", 1).await.unwrap();
     assert_eq!(client.incr("visits").await.unwrap(), 2);

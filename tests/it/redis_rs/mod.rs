@@ -7,9 +7,9 @@ mod over_http;
 mod together;
 mod values;
 
-use crate::support::redis::Redis;
-use crate::support::rest;
 use redis::aio::MultiplexedConnection;
+use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::rest;
 
 async fn over_tcp(redis: &Redis) -> MultiplexedConnection {
     let client = redis::Client::open(redis.url()).expect("an address");

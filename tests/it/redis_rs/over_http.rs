@@ -1,9 +1,9 @@
 //! What is different over HTTP: refusals, lost replies, and what the client does besides.
 
-use crate::support::redis::Redis;
-use crate::support::rest;
 use redis::{AsyncCommands, ErrorKind};
-use redis_rest::testing::{FakeRedis, command};
+use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::rest;
+use redis_rest_testing::{FakeRedis, command};
 use wiremock::Mock;
 
 #[tokio::test]

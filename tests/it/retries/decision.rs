@@ -1,7 +1,7 @@
 //! The whole table: every failure × every replay safety. `docs/retries.md` holds the same table, and is compared.
 
-use crate::support::scripted::{Answer, Scripted, redis_error, says, says_wait};
 use redis_rest::{Command, Error, ErrorKind, Idempotency, Outcome, RetryPolicy, Value, cmd};
+use redis_rest_test_support::scripted::{Answer, Scripted, redis_error, says, says_wait};
 use std::time::Duration;
 
 /// Which commands go again.

@@ -1,7 +1,7 @@
 //! What bounds the retries: deadline, `Retry-After`, attempts, budget, the connect timeout, and the caller who goes away.
 
-use crate::support::scripted::{Answer, Scripted, redis_error, says, says_wait};
 use redis_rest::{Error, ErrorKind, Idempotency, Outcome, RetryPolicy, Script, Value, cmd};
+use redis_rest_test_support::scripted::{Answer, Scripted, redis_error, says, says_wait};
 use std::time::Duration;
 use tokio::time::Instant;
 

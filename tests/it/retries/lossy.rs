@@ -1,9 +1,9 @@
-use crate::support::proxy::{Fault, Proxy};
-use crate::support::redis::Redis;
-use crate::support::rest;
-use redis_rest::server::{DEFAULT_TOKEN, RunningServer};
 use redis_rest::session::{RedisSessionStore, Session, SessionStoreExt as _};
 use redis_rest::{Client, Error, Outcome, RetryPolicy, cmd};
+use redis_rest_server::{DEFAULT_TOKEN, RunningServer};
+use redis_rest_test_support::proxy::{Fault, Proxy};
+use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::rest;
 use std::time::Duration;
 
 const TASKS: usize = 64;

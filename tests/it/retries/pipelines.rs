@@ -1,7 +1,7 @@
 //! Which entries of a pipeline go again, and which transactions.
 
-use crate::support::scripted::{Answer, Scripted, says};
 use redis_rest::{Error, ErrorKind, Outcome, Value, cmd};
+use redis_rest_test_support::scripted::{Answer, Scripted, says};
 
 fn broke() -> Answer {
     Answer::Fails(Error::custom(ErrorKind::Io, Outcome::MaybeApplied, "scripted"))

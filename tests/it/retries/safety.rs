@@ -1,7 +1,7 @@
 //! The table of replay safety against what a real server says about its commands, and what REST refuses to carry.
 
-use crate::support::redis::Redis;
 use redis_rest::{Client, Command, ErrorKind, Idempotency, Outcome, Value, cmd};
+use redis_rest_test_support::redis::Redis;
 
 /// Flagged `write`, but reads without an option that these calls do not have.
 const READS_WITHOUT_AN_OPTION: &[(&str, &str)] = &[

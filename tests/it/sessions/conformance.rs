@@ -1,10 +1,10 @@
-use crate::support::redis::Redis;
-use crate::support::rest;
-use redis_rest::backend::memory::MemoryBackend;
-use redis_rest::server::RunningServer;
+use redis_rest::conformance::sessions::{self, Harness};
 use redis_rest::session::{InMemorySessionStore, IndexLayout, RedisSessionStore, SessionStore};
-use redis_rest::testing::conformance::sessions::{self, Harness};
 use redis_rest::{BoxFuture, Client};
+use redis_rest_server::MemoryBackend;
+use redis_rest_server::RunningServer;
+use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::rest;
 use std::sync::Arc;
 use std::time::Duration;
 

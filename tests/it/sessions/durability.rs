@@ -1,14 +1,14 @@
-use super::gate::{HOUR, Node, Way, at_once};
 use super::scripted::Scripted;
-use crate::support::proxy::{Fault, Proxy};
-use crate::support::rest;
-use redis_rest::backend::memory::MemoryBackend;
-use redis_rest::server::DEFAULT_TOKEN;
 use redis_rest::session::{
     Durability, InMemorySessionStore, ManagerOptions, Pending, ReadPolicy, Recovery,
     RedisSessionStore, SessionError, SessionManager, SessionStoreExt as _, WritePolicy,
 };
 use redis_rest::{BreakerState, Client, ErrorKind, cmd::Ttl};
+use redis_rest_server::DEFAULT_TOKEN;
+use redis_rest_server::MemoryBackend;
+use redis_rest_test_support::gate::{HOUR, Node, Way, at_once};
+use redis_rest_test_support::proxy::{Fault, Proxy};
+use redis_rest_test_support::rest;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 use std::sync::Arc;

@@ -1,9 +1,9 @@
-use super::gate::{HOUR, checked};
 use super::scripted::{self, Scripted, waits};
 use redis_rest::session::{
     Conflict, Durability, EventKind, NewSession, Pending, Session, SessionError, SessionManager,
     SessionStoreExt as _,
 };
+use redis_rest_test_support::gate::{HOUR, checked};
 use std::sync::Arc;
 use std::time::Duration;
 

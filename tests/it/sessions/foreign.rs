@@ -1,11 +1,11 @@
 //! A store as somebody else would write it, by what is public: rows in a table, each with its
 //! version and what is remembered of its id.
 
+use redis_rest::conformance::sessions::{self, Harness};
 use redis_rest::session::{
     ChangeId, Check, Delete, Listed, Marks, Mode, REQUEST_LIFETIME, Session, SessionError,
     SessionStore, StoreFuture, StoreHealth, Stored, TtlRule, Version, When, Write, Written,
 };
-use redis_rest::testing::conformance::sessions::{self, Harness};
 use redis_rest::{BoxFuture, each_long_session_case, each_session_case};
 use std::collections::HashMap;
 use std::future::ready;

@@ -1,12 +1,12 @@
 //! Long JSON indexes, on the engine and on a real Redis side by side.
 
-use crate::support::redis::Redis;
 use redis_rest::Client;
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::session::{
     ChangeId, Marks, Mode, RedisSessionStore, Session, SessionStore as _, SessionStoreExt as _,
     TtlRule, Write, Written,
 };
+use redis_rest_server::MemoryBackend;
+use redis_rest_test_support::redis::Redis;
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 

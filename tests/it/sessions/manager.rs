@@ -1,11 +1,11 @@
 use super::scripted::{Scripted, waits};
-use crate::support::rest;
-use redis_rest::backend::memory::MemoryBackend;
-use redis_rest::server::RunningServer;
 use redis_rest::session::{
     EventKind, InMemorySessionStore, ManagerOptions, NewSession, RedisSessionStore, Session,
     SessionError, SessionManager, SessionStoreExt as _,
 };
+use redis_rest_server::MemoryBackend;
+use redis_rest_server::RunningServer;
+use redis_rest_test_support::rest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;

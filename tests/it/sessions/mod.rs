@@ -10,8 +10,6 @@ mod durability;
 mod findings;
 /// The same cases on a store that is written by what is public.
 mod foreign;
-/// A way to the store that can be shut.
-pub mod gate;
 /// Random histories of a JSON index of which only the end is read.
 mod long_index;
 /// The manager: cache, limits, sync modes, touches, workspaces, events.

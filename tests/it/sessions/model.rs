@@ -1,12 +1,12 @@
-use crate::support::redis::Redis;
 use proptest::prelude::*;
 use redis_rest::Client;
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::session::{
     ChangeId, Conflict, Delete, InMemorySessionStore, IndexLayout, Mode, RedisSessionStore,
     Session, SessionError, SessionStore, SessionStoreExt as _, Touched, TtlRule, When, Write,
     Written,
 };
+use redis_rest_server::MemoryBackend;
+use redis_rest_test_support::redis::Redis;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;

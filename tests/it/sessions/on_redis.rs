@@ -1,10 +1,10 @@
 //! A real Redis behind a REST server, with records of another service.
 
-use crate::support::redis::Redis;
-use crate::support::rest;
 use redis_rest::Client;
-use redis_rest::server::RunningServer;
 use redis_rest::session::{RedisSessionStore, Session};
+use redis_rest_server::RunningServer;
+use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::rest;
 use std::time::Duration;
 
 const RECORDS: &str = include_str!("../../fixtures/go-sessions.jsonl");

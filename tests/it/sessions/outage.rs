@@ -1,11 +1,11 @@
-use super::gate::{HOUR, Node, Way, at_once};
 use super::scripted::{Scripted, waits};
-use crate::support::redis::Redis;
 use redis_rest::session::{
     InMemorySessionStore, IndexLayout, ManagerOptions, Pending, Recovery, RedisSessionStore,
     Session, SessionError, SessionManager, SessionStoreExt as _,
 };
 use redis_rest::{BreakerPolicy, BreakerState, Client};
+use redis_rest_test_support::gate::{HOUR, Node, Way, at_once};
+use redis_rest_test_support::redis::Redis;
 use std::sync::Arc;
 use std::time::Duration;
 

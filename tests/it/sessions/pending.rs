@@ -1,10 +1,10 @@
-use super::gate::{HOUR, checked};
 use super::scripted::{self, Scripted};
 use redis_rest::session::{
     Durability, Environment, InMemorySessionStore, JournalFile, NewSession, Pending, Session,
     SessionError, SessionManager, SessionStoreExt as _,
 };
 use redis_rest::{BoxFuture, BreakerState, Outcome};
+use redis_rest_test_support::gate::{HOUR, checked};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;

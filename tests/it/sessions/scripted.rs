@@ -1,11 +1,11 @@
 //! A store that counts, fails and waits when told to.
 
-use super::gate::HOUR;
 use redis_rest::session::{
     ChangeId, Check, Delete, InMemorySessionStore, Listed, ManagerOptions, SessionError,
     SessionManager, SessionStore, StoreFuture, StoreHealth, Stored, Write, Written,
 };
 use redis_rest::{BoxFuture, Error, ErrorKind, Outcome};
+use redis_rest_test_support::gate::HOUR;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -1,7 +1,7 @@
 use super::two_steps::{Event, Stepped};
 use redis_rest::Client;
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::session::{IndexLayout, RedisSessionStore, Session, SessionStoreExt as _};
+use redis_rest_server::MemoryBackend;
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);

@@ -1,10 +1,10 @@
-use crate::support::rest;
-use redis_rest::backend::memory::MemoryBackend;
-use redis_rest::server::{DEFAULT_TOKEN, RunningServer};
 use redis_rest::session::{
     RedisSessionStore, Session, SessionError, SessionStore as _, SessionStoreExt as _,
 };
 use redis_rest::{Client, ErrorKind};
+use redis_rest_server::MemoryBackend;
+use redis_rest_server::{DEFAULT_TOKEN, RunningServer};
+use redis_rest_test_support::rest;
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -32,7 +32,7 @@ fn store(server: &RunningServer, max_reply_bytes: usize) -> RedisSessionStore {
 #[tokio::test]
 async fn a_batch_that_is_too_large_is_split_until_only_what_is_too_large_itself_fails() {
     for cluster in [false, true] {
-        let limited = |config: redis_rest::server::ServerConfig| config.max_request_bytes(100_000);
+        let limited = |config: redis_rest_server::ServerConfig| config.max_request_bytes(100_000);
         let server = rest::serve_with(MemoryBackend::new(), limited).await;
         let store = store(&server, 64 << 20);
         let store = if cluster { store.cluster() } else { store };

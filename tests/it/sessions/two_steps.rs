@@ -1,12 +1,12 @@
 //! Events between the two steps of a change on a cluster, and their repair when the second
 //! never comes.
 
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::{Backend, Reply};
 use redis_rest::session::{
     Conflict, IndexLayout, RedisSessionStore, Session, SessionError, SessionStoreExt as _,
 };
 use redis_rest::{BoxFuture, CallOptions, Client, Command, Error, ErrorKind, Outcome, Result};
+use redis_rest_server::MemoryBackend;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

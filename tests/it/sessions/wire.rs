@@ -1,11 +1,11 @@
-use crate::support::redis::Redis;
-use crate::support::rest::{self, Counting};
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::session::{
     ChangeId, Check, Delete, IndexLayout, RedisSessionStore, Session, SessionStore as _,
     SessionStoreExt as _, When,
 };
 use redis_rest::{Client, Value, cmd};
+use redis_rest_server::MemoryBackend;
+use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::rest::{self, Counting};
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -7,11 +7,11 @@ use super::plan::{Call, Plan};
 use super::stores::{Content, content};
 use super::world::{session_id, user_id};
 use chrono::TimeDelta;
-use redis_rest::session::tower::TowerStore;
 use redis_rest::session::{
     Durability, NewSession, Session, SessionError, SessionManager, SessionStore,
     SessionStoreExt as _, WallClock as _,
 };
+use redis_rest_tower::TowerStore;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;

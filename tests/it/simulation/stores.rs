@@ -2,7 +2,6 @@
 
 use super::clock::Clock;
 use super::network::{Network, Part};
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::{Backend, Reply};
 use redis_rest::session::{
     ChangeId, Check, Delete, InMemorySessionStore, Listed, Marks, Mode, RedisSessionStore, Session,
@@ -10,6 +9,7 @@ use redis_rest::session::{
     Version, When, Write, Written,
 };
 use redis_rest::{BoxFuture, CallOptions, Client, Command, Result, Value, cmd};
+use redis_rest_server::MemoryBackend;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};

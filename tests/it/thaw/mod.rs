@@ -7,9 +7,9 @@ mod frozen;
 /// One that swallows.
 mod relay;
 
-use crate::support::tls::{self, Tls};
 use frozen::{End, Frozen};
 use redis_rest::{Client, Config, ErrorKind, Outcome, RetryPolicy, Value};
+use redis_rest_test_support::tls::{self, Tls};
 use relay::Relay;
 use std::time::Duration;
 use tokio::time::Instant;

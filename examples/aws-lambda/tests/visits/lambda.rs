@@ -54,7 +54,7 @@ impl Function {
             ])
             .envs([
                 ("REDIS_REST_URL", redis_url),
-                ("REDIS_REST_TOKEN", redis_rest::server::DEFAULT_TOKEN),
+                ("REDIS_REST_TOKEN", redis_rest_server::DEFAULT_TOKEN),
             ])
             .spawn()
             .unwrap();

@@ -10,8 +10,8 @@
 mod lambda;
 
 use lambda::Function;
-use redis_rest::backend::memory::MemoryBackend;
-use redis_rest::server::{RunningServer, Server, ServerConfig};
+use redis_rest_server::MemoryBackend;
+use redis_rest_server::{RunningServer, Server, ServerConfig};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;

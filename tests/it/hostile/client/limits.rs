@@ -1,11 +1,11 @@
 //! Replies that are more than is allowed: in depth, in elements, in number, in bytes; compressed; and what they cost.
 
-use crate::support::raw::answering;
 use bytes::Bytes;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, Transport};
 use redis_rest::{
     BoxFuture, Client, Config, Encoding, Error, ErrorKind, Event, Outcome, Subscription, Value, cmd,
 };
+use redis_rest_test_support::raw::answering;
 use std::net::SocketAddr;
 
 /// Says the same to every request.

@@ -1,7 +1,7 @@
-use super::{HEAD, answer, connect, pong, rest, send, whole};
-use crate::support::raw::{exchange, parse, request, request_with};
-use crate::support::rest as server;
-use redis_rest::backend::memory::MemoryBackend;
+use redis_rest_server::MemoryBackend;
+use redis_rest_test_support::connection::{HEAD, answer, connect, pong, rest, send, whole};
+use redis_rest_test_support::raw::{exchange, parse, request, request_with};
+use redis_rest_test_support::rest as server;
 
 #[tokio::test]
 async fn heads_that_are_too_large() {
@@ -23,7 +23,9 @@ async fn heads_that_are_too_large() {
     let endless = async {
         while tokio::io::AsyncWriteExt::write_all(&mut stream, &[b'x'; 4096]).await.is_ok() {}
     };
-    tokio::time::timeout(super::LONG, endless).await.expect("the server closes");
+    tokio::time::timeout(redis_rest_test_support::connection::LONG, endless)
+        .await
+        .expect("the server closes");
     // The default takes a whole address of the largest size.
     let server = server::serve(MemoryBackend::new()).await;
     assert_eq!(

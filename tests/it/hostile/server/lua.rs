@@ -1,9 +1,9 @@
-use super::{LONG, ask, connect, pong};
-use crate::support::redis::Redis;
-use crate::support::rest as server;
 use bytes::Bytes;
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::{Client, Outcome, Value};
+use redis_rest_server::MemoryBackend;
+use redis_rest_test_support::connection::{LONG, ask, connect, pong};
+use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::rest as server;
 use std::time::Duration;
 
 /// Each ends with an error, and the engine goes on.

@@ -1,9 +1,11 @@
 //! Many clients who each hold little: together they are limited.
 
-use super::{HEAD, LONG, answer, ask, connect, pong, rest, send, whole};
-use crate::support::rest as server;
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::{Client, Outcome};
+use redis_rest_server::MemoryBackend;
+use redis_rest_test_support::connection::{
+    HEAD, LONG, answer, ask, connect, pong, rest, send, whole,
+};
+use redis_rest_test_support::rest as server;
 use std::net::SocketAddr;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
@@ -111,7 +113,7 @@ async fn replies_that_nobody_reads_count_until_they_are_written() {
 #[tokio::test]
 async fn events_that_wait_for_their_readers_count_too() {
     let engine = MemoryBackend::new();
-    let settings = |config: redis_rest::server::ServerConfig| {
+    let settings = |config: redis_rest_server::ServerConfig| {
         config.max_backlog_bytes(usize::MAX).max_memory(10 * MEGABYTE)
     };
     let server = server::serve_with(engine.clone(), settings).await;

@@ -1,14 +1,14 @@
 //! One client at fault: the others, whose commands go over the same connection to Redis, notice nothing.
 
-use crate::support::neighbours::{CONNECTION_ENDING, DEEP, are_undisturbed};
-use crate::support::raw;
-use crate::support::redis::Redis;
-use crate::support::rest as server;
 use redis_rest::Client;
 use redis_rest::backend::Backend;
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::native::NativeConfig;
-use redis_rest::server::RunningServer;
+use redis_rest_server::MemoryBackend;
+use redis_rest_server::RunningServer;
+use redis_rest_test_support::neighbours::{CONNECTION_ENDING, DEEP, are_undisturbed};
+use redis_rest_test_support::raw;
+use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::rest as server;
 use serde_json::json;
 use std::time::Duration;
 

@@ -1,10 +1,10 @@
-use crate::support::raw::{exchange, parse};
-use crate::support::redis::Redis;
-use crate::support::rest;
 use redis_rest::Client;
 use redis_rest::backend::Backend;
-use redis_rest::backend::memory::MemoryBackend;
-use redis_rest::server::{RunningServer, ServerConfig};
+use redis_rest_server::MemoryBackend;
+use redis_rest_server::{RunningServer, ServerConfig};
+use redis_rest_test_support::raw::{exchange, parse};
+use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::rest;
 
 /// One request as a browser sends it, with these header lines; the token is in none of them unless it is written there.
 async fn send(

@@ -1,11 +1,11 @@
-use super::{LONG, connect, rest as read_rest, send, whole};
-use crate::support::raw::parse;
-use crate::support::redis::Redis;
-use crate::support::rest;
 use redis_rest::backend::native::NativeConfig;
-use redis_rest::server::RunningServer;
 use redis_rest::session::{RedisSessionStore, Session, SessionStoreExt as _};
 use redis_rest::{Client, Outcome, Value, cmd};
+use redis_rest_server::RunningServer;
+use redis_rest_test_support::connection::{LONG, connect, rest as read_rest, send, whole};
+use redis_rest_test_support::raw::parse;
+use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::rest;
 use std::time::Duration;
 
 const ENDLESS: &str = "while true do end";

@@ -1,7 +1,7 @@
-use super::{ask, connect, pong};
-use crate::support::{raw, rest as server};
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::{Client, Outcome, Value, cmd};
+use redis_rest_server::MemoryBackend;
+use redis_rest_test_support::connection::{ask, connect, pong};
+use redis_rest_test_support::{raw, rest as server};
 
 const KEYS: usize = 100_000;
 

@@ -1,6 +1,8 @@
-use super::{HEAD, LONG, answer, ask, connect, pong, rest, send, whole};
-use crate::support::{raw, rest as server};
-use redis_rest::backend::memory::MemoryBackend;
+use redis_rest_server::MemoryBackend;
+use redis_rest_test_support::connection::{
+    HEAD, LONG, answer, ask, connect, pong, rest, send, whole,
+};
+use redis_rest_test_support::{raw, rest as server};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -77,7 +79,7 @@ async fn bodies_that_drip_are_answered_and_cut_off() {
 
 #[tokio::test]
 async fn an_answer_that_nobody_reads_does_not_stay() {
-    let limits = |config: redis_rest::server::ServerConfig| {
+    let limits = |config: redis_rest_server::ServerConfig| {
         config
             .write_timeout(SHORT)
             .max_connections(1)

@@ -1,7 +1,7 @@
-use super::{LONG, connect, rest, send};
-use crate::support::{raw, rest as server};
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::{Client, Event};
+use redis_rest_server::MemoryBackend;
+use redis_rest_test_support::connection::{LONG, connect, rest, send};
+use redis_rest_test_support::{raw, rest as server};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
@@ -57,7 +57,7 @@ async fn a_subscriber_that_never_reads_is_cut_off_and_nobody_waits_for_it() {
 #[tokio::test]
 async fn a_subscriber_that_takes_nothing_for_long_is_closed() {
     let engine = MemoryBackend::new();
-    let settings = |config: redis_rest::server::ServerConfig| {
+    let settings = |config: redis_rest_server::ServerConfig| {
         config.write_timeout(std::time::Duration::from_millis(300)).max_backlog_bytes(usize::MAX)
     };
     let server = server::serve_with(engine.clone(), settings).await;

@@ -1,8 +1,8 @@
 //! Slots that move and masters that change, while many callers count.
 
-use super::nodes::Cluster;
-use crate::support::process::until;
 use redis_rest::{Client, cmd};
+use redis_rest_test_support::cluster::Cluster;
+use redis_rest_test_support::process::until;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use tokio::task::JoinSet;

@@ -2,12 +2,11 @@
 
 mod changes;
 mod cut;
-pub(super) mod nodes;
 mod sessions;
 
-use nodes::Cluster;
-use redis_rest::testing::conformance::backend;
+use redis_rest::conformance::backend;
 use redis_rest::{Client, ErrorKind, cmd};
+use redis_rest_test_support::cluster::Cluster;
 
 /// The conformance cases on one cluster, each with its keys in a slot of its own. One scans, and three want the answer to an
 /// unknown command: a cluster refuses both.
@@ -123,7 +122,7 @@ async fn transactions_keep_to_one_slot() {
 
 #[tokio::test]
 async fn a_server_that_is_no_cluster_is_refused() {
-    let Some(redis) = crate::support::redis::Redis::start() else { return };
+    let Some(redis) = redis_rest_test_support::redis::Redis::start() else { return };
     let error =
         redis_rest::backend::native::NativeBackend::cluster([redis.url()]).await.unwrap_err();
     assert!(!error.maybe_applied(), "{error}");

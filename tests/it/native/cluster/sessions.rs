@@ -1,17 +1,15 @@
 //! The session store on a real cluster: every case, and sessions under load while slots move and a master dies.
 
-use super::nodes::Cluster;
-use crate::support::process::until;
-use crate::support::rest;
 use redis_rest::backend::native::NativeBackend;
-use redis_rest::server::DEFAULT_TOKEN;
+use redis_rest::conformance::sessions::{self, Harness};
 use redis_rest::session::{
     IndexLayout, RedisSessionStore, Session, SessionError, SessionStore, SessionStoreExt as _,
 };
-use redis_rest::testing::conformance::sessions::{self, Harness};
 use redis_rest::{BoxFuture, Client};
+use redis_rest_test_support::cluster::Cluster;
+use redis_rest_test_support::process::until;
+use redis_rest_test_support::rest;
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -87,7 +85,7 @@ async fn keys_of_one_session_share_a_slot() {
     ));
 }
 
-/// A REST server in front does not say that it is a cluster: a program is told what to set, the tool finds out by itself.
+/// A REST server in front does not say that it is a cluster: a program is told what to set.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_rest_in_front_of_a_cluster() {
     let Some(cluster) = Cluster::start(0) else { return };
@@ -105,20 +103,6 @@ async fn over_rest_in_front_of_a_cluster() {
     store.store_session(&session).await.unwrap();
     store.store_session(&Session::new("user").id("second").org_id("org")).await.unwrap();
     assert_eq!(store.list_sessions("user").await.unwrap().sessions.len(), 2);
-
-    let tool = |action: &[&str]| {
-        let mut tool = Command::new(env!("CARGO_BIN_EXE_redis-rest"));
-        tool.env("REDIS_REST_URL", server.url())
-            .env("REDIS_REST_TOKEN", DEFAULT_TOKEN)
-            .arg("sessions")
-            .args(action);
-        let output = tool.output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    };
-    assert_eq!(tool(&["list", "user"]).lines().count(), 2);
-    assert_eq!(tool(&["delete", "first"]), "deleted\n");
-    assert_eq!(store.list_sessions("user").await.unwrap().sessions.len(), 1);
 }
 
 /// What a caller knows of a session.

@@ -2,14 +2,14 @@
 
 use super::secrets::{KEY, KEY_LIKE_A_CODE, TOKEN, VALUE};
 use super::{failed, fails, said, shown};
-use crate::support::rest;
-use crate::support::scripted::{Answer, Scripted, redis_error, says, says_wait};
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::native::NativeBackend;
-use redis_rest::server::RunningServer;
 use redis_rest::{
     Client, Config, Encoding, Error, ErrorKind, Fields, Json, Outcome, Script, Value, cmd,
 };
+use redis_rest_server::MemoryBackend;
+use redis_rest_server::RunningServer;
+use redis_rest_test_support::rest;
+use redis_rest_test_support::scripted::{Answer, Scripted, redis_error, says, says_wait};
 use std::time::Duration;
 
 pub async fn drive() {

@@ -2,9 +2,9 @@
 
 use super::secrets::{SESSION, USER, VALUE};
 use super::{failed, shown, shown_session};
-use crate::sessions::gate::{Node, Way, at_once};
 use redis_rest::Client;
 use redis_rest::session::{ManagerOptions, NewSession, SessionManager, redacted_id};
+use redis_rest_test_support::gate::{Node, Way, at_once};
 use std::time::Duration;
 
 pub async fn drive() {

@@ -2,13 +2,13 @@
 
 use super::secrets::{SESSION, TOKEN, USER, VALUE};
 use super::{failed, shown, shown_session};
-use crate::support::rest;
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::session::{
     ChangeId, Check, InMemorySessionStore, Marks, Mode, RedisSessionStore, Session, SessionStore,
     SessionStoreExt as _, TtlRule, Write,
 };
 use redis_rest::{Client, cmd};
+use redis_rest_server::MemoryBackend;
+use redis_rest_test_support::rest;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -3,11 +3,9 @@
 use super::secrets::{KEY, KEY_LIKE_A_CODE, SESSION, TOKEN, USER, VALUE};
 use super::{failed, said, shown, shown_session, written};
 use redis_rest::backend::Failover;
-use redis_rest::backend::memory::MemoryBackend;
 use redis_rest::backend::native::NativeConfig;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpTransport, Transport};
 use redis_rest::cmd::GeoFrom;
-use redis_rest::server::ServerConfig;
 use redis_rest::session::{
     BatchOutcome, InMemorySessionStore, RedisSessionStore, Session, SessionError,
 };
@@ -15,6 +13,8 @@ use redis_rest::{
     BoxFuture, Client, Config, ConvertError, Error, Event, Script, ServerError, SubscriptionTarget,
     Value, cmd,
 };
+use redis_rest_server::MemoryBackend;
+use redis_rest_server::ServerConfig;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -2,10 +2,10 @@
 
 use super::secrets::{KEY, TOKEN, VALUE};
 use super::{failed, fails};
-use crate::support::certificates::Certificates;
-use crate::support::raw::answering;
-use crate::support::tls::Tls;
 use redis_rest::{Client, Config, ErrorKind, Value, cmd};
+use redis_rest_test_support::certificates::Certificates;
+use redis_rest_test_support::raw::answering;
+use redis_rest_test_support::tls::Tls;
 
 fn config(url: String) -> Config {
     Client::builder().url(url).token(TOKEN).no_retry()
@@ -80,7 +80,7 @@ async fn reasons_of_servers_are_not_passed_on() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let certificates = Certificates::new();
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let url = crate::support::tls::url(listener.local_addr().unwrap());
+    let url = redis_rest_test_support::tls::url(listener.local_addr().unwrap());
     let acceptor = tokio_rustls::TlsAcceptor::from(certificates.server("h2"));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {

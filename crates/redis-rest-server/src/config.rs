@@ -1,0 +1,323 @@
+//! Settings of a server, and which of them cannot work.
+
+use super::cors::Cors;
+use super::origin::Hosts;
+use redis_rest::internal::Secret;
+use redis_rest::{Error, ErrorKind, Outcome, Result};
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+/// The token where none is set. Everyone knows it, so it is accepted on loopback addresses only.
+pub const DEFAULT_TOKEN: &str = "local-token";
+
+/// The HTTP library has no smaller buffer.
+const LEAST_HEADER_BYTES: usize = 8192;
+
+/// What clients may use up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) header_timeout: Duration,
+    pub(super) body_timeout: Duration,
+    pub(super) write_timeout: Duration,
+    pub(super) max_connections: usize,
+    pub(super) max_header_bytes: usize,
+    pub(super) max_request_bytes: usize,
+    pub(super) max_reply_bytes: usize,
+    pub(super) max_backlog_bytes: usize,
+    pub(super) max_memory: usize,
+}
+
+/// Settings of a [`Server`](super::Server), with their defaults.
+///
+/// | setting | default | beyond it |
+/// |---|---|---|
+/// | [`listen`](ServerConfig::listen) | `127.0.0.1:8079` | |
+/// | [`token`](ServerConfig::token) | [`DEFAULT_TOKEN`] | 401 |
+/// | [`read_only_token`](ServerConfig::read_only_token) | none | |
+/// | [`cors`](ServerConfig::cors) | no page of another origin may ask | 403 |
+/// | [`host`](ServerConfig::host) | on loopback, only loopback names and addresses | 403 |
+/// | [`header_timeout`](ServerConfig::header_timeout) | 75 s | the connection is closed |
+/// | [`body_timeout`](ServerConfig::body_timeout) | 30 s | 408 |
+/// | [`write_timeout`](ServerConfig::write_timeout) | 30 s | the connection is closed |
+/// | [`max_connections`](ServerConfig::max_connections) | 1000 | 503 |
+/// | [`max_header_bytes`](ServerConfig::max_header_bytes) | 131 072 | 431 |
+/// | [`max_request_bytes`](ServerConfig::max_request_bytes) | 10 000 000 | 413 |
+/// | [`max_reply_bytes`](ServerConfig::max_reply_bytes) | 67 108 864 (64 MiB) | an error in the reply's place |
+/// | [`max_backlog_bytes`](ServerConfig::max_backlog_bytes) | 8 388 608 (8 MiB) | the event stream is cut off |
+/// | [`max_memory`](ServerConfig::max_memory) of all requests together | 536 870 912 (512 MiB) | 503 |
+#[derive(Clone)]
+#[must_use]
+pub struct ServerConfig {
+    pub(super) listen: SocketAddr,
+    pub(super) token: Secret,
+    pub(super) read_only_token: Option<Secret>,
+    pub(super) limits: Limits,
+    pub(super) cors: Cors,
+    pub(super) hosts: Hosts,
+    /// One of the origins given is none.
+    wrong_origin: bool,
+    /// One of the host names given is none.
+    wrong_host: bool,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 8079).into(),
+            token: Secret::new(DEFAULT_TOKEN),
+            read_only_token: None,
+            limits: Limits {
+                header_timeout: Duration::from_secs(75),
+                body_timeout: Duration::from_secs(30),
+                write_timeout: Duration::from_secs(30),
+                max_connections: 1000,
+                max_header_bytes: 128 * 1024,
+                max_request_bytes: 10_000_000,
+                max_reply_bytes: 64 * 1024 * 1024,
+                max_backlog_bytes: 8 * 1024 * 1024,
+                max_memory: 512 * 1024 * 1024,
+            },
+            cors: Cors::default(),
+            hosts: Hosts::default(),
+            wrong_origin: false,
+            wrong_host: false,
+        }
+    }
+}
+
+impl ServerConfig {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Where to listen. Port 0 picks a free one.
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// The token that allows everything this server serves.
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.token = Secret::new(token);
+        self
+    }
+
+    /// A second token, which allows only commands that write nothing.
+    pub fn read_only_token(mut self, token: impl Into<String>) -> Self {
+        self.read_only_token = Some(Secret::new(token));
+        self
+    }
+
+    /// Lets pages of this origin, such as `http://localhost:3000`, ask from a browser, with a token like everyone; `*` stands for every
+    /// origin, and wants a token of your own. May be given more than once. A request with an `Origin` that is neither named here nor the
+    /// server's own, or one that a browser calls cross-site, is refused whatever its token.
+    pub fn cors(mut self, origin: impl AsRef<str>) -> Self {
+        self.wrong_origin |= !self.cors.allow(origin.as_ref());
+        self
+    }
+
+    /// Accepts requests for this host name or address, such as the public name that a proxy passes on; without scheme and port. May
+    /// be given more than once.
+    ///
+    /// A server on a loopback address refuses other names than those of loopback: a web page could have its own name lead here (DNS
+    /// rebinding). Beyond loopback every name is accepted, but a page counts as the server's own only under a name given here or
+    /// an IP address.
+    pub fn host(mut self, name: impl AsRef<str>) -> Self {
+        self.wrong_host |= !self.hosts.allow(name.as_ref());
+        self
+    }
+
+    /// How long the whole head of a request may take, from the beginning of the connection or the end of the answer before; so a
+    /// connection that idles for this long is closed, too. The default is above the 50 s for which this crate's client keeps one: whoever
+    /// closes first should be the client, which knows whether it is about to send.
+    pub fn header_timeout(mut self, limit: Duration) -> Self {
+        self.limits.header_timeout = limit;
+        self
+    }
+
+    /// How long the whole body of a request may take; slower ones are answered by 408.
+    pub fn body_timeout(mut self, limit: Duration) -> Self {
+        self.limits.body_timeout = limit;
+        self
+    }
+
+    /// How long a client may take no answer: a connection is closed when, in this time, neither everything that waits for it nor
+    /// 64 KiB of it could be sent.
+    pub fn write_timeout(mut self, limit: Duration) -> Self {
+        self.limits.write_timeout = limit;
+        self
+    }
+
+    /// Most connections at once, event streams among them; further ones are answered by 503, which says that nothing ran, and closed.
+    /// Each takes a file of the process: where the system allows fewer, further ones wait.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.limits.max_connections = connections;
+        self
+    }
+
+    /// Largest head of a request in bytes, address included, and at least 8192; larger ones are answered by 431. An address has at
+    /// most 65 534 bytes whatever this says, and there are at most 100 headers.
+    pub fn max_header_bytes(mut self, bytes: usize) -> Self {
+        self.limits.max_header_bytes = bytes;
+        self
+    }
+
+    /// Largest request body in bytes; larger ones are answered by 413.
+    pub fn max_request_bytes(mut self, bytes: usize) -> Self {
+        self.limits.max_request_bytes = bytes;
+        self
+    }
+
+    /// The most that the replies of one answer may take in memory: the bytes of their strings, and 64 for each element of an
+    /// array. A reply that does not fit, or not behind those of the same request, becomes an error in its place: its command
+    /// has run, and those behind it run too.
+    ///
+    /// A backend should not hand over much more: [`NativeConfig::max_reply_bytes`](redis_rest::backend::native::NativeConfig::max_reply_bytes)
+    /// is best the same. A pipeline goes to it in slices, from 16 commands on, and more while their replies are small.
+    pub fn max_reply_bytes(mut self, bytes: usize) -> Self {
+        self.limits.max_reply_bytes = bytes;
+        self
+    }
+
+    /// How many bytes may wait in this process for the reader of one event stream, its buffers aside. One that is further behind is
+    /// cut off: the connection is closed without an end of the stream, and subscribers that connect again know of the gap. Those who
+    /// publish never wait.
+    pub fn max_backlog_bytes(mut self, bytes: usize) -> Self {
+        self.limits.max_backlog_bytes = bytes;
+        self
+    }
+
+    /// The most bytes that are held for all clients together: bodies as far as they have come, commands, replies and events
+    /// that are not written yet. Nothing is counted before it is there. Beyond it a request gets 503 with `Retry-After`, which
+    /// says that nothing ran; the reply of a command that had run becomes an error in its place, unless it only read; and event
+    /// streams that wait for their readers are cut off. Requests and replies of up to 16 KiB pass: whoever holds much shuts
+    /// out nobody else. Buffers of connections are not counted, nor is the reply that a backend is reading.
+    pub fn max_memory(mut self, bytes: usize) -> Self {
+        self.limits.max_memory = bytes;
+        self
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        let wrong = |reason| Err(Error::custom(ErrorKind::Config, Outcome::NotApplied, reason));
+        let (token, reader) =
+            (self.token.as_str(), self.read_only_token.as_ref().map(Secret::as_str));
+        if self.wrong_origin {
+            return wrong(
+                "an origin is a scheme, a host and perhaps a port, such as http://localhost:3000, or * for every one",
+            );
+        }
+        if self.wrong_host {
+            return wrong(
+                "a host is a name or an address without scheme and port, such as redis.example.com",
+            );
+        }
+        // Any page in a browser on this machine could read everything.
+        if self.cors.allows_every_origin() && [Some(token), reader].contains(&Some(DEFAULT_TOKEN)) {
+            return wrong(
+                "the default token is known to everyone: set another to answer pages of every origin",
+            );
+        }
+        for token in [Some(token), reader].into_iter().flatten() {
+            if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return wrong("a token must be of visible ASCII characters without spaces");
+            }
+        }
+        if reader == Some(token) {
+            return wrong("the read-only token must differ from the token");
+        }
+        if !self.listen.ip().is_loopback() {
+            if token == DEFAULT_TOKEN {
+                return wrong(
+                    "the default token is known to everyone: set another to listen beyond this machine",
+                );
+            }
+            if reader == Some(DEFAULT_TOKEN) {
+                return wrong(
+                    "the default token is known to everyone: set another read-only token to listen beyond this machine",
+                );
+            }
+        }
+        let limits = &self.limits;
+        if limits.max_header_bytes < LEAST_HEADER_BYTES {
+            return wrong("the largest head of a request must be at least 8192 bytes");
+        }
+        if limits.max_connections == 0
+            || limits.max_connections > tokio::sync::Semaphore::MAX_PERMITS
+        {
+            return wrong(
+                "the number of connections must be at least 1, and no more than a machine can have",
+            );
+        }
+        if [limits.header_timeout, limits.body_timeout, limits.write_timeout]
+            .iter()
+            .any(Duration::is_zero)
+        {
+            return wrong("a time limit must be longer than zero");
+        }
+        Ok(())
+    }
+}
+
+/// Shows no token.
+impl fmt::Debug for ServerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerConfig")
+            .field("listen", &self.listen)
+            .field("token", &self.token)
+            .field("read_only_token", &self.read_only_token)
+            .field("limits", &self.limits)
+            .field("cors", &self.cors)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_cannot_work_are_refused_and_tokens_hidden() {
+        let beyond = SocketAddr::from(([0, 0, 0, 0], 8079));
+        assert!(ServerConfig::new().check().is_ok());
+        assert!(ServerConfig::new().listen(beyond).check().is_err());
+        assert!(ServerConfig::new().listen(beyond).token("s3cret").check().is_ok());
+        assert!(
+            ServerConfig::new()
+                .listen(beyond)
+                .token("s3cret")
+                .read_only_token(DEFAULT_TOKEN)
+                .check()
+                .is_err()
+        );
+        assert!(ServerConfig::new().token("").check().is_err());
+        assert!(ServerConfig::new().token("a b").check().is_err());
+        assert!(ServerConfig::new().read_only_token(DEFAULT_TOKEN).check().is_err());
+        assert!(ServerConfig::new().cors("http://localhost:3000").check().is_ok());
+        assert!(ServerConfig::new().cors("*").check().is_err());
+        assert!(ServerConfig::new().cors("*").token("s3cret").check().is_ok());
+        let known_reader =
+            ServerConfig::new().cors("*").token("s3cret").read_only_token(DEFAULT_TOKEN);
+        assert!(known_reader.check().is_err());
+        assert!(ServerConfig::new().host("redis.example.com").check().is_ok());
+        assert!(ServerConfig::new().host("http://redis.example.com").check().is_err());
+        for origin in [
+            "",
+            "localhost",
+            "http://localhost:3000/",
+            "http://localhost/page",
+            "data:x",
+            "null",
+            "http://a b",
+        ] {
+            assert!(ServerConfig::new().cors(origin).check().is_err(), "{origin}");
+        }
+        assert!(ServerConfig::new().max_header_bytes(8191).check().is_err());
+        assert!(ServerConfig::new().max_connections(0).check().is_err());
+        assert!(ServerConfig::new().max_connections(usize::MAX).check().is_err());
+        assert!(ServerConfig::new().write_timeout(Duration::ZERO).check().is_err());
+        let config = ServerConfig::new().token("s3cret").read_only_token("s3cret2");
+        assert!(!format!("{config:?}").contains("s3cret"));
+    }
+}

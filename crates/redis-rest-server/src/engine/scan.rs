@@ -1,0 +1,95 @@
+//! `SCAN` and its relatives.
+
+use super::args::{Argv, Fault, NOT_INT, Outcome, SYNTAX, is, score, strict_int};
+use super::db::{Db, Hash, Set};
+use super::ordered::Ordered;
+use super::sorted_sets::SortedSet;
+use bytes::Bytes;
+use redis_rest::Value;
+use redis_rest::internal::glob_matches;
+
+/// Collections up to this size come in one reply, as Redis does with compact encodings.
+const IN_ONE_REPLY: usize = 128;
+
+struct Options<'a> {
+    cursor: u64,
+    pattern: Option<&'a [u8]>,
+    count: usize,
+    kind: Option<&'a [u8]>,
+}
+
+impl Options<'_> {
+    fn admits(&self, name: &[u8]) -> bool {
+        self.pattern.is_none_or(|pattern| glob_matches(pattern, name))
+    }
+}
+
+fn options<'a>(cursor: &[u8], args: &[&'a [u8]], with_type: bool) -> Result<Options<'a>, Fault> {
+    let cursor = std::str::from_utf8(cursor)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or(Fault::new("ERR invalid cursor"))?;
+    let mut options = Options { cursor, pattern: None, count: 10, kind: None };
+    let mut rest = args.iter();
+    while let Some(word) = rest.next() {
+        let value: &[u8] = rest.next().ok_or(SYNTAX)?;
+        if is(word, "COUNT") {
+            let count = strict_int(value).ok_or(NOT_INT)?;
+            options.count = usize::try_from(count).ok().filter(|count| *count > 0).ok_or(SYNTAX)?;
+        } else if is(word, "MATCH") {
+            options.pattern = Some(value);
+        } else if is(word, "TYPE") && with_type {
+            options.kind = Some(value);
+        } else {
+            return Err(SYNTAX);
+        }
+    }
+    Ok(options)
+}
+
+fn reply(cursor: u64, items: Vec<Value>) -> Outcome {
+    Ok(Value::Array(vec![Value::bytes(cursor.to_string()), Value::Array(items)]))
+}
+
+pub(super) fn scan(db: &mut Db, argv: Argv) -> Outcome {
+    let options = options(argv[1], &argv[2..], true)?;
+    let (cursor, names) = db.scan(options.cursor, options.count);
+    let of_kind = |name: &Bytes| {
+        options.kind.is_none_or(|kind| db.data(name).is_some_and(|data| is(kind, data.type_name())))
+    };
+    let found = names.into_iter().filter(|name| options.admits(name) && of_kind(name));
+    reply(cursor, found.map(|name| Value::Bytes(name.clone())).collect())
+}
+
+fn page<'m, V>(map: &'m Ordered<V>, options: &Options) -> (u64, Vec<&'m Bytes>) {
+    let count = if map.len() <= IN_ONE_REPLY { IN_ONE_REPLY } else { options.count };
+    let (cursor, names) = map.scan(options.cursor, count);
+    (cursor, names.into_iter().filter(|name| options.admits(name)).collect())
+}
+
+pub(super) fn hscan(db: &mut Db, argv: Argv) -> Outcome {
+    let options = options(argv[2], &argv[3..], false)?;
+    let Some(hash) = db.read::<Hash>(argv[1])? else { return reply(0, Vec::new()) };
+    let (cursor, fields) = page(hash, &options);
+    let pairs =
+        fields.into_iter().filter_map(|field| Some([field.clone(), hash.get(field)?.clone()]));
+    reply(cursor, pairs.flatten().map(Value::Bytes).collect())
+}
+
+pub(super) fn sscan(db: &mut Db, argv: Argv) -> Outcome {
+    let options = options(argv[2], &argv[3..], false)?;
+    let Some(set) = db.read::<Set>(argv[1])? else { return reply(0, Vec::new()) };
+    let (cursor, members) = page(set, &options);
+    reply(cursor, members.into_iter().cloned().map(Value::Bytes).collect())
+}
+
+/// All members in one reply: whatever is there throughout is then returned exactly once.
+pub(super) fn zscan(db: &mut Db, argv: Argv) -> Outcome {
+    let options = options(argv[2], &argv[3..], false)?;
+    let Some(set) = db.read::<SortedSet>(argv[1])? else { return reply(0, Vec::new()) };
+    let found = set.iter().filter(|(_, member)| options.admits(member));
+    reply(
+        0,
+        found.flat_map(|(number, member)| [Value::Bytes(member.clone()), score(number)]).collect(),
+    )
+}

@@ -1,0 +1,294 @@
+//! Which commands are served.
+//!
+//! Refused are commands that block, change or take over the connection that all requests share, or harm the server behind
+//! it: by a list, and for commands that nobody here has heard of by the flags that the backend's `COMMAND INFO` gives.
+//!
+//! Scripts go round the guard. Redis itself refuses inside them only what it flags `noscript`: blocking, subscribing, `MULTI`,
+//! `AUTH`, `CONFIG`, `SHUTDOWN` and the like. `SELECT`, `MIGRATE`, `RESTORE-ASKING`, `PFDEBUG`, `SLOWLOG`, `MEMORY` and `INFO`
+//! run, the readers among them also by `EVAL_RO`. So a read-only token runs no script, and whoever gives a full token to people
+//! that may not do all of this serves a Redis user without these rights (SECURITY.md has it).
+
+use redis_rest::backend::Backend;
+use redis_rest::{
+    CallOptions, Command, Error, Idempotency, Result, ServerError, Value, cmd, internal,
+};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a token allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    Full,
+    ReadOnly,
+}
+
+const HARMFUL: &[&str] = &[
+    "ACL",
+    "BGREWRITEAOF",
+    "BGSAVE",
+    "CLUSTER",
+    "CONFIG",
+    "DEBUG",
+    "FAILOVER",
+    "MIGRATE",
+    "MODULE",
+    "PFDEBUG",
+    "PFSELFTEST",
+    "REPLICAOF",
+    "RESTORE-ASKING",
+    "SAVE",
+    "SHUTDOWN",
+    "SLAVEOF",
+];
+
+/// Subcommands of commands that are fine otherwise.
+const HARMFUL_SUBCOMMANDS: &[(&str, &str)] =
+    &[("SCRIPT", "KILL"), ("SCRIPT", "DEBUG"), ("FUNCTION", "KILL")];
+
+/// Commands whose flags say more than they do: these publish and look but do not subscribe, and those block only when told to.
+const HARMLESS: &[&str] = &["PUBLISH", "SPUBLISH", "PUBSUB", "XREAD", "XREADGROUP"];
+
+/// Refused with a read-only token although some are flagged read-only: a script reads what the guard refuses.
+const SCRIPTS: &[&str] = &["EVAL", "EVAL_RO", "EVALSHA", "EVALSHA_RO", "FCALL", "FCALL_RO"];
+
+/// Commands whose second argument is a count. Redis 7.0 loops for ever on a negative one near the smallest integer.
+const COUNTED: &[&str] = &["HRANDFIELD", "LPOP", "RPOP", "SPOP", "SRANDMEMBER", "ZRANDMEMBER"];
+
+/// The largest count, also negative.
+const LARGEST_COUNT: u64 = 1 << 31;
+
+/// The least that an element takes in a reply: an empty string in RESP2.
+const LEAST_ELEMENT_BYTES: u64 = 6;
+
+/// Allowed with a read-only token although not flagged so, since they touch no key.
+const READS_NO_KEY: &[&str] = &["ECHO", "PING", "TIME"];
+
+/// The flags of a command or subcommand that matter here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Flags {
+    refused: bool,
+    read_only: bool,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Info {
+    flags: Flags,
+    subcommands: HashMap<String, Flags>,
+}
+
+/// Decides what is served, and remembers what the backend said about its commands.
+pub(super) struct Guard {
+    /// Only commands that exist, so it cannot grow beyond their number.
+    known: Mutex<HashMap<String, Arc<Info>>>,
+    max_reply_bytes: usize,
+}
+
+impl Guard {
+    /// Refuses what surely has a larger reply than `max_reply_bytes`.
+    pub(super) fn new(max_reply_bytes: usize) -> Self {
+        Self { known: Mutex::default(), max_reply_bytes }
+    }
+
+    /// `Ok` when `command` may be sent to the backend.
+    ///
+    /// # Errors
+    /// The refusal, worded as Redis words errors; or that the backend could not be asked: nothing was sent then.
+    pub(super) async fn check(
+        &self,
+        backend: &dyn Backend,
+        command: &Command,
+        access: Access,
+    ) -> Result<()> {
+        if let Some(reason) = refusal(command) {
+            return Err(refused(reason));
+        }
+        self.check_count(command)?;
+        let listed = |list: &[&str]| list.iter().any(|name| command.is(name));
+        if access == Access::ReadOnly && listed(READS_NO_KEY) {
+            return Ok(());
+        }
+        if access == Access::ReadOnly && listed(SCRIPTS) {
+            return Err(no_permission(command));
+        }
+        let flags = self.info(backend, command).await?.map(|info| info.of(command));
+        if flags.is_some_and(|flags| flags.refused) && !listed(HARMLESS) {
+            return Err(refused("it blocks, subscribes or administers"));
+        }
+        let allowed = match (access, flags) {
+            // A command that the backend does not know: it says so best itself.
+            (Access::Full, _) => true,
+            (Access::ReadOnly, Some(flags)) => flags.read_only,
+            // A backend without `COMMAND INFO`.
+            (Access::ReadOnly, None) => command.idempotency() == Idempotency::ReadOnly,
+        };
+        if allowed { Ok(()) } else { Err(no_permission(command)) }
+    }
+
+    /// A negative count repeats elements, so that a small set makes a reply of any size: Redis would build all of it.
+    fn check_count(&self, command: &Command) -> Result<()> {
+        let count = match command.get(1) {
+            Some(count) if COUNTED.iter().any(|name| command.is(name)) => count,
+            _ => return Ok(()),
+        };
+        let Some(count) = std::str::from_utf8(count).ok().and_then(|text| text.parse::<i64>().ok())
+        else {
+            return Ok(());
+        };
+        let fits = (self.max_reply_bytes as u64 / LEAST_ELEMENT_BYTES).min(LARGEST_COUNT);
+        let most = if count < 0 { fits } else { LARGEST_COUNT };
+        if count.unsigned_abs() <= most {
+            return Ok(());
+        }
+        let text = format!("ERR value is out of range: the largest count here is {most}");
+        Err(Error::redis(ServerError::new(text)))
+    }
+
+    async fn info(&self, backend: &dyn Backend, command: &Command) -> Result<Option<Arc<Info>>> {
+        let name = String::from_utf8_lossy(command.name()).to_ascii_lowercase();
+        if let Some(info) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
+            return Ok(Some(Arc::clone(info)));
+        }
+        let info =
+            match backend.execute(&cmd("COMMAND INFO").arg(&name), &CallOptions::default()).await {
+                Ok(Value::Array(mut items)) => items.pop().and_then(|item| Info::read(&item)),
+                Ok(_) => None,
+                Err(error) if error.server_message().is_some() => None,
+                Err(error) => return Err(error.with_outcome(redis_rest::Outcome::NotApplied)),
+            };
+        let info = info.map(Arc::new);
+        if let Some(info) = &info {
+            self.known
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(name, Arc::clone(info));
+        }
+        Ok(info)
+    }
+}
+
+impl Info {
+    /// From one entry of `COMMAND INFO`: the flags are the third element, and since Redis 7 the subcommands the tenth.
+    fn read(entry: &Value) -> Option<Self> {
+        let Value::Array(fields) = entry else { return None };
+        let flags = Flags::read(fields.get(2)?)?;
+        let mut subcommands = HashMap::new();
+        if let Some(Value::Array(entries)) = fields.get(9) {
+            for entry in entries {
+                if let Value::Array(fields) = entry
+                    && let (Some(Value::Bytes(name)), Some(flags)) =
+                        (fields.first(), fields.get(2).and_then(Flags::read))
+                {
+                    // `script|load`
+                    let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+                    subcommands
+                        .insert(name.rsplit('|').next().unwrap_or_default().to_owned(), flags);
+                }
+            }
+        }
+        Some(Self { flags, subcommands })
+    }
+
+    /// The flags of the subcommand that `command` names, else of the command.
+    fn of(&self, command: &Command) -> Flags {
+        let subcommand =
+            command.get(0).map(|name| String::from_utf8_lossy(name).to_ascii_lowercase());
+        subcommand.and_then(|name| self.subcommands.get(&name)).copied().unwrap_or(self.flags)
+    }
+}
+
+impl Flags {
+    fn read(list: &Value) -> Option<Self> {
+        let Value::Array(items) = list else { return None };
+        let has = |flag: &str| {
+            items
+                .iter()
+                .any(|item| matches!(item, Value::Bytes(name) if name.as_ref() == flag.as_bytes()))
+        };
+        Some(Self {
+            refused: has("blocking") || has("pubsub") || has("admin"),
+            read_only: has("readonly"),
+        })
+    }
+}
+
+/// Why a command is refused by its name and arguments alone.
+fn refusal(command: &Command) -> Option<&'static str> {
+    let listed = |list: &[&str]| list.iter().any(|name| command.is(name));
+    let subcommand =
+        |name: &str| command.get(0).is_some_and(|arg| arg.eq_ignore_ascii_case(name.as_bytes()));
+    if let Some(reason) = internal::refused_over_rest(command) {
+        Some(reason)
+    } else if command.is("SELECT") {
+        // Also `SELECT 0`: the backend's connection may be on another database.
+        Some("it would change the connection that all requests share")
+    } else if listed(HARMFUL)
+        || HARMFUL_SUBCOMMANDS.iter().any(|(name, sub)| command.is(name) && subcommand(sub))
+    {
+        Some("it could harm the server")
+    } else {
+        None
+    }
+}
+
+fn refused(reason: &str) -> Error {
+    Error::redis(ServerError::new(format!("ERR this command is not available over REST: {reason}")))
+}
+
+fn no_permission(command: &Command) -> Error {
+    let name: String =
+        String::from_utf8_lossy(command.name()).to_ascii_lowercase().chars().take(64).collect();
+    Error::redis(ServerError::new(format!(
+        "NOPERM this user has no permissions to run the '{name}' command"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_count_in_any_case() {
+        assert!(refusal(&cmd("select").arg(0)).is_some());
+        assert!(refusal(&cmd("script").arg("kill")).is_some());
+        assert!(refusal(&cmd("SCRIPT LOAD").arg("return 1")).is_none());
+        assert!(refusal(&cmd("FLUSHALL")).is_none());
+    }
+
+    #[test]
+    fn counts_have_a_limit() {
+        let guard = Guard::new(6000);
+        let check =
+            |name: &'static str, count: i64| guard.check_count(&cmd(name).arg("k").arg(count));
+        for name in ["srandmember", "HRANDFIELD", "ZRANDMEMBER", "SPOP", "LPOP", "RPOP"] {
+            assert!(check(name, 1 << 31).is_ok() && check(name, -1000).is_ok(), "{name}");
+            for count in [(1 << 31) + 1, -1001, -(1 << 31), i64::MIN, i64::MAX, i64::MIN / 2] {
+                assert!(check(name, count).is_err(), "{name} {count}");
+            }
+        }
+        assert!(check("LPUSH", i64::MIN).is_ok());
+        let no_number = cmd("LPOP").arg("k").arg("99999999999999999999");
+        assert!(guard.check_count(&no_number).is_ok(), "Redis refuses it by itself");
+    }
+
+    #[test]
+    fn flags_of_subcommands() {
+        let flags = |names: &[&'static str]| {
+            Value::Array(names.iter().map(|name| Value::bytes(*name)).collect())
+        };
+        let entry = |name: &'static str, list: Value, subcommands: Vec<Value>| {
+            let mut fields = vec![Value::bytes(name), Value::Int(2), list];
+            fields.resize(9, Value::Int(0));
+            fields.push(Value::Array(subcommands));
+            Value::Array(fields)
+        };
+        let subcommands = vec![
+            entry("x|look", flags(&["readonly"]), vec![]),
+            entry("x|stop", flags(&["admin"]), vec![]),
+        ];
+        let info = Info::read(&entry("x", flags(&["write"]), subcommands)).unwrap();
+        assert_eq!(info.of(&cmd("X LOOK")), Flags { refused: false, read_only: true });
+        assert_eq!(info.of(&cmd("X STOP")), Flags { refused: true, read_only: false });
+        assert_eq!(info.of(&cmd("X other")), Flags::default());
+        assert!(Info::read(&Value::Nil).is_none());
+    }
+}

@@ -1,0 +1,302 @@
+//! A Redis over HTTP for tests: the embedded engine behind a mock server.
+
+use super::matchers::{is_named, words};
+use super::responders::{lost_reply, template};
+use super::sent::commands;
+use redis_rest::internal::Secret;
+use redis_rest::{Client, Config, Encoding, RetryPolicy};
+use redis_rest_server::MemoryBackend;
+use redis_rest_server::internal::{self, Service};
+use std::fmt;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+
+/// The token that a [`FakeRedis`] accepts.
+pub const TOKEN: &str = "fake-token";
+
+/// Largest request, as servers of common plans have it.
+const MAX_REQUEST_BYTES: usize = 10_000_000;
+const MAX_REPLY_BYTES: usize = 64 * 1024 * 1024;
+
+/// The lowest priority.
+const LAST: u8 = u8::MAX;
+
+/// Settings of a client for a mock server: its address, [`TOKEN`], replies in base64 without asking the server for it, and every
+/// command in a request of its own, so that [`command`](super::command) sees each.
+pub fn config_for(server: &MockServer) -> Config {
+    Client::builder().url(server.uri()).token(TOKEN).encoding(Encoding::Base64).no_auto_batch()
+}
+
+/// A working Redis over HTTP, in a [`MockServer`]: what no other mock answers goes to an [embedded
+/// engine](redis_rest_server::MemoryBackend), with the token checked and in every format, as
+/// [`redis_rest_server`](redis_rest_server) answers.
+///
+/// Mocks of a test stand in front of it, of any [priority](Mock::with_priority) but 255, which is its own. With
+/// [`up_to_n_times`](Mock::up_to_n_times) they step aside again:
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> redis_rest::Result<()> {
+/// use redis_rest_testing::{FakeRedis, command};
+/// use wiremock::{Mock, ResponseTemplate};
+///
+/// let redis = FakeRedis::start().await;
+/// redis.mount(Mock::given(command("GET")).respond_with(ResponseTemplate::new(503)).up_to_n_times(1)).await;
+///
+/// let client = redis.client();
+/// client.set("name", "Ada").await?;
+/// assert_eq!(client.get::<String>("name").await?, "Ada"); // the second attempt
+/// assert_eq!(redis.count("GET").await, 2);
+/// # Ok(()) }
+/// ```
+///
+/// Limits:
+///
+/// * Requests are answered one after another, and a script of five seconds holds up all of them.
+/// * No event streams: subscriptions need [`redis_rest_server`](redis_rest_server).
+/// * [`MockServer::reset`] takes the engine away too. And do not use [`Mock::mount_as_scoped`] here: wiremock 0.6 numbers its mocks
+///   before it sorts them by priority, so that the end of a scope can take away another mock, such as the engine.
+///   [`go_down`](Self::go_down) and [`come_back`](Self::come_back) make an outage with a beginning and an end.
+pub struct FakeRedis {
+    server: MockServer,
+    engine: MemoryBackend,
+    reply: FakeReply,
+}
+
+impl FakeRedis {
+    /// Starts an empty one, on a free port of this machine. It ends when it is dropped; expectations of its mocks are checked then.
+    pub async fn start() -> Self {
+        Self::start_with(MemoryBackend::new()).await
+    }
+
+    /// Starts one with this engine, which others may share.
+    pub async fn start_with(engine: MemoryBackend) -> Self {
+        let service = Arc::new(Service::new(
+            Arc::new(engine.clone()),
+            Secret::new(TOKEN),
+            None,
+            MAX_REQUEST_BYTES,
+            MAX_REPLY_BYTES,
+            usize::MAX,
+        ));
+        let reply = FakeReply { service, instead: Arc::default(), lost: false, delay: None };
+        let server = MockServer::start().await;
+        Mock::given(any())
+            .respond_with(reply.clone())
+            .with_priority(LAST)
+            .named("the engine")
+            .mount(&server)
+            .await;
+        Self { server, engine, reply }
+    }
+
+    /// The address for clients.
+    pub fn url(&self) -> String {
+        self.server.uri()
+    }
+
+    /// The token for clients: [`TOKEN`].
+    #[allow(clippy::unused_self, reason = "stands beside the address")]
+    pub fn token(&self) -> &'static str {
+        TOKEN
+    }
+
+    /// Settings of a client: this address and token, every command in a request of its own, so that
+    /// [`command`](super::command) sees each, replies in base64 without asking for it, and retries after a millisecond or two, so that an outage costs a test no time. All
+    /// else is by default; [`auto_batch_in_flight`](Config::auto_batch_in_flight) switches batching on.
+    pub fn config(&self) -> Config {
+        let millis = Duration::from_millis;
+        let retry = RetryPolicy::default().backoff(millis(1), millis(2));
+        config_for(&self.server).retry(retry)
+    }
+
+    /// A client with these settings.
+    #[allow(
+        clippy::missing_panics_doc,
+        clippy::expect_used,
+        reason = "address and token are of this file and always fit"
+    )]
+    pub fn client(&self) -> Client {
+        self.config().build().expect("a loopback address and a token")
+    }
+
+    /// The mock server, to mount mocks on.
+    pub fn server(&self) -> &MockServer {
+        &self.server
+    }
+
+    /// Mounts a mock in front of the engine. One that never matches fails the test when the fake ends, unless the test is
+    /// failing already: a fault that did not happen was not tested. A mock that need not match, or that has an expectation of its
+    /// own, is mounted on the [server](Self::server).
+    pub async fn mount(&self, mock: Mock) {
+        mock.expect(1..).mount(&self.server).await;
+    }
+
+    /// The engine, to move its clock ([`MemoryBackend::advance`]), and to prepare and check data past all mocks:
+    /// `Client::from_backend(redis.engine().clone())`.
+    pub fn engine(&self) -> &MemoryBackend {
+        &self.engine
+    }
+
+    /// A responder that lets the engine answer, changed: `redis.reply().lost()`, `redis.reply().after(…)`.
+    pub fn reply(&self) -> FakeReply {
+        self.reply.clone()
+    }
+
+    /// From now on every request that no mock of the test answers gets `answer`, and nothing runs.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> redis_rest::Result<()> {
+    /// # use redis_rest_testing::{FakeRedis, html_502};
+    /// let redis = FakeRedis::start().await;
+    /// let client = redis.client();
+    /// redis.go_down(html_502());
+    /// assert_eq!(client.ping().await.unwrap_err().status(), Some(502));
+    /// redis.come_back();
+    /// client.ping().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn go_down(&self, answer: impl Respond + 'static) {
+        *self.reply.instead.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(answer));
+    }
+
+    /// The end of [`go_down`](Self::go_down). The data is as it was.
+    pub fn come_back(&self) {
+        *self.reply.instead.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// All requests so far, also those that a mock of the test answered.
+    pub async fn requests(&self) -> Vec<Request> {
+        self.server.received_requests().await.unwrap_or_default()
+    }
+
+    /// The commands of all requests so far, in the order of their arrival, each a name and its arguments as text. A retry is
+    /// there again.
+    pub async fn commands(&self) -> Vec<Vec<String>> {
+        let text = |part: &[u8]| String::from_utf8_lossy(part).into_owned();
+        let requests = self.requests().await;
+        requests
+            .iter()
+            .flat_map(commands)
+            .map(|command| command.parts().map(text).collect())
+            .collect()
+    }
+
+    /// How many commands of this name, in any case, have been sent so far, also within pipelines and transactions. The
+    /// name may be that of the client's method too, as for [`command`](super::command).
+    pub async fn count(&self, name: &str) -> usize {
+        let (requests, name) = (self.requests().await, words(name));
+        requests.iter().flat_map(commands).filter(|command| is_named(command, &name)).count()
+    }
+}
+
+/// Shows the address, and no data.
+impl fmt::Debug for FakeRedis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FakeRedis").field("url", &self.url()).finish_non_exhaustive()
+    }
+}
+
+/// Answers as the engine of a [`FakeRedis`] does: see [`FakeRedis::reply`].
+#[derive(Clone)]
+#[must_use]
+pub struct FakeReply {
+    service: Arc<Service>,
+    instead: Arc<Mutex<Option<Arc<dyn Respond>>>>,
+    lost: bool,
+    delay: Option<Duration>,
+}
+
+impl FakeReply {
+    /// Runs the request, and answers as [`lost_reply`](super::lost_reply).
+    pub fn lost(mut self) -> Self {
+        self.lost = true;
+        self
+    }
+
+    /// Runs the request, and answers so much later. Past the client's [`timeout`](redis_rest::Config::timeout) the reply is lost.
+    pub fn after(mut self, delay: Duration) -> Self {
+        self.delay = Some(delay);
+        self
+    }
+
+    fn answer(&self, request: &Request) -> ResponseTemplate {
+        let target = &request.url[url::Position::BeforePath..url::Position::AfterQuery];
+        let mut head =
+            match http::Request::builder().method(request.method.clone()).uri(target).body(()) {
+                Ok(request) => request.into_parts().0,
+                Err(_) => {
+                    return template(internal::failure(
+                        http::StatusCode::BAD_REQUEST,
+                        "ERR this is no address",
+                    ));
+                }
+            };
+        head.headers.clone_from(&request.headers);
+        template(match self.service.admit(&head) {
+            Ok(admitted) if admitted.is_stream() => internal::failure(
+                http::StatusCode::NOT_IMPLEMENTED,
+                "ERR a fake Redis has no event streams",
+            ),
+            Ok(admitted) => {
+                let body = request.body.clone().into();
+                drive(self.service.perform(&head, &admitted, body, self.service.holds()))
+            }
+            Err(refusal) => *refusal,
+        })
+    }
+}
+
+impl Respond for FakeReply {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let instead = self.instead.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let answer = match instead {
+            Some(instead) => instead.respond(request),
+            None => self.answer(request),
+        };
+        let answer = if self.lost { lost_reply() } else { answer };
+        match self.delay {
+            Some(delay) => answer.set_delay(delay),
+            None => answer,
+        }
+    }
+}
+
+impl fmt::Debug for FakeReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FakeReply")
+            .field("lost", &self.lost)
+            .field("delay", &self.delay)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Runs the engine's future to its end on this thread. wiremock asks its responders without `async`, on a thread that each server
+/// has for itself; what the engine waits for (its lock, its script thread) goes on elsewhere.
+fn drive<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    // This is within a task of tokio's, whose budget would be spent after a hundred commands: from then on everything of tokio
+    // says that it is not ready, until the task yields, which it cannot from here.
+    let mut future = pin!(tokio::task::unconstrained(future));
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(answer) => return answer,
+            Poll::Pending => thread::park(),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Requests to commands, by the parser of the server.
+
+use redis_rest::Command;
+use redis_rest::internal::within_exactly_once;
+use redis_rest_server::internal::{self, Form};
+use wiremock::Request;
+
+/// What one request asks for.
+pub(super) struct Sent {
+    pub(super) form: Form,
+    pub(super) commands: Vec<Command>,
+}
+
+impl Sent {
+    /// `None` for a request that holds no command.
+    pub(super) fn read(request: &Request) -> Option<Self> {
+        let (path, body) = (request.url.path(), request.body.as_slice());
+        let form = Form::of(path);
+        let commands = match form {
+            Form::Single => vec![internal::command(body).ok()?],
+            Form::Path => vec![internal::path(path, request.url.query(), body).ok()?],
+            Form::Pipeline | Form::Transaction => internal::commands(body).ok()?,
+            Form::Stream | Form::Unknown => return None,
+        };
+        Some(Self { form, commands })
+    }
+}
+
+impl Sent {
+    /// True for one command that is executed [exactly once](redis_rest::Call::exactly_once), by a script.
+    pub(super) fn is_exactly_once(&self) -> bool {
+        matches!(self.form, Form::Single | Form::Path)
+            && matches!(self.commands.as_slice(), [command] if !within_exactly_once(command).is_empty())
+    }
+}
+
+/// The commands in one request, in their order: one, or those of a pipeline or a transaction. None for a request that holds no
+/// command.
+///
+/// For matchers of your own, and for what a mock server [received](wiremock::MockServer::received_requests).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> redis_rest::Result<()> {
+/// use redis_rest_testing::{config_for, result, commands};
+/// use wiremock::{Mock, MockServer, Request};
+///
+/// let server = MockServer::start().await;
+/// let writes_much = |request: &Request| commands(request).iter().any(|command| command.byte_len() > 1000);
+/// Mock::given(writes_much).respond_with(result("OK")).mount(&server).await;
+/// config_for(&server).build()?.set("key", "x".repeat(1000)).await?;
+/// # Ok(()) }
+/// ```
+pub fn commands(request: &Request) -> Vec<Command> {
+    Sent::read(request).map(|sent| sent.commands).unwrap_or_default()
+}

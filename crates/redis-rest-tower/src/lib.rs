@@ -1,0 +1,241 @@
+//! The `SessionStore` of tower-sessions over the session stores and the manager of `redis-rest`.
+//!
+//! [`TowerStore::new`] takes a store, [`TowerStore::over_manager`] a manager, with which logins
+//! survive an outage of Redis.
+//!
+//! ```
+//! # async fn run(client: redis_rest::Client) -> Result<(), redis_rest::session::SessionError> {
+//! use redis_rest_tower::TowerStore;
+//! use redis_rest::session::{RedisSessionStore, SessionManager};
+//! use std::{sync::Arc, time::Duration};
+//! use tower_sessions::{Expiry, SessionManagerLayer};
+//!
+//! let manager = SessionManager::new("", 0);
+//! let redis = RedisSessionStore::new(client, Duration::from_secs(14 * 24 * 3600));
+//! if let Err(error) = manager.set_session_store(Arc::new(redis), true).await {
+//!     eprintln!("Redis is unavailable, going on in memory: {error}");
+//! }
+//! let layer = SessionManagerLayer::new(TowerStore::over_manager(manager.clone()))
+//!     .with_expiry(Expiry::OnInactivity(tower_sessions::cookie::time::Duration::days(14)));
+//! # let _ = layer;
+//!
+//! // Elsewhere, with the user that is logged in:
+//! for device in manager.list_sessions("user-123").await? {
+//!     println!("{:?} {}", device.metadata.get::<String>("user_agent"), device.last_active_at);
+//! }
+//! manager.delete_user_sessions("user-123").await?; // log out everywhere
+//! # Ok(()) }
+//! ```
+//!
+//! # What is stored
+//!
+//! A tower record is a [`Session`](redis_rest::session::Session). Its id is the text of the cookie, and
+//! each entry of its data is an entry of the metadata, so that other services find them. The
+//! metadata [`EXPIRES_AT`] says when it ends; data cannot have that name.
+//!
+//! # Users
+//!
+//! The data entry [`USER_KEY`], a string or an integer, names the user; [`TowerStore::user_of`]
+//! finds the user elsewhere. Sessions of a user are listed and ended by the methods of the store or
+//! manager. A session without a user is alone in the index of the user `anonymous:{id}`.
+//!
+//! The user of a stored session cannot change, so log-in and log-out have to give the session a new
+//! id, which also protects against session fixation: `session.cycle_id()` after the user was put
+//! in, `session.flush()` or `cycle_id()` when it was taken out. Saving another user under the old
+//! id is an error, and changes nothing.
+//!
+//! # Expiry
+//!
+//! `expiry_date` is set as an explicit time to live with each save, earlier or later. The store's
+//! own time to live does not count (a [`max_lifetime`](redis_rest::session::RedisSessionStore::max_lifetime)
+//! does), and being read does not move it. With `Expiry::OnInactivity` tower-sessions moves it when
+//! a session was changed, or with each request by `with_always_save(true)`. A session past its date
+//! is not found, also where Redis could not be told. `last_active_at` moves with each save, and
+//! over a manager with loads too.
+//!
+//! # Ends
+//!
+//! Saving a session that was deleted or has expired writes nothing and is no error: the request
+//! that saves was overtaken by a log-out, which stands. No session can be created with the id of
+//! one that was deleted, for as long as that would have lived and at least a minute.
+//!
+//! So this store cannot be the cache of a `CachingSessionStore`, which fills its cache by saving.
+//! The manager is such a cache.
+//!
+//! # Log out everywhere
+//!
+//! `delete_user_sessions` of the store or manager ends all sessions of a user, also those that
+//! requests are about to write. A request that loaded a session before, and then calls
+//! `cycle_id()`, creates nothing: a record that was loaded or created has the entry [`LOG_OUTS`],
+//! which says which log-outs its creator knew, and a record of the same user is created with
+//! exactly these. The save is no error; the next request is not logged in. The entry is not stored,
+//! and data of yours cannot have its name. Records of anonymous sessions have none.
+//!
+//! A log-in is a record without the entry, or of another user than the entry's. To log a user out
+//! on all devices but this one, end the sessions, call `session.clear()`, put the user in and call
+//! `cycle_id()`.
+//!
+//! # Errors
+//!
+//! `Decode` for a record that cannot be read, `Encode` for one that cannot be written, `Backend`
+//! for everything else. The texts are those of [`SessionError`], with nothing of the session in
+//! them.
+//!
+//! # Requests
+//!
+//! | | over a store | over a manager |
+//! |---|---|---|
+//! | create | 1 | 1 |
+//! | load | 1 | 0; 1 when the copy is older than `max_staleness`; 1 for the use, once per `touch_interval` |
+//! | save | 2 | 1, and what a load takes |
+//! | delete | 2 | 1, or 2 for a session that is not held |
+//!
+//! The manager needs room for anonymous sessions too: give it no limit, or a generous one.
+
+mod place;
+mod record;
+
+use place::Place;
+use record::Encoded;
+use redis_rest::session::{
+    Conflict, SessionError, SessionManager, SessionStore as Store, redacted_id,
+};
+use std::fmt;
+use std::sync::Arc;
+use tower_sessions_core::session::{Id, Record};
+use tower_sessions_core::session_store::{Error, Result};
+
+pub use record::{EXPIRES_AT, LOG_OUTS, USER_KEY};
+
+/// The most ids that are tried for a new session. A random id is never taken, so more would not
+/// help.
+const ID_TRIES: usize = 5;
+
+/// Sessions of tower-sessions, in a store or a manager of `redis-rest`; see the [module](self). Cheap
+/// to clone.
+#[derive(Clone)]
+pub struct TowerStore {
+    place: Place,
+    user_of: Arc<UserOf>,
+}
+
+type UserOf = dyn Fn(&Record) -> Option<String> + Send + Sync;
+
+impl TowerStore {
+    /// Over a store: each call goes there.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { place: Place::Store(store), user_of: Arc::new(record::user) }
+    }
+
+    /// Over a manager: sessions are held in memory too, and go on while its store is away.
+    pub fn over_manager(manager: SessionManager) -> Self {
+        Self { place: Place::Manager(manager), user_of: Arc::new(record::user) }
+    }
+
+    /// Finds the user of a record by `user_of`, instead of by [`USER_KEY`]; `None` and the empty
+    /// text are nobody.
+    ///
+    /// ```
+    /// # use redis_rest::session::InMemorySessionStore;
+    /// # use redis_rest_tower::TowerStore;
+    /// # let store = InMemorySessionStore::new(std::time::Duration::from_secs(60));
+    /// let store = TowerStore::new(std::sync::Arc::new(store))
+    ///     .user_of(|record| Some(record.data.get("login")?.get("email")?.as_str()?.to_owned()));
+    /// # let _ = store;
+    /// ```
+    #[must_use]
+    pub fn user_of(
+        mut self,
+        user_of: impl Fn(&Record) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.user_of = Arc::new(user_of);
+        self
+    }
+
+    fn encode(&self, record: &Record) -> Result<Encoded> {
+        Encoded::new(record, (self.user_of)(record))
+    }
+}
+
+#[async_trait::async_trait]
+impl tower_sessions_core::SessionStore for TowerStore {
+    /// Creates a session, under another id if this one is taken; `record` has the one that was
+    /// free. Writes nothing if the session comes from one of a user who was logged out since.
+    async fn create(&self, record: &mut Record) -> Result<()> {
+        for attempt in 0..ID_TRIES {
+            if attempt > 0 {
+                record.id = Id::default();
+            }
+            let encoded = self.encode(record)?;
+            if encoded.expired() {
+                // It would not be found.
+                return Ok(());
+            }
+            match self.place.create(&encoded).await {
+                Ok(known) => return encoded.note_log_outs(record, &known),
+                // Its date has passed meanwhile.
+                Err(SessionError::NotFound | SessionError::Conflict(_)) if encoded.expired() => {
+                    return Ok(());
+                }
+                Err(SessionError::Conflict(Conflict::LoggedOut)) => {
+                    tracing::debug!(
+                        session = %redacted_id(encoded.id()),
+                        "a session of a user who was logged out was not created"
+                    );
+                    return Ok(());
+                }
+                Err(SessionError::Conflict(_)) => {}
+                Err(failed) => return Err(error(failed)),
+            }
+        }
+        Err(Error::Backend(format!(
+            "{ID_TRIES} ids in a row are taken: the session was not created"
+        )))
+    }
+
+    async fn save(&self, record: &Record) -> Result<()> {
+        let encoded = self.encode(record)?;
+        let saved = if encoded.expired() {
+            self.place.delete(encoded.id()).await
+        } else {
+            self.place.save(&encoded).await
+        };
+        match saved {
+            Err(SessionError::NotFound) => {
+                tracing::debug!(session = %redacted_id(encoded.id()), "a session that has ended was not saved");
+                Ok(())
+            }
+            result => result.map_err(error),
+        }
+    }
+
+    async fn load(&self, id: &Id) -> Result<Option<Record>> {
+        match self.place.load(&id.to_string()).await {
+            Ok((session, known)) => record::decode(*id, &session, &known),
+            Err(SessionError::NotFound) => Ok(None),
+            Err(failed) => Err(error(failed)),
+        }
+    }
+
+    async fn delete(&self, id: &Id) -> Result<()> {
+        self.place.delete(&id.to_string()).await.map_err(error)
+    }
+}
+
+fn error(error: SessionError) -> Error {
+    match error {
+        SessionError::Corrupt { .. } => Error::Decode(error.to_string()),
+        SessionError::Unwritable { .. } => Error::Encode(error.to_string()),
+        SessionError::Conflict(Conflict::UserChanged) => {
+            Error::Backend("the user of a session cannot change under its id: call cycle_id() when somebody logs in or out".into())
+        }
+        error => Error::Backend(error.to_string()),
+    }
+}
+
+/// Shows nothing of sessions.
+impl fmt::Debug for TowerStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TowerStore").field("place", &self.place).finish_non_exhaustive()
+    }
+}
