@@ -193,7 +193,7 @@ mod tests {
     use crate::cmd;
 
     #[test]
-    fn what_cannot_travel_in_a_script_is_refused_before_it_is_sent() {
+    fn exactly_once_refuses_commands_that_scripts_cannot_run() {
         for name in ["EVAL", "fcall", "CONFIG", "SCRIPT LOAD"] {
             assert_eq!(wrap(b"", &[cmd(name)]).unwrap_err().kind(), ErrorKind::InvalidCommand);
         }

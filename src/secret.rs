@@ -33,7 +33,7 @@ mod tests {
 
     /// Reads memory that is no longer ours, by the kernel's view of it: only there can be seen what a drop left behind.
     #[test]
-    fn what_is_dropped_is_gone() {
+    fn dropped_secrets_are_wiped() {
         use std::io::{Read as _, Seek as _, SeekFrom};
 
         let left = |at: usize, length: usize| {

@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_may_have_run_is_not_run_on_the_other_side() {
+    async fn failover_does_not_repeat_what_may_have_run() {
         let (first, second) = (Side::new("first"), Side::new("second"));
         let client = Client::from_backend(Failover::new(first.clone(), second.clone()));
         first.fails(Some(Error::new(ErrorKind::Timeout, "")));

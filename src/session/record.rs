@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_named_by_its_field() {
+    fn unreadable_fields_are_named() {
         let good = Session::new("u").id("i").org_id("o").to_json().unwrap();
         for (broken, wanted) in [
             ("s3cret".to_owned(), "record"),

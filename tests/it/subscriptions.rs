@@ -37,7 +37,7 @@ async fn message(subscription: &mut Subscription) -> (String, Option<String>, St
 }
 
 /// Publishes until nobody receives it.
-async fn nobody_listens(client: &Client, channel: &str) {
+async fn wait_for_no_subscriber(client: &Client, channel: &str) {
     let gone = async {
         while client.publish(channel, "anybody?").await.unwrap() > 0 {
             tokio::task::yield_now().await;
@@ -46,7 +46,7 @@ async fn nobody_listens(client: &Client, channel: &str) {
     tokio::time::timeout(LONG, gone).await.expect("dropping ends it");
 }
 
-async fn what_is_published_arrives(client: Client) {
+async fn published_messages_arrive(client: Client) {
     let mut named = client.subscribe(["news,today/ü"]);
     assert_eq!(next(&mut named).await, Event::Subscribed("news,today/ü".into()));
     let mut matched = client.psubscribe(["news,*"]);
@@ -68,7 +68,7 @@ async fn what_is_published_arrives(client: Client) {
     );
     assert_eq!(client.pubsub_numpat().await.unwrap(), 1);
     drop((named, matched));
-    nobody_listens(&client, "news,today/ü").await;
+    wait_for_no_subscriber(&client, "news,today/ü").await;
 
     let mut both = client.subscribe(["a", "b"]);
     let first = [next(&mut both).await, next(&mut both).await];
@@ -94,27 +94,27 @@ async fn what_is_published_arrives(client: Client) {
 }
 
 #[tokio::test]
-async fn what_is_published_arrives_in_memory() {
-    what_is_published_arrives(Client::from_backend(MemoryBackend::new())).await;
+async fn published_messages_arrive_in_memory() {
+    published_messages_arrive(Client::from_backend(MemoryBackend::new())).await;
 }
 
 #[tokio::test]
-async fn what_is_published_arrives_over_rest() {
+async fn published_messages_arrive_over_rest() {
     let server = rest::serve(MemoryBackend::new()).await;
-    what_is_published_arrives(rest::client(&server)).await;
+    published_messages_arrive(rest::client(&server)).await;
 }
 
 #[tokio::test]
-async fn what_is_published_arrives_natively() {
+async fn published_messages_arrive_natively() {
     let Some(redis) = Redis::start() else { return };
-    what_is_published_arrives(Client::from_backend(redis.backend().await)).await;
+    published_messages_arrive(Client::from_backend(redis.backend().await)).await;
 }
 
 #[tokio::test]
-async fn what_is_published_arrives_over_rest_from_redis() {
+async fn published_messages_arrive_over_rest_from_redis() {
     let Some(redis) = Redis::start() else { return };
     let server = rest::serve(redis.backend().await).await;
-    what_is_published_arrives(rest::client(&server)).await;
+    published_messages_arrive(rest::client(&server)).await;
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn a_subscriber_survives_the_servers_restart_and_knows_of_the_gap() {
     assert_eq!(message(&mut subscription).await.2, "before");
     server.shutdown().await;
     let direct = Client::from_backend(engine.clone());
-    nobody_listens(&direct, "c").await;
+    wait_for_no_subscriber(&direct, "c").await;
     let config = ServerConfig::new().listen(address);
     let _server = Server::bind(Arc::new(engine), config).await.unwrap().spawn();
     assert_eq!(next(&mut subscription).await, Event::Gap);

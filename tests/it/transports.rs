@@ -158,7 +158,7 @@ async fn refusing(certificates: &Certificates, how: Refusal) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn what_a_server_did_not_look_at_is_sent_again() {
+async fn unprocessed_requests_are_sent_again() {
     for how in [Refusal::Stream, Refusal::GoodBye] {
         let certificates = Certificates::new();
         let config = |addr| {
@@ -224,7 +224,7 @@ async fn requests_that_were_answered_before_they_had_left_go_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_transport_of_ones_own_says_of_a_failure_arrives() {
+async fn outcome_of_a_custom_transport_is_kept() {
     let refused = Error::custom(ErrorKind::Connect, Outcome::NotApplied, "no connection")
         .with_source(std::io::Error::from(std::io::ErrorKind::ConnectionRefused))
         .with_status(502)

@@ -58,7 +58,7 @@ async fn server_that_ignores_base64_is_found_out() {
 }
 
 #[wasm_bindgen_test]
-async fn what_may_have_run_is_not_sent_again() {
+async fn commands_that_may_have_run_are_not_sent_again() {
     let gate = Gate::new();
     let client = config()
         .transport(gate.clone())

@@ -129,7 +129,7 @@ async fn logged_out_everywhere_in_an_outage_is_logged_out_after_it() {
 }
 
 #[wasm_bindgen_test]
-async fn nothing_is_served_past_its_end() {
+async fn expired_sessions_are_not_served() {
     let (manager, _gate, _) = behind_a_gate().await;
     let session = manager.create_session(&unique("user"), "org").await.unwrap().session;
     manager.set_ttl(&session.id, Duration::ZERO).await.unwrap();

@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_the_command_is_verbatim() {
+    fn arguments_after_the_command_are_verbatim() {
         let args = Args::parse_from([
             "redis-rest",
             "exec",

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_command_is_refused() {
+    fn requests_without_a_command_are_refused() {
         let deep = "[".repeat(100_000);
         for body in [
             "",

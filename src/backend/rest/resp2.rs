@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_reply_is_unreadable_and_costs_nothing() {
+    fn malformed_bodies_are_unreadable_and_cheap() {
         let deep = "*1\r\n".repeat(10_000);
         for body in [
             "x",

@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_reply_is_unreadable_and_never_quoted() {
+    fn malformed_bodies_are_unreadable_and_not_quoted() {
         for body in [
             "",
             "<html>s3cret",

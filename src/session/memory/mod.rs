@@ -343,7 +343,7 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[tokio::test]
-    async fn nothing_passes_the_absolute_lifetime_in_memory() {
+    async fn sessions_in_memory_end_by_the_absolute_lifetime() {
         let store = InMemorySessionStore::new(HOUR).max_lifetime(2 * HOUR);
         let of_age = |age: Duration| {
             let mut session = Session::new("user").org_id("org");
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_over_leaves_the_memory_as_others_write() {
+    async fn writes_free_what_has_ended() {
         let store = InMemorySessionStore::with_limits(HOUR, 10, usize::MAX);
         for n in 0..1000 {
             assert!(!store.delete_session(&format!("made-up-{n}")).await.unwrap());

@@ -189,7 +189,7 @@ async fn redirects_are_not_followed() {
 }
 
 #[tokio::test]
-async fn what_is_too_large_is_not_sent() {
+async fn requests_too_large_are_not_sent() {
     let (server, _) = mock(ResponseTemplate::new(200), 0).await;
     let client = once(server.uri()).max_request_bytes(1000).build().unwrap();
     let large = "x".repeat(1000);

@@ -92,7 +92,7 @@ impl Transport for Nils {
 
 /// A call that is queued just when the last flight ends must not be forgotten: few callers on several threads meet that all the time.
 #[test]
-fn nobody_is_left_behind() {
+fn every_waiting_caller_is_served() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
     runtime.block_on(async {

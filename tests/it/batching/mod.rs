@@ -108,7 +108,7 @@ async fn settle() {
 }
 
 #[tokio::test]
-async fn one_after_another_go_alone_and_at_once() {
+async fn sequential_calls_are_not_batched() {
     let (client, mut asked) = held(|config| config);
     for key in ["a", "b"] {
         let call = get(&client, key);
@@ -120,7 +120,7 @@ async fn one_after_another_go_alone_and_at_once() {
 }
 
 #[tokio::test]
-async fn what_comes_while_requests_are_in_flight_leaves_together() {
+async fn calls_made_during_a_request_share_the_next() {
     let (client, mut asked) = held(|config| config);
     let alone = get(&client, "alone");
     let first = asked.recv().await.unwrap();
@@ -227,7 +227,7 @@ async fn an_error_is_that_of_its_command_only() {
 }
 
 #[tokio::test]
-async fn who_gives_up_disturbs_nobody() {
+async fn cancelled_caller_does_not_affect_batch() {
     let (client, mut asked) = held(|config| config);
     let (first, second) = busy(&client, &mut asked).await;
     let [a, b, c] = ["a", "b", "c"].map(|key| get(&client, key));
@@ -312,7 +312,7 @@ async fn while_one_is_tried_again_others_go() {
 }
 
 #[tokio::test]
-async fn one_that_spoils_a_batch_is_found() {
+async fn command_that_fails_its_batch_is_found() {
     let (client, mut asked) = held(|config| config);
     let (first, second) = busy(&client, &mut asked).await;
     let calls = ["a", "b", "bad", "d"].map(|key| get(&client, key));

@@ -68,7 +68,7 @@ async fn commands_that_end_a_connection_disturb_no_other_caller() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_caller_of_a_cluster_disturbs_no_other() {
+async fn cancelled_caller_of_a_cluster_affects_no_other() {
     let Some(cluster) = Cluster::start(0) else { return };
     let config = limited(NativeConfig::new(cluster.nodes[0].url())).max_request_bytes(LIMIT);
     let client = Client::from_backend(NativeCluster::connect([config]).await.unwrap());
@@ -81,7 +81,7 @@ async fn one_caller_of_a_cluster_disturbs_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_caller_behind_sentinels_disturbs_no_other() {
+async fn cancelled_caller_behind_sentinels_affects_no_other() {
     let Some(group) = Group::start() else { return };
     let config = NativeConfig::sentinel([group.sentinel.url()], "the-master").login("", "s3cret");
     let client = Client::from_backend(limited(config).connect().await.unwrap());

@@ -120,7 +120,7 @@ async fn calls_find_the_next_master_when_one_dies() {
 }
 
 #[tokio::test]
-async fn what_cannot_work_says_why() {
+async fn invalid_groups_say_why() {
     let Some(group) = Group::start() else { return };
     let connect = |urls: Vec<String>, name: &'static str| NativeBackend::sentinel(urls, name);
     let error = connect(vec![group.sentinel.url()], "s3cret-name").await.unwrap_err();

@@ -56,7 +56,7 @@ async fn first(client: &Client, channel: &'static str) -> Result<Event> {
 }
 
 #[tokio::test]
-async fn one_probe_is_sent_and_only_when_it_is_needed() {
+async fn path_probe_is_sent_once_and_only_if_needed() {
     let server = rest::serve(MemoryBackend::new()).await;
     let watched = Watched::new();
     let config = rest::config(&server).no_auto_batch().encoding(Encoding::Base64);

@@ -7,7 +7,7 @@ use redis_rest_testing::{FakeRedis, command};
 use wiremock::Mock;
 
 #[tokio::test]
-async fn what_rest_cannot_carry_says_so_and_is_not_sent() {
+async fn commands_that_rest_cannot_carry_are_not_sent() {
     let redis = FakeRedis::start().await;
     let mut con = redis.client().redis_rs();
     let refused = [
@@ -90,7 +90,7 @@ async fn wrong_tokens_and_servers_that_are_away() {
 }
 
 #[tokio::test]
-async fn what_the_client_does_it_does_here_too() {
+async fn prefix_and_read_only_hold_for_redis_rs() {
     let redis = FakeRedis::start().await;
     let mut app = redis.client().with_prefix("app:").redis_rs();
     let _: () = app.set("name", "Ada").await.unwrap();

@@ -144,7 +144,7 @@ async fn clients_that_were_set_up_alike_have_budgets_of_their_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_never_sent_is_tried_until_the_connect_timeout() {
+async fn unsent_requests_are_tried_until_the_connect_timeout() {
     let refused = fails(ErrorKind::Connect, Outcome::NotApplied);
     let transport = Scripted::answers([
         refused.clone(),

@@ -34,7 +34,7 @@ async fn pipeline(transport: &Scripted, lines: &[&str]) -> Vec<Result<String, Ou
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_entries_that_may_go_again_do() {
+async fn only_retry_safe_entries_are_retried() {
     for (lines, again) in [
         (&["GET a", "INCR n", "SET b 1"][..], &["GET a", "SET b 1"][..]),
         (&["INCR n", "LPUSH l x"], &[]),
@@ -80,7 +80,7 @@ async fn only_entries_that_may_go_again_do() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_refused_goes_again_whole() {
+async fn refused_batch_is_sent_again_whole() {
     let lines = ["GET k", "DEL k", "SET n 1", "INCR n"];
     for answer in [
         says(429, ""),

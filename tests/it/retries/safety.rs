@@ -69,7 +69,7 @@ async fn read_only_is_what_redis_flags_so() {
 }
 
 #[tokio::test]
-async fn what_redis_flags_blocking_or_binds_to_a_connection_is_refused_before_sending() {
+async fn blocking_and_connection_state_commands_are_refused() {
     let Some(redis) = Redis::start() else { return };
     let native = Client::from_backend(redis.backend().await);
     let reply: Value = native.run(cmd("COMMAND")).await.unwrap();

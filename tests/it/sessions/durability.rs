@@ -91,7 +91,7 @@ async fn a_full_journal_refuses_more_sessions_and_still_ends_them() {
 }
 
 #[tokio::test]
-async fn who_wants_no_pending_changes_gets_an_error_and_no_change() {
+async fn fail_closed_refuses_changes_during_an_outage() {
     let node =
         Node::of(ManagerOptions::default().writes(WritePolicy::FailClosed).recovery(at_once()))
             .await;
@@ -231,7 +231,7 @@ async fn a_journal_file_of_a_gigabyte_without_a_line_is_passed_over() {
 
 /// Told to fail closed, so that what is changed in the outage is taken back.
 #[tokio::test]
-async fn what_a_journal_file_holds_stays_there_when_a_later_change_is_taken_back() {
+async fn rolled_back_change_keeps_earlier_journal_entries() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("journal");
     let open = || {
@@ -311,7 +311,7 @@ async fn journal_file_stays_short_in_an_outage() {
 
 /// Kills a process in an outage, and looks what its successor writes.
 #[tokio::test]
-async fn what_was_pending_when_the_process_was_killed_is_written_by_the_next() {
+async fn pending_changes_of_a_killed_process_are_written_by_the_next() {
     let engine = MemoryBackend::new();
     let server = rest::serve(engine.clone()).await;
     let proxy = Proxy::start(server.local_addr(), Fault::Drop, 0).await;
@@ -371,7 +371,7 @@ fn told(output: &mut impl std::io::BufRead) -> Vec<String> {
 
 /// The other process of the test above, which starts it; by itself it has nothing to do.
 #[tokio::test]
-#[ignore = "started by what_was_pending_when_the_process_was_killed_is_written_by_the_next"]
+#[ignore = "started by pending_changes_of_a_killed_process_are_written_by_the_next"]
 async fn the_process_that_is_killed() {
     let (Ok(url), Ok(file)) = (std::env::var("KILLED_URL"), std::env::var("KILLED_JOURNAL")) else {
         return;

@@ -25,7 +25,7 @@ async fn cancel(store: &Scripted, call: impl Future) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_served_past_its_end() {
+async fn expired_sessions_are_not_served() {
     for sync in [true, false] {
         let (manager, store) = scripted::manager(checked().max_staleness(HOUR), sync).await;
         let new = NewSession::new("user", "org");

@@ -96,7 +96,7 @@ async fn a_call_that_is_given_up_or_fails_while_it_makes_up_for_an_outage_leaves
 }
 
 #[tokio::test]
-async fn what_cannot_be_made_up_for_does_not_stop_the_rest() {
+async fn pending_change_that_fails_does_not_stop_the_others() {
     let node = Node::new(at_once()).await;
     let ended = node.create().await;
     let other = node.elsewhere.clone().index_layout(IndexLayout::SortedSet);
@@ -134,7 +134,7 @@ async fn a_second_outage_shows_nothing_of_the_first() {
 }
 
 #[tokio::test]
-async fn what_was_changed_or_deleted_elsewhere_meanwhile_stands() {
+async fn changes_elsewhere_during_an_outage_stand() {
     let node = Node::new(at_once()).await;
     let (mut ours, mut gone) = (node.create().await, node.create().await);
     node.gate.set(Way::Cut);

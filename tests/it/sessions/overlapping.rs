@@ -86,7 +86,7 @@ async fn a_use_of_a_session_does_not_undo_what_others_wrote() {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_not_made_by_the_change_that_follows() {
+async fn refused_change_is_not_made_by_the_next() {
     let (manager, store, session) = setup(ManagerOptions::default()).await;
     store.refuse_writes(true);
     let refused = with_prompt(&session, "refused");

@@ -61,7 +61,7 @@ async fn a_batch_is_halved_until_only_what_fails_waits_for_its_next_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_users_log_out_that_fails_blocks_nobody() {
+async fn failing_log_out_of_a_user_blocks_no_other() {
     let (manager, store) = scripted::manager(checked(), true).await;
     create(&manager, "large", 0).await;
     store.fail(true);

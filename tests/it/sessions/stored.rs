@@ -297,7 +297,7 @@ async fn many_writers_of_one_session_lose_nothing() {
 }
 
 #[tokio::test]
-async fn nothing_passes_the_absolute_lifetime() {
+async fn sessions_end_by_the_absolute_lifetime() {
     let Some(setup) = setup().await else { return };
     let store = setup.store.clone().max_lifetime(2 * HOUR);
     let mut session = setup.session();

@@ -192,7 +192,7 @@ fn host_that_is_not_found() {
 }
 
 #[test]
-fn nobody_listens() {
+fn address_where_nothing_listens() {
     finds(&doctor("http://127.0.0.1:1", &["--json"]), "reach", &["refused", "host and port"]);
 }
 

@@ -153,7 +153,7 @@ fn a_reader_that_has_gone_ends_it() {
 }
 
 #[test]
-fn what_cannot_be_listened_to() {
+fn invalid_subscription_targets() {
     let server = Serve::start(&["--read-only-token", "reader"]);
     server.tool(&["--token", "wrong", "subscribe", "news"]).fails(2, &["WRONGPASS"]);
     server.tool(&["--token", "reader", "monitor"]).fails(1, &["NOPERM"]);

@@ -96,7 +96,7 @@ fn leaving_and_help_are_no_commands() {
 }
 
 #[test]
-fn nothing_goes_on_without_a_server() {
+fn repl_ends_when_the_server_fails() {
     let mut server = Serve::start(&[]);
     let ran = repl(&server, &["--token", "wrong"], "GET a\nGET b\n");
     assert_eq!((ran.code, ran.stdout.lines().count()), (Some(2), 1), "{ran:?}");

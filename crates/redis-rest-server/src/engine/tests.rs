@@ -249,7 +249,7 @@ async fn memory_is_limited() {
 }
 
 #[tokio::test]
-async fn nothing_dangerous_is_in_reach() {
+async fn scripts_reach_no_dangerous_function() {
     let engine = MemoryBackend::new();
     let names =
         "os io require dofile loadfile coroutine print debug package setfenv getfenv newproxy";

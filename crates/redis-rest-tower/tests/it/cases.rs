@@ -10,7 +10,7 @@ use tower_sessions::SessionStore as _;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::Error;
 
-async fn what_is_created_is_loaded_and_deleted(setup: Setup) {
+async fn created_session_is_loaded_and_deleted(setup: Setup) {
     let store = &setup.store;
     let mut new = record(
         &[
@@ -51,7 +51,7 @@ async fn creating_never_overwrites(setup: Setup) {
     }
 }
 
-async fn of_two_creates_of_one_id_one_wins(setup: Setup) {
+async fn one_of_two_creates_of_an_id_wins(setup: Setup) {
     for user in [None, Some("ada")] {
         let id = Id::default();
         let mut creates = JoinSet::new();
@@ -112,7 +112,7 @@ async fn saving_replaces_the_data(setup: Setup) {
     assert_eq!(saved.metadata.len(), 5);
 }
 
-async fn what_others_wrote_into_the_session_is_kept(setup: Setup) {
+async fn changes_of_others_to_the_session_are_kept(setup: Setup) {
     let store = &setup.store;
     let mut session = record(&[("user_id", json!("ada"))], HOUR);
     store.create(&mut session).await.unwrap();
@@ -197,7 +197,7 @@ async fn the_expiry_date_is_the_time_to_live(setup: Setup) {
     }
 }
 
-async fn what_has_expired_is_not_found(setup: Setup) {
+async fn expired_keys_are_not_found(setup: Setup) {
     let store = &setup.store;
     let past = OffsetDateTime::now_utc() - Duration::from_secs(1);
     let mut new = Record { expiry_date: past, ..record(&[], HOUR) };
@@ -328,16 +328,16 @@ macro_rules! everywhere {
     };
 }
 everywhere! {
-    what_is_created_is_loaded_and_deleted
+    created_session_is_loaded_and_deleted
     creating_never_overwrites
-    of_two_creates_of_one_id_one_wins
+    one_of_two_creates_of_an_id_wins
     the_id_of_a_deleted_session_is_not_used_again
     saving_replaces_the_data
-    what_others_wrote_into_the_session_is_kept
+    changes_of_others_to_the_session_are_kept
     saving_what_is_gone_writes_nothing
     a_save_that_races_a_delete_brings_nothing_back
     the_expiry_date_is_the_time_to_live
-    what_has_expired_is_not_found
+    expired_keys_are_not_found
     users_have_their_sessions
     the_user_changes_with_the_id_only
     errors_tell_no_secrets

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_learned_last_holds() {
+    fn latest_owner_of_a_slot_holds() {
         let node = |port: i64| Value::Array(vec![Value::bytes("h"), Value::Int(port)]);
         let range =
             |first, last, port| Value::Array(vec![Value::Int(first), Value::Int(last), node(port)]);

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_servers_write_is_read_and_is_what_the_other_reader_reads() {
+    fn compact_reader_agrees_with_the_general_reader() {
         for result in [
             "null",
             "\"OK\"",
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_left_to_the_other_reader() {
+    fn other_bodies_are_left_to_the_general_reader() {
         for result in [
             "01",
             "-",

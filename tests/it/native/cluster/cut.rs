@@ -44,7 +44,7 @@ fn answer(mut stream: TcpStream, port: u16, taken: &AtomicUsize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_may_have_run_is_not_sent_again() {
+async fn commands_that_may_have_run_are_not_sent_again() {
     let (url, taken) = hangs_up();
     let client = Client::from_backend(
         NativeCluster::connect([NativeConfig::new(url).connect_retries(10)]).await.unwrap(),

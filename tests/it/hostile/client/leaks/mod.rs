@@ -18,7 +18,7 @@ use std::fmt::{Debug, Display};
 use std::process::Command;
 
 #[test]
-fn nothing_secret_comes_out() {
+fn secrets_are_not_shown() {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args(["--exact", "hostile::client::leaks::in_a_child", "--ignored", "--nocapture"])
