@@ -1,7 +1,7 @@
 //! The shortest way from the start of a process to a reply: what a cold start is made of. `benches/cold_start.rs` measures it.
 //!
 //!     export REDIS_REST_URL=http://127.0.0.1:8079 REDIS_REST_TOKEN=local-token
-//!     cargo run --release --example first_reply
+//!     cargo run --release --features webpki-roots --example first_reply
 //!
 //! `FIRST_REPLY_CA` may name a file with root certificates to trust too, and `FIRST_REPLY_ROOTS=webpki` takes those of the program
 //! instead of the platform's.

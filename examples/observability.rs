@@ -1,7 +1,7 @@
 //! What can be seen of a program: spans as they end, then the metrics as Prometheus would read them.
 //!
 //! ```sh
-//! cargo run --example observability
+//! cargo run --features metrics --example observability
 //! ```
 //!
 //! Starts a REST server with an embedded engine, uses it, takes it away, brings it back, and prints what was recorded.

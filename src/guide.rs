@@ -1,5 +1,6 @@
 //! A short book: how to do things, a chapter each. The reference is with the types.
 
+#[cfg(any(not(doctest), feature = "reqwest"))]
 #[doc = include_str!("../docs/guide/quick-start.md")]
 pub mod quick_start {}
 
@@ -27,6 +28,7 @@ pub mod edge {}
 #[doc = include_str!("../docs/guide/from-upstash-js.md")]
 pub mod from_upstash_js {}
 
+#[cfg(any(not(doctest), feature = "native"))]
 #[doc = include_str!("../docs/guide/from-redis-rs.md")]
 pub mod from_redis_rs {}
 

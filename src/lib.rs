@@ -105,6 +105,6 @@ pub mod cmd {
 }
 
 /// The examples of the README compile.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "native"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

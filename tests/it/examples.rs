@@ -1,9 +1,15 @@
 //! The examples, run as a newcomer runs them.
 
+#[cfg(feature = "native")]
 use redis_rest_server::DEFAULT_TOKEN;
+#[cfg(feature = "native")]
 use redis_rest_test_support::redis::Redis;
+#[cfg(feature = "native")]
 use redis_rest_test_support::rest;
 use std::process::Command;
+
+/// The examples that need more than the default features.
+const NEED_FEATURES: [&str; 2] = ["first_reply", "observability"];
 
 /// Where cargo put the example that it built beside this test.
 fn example(name: &str) -> Command {
@@ -22,7 +28,12 @@ fn example(name: &str) -> Command {
         });
     let cargo = cargo
         .env_remove("CARGO_MANIFEST_DIR")
-        .args(["build", "--quiet", "--example", name])
+        .args(["build", "--quiet", "--package", "redis-rest", "--example", name])
+        .args(
+            ["--features", "metrics,webpki-roots"]
+                .into_iter()
+                .filter(|_| NEED_FEATURES.contains(&name)),
+        )
         .status()
         .unwrap();
     assert!(cargo.success(), "example {name} does not build");
@@ -70,6 +81,7 @@ fn quickstart_shows_the_wire_and_no_token() {
     assert!(!text.contains("local-token") && !text.contains("Bearer"), "{text}");
 }
 
+#[cfg(feature = "native")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_does_its_jobs() {
     let Some(redis) = Redis::start() else { return };

@@ -8,31 +8,40 @@
 )]
 
 /// Servers and clients that meet what they should not: wrong tokens, pages of HTML, cut replies, floods, odd addresses.
+#[cfg(all(feature = "native", feature = "reqwest"))]
 mod bad_input;
 /// Automatic batching: what travels together, and what becomes of it.
 mod batching;
 /// Sessions through everything that can go wrong, compared with a model.
+#[cfg(feature = "native")]
 mod chaos;
 /// Every declared command: on the wire, and on a real server.
 mod commands;
 /// The conformance cases on every backend.
+#[cfg(all(feature = "conformance", feature = "native"))]
 mod conformance;
 /// Servers that ignore `Upstash-Encoding`.
 mod encodings;
 /// The examples, run as a newcomer runs them.
 mod examples;
+/// The features that this build has.
+mod features;
 /// Replies in every format.
 mod formats;
 /// nginx and haproxy in front of a server, under load: limits of streams and requests, idle
 /// connections, reloads.
+#[cfg(feature = "rustls")]
 mod fronts;
 /// Whoever means harm: what leaks, what balloons, what gets through.
 mod hostile;
 /// The backend over TCP: TLS, settings, sentinels, clusters.
+#[cfg(all(feature = "conformance", feature = "native", feature = "rustls"))]
 mod native;
 /// What is counted, what spans hold, and that nothing of it is secret.
+#[cfg(feature = "metrics")]
 mod observability;
 /// Exactly once, hedged reads, read your writes.
+#[cfg(feature = "native")]
 mod once;
 /// Proxies that change the paths of requests, and the defences of client and server.
 mod paths;
@@ -40,12 +49,15 @@ mod peers;
 /// Documents that promise something and name the test that shows it.
 mod promises;
 /// Forward proxies between the client and its server.
+#[cfg(feature = "rustls")]
 mod proxies;
 /// The commands of the `redis` crate, over TCP and over HTTP.
+#[cfg(feature = "native")]
 mod redis_rs;
 /// Retries: what goes again, what does not, and what that adds up to.
 mod retries;
 /// The server as a program: stopping, access, encodings, refused commands.
+#[cfg(feature = "native")]
 mod server;
 /// The session stores and the manager, over every backend.
 mod sessions;
@@ -54,8 +66,11 @@ mod simulation;
 /// What is published, as streams.
 mod subscriptions;
 /// A process that was frozen: what its connections cost that died meanwhile.
+#[cfg(feature = "rustls")]
 mod thaw;
 /// Whom a client trusts over TLS.
+#[cfg(feature = "webpki-roots")]
 mod tls;
 /// The two transports: what they do alike, and what each has for itself.
+#[cfg(all(feature = "conformance", feature = "reqwest", feature = "rustls"))]
 mod transports;

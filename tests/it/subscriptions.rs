@@ -8,6 +8,7 @@ use redis_rest::{
 use redis_rest_server::MemoryBackend;
 use redis_rest_server::{DEFAULT_TOKEN, Server, ServerConfig};
 use redis_rest_test_support::nginx::Nginx;
+#[cfg(feature = "native")]
 use redis_rest_test_support::redis::Redis;
 use redis_rest_test_support::rest;
 use std::pin::Pin;
@@ -104,12 +105,14 @@ async fn published_messages_arrive_over_rest() {
     published_messages_arrive(rest::client(&server)).await;
 }
 
+#[cfg(feature = "native")]
 #[tokio::test]
 async fn published_messages_arrive_natively() {
     let Some(redis) = Redis::start() else { return };
     published_messages_arrive(Client::from_backend(redis.backend().await)).await;
 }
 
+#[cfg(feature = "native")]
 #[tokio::test]
 async fn published_messages_arrive_over_rest_from_redis() {
     let Some(redis) = Redis::start() else { return };

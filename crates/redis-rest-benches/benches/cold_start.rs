@@ -46,8 +46,11 @@ fn main() -> Result<(), Failure> {
     constant::serve_if_told();
     let args = Args::parse();
     let starts = if args.quick { 2 } else { args.starts.max(1) };
-    let binary =
-        support::build("redis-rest", &["--example", "first_reply"], "examples/first_reply")?;
+    let binary = support::build(
+        "redis-rest",
+        &["--example", "first_reply", "--features", "webpki-roots"],
+        "examples/first_reply",
+    )?;
     let server = Constant::start(500)?;
     // One thread beside this one, which only waits: what is measured needs the processors.
     let runtime =

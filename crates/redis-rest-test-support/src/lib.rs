@@ -9,6 +9,7 @@
 )]
 
 pub mod certificates;
+#[cfg(feature = "native")]
 pub mod cluster;
 pub mod connection;
 pub mod forward_proxy;

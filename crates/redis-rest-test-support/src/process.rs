@@ -80,6 +80,7 @@ impl Process {
     }
 
     /// Runs a command of an administrator on a connection of its own.
+    #[cfg(feature = "native")]
     pub fn try_ask<T: redis::FromRedisValue>(&self, command: &str) -> redis::RedisResult<T> {
         let mut connection = redis::Client::open(self.url())?.get_connection()?;
         let mut words = command.split_whitespace();
@@ -90,6 +91,7 @@ impl Process {
         cmd.query(&mut connection)
     }
 
+    #[cfg(feature = "native")]
     pub fn ask<T: redis::FromRedisValue>(&self, command: &str) -> T {
         self.try_ask(command).unwrap_or_else(|error| panic!("{command}: {error}"))
     }

@@ -1,5 +1,6 @@
 //! A private redis-server for each test: it starts in milliseconds, and dies with the test that owns it.
 
+#[cfg(feature = "native")]
 use redis_rest::backend::native::NativeBackend;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -63,6 +64,7 @@ impl Redis {
         self.port
     }
 
+    #[cfg(feature = "native")]
     pub async fn backend(&self) -> NativeBackend {
         NativeBackend::connect(&self.url()).await.expect("the private redis-server answers")
     }

@@ -1,4 +1,5 @@
 mod flights;
+#[cfg(feature = "reqwest")]
 mod runtimes;
 
 use bytes::Bytes;

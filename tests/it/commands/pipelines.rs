@@ -84,7 +84,7 @@ mod names {
     #[allow(unused_imports)]
     use redis_rest::prelude::*;
     #[allow(unused_imports)]
-    use tower_sessions::*;
+    use tower_sessions_core::*;
 
     #[test]
     fn the_prelude_collides_with_nothing() {

@@ -2,6 +2,7 @@
 
 use redis_rest::{Client, cmd};
 use redis_rest_server::MemoryBackend;
+#[cfg(feature = "native")]
 use redis_rest_test_support::redis::Redis;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -51,6 +52,7 @@ const WITHOUT: &[(&str, &str)] = &[
 ];
 
 /// Subcommands without a typed form.
+#[cfg(feature = "native")]
 const SUBCOMMANDS_WITHOUT: &[&str] = &[
     "LATENCY GRAPH",
     "LATENCY HISTOGRAM",
@@ -160,6 +162,7 @@ fn all_that_the_vendor_carries_over_rest_is_typed_or_named() {
     assert!(seen > 250, "{seen}");
 }
 
+#[cfg(feature = "native")]
 #[tokio::test]
 async fn all_that_the_server_lists_is_typed_or_named() {
     let Some(redis) = Redis::start() else { return };

@@ -7,8 +7,10 @@ mod keep_alive;
 /// Deadline, attempts, budget, connect timeout, cancellation.
 mod limits;
 /// A thousand increments and a thousand sessions through proxies that lose replies.
+#[cfg(feature = "native")]
 mod lossy;
 /// Which entries of a pipeline go again.
 mod pipelines;
 /// The table of replay safety against a real server.
+#[cfg(feature = "native")]
 mod safety;

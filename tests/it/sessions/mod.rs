@@ -3,25 +3,32 @@
 /// Ids and ends that the caller of the manager chooses.
 mod chosen;
 /// The conformance cases on every store and both index layouts.
+#[cfg(all(feature = "conformance", feature = "native"))]
 mod conformance;
 /// How far a change has come, policies, the bound, and the journal file.
 mod durability;
 /// Attacks at chosen moments: what was acknowledged is true.
 mod findings;
 /// The same cases on a store that is written by what is public.
+#[cfg(feature = "conformance")]
 mod foreign;
 /// Random histories of a JSON index of which only the end is read.
+#[cfg(feature = "native")]
 mod long_index;
 /// The manager: cache, limits, sync modes, touches, workspaces, events.
 mod manager;
 /// Random histories against a model, and many tasks at once.
+#[cfg(feature = "native")]
 mod model;
 /// Records that cannot be read, keys of other types, foreign writes, lost index entries, indexes
 /// larger than a request.
+#[cfg(feature = "native")]
 mod odd_keys;
 /// A real Redis behind a REST server.
+#[cfg(feature = "native")]
 mod on_redis;
 /// The manager through outages: what is written after them, and what is not.
+#[cfg(feature = "native")]
 mod outage;
 /// Changes that meet while the store has not answered the first.
 mod overlapping;
@@ -33,8 +40,10 @@ mod scripted;
 mod single_node;
 mod sizes;
 /// What is in Redis: records and indexes shared with other services.
+#[cfg(feature = "native")]
 mod stored;
 /// What is between the two steps of a change, as on a cluster.
 mod two_steps;
 /// Requests per operation, and reads that write nothing.
+#[cfg(feature = "native")]
 mod wire;

@@ -15,9 +15,9 @@ use redis_rest_tower::TowerStore;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
-use tower_sessions::SessionStore as _;
-use tower_sessions::cookie::time::OffsetDateTime;
-use tower_sessions::session::{Id, Record};
+use time::OffsetDateTime;
+use tower_sessions_core::SessionStore as _;
+use tower_sessions_core::session::{Id, Record};
 
 /// The place at which a call is made.
 #[derive(Clone)]

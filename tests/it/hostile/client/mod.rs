@@ -2,5 +2,6 @@
 
 mod drip;
 mod injection;
+#[cfg(all(feature = "metrics", feature = "native", feature = "rustls"))]
 mod leaks;
 mod limits;
