@@ -7,6 +7,9 @@
 //! Web pages may use it only if their origin is named ([`ServerConfig::cors`]); on loopback it answers only to loopback names
 //! and those of [`ServerConfig::host`].
 //!
+//! [`MemoryBackend`] is an embedded engine, for tests, examples and offline work. In front of a Redis the server takes a
+//! `redis_rest::backend::native::NativeBackend`, which the feature `redis` switches on.
+//!
 //! Limits: it has no TLS, so it listens on loopback unless told otherwise. What is no HTTP at all is answered by the HTTP
 //! library, without a JSON body.
 
@@ -239,3 +242,8 @@ impl fmt::Debug for RunningServer {
         write!(f, "RunningServer({})", self.addr)
     }
 }
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

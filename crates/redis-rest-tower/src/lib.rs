@@ -239,3 +239,8 @@ impl fmt::Debug for TowerStore {
         f.debug_struct("TowerStore").field("place", &self.place).finish_non_exhaustive()
     }
 }
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
