@@ -7,6 +7,7 @@ mod class;
 mod kind;
 mod server;
 
+use crate::command::table::{self, Flags};
 use crate::command::{Command, Idempotency};
 use crate::platform::NoRuntime;
 use crate::value::ConvertError;
@@ -127,7 +128,7 @@ impl Error {
         if self.0.command.is_none() && name != "?" && !name.is_empty() {
             self.0.command = Some(name.into());
         }
-        let scripts = ["EVAL", "EVALSHA", "FCALL"].iter().any(|name| command.is(name));
+        let scripts = table::flags(command).any(Flags::RUNS_SCRIPT);
         let writes = command.idempotency() != Idempotency::ReadOnly;
         match &self.0.server {
             Some(server)

@@ -5,6 +5,7 @@
 //! reply of 2⁵³ or more, is an error instead of a wrong number.
 
 use crate::backend::{Backend, Reply};
+use crate::command::table::{self, Flags};
 use crate::command::{CallOptions, Command, Idempotency, keys};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::script::Script;
@@ -21,51 +22,6 @@ const MOST_ARGUMENTS: usize = 7000;
 
 /// Where replies are kept: this and a UUID, after the client's prefix.
 const PREFIX: &str = "redis_rest:once:";
-
-/// What Redis does not allow in scripts, as names.
-const NOT_IN_SCRIPTS: &[&str] = &[
-    "ACL",
-    "AUTH",
-    "BGREWRITEAOF",
-    "BGSAVE",
-    "CLIENT",
-    "CLUSTER",
-    "CONFIG",
-    "DEBUG",
-    "DISCARD",
-    "EVAL",
-    "EVALSHA",
-    "EVALSHA_RO",
-    "EVAL_RO",
-    "EXEC",
-    "FAILOVER",
-    "FCALL",
-    "FCALL_RO",
-    "FUNCTION",
-    "HELLO",
-    "LATENCY",
-    "MODULE",
-    "MONITOR",
-    "MULTI",
-    "PSUBSCRIBE",
-    "PSYNC",
-    "PUNSUBSCRIBE",
-    "QUIT",
-    "REPLICAOF",
-    "RESET",
-    "SAVE",
-    "SCRIPT",
-    "SHUTDOWN",
-    "SLAVEOF",
-    "SLOWLOG",
-    "SUBSCRIBE",
-    "SWAPDB",
-    "SYNC",
-    "UNSUBSCRIBE",
-    "UNWATCH",
-    "WAIT",
-    "WATCH",
-];
 
 /// `KEYS[1]` keeps the replies; the others are named for servers that lock by key. `ARGV`: how long to keep them, how many
 /// commands, then of each the number of its words and the words.
@@ -111,7 +67,7 @@ pub(crate) fn wrap(prefix: &[u8], commands: &[Command]) -> Result<Command> {
     let mut words = 0;
     for (index, command) in commands.iter().enumerate() {
         command.check()?;
-        if NOT_IN_SCRIPTS.iter().any(|name| command.is(name)) {
+        if table::flags(command).any(Flags::NO_SCRIPT) {
             return refuse(index, "exactly once: Redis does not allow this command in scripts");
         }
         words += command.parts().len() + 1;

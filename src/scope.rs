@@ -1,12 +1,10 @@
 //! What a client adds to its commands: a prefix of every key, and whether it may write. No I/O.
 
+use crate::command::table::{self, Flags};
 use crate::command::{Command, Idempotency, keys, safety};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::Value;
 use std::borrow::Cow;
-
-/// Commands that would reach or count keys beyond a prefix.
-const BEYOND: &[&str] = &["DBSIZE", "FLUSHALL", "FLUSHDB", "RANDOMKEY", "SWAPDB"];
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scope {
@@ -43,18 +41,17 @@ impl Scope {
         if self.prefix.is_empty() {
             return Ok(Cow::Borrowed(command));
         }
-        let listed = |list: &[&str]| list.iter().any(|name| command.is(name));
-        if listed(BEYOND) {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "this would reach beyond the client's prefix",
-            ));
-        }
         if command.is("SCAN") {
             return Ok(Cow::Owned(self.scan(command)));
         }
         if command.is("KEYS") {
             return Ok(Cow::Owned(command.with_prefixes(&[0], &escaped(&self.prefix))));
+        }
+        if table::flags(command).any(Flags::WHOLE_KEYSPACE) {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "this would reach beyond the client's prefix",
+            ));
         }
         if self.prefix.contains(&b'*') && (command.is("SORT") || command.is("SORT_RO")) {
             return Err(Error::new(

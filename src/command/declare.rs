@@ -1,35 +1,6 @@
 //! The declaration of a command: one entry makes the constructor in [`crate::cmd`], the client's method and the row of the
 //! documentation's table.
 
-use super::Idempotency;
-
-/// One declared command, for the table in the documentation.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct Row {
-    /// The group of Redis's documentation.
-    pub group: &'static str,
-    /// Redis's name, such as `SCRIPT LOAD`.
-    pub command: &'static str,
-    /// The method of [`Client`](crate::Client) and the function of [`cmd`](mod@crate::cmd).
-    pub method: &'static str,
-    /// What sending it twice would do. `None` where that depends on the arguments.
-    pub safety: Option<Idempotency>,
-    /// The first Redis version that has it; `JSON` for the module, `Upstash` for that vendor's own.
-    pub since: &'static str,
-}
-
-impl Row {
-    /// Where its arguments and replies are documented.
-    pub fn url(&self) -> String {
-        let name = self.command.to_ascii_lowercase().replace(' ', "-");
-        match self.since {
-            "Upstash" => "https://upstash.com/docs/redis/overall/rediscompatibility".into(),
-            _ => format!("https://redis.io/docs/latest/commands/{name}/"),
-        }
-    }
-}
-
 /// Declares commands.
 ///
 /// ```text
@@ -44,13 +15,16 @@ impl Row {
 /// The group is that of Redis's documentation and the heading on the page of `Client`. In the brackets `x` is one argument, `..x`
 /// is a list of them, `(count x)` a list after its length, `(even x)` a list of pairs, and `(pairs x)` a list of pairs after their
 /// number. `as Set` names the struct that has the command's options, `by f` the function that reads the reply. The safety is a
-/// variant of [`Idempotency`], or `ByArguments` where options decide.
+/// variant of [`Idempotency`](super::Idempotency), or `ByArguments` where options decide.
+///
+/// The keys follow from the names of the parameters: see [`Keys::declared`](super::table::Keys::declared). The arity does from
+/// their number, or is given: `"2.6.0" @ -3`. [Flags](super::table::Flags) come last.
 macro_rules! commands {
     ($group:literal, $title:literal; $(
         $(#[$meta:meta])*
         fn $name:ident $(<$lifetime:lifetime>)? $(<$generic:ident>)? ($($param:ident: $type:ty),* $(,)?) -> $reply:ty
             $(as $kind:ident)? $(, by $read:path)?
-            = $redis:literal [$($arg:tt)*], $safety:ident, $since:literal;
+            = $redis:literal [$($arg:tt)*], $safety:ident, $since:literal $(@ $arity:literal)? $(, $flag:ident)*;
     )*) => {
         $(
             $(#[$meta])*
@@ -81,13 +55,18 @@ macro_rules! commands {
             )*
         }
 
-        pub(crate) const ROWS: &[$crate::command::Row] = &[$(
+        pub(crate) static ROWS: &[$crate::command::Row] = &[$(
             $crate::command::Row {
                 group: $group,
                 command: $redis,
                 method: stringify!($name),
                 safety: commands!(@row $safety),
                 since: $since,
+                arity: commands!(@arity $redis [commands!(@parameters []; $($arg)*)] $($kind)?; $($arity)?),
+                keys: $crate::command::table::Keys::declared(
+                    $redis, commands!(@parameters []; $($arg)*), commands!(@flags $($flag)*),
+                ),
+                flags: commands!(@flags $($flag)*),
             },
         )*];
     };
@@ -123,6 +102,26 @@ macro_rules! commands {
 
     (@safety $command:ident ByArguments) => { $command };
     (@safety $command:ident $safety:ident) => { $command.with_idempotency($crate::command::Idempotency::$safety) };
+    (@parameters [$($done:tt)*];) => { &[$($done)*] };
+    (@parameters [$($done:tt)*]; (count $arg:ident) $(, $($rest:tt)*)?) => {
+        commands!(@parameters [$($done)* $crate::command::table::Parameter::Counted(stringify!($arg).as_bytes()),]; $($($rest)*)?)
+    };
+    (@parameters [$($done:tt)*]; (pairs $arg:ident) $(, $($rest:tt)*)?) => {
+        commands!(@parameters [$($done)* $crate::command::table::Parameter::CountedPairs(stringify!($arg).as_bytes()),]; $($($rest)*)?)
+    };
+    (@parameters [$($done:tt)*]; (even $arg:ident) $(, $($rest:tt)*)?) => {
+        commands!(@parameters [$($done)* $crate::command::table::Parameter::Pairs(stringify!($arg).as_bytes()),]; $($($rest)*)?)
+    };
+    (@parameters [$($done:tt)*]; ..$arg:expr $(, $($rest:tt)*)?) => {
+        commands!(@parameters [$($done)* $crate::command::table::Parameter::List(stringify!($arg).as_bytes()),]; $($($rest)*)?)
+    };
+    (@parameters [$($done:tt)*]; $arg:expr $(, $($rest:tt)*)?) => {
+        commands!(@parameters [$($done)* $crate::command::table::Parameter::One(stringify!($arg).as_bytes()),]; $($($rest)*)?)
+    };
+    (@arity $redis:literal [$parameters:expr] $($kind:ident)?; $arity:literal) => { $arity };
+    (@arity $redis:literal [$parameters:expr];) => { $crate::command::table::arity($redis, $parameters, false) };
+    (@arity $redis:literal [$parameters:expr] $kind:ident;) => { $crate::command::table::arity($redis, $parameters, true) };
+    (@flags $($flag:ident)*) => { $crate::command::table::Flags::NONE$(.and($crate::command::table::Flags::$flag))* };
     (@row ByArguments) => { None };
     (@row $safety:ident) => { Some($crate::command::Idempotency::$safety) };
 }

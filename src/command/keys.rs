@@ -1,240 +1,42 @@
-//! Which arguments of a command are keys.
+//! The arguments of a command that are keys, by the table.
 
 use super::Command;
+use super::table::{Flags, Keys, find};
 
-/// The first argument.
-const FIRST: &[&str] = &[
-    "APPEND",
-    "BITCOUNT",
-    "BITFIELD",
-    "BITFIELD_RO",
-    "BITPOS",
-    "DECR",
-    "DECRBY",
-    "DELEX",
-    "DIGEST",
-    "DUMP",
-    "EXPIRE",
-    "EXPIREAT",
-    "EXPIRETIME",
-    "GEOADD",
-    "GEODIST",
-    "GEOHASH",
-    "GEOPOS",
-    "GEORADIUSBYMEMBER_RO",
-    "GEORADIUS_RO",
-    "GEOSEARCH",
-    "GET",
-    "GETBIT",
-    "GETDEL",
-    "GETEX",
-    "GETRANGE",
-    "GETSET",
-    "HDEL",
-    "HEXISTS",
-    "HEXPIRE",
-    "HEXPIREAT",
-    "HEXPIRETIME",
-    "HGET",
-    "HGETALL",
-    "HGETDEL",
-    "HGETEX",
-    "HINCRBY",
-    "HINCRBYFLOAT",
-    "HKEYS",
-    "HLEN",
-    "HMGET",
-    "HMSET",
-    "HPERSIST",
-    "HPEXPIRE",
-    "HPEXPIREAT",
-    "HPEXPIRETIME",
-    "HPTTL",
-    "HRANDFIELD",
-    "HSCAN",
-    "HSET",
-    "HSETEX",
-    "HSETNX",
-    "HSTRLEN",
-    "HTTL",
-    "HVALS",
-    "INCR",
-    "INCRBY",
-    "INCRBYFLOAT",
-    "LINDEX",
-    "LINSERT",
-    "LLEN",
-    "LPOP",
-    "LPOS",
-    "LPUSH",
-    "LPUSHX",
-    "LRANGE",
-    "LREM",
-    "LSET",
-    "LTRIM",
-    "MOVE",
-    "PERSIST",
-    "PEXPIRE",
-    "PEXPIREAT",
-    "PEXPIRETIME",
-    "PFADD",
-    "PSETEX",
-    "PTTL",
-    "RESTORE",
-    "RPOP",
-    "RPUSH",
-    "RPUSHX",
-    "SADD",
-    "SCARD",
-    "SET",
-    "SETBIT",
-    "SETEX",
-    "SETNX",
-    "SETRANGE",
-    "SISMEMBER",
-    "SMEMBERS",
-    "SMISMEMBER",
-    "SPOP",
-    "SRANDMEMBER",
-    "SREM",
-    "SSCAN",
-    "STRLEN",
-    "SUBSTR",
-    "TTL",
-    "TYPE",
-    "XACK",
-    "XACKDEL",
-    "XADD",
-    "XAUTOCLAIM",
-    "XCLAIM",
-    "XDEL",
-    "XDELEX",
-    "XLEN",
-    "XPENDING",
-    "XRANGE",
-    "XREVRANGE",
-    "XSETID",
-    "XTRIM",
-    "ZADD",
-    "ZCARD",
-    "ZCOUNT",
-    "ZINCRBY",
-    "ZLEXCOUNT",
-    "ZMSCORE",
-    "ZPOPMAX",
-    "ZPOPMIN",
-    "ZRANDMEMBER",
-    "ZRANGE",
-    "ZRANGEBYLEX",
-    "ZRANGEBYSCORE",
-    "ZRANK",
-    "ZREM",
-    "ZREMRANGEBYLEX",
-    "ZREMRANGEBYRANK",
-    "ZREMRANGEBYSCORE",
-    "ZREVRANGE",
-    "ZREVRANGEBYLEX",
-    "ZREVRANGEBYSCORE",
-    "ZREVRANK",
-    "ZSCAN",
-    "ZSCORE",
-];
-
-/// The first two.
-const TWO: &[&str] = &[
-    "COPY",
-    "GEOSEARCHSTORE",
-    "LCS",
-    "LMOVE",
-    "RENAME",
-    "RENAMENX",
-    "RPOPLPUSH",
-    "SMOVE",
-    "ZRANGESTORE",
-];
-
-/// All.
-const ALL: &[&str] = &[
-    "DEL",
-    "EXISTS",
-    "MGET",
-    "PFCOUNT",
-    "PFMERGE",
-    "SDIFF",
-    "SDIFFSTORE",
-    "SINTER",
-    "SINTERSTORE",
-    "SUNION",
-    "SUNIONSTORE",
-    "TOUCH",
-    "UNLINK",
-];
-
-/// After their number, which is the first argument.
-const COUNTED: &[&str] =
-    &["LMPOP", "SINTERCARD", "ZDIFF", "ZINTER", "ZINTERCARD", "ZMPOP", "ZUNION"];
-
-/// After their number, which is the second.
-const COUNTED_SECOND: &[&str] = &["EVAL", "EVALSHA", "EVALSHA_RO", "EVAL_RO", "FCALL", "FCALL_RO"];
-
-/// The first, and others after their number, which is the second.
-const STORED: &[&str] = &["ZDIFFSTORE", "ZINTERSTORE", "ZUNIONSTORE"];
-
-/// The second, after a subcommand.
-const SECOND: &[&str] = &["OBJECT", "XGROUP", "XINFO"];
-
-/// None, whatever the arguments.
-const NONE: &[&str] = &[
-    "ACL", "COMMAND", "CONFIG", "ECHO", "FUNCTION", "INFO", "LASTSAVE", "LATENCY", "LOLWUT",
-    "PING", "PUBLISH", "PUBSUB", "ROLE", "SCRIPT", "SLOWLOG", "SPUBLISH", "TIME",
-];
-
-/// The indexes of the keys, counted after the name; `None` for a command that is not known here.
+/// The indexes of the keys, counted after the name; `None` if no rule tells.
 pub(crate) fn positions(command: &Command) -> Option<Vec<usize>> {
-    let name = String::from_utf8_lossy(command.name()).to_ascii_uppercase();
-    let name = name.as_str();
+    let row = find(command)?;
     let count = command.arguments().len();
-    let counted = |at: usize| {
-        let number: usize = std::str::from_utf8(command.get(at)?).ok()?.parse().ok()?;
-        let end = number.checked_add(at + 1)?;
-        (end <= count).then(|| at + 1..end)
-    };
-    Some(match name {
-        _ if FIRST.contains(&name) => vec![0],
-        _ if TWO.contains(&name) => vec![0, 1],
-        _ if ALL.contains(&name) => (0..count).collect(),
-        _ if COUNTED.contains(&name) => counted(0)?.collect(),
-        _ if COUNTED_SECOND.contains(&name) => counted(1)?.collect(),
-        _ if STORED.contains(&name) => std::iter::once(0).chain(counted(1)?).collect(),
-        _ if SECOND.contains(&name) => vec![1],
-        _ if NONE.contains(&name) => Vec::new(),
-        "MSET" | "MSETNX" => (0..count).step_by(2).collect(),
-        "MSETEX" => {
-            let pairs: usize = std::str::from_utf8(command.get(0)?).ok()?.parse().ok()?;
-            (1..pairs.checked_mul(2)?.checked_add(1)?.min(count)).step_by(2).collect()
+    let mut positions: Vec<usize> = match row.keys {
+        Keys::Unknown => return None,
+        Keys::None => Vec::new(),
+        Keys::Range { first, last, step } => {
+            let end = match usize::try_from(last) {
+                Ok(last) => last + 1,
+                Err(_) => (count + 1).saturating_sub(usize::from(last.unsigned_abs())),
+            };
+            (usize::from(first)..end).step_by(usize::from(step)).collect()
         }
-        "BITOP" => (1..count).collect(),
-        "MEMORY" => match command.has("USAGE", 0) {
-            true => vec![1],
-            false => Vec::new(),
-        },
-        "XREAD" | "XREADGROUP" => {
-            let streams = command
-                .arguments()
-                .position(|argument| argument.eq_ignore_ascii_case(b"STREAMS"))?
-                + 1;
+        Keys::Counted { at, step, with_first } => {
+            let (at, step) = (usize::from(at), usize::from(step));
+            let number: usize = std::str::from_utf8(command.get(at)?).ok()?.parse().ok()?;
+            let end = number.checked_mul(step)?.checked_add(at + 1)?;
+            if step == 1 && end > count {
+                return None;
+            }
+            let first = with_first.then_some(0);
+            first.into_iter().chain((at + 1..end.min(count)).step_by(step)).collect()
+        }
+        Keys::Streams => {
+            let is_streams = |argument: &[u8]| argument.eq_ignore_ascii_case(b"STREAMS");
+            let streams = command.arguments().position(is_streams)? + 1;
             (streams..streams + (count - streams) / 2).collect()
         }
-        "SORT" | "SORT_RO" => std::iter::once(0).chain(after(command, &["STORE"])).collect(),
-        "GEORADIUS" | "GEORADIUSBYMEMBER" => {
-            std::iter::once(0).chain(after(command, &["STORE", "STOREDIST"])).collect()
-        }
-        "JSON.MSET" => (0..count).step_by(3).collect(),
-        "JSON.MGET" => (0..count.saturating_sub(1)).collect(),
-        "JSON.DEBUG" => vec![1],
-        _ if name.starts_with("JSON.") => vec![0],
-        _ => return None,
-    })
+    };
+    if row.flags.any(Flags::STORE_OPTION) {
+        positions.extend(after(command, &["STORE", "STOREDIST"]));
+    }
+    Some(positions)
 }
 
 /// The arguments after these options.

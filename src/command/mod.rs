@@ -12,12 +12,13 @@ pub(crate) mod keys;
 pub(crate) mod refuse;
 pub(crate) mod safety;
 pub(crate) mod slot;
+pub(crate) mod table;
 mod unix_time;
 
 pub use arg::{ArgWriter, Args, Count, Element, ExactlyOne, Group, Many, One, ToArg, ToArgs};
 pub use call::{Call, CallOptions, Unbound, UnboundCall};
-pub use declare::Row;
 pub use safety::Idempotency;
+pub use table::Row;
 pub use unix_time::UnixTime;
 
 use crate::error::{Error, ErrorKind};
@@ -327,14 +328,6 @@ impl Command {
     /// True when the name is `name`, in any case.
     pub fn is(&self, name: &str) -> bool {
         self.name().eq_ignore_ascii_case(name.as_bytes())
-    }
-
-    /// The name in capitals, in `room`; `None` for one that is longer than any that is known here.
-    pub(crate) fn upper<'a>(&self, room: &'a mut [u8; 24]) -> Option<&'a str> {
-        let upper = room.get_mut(..self.name().len())?;
-        upper.copy_from_slice(self.name());
-        upper.make_ascii_uppercase();
-        std::str::from_utf8(upper).ok()
     }
 
     /// Bytes of the name and all arguments together.

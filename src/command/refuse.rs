@@ -3,63 +3,32 @@
 //! or end a connection are refused over TCP too, where all calls share one.
 
 use super::Command;
+use super::table::{self, Flags};
 
 /// Why REST cannot carry `command`; `None` when it can. `SELECT 0` is carried: some servers answer it.
 pub(crate) fn over_rest(command: &Command) -> Option<&'static str> {
-    if command.is("SELECT") && command.get(0) == Some(b"0") {
-        return None;
+    let Some(row) = table::find(command) else {
+        return looks_like_http(command.name()).then_some(CONNECTION);
+    };
+    if row.flags.any(Flags::CONNECTION | Flags::ENDS_CONNECTION) {
+        let is_carried = row.command == "SELECT" && command.get(0) == Some(b"0");
+        return (!is_carried).then_some(CONNECTION);
     }
-    if takes_the_connection(command) {
-        return Some("it would change, take over or end the connection that all requests share");
-    }
-    match command.upper(&mut [0; 24])? {
-        "BLMOVE" | "BLMPOP" | "BLPOP" | "BRPOP" | "BRPOPLPUSH" | "BZMPOP" | "BZPOPMAX"
-        | "BZPOPMIN" | "WAIT" | "WAITAOF" => {}
-        "XREAD" | "XREADGROUP" if asks_to_block(command) => {}
-        _ => return None,
-    }
-    Some("it would block the connection that all requests share")
+    let blocks =
+        row.flags.any(Flags::BLOCKS) || row.flags.any(Flags::MAY_BLOCK) && asks_to_block(command);
+    blocks.then_some("it would block the connection that all requests share")
 }
+
+const CONNECTION: &str = "it would change, take over or end the connection that all requests share";
 
 /// True for a command that changes the state of a connection, takes it over, or makes Redis close it: all callers who share
 /// the connection would be hit.
+#[cfg(feature = "native")]
 pub(crate) fn takes_the_connection(command: &Command) -> bool {
-    if looks_like_http(command.name()) {
-        return true;
+    match table::find(command) {
+        Some(row) => row.flags.any(Flags::CONNECTION | Flags::ENDS_CONNECTION),
+        None => looks_like_http(command.name()),
     }
-    if command.is("SCRIPT") {
-        // The next script would be debugged.
-        return command.get(0).is_some_and(|name| name.eq_ignore_ascii_case(b"DEBUG"));
-    }
-    let mut room = [0; 24];
-    let Some(name) = command.upper(&mut room) else { return false };
-    matches!(
-        name,
-        "ASKING"
-            | "AUTH"
-            | "CLIENT"
-            | "DISCARD"
-            | "EXEC"
-            | "HELLO"
-            | "MONITOR"
-            | "MULTI"
-            | "PSUBSCRIBE"
-            | "PSYNC"
-            | "PUNSUBSCRIBE"
-            | "QUIT"
-            | "READONLY"
-            | "READWRITE"
-            | "REPLCONF"
-            | "RESET"
-            | "SELECT"
-            | "SSUBSCRIBE"
-            | "SUBSCRIBE"
-            | "SUNSUBSCRIBE"
-            | "SYNC"
-            | "UNSUBSCRIBE"
-            | "UNWATCH"
-            | "WATCH"
-    )
 }
 
 /// Redis takes a command of these names for an HTTP request that a web page sent to it, and closes the connection. It compares

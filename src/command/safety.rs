@@ -1,8 +1,8 @@
 //! What sending a command twice would do. Decides whether a request whose reply was lost may be sent again.
 
-use super::{Command, groups};
-use std::collections::{HashMap, HashSet};
-use std::sync::LazyLock;
+use super::Command;
+use super::table::{self, Flags, Keys, Row};
+use std::collections::HashSet;
 
 /// What happens when a command that ran is sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,55 +24,15 @@ impl Idempotency {
         [Self::ReadOnly, Self::Idempotent, Self::EffectIdempotent, Self::NonIdempotent];
 }
 
-/// Commands without a declaration (other forms of declared ones, and deprecated ones) that write nothing.
-const READ_ONLY: &[&str] = &[
-    "COMMAND",
-    "EXPIRETIME",
-    "GEORADIUSBYMEMBER_RO",
-    "GEORADIUS_RO",
-    "HEXPIRETIME",
-    "HTTL",
-    "SUBSTR",
-    "TTL",
-    "ZRANGEBYLEX",
-    "ZRANGEBYSCORE",
-    "ZREVRANGE",
-    "ZREVRANGEBYLEX",
-    "ZREVRANGEBYSCORE",
-];
-
-/// The same for writes with the same effect and the same reply each time.
-const IDEMPOTENT: &[&str] = &["EXPIREAT", "HMSET", "PEXPIREAT", "SETEX"];
-
-/// And for those whose second reply may differ.
-const EFFECT_IDEMPOTENT: &[&str] =
-    &["EXPIRE", "GETEX", "HEXPIRE", "HEXPIREAT", "HGETEX", "JSON.DEL", "JSON.FORGET"];
-
-/// What is declared, by Redis's name.
-static DECLARED: LazyLock<HashMap<&'static str, Idempotency>> =
-    LazyLock::new(|| groups::table().filter_map(|row| Some((row.command, row.safety?))).collect());
-
-/// Writes whose source is another key. The destination is the first argument, for `BITOP` and no other the second.
-const STORING: &[&str] = &[
-    "BITOP",
-    "GEOSEARCHSTORE",
-    "SDIFFSTORE",
-    "SINTERSTORE",
-    "SUNIONSTORE",
-    "ZDIFFSTORE",
-    "ZINTERSTORE",
-    "ZRANGESTORE",
-    "ZUNIONSTORE",
-];
-
-/// The replay safety of a command nobody declared, by its name and, where they matter, its arguments.
+/// The replay safety of a command that states none, by its name and, where they matter, its arguments.
 pub(crate) fn classify(command: &Command) -> Idempotency {
-    let mut room = [0; 24];
-    let Some(name) = command.upper(&mut room) else { return Idempotency::NonIdempotent };
-    let has = |option: &str, from: usize| {
-        command.arguments().skip(from).any(|arg| arg.eq_ignore_ascii_case(option.as_bytes()))
-    };
-    match name {
+    let Some(row) = table::find(command) else { return Idempotency::NonIdempotent };
+    row.safety.unwrap_or_else(|| by_arguments(&row, command))
+}
+
+fn by_arguments(row: &Row, command: &Command) -> Idempotency {
+    let has = |option: &str, from: usize| command.has(option, from);
+    match row.command {
         "SET" if has("GET", 2) => Idempotency::NonIdempotent,
         "SET"
             if ["NX", "XX", "IFEQ", "IFNE", "IFDEQ", "IFDNE"]
@@ -85,51 +45,36 @@ pub(crate) fn classify(command: &Command) -> Idempotency {
         "ZADD" if has("INCR", 1) => Idempotency::NonIdempotent,
         "ZADD" => Idempotency::EffectIdempotent,
         // `SETID key group $` means another entry each time.
-        "XGROUP" if command.get(0).is_some_and(|sub| sub.eq_ignore_ascii_case(b"SETID")) => {
-            match command.get(3) {
-                Some(b"$") => Idempotency::NonIdempotent,
-                _ => Idempotency::Idempotent,
-            }
-        }
+        "XGROUP SETID" if command.get(3) == Some(b"$") => Idempotency::NonIdempotent,
+        "XGROUP SETID" => Idempotency::Idempotent,
         // `SET` and `INCRBY` answer what was there, or add.
         "BITFIELD" if only_gets(command) => Idempotency::ReadOnly,
-        "SORT" | "GEORADIUS" | "GEORADIUSBYMEMBER" if !has("STORE", 1) && !has("STOREDIST", 1) => {
-            Idempotency::ReadOnly
-        }
-        "SORT" | "GEORADIUS" | "GEORADIUSBYMEMBER"
-            if command.arguments().skip(1).any(|arg| Some(arg) == command.get(0)) =>
-        {
-            Idempotency::NonIdempotent
-        }
-        "SORT" | "GEORADIUS" | "GEORADIUSBYMEMBER" => Idempotency::Idempotent,
+        "BITFIELD" => Idempotency::NonIdempotent,
         // A time that has passed deletes the value that the reply holds.
         "GETEX" | "HGETEX" if has("EXAT", 1) || has("PXAT", 1) => Idempotency::NonIdempotent,
+        "GETEX" | "HGETEX" => Idempotency::EffectIdempotent,
         // Another element has the index then.
         "JSON.DEL" | "JSON.FORGET" if command.get(1).is_some_and(|path| path.contains(&b'[')) => {
             Idempotency::NonIdempotent
         }
-        // The second run would start from the result of the first: `BITOP NOT k k`, `ZUNIONSTORE k 2 k other`.
-        _ if STORING.contains(&name) && stores_into_a_source(command) => Idempotency::NonIdempotent,
-        _ if STORING.contains(&name) => Idempotency::Idempotent,
+        "JSON.DEL" | "JSON.FORGET" => Idempotency::EffectIdempotent,
         // With a condition the second reply may differ, as does that of a relative time.
         "EXPIREAT" | "PEXPIREAT" if command.get(2).is_some() => Idempotency::EffectIdempotent,
-        _ if READ_ONLY.contains(&name) => Idempotency::ReadOnly,
-        _ if IDEMPOTENT.contains(&name) => Idempotency::Idempotent,
-        _ if EFFECT_IDEMPOTENT.contains(&name) => Idempotency::EffectIdempotent,
-        _ => declared(name, command.get(0)),
+        "EXPIREAT" | "PEXPIREAT" => Idempotency::Idempotent,
+        _ if row.flags.any(Flags::STORE_OPTION) => match has("STORE", 1) || has("STOREDIST", 1) {
+            true if command.arguments().skip(1).any(|arg| Some(arg) == command.get(0)) => {
+                Idempotency::NonIdempotent
+            }
+            true => Idempotency::Idempotent,
+            false => Idempotency::ReadOnly,
+        },
+        // The second run would start from the result of the first: `BITOP NOT k k`, `ZUNIONSTORE k 2 k other`.
+        _ if row.flags.any(Flags::COPIES) => match stores_into_a_source(row, command) {
+            true => Idempotency::NonIdempotent,
+            false => Idempotency::Idempotent,
+        },
+        _ => Idempotency::NonIdempotent,
     }
-}
-
-/// What is declared for the name, or for it and the first argument.
-fn declared(name: &str, first: Option<&[u8]>) -> Idempotency {
-    if let Some(safety) = DECLARED.get(name) {
-        return *safety;
-    }
-    let sub = first.map(|first| String::from_utf8_lossy(first).to_ascii_uppercase());
-    let safety = sub.and_then(|sub| {
-        if sub.len() < 32 { DECLARED.get(format!("{name} {sub}").as_str()).copied() } else { None }
-    });
-    safety.unwrap_or(Idempotency::NonIdempotent)
 }
 
 fn only_gets(command: &Command) -> bool {
@@ -137,17 +82,19 @@ fn only_gets(command: &Command) -> bool {
     arguments.chunks(3).all(|operation| operation[0].eq_ignore_ascii_case(b"GET"))
 }
 
-fn stores_into_a_source(command: &Command) -> bool {
-    let place = usize::from(command.is("BITOP"));
+fn stores_into_a_source(row: &Row, command: &Command) -> bool {
+    let place = match row.keys {
+        Keys::Range { first, .. } => usize::from(first),
+        _ => 0,
+    };
     let destination = command.get(place);
     command.arguments().skip(place + 1).any(|source| Some(source) == destination)
 }
 
 /// True for a command that answers or copies what keys hold without changing those keys.
 pub(crate) fn reads(command: &Command) -> bool {
-    const ALSO: [&str; 5] = ["COPY", "PFMERGE", "SORT", "GEORADIUS", "GEORADIUSBYMEMBER"];
     command.idempotency() == Idempotency::ReadOnly
-        || STORING.iter().chain(&ALSO).any(|name| command.is(name))
+        || table::flags(command).any(Flags::COPIES | Flags::STORE_OPTION)
 }
 
 /// What sending all of these again, in this order, would do. A read and a write after it that has to do with it are together
@@ -179,7 +126,9 @@ pub(crate) struct Touched<'a> {
 
 impl<'a> Touched<'a> {
     fn is_everything(command: &Command) -> bool {
-        command.is("FLUSHALL") || command.is("FLUSHDB") || command.is("SWAPDB")
+        table::find(command).is_some_and(|row| {
+            row.flags.any(Flags::WHOLE_KEYSPACE) && row.safety != Some(Idempotency::ReadOnly)
+        })
     }
 
     pub(crate) fn add(&mut self, command: &'a Command) {

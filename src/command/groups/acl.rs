@@ -41,7 +41,7 @@ commands! { "acl", "Users";
     /// Reads the users from the server's file.
     fn acl_load() -> () = "ACL LOAD" [], NonIdempotent, "6.0.0";
     /// What was refused, as Redis answers it.
-    fn acl_log() -> Vec<HashMap<String, Value>> as AclLog = "ACL LOG" [], ReadOnly, "6.0.0";
+    fn acl_log() -> Vec<HashMap<String, Value>> as AclLog = "ACL LOG" [], ReadOnly, "6.0.0", SUBCOMMANDS;
     /// Empties the log of what was refused.
     fn acl_log_reset() -> () = "ACL LOG RESET" [], NonIdempotent, "6.0.0";
     /// A token with which REST requests act as this user.
@@ -49,7 +49,7 @@ commands! { "acl", "Users";
     /// Writes the users to the server's file.
     fn acl_save() -> () = "ACL SAVE" [], NonIdempotent, "6.0.0";
     /// Makes a user, or changes what one may do by rules such as `on`, `>password`, `~cache:*`, `+@read`.
-    fn acl_setuser(user: impl ToArg, rules: impl ToArgs) -> () = "ACL SETUSER" [user, ..rules], NonIdempotent, "6.0.0";
+    fn acl_setuser(user: impl ToArg, rules: impl ToArgs) -> () = "ACL SETUSER" [user, ..rules], NonIdempotent, "6.0.0" @ -3, SECRET;
     /// The names of the users.
     fn acl_users() -> Vec<String> = "ACL USERS" [], ReadOnly, "6.0.0";
     /// As whom the requests act.

@@ -140,7 +140,7 @@ commands! { "bitmap", "Bitmaps";
     /// As [`bitfield`], and never writes.
     fn bitfield_ro(key: impl ToArg) -> Vec<i64> as BitFieldRo = "BITFIELD_RO" [key], ReadOnly, "6.0.0";
     /// Combines values bit by bit into `destination`; answers its length in bytes.
-    fn bitop(how: BitOp, destination: impl ToArg, keys: impl ToArgs) -> u64 = "BITOP" [how, destination, ..keys], ByArguments, "2.6.0";
+    fn bitop(how: BitOp, destination: impl ToArg, keys: impl ToArgs) -> u64 = "BITOP" [how, destination, ..keys], ByArguments, "2.6.0", COPIES;
     /// Where the first bit of this kind is; -1 when there is none.
     fn bitpos(key: impl ToArg, bit: bool) -> i64 as BitPos = "BITPOS" [key, bit], ReadOnly, "2.8.7";
     /// One bit.

@@ -129,11 +129,11 @@ commands! { "generic", "Keys";
     /// Takes the time to live away; true when there was one.
     fn persist(key: impl ToArg) -> bool = "PERSIST" [key], EffectIdempotent, "2.2.0";
     /// The names of all keys that match `pattern`. Walks the whole database: prefer [`scan`].
-    fn keys<R>(pattern: impl ToArg) -> R = "KEYS" [pattern], ReadOnly, "1.0.0";
+    fn keys<R>(pattern: impl ToArg) -> R = "KEYS" [pattern], ReadOnly, "1.0.0", WHOLE_KEYSPACE;
     /// One page of the keys: the cursor for the next page (0 after the last) and names.
-    fn scan() -> (u64, Vec<bytes::Bytes>) as Scan = "SCAN" [0], ReadOnly, "2.8.0";
+    fn scan() -> (u64, Vec<bytes::Bytes>) as Scan = "SCAN" [0], ReadOnly, "2.8.0", WHOLE_KEYSPACE;
     /// The name of some key; nil when there is none.
-    fn randomkey<R>() -> Option<R> = "RANDOMKEY" [], ReadOnly, "1.0.0";
+    fn randomkey<R>() -> Option<R> = "RANDOMKEY" [], ReadOnly, "1.0.0", WHOLE_KEYSPACE;
     /// The type of the value: `string`, `list`, `set`, `zset`, `hash`, `stream` or `none`.
     fn key_type(key: impl ToArg) -> String = "TYPE" [key], ReadOnly, "1.0.0";
     /// Gives the key another name, replacing what was there.
@@ -141,7 +141,7 @@ commands! { "generic", "Keys";
     /// Gives the key another name if that is free; true when it was.
     fn renamenx(key: impl ToArg, new_key: impl ToArg) -> bool = "RENAMENX" [key, new_key], NonIdempotent, "1.0.0";
     /// Copies a value to another key if that is free; true when it was.
-    fn copy(source: impl ToArg, destination: impl ToArg) -> bool as Copying = "COPY" [source, destination], EffectIdempotent, "6.2.0";
+    fn copy(source: impl ToArg, destination: impl ToArg) -> bool as Copying = "COPY" [source, destination], EffectIdempotent, "6.2.0", COPIES;
     /// The value in a form that [`restore`] reads; nil when there is none.
     fn dump(key: impl ToArg) -> Option<bytes::Bytes> = "DUMP" [key], ReadOnly, "2.6.0";
     /// Makes a value from what [`dump`] answered, with a time to live (none: it does not expire; zero is refused before
@@ -151,7 +151,7 @@ commands! { "generic", "Keys";
     fn restore(key: impl ToArg, ttl: Option<Duration>, dumped: impl ToArg) -> () as Restore
         = "RESTORE" [key, Lifetime(ttl), dumped], EffectIdempotent, "2.6.0";
     /// The elements of a list, set or sorted set, in order of their numeric value. With [`store`](Sort::store) into a key.
-    fn sort<R>(key: impl ToArg) -> Vec<Option<R>> as Sort = "SORT" [key], ByArguments, "1.0.0";
+    fn sort<R>(key: impl ToArg) -> Vec<Option<R>> as Sort = "SORT" [key], ByArguments, "1.0.0", STORE_OPTION;
     /// As [`sort`], and never writes.
     fn sort_ro<R>(key: impl ToArg) -> Vec<Option<R>> as Sort = "SORT_RO" [key], ReadOnly, "7.0.0";
     /// How the value is kept: `embstr`, `listpack`, `skiplist` …; nil when there is none.

@@ -154,11 +154,11 @@ commands! { "geo", "Places";
         = "GEOADD" [key, longitude, latitude, member], EffectIdempotent, "3.2.0";
     /// How far two members are apart; nil when one of them is none.
     fn geodist(key: impl ToArg, one: impl ToArg, other: impl ToArg, unit: GeoUnit) -> Option<f64>
-        = "GEODIST" [key, one, other, unit], ReadOnly, "3.2.0";
+        = "GEODIST" [key, one, other, unit], ReadOnly, "3.2.0" @ -4;
     /// The places of members as Geohash texts, nil for each that is none.
-    fn geohash(key: impl ToArg, members: impl ToArgs) -> Vec<Option<String>> = "GEOHASH" [key, ..members], ReadOnly, "3.2.0";
+    fn geohash(key: impl ToArg, members: impl ToArgs) -> Vec<Option<String>> = "GEOHASH" [key, ..members], ReadOnly, "3.2.0" @ -2;
     /// The places of members, nil for each that is none.
-    fn geopos(key: impl ToArg, members: impl ToArgs) -> Vec<Option<GeoPoint>> = "GEOPOS" [key, ..members], ReadOnly, "3.2.0";
+    fn geopos(key: impl ToArg, members: impl ToArgs) -> Vec<Option<GeoPoint>> = "GEOPOS" [key, ..members], ReadOnly, "3.2.0" @ -2;
     /// The members around a place.
     ///
     /// ```
@@ -167,10 +167,10 @@ commands! { "geo", "Places";
     /// let nearest = near.asc().count(3).with_dist();
     /// # let _ = nearest;
     /// ```
-    fn geosearch<R>(key: impl ToArg, from: GeoFrom, by: GeoBy) -> Vec<GeoHit<R>> as GeoSearch = "GEOSEARCH" [key, ..from, ..by], ReadOnly, "6.2.0";
+    fn geosearch<R>(key: impl ToArg, from: GeoFrom, by: GeoBy) -> Vec<GeoHit<R>> as GeoSearch = "GEOSEARCH" [key, ..from, ..by], ReadOnly, "6.2.0" @ -7;
     /// Makes a sorted set of the members around a place; answers how many.
     fn geosearchstore(destination: impl ToArg, source: impl ToArg, from: GeoFrom, by: GeoBy) -> u64 as GeoSearchStore
-        = "GEOSEARCHSTORE" [destination, source, ..from, ..by], ByArguments, "6.2.0";
+        = "GEOSEARCHSTORE" [destination, source, ..from, ..by], ByArguments, "6.2.0" @ -8, COPIES;
 }
 
 options! { GeoAdd on u64;

@@ -125,7 +125,7 @@ commands! { "hash", "Hashes";
     /// The length of a field's value in bytes.
     fn hstrlen(key: impl ToArg, field: impl ToArg) -> u64 = "HSTRLEN" [key, field], ReadOnly, "3.2.0";
     /// The name of some field; nil when there is none.
-    fn hrandfield<R>(key: impl ToArg) -> Option<R> as HRandField = "HRANDFIELD" [key], ReadOnly, "6.2.0";
+    fn hrandfield<R>(key: impl ToArg) -> Option<R> as HRandField = "HRANDFIELD" [key], ReadOnly, "6.2.0", COUNT;
     /// One page of the fields: the cursor for the next page (0 after the last), fields and values.
     fn hscan(key: impl ToArg) -> (u64, Vec<(Bytes, Bytes)>) as HScan = "HSCAN" [key, 0], ReadOnly, "2.8.0";
     /// Sets the time to live of fields, exact to the millisecond, rounded up, at most 1000 years. A time of zero deletes them.

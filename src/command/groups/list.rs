@@ -68,9 +68,9 @@ commands! { "list", "Lists";
     /// Adds values at the tail if there is a list; answers the new length, or 0.
     fn rpushx(key: impl ToArg, values: impl ToArgs) -> u64 = "RPUSHX" [key, ..values], NonIdempotent, "2.2.0";
     /// Takes the first value off; nil when the list is empty.
-    fn lpop<R>(key: impl ToArg) -> R as Pop = "LPOP" [key], NonIdempotent, "1.0.0";
+    fn lpop<R>(key: impl ToArg) -> R as Pop = "LPOP" [key], NonIdempotent, "1.0.0", COUNT;
     /// Takes the last value off; nil when the list is empty.
-    fn rpop<R>(key: impl ToArg) -> R as Pop = "RPOP" [key], NonIdempotent, "1.0.0";
+    fn rpop<R>(key: impl ToArg) -> R as Pop = "RPOP" [key], NonIdempotent, "1.0.0", COUNT;
     /// Takes a value off the first of several lists that has one; answers that list's key and the values, nil when all are empty.
     fn lmpop<R>(keys: impl ToArgs, side: Side) -> Option<(String, Vec<R>)> as LMPop = "LMPOP" [(count keys), side], NonIdempotent, "7.0.0";
     /// Takes a value off one end of a list and puts it at one end of another; nil when there is none.

@@ -2,6 +2,7 @@
 
 mod expiry;
 mod range;
+mod untyped;
 
 // The methods of `Client` are documented in this order. The blank lines keep it.
 
@@ -40,29 +41,32 @@ pub use self::{
     scripting::*, server::*, set::*, sorted_set::*, stream::*, string::*,
 };
 
-use super::declare::Row;
+use super::Row;
 pub(crate) use expiry::millis;
 
-/// Every declared command, in the order of the groups. For the documentation and the tool.
+/// All rows of the table, in the order of the groups.
+pub(super) static ALL: [&[Row]; 17] = [
+    string::ROWS,
+    bitmap::ROWS,
+    generic::ROWS,
+    hash::ROWS,
+    list::ROWS,
+    set::ROWS,
+    sorted_set::ROWS,
+    geo::ROWS,
+    hyperloglog::ROWS,
+    stream::ROWS,
+    json::ROWS,
+    pubsub::ROWS,
+    scripting::ROWS,
+    server::PING,
+    server::ROWS,
+    acl::ROWS,
+    untyped::ROWS,
+];
+
+/// Every command with a typed form, in the order of the groups. For the documentation and the tool.
 #[doc(hidden)]
 pub fn table() -> impl Iterator<Item = &'static Row> {
-    let groups = [
-        string::ROWS,
-        bitmap::ROWS,
-        generic::ROWS,
-        hash::ROWS,
-        list::ROWS,
-        set::ROWS,
-        sorted_set::ROWS,
-        geo::ROWS,
-        hyperloglog::ROWS,
-        stream::ROWS,
-        json::ROWS,
-        pubsub::ROWS,
-        scripting::ROWS,
-        server::PING,
-        server::ROWS,
-        acl::ROWS,
-    ];
-    groups.into_iter().flatten()
+    ALL.into_iter().flatten().filter(|row| !row.method.is_empty())
 }

@@ -26,13 +26,13 @@ commands! { "pubsub", "Publishing";
     /// The channels that somebody listens to, those by pattern aside.
     fn pubsub_channels() -> Vec<String> as PubSubChannels = "PUBSUB CHANNELS" [], ReadOnly, "2.8.0";
     /// How many listen to each channel, those by pattern aside.
-    fn pubsub_numsub(channels: impl ToArgs) -> Vec<(String, u64)> = "PUBSUB NUMSUB" [..channels], ReadOnly, "2.8.0";
+    fn pubsub_numsub(channels: impl ToArgs) -> Vec<(String, u64)> = "PUBSUB NUMSUB" [..channels], ReadOnly, "2.8.0" @ -2;
     /// How many patterns somebody listens to.
     fn pubsub_numpat() -> u64 = "PUBSUB NUMPAT" [], ReadOnly, "2.8.0";
     /// The channels of shards that somebody listens to.
     fn pubsub_shardchannels() -> Vec<String> as PubSubChannels = "PUBSUB SHARDCHANNELS" [], ReadOnly, "7.0.0";
     /// How many listen to each channel of a shard.
-    fn pubsub_shardnumsub(channels: impl ToArgs) -> Vec<(String, u64)> = "PUBSUB SHARDNUMSUB" [..channels], ReadOnly, "7.0.0";
+    fn pubsub_shardnumsub(channels: impl ToArgs) -> Vec<(String, u64)> = "PUBSUB SHARDNUMSUB" [..channels], ReadOnly, "7.0.0" @ -2;
 }
 
 options! { PubSubChannels on Vec<String>;

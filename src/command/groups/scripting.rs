@@ -57,33 +57,33 @@ pub struct Function {
 
 commands! { "scripting", "Scripts and functions";
     /// Runs a script with keys and arguments (`()` for none).
-    fn eval<R>(script: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R = "EVAL" [script, (count keys), ..args], NonIdempotent, "2.6.0";
+    fn eval<R>(script: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R = "EVAL" [script, (count keys), ..args], NonIdempotent, "2.6.0" @ -3, NO_SCRIPT, RUNS_SCRIPT;
     /// As [`eval`], for a script that writes nothing.
-    fn eval_ro<R>(script: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R = "EVAL_RO" [script, (count keys), ..args], ReadOnly, "7.0.0";
+    fn eval_ro<R>(script: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R = "EVAL_RO" [script, (count keys), ..args], ReadOnly, "7.0.0" @ -3, NO_SCRIPT, RUNS_SCRIPT;
     /// As [`eval`], for a script the server knows by its SHA-1.
-    fn evalsha<R>(sha1: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R = "EVALSHA" [sha1, (count keys), ..args], NonIdempotent, "2.6.0";
+    fn evalsha<R>(sha1: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R = "EVALSHA" [sha1, (count keys), ..args], NonIdempotent, "2.6.0" @ -3, NO_SCRIPT, RUNS_SCRIPT;
     /// As [`evalsha`], for a script that writes nothing.
     fn evalsha_ro<R>(sha1: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R
-        = "EVALSHA_RO" [sha1, (count keys), ..args], ReadOnly, "7.0.0";
+        = "EVALSHA_RO" [sha1, (count keys), ..args], ReadOnly, "7.0.0" @ -3, NO_SCRIPT, RUNS_SCRIPT;
     /// Makes a script known; answers its SHA-1.
     fn script_load(script: impl ToArg) -> String = "SCRIPT LOAD" [script], Idempotent, "2.6.0";
     /// For each SHA-1, whether the server knows the script.
     fn script_exists(sha1s: impl ToArgs) -> Vec<bool> = "SCRIPT EXISTS" [..sha1s], ReadOnly, "2.6.0";
     /// Forgets all scripts.
-    fn script_flush() -> () = "SCRIPT FLUSH" [], Idempotent, "2.6.0";
+    fn script_flush() -> () = "SCRIPT FLUSH" [], Idempotent, "2.6.0" @ -2;
     /// Stops the script that runs, if it has not written yet.
-    fn script_kill() -> () = "SCRIPT KILL" [], NonIdempotent, "2.6.0";
+    fn script_kill() -> () = "SCRIPT KILL" [], NonIdempotent, "2.6.0", ADMIN;
     /// Runs a function of a library.
-    fn fcall<R>(function: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R = "FCALL" [function, (count keys), ..args], NonIdempotent, "7.0.0";
+    fn fcall<R>(function: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R = "FCALL" [function, (count keys), ..args], NonIdempotent, "7.0.0" @ -3, NO_SCRIPT, RUNS_SCRIPT;
     /// As [`fcall`], for a function that writes nothing.
     fn fcall_ro<R>(function: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R
-        = "FCALL_RO" [function, (count keys), ..args], ReadOnly, "7.0.0";
+        = "FCALL_RO" [function, (count keys), ..args], ReadOnly, "7.0.0" @ -3, NO_SCRIPT, RUNS_SCRIPT;
     /// Makes a library; answers its name.
     fn function_load(code: impl ToArg) -> String as FunctionLoad = "FUNCTION LOAD" [code], EffectIdempotent, "7.0.0";
     /// Removes a library.
     fn function_delete(library: impl ToArg) -> () = "FUNCTION DELETE" [library], EffectIdempotent, "7.0.0";
     /// Removes all libraries.
-    fn function_flush() -> () = "FUNCTION FLUSH" [], Idempotent, "7.0.0";
+    fn function_flush() -> () = "FUNCTION FLUSH" [], Idempotent, "7.0.0" @ -2;
     /// The libraries.
     fn function_list() -> Vec<Library> as FunctionList = "FUNCTION LIST" [], ReadOnly, "7.0.0";
     /// What runs, and what engines there are, as Redis answers it.
@@ -93,7 +93,7 @@ commands! { "scripting", "Scripts and functions";
     /// Makes libraries from what [`function_dump`] answered.
     fn function_restore(dumped: impl ToArg) -> () as FunctionRestore = "FUNCTION RESTORE" [dumped], NonIdempotent, "7.0.0";
     /// Stops the function that runs, if it has not written yet.
-    fn function_kill() -> () = "FUNCTION KILL" [], NonIdempotent, "7.0.0";
+    fn function_kill() -> () = "FUNCTION KILL" [], NonIdempotent, "7.0.0", ADMIN;
 }
 
 options! { FunctionLoad on String;

@@ -15,6 +15,7 @@
 //! ```
 
 use crate::command::declare::{calls, commands, finish, options};
+use crate::command::table::Keys;
 use crate::command::{Call, Command, Idempotency, Row, ToArg, ToArgs, Unbound, UnixTime};
 use crate::value::{ConvertError, FromValue, Value};
 use bytes::Bytes;
@@ -34,19 +35,19 @@ commands! { "server", "The server";
     /// Answers `message`.
     fn echo<R>(message: impl ToArg) -> R = "ECHO" [message], ReadOnly, "1.0.0";
     /// How many keys the database holds.
-    fn dbsize() -> u64 = "DBSIZE" [], ReadOnly, "1.0.0";
+    fn dbsize() -> u64 = "DBSIZE" [], ReadOnly, "1.0.0", WHOLE_KEYSPACE;
     /// The server's clock, to the microsecond.
     fn time() -> SystemTime, by read_time = "TIME" [], ReadOnly, "2.6.0";
     /// Facts about the server, as text.
     fn info() -> String as Info = "INFO" [], ReadOnly, "1.0.0";
     /// Deletes every key of the database.
-    fn flushdb() -> () as Flush = "FLUSHDB" [], Idempotent, "1.0.0";
+    fn flushdb() -> () as Flush = "FLUSHDB" [], Idempotent, "1.0.0", WHOLE_KEYSPACE, EVERY_NODE;
     /// Deletes every key of all databases.
-    fn flushall() -> () as Flush = "FLUSHALL" [], Idempotent, "1.0.0";
+    fn flushall() -> () as Flush = "FLUSHALL" [], Idempotent, "1.0.0", WHOLE_KEYSPACE, EVERY_NODE;
     /// Settings whose names match.
     fn config_get(patterns: impl ToArgs) -> HashMap<String, String> = "CONFIG GET" [..patterns], ReadOnly, "2.0.0";
     /// Changes settings, given as pairs.
-    fn config_set(pairs: impl ToArgs) -> () = "CONFIG SET" [(even pairs)], NonIdempotent, "2.0.0";
+    fn config_set(settings: impl ToArgs) -> () = "CONFIG SET" [(even settings)], NonIdempotent, "2.0.0", SECRET;
     /// Sets the counters of [`info`] to 0.
     fn config_resetstat() -> () = "CONFIG RESETSTAT" [], NonIdempotent, "2.0.0";
     /// Writes the settings to the server's file.
@@ -56,9 +57,9 @@ commands! { "server", "The server";
     /// The names of the commands.
     fn command_list() -> Vec<String> as CommandList = "COMMAND LIST" [], ReadOnly, "7.0.0";
     /// Facts about commands, as Redis answers them; nil for each that is none.
-    fn command_info(names: impl ToArgs) -> Vec<Value> = "COMMAND INFO" [..names], ReadOnly, "2.8.13";
+    fn command_info(names: impl ToArgs) -> Vec<Value> = "COMMAND INFO" [..names], ReadOnly, "2.8.13" @ -2;
     /// The documentation of commands, as Redis answers it.
-    fn command_docs(names: impl ToArgs) -> HashMap<String, Value> = "COMMAND DOCS" [..names], ReadOnly, "7.0.0";
+    fn command_docs(names: impl ToArgs) -> HashMap<String, Value> = "COMMAND DOCS" [..names], ReadOnly, "7.0.0" @ -2;
     /// The keys in a command, given as its name and arguments.
     fn command_getkeys<R>(parts: impl ToArgs) -> Vec<R> = "COMMAND GETKEYS" [..parts], ReadOnly, "2.8.13";
     /// What could be better about the use of memory.
@@ -70,9 +71,9 @@ commands! { "server", "The server";
     /// When the last dump was written, to the second.
     fn lastsave() -> UnixTime, by UnixTime::read_seconds = "LASTSAVE" [], ReadOnly, "1.0.0";
     /// Whether the server is a primary or a replica, as Redis answers it.
-    fn role() -> Vec<Value> = "ROLE" [], ReadOnly, "2.8.12";
+    fn role() -> Vec<Value> = "ROLE" [], ReadOnly, "2.8.12", NO_SCRIPT;
     /// At most `count` slow commands, the latest first; all of them for -1.
-    fn slowlog_get(count: i64) -> Vec<SlowCommand> = "SLOWLOG GET" [count], ReadOnly, "2.2.12";
+    fn slowlog_get(count: i64) -> Vec<SlowCommand> = "SLOWLOG GET" [count], ReadOnly, "2.2.12" @ -2;
     /// How many commands the log of slow ones holds.
     fn slowlog_len() -> u64 = "SLOWLOG LEN" [], ReadOnly, "2.2.12";
     /// Empties the log of slow commands.
@@ -84,9 +85,9 @@ commands! { "server", "The server";
     /// What could be better about latency.
     fn latency_doctor() -> String = "LATENCY DOCTOR" [], ReadOnly, "2.8.13";
     /// Forgets the spikes of these kinds; answers how many kinds.
-    fn latency_reset(events: impl ToArgs) -> u64 = "LATENCY RESET" [..events], NonIdempotent, "2.8.13";
+    fn latency_reset(events: impl ToArgs) -> u64 = "LATENCY RESET" [..events], NonIdempotent, "2.8.13" @ -2;
     /// A picture and the server's version.
-    fn lolwut() -> String = "LOLWUT" [], ReadOnly, "5.0.0";
+    fn lolwut() -> String = "LOLWUT" [], ReadOnly, "5.0.0" @ -1;
 }
 
 /// Reads Unix seconds and microseconds.
@@ -170,12 +171,10 @@ pub fn ping() -> Call<String, Unbound> {
 }
 
 /// Not among the others, since the client's method of this name does more.
-pub(crate) const PING: &[Row] = &[Row {
+pub(crate) static PING: &[Row] = &[Row {
     group: "server",
-    command: "PING",
     method: "ping",
-    safety: Some(Idempotency::ReadOnly),
-    since: "1.0.0",
+    ..Row::untyped("PING", -1, "1.0.0").keys(Keys::None).safety(Idempotency::ReadOnly)
 }];
 
 options! { Info on String;

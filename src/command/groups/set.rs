@@ -44,23 +44,23 @@ commands! { "set", "Sets";
     /// How many members there are.
     fn scard(key: impl ToArg) -> u64 = "SCARD" [key], ReadOnly, "1.0.0";
     /// Takes a random member out; nil when the set is empty.
-    fn spop<R>(key: impl ToArg) -> R as Random = "SPOP" [key], NonIdempotent, "1.0.0";
+    fn spop<R>(key: impl ToArg) -> R as Random = "SPOP" [key], NonIdempotent, "1.0.0", COUNT;
     /// Some member; nil when the set is empty.
-    fn srandmember<R>(key: impl ToArg) -> R as Random = "SRANDMEMBER" [key], ReadOnly, "1.0.0";
+    fn srandmember<R>(key: impl ToArg) -> R as Random = "SRANDMEMBER" [key], ReadOnly, "1.0.0", COUNT;
     /// The members that are in all of the sets.
     fn sinter<R>(keys: impl ToArgs) -> R = "SINTER" [..keys], ReadOnly, "1.0.0";
     /// How many members are in all of the sets.
     fn sintercard(keys: impl ToArgs) -> u64 as SInterCard = "SINTERCARD" [(count keys)], ReadOnly, "7.0.0";
     /// Makes a set of the members that are in all of the others; answers how many.
-    fn sinterstore(destination: impl ToArg, keys: impl ToArgs) -> u64 = "SINTERSTORE" [destination, ..keys], ByArguments, "1.0.0";
+    fn sinterstore(destination: impl ToArg, keys: impl ToArgs) -> u64 = "SINTERSTORE" [destination, ..keys], ByArguments, "1.0.0", COPIES;
     /// The members that are in any of the sets.
     fn sunion<R>(keys: impl ToArgs) -> R = "SUNION" [..keys], ReadOnly, "1.0.0";
     /// Makes a set of the members that are in any of the others; answers how many.
-    fn sunionstore(destination: impl ToArg, keys: impl ToArgs) -> u64 = "SUNIONSTORE" [destination, ..keys], ByArguments, "1.0.0";
+    fn sunionstore(destination: impl ToArg, keys: impl ToArgs) -> u64 = "SUNIONSTORE" [destination, ..keys], ByArguments, "1.0.0", COPIES;
     /// The members of the first set that are in none of the others.
     fn sdiff<R>(keys: impl ToArgs) -> R = "SDIFF" [..keys], ReadOnly, "1.0.0";
     /// Makes a set of the members of the first that are in none of the others; answers how many.
-    fn sdiffstore(destination: impl ToArg, keys: impl ToArgs) -> u64 = "SDIFFSTORE" [destination, ..keys], ByArguments, "1.0.0";
+    fn sdiffstore(destination: impl ToArg, keys: impl ToArgs) -> u64 = "SDIFFSTORE" [destination, ..keys], ByArguments, "1.0.0", COPIES;
     /// One page of the members: the cursor for the next page (0 after the last) and members.
     fn sscan(key: impl ToArg) -> (u64, Vec<Bytes>) as SScan = "SSCAN" [key, 0], ReadOnly, "2.8.0";
 }

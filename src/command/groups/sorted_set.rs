@@ -100,9 +100,9 @@ commands! { "sorted-set", "Sorted sets";
     /// How many members there are.
     fn zcard(key: impl ToArg) -> u64 = "ZCARD" [key], ReadOnly, "1.2.0";
     /// How many members have a score in the range.
-    fn zcount(key: impl ToArg, range: impl RangeBounds<f64>) -> u64 = "ZCOUNT" [key, ..scores(&range)], ReadOnly, "2.0.0";
+    fn zcount(key: impl ToArg, range: impl RangeBounds<f64>) -> u64 = "ZCOUNT" [key, ..scores(&range)], ReadOnly, "2.0.0" @ 4;
     /// How many members are in the range, in the order of their bytes, where all scores are the same.
-    fn zlexcount<'a>(key: impl ToArg, range: impl RangeBounds<&'a str>) -> u64 = "ZLEXCOUNT" [key, ..members(&range)], ReadOnly, "2.8.9";
+    fn zlexcount<'a>(key: impl ToArg, range: impl RangeBounds<&'a str>) -> u64 = "ZLEXCOUNT" [key, ..members(&range)], ReadOnly, "2.8.9" @ 4;
     /// The rank of a member, 0 for the lowest score; nil when it is none.
     fn zrank(key: impl ToArg, member: impl ToArg) -> Option<u64> as ZRank = "ZRANK" [key, member], ReadOnly, "2.0.0";
     /// The rank of a member, 0 for the highest score; nil when it is none.
@@ -117,16 +117,16 @@ commands! { "sorted-set", "Sorted sets";
     fn zrange<R>(key: impl ToArg) -> Vec<R> as ZRange = "ZRANGE" [key, 0, -1], ReadOnly, "1.2.0";
     /// Makes a sorted set of the members of another, all of them unless an option says which; answers how many.
     fn zrangestore(destination: impl ToArg, source: impl ToArg) -> u64 as ZRangeStore
-        = "ZRANGESTORE" [destination, source, 0, -1], ByArguments, "6.2.0";
+        = "ZRANGESTORE" [destination, source, 0, -1], ByArguments, "6.2.0", COPIES;
     /// Removes the members with a score in the range; answers how many there were.
     fn zremrangebyscore(key: impl ToArg, range: impl RangeBounds<f64>) -> u64
-        = "ZREMRANGEBYSCORE" [key, ..scores(&range)], EffectIdempotent, "1.2.0";
+        = "ZREMRANGEBYSCORE" [key, ..scores(&range)], EffectIdempotent, "1.2.0" @ 4;
     /// Removes the members in the range, in the order of their bytes; answers how many there were.
     fn zremrangebylex<'a>(key: impl ToArg, range: impl RangeBounds<&'a str>) -> u64
-        = "ZREMRANGEBYLEX" [key, ..members(&range)], EffectIdempotent, "2.8.9";
+        = "ZREMRANGEBYLEX" [key, ..members(&range)], EffectIdempotent, "2.8.9" @ 4;
     /// Removes the members with these ranks; answers how many there were.
     fn zremrangebyrank(key: impl ToArg, range: impl RangeBounds<i64>) -> u64
-        = "ZREMRANGEBYRANK" [key, ..ranks(&range)], NonIdempotent, "2.0.0";
+        = "ZREMRANGEBYRANK" [key, ..ranks(&range)], NonIdempotent, "2.0.0" @ 4;
     /// Takes the member with the lowest score out; empty when there is none.
     fn zpopmin<R>(key: impl ToArg) -> Vec<(R, f64)> as ZPop = "ZPOPMIN" [key], NonIdempotent, "5.0.0";
     /// Takes the member with the highest score out; empty when there is none.
@@ -135,23 +135,23 @@ commands! { "sorted-set", "Sorted sets";
     fn zmpop<R>(keys: impl ToArgs, end: Extreme) -> Option<(String, Vec<(R, f64)>)> as ZMPop
         = "ZMPOP" [(count keys), end], NonIdempotent, "7.0.0";
     /// Some member; nil when there is none.
-    fn zrandmember<R>(key: impl ToArg) -> Option<R> as ZRandMember = "ZRANDMEMBER" [key], ReadOnly, "6.2.0";
+    fn zrandmember<R>(key: impl ToArg) -> Option<R> as ZRandMember = "ZRANDMEMBER" [key], ReadOnly, "6.2.0", COUNT;
     /// The members of the first set that are in none of the others.
     fn zdiff<R>(keys: impl ToArgs) -> Vec<R> as ZDiff = "ZDIFF" [(count keys)], ReadOnly, "6.2.0";
     /// Makes a sorted set of the members of the first that are in none of the others; answers how many.
-    fn zdiffstore(destination: impl ToArg, keys: impl ToArgs) -> u64 = "ZDIFFSTORE" [destination, (count keys)], ByArguments, "6.2.0";
+    fn zdiffstore(destination: impl ToArg, keys: impl ToArgs) -> u64 = "ZDIFFSTORE" [destination, (count keys)], ByArguments, "6.2.0", COPIES;
     /// The members that are in all of the sets.
     fn zinter<R>(keys: impl ToArgs) -> Vec<R> as ZCombine = "ZINTER" [(count keys)], ReadOnly, "6.2.0";
     /// How many members are in all of the sets.
     fn zintercard(keys: impl ToArgs) -> u64 as ZInterCard = "ZINTERCARD" [(count keys)], ReadOnly, "7.0.0";
     /// Makes a sorted set of the members that are in all of the others; answers how many.
     fn zinterstore(destination: impl ToArg, keys: impl ToArgs) -> u64 as ZCombine
-        = "ZINTERSTORE" [destination, (count keys)], ByArguments, "2.0.0";
+        = "ZINTERSTORE" [destination, (count keys)], ByArguments, "2.0.0", COPIES;
     /// The members that are in any of the sets.
     fn zunion<R>(keys: impl ToArgs) -> Vec<R> as ZCombine = "ZUNION" [(count keys)], ReadOnly, "6.2.0";
     /// Makes a sorted set of the members that are in any of the others; answers how many.
     fn zunionstore(destination: impl ToArg, keys: impl ToArgs) -> u64 as ZCombine
-        = "ZUNIONSTORE" [destination, (count keys)], ByArguments, "2.0.0";
+        = "ZUNIONSTORE" [destination, (count keys)], ByArguments, "2.0.0", COPIES;
     /// One page of the members: the cursor for the next page (0 after the last), members and scores.
     fn zscan(key: impl ToArg) -> (u64, Vec<(Bytes, f64)>) as ZScan = "ZSCAN" [key, 0], ReadOnly, "2.8.0";
 }

@@ -155,7 +155,7 @@ commands! { "stream", "Streams";
     /// none is to be made.
     fn xadd(key: impl ToArg, id: impl ToArg, fields: impl ToArgs) -> Option<String> as XAdd = "XADD" [key, id, (even fields)], NonIdempotent, "5.0.0";
     /// Removes old entries; answers how many.
-    fn xtrim(key: impl ToArg, keep: Trim) -> u64 as XTrim = "XTRIM" [key, ..keep], EffectIdempotent, "5.0.0";
+    fn xtrim(key: impl ToArg, keep: Trim) -> u64 as XTrim = "XTRIM" [key, ..keep], EffectIdempotent, "5.0.0" @ -4;
     /// Removes entries; answers how many there were.
     fn xdel(key: impl ToArg, ids: impl ToArgs) -> u64 = "XDEL" [key, ..ids], EffectIdempotent, "5.0.0";
     /// Removes entries; answers what became of each.
@@ -169,20 +169,20 @@ commands! { "stream", "Streams";
     fn xrevrange<R>(key: impl ToArg, end: impl ToArg, start: impl ToArg) -> Vec<StreamEntry<R>> as XRange
         = "XREVRANGE" [key, end, start], ReadOnly, "5.0.0";
     /// What came to streams after an id, given as pairs of key and id.
-    fn xread<R>(after: &[(&str, &str)]) -> StreamReads<R> as XRead = "XREAD" ["STREAMS", ..Positions(after)], ReadOnly, "5.0.0";
+    fn xread<R>(after: &[(&str, &str)]) -> StreamReads<R> as XRead = "XREAD" ["STREAMS", ..Positions(after)], ReadOnly, "5.0.0" @ -4, MAY_BLOCK;
     /// What came to streams for a consumer of a group (`>`), or what it has not acknowledged (after an id).
     fn xreadgroup<R>(group: impl ToArg, consumer: impl ToArg, after: &[(&str, &str)]) -> StreamReads<R> as XReadGroup
-        = "XREADGROUP" ["GROUP", group, consumer, "STREAMS", ..Positions(after)], NonIdempotent, "5.0.0";
+        = "XREADGROUP" ["GROUP", group, consumer, "STREAMS", ..Positions(after)], NonIdempotent, "5.0.0" @ -7, MAY_BLOCK;
     /// Acknowledges entries; answers how many were pending.
     fn xack(key: impl ToArg, group: impl ToArg, ids: impl ToArgs) -> u64 = "XACK" [key, group, ..ids], EffectIdempotent, "5.0.0";
     /// Acknowledges entries and removes them; answers what became of each.
     fn xackdel(key: impl ToArg, group: impl ToArg, ids: impl ToArgs) -> Vec<Removal> as XDelEx
         = "XACKDEL" [key, group, "IDS", (count ids)], EffectIdempotent, "8.2.0";
     /// What a group has not acknowledged, in short.
-    fn xpending(key: impl ToArg, group: impl ToArg) -> PendingSummary = "XPENDING" [key, group], ReadOnly, "5.0.0";
+    fn xpending(key: impl ToArg, group: impl ToArg) -> PendingSummary = "XPENDING" [key, group], ReadOnly, "5.0.0" @ -3;
     /// What a group has not acknowledged, from `start` to `end`, at most `count` entries.
     fn xpending_range(key: impl ToArg, group: impl ToArg, start: impl ToArg, end: impl ToArg, count: u64) -> Vec<PendingEntry> as XPending
-        = "XPENDING" [key, group, start, end, count], ReadOnly, "5.0.0";
+        = "XPENDING" [key, group, start, end, count], ReadOnly, "5.0.0" @ -3;
     /// Transfers entries that were idle for at least `idle` to `consumer`, and returns them.
     fn xclaim<R>(key: impl ToArg, group: impl ToArg, consumer: impl ToArg, idle: Duration, ids: impl ToArgs) -> Claimed<R> as XClaim
         = "XCLAIM" [key, group, consumer, whole_millis(idle), ..ids], NonIdempotent, "5.0.0";
@@ -204,7 +204,7 @@ commands! { "stream", "Streams";
     fn xgroup_setid(key: impl ToArg, group: impl ToArg, id: impl ToArg) -> () as XGroupSetId
         = "XGROUP SETID" [key, group, id], ByArguments, "5.0.0";
     /// Sets the id after which the next entry comes.
-    fn xsetid(key: impl ToArg, id: impl ToArg) -> () = "XSETID" [key, id], Idempotent, "5.0.0";
+    fn xsetid(key: impl ToArg, id: impl ToArg) -> () = "XSETID" [key, id], Idempotent, "5.0.0" @ -3;
     /// Facts about a stream.
     fn xinfo_stream(key: impl ToArg) -> StreamInfo as XInfoStream = "XINFO STREAM" [key], ReadOnly, "5.0.0";
     /// The groups of a stream.

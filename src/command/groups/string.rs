@@ -87,7 +87,7 @@ commands! { "string", "Strings";
     /// The hash of the value, for the conditions on digests; nil when there is none.
     fn digest(key: impl ToArg) -> Option<String> = "DIGEST" [key], ReadOnly, "8.4.0";
     /// The longest common subsequence of two values.
-    fn lcs<R>(key: impl ToArg, other: impl ToArg) -> R as Lcs = "LCS" [key, other], ReadOnly, "7.0.0";
+    fn lcs<R>(key: impl ToArg, other_key: impl ToArg) -> R as Lcs = "LCS" [key, other_key], ReadOnly, "7.0.0";
 }
 
 /// Reads nil, which says that a condition does not hold, as false.

@@ -1,8 +1,8 @@
 //! Names of commands as labels: those of the command table and a few more, so that there is an end to them.
 
-use super::super::{name_of, table};
+use super::super::{name_of, table as metrics};
 use super::{ByKind, place_of};
-use crate::command::{Command, groups};
+use crate::command::{Command, groups, table};
 use crate::error::{ErrorKind, Outcome};
 use ::metrics::{Key, Label};
 use std::cell::Cell;
@@ -44,11 +44,7 @@ impl Name {
         {
             return name;
         }
-        let mut room = [0; 24];
-        let found = command
-            .upper(&mut room)
-            .and_then(|name| DECLARED.get_key_value(name))
-            .or_else(|| of_two_words(command));
+        let found = table::find(command).and_then(|row| DECLARED.get_key_value(row.command));
         let Some((&text, place)) = found else { return Self::at(&OTHER, "other") };
         let name = Self::at(place, text);
         LAST.set(Some((text, name)));
@@ -82,18 +78,6 @@ impl Name {
     }
 }
 
-/// `script load` is `SCRIPT LOAD` in the table.
-fn of_two_words(command: &Command) -> Option<(&&'static str, &'static Place)> {
-    let mut room = [0; 48];
-    let (first, second) = (command.name(), command.get(0)?);
-    let (used, text) = (first.len(), room.get_mut(..first.len() + 1 + second.len())?);
-    text[..used].copy_from_slice(first);
-    text[used] = b' ';
-    text[used + 1..].copy_from_slice(second);
-    text.make_ascii_uppercase();
-    DECLARED.get_key_value(std::str::from_utf8(text).ok()?)
-}
-
 impl Keys {
     fn new(name: &'static str) -> Self {
         let operation = || Label::from_static_parts("db.operation.name", name);
@@ -102,14 +86,14 @@ impl Keys {
         Self {
             calls: outcomes.map(|outcome| {
                 Key::from_parts(
-                    table::CALLS,
+                    metrics::CALLS,
                     vec![operation(), Label::from_static_parts("outcome", outcome)],
                 )
             }),
-            went_well: Key::from_parts(table::DURATION, vec![system(), operation()]),
+            went_well: Key::from_parts(metrics::DURATION, vec![system(), operation()]),
             failed: ErrorKind::EACH.map(|kind| {
                 let failed = Label::from_static_parts("error.type", name_of(kind));
-                Key::from_parts(table::DURATION, vec![system(), operation(), failed])
+                Key::from_parts(metrics::DURATION, vec![system(), operation(), failed])
             }),
         }
     }

@@ -1,6 +1,7 @@
 //! Which slot a key is in, and which node has a slot.
 
 use crate::command::slot::{SLOTS, slot};
+use crate::command::table::{self, Flags};
 use crate::command::{Command, keys};
 use crate::error::{Error, ErrorKind, Result, ServerError};
 use crate::value::Value;
@@ -24,7 +25,7 @@ pub(super) enum Place {
 /// Redis's own error for keys in different slots; [`ErrorKind::Unsupported`] where one node would answer for all, or where it is
 /// not known which arguments are keys.
 pub(super) fn place(command: &Command) -> Result<Place> {
-    if ["SCRIPT", "FUNCTION", "FLUSHALL", "FLUSHDB"].iter().any(|name| command.is(name)) {
+    if table::flags(command).any(Flags::EVERY_NODE) {
         return Ok(Place::All);
     }
     let positions = keys::positions(command).ok_or_else(|| {
