@@ -10,7 +10,7 @@ use crate::clock;
 use crate::command::groups as cmd;
 use crate::command::{Call, CallOptions, Command, ToArg, UnboundCall};
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Result, ServerErrorClass};
 use crate::exactly_once;
 use crate::observe::{self, Operation};
 use crate::pipeline::{Pipeline, Transaction};
@@ -310,7 +310,7 @@ impl Client {
         let admitted = match command.check().and_then(|()| self.admit(&command)) {
             Ok(Cow::Owned(admitted)) => Some(admitted),
             Ok(Cow::Borrowed(_)) => None,
-            Err(error) => return Err(error.of_command(&command)),
+            Err(error) => return Err(command.name_error(error)),
         };
         Ok(admitted.unwrap_or(command))
     }
@@ -350,7 +350,7 @@ impl Client {
                 Some(again) => again.await,
                 None => reply,
             };
-            reply.map_err(|error| error.of_command(command).shown(self.0.verbose))
+            reply.map_err(|error| command.name_error(error).shown(self.0.verbose))
         })
     }
 }
@@ -362,7 +362,10 @@ fn as_text<'a>(
     options: &'a CallOptions,
     reply: &Reply,
 ) -> Option<BoxFuture<'a, Reply>> {
-    reply.as_ref().err().filter(|error| error.redis_code() == Some("NOSCRIPT"))?;
+    reply
+        .as_ref()
+        .err()
+        .filter(|error| error.server_class() == Some(ServerErrorClass::NoScript))?;
     let eval = as_eval(command)?;
     Some(Box::pin(async move { backend.execute(&eval, options).await }))
 }

@@ -6,14 +6,15 @@
 mod class;
 mod kind;
 mod server;
+mod server_class;
 
-use crate::command::table::{self, Flags};
-use crate::command::{Command, Idempotency};
 use crate::platform::NoRuntime;
 use crate::value::ConvertError;
 pub(crate) use class::Signal;
 pub use kind::{ErrorKind, Outcome};
 pub use server::ServerError;
+pub(crate) use server_class::Prospect;
+pub use server_class::ServerErrorClass;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,11 +88,7 @@ impl Error {
 
     /// The error that Redis answered with.
     pub fn redis(server: ServerError) -> Self {
-        let kind = match server.code() {
-            "WRONGPASS" | "NOAUTH" | "NOPERM" => ErrorKind::Unauthorized,
-            "EXECABORT" => ErrorKind::Discarded,
-            _ => ErrorKind::Redis,
-        };
+        let kind = server.class().facts().kind;
         let outcome =
             if server.may_have_run() { Outcome::MaybeApplied } else { Outcome::NotApplied };
         let mut error = Self::new(kind, "Redis answered with an error").with_outcome(outcome);
@@ -106,40 +103,26 @@ impl Error {
         self
     }
 
-    /// Of a command that an earlier call may have run.
-    pub(crate) fn of_repeated(self, safety: Idempotency) -> Self {
-        match self.outcome() {
-            Outcome::NotApplied if safety != Idempotency::ReadOnly => {
-                self.with_outcome(Outcome::MaybeApplied)
-            }
-            _ => self,
-        }
-    }
-
     pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.0.kind = kind;
         self
     }
 
-    /// Names the command. The error of a script or function may come from anywhere within it, also after it wrote: only texts
-    /// that Redis says before it starts one are sure.
-    pub(crate) fn of_command(mut self, command: &Command) -> Self {
-        let name = command.label();
-        if self.0.command.is_none() && name != "?" && !name.is_empty() {
-            self.0.command = Some(name.into());
+    /// Names the command, unless that is done or the name may be data.
+    pub(crate) fn of_command(mut self, label: &str) -> Self {
+        if self.0.command.is_none() && label != "?" && !label.is_empty() {
+            self.0.command = Some(label.into());
         }
-        let scripts = table::flags(command).any(Flags::RUNS_SCRIPT);
-        let writes = command.idempotency() != Idempotency::ReadOnly;
-        match &self.0.server {
-            Some(server)
-                if writes
-                    && scripts
-                    && self.0.outcome == Outcome::NotApplied
-                    && !server.is_before_script() =>
-            {
-                self.with_outcome(Outcome::MaybeApplied)
-            }
-            _ => self,
+        self
+    }
+
+    /// The error of a script or function, which may come from anywhere within it, also after it wrote: only texts that Redis
+    /// says before it starts one are sure.
+    pub(crate) fn of_writing_script(self) -> Self {
+        let may_have_run = self.server_class().is_some_and(|class| !class.facts().is_before_start);
+        match self.0.outcome {
+            Outcome::NotApplied if may_have_run => self.with_outcome(Outcome::MaybeApplied),
+            Outcome::NotApplied | Outcome::Applied | Outcome::MaybeApplied => self,
         }
     }
 
@@ -269,7 +252,7 @@ impl Error {
     /// quota, a proxy's or server's 5xx, and Redis's `LOADING`, `BUSY`, `READONLY`, `OOM` and their like. What a web handler answers
     /// 503 for. Says nothing about whether the command ran: see [`outcome`](Self::outcome).
     pub fn is_transient(&self) -> bool {
-        matches!(Signal::of(self), Signal::Down | Signal::Quota)
+        class::is_transient(self)
     }
 
     /// True if Redis was not reached or refused all work, and did nothing: no connection, a used-up quota, `LOADING`,
@@ -291,6 +274,11 @@ impl Error {
     /// The code that starts Redis's error, such as `WRONGTYPE`.
     pub fn redis_code(&self) -> Option<&str> {
         self.0.server.as_ref().map(ServerError::code)
+    }
+
+    /// What Redis's error means.
+    pub fn server_class(&self) -> Option<ServerErrorClass> {
+        self.0.server.as_ref().map(ServerError::class)
     }
 
     /// The whole text of Redis's error. **It may quote keys and arguments**, so it is not part of `Display` or `Debug`;
@@ -397,19 +385,20 @@ mod tests {
         let wrong = || {
             ServerError::new("WRONGTYPE Operation against a key holding the wrong kind of value")
         };
-        let error = Error::redis(wrong()).of_command(&crate::cmd("GET").arg("s3cret"));
+        let error = Error::redis(wrong()).of_command("GET");
         assert_eq!(
             error.to_string(),
             "GET: WRONGTYPE Operation against a key holding the wrong kind of value"
         );
         assert_eq!(error.command(), Some("GET"));
-        let error = Error::redis(wrong()).of_command(&crate::cmd("s3cret:key"));
-        assert_eq!((error.command(), error.to_string().contains("s3cret")), (None, false));
+        assert_eq!(Error::redis(wrong()).of_command("?").command(), None);
     }
 
     #[test]
     fn a_script_that_fails_says_its_line() {
-        let of = |text: &str| Error::redis(ServerError::new(text)).of_command(&crate::cmd("EVAL"));
+        let of = |text: &str| {
+            Error::redis(ServerError::new(text)).of_command("EVAL").of_writing_script()
+        };
         let error = of(
             "ERR Error compiling script (new function): user_script:12: '=' expected near 's3cret'",
         );

@@ -81,7 +81,7 @@ pub use command::{
     Many, One, ToArg, ToArgs, Unbound, UnboundCall, UnixTime, cmd,
 };
 pub use config::{Config, Encoding};
-pub use error::{Error, ErrorKind, Outcome, Result, ServerError};
+pub use error::{Error, ErrorKind, Outcome, Result, ServerError, ServerErrorClass};
 pub use pipeline::{Pipeline, Replies, ReplyHandle, ReplyHandles, Transaction};
 pub use platform::{BoxFuture, BoxStream, MaybeSend};
 pub use retry::RetryPolicy;

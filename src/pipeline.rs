@@ -8,7 +8,7 @@ use crate::backend::Reply;
 use crate::client::Client;
 use crate::clock;
 use crate::command::{Call, CallOptions, Command, Unbound, UnboundCall};
-use crate::error::{Error, Outcome, Result};
+use crate::error::{Error, Outcome, Result, ServerErrorClass};
 use crate::exactly_once;
 use crate::observe::{self, Operation};
 use crate::script::as_eval;
@@ -55,7 +55,7 @@ impl Batch {
                 Ok(Cow::Borrowed(_)) => {}
                 Err(error) => {
                     let at = format!("entry {index}");
-                    return Err(error.of_command(command).with_detail(at));
+                    return Err(command.name_error(error).with_detail(at));
                 }
             }
         }
@@ -68,7 +68,7 @@ impl Batch {
             Some(
                 reply
                     .map(|reply| self.client.seen(command, reply))
-                    .map_err(|error| error.of_command(command).shown(self.client.is_verbose())),
+                    .map_err(|error| command.name_error(error).shown(self.client.is_verbose())),
             )
         };
         let items: Vec<_> = items.into_iter().zip(&self.commands).map(truthful).collect();
@@ -263,7 +263,8 @@ async fn resend_unknown_scripts(
 ) {
     let (mut places, mut evals) = (Vec::new(), Vec::new());
     for (index, (command, reply)) in commands.iter().zip(replies.iter()).enumerate() {
-        let unknown = matches!(reply, Err(error) if error.redis_code() == Some("NOSCRIPT"));
+        let unknown =
+            matches!(reply, Err(error) if error.server_class() == Some(ServerErrorClass::NoScript));
         if let Some(eval) = unknown.then(|| as_eval(command)).flatten() {
             places.push(index);
             evals.push(eval);

@@ -3,7 +3,7 @@
 
 use crate::clock::{self, Instant};
 use crate::command::Idempotency;
-use crate::error::{Error, ErrorKind, Outcome};
+use crate::error::{Error, ErrorKind, Outcome, Prospect, ServerError, ServerErrorClass};
 use crate::observe;
 use crate::platform;
 use std::sync::Arc;
@@ -163,7 +163,7 @@ enum Class {
 
 fn class_of(error: &Error) -> Class {
     if let Some(server) = error.server_error() {
-        return class_of_redis_error(error, server.code(), server.message());
+        return class_of_redis_error(error, server);
     }
     match error.kind() {
         // The certificate is for another name, has expired, or nobody trusts its issuer.
@@ -197,38 +197,21 @@ fn class_of(error: &Error) -> Class {
     }
 }
 
-fn class_of_redis_error(error: &Error, code: &str, text: &str) -> Class {
-    if error.server_error().is_some_and(crate::ServerError::may_have_run) {
-        return match text.starts_with("ERR caller gone") || is_transient(code, text) {
-            true => Class::Ambiguous,
-            false => Class::Permanent,
-        };
-    }
-    if is_transient(code, text) {
-        return match error.outcome() {
-            // A part of a transaction may have run.
-            Outcome::MaybeApplied => Class::Ambiguous,
-            Outcome::NotApplied | Outcome::Applied => Class::Refused,
-        };
-    }
-    let quota = ["ERR DB capacity", "ERR max request size", "ERR max key size", "ERR max single"];
-    if is_exhausted(error) || quota.iter().any(|start| text.starts_with(start)) {
-        return Class::Permanent;
-    }
-    match (error.kind(), error.outcome()) {
-        (ErrorKind::RateLimited, _) => Class::Refused,
-        (ErrorKind::Redis, Outcome::MaybeApplied) if error.status() >= Some(500) => {
+fn class_of_redis_error(error: &Error, server: &ServerError) -> Class {
+    match (server.class().facts().prospect, error.outcome()) {
+        // From within a script, or of a transaction of which a part may have run.
+        (Prospect::Passes, Outcome::MaybeApplied) => Class::Ambiguous,
+        (Prospect::Passes, _) if server.may_have_run() => Class::Ambiguous,
+        (Prospect::Passes, Outcome::NotApplied | Outcome::Applied) => Class::Refused,
+        (Prospect::Lasts, _) => Class::Permanent,
+        (Prospect::ByStatus, _) if server.may_have_run() => Class::Permanent,
+        (Prospect::ByStatus, _) if error.kind() == ErrorKind::RateLimited => Class::Refused,
+        (Prospect::ByStatus, Outcome::MaybeApplied)
+            if error.kind() == ErrorKind::Redis && error.status() >= Some(500) =>
+        {
             Class::Ambiguous
         }
-        _ => Class::Permanent,
-    }
-}
-
-fn is_transient(code: &str, text: &str) -> bool {
-    match code {
-        "LOADING" | "TRYAGAIN" | "MASTERDOWN" | "CLUSTERDOWN" | "BUSY" => true,
-        "READONLY" => text.contains("upgrade"),
-        _ => text.contains("DB connection refused"),
+        (Prospect::ByStatus, _) => Class::Permanent,
     }
 }
 
@@ -268,11 +251,7 @@ pub(crate) fn is_refused(error: &Error) -> bool {
 
 /// True for a quota that is used up: every further request is refused too.
 pub(crate) fn is_exhausted(error: &Error) -> bool {
-    error.server_error().is_some_and(|server| {
-        ["ERR max daily", "ERR max requests"]
-            .iter()
-            .any(|start| server.message().starts_with(start))
-    })
+    error.server_class() == Some(ServerErrorClass::RequestQuota)
 }
 
 impl<'a> Attempts<'a> {
@@ -419,7 +398,7 @@ impl<'a> Attempts<'a> {
     pub(crate) fn finish(&self, error: Error, safety: Idempotency) -> Error {
         let error = match safety {
             Idempotency::ReadOnly => error.with_outcome(Outcome::NotApplied),
-            _ if self.ambiguous => error.of_repeated(safety),
+            _ if self.ambiguous => safety.of_repeated(error),
             _ => error,
         };
         error.with_attempts(self.made)

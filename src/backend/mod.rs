@@ -49,7 +49,7 @@ impl Joined {
     ) -> Reply {
         match self.0.await {
             Ok(Carried::Answered(reply)) => reply,
-            Ok(Carried::Lost) => alone().await.map_err(|error| error.of_repeated(safety)),
+            Ok(Carried::Lost) => alone().await.map_err(|error| safety.of_repeated(error)),
             Err(_) => alone().await,
         }
     }

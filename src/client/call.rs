@@ -5,6 +5,7 @@ use crate::backend::Reply;
 use crate::command::{Call, CallOptions, Command};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::platform::BoxFuture;
+use crate::value::ConvertError;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -89,7 +90,7 @@ impl<R> Future for Call<R> {
             return Poll::Ready(Err(error.with_outcome(Outcome::MaybeApplied)));
         }
         let (reply, sent) = ready!(running.as_mut().poll(context));
-        let named = |error| Error::from(error).of_command(&sent.command).shown(sent.verbose);
+        let named = |error: ConvertError| sent.command.name_error(error.into()).shown(sent.verbose);
         Poll::Ready(reply.and_then(|value| (this.read)(value).map_err(named)))
     }
 }

@@ -344,6 +344,16 @@ impl Command {
         if plain { std::str::from_utf8(name).unwrap_or("?") } else { "?" }
     }
 
+    /// An error of this command, which it names.
+    pub(crate) fn name_error(&self, error: Error) -> Error {
+        let error = error.of_command(self.label());
+        let writes = || self.idempotency() != Idempotency::ReadOnly;
+        match table::flags(self).any(table::Flags::RUNS_SCRIPT) && writes() {
+            true => error.of_writing_script(),
+            false => error,
+        }
+    }
+
     fn refusal(&self) -> Option<Refusal> {
         self.rare.as_ref()?.refusal
     }

@@ -2,6 +2,7 @@
 
 use super::Command;
 use super::table::{self, Flags, Keys, Row};
+use crate::error::{Error, Outcome};
 use std::collections::HashSet;
 
 /// What happens when a command that ran is sent again.
@@ -22,6 +23,16 @@ impl Idempotency {
     #[doc(hidden)]
     pub const ALL: [Self; 4] =
         [Self::ReadOnly, Self::Idempotent, Self::EffectIdempotent, Self::NonIdempotent];
+
+    /// The error of a command that an earlier attempt or call may have run.
+    pub(crate) fn of_repeated(self, error: Error) -> Error {
+        match error.outcome() {
+            Outcome::NotApplied if self != Self::ReadOnly => {
+                error.with_outcome(Outcome::MaybeApplied)
+            }
+            Outcome::NotApplied | Outcome::Applied | Outcome::MaybeApplied => error,
+        }
+    }
 }
 
 /// The replay safety of a command that states none, by its name and, where they matter, its arguments.

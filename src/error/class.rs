@@ -1,4 +1,4 @@
-//! The classes of errors: what each says about the other side.
+//! What an error says about the other side.
 
 use super::{Error, ErrorKind, Outcome};
 
@@ -14,13 +14,9 @@ pub(crate) enum Signal {
 
 impl Signal {
     pub(crate) fn of(error: &Error) -> Self {
-        let text = error.server_message().unwrap_or_default();
-        let quotas =
-            ["ERR max daily request limit", "ERR max requests limit", "ERR DB capacity quota"];
-        if quotas.iter().any(|start| text.starts_with(start)) {
-            return Self::Quota;
-        }
+        let server = error.server_class().map(|class| class.facts().signal);
         match error.kind() {
+            _ if server == Some(Self::Quota) => Self::Quota,
             ErrorKind::Connect
             | ErrorKind::Timeout
             | ErrorKind::Io
@@ -29,20 +25,7 @@ impl Signal {
             // A 4xx is about the request; a 5xx is about the server.
             ErrorKind::Http if error.status().is_some_and(|status| status < 500) => Self::Caller,
             ErrorKind::Http => Self::Down,
-            // Read-only, full, loading: reachable, but of no use for now.
-            ErrorKind::Redis | ErrorKind::Discarded => match error.redis_code() {
-                Some(
-                    "READONLY" | "OOM" | "MISCONF" | "LOADING" | "BUSY" | "MASTERDOWN"
-                    | "CLUSTERDOWN" | "TRYAGAIN" | "NOREPLICAS",
-                ) => Self::Down,
-                _ if text.starts_with("DB connection refused")
-                    || text.starts_with("ERR DB connection refused") =>
-                {
-                    Self::Down
-                }
-                _ if text.starts_with("ERR caller gone") => Self::Down,
-                _ => Self::Works,
-            },
+            ErrorKind::Redis | ErrorKind::Discarded => server.unwrap_or(Self::Works),
             ErrorKind::Conversion | ErrorKind::Inexact => Self::Works,
             ErrorKind::Config
             | ErrorKind::InvalidCommand
@@ -54,20 +37,36 @@ impl Signal {
     }
 }
 
+/// True if the same call may work later, without a change.
+pub(super) fn is_transient(error: &Error) -> bool {
+    match Signal::of(error) {
+        Signal::Down | Signal::Quota => true,
+        Signal::Works | Signal::Caller => false,
+    }
+}
+
 /// True if nothing was reached that could work, and nothing happened.
 pub(super) fn is_unavailable(error: &Error) -> bool {
-    if error.outcome() != Outcome::NotApplied {
-        return false;
-    }
-    match error.kind() {
-        ErrorKind::Connect => true,
-        ErrorKind::Http => matches!(error.status(), Some(502..=504)),
-        _ => match error.redis_code() {
-            Some("LOADING" | "MASTERDOWN" | "CLUSTERDOWN") => true,
-            _ if Signal::of(error) == Signal::Quota => true,
-            _ => error
-                .server_error()
-                .is_some_and(|server| server.sentence().starts_with("DB connection refused")),
-        },
+    match (error.outcome(), error.kind()) {
+        (Outcome::MaybeApplied | Outcome::Applied, _) => false,
+        (Outcome::NotApplied, ErrorKind::Connect) => true,
+        (Outcome::NotApplied, ErrorKind::Http) => matches!(error.status(), Some(502..=504)),
+        (
+            Outcome::NotApplied,
+            ErrorKind::Timeout
+            | ErrorKind::Io
+            | ErrorKind::RateLimited
+            | ErrorKind::Decode
+            | ErrorKind::Redis
+            | ErrorKind::Discarded
+            | ErrorKind::Conversion
+            | ErrorKind::Inexact
+            | ErrorKind::Config
+            | ErrorKind::InvalidCommand
+            | ErrorKind::Unauthorized
+            | ErrorKind::ReplyTooLarge
+            | ErrorKind::Unsupported
+            | ErrorKind::Closed,
+        ) => error.server_class().is_some_and(|class| class.facts().is_unavailable),
     }
 }

@@ -1,5 +1,6 @@
 //! [`ServerError`]: what Redis said, and how much of it may be shown.
 
+use super::ServerErrorClass;
 use std::fmt;
 use std::sync::Arc;
 
@@ -137,61 +138,44 @@ impl ServerError {
         (1..=6).contains(&digits.len()).then_some(digits)
     }
 
-    /// True for what Redis says of a script or function before it starts it.
-    pub(super) fn is_before_script(&self) -> bool {
-        const CODES: [&str; 10] = [
-            "NOSCRIPT",
-            "NOPERM",
-            "NOAUTH",
-            "WRONGPASS",
-            "LOADING",
-            "BUSY",
-            "MASTERDOWN",
-            "CLUSTERDOWN",
-            "CROSSSLOT",
-            "MOVED",
-        ];
-        const TEXTS: [&str; 5] = [
-            "Error compiling",
-            "wrong number of arguments",
-            "Number of keys",
-            "unknown command",
-            "Function not found",
-        ];
-        CODES.contains(&self.code()) || TEXTS.iter().any(|text| self.sentence().starts_with(text))
+    /// What it means.
+    pub fn class(&self) -> ServerErrorClass {
+        ServerErrorClass::of(self)
     }
 
     /// True for a refusal of everything for a while: Redis loads its data, runs a script, or waits for its master. Nothing ran.
     pub(crate) fn is_busy(&self) -> bool {
-        ["BUSY ", "LOADING ", "MASTERDOWN "].iter().any(|code| self.refuses_with(code))
+        // A cluster that is down may stay so.
+        let refused = self.refusal();
+        let is_class =
+            matches!(refused.class(), ServerErrorClass::Busy | ServerErrorClass::NotReady);
+        is_class && refused.code() != "CLUSTERDOWN" && !self.may_have_run()
     }
 
     /// True for the refusal of a Redis that runs a script. Nothing ran.
     #[cfg(feature = "native")]
     pub(crate) fn is_busy_script(&self) -> bool {
-        self.refuses_with("BUSY ")
+        self.refusal().class() == ServerErrorClass::Busy && !self.may_have_run()
     }
 
-    fn refuses_with(&self, code: &str) -> bool {
-        // A transaction quotes why it was discarded.
-        let text = self.0.strip_prefix("EXECABORT Transaction discarded because of: ");
-        text.unwrap_or(&self.0).starts_with(code) && !self.may_have_run()
+    /// The error itself, or that for which a transaction was discarded.
+    fn refusal(&self) -> Self {
+        let reason = self.0.strip_prefix("EXECABORT Transaction discarded because of: ");
+        reason.map_or_else(|| self.clone(), Self::new)
     }
 
     /// True for an error after which the command, or a part of it, may have taken effect: raised inside a script that had
     /// already started, told by a proxy whose caller went away, or about a reply that the server could not carry.
     pub(crate) fn may_have_run(&self) -> bool {
-        let text = self.0.as_ref();
-        if self.code() == "NOSCRIPT" || text.starts_with("ERR Error compiling script") {
+        let (text, class) = (self.0.as_ref(), self.class());
+        if class == ServerErrorClass::NoScript || text.starts_with("ERR Error compiling script") {
             return false;
         }
         // Redis 7 appends `script: <sha>, on @user_script:<line>.`; Redis 6 and Upstash start with the call that failed.
-        text.contains("user_script")
+        class.facts().may_have_run
+            || text.contains("user_script")
             || text.starts_with("ERR Error running script")
             || text.contains("Script killed by user")
-            || text.starts_with("ERR caller gone")
-            || text.starts_with("ERR max response size exceeded")
-            || self.code() == "UNKILLABLE"
     }
 }
 

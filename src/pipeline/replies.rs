@@ -92,7 +92,7 @@ impl Replies {
     fn named(&self, error: ConvertError, index: usize) -> Error {
         let error = Error::from(error).shown(self.verbose);
         match self.commands.get(index) {
-            Some(command) => error.of_command(command),
+            Some(command) => command.name_error(error),
             None => error,
         }
     }

@@ -1,7 +1,6 @@
 //! What can go wrong with sessions.
 
-use crate::breaker::Signal;
-use crate::error::{Error, ErrorKind, Outcome};
+use crate::error::{Error, ErrorKind, Outcome, ServerErrorClass, Signal};
 use std::fmt;
 
 /// Why a session operation failed. A session that is not there and a Redis that is not there are
@@ -233,7 +232,9 @@ impl From<Error> for SessionError {
             return Self::MaybeApplied(error);
         }
         match error.kind() {
-            ErrorKind::Redis if error.redis_code() == Some("CROSSSLOT") => Self::CrossSlot,
+            ErrorKind::Redis if error.server_class() == Some(ServerErrorClass::CrossSlot) => {
+                Self::CrossSlot
+            }
             // Read-only, full, loading, over its quota.
             ErrorKind::Redis if matches!(Signal::of(&error), Signal::Down | Signal::Quota) => {
                 Self::Unavailable(error)

@@ -3,8 +3,8 @@
 use super::transport::HttpResponse;
 use super::wire;
 use crate::clock;
-use crate::error::{Error, ErrorKind, Outcome, Result};
-use crate::retry::{is_exhausted, is_refused};
+use crate::error::{Error, ErrorKind, Outcome, Result, ServerErrorClass};
+use crate::retry::is_refused;
 use bytes::Bytes;
 use chrono::DateTime;
 use http::HeaderMap;
@@ -143,13 +143,15 @@ pub(super) fn of_transaction(error: Error) -> Error {
             .with_status(error.status().unwrap_or_default());
     }
     let Some(server) = error.server_error() else { return error };
-    let starts = |text: &str| server.message().starts_with(text);
-    match (error.kind(), server.code()) {
-        (ErrorKind::Discarded, _) => error,
-        (ErrorKind::Unauthorized, code) if code != "NOPERM" => error,
-        (ErrorKind::RateLimited, _) => error,
-        _ if error.status() == Some(413) || starts("ERR max request size") => error,
-        _ if is_exhausted(&error) => error,
+    match (error.kind(), server.class()) {
+        (ErrorKind::Discarded | ErrorKind::RateLimited, _) => error,
+        (ErrorKind::Unauthorized, class) if class != ServerErrorClass::Forbidden => error,
+        (_, ServerErrorClass::RequestQuota) => error,
+        _ if error.status() == Some(413)
+            || server.message().starts_with("ERR max request size") =>
+        {
+            error
+        }
         _ if server.message().to_ascii_lowercase().contains("transaction discarded") => {
             error.with_kind(ErrorKind::Discarded)
         }
@@ -164,7 +166,9 @@ pub(super) fn is_final(error: &Error) -> bool {
         None | Some(401 | 408 | 429) => false,
         Some(status) => status < 500 || status == 501,
     };
-    answered && !matches!(error.redis_code(), Some("WRONGPASS" | "NOAUTH")) && !is_refused(error)
+    answered
+        && error.server_class() != Some(ServerErrorClass::Unauthenticated)
+        && !is_refused(error)
 }
 
 #[cfg(test)]

@@ -274,7 +274,7 @@ impl NativeCluster {
             }
             Some(Redirect::Ask(address)) => Ok(Some((self.node(&address)?, true))),
             // The slot is on its way, which is soon over: only the time of the call is the limit.
-            Some(Redirect::Later) if error.redis_code() == Some("TRYAGAIN") => {
+            Some(Redirect::Soon) => {
                 course.redirects -= 1;
                 self.pause(error, 2, course).await
             }

@@ -3,7 +3,7 @@
 use crate::command::slot::{SLOTS, slot};
 use crate::command::table::{self, Flags};
 use crate::command::{Command, keys};
-use crate::error::{Error, ErrorKind, Result, ServerError};
+use crate::error::{Error, ErrorKind, Result, ServerError, ServerErrorClass};
 use crate::value::Value;
 
 /// Host and port of a node.
@@ -108,15 +108,19 @@ pub(super) enum Redirect {
     Moved(u16, Address),
     /// This key is elsewhere, for this once.
     Ask(Address),
-    /// Not now: the slot is on its way, or the cluster has no master for it.
+    /// Not now: the cluster has no master for the slot.
     Later,
+    /// Not now: the slot is on its way.
+    Soon,
 }
 
 /// Reads a redirect; `asked` is the host of the node that gave it, which may leave out its own.
 pub(super) fn redirect(error: &Error, asked: &str) -> Option<Redirect> {
     let code = error.redis_code()?;
-    if matches!(code, "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" | "LOADING") {
-        return Some(Redirect::Later);
+    match error.server_class()? {
+        ServerErrorClass::TryAgain => return Some(Redirect::Soon),
+        ServerErrorClass::NotReady => return Some(Redirect::Later),
+        _ => {}
     }
     let mut words = error.server_message()?.split(' ').skip(1);
     let slot = words.next()?.parse().ok().filter(|slot| *slot < SLOTS)?;
@@ -163,7 +167,7 @@ mod tests {
             Some(Redirect::Moved(3999, ("asked".to_owned(), 6381)))
         );
         assert_eq!(read("ASK 1 ::1:6381"), Some(Redirect::Ask(("::1".to_owned(), 6381))));
-        assert_eq!(read("TRYAGAIN Multiple keys"), Some(Redirect::Later));
+        assert_eq!(read("TRYAGAIN Multiple keys"), Some(Redirect::Soon));
         for odd in ["MOVED", "MOVED x y", "MOVED 99999 h:1", "MOVED 1 h:x", "ERR 1 h:1"] {
             assert_eq!(read(odd), None, "{odd}");
         }
