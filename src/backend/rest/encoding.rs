@@ -3,11 +3,10 @@
 
 use super::response::{interpret, is_final};
 use super::transport::HttpRequest;
-use super::wire::{self, Form, Format, Unreadable};
-use super::{Rest, own};
+use super::wire::{self, Form, Format};
+use super::{ReplyShape, Rest, own};
 use crate::clock::{self, Instant};
 use crate::config::{Config, Encoding};
-use crate::error::Result;
 use crate::platform;
 use crate::value::Value;
 use bytes::Bytes;
@@ -101,14 +100,14 @@ impl Rest {
 
     /// Finds out how the texts in this reply are written. Asks the server if the reply holds a text
     /// and nobody has asked yet; within the time that is left until `until`.
-    pub(super) async fn find_format<T>(
+    pub(super) async fn find_format(
         &self,
         body: &Bytes,
-        read: impl Fn(&Bytes, Form<'_>) -> Result<Result<T>, Unreadable>,
+        shape: ReplyShape,
         until: Instant,
     ) -> Format {
-        let reads =
-            |format| read(body, Form { format, limits: self.reply_limits, shelf: None }).is_ok();
+        let form = |format| Form { format, limits: self.reply_limits, shelf: None };
+        let reads = |format| shape.read(body, form(format)).is_ok();
         if self.detection.state() == ASSUMED && reads(Format::Base64) {
             return Format::Base64;
         }

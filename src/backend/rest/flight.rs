@@ -5,15 +5,16 @@
 use super::batch::{Batch, Spare};
 use super::batcher::Batcher;
 use super::response::lacks;
-use super::wire;
+use super::{ReplyShape, Rest};
 use crate::clock;
 use crate::command::CallOptions;
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::observe::{self, Batch as Kind};
 use crate::platform;
-use crate::retry::{Attempts, is_exhausted, is_refused};
+use crate::retry::{Attempted, Attempts, Entries, drive, is_exhausted, is_refused};
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// From so many commands on, two requests are better than one: while the replies to one are handed out the server works on the other.
@@ -150,74 +151,18 @@ impl Slot {
     }
 
     /// One request with its attempts. Its replies go to the callers as soon as they are there.
-    async fn send(&mut self, mut batch: Batch) {
+    async fn send(&mut self, batch: Batch) {
         let batcher = Arc::clone(&self.batcher);
         let rest = &*batcher.rest;
         let mut attempts = rest.attempts(batch.last_deadline(), &CallOptions::default());
         if batch.may_have_run() {
             attempts.assume_it_may_have_run();
         }
-        loop {
-            batch.expire(clock::now());
-            let count = batch.len();
-            if count == 0 {
-                return self.gather();
-            }
-            let Some(limit) = attempts.begin(rest.timeout) else {
-                self.gather();
-                return batch.fail(&attempts.expired(), &attempts, |_| true);
-            };
-            if limit.0 == 1 {
-                observe::commands_sent(Kind::Auto, count);
-            }
-            let outgoing = batch.leaves(rest);
-            let in_resp2 = rest.resp2(&outgoing).is_some();
-            let attempt = async {
-                match count {
-                    1 => rest
-                        .attempt(&outgoing, limit, wire::decode_one)
-                        .await
-                        .map(|value| vec![Ok(value)]),
-                    _ => {
-                        rest.attempt(&outgoing, limit, |body, form| {
-                            wire::decode_many(body, count, form)
-                        })
-                        .await
-                    }
-                }
-            };
-            let result = self.in_time(&mut batch, attempt).await;
-            self.gather();
-            if in_resp2 && rest.resp2(&outgoing).is_none() && batch.only_reads() {
-                batch.goes_again(attempts.may_have_run());
-                continue;
-            }
-            // The batch has its body for itself then.
-            drop(outgoing);
-            let error = match result {
-                Ok(replies) => match batch.answer(replies) {
-                    Some(refused) => refused,
-                    None => {
-                        self.spare = Some(batch.into_spare());
-                        return;
-                    }
-                },
-                Err(error) => {
-                    attempts.note(&error);
-                    if count > 1 && spoils(&error) {
-                        return self.part(batch, &attempts, &error);
-                    }
-                    batch.fail(&error, &attempts, |safety| !attempts.allows(&error, safety));
-                    error
-                }
-            };
-            let wait = if batch.is_empty() { None } else { attempts.wait(&error) };
-            let Some(wait) = wait else { return batch.fail(&error, &attempts, |_| true) };
-            tracing::debug!(kind = ?error.kind(), status = error.status(), ?wait, entries = batch.len(), "trying again");
-            // What others send must not wait until the server is back.
-            self.release();
-            batch.goes_again(attempts.may_have_run());
-            self.in_time(&mut batch, platform::sleep(wait)).await;
+        let mut sending = Sending { slot: self, rest, batch };
+        drive(&mut sending, &mut attempts, rest.timeout).await;
+        sending.slot.gather();
+        if sending.batch.is_empty() {
+            sending.slot.spare = Some(sending.batch.into_spare());
         }
     }
 
@@ -241,7 +186,7 @@ impl Slot {
 
     /// After an error that one command may have brought upon all: the halves of the batch go by themselves, in the end the one. Where
     /// they may have run and must not run twice, everyone gets the error.
-    fn part(&self, mut batch: Batch, attempts: &Attempts<'_>, error: &Error) {
+    fn part(&self, batch: &mut Batch, attempts: &Attempts<'_>, error: &Error) {
         if lacks(error, "pipeline") {
             self.batcher.rest.switch_batching_off();
         }
@@ -254,12 +199,73 @@ impl Slot {
             return;
         }
         let second = batch.split_off(batch.len() / 2, Spare::default());
-        for half in [second, batch] {
+        for half in [second, batch.split_off(0, Spare::default())] {
             if !half.is_empty() {
                 self.batcher.waiting.place().put_back(half);
             }
         }
         self.batcher.fly(self.batcher.lock());
+    }
+}
+
+/// A batch on its way.
+struct Sending<'a> {
+    slot: &'a mut Slot,
+    rest: &'a Rest,
+    batch: Batch,
+}
+
+impl Entries for Sending<'_> {
+    fn expire(&mut self) {
+        self.batch.expire(clock::now());
+    }
+
+    fn len(&self) -> usize {
+        self.batch.len()
+    }
+
+    async fn attempt(&mut self, number: u32, limit: Duration, may_have_run: bool) -> Attempted {
+        let count = self.batch.len();
+        if number == 1 {
+            observe::commands_sent(Kind::Auto, count);
+        }
+        let outgoing = self.batch.leaves(self.rest);
+        let shape = if count == 1 { ReplyShape::One } else { ReplyShape::Many(count) };
+        let attempt = self.rest.attempt(&outgoing, (number, limit), shape);
+        let answer = self.slot.in_time(&mut self.batch, attempt).await;
+        self.slot.gather();
+        if answer.may_lack_bytes && self.batch.only_reads() {
+            self.batch.goes_again(may_have_run);
+            return Attempted::Repeat;
+        }
+        // The batch has its body for itself then.
+        drop(outgoing);
+        match answer.replies {
+            Ok(replies) => match self.batch.answer(replies) {
+                Some(refused) => Attempted::Refused(refused),
+                None => Attempted::Done,
+            },
+            Err(error) => Attempted::Failed(error),
+        }
+    }
+
+    fn give_up(&mut self, error: &Error, attempts: &Attempts<'_>) {
+        if self.batch.len() > 1 && spoils(error) {
+            return self.slot.part(&mut self.batch, attempts, error);
+        }
+        self.batch.fail(error, attempts, |safety| !attempts.allows(error, safety));
+    }
+
+    fn end(&mut self, error: &Error, attempts: &Attempts<'_>) {
+        self.slot.gather();
+        self.batch.fail(error, attempts, |_| true);
+    }
+
+    async fn wait(&mut self, time: Duration, may_have_run: bool) {
+        // What others send must not wait until the server is back.
+        self.slot.release();
+        self.batch.goes_again(may_have_run);
+        self.slot.in_time(&mut self.batch, platform::sleep(time)).await;
     }
 }
 

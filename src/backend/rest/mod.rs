@@ -12,6 +12,7 @@ mod hyper;
 mod limits;
 pub(crate) mod listen;
 mod paths;
+mod pipeline;
 mod requests;
 #[cfg(all(feature = "reqwest", not(target_family = "wasm")))]
 mod reqwest;
@@ -34,7 +35,7 @@ pub use transport::{HttpChunks, HttpRequest, HttpResponse, HttpStream, Progress,
 
 use crate::backend::{Backend, EventStream, Joined, Reply};
 use crate::clock::{self, Instant};
-use crate::command::{CallOptions, Command, Idempotency, cmd};
+use crate::command::{CallOptions, Command, cmd};
 use crate::config::{Config, Encoding};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::observe;
@@ -289,30 +290,31 @@ impl Rest {
         Attempts::start(&self.retry, self.connect_timeout, deadline, options.no_retry)
     }
 
-    /// One attempt: sends, and reads the reply by `read`. `number` counts from 1.
-    async fn attempt<T>(
+    /// One attempt. `number` counts from 1.
+    async fn attempt(
         &self,
         outgoing: &Outgoing,
         (number, limit): (u32, Duration),
-        read: impl Fn(&Bytes, Form<'_>) -> Result<Result<T>, wire::Unreadable>,
-    ) -> Result<T> {
+        shape: ReplyShape,
+    ) -> Answer {
+        let in_resp2 = self.resp2(outgoing).is_some();
         let attempt = observe::Attempt::begin(number);
         attempt.follows(&outgoing.calls);
-        let result = self
-            .exchange(outgoing, (number, limit), read, &attempt)
+        let replies = self
+            .exchange(outgoing, (number, limit), shape, &attempt)
             .instrument(attempt.span())
             .await;
-        attempt.end(result.as_ref().err());
-        result
+        attempt.end(replies.as_ref().err());
+        Answer { replies, may_lack_bytes: in_resp2 && self.resp2(outgoing).is_none() }
     }
 
-    async fn exchange<T>(
+    async fn exchange(
         &self,
         outgoing: &Outgoing,
         (number, limit): (u32, Duration),
-        read: impl Fn(&Bytes, Form<'_>) -> Result<Result<T>, wire::Unreadable>,
+        shape: ReplyShape,
         attempt: &observe::Attempt,
-    ) -> Result<T> {
+    ) -> Result<Vec<Reply>> {
         // A clock is read only for the first reply.
         let until = self.known_format().is_none().then(|| clock::after(limit));
         let resp2 = self.resp2(outgoing);
@@ -324,7 +326,7 @@ impl Rest {
                 // Once for each server, and large.
                 None => {
                     let until = until.unwrap_or_else(|| clock::after(limit));
-                    Box::pin(self.find_format(&response.body, &read, until)).await
+                    Box::pin(self.find_format(&response.body, shape, until)).await
                 }
             },
             Some(_) if is("application/octet-stream") => Format::Resp2,
@@ -340,7 +342,7 @@ impl Rest {
             }
         };
         let reply = interpret(&response, early, |body| {
-            read(body, Form { format, limits: self.reply_limits, shelf: Some(&self.shelf) })
+            shape.read(body, Form { format, limits: self.reply_limits, shelf: Some(&self.shelf) })
         });
         match outgoing.atomic {
             true => reply.map_err(of_transaction),
@@ -349,7 +351,7 @@ impl Rest {
     }
 
     /// Sends one request, and returns the response and whether it came before the whole request had
-    /// left. Apart from [`exchange`](Self::exchange), which is compiled once for each kind of reply.
+    /// left.
     async fn send(
         &self,
         outgoing: &Outgoing,
@@ -388,43 +390,42 @@ impl Rest {
     fn knows_resp2(&self) -> bool {
         self.resp2.as_ref().is_some_and(|resp2| !resp2.ignored.load(Ordering::Relaxed))
     }
+}
 
-    /// Attempts until one succeeds or the policy gives up.
-    async fn call<T>(
-        &self,
-        outgoing: &Outgoing,
-        safety: Idempotency,
-        options: &CallOptions,
-        read: impl Fn(&Bytes, Form<'_>) -> Result<Result<T>, wire::Unreadable>,
-    ) -> Result<T> {
-        let attempts = self.attempts(self.deadline(options), options);
-        let mut attempts = attempts.of_size(outgoing.body.len());
-        let timeout = options.timeout.unwrap_or(self.timeout);
-        loop {
-            let Some(limit) = attempts.begin(timeout) else {
-                return Err(attempts.finish(attempts.expired(), safety));
-            };
-            let in_resp2 = self.resp2(outgoing).is_some();
-            let result = self.attempt(outgoing, limit, &read).await;
-            if in_resp2 && self.resp2(outgoing).is_none() && safety == Idempotency::ReadOnly {
-                // That text may have lost bytes; in base64 it does not.
-                continue;
-            }
-            let error = match result {
-                Ok(reply) => return Ok(reply),
-                Err(error) => error,
-            };
-            attempts.note(&error);
-            let wait = if attempts.allows(&error, safety) { attempts.wait(&error) } else { None };
-            match wait {
-                Some(wait) => {
-                    tracing::debug!(kind = ?error.kind(), status = error.status(), ?wait, "trying again");
-                    platform::sleep(wait).await;
-                }
-                None => return Err(attempts.finish(error, safety)),
-            }
+/// How the body of a reply is read.
+#[derive(Clone, Copy)]
+enum ReplyShape {
+    /// One reply.
+    One,
+    /// An array of so many.
+    Many(usize),
+}
+
+impl ReplyShape {
+    fn read(self, body: &Bytes, form: Form<'_>) -> Result<Result<Vec<Reply>>, wire::Unreadable> {
+        match self {
+            Self::One => Ok(wire::decode_one(body, form)?.map(|value| vec![Ok(value)])),
+            Self::Many(count) => wire::decode_many(body, count, form),
         }
     }
+}
+
+/// The end of an attempt.
+struct Answer {
+    replies: Result<Vec<Reply>>,
+    /// Asked for RESP2, the server answered in texts. They may have lost bytes; in base64, as which
+    /// the next attempt asks for them, they do not.
+    may_lack_bytes: bool,
+}
+
+/// The reply to a request of one command.
+fn only(replies: Result<Vec<Reply>>) -> Reply {
+    replies?.pop().unwrap_or_else(|| Err(no_reply()))
+}
+
+#[cold]
+fn no_reply() -> Error {
+    Error::new(ErrorKind::Decode, "no reply for this command")
 }
 
 fn timed_out() -> Error {

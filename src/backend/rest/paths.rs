@@ -2,7 +2,7 @@
 //! address gets paths as they were sent. JSON bodies need none of this.
 
 use super::response::is_final;
-use super::{Outgoing, Rest, wire};
+use super::{Outgoing, ReplyShape, Rest, only};
 use crate::backend::Reply;
 use crate::clock::{self, Instant};
 use crate::command::{CallOptions, Idempotency};
@@ -147,8 +147,8 @@ impl Rest {
             Some(_) | None => {}
         }
         let left = until.saturating_duration_since(clock::now());
-        let reply = self.attempt(&self.probe(), (number, left), wire::decode_one).await;
-        let (ended, result) = match verdict(reply) {
+        let answer = self.attempt(&self.probe(), (number, left), ReplyShape::One).await;
+        let (ended, result) = match verdict(only(answer.replies)) {
             Verdict::Arrive => {
                 paths.arrive.store(true, Ordering::Release);
                 (None, Ok(()))

@@ -1,20 +1,20 @@
 //! Which requests commands become, and which of them go again.
 
 use super::paths::Name;
+use super::pipeline::PipelineRequest;
 use super::response::lacks;
-use super::{Outgoing, Rest, hedge, wire};
+use super::{Outgoing, ReplyShape, Rest, hedge, no_reply, only, wire};
 use crate::backend::Reply;
 use crate::clock;
 use crate::command::{CallOptions, Command, Idempotency, refuse, safety};
 use crate::error::{Error, ErrorKind, Result};
 use crate::observe::{self, Batch};
 use crate::platform;
-use crate::retry::{Attempts, is_refused};
-use bytes::Bytes;
+use crate::retry::{Attempted, Attempts, Entries, drive};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use safety::Touched;
 use std::ops::Range;
-use wire::{Form, NotUtf8};
+use std::time::Duration;
+use wire::NotUtf8;
 
 /// What may stand in a path segment or query as it is.
 pub(super) const KEPT: &AsciiSet =
@@ -41,7 +41,7 @@ impl Rest {
         safety: Idempotency,
         options: &CallOptions,
     ) -> Reply {
-        let call = || self.call(outgoing, safety, options, wire::decode_one);
+        let call = async || only(self.call(outgoing, safety, options, ReplyShape::One).await);
         match options.hedge_after {
             None => call().await,
             Some(after) if safety == Idempotency::ReadOnly => {
@@ -66,9 +66,10 @@ impl Rest {
         let mut replies = Vec::with_capacity(commands.len());
         for (range, body) in chunks {
             if !self.has_no_pipelines() {
-                let attempts = self.attempts(deadline, options).of_size(body.len());
-                let entries = &commands[range.clone()];
-                let fresh = self.pipeline_request(entries, body, attempts, options).await;
+                let mut attempts = self.attempts(deadline, options).of_size(body.len());
+                let mut request = PipelineRequest::new(self, &commands[range.clone()], body);
+                drive(&mut request, &mut attempts, options.timeout.unwrap_or(self.timeout)).await;
+                let fresh: Vec<_> = request.into_replies().collect();
                 let lacks =
                     |reply: &Reply| reply.as_ref().is_err_and(|error| lacks(error, "pipeline"));
                 if !fresh.iter().all(lacks) {
@@ -102,8 +103,22 @@ impl Rest {
         let outgoing = Outgoing { atomic: true, ..outgoing };
         observe::commands_sent(Batch::Transaction, commands.len());
         let safety = safety::of_all(commands);
-        let read = |body: &Bytes, form: Form<'_>| wire::decode_many(body, commands.len(), form);
-        self.call(&outgoing, safety, options, read).await
+        self.call(&outgoing, safety, options, ReplyShape::Many(commands.len())).await
+    }
+
+    /// Attempts until one succeeds or the policy gives up.
+    async fn call(
+        &self,
+        outgoing: &Outgoing,
+        safety: Idempotency,
+        options: &CallOptions,
+        shape: ReplyShape,
+    ) -> Result<Vec<Reply>> {
+        let attempts = self.attempts(self.deadline(options), options);
+        let mut attempts = attempts.of_size(outgoing.body.len());
+        let mut whole = Whole { rest: self, outgoing, safety, shape, result: None };
+        drive(&mut whole, &mut attempts, options.timeout.unwrap_or(self.timeout)).await;
+        whole.result.unwrap_or_else(|| Err(no_reply()))
     }
 
     /// The request of one command: JSON, or the path form where an argument is not UTF-8.
@@ -207,79 +222,6 @@ impl Rest {
         chunks.push((start..commands.len(), body));
         Ok(chunks)
     }
-
-    /// One pipeline request with its attempts. After a failure in which it may have run, only entries that may run twice
-    /// go again.
-    async fn pipeline_request(
-        &self,
-        entries: &[Command],
-        body: Vec<u8>,
-        mut attempts: Attempts<'_>,
-        options: &CallOptions,
-    ) -> Vec<Reply> {
-        observe::commands_sent(Batch::Pipeline, entries.len());
-        let mut replies: Vec<Option<Reply>> = entries.iter().map(|_| None).collect();
-        let mut pending: Vec<usize> = (0..entries.len()).collect();
-        let mut outgoing = Outgoing::new(self.endpoints.pipeline.clone(), body, true);
-        while !pending.is_empty() {
-            // How a server frames the reply to one command is not known.
-            outgoing.resp2 = pending.len() > 1;
-            let in_resp2 = self.resp2(&outgoing).is_some();
-            let result = match attempts.begin(options.timeout.unwrap_or(self.timeout)) {
-                Some(limit) => {
-                    let read =
-                        |body: &Bytes, form: Form<'_>| wire::decode_many(body, pending.len(), form);
-                    self.attempt(&outgoing, limit, read).await
-                }
-                None => Err(attempts.expired()),
-            };
-            if in_resp2
-                && self.resp2(&outgoing).is_none()
-                && pending
-                    .iter()
-                    .all(|&index| entries[index].idempotency() == Idempotency::ReadOnly)
-            {
-                continue;
-            }
-            let (again, error) = match result {
-                Ok(fresh) => {
-                    for (&index, reply) in pending.iter().zip(fresh) {
-                        replies[index] = Some(reply);
-                    }
-                    match refused_tail(&pending, &replies) {
-                        Some(tail) => tail,
-                        None => break,
-                    }
-                }
-                Err(error) => {
-                    attempts.note(&error);
-                    let (again, given_up): (Vec<_>, Vec<_>) =
-                        split(entries, &pending, &attempts, &error);
-                    for index in given_up {
-                        replies[index] =
-                            Some(Err(attempts.finish(error.clone(), entries[index].idempotency())));
-                    }
-                    (again, error)
-                }
-            };
-            let wait = if again.is_empty() { None } else { attempts.wait(&error) };
-            let Some(wait) = wait else {
-                for index in again {
-                    replies[index] =
-                        Some(Err(attempts.finish(error.clone(), entries[index].idempotency())));
-                }
-                break;
-            };
-            tracing::debug!(kind = ?error.kind(), status = error.status(), ?wait, entries = again.len(), "trying again");
-            platform::sleep(wait).await;
-            if again.len() < pending.len() {
-                outgoing.body = encode_again(entries, &again).into();
-            }
-            pending = again;
-        }
-        let lost = || Err(Error::new(ErrorKind::Decode, "no reply for this command"));
-        replies.into_iter().map(|reply| reply.unwrap_or_else(lost)).collect()
-    }
 }
 
 /// An error for a command that no REST server can carry. Nothing is sent then.
@@ -296,77 +238,39 @@ fn too_large(limit: usize) -> Error {
         .with_detail(format!("the limit is {limit} bytes"))
 }
 
-/// The entries from the first refused one (`LOADING` …) to the end, if all of them were refused: those can go again without
-/// overtaking one that ran.
-fn refused_tail(pending: &[usize], replies: &[Option<Reply>]) -> Option<(Vec<usize>, Error)> {
-    let refused = |index: usize| match &replies[index] {
-        Some(Err(error)) if is_refused(error) => Some(error),
-        _ => None,
-    };
-    let first = pending.iter().position(|&index| refused(index).is_some())?;
-    let tail = &pending[first..];
-    let error = refused(tail[0])?;
-    tail.iter().all(|&index| refused(index).is_some()).then(|| (tail.to_vec(), error.clone()))
+/// A request that goes again as a whole or not at all.
+pub(super) struct Whole<'a> {
+    rest: &'a Rest,
+    outgoing: &'a Outgoing,
+    safety: Idempotency,
+    shape: ReplyShape,
+    result: Option<Result<Vec<Reply>>>,
 }
 
-/// Parts the pending entries into those that may go again after `error` and those that may not.
-///
-/// When they may have run, order matters too:
-/// * A write that may run twice by itself must not when an entry after it may not: `SET n 1` sent again after `INCR n` would
-///   undo the increment. So it stays behind when such an entry has to do with it.
-/// * A read and a write after it that has to do with it both stay behind: together they are what `GETDEL` is, and a second
-///   read would find what the write left.
-fn split(
-    entries: &[Command],
-    pending: &[usize],
-    attempts: &Attempts<'_>,
-    error: &Error,
-) -> (Vec<usize>, Vec<usize>) {
-    let mut bound = vec![false; pending.len()];
-    if attempts.may_have_run() {
-        let (mut read, mut written) = (Touched::default(), Touched::default());
-        for (bound, &index) in bound.iter_mut().zip(pending) {
-            match safety::reads(&entries[index]) {
-                true => read.add(&entries[index]),
-                false => *bound = read.concerns(&entries[index]),
-            }
-        }
-        for (bound, &index) in bound.iter_mut().zip(pending).rev() {
-            *bound |= safety::reads(&entries[index]) && written.concerns(&entries[index]);
-            if entries[index].idempotency() != Idempotency::ReadOnly {
-                written.add(&entries[index]);
-            }
-        }
+impl Entries for Whole<'_> {
+    fn len(&self) -> usize {
+        usize::from(self.result.is_none())
     }
-    let (mut again, mut given_up) = (Vec::new(), Vec::new());
-    let mut left = Touched::default();
-    for (&bound, &index) in bound.iter().zip(pending).rev() {
-        let entry = &entries[index];
-        let safety = entry.idempotency();
-        let undoes =
-            || attempts.may_have_run() && safety != Idempotency::ReadOnly && left.concerns(entry);
-        if !bound && attempts.allows(error, safety) && !undoes() {
-            again.push(index);
-        } else {
-            if safety != Idempotency::ReadOnly {
-                left.add(entry);
-            }
-            given_up.push(index);
-        }
-    }
-    again.reverse();
-    (again, given_up)
-}
 
-/// These entries encoded before, so they do again.
-fn encode_again(entries: &[Command], indices: &[usize]) -> Vec<u8> {
-    let mut body = vec![b'['];
-    for (place, &index) in indices.iter().enumerate() {
-        if place > 0 {
-            body.push(b',');
+    async fn attempt(&mut self, number: u32, limit: Duration, _: bool) -> Attempted {
+        let answer = self.rest.attempt(self.outgoing, (number, limit), self.shape).await;
+        match answer.replies {
+            _ if answer.may_lack_bytes && self.safety == Idempotency::ReadOnly => Attempted::Repeat,
+            Ok(replies) => {
+                self.result = Some(Ok(replies));
+                Attempted::Done
+            }
+            Err(error) => Attempted::Failed(error),
         }
-        let _ = wire::encode(&entries[index], &mut body);
     }
-    body.push(b']');
-    body
+
+    fn give_up(&mut self, error: &Error, attempts: &Attempts<'_>) {
+        if !attempts.allows(error, self.safety) {
+            self.end(error, attempts);
+        }
+    }
+
+    fn end(&mut self, error: &Error, attempts: &Attempts<'_>) {
+        self.result = Some(Err(attempts.finish(error.clone(), self.safety)));
+    }
 }

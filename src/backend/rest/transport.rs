@@ -18,7 +18,7 @@ pub struct HttpRequest {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
-    /// Reading a longer body must end in [`ErrorKind::ReplyTooLarge`](crate::ErrorKind::ReplyTooLarge).
+    /// ReplyShape a longer body must end in [`ErrorKind::ReplyTooLarge`](crate::ErrorKind::ReplyTooLarge).
     pub max_reply_bytes: usize,
     progress: Progress,
 }
