@@ -67,6 +67,8 @@ pub struct Client(Arc<Handle>);
 #[derive(Clone)]
 struct Handle {
     backend: Arc<dyn Backend>,
+    /// The same backend, if its calls may join batches.
+    rest: Option<Arc<RestBackend>>,
     /// None: commands go out as they are.
     scope: Option<Arc<Scope>>,
     /// Errors show what the server said.
@@ -105,8 +107,9 @@ impl Client {
 
     pub(crate) fn from_config(config: Config) -> Result<Self> {
         let (read_only, verbose) = (config.read_only, config.verbose_errors);
-        let backend: Arc<dyn Backend> = Arc::new(RestBackend::new(config)?);
-        let client = Self(Arc::new(Handle { backend, scope: None, verbose }));
+        let rest = Arc::new(RestBackend::new(config)?);
+        let backend: Arc<dyn Backend> = rest.clone();
+        let client = Self(Arc::new(Handle { backend, rest: Some(rest), scope: None, verbose }));
         Ok(if read_only { client.read_only() } else { client })
     }
 
@@ -117,7 +120,7 @@ impl Client {
 
     /// A client in front of a [`Backend`] that others hold too.
     pub fn from_shared(backend: Arc<dyn Backend>) -> Self {
-        Self(Arc::new(Handle { backend, scope: None, verbose: false }))
+        Self(Arc::new(Handle { backend, rest: None, scope: None, verbose: false }))
     }
 
     /// A client whose commands are answered by a function, for tests of code that takes a client. The commands of pipelines and
@@ -181,6 +184,7 @@ impl Client {
         let scope = change(self.0.scope.as_deref().unwrap_or(&Scope::default()));
         Self(Arc::new(Handle {
             backend: Arc::clone(&self.0.backend),
+            rest: self.0.rest.clone(),
             scope: Some(Arc::new(scope)),
             verbose: self.0.verbose,
         }))
@@ -342,7 +346,8 @@ impl Client {
         let (backend, now) = (&*self.0.backend, clock::now());
         observe::call(Operation::of(command), now, async move {
             let alone = || backend.execute(command, options);
-            let reply = match backend.join(command, options, now) {
+            let joined = self.0.rest.as_ref().and_then(|rest| rest.join(command, options, now));
+            let reply = match joined {
                 Some(joined) => joined.reply_or(command.idempotency(), alone).await,
                 None => alone().await,
             };

@@ -16,8 +16,7 @@ mod tls;
 pub use failover::Failover;
 pub(crate) use function::FunctionBackend;
 
-use crate::clock::Instant;
-use crate::command::{CallOptions, Command, Idempotency, cmd};
+use crate::command::{CallOptions, Command, cmd};
 use crate::error::{Error, ErrorKind, Result};
 use crate::platform::{BoxFuture, BoxStream, MaybeSend};
 use crate::subscribe::{Event, SubscriptionTarget};
@@ -26,34 +25,6 @@ use std::time::Duration;
 
 /// The result of one entry of a pipeline or transaction.
 pub type Reply = Result<Value>;
-
-/// A command on its way with others. Nothing comes where it was never sent, and is to be executed after all.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Joined(pub(crate) tokio::sync::oneshot::Receiver<Carried>);
-
-/// What became of it.
-#[derive(Debug)]
-pub(crate) enum Carried {
-    Answered(Reply),
-    /// Its request ended with the runtime that carried it. It may have run, and may be sent again.
-    Lost,
-}
-
-impl Joined {
-    /// The reply that comes, or that to `alone`.
-    pub(crate) async fn reply_or<F: Future<Output = Reply>>(
-        self,
-        safety: Idempotency,
-        alone: impl FnOnce() -> F,
-    ) -> Reply {
-        match self.0.await {
-            Ok(Carried::Answered(reply)) => reply,
-            Ok(Carried::Lost) => alone().await.map_err(|error| safety.of_repeated(error)),
-            Err(_) => alone().await,
-        }
-    }
-}
 
 /// What a subscription hears on one connection.
 pub type EventStream = BoxStream<Result<Event>>;
@@ -74,15 +45,6 @@ pub trait Backend: MaybeSend + 'static {
         command: &'a Command,
         options: &'a CallOptions,
     ) -> BoxFuture<'a, Reply>;
-
-    /// Gives the command of a call that begins `now` to a request that will carry others too, where it can join one; `None`: it is to be
-    /// [executed](Self::execute).
-    /// What such a call has to remember is no more than where its reply will come.
-    #[doc(hidden)]
-    fn join(&self, command: &Command, options: &CallOptions, now: Instant) -> Option<Joined> {
-        let _ = (command, options, now);
-        None
-    }
 
     /// Makes the connections that the first calls will need.
     ///

@@ -3,6 +3,7 @@
 //! On `wasm32` requests are futures of the JavaScript host and cannot cross threads; everywhere else every future of
 //! this crate is `Send`. Code elsewhere says [`BoxFuture`] and [`MaybeSend`] and needs no `cfg`.
 
+mod lock;
 #[cfg(not(target_family = "wasm"))]
 mod native;
 #[cfg(not(target_family = "wasm"))]
@@ -21,6 +22,7 @@ pub(crate) use here::{
     HAS_FILES, Instant, MAY_ADD_HEADERS, NoRuntime, PerRuntime, RuntimeId, Timers, USER_AGENT,
     blocking, in_runtime, random, share_woken, sleep, spawn, timeout,
 };
+pub(crate) use lock::{Mutex, RwLock};
 pub(crate) use threads::{CachePadded, PerThread};
 
 use std::future::Future;

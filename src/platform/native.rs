@@ -2,6 +2,7 @@
 
 pub(crate) use super::runtimes::{PerRuntime, RuntimeId};
 
+use super::lock::Mutex;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -89,7 +90,7 @@ pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Option<F::
 /// Timers that are used again. Moving one that is set already to a later time takes no lock of the runtime's, which all its timers
 /// share: with 64 callers, setting a new one for each call and taking it back costs a tenth of what can be done.
 #[derive(Default)]
-pub(crate) struct Timers(std::sync::Mutex<Vec<Timer>>);
+pub(crate) struct Timers(Mutex<Vec<Timer>>);
 
 /// Set on this runtime.
 type Timer = (tokio::runtime::Id, Pin<Box<tokio::time::Sleep>>);
@@ -105,7 +106,7 @@ impl Timers {
         future: F,
     ) -> Result<Option<F::Output>, NoRuntime> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| NoRuntime)?.id();
-        let kept = self.lock().pop();
+        let kept = self.0.lock().pop();
         let mut timer = match kept {
             // One of another runtime would not go off when that has ended.
             Some((of, mut timer)) if of == runtime => {
@@ -120,14 +121,10 @@ impl Timers {
             std::task::Poll::Pending => timer.as_mut().poll(context).map(|()| None),
         })
         .await;
-        let mut kept = self.lock();
+        let mut kept = self.0.lock();
         if output.is_some() && kept.len() < Self::KEPT {
             kept.push((runtime, timer));
         }
         Ok(output)
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Timer>> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -1,9 +1,10 @@
 //! Values of which every runtime has its own.
 
+use super::lock::Mutex;
 use super::native::NoRuntime;
 use super::threads::PerThread;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::runtime::{Handle, Id};
 
 /// The runtime of the calling task or thread.
@@ -60,13 +61,13 @@ impl<T> PerRuntime<T> {
         act: impl FnOnce(&Arc<T>) -> R,
     ) -> Result<R, E> {
         let runtime = RuntimeId::current()?;
-        if let Some((_, value)) = lock(self.recent.get()).as_ref().filter(|(of, _)| *of == runtime)
+        if let Some((_, value)) = self.recent.get().lock().as_ref().filter(|(of, _)| *of == runtime)
         {
             return Ok(act(value));
         }
         let value = self.find(runtime, make)?;
         let result = act(&value);
-        let before = lock(self.recent.get()).replace((runtime, value));
+        let before = self.recent.get().lock().replace((runtime, value));
         // Dropped without the lock.
         drop(before);
         Ok(result)
@@ -77,11 +78,11 @@ impl<T> PerRuntime<T> {
         runtime: RuntimeId,
         make: impl FnOnce(RuntimeId) -> Result<T, E>,
     ) -> Result<Arc<T>, E> {
-        if let Some(value) = lock(&self.all).values.get(&runtime) {
+        if let Some(value) = self.all.lock().values.get(&runtime) {
             return Ok(Arc::clone(value));
         }
         let made = Arc::new(make(runtime)?);
-        let mut all = lock(&self.all);
+        let mut all = self.all.lock();
         let spent =
             if all.values.len() >= all.full { self.take_spent(&mut all) } else { Vec::new() };
         let value = Arc::clone(all.values.entry(runtime).or_insert(made));
@@ -95,16 +96,13 @@ impl<T> PerRuntime<T> {
         let mut spent: Vec<_> =
             all.values.extract_if(|_, value| is_spent(value)).map(|(_, value)| value).collect();
         for recent in self.recent.iter() {
-            spent
-                .extend(lock(recent).take_if(|(_, value)| is_spent(value)).map(|(_, value)| value));
+            spent.extend(
+                recent.lock().take_if(|(_, value)| is_spent(value)).map(|(_, value)| value),
+            );
         }
         all.full = Self::FEW.max(2 * all.values.len());
         spent
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Batches: the commands of one request, and who waits for their replies.
 
+use super::batcher::Carried;
 use super::{Outgoing, Rest};
-use crate::backend::{Carried, Reply};
+use crate::backend::Reply;
 use crate::clock::{self, Instant};
 use crate::command::Idempotency;
 use crate::error::{Error, ErrorKind, Outcome};

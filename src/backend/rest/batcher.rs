@@ -15,13 +15,13 @@ use super::batch::{Batch, Entry};
 use super::flight::Slot;
 use super::waiting::Waiting;
 use super::{Rest, wire};
-use crate::backend::{Joined, Reply};
+use crate::backend::Reply;
 use crate::clock::{self, Instant};
 use crate::command::{CallOptions, Command, Idempotency};
-use crate::platform::{self, CachePadded, NoRuntime, PerRuntime, RuntimeId};
+use crate::platform::{self, CachePadded, Mutex, NoRuntime, PerRuntime, RuntimeId};
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use tokio::sync::oneshot;
 
 /// A longer command goes alone: those beside it should not wait until it is through.
@@ -82,6 +82,33 @@ enum Turn {
     Alone,
     /// With others.
     Queued(Joined),
+}
+
+/// A command on its way with others. Nothing comes where it was never sent, and is to be executed after all.
+#[derive(Debug)]
+pub(crate) struct Joined(oneshot::Receiver<Carried>);
+
+/// What became of it.
+#[derive(Debug)]
+pub(super) enum Carried {
+    Answered(Reply),
+    /// Its request ended with the runtime that carried it. It may have run, and may be sent again.
+    Lost,
+}
+
+impl Joined {
+    /// The reply that comes, or that to `alone`.
+    pub(crate) async fn reply_or<F: Future<Output = Reply>>(
+        self,
+        safety: Idempotency,
+        alone: impl FnOnce() -> F,
+    ) -> Reply {
+        match self.0.await {
+            Ok(Carried::Answered(reply)) => reply,
+            Ok(Carried::Lost) => alone().await.map_err(|error| safety.of_repeated(error)),
+            Err(_) => alone().await,
+        }
+    }
 }
 
 /// A command that waits in a queue.
@@ -188,8 +215,7 @@ impl Batcher {
     }
 
     pub(super) fn lock(&self) -> Held<'_> {
-        // Nothing under it panics.
-        Held { batcher: self, state: self.state.0.lock().unwrap_or_else(PoisonError::into_inner) }
+        Held { batcher: self, state: self.state.0.lock() }
     }
 
     fn shows(&self, sign: u8) -> bool {

@@ -1,9 +1,9 @@
 //! Memory for the values of one reply.
 
+use crate::platform::Mutex;
 use bytes::{Bytes, BytesMut};
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What one block holds.
 const BLOCK: usize = 4096;
@@ -30,21 +30,17 @@ impl Shelf {
 
     /// An empty block.
     fn take(&self) -> BytesMut {
-        let mut blocks = self.lock();
+        let mut blocks = self.0.lock();
         let is_free = blocks.front_mut().is_some_and(|oldest| oldest.try_reclaim(BLOCK));
         let oldest = if is_free || blocks.len() == Self::KEPT { blocks.pop_front() } else { None };
         oldest.filter(|_| is_free).unwrap_or_else(|| BytesMut::with_capacity(BLOCK))
     }
 
     fn keep(&self, block: BytesMut) {
-        let mut blocks = self.lock();
+        let mut blocks = self.0.lock();
         if blocks.len() < Self::KEPT {
             blocks.push_back(block);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<BytesMut>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

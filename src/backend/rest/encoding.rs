@@ -7,13 +7,13 @@ use super::wire::{self, Form, Format};
 use super::{ReplyShape, Rest, own};
 use crate::clock::{self, Instant};
 use crate::config::{Config, Encoding};
-use crate::platform;
+use crate::platform::{self, Mutex};
 use crate::value::Value;
 use bytes::Bytes;
 use http::HeaderMap;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock};
 use tokio::sync::Mutex as AsyncMutex;
 use url::Url;
 
@@ -49,7 +49,7 @@ impl Detection {
         if !is_asked || config.transport.is_some() {
             return Arc::default();
         }
-        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = KNOWN.lock();
         if let Some(detection) = known.get(base.as_str()) {
             return Arc::clone(detection);
         }

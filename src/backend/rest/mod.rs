@@ -33,7 +33,7 @@ use requests::KEPT;
 pub use reqwest::ReqwestTransport;
 pub use transport::{HttpChunks, HttpRequest, HttpResponse, HttpStream, Progress, Transport};
 
-use crate::backend::{Backend, EventStream, Joined, Reply};
+use crate::backend::{Backend, EventStream, Reply};
 use crate::clock::{self, Instant};
 use crate::command::{CallOptions, Command, cmd};
 use crate::config::{Config, Encoding};
@@ -42,7 +42,7 @@ use crate::observe;
 use crate::platform::{self, BoxFuture, Timers};
 use crate::retry::{Attempts, RetryPolicy};
 use crate::subscribe::SubscriptionTarget;
-use batcher::Batchers;
+use batcher::{Batchers, Joined};
 use block::Shelf;
 use bytes::Bytes;
 use encoding::Detection;
@@ -207,6 +207,20 @@ impl RestBackend {
         let batchers = auto_batch.map(|in_flight| Batchers::new(Arc::clone(&rest), in_flight));
         Ok(Self { rest, batchers })
     }
+
+    /// Gives the command of a call that begins `now` to a request that will carry others too, if it
+    /// can join one; `None`: it is to be [executed](Backend::execute). What such a call has to
+    /// remember is no more than where its reply will come.
+    pub(crate) fn join(
+        &self,
+        command: &Command,
+        options: &CallOptions,
+        now: Instant,
+    ) -> Option<Joined> {
+        let batchers = self.batchers.as_ref()?;
+        requests::carried(command).ok()?;
+        self.rest.may_batch(command, options).then(|| batchers.join(command, now)).flatten()
+    }
 }
 
 impl Backend for RestBackend {
@@ -225,12 +239,6 @@ impl Backend for RestBackend {
                 _ => Box::pin(self.rest.alone(command, options)).await,
             }
         })
-    }
-
-    fn join(&self, command: &Command, options: &CallOptions, now: Instant) -> Option<Joined> {
-        let batchers = self.batchers.as_ref()?;
-        requests::carried(command).ok()?;
-        self.rest.may_batch(command, options).then(|| batchers.join(command, now)).flatten()
     }
 
     fn warm_up(&self) -> BoxFuture<'_, Result<()>> {

@@ -1,8 +1,8 @@
 //! The read-your-writes token: what a reply brings goes out with the very next request.
 
+use crate::platform::Mutex;
 use http::{HeaderMap, HeaderValue};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The header, in requests and replies.
 pub(super) const HEADER: &str = "upstash-sync-token";
@@ -27,15 +27,10 @@ struct State {
 }
 
 impl SyncToken {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Whole values only are changed under it.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Puts the newest token into the headers of an attempt, and numbers the attempt.
     pub(super) fn stamp(&self, headers: &mut HeaderMap) -> u64 {
         if self.known.load(Ordering::Acquire)
-            && let Some(token) = &self.lock().token
+            && let Some(token) = &self.state.lock().token
         {
             headers.insert(HEADER, token.clone());
         }
@@ -45,7 +40,7 @@ impl SyncToken {
     /// Takes the token of a reply, whatever its status.
     pub(super) fn take(&self, headers: &HeaderMap, number: u64) {
         let Some(token) = headers.get(HEADER).filter(|token| !token.is_empty()) else { return };
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if number > state.from {
             (state.token, state.from) = (Some(token.clone()), number);
             self.known.store(true, Ordering::Release);
@@ -53,13 +48,13 @@ impl SyncToken {
     }
 
     pub(super) fn get(&self) -> Option<String> {
-        self.lock().token.as_ref().and_then(|token| token.to_str().ok()).map(str::to_owned)
+        self.state.lock().token.as_ref().and_then(|token| token.to_str().ok()).map(str::to_owned)
     }
 
     /// Sets a token from elsewhere; replies to requests sent before do not replace it. False when it cannot be a header.
     pub(super) fn set(&self, token: &str) -> bool {
         let Ok(token) = HeaderValue::from_str(token) else { return false };
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         (state.token, state.from) = (Some(token), self.sent.load(Ordering::Acquire));
         self.known.store(true, Ordering::Release);
         true

@@ -5,10 +5,10 @@
 
 use super::batch::{Batch, Spare};
 use crate::clock::Instant;
-use crate::platform::{CachePadded, PerThread};
+use crate::platform::{CachePadded, Mutex, PerThread};
 use std::collections::VecDeque;
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The places of all threads.
 pub(super) struct Waiting {
@@ -35,11 +35,11 @@ impl Waiting {
 
     /// That of this thread.
     pub(super) fn place(&self) -> MutexGuard<'_, Place> {
-        lock(self.places.get())
+        self.places.get().lock()
     }
 
     fn all(&self) -> impl Iterator<Item = MutexGuard<'_, Place>> {
-        self.places.iter().map(lock)
+        self.places.iter().map(Mutex::lock)
     }
 
     /// The number of a batch that begins now.
@@ -60,7 +60,7 @@ impl Waiting {
         });
         let (_, queue, of) = fronts.min_by_key(|&(number, ..)| number)?;
         // Only flights take, one at a time.
-        let mut batch = lock(of).queues[queue].pop_front()?;
+        let mut batch = of.lock().queues[queue].pop_front()?;
         for mut place in self.all() {
             while let Some(next) =
                 place.queues[queue].front_mut().filter(|next| batch.can_join(next, entries, bytes))
@@ -98,11 +98,6 @@ impl Waiting {
     pub(super) fn disband(&self) {
         self.all().for_each(|mut place| place.queues.iter_mut().for_each(VecDeque::clear));
     }
-}
-
-fn lock(place: &Mutex<Place>) -> MutexGuard<'_, Place> {
-    // Nothing under it panics.
-    place.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Place {

@@ -1,7 +1,7 @@
 //! Pipelines, split by node, and transactions, on one slot.
 
 use super::slots::{self, Address, Place};
-use super::{Course, NativeCluster, lock, pack, within};
+use super::{Course, NativeCluster, pack, within};
 use crate::backend::{Backend as _, Reply};
 use crate::command::Command;
 use crate::error::{Error, ErrorKind, Outcome, Result};
@@ -33,7 +33,7 @@ impl NativeCluster {
                     continue;
                 }
             };
-            let address = lock(&self.0.map).node(slot).cloned();
+            let address = self.0.map.lock().node(slot).cloned();
             if let Some(address) = address {
                 let part = parts.entry(address).or_default();
                 match part.packed.push(command, self.0.config.max_request_bytes) {

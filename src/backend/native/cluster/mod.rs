@@ -13,13 +13,13 @@ use crate::backend::{Backend, EventStream, Reply};
 use crate::clock::{self, Instant};
 use crate::command::{CallOptions, Command};
 use crate::error::{Error, ErrorKind, Result};
-use crate::platform::{self, BoxFuture};
+use crate::platform::{self, BoxFuture, Mutex};
 use crate::subscribe::SubscriptionTarget;
 use slots::{Address, Map, Place, Redirect};
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Most redirects of one call: a cluster that sends it around in circles is broken.
@@ -91,10 +91,6 @@ impl NativeBackend {
             Target::Sentinels { .. } => "",
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A request of these words.
@@ -173,7 +169,7 @@ impl NativeCluster {
     }
 
     fn node(&self, address: &Address) -> Result<NativeBackend> {
-        let mut nodes = lock(&self.0.nodes);
+        let mut nodes = self.0.nodes.lock();
         if let Some(node) = nodes.get(address) {
             return Ok(node.clone());
         }
@@ -185,7 +181,7 @@ impl NativeCluster {
     /// Asks for the map: `first`, the nodes that are known, and the seeds, each for its share of the time.
     async fn learn(&self, first: Option<&NativeBackend>, deadline: Instant) -> Result<()> {
         let mut last = Error::new(ErrorKind::Connect, "no node of the cluster answers");
-        let known: Vec<NativeBackend> = lock(&self.0.nodes).values().cloned().collect();
+        let known: Vec<NativeBackend> = self.0.nodes.lock().values().cloned().collect();
         let mut candidates: Vec<&NativeBackend> =
             first.into_iter().chain(&known).chain(&self.0.seeds).collect();
         candidates.reverse();
@@ -196,8 +192,8 @@ impl NativeCluster {
             let answer = node.exchange_one(words(&["CLUSTER", "SLOTS"]), &options).await;
             match answer.map(|value| Map::read(value, node.host())) {
                 Ok(Some(map)) => {
-                    lock(&self.0.nodes).retain(|address, _| map.nodes().contains(&address));
-                    *lock(&self.0.map) = map;
+                    self.0.nodes.lock().retain(|address, _| map.nodes().contains(&address));
+                    *self.0.map.lock() = map;
                     self.0.learned.fetch_add(1, Ordering::Release);
                     return Ok(());
                 }
@@ -235,7 +231,7 @@ impl NativeCluster {
         for learned in [false, true] {
             let seen = self.0.learned.load(Ordering::Acquire);
             let found = {
-                let map = lock(&self.0.map);
+                let map = self.0.map.lock();
                 match slot {
                     Some(slot) => map.node(slot).cloned(),
                     None => map.nodes().first().map(|&node| node.clone()),
@@ -264,7 +260,7 @@ impl NativeCluster {
         }
         match slots::redirect(&error, node.host()) {
             Some(Redirect::Moved(slot, address)) => {
-                lock(&self.0.map).set(slot, address.clone());
+                self.0.map.lock().set(slot, address.clone());
                 let next = self.node(&address)?;
                 // One such question at a time is enough: this call knows its way.
                 if let Ok(_one) = self.0.learning.try_lock() {
@@ -337,7 +333,7 @@ impl NativeCluster {
     /// Runs a command on every node with slots; answers what the last one did, or the first error.
     async fn run_everywhere(&self, packed: &Request, course: Course) -> Reply {
         self.owner(None, course.deadline).await?;
-        let addresses: Vec<Address> = lock(&self.0.map).nodes().into_iter().cloned().collect();
+        let addresses: Vec<Address> = self.0.map.lock().nodes().into_iter().cloned().collect();
         let mut last = Err(Error::new(ErrorKind::Connect, "no node of the cluster answers"));
         for address in addresses {
             let node = self.node(&address)?;

@@ -1,7 +1,7 @@
 //! Memory for replies that come in parts.
 
+use crate::platform::Mutex;
 use bytes::{Bytes, BytesMut};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// As many as a client has batches in flight.
 const KEPT: usize = 2;
@@ -16,20 +16,16 @@ pub(in super::super) struct Rooms(Mutex<Vec<BytesMut>>);
 impl Rooms {
     /// Empty, and with as much memory as it has.
     pub(super) fn take(&self) -> BytesMut {
-        self.lock().pop().unwrap_or_default()
+        self.0.lock().pop().unwrap_or_default()
     }
 
     /// What was put into `room`.
     pub(super) fn freeze(&self, mut room: BytesMut) -> Bytes {
         let reply = room.split().freeze();
-        let mut rooms = self.lock();
+        let mut rooms = self.0.lock();
         if rooms.len() < KEPT && reply.len() <= LARGEST {
             rooms.push(room);
         }
         reply
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<BytesMut>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

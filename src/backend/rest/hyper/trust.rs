@@ -7,8 +7,9 @@
 //!   else did meanwhile, all connections of its time are given up, so that the retry does not meet the next dead one.
 
 use crate::clock::{self, Instant};
+use crate::platform::RwLock;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 /// A pause after which connections may have been closed unseen. Looking costs some 20 µs.
@@ -67,7 +68,7 @@ impl<C> Pool<C> {
         if self.signs.suspect.load(Ordering::Relaxed)
             && self.signs.suspect.swap(false, Ordering::SeqCst)
         {
-            *self.current.write().unwrap_or_else(PoisonError::into_inner) = renew();
+            *self.current.write() = renew();
         }
         let signs = &self.signs;
         let began = signs.now();
@@ -77,7 +78,7 @@ impl<C> Pool<C> {
         }
         let seen = signs.progress.load(Ordering::Relaxed);
         let watch = Watch { signs: Arc::clone(signs), seen, began, over: false };
-        (watch, send(&self.current.read().unwrap_or_else(PoisonError::into_inner)))
+        (watch, send(&self.current.read()))
     }
 }
 
@@ -144,7 +145,7 @@ mod tests {
 
     /// How often the pool was made anew by the time of the next request.
     fn renewals(pool: &Pool<u32>) -> u32 {
-        let newer = *pool.current.read().unwrap() + 1;
+        let newer = *pool.current.read() + 1;
         pool.begin(|| newer, |current| *current).1
     }
 
