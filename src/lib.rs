@@ -50,7 +50,6 @@
 mod client;
 
 pub mod backend;
-mod breaker;
 mod clock;
 mod command;
 mod config;
@@ -74,7 +73,6 @@ pub mod session;
 mod subscribe;
 mod value;
 
-pub use breaker::{BreakerPolicy, BreakerState};
 pub use client::{Bound, Client};
 pub use command::{
     ArgWriter, Args, Call, CallOptions, Command, Count, Element, ExactlyOne, Group, Idempotency,
@@ -85,6 +83,7 @@ pub use error::{Error, ErrorKind, Outcome, Result, ServerError, ServerErrorClass
 pub use pipeline::{Pipeline, Replies, ReplyHandle, ReplyHandles, Transaction};
 pub use platform::{BoxFuture, BoxStream, MaybeSend};
 pub use retry::RetryPolicy;
+pub use retry::breaker::{BreakerPolicy, BreakerState};
 pub use scan::ScanStream;
 pub use script::{Script, ScriptCall};
 pub use subscribe::{Event, Message, Subscription, SubscriptionTarget};

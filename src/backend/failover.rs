@@ -1,11 +1,11 @@
 //! [`Failover`]: two ways to the same Redis, of which the second is used while the first is down.
 
 use crate::backend::{Backend, EventStream, Reply};
-use crate::breaker::{Admission, Breaker, BreakerPolicy, BreakerState, Probe, Signal};
 use crate::command::{CallOptions, Command, Idempotency};
 use crate::error::{Error, Outcome, Result};
 use crate::observe::Guarded;
 use crate::platform::BoxFuture;
+use crate::retry::breaker::{Admission, Breaker, BreakerPolicy, BreakerState, Probe, Signal};
 use crate::subscribe::SubscriptionTarget;
 use std::fmt;
 use std::sync::Arc;

@@ -43,6 +43,14 @@ pub(crate) enum Place {
     Redis,
 }
 
+/// How a look for a session ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Retrieved {
+    Found,
+    NotFound,
+    Failed,
+}
+
 /// What went wrong, as a label: one of a fixed set.
 const fn name_of(kind: ErrorKind) -> &'static str {
     match kind {

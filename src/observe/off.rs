@@ -1,11 +1,9 @@
 //! Without feature `metrics`: the same functions, empty, so that nobody else has to ask.
 
-use super::{Batch, Guarded, Place};
-use crate::breaker::BreakerState;
+use super::{Batch, Guarded, Place, Retrieved};
 use crate::clock::Instant;
 use crate::command::Command;
 use crate::error::{Error, ErrorKind};
-use crate::session::{Durability, SessionError};
 
 #[derive(Clone, Copy)]
 pub(super) struct Name;
@@ -60,7 +58,7 @@ impl Retrieval {
     }
 
     #[inline]
-    pub(crate) fn end(self, _: Option<&SessionError>) {}
+    pub(crate) fn end(self, _: Retrieved) {}
 }
 
 #[derive(Debug)]
@@ -73,7 +71,7 @@ impl BreakerWatch {
     }
 
     #[inline]
-    pub(crate) fn moves_to(&self, _: BreakerState) {}
+    pub(crate) fn moves_to(&self, _: u8) {}
 }
 
 #[derive(Default)]
@@ -110,7 +108,7 @@ pub(crate) fn retry_refused() {}
 pub(crate) fn commands_sent(_: Batch, _count: usize) {}
 
 #[inline]
-pub(crate) fn session_created(_: Durability) {}
+pub(crate) fn session_created(_: &'static str) {}
 
 #[inline]
 pub(crate) fn sessions_expired(_: Place, _count: usize) {}

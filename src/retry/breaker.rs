@@ -5,9 +5,8 @@
 use crate::clock::{self, Instant};
 pub(crate) use crate::error::Signal;
 use crate::observe::{BreakerWatch, Guarded};
-use crate::platform;
+use crate::platform::{self, Mutex};
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// When a breaker opens and how long it stays so.
@@ -122,17 +121,12 @@ impl Breaker {
         Self { policy, state: Mutex::new(state), watch: BreakerWatch::new(guarded) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Whole values only are changed under it.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(crate) fn admit(&self) -> Admission {
-        match &mut self.lock().phase {
+        match &mut self.state.lock().phase {
             Phase::Closed(_) => Admission::Pass,
             Phase::Open { until, probing, .. } if !*probing && *until <= clock::now() => {
                 *probing = true;
-                self.watch.moves_to(BreakerState::HalfOpen);
+                self.watch.moves_to(BreakerState::HalfOpen as u8);
                 Admission::Probe
             }
             Phase::Open { .. } => Admission::Reject,
@@ -142,7 +136,7 @@ impl Breaker {
     /// How a call ended that was admitted by [`Admission::Pass`]; true when that opened it.
     pub(crate) fn record(&self, signal: Signal) -> bool {
         let now = clock::now();
-        let state = &mut *self.lock();
+        let state = &mut *self.state.lock();
         let Phase::Closed(calls) = &mut state.phase else { return false };
         let failed = match signal {
             Signal::Works => false,
@@ -150,7 +144,7 @@ impl Breaker {
             Signal::Caller => return false,
             Signal::Quota => {
                 *state = Self::open(self.policy.quota_open, 0);
-                self.watch.moves_to(BreakerState::Open);
+                self.watch.moves_to(BreakerState::Open as u8);
                 return true;
             }
         };
@@ -166,7 +160,7 @@ impl Breaker {
             && failures as f64 >= self.policy.failure_ratio * calls.len() as f64
         {
             *state = Self::open(jittered(self.policy.open_for), 0);
-            self.watch.moves_to(BreakerState::Open);
+            self.watch.moves_to(BreakerState::Open as u8);
             return true;
         }
         false
@@ -174,7 +168,7 @@ impl Breaker {
 
     /// How a probe ended.
     pub(crate) fn probed(&self, signal: Signal) {
-        let state = &mut *self.lock();
+        let state = &mut *self.state.lock();
         let Phase::Open { failed_probes, .. } = state.phase else { return };
         let since = state.since;
         *state = match signal {
@@ -193,39 +187,39 @@ impl Breaker {
             }
         };
         self.watch.moves_to(match state.phase {
-            Phase::Closed(_) => BreakerState::Closed,
-            Phase::Open { .. } => BreakerState::Open,
+            Phase::Closed(_) => BreakerState::Closed as u8,
+            Phase::Open { .. } => BreakerState::Open as u8,
         });
     }
 
     /// A probe that was given up before it ended: the next call may probe.
     pub(crate) fn abandon(&self) {
-        if let Phase::Open { probing, .. } = &mut self.lock().phase {
+        if let Phase::Open { probing, .. } = &mut self.state.lock().phase {
             *probing = false;
-            self.watch.moves_to(BreakerState::Open);
+            self.watch.moves_to(BreakerState::Open as u8);
         }
     }
 
     /// Opens it: the other side was seen not to work.
     pub(crate) fn open_now(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         *state = Self::open(jittered(self.policy.open_for), 0);
-        self.watch.moves_to(BreakerState::Open);
+        self.watch.moves_to(BreakerState::Open as u8);
     }
 
     /// Closes it: the other side was seen to work.
     pub(crate) fn close(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if matches!(state.phase, Phase::Open { .. }) {
             *state = State { phase: Phase::Closed(VecDeque::new()), since: clock::now() };
-            self.watch.moves_to(BreakerState::Closed);
+            self.watch.moves_to(BreakerState::Closed as u8);
         }
     }
 
     /// The state, and for how long it has been up or down.
     pub(crate) fn state(&self) -> (BreakerState, Duration) {
         let now = clock::now();
-        let state = self.lock();
+        let state = self.state.lock();
         let name = match &state.phase {
             Phase::Closed(_) => BreakerState::Closed,
             Phase::Open { until, probing, .. } if *probing || *until <= now => {

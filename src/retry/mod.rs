@@ -2,6 +2,7 @@
 //! replay safety and `Retry-After`; knows no HTTP.
 
 mod attempts;
+pub(crate) mod breaker;
 mod driver;
 
 pub(crate) use attempts::{Attempts, is_exhausted, is_refused};

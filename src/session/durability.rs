@@ -16,3 +16,15 @@ pub enum Durability {
     /// instead.
     Superseded,
 }
+
+impl Durability {
+    /// The value of a metric's label.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Durable => "durable",
+            Self::Pending => "pending",
+            Self::MaybeApplied => "maybe_applied",
+            Self::Superseded => "superseded",
+        }
+    }
+}

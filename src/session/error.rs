@@ -1,6 +1,7 @@
 //! What can go wrong with sessions.
 
 use crate::error::{Error, ErrorKind, Outcome, ServerErrorClass, Signal};
+use crate::observe::Retrieved;
 use std::fmt;
 
 /// Why a session operation failed. A session that is not there and a Redis that is not there are
@@ -198,6 +199,15 @@ impl SessionError {
         match self.redis_error() {
             Some(error) => error.is_transient(),
             None => matches!(self, Self::JournalFull { .. }),
+        }
+    }
+
+    /// How a look for a session ended.
+    pub(super) fn retrieved(error: Option<&Self>) -> Retrieved {
+        match error {
+            None => Retrieved::Found,
+            Some(Self::NotFound) => Retrieved::NotFound,
+            Some(_) => Retrieved::Failed,
         }
     }
 

@@ -2,7 +2,6 @@
 
 use super::super::{Guarded, table};
 use super::{counter, gauge, key};
-use crate::breaker::BreakerState;
 use ::metrics::Key;
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -99,6 +98,8 @@ impl PendingLevel {
     }
 }
 
+const CLOSED: u8 = 0;
+
 /// The state of one breaker, as it was last told.
 pub(crate) struct BreakerWatch {
     guarded: Guarded,
@@ -109,18 +110,19 @@ pub(crate) struct BreakerWatch {
 impl BreakerWatch {
     /// Of a breaker that is closed.
     pub(crate) fn new(guarded: Guarded) -> Self {
-        gauge(level(guarded, BreakerState::Closed as u8)).increment(1.0);
-        Self { guarded, state: AtomicU8::new(BreakerState::Closed as u8) }
+        gauge(level(guarded, CLOSED)).increment(1.0);
+        Self { guarded, state: AtomicU8::new(CLOSED) }
     }
 
-    pub(crate) fn moves_to(&self, state: BreakerState) {
-        let before = self.state.swap(state as u8, Ordering::Relaxed);
-        if before == state as u8 {
+    /// `state`: 0 closed, 1 open, 2 half-open.
+    pub(crate) fn moves_to(&self, state: u8) {
+        let before = self.state.swap(state, Ordering::Relaxed);
+        if before == state {
             return;
         }
         gauge(level(self.guarded, before)).decrement(1.0);
-        gauge(level(self.guarded, state as u8)).increment(1.0);
-        counter(transition(self.guarded, state as u8)).increment(1);
+        gauge(level(self.guarded, state)).increment(1.0);
+        counter(transition(self.guarded, state)).increment(1);
     }
 }
 

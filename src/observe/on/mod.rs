@@ -9,10 +9,9 @@ mod names;
 pub(crate) use levels::{BreakerWatch, CacheLevel, HeldLevel, PendingLevel};
 pub(super) use names::Name;
 
-use super::{Batch, Place, name_of, table};
+use super::{Batch, Place, Retrieved, name_of, table};
 use crate::clock::{self, Instant};
 use crate::error::{Error, ErrorKind};
-use crate::session::{Durability, SessionError};
 use ::metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, with_recorder};
 use std::sync::LazyLock;
 
@@ -122,7 +121,7 @@ impl Retrieval {
         Self { place, began: clock::now() }
     }
 
-    pub(crate) fn end(self, error: Option<&SessionError>) {
+    pub(crate) fn end(self, retrieved: Retrieved) {
         static MANAGER: [Key; 3] = [
             key!(table::RETRIEVAL, "place" => "manager", "outcome" => "found"),
             key!(table::RETRIEVAL, "place" => "manager", "outcome" => "not_found"),
@@ -139,10 +138,10 @@ impl Retrieval {
             // A look into a map: not worth a clock.
             Place::Memory => return,
         };
-        let key = match error {
-            None => found,
-            Some(SessionError::NotFound) => not_found,
-            Some(_) => failed,
+        let key = match retrieved {
+            Retrieved::Found => found,
+            Retrieved::NotFound => not_found,
+            Retrieved::Failed => failed,
         };
         histogram(key).record(self.began.elapsed());
     }
@@ -170,18 +169,9 @@ pub(crate) fn commands_sent(batch: Batch, count: usize) {
     histogram(key).record(count as f64);
 }
 
-pub(crate) fn session_created(durability: Durability) {
-    static DURABLE: Key = key!(table::CREATED, "durability" => "durable");
-    static PENDING: Key = key!(table::CREATED, "durability" => "pending");
-    static MAYBE: Key = key!(table::CREATED, "durability" => "maybe_applied");
-    static SUPERSEDED: Key = key!(table::CREATED, "durability" => "superseded");
-    let key = match durability {
-        Durability::Durable => &DURABLE,
-        Durability::Pending => &PENDING,
-        Durability::MaybeApplied => &MAYBE,
-        Durability::Superseded => &SUPERSEDED,
-    };
-    counter(key).increment(1);
+pub(crate) fn session_created(durability: &'static str) {
+    let label = Label::from_static_parts("durability", durability);
+    counter(&Key::from_parts(table::CREATED, vec![label])).increment(1);
 }
 
 pub(crate) fn sessions_expired(place: Place, count: usize) {

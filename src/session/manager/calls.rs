@@ -2,7 +2,7 @@
 
 use super::health::{Created, Ended, LoggedOut};
 use super::{Events, NewSession, SessionManager};
-use crate::breaker::BreakerState;
+use crate::retry::breaker::BreakerState;
 use crate::session::SessionList;
 use crate::session::durability::Durability;
 use crate::session::error::SessionError;

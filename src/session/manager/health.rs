@@ -1,7 +1,7 @@
 //! The results and reports of a manager.
 
-use crate::breaker::BreakerState;
 use crate::error::ErrorKind;
+use crate::retry::breaker::BreakerState;
 use crate::session::durability::Durability;
 use crate::session::record::Session;
 use chrono::{DateTime, Utc};

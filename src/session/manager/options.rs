@@ -1,6 +1,6 @@
 //! Options of a manager and of a new session.
 
-use crate::breaker::BreakerPolicy;
+use crate::retry::breaker::BreakerPolicy;
 use crate::session::error::SessionError;
 use crate::session::metadata::Metadata;
 use crate::session::record::Session;

@@ -55,7 +55,7 @@ impl Inner {
     ) -> Result<Arc<Session>, SessionError> {
         let retrieval = Retrieval::begin(Place::Manager);
         let result = self.find(id, user_id).await;
-        retrieval.end(result.as_ref().err());
+        retrieval.end(SessionError::retrieved(result.as_ref().err()));
         result
     }
 

@@ -1,10 +1,10 @@
 //! [`StoreLink`]: the store that was set, whether it works, and what was last seen of it.
 
 use super::options::{Recovery, SyncMode};
-use crate::breaker::{Breaker, BreakerState, Signal};
 use crate::clock;
 use crate::error::ErrorKind;
 use crate::observe::{self, Guarded};
+use crate::retry::breaker::{Breaker, BreakerState, Signal};
 use crate::session::error::SessionError;
 use crate::session::store::{Check, SessionStore, StoreHealth};
 use chrono::{DateTime, Utc};

@@ -119,7 +119,7 @@ impl Inner {
         }
         drop(state);
         self.events.send(EventKind::Created, &session.id);
-        observe::session_created(durability);
+        observe::session_created(durability.label());
         drop(directory);
         Ok(Created { session: Arc::unwrap_or_clone(session), durability })
     }

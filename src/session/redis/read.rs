@@ -29,7 +29,7 @@ impl RedisSessionStore {
             results[place] = result;
         }
         if let (Some(retrieval), [result]) = (retrieval, results.as_slice()) {
-            retrieval.end(result.as_ref().err());
+            retrieval.end(SessionError::retrieved(result.as_ref().err()));
         }
         results
     }
