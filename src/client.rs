@@ -1,24 +1,34 @@
 //! [`Client`]: the handle that users hold. Typed calls come from [`crate::command`]; execution is the backend's.
 
 mod call;
+pub(crate) mod exactly_once;
+mod namespace;
+mod pipeline;
+#[cfg(feature = "native")]
+mod redis_rs;
+pub(crate) mod scan;
+mod subscription;
 
 pub use call::Bound;
+pub use pipeline::{Pipeline, Replies, ReplyHandle, ReplyHandles, Transaction};
+#[cfg(feature = "native")]
+pub use redis_rs::RedisRs;
+pub use scan::ScanStream;
+pub use subscription::Subscription;
 
 use crate::backend::rest::RestBackend;
+use crate::backend::rest::config::Config;
 use crate::backend::{Backend, FunctionBackend, Reply};
 use crate::clock;
+use crate::command::as_eval;
 use crate::command::groups as cmd;
 use crate::command::{Call, CallOptions, Command, ToArg, UnboundCall};
-use crate::config::Config;
 use crate::error::{Result, ServerErrorClass};
-use crate::exactly_once;
 use crate::observe::{self, Operation};
-use crate::pipeline::{Pipeline, Transaction};
 use crate::platform::{BoxFuture, MaybeSend};
-use crate::scope::Scope;
-use crate::script::as_eval;
 use crate::value::FromValue;
 use crate::value::Value;
+use namespace::Scope;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -105,7 +115,7 @@ impl Client {
         Config::from_env()?.build()
     }
 
-    pub(crate) fn from_config(config: Config) -> Result<Self> {
+    fn from_config(config: Config) -> Result<Self> {
         let (read_only, verbose) = (config.read_only, config.verbose_errors);
         let rest = Arc::new(RestBackend::new(config)?);
         let backend: Arc<dyn Backend> = rest.clone();
@@ -357,6 +367,16 @@ impl Client {
             };
             reply.map_err(|error| command.name_error(error).shown(self.0.verbose))
         })
+    }
+}
+
+impl Config {
+    /// Checks the settings and makes the client. Does no I/O.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) with what to change.
+    pub fn build(self) -> Result<Client> {
+        Client::from_config(self)
     }
 }
 

@@ -26,7 +26,7 @@ pub fn key_positions(command: &Command) -> Option<Vec<usize>> {
 
 /// Returns the commands that travel in an exactly-once script: mocks see through it.
 pub fn within_exactly_once(command: &Command) -> Vec<Command> {
-    crate::exactly_once::unwrapped(command)
+    crate::client::exactly_once::unwrapped(command)
 }
 
 /// Returns true for the refusal of everything for a while: the server's status for it is 503.

@@ -52,41 +52,36 @@ mod client;
 pub mod backend;
 mod clock;
 mod command;
-mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
-mod exactly_once;
 mod glob;
 pub mod guide;
 #[doc(hidden)]
 pub mod internal;
 pub mod observe;
-mod pipeline;
 mod platform;
 mod retry;
-mod scan;
-mod scope;
-mod script;
 mod secret;
 pub mod session;
-mod subscribe;
 mod value;
 
-pub use client::{Bound, Client};
+pub use backend::rest::{Config, Encoding};
+pub use backend::{Event, Message, SubscriptionTarget};
+#[cfg(feature = "native")]
+pub use client::RedisRs;
+pub use client::{
+    Bound, Client, Pipeline, Replies, ReplyHandle, ReplyHandles, ScanStream, Subscription,
+    Transaction,
+};
 pub use command::{
     ArgWriter, Args, Call, CallOptions, Command, Count, Element, ExactlyOne, Group, Idempotency,
-    Many, One, ToArg, ToArgs, Unbound, UnboundCall, UnixTime, cmd,
+    Many, One, Script, ScriptCall, ToArg, ToArgs, Unbound, UnboundCall, UnixTime, cmd,
 };
-pub use config::{Config, Encoding};
 pub use error::{Error, ErrorKind, Outcome, Result, ServerError, ServerErrorClass};
-pub use pipeline::{Pipeline, Replies, ReplyHandle, ReplyHandles, Transaction};
 pub use platform::{BoxFuture, BoxStream, MaybeSend};
 pub use retry::RetryPolicy;
 pub use retry::breaker::{BreakerPolicy, BreakerState};
-pub use scan::ScanStream;
-pub use script::{Script, ScriptCall};
-pub use subscribe::{Event, Message, Subscription, SubscriptionTarget};
 pub use value::{ConvertError, Fields, FromValue, Json, Lossy, Value};
 
 /// The names that most programs use: `use redis_rest::prelude::*`. None of them is also one of axum, of tower-sessions or of the

@@ -1,12 +1,12 @@
 //! [`Failover`]: two ways to the same Redis, of which the second is used while the first is down.
 
+use crate::backend::SubscriptionTarget;
 use crate::backend::{Backend, EventStream, Reply};
 use crate::command::{CallOptions, Command, Idempotency};
 use crate::error::{Error, Outcome, Result};
 use crate::observe::Guarded;
 use crate::platform::BoxFuture;
 use crate::retry::breaker::{Admission, Breaker, BreakerPolicy, BreakerState, Probe, Signal};
-use crate::subscribe::SubscriptionTarget;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,6 +3,7 @@
 //! Every backend takes the same [`Command`]s and answers the same [`Value`]s: [`rest`] over HTTP, and behind features
 //! `native` over TCP and `memory` in this process. The conformance cases of feature `testing` hold for all of them.
 
+mod event;
 mod failover;
 mod function;
 pub mod rest;
@@ -13,13 +14,13 @@ pub mod native;
 #[cfg(all(feature = "rustls", not(target_family = "wasm")))]
 mod tls;
 
+pub use event::{Event, Message, SubscriptionTarget};
 pub use failover::Failover;
 pub(crate) use function::FunctionBackend;
 
 use crate::command::{CallOptions, Command, cmd};
 use crate::error::{Error, ErrorKind, Result};
 use crate::platform::{BoxFuture, BoxStream, MaybeSend};
-use crate::subscribe::{Event, SubscriptionTarget};
 use crate::value::Value;
 use std::time::Duration;
 

@@ -5,10 +5,10 @@
 //! reply of 2⁵³ or more, is an error instead of a wrong number.
 
 use crate::backend::{Backend, Reply};
+use crate::command::Script;
 use crate::command::table::{self, Flags};
 use crate::command::{CallOptions, Command, Idempotency, keys};
 use crate::error::{Error, ErrorKind, Outcome, Result};
-use crate::script::Script;
 use crate::value::Value;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -161,7 +161,7 @@ mod tests {
     fn commands_are_found_again() {
         let commands = [cmd("INCRBY").arg("k").arg(2), cmd("GET").arg("k")];
         let wrapped = wrap(b"app:", &commands).unwrap();
-        for wrapped in [crate::script::as_eval(&wrapped).unwrap(), wrapped] {
+        for wrapped in [crate::command::as_eval(&wrapped).unwrap(), wrapped] {
             let found = unwrapped(&wrapped);
             assert_eq!(found.len(), 2);
             assert!(found.iter().zip(&commands).all(|(one, other)| one.parts().eq(other.parts())));

@@ -6,12 +6,12 @@ pub use replies::{Replies, ReplyHandle, ReplyHandles};
 
 use crate::backend::Reply;
 use crate::client::Client;
+use crate::client::exactly_once;
 use crate::clock;
+use crate::command::as_eval;
 use crate::command::{Call, CallOptions, Command, Unbound, UnboundCall};
 use crate::error::{Error, Outcome, Result, ServerErrorClass};
-use crate::exactly_once;
 use crate::observe::{self, Operation};
-use crate::script::as_eval;
 use crate::value::{FromValue, Value};
 use std::borrow::Cow;
 use std::fmt;

@@ -37,8 +37,8 @@ macro_rules! scanning {
             /// }
             /// # Ok(()) }
             /// ```
-            pub fn stream(self) -> $crate::scan::ScanStream<T> {
-                $crate::scan::ScanStream::new(self.0, $index)
+            pub fn stream(self) -> $crate::client::scan::ScanStream<T> {
+                $crate::client::scan::ScanStream::new(self.0, $index)
             }
         }
     };

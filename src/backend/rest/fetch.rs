@@ -2,7 +2,7 @@
 //! `hyper.rs` there. It and `reqwest.rs` are the only files that name `reqwest`.
 
 use super::transport::{HttpRequest, HttpResponse, HttpStream, Transport};
-use crate::config::Config;
+use crate::backend::rest::config::Config;
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::platform::{BoxFuture, BoxStream};
 use bytes::{Bytes, BytesMut};

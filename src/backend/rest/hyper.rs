@@ -22,7 +22,7 @@ mod trust;
 
 use super::response::keep_alive;
 use super::transport::{HttpRequest, HttpResponse, HttpStream, Progress, Transport};
-use crate::config::Config;
+use crate::backend::rest::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::platform::BoxFuture;
 use body::{Cause, read, unanswered, unwritten};

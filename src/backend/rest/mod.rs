@@ -3,6 +3,7 @@
 mod batch;
 mod batcher;
 pub(crate) mod block;
+pub(crate) mod config;
 mod encoding;
 mod flight;
 mod hedge;
@@ -16,7 +17,6 @@ mod pipeline;
 mod requests;
 #[cfg(all(feature = "reqwest", not(target_family = "wasm")))]
 mod reqwest;
-pub(crate) mod resp2;
 mod response;
 pub(crate) mod sse;
 mod sync;
@@ -24,6 +24,7 @@ mod transport;
 mod waiting;
 pub(crate) mod wire;
 
+pub use config::{Config, Encoding};
 pub use hyper::HttpTransport;
 pub(crate) use hyper::ProxyChoice;
 pub(crate) use hyper::Trust;
@@ -33,15 +34,14 @@ use requests::KEPT;
 pub use reqwest::ReqwestTransport;
 pub use transport::{HttpChunks, HttpRequest, HttpResponse, HttpStream, Progress, Transport};
 
+use crate::backend::SubscriptionTarget;
 use crate::backend::{Backend, EventStream, Reply};
 use crate::clock::{self, Instant};
 use crate::command::{CallOptions, Command, cmd};
-use crate::config::{Config, Encoding};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::observe;
 use crate::platform::{self, BoxFuture, Timers};
 use crate::retry::{Attempts, RetryPolicy};
-use crate::subscribe::SubscriptionTarget;
 use batcher::{Batchers, Joined};
 use block::Shelf;
 use bytes::Bytes;

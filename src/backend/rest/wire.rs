@@ -2,10 +2,10 @@
 
 mod compact;
 pub(crate) mod json;
+pub(crate) mod resp2;
 
 use super::block::{Blocks, Shelf};
 use super::limits::{Limits, Room};
-use super::resp2;
 use crate::backend::Reply;
 use crate::command::Command;
 use crate::error::{Error, Result};

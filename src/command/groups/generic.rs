@@ -17,9 +17,9 @@
 //! ```
 
 use super::expiry::{TimeToLive, whole_millis};
+use crate::client::scan::scanning;
 use crate::command::declare::{calls, commands, finish, options};
 use crate::command::{ArgWriter, One, ToArg, ToArgs, UnixTime};
-use crate::scan::scanning;
 use crate::value::{ConvertError, FromValue, Value};
 use std::time::Duration;
 

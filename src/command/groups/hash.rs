@@ -22,9 +22,9 @@
 
 use super::expiry::{expiring, whole_millis};
 use super::generic::{ExpireTime, Ttl};
+use crate::client::scan::scanning;
 use crate::command::declare::{calls, commands, finish, options};
 use crate::command::{ToArg, ToArgs, UnixTime};
-use crate::scan::scanning;
 use crate::value::{ConvertError, FromValue, Value};
 use bytes::Bytes;
 use std::time::Duration;

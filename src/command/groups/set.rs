@@ -13,9 +13,9 @@
 //! # Ok(()) }
 //! ```
 
+use crate::client::scan::scanning;
 use crate::command::declare::{calls, commands, finish, options};
 use crate::command::{ToArg, ToArgs};
-use crate::scan::scanning;
 use bytes::Bytes;
 
 calls! {

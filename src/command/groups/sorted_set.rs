@@ -13,9 +13,9 @@
 //! ```
 
 use super::range::{members, ranks, scores};
+use crate::client::scan::scanning;
 use crate::command::declare::{calls, commands, finish, options};
 use crate::command::{ArgWriter, Command, Idempotency, One, ToArg, ToArgs};
-use crate::scan::scanning;
 use crate::value::FromValue;
 use bytes::Bytes;
 use std::ops::RangeBounds;

@@ -3,8 +3,8 @@
 use super::{Keys, refused};
 use crate::client::Client;
 use crate::cmd;
+use crate::command::Script;
 use crate::error::{Error, ErrorKind};
-use crate::script::Script;
 use crate::value::Value;
 use bytes::Bytes;
 

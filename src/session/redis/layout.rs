@@ -1,10 +1,10 @@
 //! [`Layout`]: how the requests of a store become scripts; and what both layouts make of a write and of a delete.
 
 use super::RedisSessionStore;
+use crate::command::ScriptCall;
 use crate::command::{Call, Unbound, cmd};
 use crate::error::{Error, ErrorKind};
 use crate::platform::{BoxFuture, MaybeSend};
-use crate::script::ScriptCall;
 use crate::session::error::SessionError;
 use crate::session::keys::Keys;
 use crate::session::marks::Marks;

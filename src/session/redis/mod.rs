@@ -18,15 +18,15 @@ use super::store::{
     Stored, Write, Written,
 };
 use super::{duration, id};
+use crate::backend::rest::config::Config;
 use crate::client::Client;
 use crate::clock;
 use crate::command::cmd;
 use crate::command::groups::{self as commands, millis};
-use crate::config::Config;
+use crate::command::{Script, ScriptCall};
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::observe::{self, Place};
 use crate::platform::BoxFuture;
-use crate::script::{Script, ScriptCall};
 use crate::value::{FromValue, Value};
 use chrono::{DateTime, Utc};
 use layout::Layout;

@@ -15,7 +15,7 @@ mod single_node;
 use super::error::{Conflict, SessionError};
 use super::index::IndexLayout;
 use crate::command::Idempotency;
-use crate::script::Script;
+use crate::command::Script;
 use index::{COMMON, INDEX, OPEN};
 use std::sync::LazyLock;
 

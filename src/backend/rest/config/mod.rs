@@ -7,8 +7,6 @@ mod env;
 pub use encoding::Encoding;
 
 use crate::backend::rest::{Limits, ProxyChoice, Transport, Trust};
-use crate::client::Client;
-use crate::error::Result;
 use crate::retry::RetryPolicy;
 use crate::secret::Secret;
 use std::fmt;
@@ -118,7 +116,7 @@ impl Config {
         self
     }
 
-    /// A token that allows reads only: the client refuses writes before sending, see [`Client::read_only`].
+    /// A token that allows reads only: the client refuses writes before sending, see [`Client::read_only`](crate::Client::read_only).
     pub fn read_only_token(mut self, token: impl Into<String>) -> Self {
         self.read_only = true;
         self.token(token)
@@ -207,7 +205,7 @@ impl Config {
         self
     }
 
-    /// Largest event of a [subscription](Client::subscribe) in bytes (default 16 MiB). A larger one ends the connection, and another is
+    /// Largest event of a [subscription](crate::Client::subscribe) in bytes (default 16 MiB). A larger one ends the connection, and another is
     /// made: [`Event::Gap`](crate::Event::Gap). As many as 256 events wait for a reader who is slow.
     pub fn max_event_bytes(mut self, bytes: usize) -> Self {
         self.max_event_bytes = bytes;
@@ -252,7 +250,7 @@ impl Config {
     /// Says that the server gets the paths of requests as they are sent: no proxy in between decodes
     /// or normalises them.
     ///
-    /// Commands travel in bodies. Only the names of a [subscription](Client::subscribe), and what
+    /// Commands travel in bodies. Only the names of a [subscription](crate::Client::subscribe), and what
     /// stands before an argument that is not UTF-8, are in a path. Where such a name holds one of
     /// `/ \ ? # % ;`, a blank or a control, a proxy that decodes paths makes another name or another
     /// command of it. So before the first of them the client asks once, by an `ECHO` in a path,
@@ -299,14 +297,6 @@ impl Config {
         self.transport = Some(Arc::new(transport));
         self
     }
-
-    /// Checks the settings and makes the client. Does no I/O.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) with what to change.
-    pub fn build(self) -> Result<Client> {
-        Client::from_config(self)
-    }
 }
 
 /// Shows no token and no address.
@@ -338,7 +328,7 @@ mod tests {
 
     #[test]
     fn debug_hides_the_token() {
-        let config = Client::builder().url("https://h0st.example").token("s3cret");
+        let config = Config::new().url("https://h0st.example").token("s3cret");
         let text = format!("{config:?}");
         assert!(text.contains("******") && !text.contains("s3cret") && !text.contains("h0st"));
     }

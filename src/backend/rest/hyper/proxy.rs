@@ -1,7 +1,7 @@
 //! Proxies between the client and its server: which one, and for which address.
 
-use crate::config::Config;
-use crate::config::check::{config_error, is_loopback};
+use crate::backend::rest::config::Config;
+use crate::backend::rest::config::check::{config_error, is_loopback};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 use http::{HeaderValue, Uri};

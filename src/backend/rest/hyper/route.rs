@@ -3,7 +3,7 @@
 use super::connect::Failure;
 use super::proxy::Proxy;
 use super::tls::{self, ProxyStream, ToProxy, Trust};
-use crate::config::check::is_loopback;
+use crate::backend::rest::config::check::is_loopback;
 use crate::error::Result;
 use crate::platform::BoxFuture;
 use http::Uri;

@@ -2,8 +2,8 @@
 //! longer than everything else that a client does at its start.
 
 use super::route::{Hop, Route};
+use crate::backend::rest::config::Config;
 use crate::backend::tls;
-use crate::config::Config;
 use crate::error::Result;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;

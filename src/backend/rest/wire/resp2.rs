@@ -1,7 +1,7 @@
 //! RESP2 replies: read in place, with limits. A declared length allocates nothing by itself.
 
-use super::limits::{Limits, Room};
-use super::wire::{ENDS_EARLY, Unreadable};
+use super::super::limits::{Limits, Room};
+use super::{ENDS_EARLY, Unreadable};
 use crate::error::ServerError;
 use crate::value::Value;
 use bytes::Bytes;

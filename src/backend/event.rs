@@ -1,0 +1,91 @@
+//! What subscriptions listen to, and what they hear.
+
+use bytes::Bytes;
+use std::fmt;
+
+/// What one connection listens to.
+#[derive(Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SubscriptionTarget {
+    /// A channel.
+    Channel(Bytes),
+    /// All channels that match a glob pattern.
+    Pattern(Bytes),
+    /// All commands that the server runs.
+    Monitor,
+}
+
+/// Shows no name.
+impl fmt::Debug for SubscriptionTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Channel(_) => "Channel",
+            Self::Pattern(_) => "Pattern",
+            Self::Monitor => "Monitor",
+        })
+    }
+}
+
+/// A published message.
+#[derive(Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Message {
+    /// The channel. Over REST, the channel of a subscription by pattern ends at the first comma up
+    /// to which it matches the pattern, because the protocol separates channel and payload by a
+    /// comma; `redis-rest serve` tells this client where it ends.
+    pub channel: Bytes,
+    /// The pattern that it matched, for a subscription by pattern.
+    pub pattern: Option<Bytes>,
+    /// The bytes that were published. Over REST they are text in lines: the server puts U+FFFD for
+    /// bytes that are not UTF-8, and `\n` for `\r` and `\r\n`. Nothing is lost between
+    /// `redis-rest serve` and this client, except on `wasm32`.
+    pub payload: Bytes,
+}
+
+impl Message {
+    /// A message on `channel`; with a pattern, for a subscription by it.
+    pub fn new(pattern: Option<Bytes>, channel: Bytes, payload: Bytes) -> Self {
+        Self { channel, pattern, payload }
+    }
+
+    /// The payload as text, with U+FFFD for bytes that are none.
+    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.payload)
+    }
+}
+
+/// Shows lengths only: messages may be secret.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Message({} bytes)", self.payload.len())
+    }
+}
+
+/// What a subscription tells.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The server listens to this name (a channel or a pattern; empty for a monitor) from now on.
+    Subscribed(Bytes),
+    /// A message.
+    Message(Message),
+    /// A command that the server ran, as it tells it: time, database and address, name and arguments.
+    Command(Bytes),
+    /// The connection was lost and is there again. What was published in between is lost: Redis keeps nothing.
+    Gap,
+    /// Only that the connection lives. Backends say it; subscriptions do not pass it on.
+    KeepAlive,
+}
+
+/// Shows no name, and of commands and messages the length.
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Subscribed(_) => f.write_str("Subscribed"),
+            Self::Message(message) => message.fmt(f),
+            Self::Command(text) => write!(f, "Command({} bytes)", text.len()),
+            Self::Gap => f.write_str("Gap"),
+            Self::KeepAlive => f.write_str("KeepAlive"),
+        }
+    }
+}
