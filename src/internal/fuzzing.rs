@@ -40,14 +40,14 @@ pub enum Format {
     Resp2,
 }
 
-fn form(format: Format) -> Form<'static> {
+fn form(format: Format) -> Form {
     let format = match format {
         Format::Plain => wire::Format::Plain,
         Format::Checked => wire::Format::Checked,
         Format::Base64 => wire::Format::Base64,
         Format::Resp2 => wire::Format::Resp2,
     };
-    Form { format, limits: LIMITS, shelf: None }
+    Form { format, limits: LIMITS }
 }
 
 /// Reads the body of one reply.

@@ -23,7 +23,7 @@ pub(crate) use here::{
     blocking, in_runtime, random, share_woken, sleep, spawn, timeout,
 };
 pub(crate) use lock::{Mutex, RwLock};
-pub(crate) use threads::{CachePadded, PerThread};
+pub(crate) use threads::CachePadded;
 
 use std::future::Future;
 

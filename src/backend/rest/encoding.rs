@@ -106,7 +106,7 @@ impl Rest {
         shape: ReplyShape,
         until: Instant,
     ) -> Format {
-        let form = |format| Form { format, limits: self.reply_limits, shelf: None };
+        let form = |format| Form { format, limits: self.reply_limits };
         let reads = |format| shape.read(body, form(format)).is_ok();
         if self.detection.state() == ASSUMED && reads(Format::Base64) {
             return Format::Base64;
@@ -145,7 +145,7 @@ impl Rest {
             );
             // A request that was lost says nothing: the next reply with a text asks again.
             let Ok(response) = self.transport.send(request).await else { return };
-            let form = Form { format: Format::Plain, limits: self.reply_limits, shelf: None };
+            let form = Form { format: Format::Plain, limits: self.reply_limits };
             let state = match interpret(&response, false, |body| wire::decode_one(body, form)) {
                 Ok(Value::Bytes(text)) if text == PROBE => TEXT,
                 Ok(Value::Bytes(text)) if text == PROBE_IN_BASE64 => BASE64,

@@ -11,7 +11,6 @@ mod news;
 mod pools;
 mod proxy;
 mod request_body;
-mod rooms;
 mod route;
 #[cfg(feature = "rustls")]
 mod tls;
@@ -32,7 +31,6 @@ use hyper_util::client::legacy::{self, ResponseFuture};
 use pools::{Connections, Pools};
 use proxy::Proxy;
 use request_body::RequestBody;
-use rooms::Rooms;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,7 +70,6 @@ pub struct HttpTransport(Arc<Shared>);
 
 struct Shared {
     pools: Pools,
-    rooms: Rooms,
 }
 
 impl fmt::Debug for HttpTransport {
@@ -113,7 +110,7 @@ impl HttpTransport {
 
     fn with(connect_timeout: Duration, config: &Config, proxy: Option<Proxy>) -> Self {
         let pools = Pools::new(connect_timeout, config, proxy);
-        Self(Arc::new(Shared { pools, rooms: Rooms::default() }))
+        Self(Arc::new(Shared { pools }))
     }
 
     fn send_over(
@@ -134,7 +131,7 @@ impl HttpTransport {
                     if let Some(idle) = keep_alive(response.headers()) {
                         connections.keep_idle_for(idle);
                     }
-                    read(response, max_reply_bytes, &self.0.rooms).await
+                    read(response, max_reply_bytes).await
                 }
                 Err(error) => Err(failed(&error, &progress)),
             };

@@ -80,7 +80,7 @@ impl Rest {
     }
 
     fn read_answer(&self, body: &Bytes) -> Result<Reply, Unreadable> {
-        let form = Form { format: Format::Plain, limits: self.reply_limits, shelf: None };
+        let form = Form { format: Format::Plain, limits: self.reply_limits };
         wire::decode_one(body, form)
     }
 

@@ -1,11 +1,9 @@
 //! Redis over HTTP: encode → attempts → decode.
 
 mod batch;
-mod batcher;
 pub(crate) mod block;
 pub(crate) mod config;
 mod encoding;
-mod flight;
 mod hedge;
 // One of the two, by the host.
 #[cfg_attr(target_family = "wasm", path = "fetch.rs")]
@@ -21,7 +19,6 @@ mod response;
 pub(crate) mod sse;
 mod sync;
 mod transport;
-mod waiting;
 pub(crate) mod wire;
 
 pub use config::{Config, Encoding};
@@ -42,8 +39,7 @@ use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::observe;
 use crate::platform::{self, BoxFuture, Timers};
 use crate::retry::{Attempts, RetryPolicy};
-use batcher::{Batchers, Joined};
-use block::Shelf;
+use batch::{Batchers, Joined};
 use bytes::Bytes;
 use encoding::Detection;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
@@ -80,7 +76,6 @@ struct Rest {
     sync: SyncToken,
     paths: Paths,
     timers: Timers,
-    shelf: Shelf,
     retry: RetryPolicy,
     connect_timeout: Duration,
     timeout: Duration,
@@ -191,7 +186,6 @@ impl RestBackend {
             sync: SyncToken::default(),
             paths: Paths::new(config.paths_arrive),
             timers: Timers::default(),
-            shelf: Shelf::default(),
             // The outage of one server must not use up the retries of another that was set up alike.
             retry: config.retry.with_own_budget(),
             connect_timeout: config.connect_timeout,
@@ -350,7 +344,7 @@ impl Rest {
             }
         };
         let reply = interpret(&response, early, |body| {
-            shape.read(body, Form { format, limits: self.reply_limits, shelf: Some(&self.shelf) })
+            shape.read(body, Form { format, limits: self.reply_limits })
         });
         match outgoing.atomic {
             true => reply.map_err(of_transaction),
@@ -410,7 +404,7 @@ enum ReplyShape {
 }
 
 impl ReplyShape {
-    fn read(self, body: &Bytes, form: Form<'_>) -> Result<Result<Vec<Reply>>, wire::Unreadable> {
+    fn read(self, body: &Bytes, form: Form) -> Result<Result<Vec<Reply>>, wire::Unreadable> {
         match self {
             Self::One => Ok(wire::decode_one(body, form)?.map(|value| vec![Ok(value)])),
             Self::Many(count) => wire::decode_many(body, count, form),

@@ -1,6 +1,6 @@
 //! [`ReqwestTransport`]. It and `fetch.rs` are the only files that name `reqwest`.
 
-use super::hyper::body::{self, Cause, Rooms};
+use super::hyper::body::{self, Cause};
 use super::transport::{HttpRequest, HttpResponse, HttpStream, Transport};
 use crate::error::{Error, ErrorKind, Result};
 use crate::platform::BoxFuture;
@@ -95,7 +95,7 @@ impl Transport for ReqwestTransport {
     fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
         Box::pin(async move {
             let max_reply_bytes = request.max_reply_bytes;
-            body::read(self.start(request).await?, max_reply_bytes, &Rooms::default()).await
+            body::read(self.start(request).await?, max_reply_bytes).await
         })
     }
 

@@ -4,7 +4,7 @@ mod compact;
 pub(crate) mod json;
 pub(crate) mod resp2;
 
-use super::block::{Blocks, Shelf};
+use super::block::Blocks;
 use super::limits::{Limits, Room};
 use crate::backend::Reply;
 use crate::command::Command;
@@ -89,17 +89,9 @@ pub(crate) enum Format {
 
 /// How a body is to be read.
 #[derive(Clone, Copy)]
-pub(crate) struct Form<'a> {
+pub(crate) struct Form {
     pub(crate) format: Format,
     pub(crate) limits: Limits,
-    /// For the values of many replies; none: they get new memory.
-    pub(crate) shelf: Option<&'a Shelf>,
-}
-
-impl<'a> Form<'a> {
-    fn blocks(self) -> Blocks<'a> {
-        self.shelf.map_or_else(Blocks::default, Blocks::from)
-    }
 }
 
 /// The reason for a body that was cut off.
@@ -152,7 +144,7 @@ impl Unreadable {
 }
 
 /// Reads the reply to one command.
-pub(crate) fn decode_one(body: &Bytes, form: Form<'_>) -> Result<Reply, Unreadable> {
+pub(crate) fn decode_one(body: &Bytes, form: Form) -> Result<Reply, Unreadable> {
     match form.format {
         Format::Resp2 => {
             let mut replies = resp2::decode(body, 1, form.limits)?;
@@ -166,7 +158,7 @@ pub(crate) fn decode_one(body: &Bytes, form: Form<'_>) -> Result<Reply, Unreadab
     }
 }
 
-fn json_one(body: &Bytes, Form { format, limits, .. }: Form<'_>) -> Result<Reply, Unreadable> {
+fn json_one(body: &Bytes, Form { format, limits, .. }: Form) -> Result<Reply, Unreadable> {
     let (mut json, room) = (serde_json::Deserializer::from_slice(body), Room::new(limits));
     let value = ValueSeed { format, blocks: None, room: &room, depth: 0 };
     let reply =
@@ -178,11 +170,11 @@ fn json_one(body: &Bytes, Form { format, limits, .. }: Form<'_>) -> Result<Reply
 pub(crate) fn decode_many(
     body: &Bytes,
     count: usize,
-    form: Form<'_>,
+    form: Form,
 ) -> Result<Result<Vec<Reply>>, Unreadable> {
     match form.format {
         Format::Resp2 => {
-            many(resp2::decode(body, count, form.limits.framed(count))?, count, &form.blocks())
+            many(resp2::decode(body, count, form.limits.framed(count))?, count, &Blocks::default())
         }
         Format::Base64 => compact::many(body, count, form)
             .map_or_else(|| json_many(body, count, form), |replies| Ok(Ok(replies))),
@@ -190,9 +182,9 @@ pub(crate) fn decode_many(
     }
 }
 
-fn json_many(body: &Bytes, count: usize, form: Form<'_>) -> Result<Result<Vec<Reply>>, Unreadable> {
+fn json_many(body: &Bytes, count: usize, form: Form) -> Result<Result<Vec<Reply>>, Unreadable> {
     let (mut json, room, blocks) =
-        (serde_json::Deserializer::from_slice(body), Room::new(form.limits), form.blocks());
+        (serde_json::Deserializer::from_slice(body), Room::new(form.limits), Blocks::default());
     let value = ValueSeed { format: form.format, blocks: Some(&blocks), room: &room, depth: 0 };
     let replies = RepliesSeed { count, value }
         .deserialize(&mut json)
@@ -209,7 +201,7 @@ fn entry(value: Value) -> Reply {
 }
 
 /// A value that does not hold the whole body: the others in it may be of other callers.
-fn detached(value: Value, blocks: &Blocks<'_>) -> Value {
+fn detached(value: Value, blocks: &Blocks) -> Value {
     match value {
         Value::Bytes(bytes) => Value::Bytes(blocks.copy(bytes)),
         Value::Array(items) => {
@@ -224,7 +216,7 @@ fn detached(value: Value, blocks: &Blocks<'_>) -> Value {
 fn many(
     mut replies: Vec<Value>,
     count: usize,
-    blocks: &Blocks<'_>,
+    blocks: &Blocks,
 ) -> Result<Result<Vec<Reply>>, Unreadable> {
     if replies.len() == 1 && count > 1 {
         match replies.pop() {
@@ -244,8 +236,7 @@ mod tests {
     use super::*;
     use crate::cmd;
 
-    const BASE64: Form<'_> =
-        Form { format: Format::Base64, limits: Limits { depth: 2, elements: 8 }, shelf: None };
+    const BASE64: Form = Form { format: Format::Base64, limits: Limits { depth: 2, elements: 8 } };
 
     fn encoded(command: &Command) -> String {
         let mut out = Vec::new();

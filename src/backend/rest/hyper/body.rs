@@ -10,8 +10,6 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-pub(in super::super) use super::rooms::Rooms;
-
 /// A response whose body may still be coming. Where there is nothing to wait for, because the
 /// server refuses, it is read to its end.
 pub(in super::super) async fn open<B>(
@@ -22,10 +20,7 @@ where
     B: Body<Data = Bytes, Error: std::error::Error + 'static> + Send + Unpin + 'static,
 {
     if response.status() != http::StatusCode::OK {
-        return Ok(HttpStream::new(
-            read(response, max_reply_bytes, &Rooms::default()).await?,
-            None,
-        ));
+        return Ok(HttpStream::new(read(response, max_reply_bytes).await?, None));
     }
     let (head, body) = response.into_parts();
     let head = HttpResponse::new(200, head.headers, Bytes::new());
@@ -57,7 +52,6 @@ impl<B: Body<Data = Bytes, Error: std::error::Error + 'static> + Unpin> Stream f
 pub(in super::super) async fn read<B>(
     response: http::Response<B>,
     max_reply_bytes: usize,
-    rooms: &Rooms,
 ) -> Result<HttpResponse>
 where
     B: Body<Data = Bytes, Error: std::error::Error + 'static> + Unpin,
@@ -87,13 +81,12 @@ where
         }
         if all.is_empty() {
             let declared = usize::try_from(declared).unwrap_or(0);
-            all = rooms.take();
             all.reserve(declared.max(first.len() + data.len()));
             all.extend_from_slice(&std::mem::take(&mut first));
         }
         all.extend_from_slice(&data);
     }
-    let body = if all.is_empty() { first } else { rooms.freeze(all) };
+    let body = if all.is_empty() { first } else { all.freeze() };
     Ok(HttpResponse { status, headers: head.headers, body })
 }
 

@@ -10,15 +10,15 @@ use crate::backend::rest::limits::Room;
 use crate::value::Value;
 
 /// The reply to one command.
-pub(super) fn one(body: &[u8], form: Form<'_>) -> Option<Reply> {
+pub(super) fn one(body: &[u8], form: Form) -> Option<Reply> {
     let mut reader = Reader { rest: body, room: Room::new(form.limits), blocks: None };
     let reply = reader.reply()?;
     reader.ends().then_some(reply)
 }
 
 /// The replies to exactly `count` commands.
-pub(super) fn many(body: &[u8], count: usize, form: Form<'_>) -> Option<Vec<Reply>> {
-    let blocks = form.blocks();
+pub(super) fn many(body: &[u8], count: usize, form: Form) -> Option<Vec<Reply>> {
+    let blocks = Blocks::default();
     let mut reader = Reader { rest: body, room: Room::new(form.limits), blocks: Some(&blocks) };
     let mut replies = Vec::with_capacity(count);
     reader.is(b"[").then_some(())?;
@@ -33,7 +33,7 @@ struct Reader<'a> {
     rest: &'a [u8],
     room: Room,
     /// For short values; none: each has memory of its own.
-    blocks: Option<&'a Blocks<'a>>,
+    blocks: Option<&'a Blocks>,
 }
 
 impl Reader<'_> {
@@ -108,8 +108,7 @@ mod tests {
     use crate::backend::rest::limits::Limits;
     use bytes::Bytes;
 
-    const FORM: Form<'_> =
-        Form { format: Format::Base64, limits: Limits { depth: 2, elements: 4 }, shelf: None };
+    const FORM: Form = Form { format: Format::Base64, limits: Limits { depth: 2, elements: 4 } };
 
     /// What the other reader makes of it, where that is no error.
     fn thorough(result: &str) -> Option<Value> {

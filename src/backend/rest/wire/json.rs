@@ -132,7 +132,7 @@ const LOST_BYTES: &str = "a value in which the server replaced bytes that are no
 pub(super) struct ValueSeed<'a> {
     pub(super) format: Format,
     /// For short values; none: each has memory of its own.
-    pub(super) blocks: Option<&'a Blocks<'a>>,
+    pub(super) blocks: Option<&'a Blocks>,
     pub(super) room: &'a Room,
     /// Within how many others it stands.
     pub(super) depth: usize,
@@ -215,7 +215,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 }
 
-pub(crate) fn decode_base64(text: &[u8], blocks: Option<&Blocks<'_>>) -> Option<Bytes> {
+pub(crate) fn decode_base64(text: &[u8], blocks: Option<&Blocks>) -> Option<Bytes> {
     let length = base64_simd::STANDARD.decoded_length(text).ok()?;
     match blocks {
         Some(blocks) if length <= SHORT => blocks.value(length, |room| {

@@ -1,11 +1,11 @@
-//! Flights: tasks that take batches, send them, and hand out the replies. A caller who goes away meanwhile disturbs nobody.
+//! Workers: tasks that take batches, send them, and hand out the replies. A caller who goes away meanwhile disturbs nobody.
 //!
-//! Before it leaves, a flight lets the tasks run that are ready, so that their commands come along.
+//! Before it leaves, a worker lets the tasks run that are ready, so that their commands come along.
 
-use super::batch::{Batch, Spare};
-use super::batcher::Batcher;
-use super::response::lacks;
-use super::{ReplyShape, Rest};
+use super::super::response::lacks;
+use super::super::{ReplyShape, Rest};
+use super::Batcher;
+use super::entries::Batch;
 use crate::clock;
 use crate::command::CallOptions;
 use crate::error::{Error, ErrorKind, Outcome};
@@ -21,44 +21,35 @@ use tokio::sync::oneshot;
 /// They are best when they are equally large.
 const WORTH_TWO: usize = 32;
 
-/// The right to have one request in flight: of a lone call, or of a flight.
-pub(super) struct Slot {
+/// The right to have one request in flight: of a lone call, or of a worker.
+pub(super) struct InFlightPermit {
     batcher: Arc<Batcher>,
     /// False once it was given back.
     holds: bool,
     /// About to look into the queues.
     gathers: bool,
-    flight: bool,
+    is_worker: bool,
     /// How many commands are on their way by it.
     carries: usize,
-    /// Memory of the batch before.
-    spare: Option<Spare>,
 }
 
-impl Slot {
-    /// The slot of a lone call.
+impl InFlightPermit {
+    /// The permit of a lone call.
     pub(super) fn first(batcher: &Arc<Batcher>) -> Self {
         Self::new(batcher, true, false)
     }
 
-    /// The slot of a flight, which holds it or waits for it.
-    pub(super) fn of_flight(batcher: &Arc<Batcher>, holds: bool) -> Self {
+    /// The permit of a worker, which holds it or waits for it.
+    pub(super) fn of_worker(batcher: &Arc<Batcher>, holds: bool) -> Self {
         Self::new(batcher, holds, true)
     }
 
-    fn new(batcher: &Arc<Batcher>, holds: bool, flight: bool) -> Self {
-        Self {
-            batcher: Arc::clone(batcher),
-            holds,
-            gathers: flight,
-            flight,
-            carries: 0,
-            spare: None,
-        }
+    fn new(batcher: &Arc<Batcher>, holds: bool, is_worker: bool) -> Self {
+        Self { batcher: Arc::clone(batcher), holds, gathers: is_worker, is_worker, carries: 0 }
     }
 
     /// Takes batches and sends them, until none waits. Waits for its `turn` first.
-    pub(super) async fn fly(mut self, turn: Option<oneshot::Receiver<()>>) {
+    pub(super) async fn run(mut self, turn: Option<oneshot::Receiver<()>>) {
         if let Some(turn) = turn {
             self.wait_for_handover(turn).await;
         }
@@ -72,41 +63,36 @@ impl Slot {
     fn take(&mut self) -> Option<Batch> {
         let mut state = self.batcher.lock();
         state.gathering -= usize::from(std::mem::take(&mut self.gathers));
-        if let Some(spare) = self.spare.take() {
-            self.batcher.waiting.place().keep(spare);
-        }
         let (entries, bytes) = self.batcher.room();
-        let mut batch = self.batcher.waiting.take(entries, bytes);
+        let mut batch = self.batcher.queues.take(entries, bytes);
         match &mut batch {
             Some(batch) => {
-                let share = (batch.len() + state.flying).div_ceil(self.batcher.limit());
+                let share = (batch.len() + state.carried).div_ceil(self.batcher.limit());
                 if batch.len() >= WORTH_TWO && batch.len() > share {
-                    let mut place = self.batcher.waiting.place();
-                    let spare = place.spare();
-                    place.put_back(batch.split_off(share, spare));
+                    self.batcher.queues.put_back(batch.split_off(share));
                 }
                 self.carries = batch.len();
-                state.flying += self.carries;
+                state.carried += self.carries;
             }
             None => {
                 state.in_flight -= 1;
                 self.holds = false;
             }
         }
-        self.batcher.fly(state);
+        self.batcher.start_worker(state);
         batch
     }
 
-    /// Waits for the slot of the lone call, and meanwhile ends the calls whose time is over. Gives
+    /// Waits for the permit of the lone call, and meanwhile ends the calls whose time is over. Gives
     /// up when the queues are empty.
     async fn wait_for_handover(&mut self, mut turn: oneshot::Receiver<()>) {
-        while let Some(first) = self.batcher.waiting.first_deadline() {
+        while let Some(first) = self.batcher.queues.first_deadline() {
             let left = first.saturating_duration_since(clock::now());
             if platform::timeout(left, &mut turn).await.is_some() {
                 self.holds = true;
                 return;
             }
-            self.batcher.waiting.expire(clock::now());
+            self.batcher.queues.expire(clock::now());
         }
         let mut state = self.batcher.lock();
         if state.handover.take().is_none() {
@@ -115,24 +101,24 @@ impl Slot {
             return;
         }
         state.gathering -= usize::from(std::mem::take(&mut self.gathers));
-        self.batcher.fly(state);
+        self.batcher.start_worker(state);
     }
 
-    /// From here on callers go on, and what they send next comes along with this flight.
+    /// From here on callers go on, and what they send next comes along with this worker.
     fn gather(&mut self) {
         if self.holds && !self.gathers {
             let mut state = self.batcher.lock();
             state.gathering += 1;
-            state.flying -= std::mem::take(&mut self.carries);
+            state.carried -= std::mem::take(&mut self.carries);
             self.gathers = true;
         }
     }
 
-    /// Gives the slot back, or to the flight that waits for it.
+    /// Gives the permit back, or to the worker that waits for it.
     fn release(&mut self) {
         if std::mem::take(&mut self.holds) {
             let mut state = self.batcher.lock();
-            if !self.flight {
+            if !self.is_worker {
                 state.lone = false;
             }
             let handover = state.handover.take();
@@ -140,11 +126,11 @@ impl Slot {
                 state.in_flight -= 1;
             }
             state.gathering -= usize::from(std::mem::take(&mut self.gathers));
-            state.flying -= std::mem::take(&mut self.carries);
-            let started = self.batcher.fly(state);
-            // An error: the flight is ending, and gives the slot back.
+            state.carried -= std::mem::take(&mut self.carries);
+            let started = self.batcher.start_worker(state);
+            // An error: the worker is ending, and gives the permit back.
             let handed_over = handover.is_some_and(|handover| handover.send(()).is_ok());
-            if !self.flight && (started || handed_over) {
+            if !self.is_worker && (started || handed_over) {
                 platform::share_woken();
             }
         }
@@ -158,19 +144,16 @@ impl Slot {
         if batch.may_have_run() {
             attempts.assume_it_may_have_run();
         }
-        let mut sending = Sending { slot: self, rest, batch };
+        let mut sending = Sending { permit: self, rest, batch };
         drive(&mut sending, &mut attempts, rest.timeout).await;
-        sending.slot.gather();
-        if sending.batch.is_empty() {
-            sending.slot.spare = Some(sending.batch.into_spare());
-        }
+        sending.permit.gather();
     }
 
     /// Waits for `future`, and meanwhile ends the calls whose time is over: of the batch, and of what waits.
     async fn in_time<T>(&self, batch: &mut Batch, future: impl Future<Output = T>) -> T {
         let mut future = pin!(future);
         loop {
-            let waiting = self.batcher.waiting.first_deadline();
+            let waiting = self.batcher.queues.first_deadline();
             let Some(first) = batch.first_deadline().into_iter().chain(waiting).min() else {
                 return future.await;
             };
@@ -180,13 +163,13 @@ impl Slot {
             }
             let now = clock::now();
             batch.expire(now);
-            self.batcher.waiting.expire(now);
+            self.batcher.queues.expire(now);
         }
     }
 
     /// After an error that one command may have brought upon all: the halves of the batch go by themselves, in the end the one. Where
     /// they may have run and must not run twice, everyone gets the error.
-    fn part(&self, batch: &mut Batch, attempts: &Attempts<'_>, error: &Error) {
+    fn bisect(&self, batch: &mut Batch, attempts: &Attempts<'_>, error: &Error) {
         if lacks(error, "pipeline") {
             self.batcher.rest.switch_batching_off();
         }
@@ -198,19 +181,19 @@ impl Slot {
         if batch.is_empty() {
             return;
         }
-        let second = batch.split_off(batch.len() / 2, Spare::default());
-        for half in [second, batch.split_off(0, Spare::default())] {
+        let second = batch.split_off(batch.len() / 2);
+        for half in [second, batch.split_off(0)] {
             if !half.is_empty() {
-                self.batcher.waiting.place().put_back(half);
+                self.batcher.queues.put_back(half);
             }
         }
-        self.batcher.fly(self.batcher.lock());
+        self.batcher.start_worker(self.batcher.lock());
     }
 }
 
 /// A batch on its way.
 struct Sending<'a> {
-    slot: &'a mut Slot,
+    permit: &'a mut InFlightPermit,
     rest: &'a Rest,
     batch: Batch,
 }
@@ -232,8 +215,8 @@ impl Entries for Sending<'_> {
         let outgoing = self.batch.leaves(self.rest);
         let shape = if count == 1 { ReplyShape::One } else { ReplyShape::Many(count) };
         let attempt = self.rest.attempt(&outgoing, (number, limit), shape);
-        let answer = self.slot.in_time(&mut self.batch, attempt).await;
-        self.slot.gather();
+        let answer = self.permit.in_time(&mut self.batch, attempt).await;
+        self.permit.gather();
         if answer.may_lack_bytes && self.batch.only_reads() {
             self.batch.goes_again(may_have_run);
             return Attempted::Repeat;
@@ -251,42 +234,42 @@ impl Entries for Sending<'_> {
 
     fn give_up(&mut self, error: &Error, attempts: &Attempts<'_>) {
         if self.batch.len() > 1 && spoils(error) {
-            return self.slot.part(&mut self.batch, attempts, error);
+            return self.permit.bisect(&mut self.batch, attempts, error);
         }
         self.batch.fail(error, attempts, |safety| !attempts.allows(error, safety));
     }
 
     fn end(&mut self, error: &Error, attempts: &Attempts<'_>) {
-        self.slot.gather();
+        self.permit.gather();
         self.batch.fail(error, attempts, |_| true);
     }
 
     async fn wait(&mut self, time: Duration, may_have_run: bool) {
         // What others send must not wait until the server is back.
-        self.slot.release();
+        self.permit.release();
         self.batch.goes_again(may_have_run);
-        self.slot.in_time(&mut self.batch, platform::sleep(time)).await;
+        self.permit.in_time(&mut self.batch, platform::sleep(time)).await;
     }
 }
 
 /// Ends early when the call is given up, or when its runtime ends.
-impl Drop for Slot {
+impl Drop for InFlightPermit {
     fn drop(&mut self) {
-        if !self.flight {
+        if !self.is_worker {
             return self.release();
         }
         if self.holds || self.gathers {
             let mut state = self.batcher.lock();
-            // A flight that waits for a slot has got it once the state does not offer it any more.
-            let has_slot = std::mem::take(&mut self.holds) || state.handover.take().is_none();
-            state.in_flight -= usize::from(has_slot);
+            // A worker that waits for a permit has got it once the state does not offer it any more.
+            let has_permit = std::mem::take(&mut self.holds) || state.handover.take().is_none();
+            state.in_flight -= usize::from(has_permit);
             state.gathering -= usize::from(self.gathers);
-            state.flying -= self.carries;
+            state.carried -= self.carries;
             // A task cannot be started here: it would be dropped in the same way.
             if state.gathering == 0 {
                 // Shown before: who queues from now on sees that nobody will come.
                 drop(state);
-                self.batcher.waiting.disband();
+                self.batcher.queues.disband();
             }
         }
     }

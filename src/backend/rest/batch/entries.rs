@@ -1,7 +1,7 @@
 //! Batches: the commands of one request, and who waits for their replies.
 
-use super::batcher::Carried;
-use super::{Outgoing, Rest};
+use super::super::{Outgoing, Rest};
+use super::Carried;
 use crate::backend::Reply;
 use crate::clock::{self, Instant};
 use crate::command::Idempotency;
@@ -70,28 +70,17 @@ impl Entry {
 }
 
 impl Batch {
-    pub(super) fn new(Spare { mut body, entries }: Spare, queue: usize, number: u64) -> Self {
-        body.push(b'[');
+    pub(super) fn new(queue: usize, number: u64) -> Self {
         Self {
             queue,
             number,
-            body,
+            body: vec![b'['],
             lent: Bytes::new(),
-            entries,
+            entries: Vec::new(),
             open: true,
             sent: false,
             may_have_run: false,
         }
-    }
-
-    /// The memory of a batch that is answered.
-    pub(super) fn into_spare(mut self) -> Spare {
-        self.take_back();
-        let (mut body, mut entries) =
-            (std::mem::take(&mut self.body), std::mem::take(&mut self.entries));
-        body.clear();
-        entries.clear();
-        Spare { body, entries }
     }
 
     /// Has the body for itself again. A copy, where the transport still holds it.
@@ -226,10 +215,10 @@ impl Batch {
     }
 
     /// The entries from `at` on, as a batch of their own.
-    pub(super) fn split_off(&mut self, at: usize, spare: Spare) -> Self {
+    pub(super) fn split_off(&mut self, at: usize) -> Self {
         self.take_back();
         let start = if at == 0 { 1 } else { self.entries[at - 1].end + 1 };
-        let mut second = Self::new(spare, self.queue, self.number);
+        let mut second = Self::new(self.queue, self.number);
         (second.open, second.may_have_run) = (self.open, self.may_have_run);
         second.body.extend_from_slice(&self.body[start..]);
         second.entries.extend(
@@ -274,20 +263,6 @@ impl Batch {
             entry.answer(Err(attempts.finish(error.clone(), entry.safety)));
             None
         });
-    }
-}
-
-/// Memory for a batch. It grows while callers wait for each other, so it is used again.
-#[derive(Default)]
-pub(super) struct Spare {
-    body: Vec<u8>,
-    entries: Vec<Entry>,
-}
-
-impl Spare {
-    /// Not so much that a client should hold it until there are as many calls again.
-    pub(super) fn is_moderate(&self) -> bool {
-        self.body.capacity() <= 64 << 10 && self.entries.capacity() <= 1024
     }
 }
 

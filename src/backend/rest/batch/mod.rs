@@ -1,28 +1,32 @@
 //! Automatic batching: commands that arrive while requests are in flight leave together, as one pipeline request.
 //!
 //! A call that finds nothing in flight goes at once, in its caller's own future. The others are encoded into one of two queues,
-//! for commands that may be sent again after a lost reply and for those that may not, until a [flight](super::flight) takes them.
+//! for commands that may be sent again after a lost reply and for those that may not, until a [worker] takes them.
 //! There are no timers.
 //!
-//! Each runtime that uses a client has a batcher of its own. A flight is a task of one runtime, and
+//! Each runtime that uses a client has a batcher of its own. A worker is a task of one runtime, and
 //! must not carry calls of others: they would wait while that runtime is blocked, or nobody drives
-//! it. Within a runtime a flight keeps the deadlines of the calls that wait.
+//! it. Within a runtime a worker keeps the deadlines of the calls that wait.
 //!
 //! Order: a caller that awaits one call before it makes the next sees its own order, since the second is queued after the first
 //! was answered. Calls that are under way at the same time have none, with batching as without.
 
-use super::batch::{Batch, Entry};
-use super::flight::Slot;
-use super::waiting::Waiting;
+mod entries;
+mod queues;
+mod worker;
+
 use super::{Rest, wire};
 use crate::backend::Reply;
 use crate::clock::{self, Instant};
 use crate::command::{CallOptions, Command, Idempotency};
 use crate::platform::{self, CachePadded, Mutex, NoRuntime, PerRuntime, RuntimeId};
+use entries::Entry;
+use queues::BatchQueues;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, MutexGuard};
 use tokio::sync::oneshot;
+use worker::InFlightPermit;
 
 /// A longer command goes alone: those beside it should not wait until it is through.
 const LARGE: usize = 64 << 10;
@@ -30,12 +34,12 @@ const LARGE: usize = 64 << 10;
 const BATCH_BYTES: usize = 1 << 20;
 
 /// Gathers the calls of a client and its clones on one runtime.
-pub(super) struct Batcher {
-    pub(super) rest: Arc<Rest>,
+struct Batcher {
+    rest: Arc<Rest>,
     runtime: RuntimeId,
-    /// Most requests in flight at once. Flights whose batch is being tried again do not count, nor do calls that a batch cannot carry.
+    /// Most requests in flight at once. Workers whose batch is being tried again do not count, nor do calls that a batch cannot carry.
     limit: usize,
-    pub(super) waiting: Waiting,
+    queues: BatchQueues,
     state: CachePadded<Mutex<State>>,
     /// What callers have to know of the state, so that they mostly do without its lock.
     signs: CachePadded<AtomicU8>,
@@ -43,41 +47,41 @@ pub(super) struct Batcher {
 
 /// Something is in flight.
 const BUSY: u8 = 1;
-/// A flight will look into the queues: one that gathers, or all that may be in flight.
+/// A worker will look into the queues: one that gathers, or all that may be in flight.
 const SEEN_TO: u8 = 2;
 
-/// What is in flight. While something waits there is a flight.
+/// What is in flight. While something waits there is a worker.
 #[derive(Default)]
-pub(super) struct State {
-    pub(super) in_flight: usize,
+struct State {
+    in_flight: usize,
     /// True if one of them is a lone call. Its caller may not poll it, so that the call cannot be
-    /// relied on to start a flight when it ends.
-    pub(super) lone: bool,
-    /// Gives the slot of the lone call to the flight that waits for it.
-    pub(super) handover: Option<oneshot::Sender<()>>,
-    /// Flights that are about to look into the queues.
-    pub(super) gathering: usize,
-    /// Commands on their way, by flights.
-    pub(super) flying: usize,
+    /// relied on to start a worker when it ends.
+    lone: bool,
+    /// Gives the permit of the lone call to the worker that waits for it.
+    handover: Option<oneshot::Sender<()>>,
+    /// Workers that are about to look into the queues.
+    gathering: usize,
+    /// Commands on their way, by workers.
+    carried: usize,
 }
 
 impl State {
-    /// True if no flight has a slot.
-    fn has_no_flight(&self) -> bool {
+    /// True if no worker has a permit.
+    fn has_no_worker(&self) -> bool {
         self.in_flight == usize::from(self.lone)
     }
 }
 
 /// The state, locked. Its signs are those of the state again when it is given back.
-pub(super) struct Held<'a> {
+struct Held<'a> {
     batcher: &'a Batcher,
     state: MutexGuard<'a, State>,
 }
 
 /// How a call goes on.
 enum Turn {
-    /// By itself; nothing was in flight. The slot is held until the call is over.
-    First(Slot),
+    /// By itself; nothing was in flight. The permit is held until the call is over.
+    First(InFlightPermit),
     /// By itself: a batch cannot carry it.
     Alone,
     /// With others.
@@ -90,7 +94,7 @@ pub(crate) struct Joined(oneshot::Receiver<Carried>);
 
 /// What became of it.
 #[derive(Debug)]
-pub(super) enum Carried {
+enum Carried {
     Answered(Reply),
     /// Its request ended with the runtime that carried it. It may have run, and may be sent again.
     Lost,
@@ -114,7 +118,7 @@ impl Joined {
 /// A command that waits in a queue.
 struct Queued {
     reply: Joined,
-    /// A flight will take it; otherwise one is to be [started](Batcher::ensure_flight).
+    /// A worker will take it; otherwise one is to be [started](Batcher::ensure_worker).
     is_seen_to: bool,
 }
 
@@ -153,7 +157,7 @@ impl Batchers {
         };
         let (reply, unseen) = self.with(join).ok()??;
         if let Some(batcher) = unseen {
-            batcher.ensure_flight();
+            batcher.ensure_worker();
         }
         Some(reply)
     }
@@ -198,7 +202,7 @@ impl Batcher {
             rest,
             runtime,
             limit,
-            waiting: Waiting::new(),
+            queues: BatchQueues::default(),
             state: CachePadded::default(),
             signs: CachePadded::default(),
         }
@@ -207,14 +211,14 @@ impl Batcher {
     /// True while nothing is in flight and nothing waits.
     fn is_idle(&self) -> bool {
         let state = self.lock();
-        state.in_flight == 0 && state.gathering == 0 && self.waiting.is_empty()
+        state.in_flight == 0 && state.gathering == 0 && self.queues.is_empty()
     }
 
-    pub(super) fn limit(&self) -> usize {
+    fn limit(&self) -> usize {
         self.limit
     }
 
-    pub(super) fn lock(&self) -> Held<'_> {
+    fn lock(&self) -> Held<'_> {
         Held { batcher: self, state: self.state.0.lock() }
     }
 
@@ -225,10 +229,10 @@ impl Batcher {
     async fn execute(self: &Arc<Self>, command: &Command) -> Reply {
         let safety = command.idempotency();
         let alone = || Box::pin(async { self.rest.alone(command, &CallOptions::default()).await });
-        let _slot = match self.enter(command, safety) {
-            Turn::First(slot) => Some(slot),
+        let _permit = match self.enter(command, safety) {
+            Turn::First(permit) => Some(permit),
             Turn::Alone => None,
-            // Its deadline is kept by the flights, so that a call costs no timer.
+            // Its deadline is kept by the workers, so that a call costs no timer.
             Turn::Queued(joined) => return joined.reply_or(safety, alone).await,
         };
         alone().await
@@ -239,19 +243,19 @@ impl Batcher {
             let mut state = self.lock();
             if state.in_flight == 0 {
                 (state.in_flight, state.lone) = (1, true);
-                return Turn::First(Slot::first(self));
+                return Turn::First(InFlightPermit::first(self));
             }
         }
         let Some(queued) = self.push(command, safety, clock::now()) else { return Turn::Alone };
         if !queued.is_seen_to {
-            self.ensure_flight();
+            self.ensure_worker();
         }
         Turn::Queued(queued.reply)
     }
 
-    /// Starts a flight for a caller that has queued a command, unless one is about to take it.
-    fn ensure_flight(self: &Arc<Self>) {
-        if self.fly(self.lock()) {
+    /// Starts a worker for a caller that has queued a command, unless one is about to take it.
+    fn ensure_worker(self: &Arc<Self>) {
+        if self.start_worker(self.lock()) {
             platform::share_woken();
         }
     }
@@ -260,14 +264,8 @@ impl Batcher {
         let queue = usize::from(self.rest.retry.allows_replay(safety));
         let (caller, reply) = oneshot::channel();
         let entry = Entry::new(safety, clock::later(now, self.rest.deadline), caller);
-        let (entries, bytes) = self.room();
-        let mut place = self.waiting.place();
-        if !place.queue(queue).back().is_some_and(|batch| batch.has_room(entries, bytes)) {
-            let batch = Batch::new(place.spare(), queue, self.waiting.next_number());
-            place.queue(queue).push_back(batch);
-        }
-        let batches = place.queue(queue);
-        let batch = batches.back_mut()?;
+        let mut queues = self.queues.lock();
+        let batch = queues.open_batch(queue, self.room());
         // One byte for the closing bracket.
         let encode = |body: &mut Vec<u8>| {
             wire::encode(command, body).is_ok() && body.len() < self.rest.max_request_bytes
@@ -276,39 +274,37 @@ impl Batcher {
             // Under the lock: who looks into the queue after this sees the command, and who has looked before has shown its signs before.
             return Some(Queued { reply: Joined(reply), is_seen_to: self.shows(SEEN_TO) });
         }
-        if batch.is_empty() {
-            batches.pop_back();
-        }
+        queues.drop_if_empty(queue);
         None
     }
 
     /// A batch of so many commands, or so many bytes, takes no further: with so much room to the limit that hardly a command does not fit
     /// any more.
-    pub(super) fn room(&self) -> (usize, usize) {
+    fn room(&self) -> (usize, usize) {
         (self.rest.max_pipeline_commands, BATCH_BYTES.min(self.rest.max_request_bytes / 2))
     }
 
-    pub(super) fn has_free_slot(&self, state: &State) -> bool {
+    fn has_free_permit(&self, state: &State) -> bool {
         state.in_flight < self.limit
     }
 
-    /// Starts another flight, where a slot is free, something waits, and no flight is about to take it. Whoever gives a slot back, or
+    /// Starts another worker, where a permit is free, something waits, and no worker is about to take it. Whoever gives a permit back, or
     /// has looked into the queues, ends with it.
     ///
-    /// If a lone call has the only slot, the flight waits for that slot, and keeps the deadlines of
+    /// If a lone call has the only permit, the worker waits for that permit, and keeps the deadlines of
     /// the queued calls.
     ///
-    /// Returns true if a flight was started. The task of a caller has to
+    /// Returns true if a worker was started. The task of a caller has to
     /// [share](platform::share_woken) it then.
-    pub(super) fn fly(self: &Arc<Self>, mut state: Held<'_>) -> bool {
+    fn start_worker(self: &Arc<Self>, mut state: Held<'_>) -> bool {
         state.show();
-        if state.gathering > 0 || self.waiting.is_empty() {
+        if state.gathering > 0 || self.queues.is_empty() {
             return false;
         }
-        let turn = if self.has_free_slot(&state) {
+        let turn = if self.has_free_permit(&state) {
             state.in_flight += 1;
             None
-        } else if state.has_no_flight() {
+        } else if state.has_no_worker() {
             let (handover, turn) = oneshot::channel();
             state.handover = Some(handover);
             Some(turn)
@@ -317,11 +313,11 @@ impl Batcher {
         };
         state.gathering += 1;
         drop(state);
-        let flight = Slot::of_flight(self, turn.is_none());
-        // A lone call can be dropped on another runtime, which must not get the flight. Dropping
-        // the flight takes the lock, and lets the queued calls go alone.
+        let worker = InFlightPermit::of_worker(self, turn.is_none());
+        // A lone call can be dropped on another runtime, which must not get the worker. Dropping
+        // the worker takes the lock, and lets the queued calls go alone.
         if RuntimeId::current().is_ok_and(|current| current == self.runtime) {
-            platform::spawn(flight.fly(turn));
+            platform::spawn(worker.run(turn));
         }
         true
     }
@@ -332,8 +328,8 @@ impl Held<'_> {
     /// other did.
     fn show(&self) {
         let busy = if self.in_flight > 0 { BUSY } else { 0 };
-        let all_fly = !self.batcher.has_free_slot(self) && !self.has_no_flight();
-        let seen_to = if self.gathering > 0 || all_fly { SEEN_TO } else { 0 };
+        let all_busy = !self.batcher.has_free_permit(self) && !self.has_no_worker();
+        let seen_to = if self.gathering > 0 || all_busy { SEEN_TO } else { 0 };
         self.batcher.signs.0.store(busy | seen_to, Ordering::Relaxed);
     }
 }
