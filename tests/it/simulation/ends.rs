@@ -46,7 +46,7 @@ impl Facts<'_> {
     pub fn odd_end(&self, seen: &Seen<'_>) -> Option<String> {
         let content = seen.content.filter(|_| seen.by.is_none())?;
         let (_, shown) = self.by_token(&content.token)?;
-        if self.may_return(shown, seen)
+        if self.may_return(seen)
             || shown.is_refused()
             || shown.is(|call| matches!(call, Call::LogIn { .. } | Call::Cycle { .. }))
         {

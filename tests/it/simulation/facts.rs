@@ -114,21 +114,19 @@ impl<'a> Facts<'a> {
         self.log.entries.iter().filter(move |entry| entry.id == id && entry.creates())
     }
 
-    /// A create of an id that somebody else had, which was ended meanwhile, may be made after that.
-    pub fn may_return(&self, shown: &Entry, seen: &Seen<'_>) -> bool {
-        let others = self.of_creates(seen.id).filter(|entry| entry.actor != shown.actor);
-        let others = others.count() > 0;
-        shown.creates()
-            && others
-            && !shown.is_durable()
-            && self.log.entries.iter().any(|entry| {
-                entry.start < seen.tick
-                    && (entry.logs_out()
-                        || entry.id == seen.id
-                            && (entry.deletes()
-                                || entry.what == What::Remove
-                                || entry.ttl().is_some()))
-            })
+    /// A session whose create was pending while somebody else had the id may be made after that one
+    /// has ended, with all that was changed of it.
+    pub fn may_return(&self, seen: &Seen<'_>) -> bool {
+        let Some(content) = seen.content else { return false };
+        let made = self.of_creates(seen.id).find(|create| create.token == content.born);
+        made.is_some_and(|made| {
+            !made.is_durable() && self.of_creates(seen.id).any(|other| other.actor != made.actor)
+        }) && self.log.entries.iter().any(|entry| {
+            entry.start < seen.tick
+                && (entry.logs_out()
+                    || entry.id == seen.id
+                        && (entry.deletes() || entry.what == What::Remove || entry.ttl().is_some()))
+        })
     }
 
     /// The machine still knows what it answered as pending: by its journal, or because its process

@@ -16,12 +16,14 @@ mod world;
 
 use plan::Plan;
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The number of seeds that are run unless `SIMULATION_SEEDS` says otherwise.
 const SEEDS: u64 = 300;
+
+/// Seeds whose histories failed once.
+const FOUND: [u64; 1] = [10_311];
 
 /// The most smaller histories that are tried to explain a failure.
 const ATTEMPTS: usize = 2000;
@@ -75,18 +77,17 @@ fn explain(seed: u64, complaint: &str) -> ! {
 }
 
 /// The first of these seeds whose history fails, and how. Runs on all cores.
-fn first_failure(seeds: Range<u64>) -> Option<(u64, String)> {
-    let next = AtomicU64::new(seeds.start);
+fn first_failure(seeds: &[u64]) -> Option<(u64, String)> {
+    let next = AtomicUsize::new(0);
     let failures = Mutex::new(BTreeMap::new());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..cores {
             scope.spawn(|| {
                 while failures.lock().unwrap().is_empty() {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
+                    let Some(&seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) else {
                         return;
-                    }
+                    };
                     if let Some(complaint) = complaint(&Plan::new(seed)) {
                         failures.lock().unwrap().insert(seed, complaint);
                     }
@@ -100,10 +101,10 @@ fn first_failure(seeds: Range<u64>) -> Option<(u64, String)> {
 #[test]
 fn histories_keep_every_promise() {
     let seeds = match number("SIMULATION_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("SIMULATION_SEEDS").unwrap_or(SEEDS),
+        Some(seed) => vec![seed],
+        None => FOUND.into_iter().chain(0..number("SIMULATION_SEEDS").unwrap_or(SEEDS)).collect(),
     };
-    if let Some((seed, complaint)) = first_failure(seeds) {
+    if let Some((seed, complaint)) = first_failure(&seeds) {
         explain(seed, &complaint);
     }
 }

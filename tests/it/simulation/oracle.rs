@@ -54,7 +54,7 @@ impl<'a> Facts<'a> {
                 && shown.is_before(entry)
         });
         let (durable, _) = undone?;
-        if self.may_return(shown, seen) {
+        if self.may_return(seen) {
             return None;
         }
         Some(format!("{} has the content of #{number}, and #{durable} is durable", seen.id))
@@ -100,7 +100,7 @@ impl<'a> Facts<'a> {
                     && !mistaken
                     && here
                     && remembered
-                    && (own || !self.may_return(shown, seen));
+                    && (own || !self.may_return(seen));
             }
             // The session's creator could not know of it.
             let older = self
