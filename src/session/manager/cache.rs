@@ -8,7 +8,7 @@ use crate::session::error::SessionError;
 use crate::session::record::Session;
 use crate::session::store::Stored;
 use crate::session::version::Version;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// A session held in memory.
@@ -42,7 +42,7 @@ impl CacheEntry {
     }
 }
 
-/// A read or write of the store under way, by the tick at which it began.
+/// A read or write of the store, by the tick at which it began: no two have the same.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Began {
     pub(super) tick: u64,
@@ -54,10 +54,10 @@ pub(super) struct Cache {
     entries: HashMap<String, CacheEntry>,
     level: HeldLevel,
     counted: usize,
-    /// Moves with every change of what is held or known to be gone.
+    /// Moves with every request, and every change of what is held or known to be gone.
     ticks: u64,
     /// Requests under way, by the tick at which they began.
-    under_way: BTreeMap<u64, usize>,
+    under_way: BTreeSet<u64>,
     /// Sessions that were seen or made to be gone while requests were under way.
     absent: HashMap<String, u64>,
     /// Users that were logged out while requests were under way.
@@ -141,19 +141,15 @@ impl Cache {
 
     /// A request begins, whose reply may show sessions.
     pub(super) fn begin(&mut self) -> Began {
-        *self.under_way.entry(self.ticks).or_default() += 1;
-        Began { tick: self.ticks, at: clock::now() }
+        let tick = self.tick();
+        self.under_way.insert(tick);
+        Began { tick, at: clock::now() }
     }
 
     /// A request is over.
     pub(super) fn end(&mut self, began: Began) {
-        if let Some(count) = self.under_way.get_mut(&began.tick) {
-            *count -= 1;
-            if *count == 0 {
-                self.under_way.remove(&began.tick);
-            }
-        }
-        let oldest = self.under_way.keys().next().copied().unwrap_or(u64::MAX);
+        self.under_way.remove(&began.tick);
+        let oldest = self.under_way.first().copied().unwrap_or(u64::MAX);
         self.absent.retain(|_, tick| *tick > oldest);
         self.logged_out.retain(|_, (tick, _)| *tick > oldest);
     }
@@ -161,8 +157,18 @@ impl Cache {
     /// The session is gone: requests under way do not bring it back.
     pub(super) fn note_absent(&mut self, id: &str) {
         let tick = self.tick();
-        if !self.under_way.is_empty() {
-            self.absent.insert(id.to_owned(), tick);
+        self.note_absent_at(id, tick);
+    }
+
+    /// A request that began then did not find the session: earlier ones do not bring it back.
+    pub(super) fn note_not_found(&mut self, id: &str, began: Began) {
+        self.note_absent_at(id, began.tick);
+    }
+
+    fn note_absent_at(&mut self, id: &str, tick: u64) {
+        if self.under_way.first().is_some_and(|oldest| *oldest < tick) {
+            let noted = self.absent.entry(id.to_owned()).or_default();
+            *noted = tick.max(*noted);
         }
     }
 
@@ -244,6 +250,10 @@ mod tests {
         cache.note_absent("one");
         let second = cache.begin();
         assert!(gone(&cache, &one, first) && !gone(&cache, &one, second));
+        cache.note_not_found("two", second);
+        let two = stored("two", &Marks::default());
+        assert!(gone(&cache, &two, first), "a slower read");
+        assert!(!gone(&cache, &two, second), "it may have been created since");
         cache.end(first);
         cache.end(second);
         assert!(cache.absent.is_empty() && cache.under_way.is_empty());

@@ -14,9 +14,10 @@ use crate::session::error::SessionError;
 use crate::session::id;
 use crate::session::marks::Marks;
 use crate::session::record::Session;
-use crate::session::store::Listed;
+use crate::session::store::{Listed, Stored};
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The result of a look into memory.
 enum Look {
@@ -194,7 +195,7 @@ impl Inner {
     }
 
     /// The time since a session's last use, by its record.
-    pub(super) fn idle(&self, session: &Session) -> std::time::Duration {
+    pub(super) fn idle(&self, session: &Session) -> Duration {
         (self.utc_now() - session.last_active_at).to_std().unwrap_or_default()
     }
 
@@ -271,22 +272,21 @@ impl Inner {
         id: &str,
     ) -> Result<Arc<Session>, SessionError> {
         let reading = self.begin();
-        let seat = self.flights.join(id, reading.0, self.options.max_staleness);
-        let ask = async {
-            let read =
-                async { link.store.get(&[id]).await.pop().unwrap_or_else(|| Err(unavailable())) };
-            link.ask(read).await
-        };
-        let result = seat.reply(ask).await;
-        let sent = seat.began();
-        drop(seat);
+        let oldest = self.options.max_staleness;
+        let (mut result, mut sent) = self.ask_shared(link, id, reading.0, oldest).await;
+        if matches!(result, Err(SessionError::NotFound)) && sent.tick < reading.0.tick {
+            // It may have been created between that request and this call.
+            let again = self.begin();
+            let since = clock::now().saturating_duration_since(reading.0.at);
+            (result, sent) = self.ask_shared(link, id, again.0, since).await;
+        }
         let stored = result.inspect_err(|error| {
             if let SessionError::NotFound = error {
                 let mut state = self.state();
-                // Slower reads must not bring it back. A change that is pending learns by its own
-                // reply what is there: it may be sent, or executed, after this read.
+                // A change that is pending learns by its own reply what is there: it may be sent,
+                // or executed, after this read.
                 if state.outbox.change(id).is_none() {
-                    state.cache.note_absent(id);
+                    state.cache.note_not_found(id, sent);
                 }
             }
         })?;
@@ -294,6 +294,24 @@ impl Inner {
         let session = session.ok_or(SessionError::NotFound)?;
         self.events.send(EventKind::Synced, id);
         Ok(session)
+    }
+
+    /// Reads a session by a request that others wait for too, which is at most `oldest` old. And
+    /// when that was sent.
+    async fn ask_shared(
+        &self,
+        link: &StoreLink,
+        id: &str,
+        began: Began,
+        oldest: Duration,
+    ) -> (Result<Stored, SessionError>, Began) {
+        let seat = self.flights.join(id, began, oldest);
+        let ask = async {
+            let read =
+                async { link.store.get(&[id]).await.pop().unwrap_or_else(|| Err(unavailable())) };
+            link.ask(read).await
+        };
+        (seat.reply(ask).await, seat.began())
     }
 
     pub(super) async fn list(&self, user_id: &str) -> Result<SessionList, SessionError> {
