@@ -6,7 +6,7 @@ use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use serde::de::{MapAccess, Visitor};
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use std::fmt;
 
 pub(super) fn required<T: for<'de> Deserialize<'de>>(
@@ -28,13 +28,30 @@ pub(super) fn optional<T: for<'de> Deserialize<'de> + Default>(
         .map_err(|_| SessionError::Corrupt { field: name })
 }
 
-/// True when `raw` already says `value`; null says the empty value.
-pub(super) fn reads_as<T: for<'de> Deserialize<'de> + PartialEq + Default>(
-    raw: &RawValue,
-    value: &T,
-) -> bool {
-    serde_json::from_str::<Option<T>>(raw.get())
-        .is_ok_and(|read| read.unwrap_or_default() == *value)
+/// A field of a session, as a member of its record.
+pub(super) trait Field {
+    /// True if `raw` says this already; null says the empty value.
+    fn reads_as(&self, raw: &RawValue) -> bool;
+
+    fn write(&self) -> serde_json::Result<Box<RawValue>>;
+
+    /// True for a member that is as good as absent.
+    fn is_empty(&self) -> bool;
+}
+
+impl<T: Serialize + for<'de> Deserialize<'de> + PartialEq + Default> Field for T {
+    fn reads_as(&self, raw: &RawValue) -> bool {
+        serde_json::from_str::<Option<T>>(raw.get())
+            .is_ok_and(|read| read.unwrap_or_default() == *self)
+    }
+
+    fn write(&self) -> serde_json::Result<Box<RawValue>> {
+        to_raw_value(self)
+    }
+
+    fn is_empty(&self) -> bool {
+        *self == T::default()
+    }
 }
 
 /// A time in RFC 3339, with as many digits as it needs.
