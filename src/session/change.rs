@@ -56,7 +56,7 @@ fn name(text: &str) -> Option<[u8; NAME]> {
 
 impl fmt::Display for ChangeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.writer.iter().try_for_each(|byte| write!(f, "{}", char::from(*byte)))?;
+        f.write_str(std::str::from_utf8(&self.writer).map_err(|_| fmt::Error)?)?;
         write!(f, ".{}", self.seq)
     }
 }

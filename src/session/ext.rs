@@ -6,7 +6,7 @@ use super::marks::Marks;
 use super::record::Session;
 use super::results::{BatchOutcome, SessionList, Touched};
 use super::store::{
-    Delete, Mode, SessionStore, StoreFuture, Stored, TtlRule, When, Write, Written,
+    Delete, Mode, SessionStore, StoreFuture, Stored, TtlRule, When, Write, Written, one,
 };
 use super::version::Version;
 use crate::error::Outcome;
@@ -33,13 +33,14 @@ pub trait SessionStoreExt: SessionStore {
     /// Writes a session, also over one that is there. It lives for the default time to live, which
     /// later uses slide.
     ///
-    /// Takes one request, and two if the session is there.
+    /// Takes one request; two if the session is there and the store does not know its version, or
+    /// somebody else wrote it since.
     ///
     /// # Errors
     /// [`SessionError::Conflict`] if it was deleted within the last minute, or belongs to another
     /// user.
     fn store_session<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
-        Box::pin(async move { one(store_all(self, std::slice::from_ref(session), true).await) })
+        Box::pin(async move { one(put_all(self, [session], Put::Store).await) })
     }
 
     /// Writes a session that is not there. It lives for the default time to live.
@@ -48,7 +49,7 @@ pub trait SessionStoreExt: SessionStore {
     /// [`SessionError::Conflict`] if it is there, or if its id was used before and is still
     /// remembered.
     fn create_session<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
-        Box::pin(async move { one(store_all(self, std::slice::from_ref(session), false).await) })
+        Box::pin(async move { one(put_all(self, [session], Put::Create).await) })
     }
 
     /// Reads a session.
@@ -56,7 +57,7 @@ pub trait SessionStoreExt: SessionStore {
     /// # Errors
     /// [`SessionError::NotFound`]; [`SessionError::Corrupt`] for a record that cannot be read.
     fn retrieve_session<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Session> {
-        Box::pin(async move { Ok(self.retrieve_stored(id).await?.session) })
+        self.read_session(id)
     }
 
     /// Reads a session with its version and time to live, for
@@ -69,16 +70,14 @@ pub trait SessionStoreExt: SessionStore {
     }
 
     /// Replaces the record of a session that exists, whoever wrote it meanwhile: the last writer
-    /// wins. Its time to live stays. Two requests.
+    /// wins. Its time to live stays. One request; two if the store does not know its version, or
+    /// somebody else wrote it since.
     ///
     /// # Errors
     /// [`SessionError::NotFound`] if it is gone; [`SessionError::Conflict`] if the stored one
     /// belongs to another user, or if others kept writing.
     fn update_session<'a>(&'a self, session: &'a Session) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            let update = |_: &Stored| Ok(Some((session.clone(), true, TtlRule::Keep)));
-            replace(self, &session.id, update).await.map(drop)
-        })
+        Box::pin(update(self, session))
     }
 
     /// Replaces the record of a session if `version` is still what is stored. Returns the version
@@ -107,18 +106,13 @@ pub trait SessionStoreExt: SessionStore {
 
     /// The sessions of a user, in the order of the index.
     fn list_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, SessionList> {
-        Box::pin(async move {
-            let listed = self.list(user_id).await?;
-            let sessions = listed.sessions.into_iter().map(|stored| stored.session).collect();
-            let partial = listed.partial.is_some();
-            Ok(SessionList { sessions, corrupt: listed.corrupt, partial })
-        })
+        self.read_sessions(user_id)
     }
 
     /// True if there is such a session.
     fn exists<'a>(&'a self, id: &'a str) -> StoreFuture<'a, bool> {
         Box::pin(async move {
-            match self.retrieve_stored(id).await {
+            match self.read_session(id).await {
                 Ok(_) | Err(SessionError::Corrupt { .. }) => Ok(true),
                 Err(SessionError::NotFound) => Ok(false),
                 Err(error) => Err(error),
@@ -164,7 +158,7 @@ pub trait SessionStoreExt: SessionStore {
     /// has its own result.
     fn batch_store_sessions<'a>(&'a self, sessions: &'a [Session]) -> BoxFuture<'a, BatchOutcome> {
         Box::pin(async move {
-            let results = store_all(self, sessions, true).await;
+            let results = put_all(self, sessions, Put::Store).await;
             BatchOutcome::new(
                 sessions.iter().map(|session| session.id.clone()).zip(results).collect(),
             )
@@ -217,12 +211,6 @@ fn always(id: &str) -> Delete<'_> {
     Delete { id: ChangeId::new(), session: id, user_id: None, mark_for, when }
 }
 
-/// The result of a request about one session.
-fn one<T>(results: Vec<Result<T, SessionError>>) -> Result<T, SessionError> {
-    // A store that returns no result breaks its contract.
-    results.into_iter().next().unwrap_or(Err(SessionError::Corrupt { field: "result" }))
-}
-
 /// Sends a write. One that the store executed before it returned another version is written.
 pub async fn send<S: SessionStore + ?Sized>(
     store: &S,
@@ -236,6 +224,17 @@ pub async fn send<S: SessionStore + ?Sized>(
     })
 }
 
+/// What becomes of sessions that are put.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Put {
+    /// They are new.
+    Create,
+    /// They are new, or replace what is there.
+    Store,
+    /// They replace what is there.
+    Update,
+}
+
 /// A session that is not stored yet.
 struct Open<'a> {
     place: usize,
@@ -246,11 +245,19 @@ struct Open<'a> {
     version: Option<Version>,
 }
 
-impl Open<'_> {
-    fn write(&self, over: bool, ttl: TtlRule) -> Write<'_> {
+impl<'a> Open<'a> {
+    fn new<S: SessionStore + ?Sized>(store: &S, session: &'a Session, put: Put) -> Self {
+        let version = match put {
+            Put::Create => None,
+            Put::Store | Put::Update => store.recent_version(&session.id, &session.user_id),
+        };
+        Self { place: 0, id: ChangeId::new(), session, marks: Marks::default(), version }
+    }
+
+    fn write(&self, put: Put, ttl: TtlRule) -> Write<'_> {
         let mode = match &self.version {
             Some(version) => Mode::Replace(version),
-            None => Mode::Create { marks: &self.marks, reuse: over },
+            None => Mode::Create { marks: &self.marks, reuse: put == Put::Store },
         };
         Write { id: self.id, session: self.session, mode, content: true, ttl }
     }
@@ -259,7 +266,7 @@ impl Open<'_> {
     fn take(
         &mut self,
         reply: Result<Written, SessionError>,
-        over: bool,
+        put: Put,
     ) -> Option<Result<(), SessionError>> {
         let refused = |conflict| Some(Err(SessionError::Conflict(conflict)));
         match reply {
@@ -269,13 +276,11 @@ impl Open<'_> {
             {
                 return Some(Ok(()));
             }
-            Ok(Written::Exists(_)) if !over => return refused(Conflict::Exists),
+            Ok(Written::Exists(_)) if put == Put::Create => return refused(Conflict::Exists),
             Ok(Written::Exists(now) | Written::Changed(now)) => {
-                if now.session.user_id != self.session.user_id {
-                    return refused(Conflict::UserChanged);
-                }
-                self.version = Some(now.version);
+                return self.replace(*now).err().map(Err);
             }
+            Ok(Written::Gone) if put == Put::Update => return Some(Err(SessionError::NotFound)),
             // A session that was there a moment ago may have expired.
             Ok(Written::Gone) if self.version.take().is_none() => {
                 return refused(Conflict::Deleted);
@@ -286,28 +291,57 @@ impl Open<'_> {
         }
         None
     }
+
+    /// Replaces what is stored, unless that is another user's.
+    fn replace(&mut self, now: Stored) -> Result<(), SessionError> {
+        if now.session.user_id != self.session.user_id {
+            return Err(SessionError::Conflict(Conflict::UserChanged));
+        }
+        self.version = Some(now.version);
+        Ok(())
+    }
 }
 
-/// Creates sessions; with `over`, replaces those that are there and belong to the same user.
-async fn store_all<S: SessionStore + ?Sized>(
+/// Puts sessions into a store, each with its own result.
+async fn put_all<S: SessionStore + ?Sized>(
     store: &S,
-    sessions: &[Session],
-    over: bool,
+    sessions: impl IntoIterator<Item = &Session>,
+    put: Put,
 ) -> Vec<Result<(), SessionError>> {
-    let ttl = TtlRule::Restart(store.default_ttl());
-    let mut results = vec![Err(SessionError::Conflict(Conflict::Changed)); sessions.len()];
-    let new = |(place, session)| {
-        let (id, marks) = (ChangeId::new(), Marks::default());
-        Open { place, id, session, marks, version: None }
+    let open = sessions.into_iter().map(|session| Open::new(store, session, put));
+    write_all(store, open.collect(), put).await
+}
+
+/// Replaces a session that is there.
+async fn update<S: SessionStore + ?Sized>(
+    store: &S,
+    session: &Session,
+) -> Result<(), SessionError> {
+    let mut open = Open::new(store, session, Put::Update);
+    if open.version.is_none() {
+        open.replace(store.retrieve_stored(&session.id).await?)?;
+    }
+    one(write_all(store, vec![open], Put::Update).await)
+}
+
+async fn write_all<S: SessionStore + ?Sized>(
+    store: &S,
+    mut open: Vec<Open<'_>>,
+    put: Put,
+) -> Vec<Result<(), SessionError>> {
+    let ttl = match put {
+        Put::Create | Put::Store => TtlRule::Restart(store.default_ttl()),
+        Put::Update => TtlRule::Keep,
     };
-    let mut open: Vec<Open<'_>> = sessions.iter().enumerate().map(new).collect();
+    let mut results = vec![Err(SessionError::Conflict(Conflict::Changed)); open.len()];
+    open.iter_mut().enumerate().for_each(|(place, one)| one.place = place);
     for _ in 0..ROUNDS {
         if open.is_empty() {
             break;
         }
-        let writes: Vec<Write<'_>> = open.iter().map(|open| open.write(over, ttl)).collect();
+        let writes: Vec<Write<'_>> = open.iter().map(|one| one.write(put, ttl)).collect();
         let mut replies = store.write(&writes).await.into_iter();
-        open.retain_mut(|one| match replies.next().and_then(|reply| one.take(reply, over)) {
+        open.retain_mut(|one| match replies.next().and_then(|reply| one.take(reply, put)) {
             Some(result) => {
                 results[one.place] = result;
                 false

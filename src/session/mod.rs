@@ -36,7 +36,7 @@
 //! | `v` | the id of the last write |
 //! | `c` | the id of the change that the content is of |
 //! | `p` | the id of the change that the time to live is of, empty for the first; after `~` if it is not explicit |
-//! | `s` | the SHA-1 of the record as the last write left it: another service wrote a record that has another |
+//! | `s` | the SHA-1 of the record as it was left by the last write that wrote it: another service wrote a record that has another. After `@` that write, if later ones moved the end alone |
 //! | `m` | the log-outs that the session's creator knew |
 //! | `d` | the last delete: its id, its time and whether it found a session |
 //!
@@ -78,9 +78,10 @@
 //! # Requests
 //!
 //! Servers over REST bill by the request. A read, a create and a write of a version in hand are 1.
-//! Store is 1, and 2 if the session is there; update, `set_ttl` and touch are 2, as they read
-//! first; a delete is 1 if the user is known and else 2. A list is 1 for the index and 1 for each
-//! 100 sessions. Batches are 1 for each 100 sessions or 500 kB, one of deletes by id 2. A log-out
+//! A store remembers the versions of the last 4096 sessions that it wrote or read with their
+//! version. An update of one of those is 1, and else 2; so is a store of a session that is there.
+//! `set_ttl` and touch are 2, as they read first; a delete is 1 if the user is known and else 2. A
+//! list is 1 for the index and 1 for each 100 sessions. Batches are 1 for each 100 sessions or 500 kB, one of deletes by id 2. A log-out
 //! is 1 and a batch of deletes. A server that does not know a script yet costs one more, once.
 //!
 //! On a cluster each write is 1 more, and a delete is 2; one more if a clean-up came between the

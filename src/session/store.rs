@@ -4,6 +4,7 @@ use super::change::ChangeId;
 use super::error::SessionError;
 use super::marks::Marks;
 use super::record::Session;
+use super::results::SessionList;
 use super::version::Version;
 use crate::platform::{BoxFuture, MaybeSend};
 use std::fmt;
@@ -19,9 +20,9 @@ pub const REQUEST_LIFETIME: Duration = Duration::from_secs(60);
 /// The future of a store's method.
 pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, SessionError>>;
 
-/// A place where sessions are kept: seven requests, each of which may be repeated. Calls under
-/// their usual names (`store_session`, `retrieve_session` …) come with
-/// [`SessionStoreExt`](super::SessionStoreExt).
+/// A place where sessions are kept: seven requests, each of which may be repeated. A store that can
+/// do more in less overrides the other methods. Calls under their usual names (`store_session`,
+/// `retrieve_session` …) come with [`SessionStoreExt`](super::SessionStoreExt).
 ///
 /// The contract, held by every store of this crate and checked by the conformance cases of feature
 /// `conformance`:
@@ -82,6 +83,34 @@ pub trait SessionStore: MaybeSend + 'static {
     fn default_ttl(&self) -> Duration {
         DEFAULT_TTL
     }
+
+    /// Reads a session as [`get`](Self::get) does, alone: for callers who need neither its version
+    /// nor its time to live.
+    fn read_session<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Session> {
+        Box::pin(async move { one(self.get(&[id]).await).map(|stored| stored.session) })
+    }
+
+    /// Reads the sessions of a user as [`list`](Self::list) does, alone.
+    fn read_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, SessionList> {
+        Box::pin(async move {
+            let Listed { sessions, corrupt, partial, .. } = self.list(user_id).await?;
+            let sessions = sessions.into_iter().map(|stored| stored.session).collect();
+            Ok(SessionList { sessions, corrupt, partial: partial.is_some() })
+        })
+    }
+
+    /// A version that the session had lately, when it was this user's, if the store knows one
+    /// without a request. A write that replaces it saves the read, or is refused as outdated.
+    fn recent_version(&self, id: &str, user_id: &str) -> Option<Version> {
+        let _ = (id, user_id);
+        None
+    }
+}
+
+/// The result of a request about one session.
+pub(super) fn one<T>(results: Vec<Result<T, SessionError>>) -> Result<T, SessionError> {
+    // A store that returns no result breaks its contract.
+    results.into_iter().next().unwrap_or(Err(SessionError::Corrupt { field: "result" }))
 }
 
 /// A session as a store has it.
@@ -122,7 +151,9 @@ pub enum Mode<'a> {
         /// For callers who write a session now; never for a change that was made earlier.
         reuse: bool,
     },
-    /// If this version is there. The session must have the user that the version was read with.
+    /// If this version is there. The session must have the user that the version was read with. A
+    /// write of the session as it was read with the version, without content, may be executed
+    /// whatever another service wrote since: it moves the end alone.
     Replace(&'a Version),
 }
 

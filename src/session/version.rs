@@ -33,11 +33,18 @@ pub struct Version {
     /// The last write of this crate.
     write: Option<ChangeId>,
     record: Record,
-    /// The content token that the last write left, and the hash of the record that it left.
+    /// The content token that the last write left.
     content: Option<Content>,
-    left: Option<Hash>,
+    left: Left,
     ttl: Option<Ttl>,
     marks: Marks,
+}
+
+/// The record as the last write of this crate left it that wrote the record, too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Left {
+    hash: Option<Hash>,
+    write: Option<ChangeId>,
 }
 
 /// The record that a version is of.
@@ -67,24 +74,41 @@ impl Version {
     /// The version that a write makes of this one. A write that changes no content hands the
     /// content token on.
     pub fn replaced(&self, write: &Write<'_>) -> Self {
-        let token = |explicit| Some(Ttl { change: write.id, explicit });
         Self {
-            write: Some(write.id),
             record: Record::Untracked,
             content: if write.content { Some(Content::Change(write.id)) } else { self.content() },
-            left: None,
-            ttl: match write.ttl {
-                TtlRule::Keep | TtlRule::Slide(_) => self.ttl,
-                TtlRule::Set(_) => token(true),
-                TtlRule::Restart(_) => token(false),
-            },
-            marks: self.marks.clone(),
+            left: Left { hash: None, write: Some(write.id) },
+            ..self.moved(write)
         }
     }
 
-    /// This version, whose record has this hash.
+    /// The version that a write makes of this one that leaves the record alone, whoever wrote that
+    /// since.
+    pub(super) fn moved(&self, write: &Write<'_>) -> Self {
+        let token = |explicit| Some(Ttl { change: write.id, explicit });
+        let ttl = match write.ttl {
+            TtlRule::Keep | TtlRule::Slide(_) => self.ttl,
+            TtlRule::Set(_) => token(true),
+            TtlRule::Restart(_) => token(false),
+        };
+        Self { write: Some(write.id), ttl, ..self.clone() }
+    }
+
+    /// This version, whose record a write left with this hash.
     pub(super) fn with_hash(self, hash: Hash) -> Self {
-        Self { record: Record::Hash(hash), left: Some(hash), ..self }
+        let left = Left { hash: Some(hash), ..self.left };
+        Self { record: Record::Hash(hash), left, ..self }
+    }
+
+    /// This version if the record is as it was left, without a look at the record; `None` if no
+    /// write wrote it.
+    pub(super) fn as_last_written(&self) -> Option<Self> {
+        Some(Self { record: Record::Hash(self.left.hash?), ..self.clone() })
+    }
+
+    /// True if this is the record that was read.
+    pub(super) fn is_of_record(&self, original: &Original) -> bool {
+        matches!(&self.record, Record::Text(record) if std::ptr::eq(record.as_ref(), original))
     }
 
     /// The version of a record that was read, and of what its meta key says. A meta key that cannot
@@ -97,17 +121,23 @@ impl Version {
 
     /// The version of a record that no write of this crate has touched.
     fn unwritten(record: Record, marks: Marks) -> Self {
-        Self { write: None, record, content: None, left: None, ttl: None, marks }
+        let left = Left { hash: None, write: None };
+        Self { write: None, record, content: None, left, ttl: None, marks }
     }
 
     /// A version from the fields `v c p s m` and another. Scripts look at the first alone to tell
     /// whether a meta key can be read.
     fn of_fields([v, c, p, s, m, _]: [&str; 6], record: Record) -> Option<Self> {
+        let write = optional(v, ChangeId::parse)?;
+        let (hash, left_by) = match s.split_once('@') {
+            Some((hash, left_by)) => (hash, ChangeId::parse(left_by)),
+            None => (s, write),
+        };
         Some(Self {
-            write: optional(v, ChangeId::parse)?,
+            write,
             record,
             content: Content::parse(c),
-            left: Hash::parse(s),
+            left: Left { hash: Hash::parse(hash), write: left_by },
             ttl: Ttl::parse(p),
             marks: Marks::parse(m).unwrap_or_default(),
         })
@@ -116,7 +146,11 @@ impl Version {
     /// The fields `v c p s m` of the meta key that a write leaves, for a script to add `d`.
     pub(super) fn meta(&self) -> String {
         let Self { write, content, ttl, left, marks, .. } = self;
-        format!("{} {} {} {} {marks}", Text(write), Text(content), Text(ttl), Text(left))
+        let (write, content, ttl, hash) = (Text(write), Text(content), Text(ttl), Text(&left.hash));
+        if left.write == self.write {
+            return format!("{write} {content} {ttl} {hash} {marks}");
+        }
+        format!("{write} {content} {ttl} {hash}@{} {marks}", Text(&left.write))
     }
 
     /// The last write, as text; empty if there was none.
@@ -135,8 +169,8 @@ impl Version {
 
     fn content(&self) -> Option<Content> {
         match self.hash() {
-            hash if hash == self.left => self.content,
-            Some(hash) => Some(Content::Foreign(hash, self.write)),
+            hash if hash == self.left.hash => self.content,
+            Some(hash) => Some(Content::Foreign(hash, self.left.write)),
             None => self.content,
         }
     }
@@ -153,7 +187,7 @@ impl Version {
 
     /// True if the last write was this change, and the record is as it left it.
     pub fn is_of(&self, change: ChangeId) -> bool {
-        self.write == Some(change) && self.hash() == self.left
+        self.write == Some(change) && self.hash() == self.left.hash
     }
 
     /// True if the content is that of this change.

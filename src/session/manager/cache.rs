@@ -116,6 +116,10 @@ impl Cache {
         }
     }
 
+    pub(super) fn set_checked(&mut self, id: &str, checked: Instant) {
+        self.entries.get_mut(id).into_iter().for_each(|entry| entry.checked = checked);
+    }
+
     /// Keeps a place for a session that is being created, unless there are `limit` sessions (0: no
     /// limit).
     pub(super) fn reserve(&mut self, limit: usize, now: Instant) -> Result<(), SessionError> {

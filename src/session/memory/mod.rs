@@ -215,6 +215,14 @@ impl Inner {
         found.map(shard::Found::into_stored).ok_or(SessionError::NotFound)
     }
 
+    fn session(&self, id: &str) -> Result<Session, SessionError> {
+        self.check(id)?;
+        let now = self.now();
+        let found = self.shard(id).session(id, now);
+        // Cloned when the lock is released.
+        found.map(Arc::unwrap_or_clone).ok_or(SessionError::NotFound)
+    }
+
     /// Creates a session: marks, record and index entry under the user's lock.
     fn create(&self, write: &Write<'_>, ttl: Duration) -> Written {
         let Session { id, user_id, .. } = write.session;
@@ -325,6 +333,10 @@ impl SessionStore for InMemorySessionStore {
 
     fn default_ttl(&self) -> Duration {
         self.default_ttl()
+    }
+
+    fn read_session<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Session> {
+        Box::pin(ready(self.inner.session(id)))
     }
 }
 

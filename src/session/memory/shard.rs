@@ -94,6 +94,11 @@ impl Shard {
         self.live(id, now).map(|entry| entry.found(now))
     }
 
+    /// The session alone.
+    pub(super) fn session(&mut self, id: &str, now: Instant) -> Option<Arc<Session>> {
+        self.live(id, now).map(|entry| Arc::clone(&entry.session))
+    }
+
     fn live(&mut self, id: &str, now: Instant) -> Option<&mut Entry> {
         if self.entries.peek(id)?.ends_at <= now { None } else { self.entries.get_mut(id) }
     }

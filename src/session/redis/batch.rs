@@ -133,6 +133,9 @@ impl RedisSessionStore {
                 }
             }
         }
+        for (staged, result) in staged.iter().zip(&written) {
+            self.shared.recent.note_write(staged.write, result);
+        }
         fill(results, &mut written.into_iter())
     }
 
@@ -159,6 +162,7 @@ impl RedisSessionStore {
             deletes.iter().map(|delete| check(delete).err().map(Err)).collect();
         let valid = deletes.iter().zip(&results).filter(|(_, result)| result.is_none());
         let valid: Vec<&Delete<'_>> = valid.map(|(delete, _)| delete).collect();
+        valid.iter().for_each(|delete| self.shared.recent.forget(delete.session));
         let chunks = Chunks::in_order_if_twice(valid.iter().map(|delete| delete.session));
         let send = |chunk| self.layout.delete(self, chunk);
         let mut deleted = chunks.run(&valid, |_| 0, send).await.into_iter();

@@ -92,6 +92,24 @@ impl Layout for Cluster {
         })
     }
 
+    fn texts<'a>(
+        &'a self,
+        store: &'a RedisSessionStore,
+        ids: &'a [&'a str],
+    ) -> BoxFuture<'a, Vec<Result<Option<Bytes>, SessionError>>> {
+        Box::pin(async move {
+            let mut pipe = store.client.pipeline();
+            let slots: Vec<_> = ids.iter().map(|id| pipe.add(get(store.keys.record(id)))).collect();
+            match pipe.send().await {
+                Ok(mut replies) => {
+                    let text = |slot| text_of(replies.take(slot)).map_err(SessionError::from);
+                    slots.into_iter().map(text).collect()
+                }
+                Err(error) => vec![Err(error.into()); ids.len()],
+            }
+        })
+    }
+
     /// In two requests if nothing is in the way.
     fn write<'a>(
         &'a self,

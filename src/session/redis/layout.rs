@@ -32,6 +32,13 @@ pub(super) trait Layout: MaybeSend + fmt::Debug {
         ids: &'a [&'a str],
     ) -> BoxFuture<'a, Vec<Result<Found, SessionError>>>;
 
+    /// Reads records alone in one request. A key of another type counts as absent.
+    fn texts<'a>(
+        &'a self,
+        store: &'a RedisSessionStore,
+        ids: &'a [&'a str],
+    ) -> BoxFuture<'a, Vec<Result<Option<Bytes>, SessionError>>>;
+
     /// Writes sessions in one batch. The reply of `write` for each.
     fn write<'a>(
         &'a self,
@@ -71,11 +78,22 @@ pub(super) fn pttl(key: Vec<u8>) -> Call<i64, Unbound> {
     Call::new(cmd("PTTL").arg(key))
 }
 
+/// What a write does to the record.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Record {
+    Written,
+    /// It must be there as it is to be.
+    Same,
+    /// It is left alone, whoever wrote it since the last write of this crate.
+    Ignored,
+}
+
 /// A write as the scripts take it.
 pub(super) struct StagedWrite<'a> {
     pub(super) write: &'a Write<'a>,
-    /// The record; empty if it is the one that is there.
+    /// The record, if it is written.
     text: String,
+    record: Record,
     /// The size of the record, also if it is not sent: a refusal may return as much.
     pub(super) size: usize,
     /// The version that is there if the session is written.
@@ -93,11 +111,21 @@ impl<'a> StagedWrite<'a> {
         let session = write.session;
         store.check(&session.id)?;
         let (text, original) = session.encode()?;
-        let hash = original.map_or_else(|| Hash::of(text.as_bytes()), Original::hash);
         let size = text.len();
-        let (version, same) = match write.mode {
-            Mode::Create { .. } => (Version::created(write), false),
-            Mode::Replace(base) => (base.replaced(write), base.hash() == Some(hash)),
+        let hash = || original.map_or_else(|| Hash::of(text.as_bytes()), Original::hash);
+        let (version, record) = match write.mode {
+            Mode::Create { .. } => (Version::created(write).with_hash(hash()), Record::Written),
+            Mode::Replace(base)
+                if !write.content && original.is_some_and(|read| base.is_of_record(read)) =>
+            {
+                (base.moved(write), Record::Ignored)
+            }
+            Mode::Replace(base) => {
+                let hash = hash();
+                let same = base.hash() == Some(hash);
+                let record = if same { Record::Same } else { Record::Written };
+                (base.replaced(write).with_hash(hash), record)
+            }
         };
         let slides = !matches!(write.mode, Mode::Replace(base) if base.has_explicit_ttl());
         let (rule, ttl) = match write.ttl {
@@ -107,9 +135,9 @@ impl<'a> StagedWrite<'a> {
             TtlRule::Slide(ttl) => ("keep", ttl),
             TtlRule::Keep => ("keep", store.default_ttl()),
         };
-        let (ttl, version) = (store.ttl_millis(ttl, session.created_at), version.with_hash(hash));
-        let text = if same { String::new() } else { text.into_owned() };
-        Ok(Self { write, text, size, version, rule, ttl })
+        let ttl = store.ttl_millis(ttl, session.created_at);
+        let text = if record == Record::Written { text.into_owned() } else { String::new() };
+        Ok(Self { write, text, record, size, version, rule, ttl })
     }
 
     pub(super) fn id(&self) -> &'a str {
@@ -149,11 +177,16 @@ impl<'a> StagedWrite<'a> {
     /// Adds the arguments of the script function `write`, from `mode` on but the last.
     pub(super) fn add_args(&self, call: ScriptCall) -> ScriptCall {
         let (mode, known, hash) = match self.write.mode {
-            Mode::Create { reuse: false, .. } => ("create", self.marks(), None),
-            Mode::Create { reuse: true, .. } => ("reuse", self.marks(), None),
-            Mode::Replace(base) => ("replace", base.write_text(), base.hash()),
+            Mode::Create { reuse: false, .. } => ("create", self.marks(), String::new()),
+            Mode::Create { reuse: true, .. } => ("reuse", self.marks(), String::new()),
+            Mode::Replace(base) if self.record == Record::Ignored => {
+                ("replace", base.write_text(), "any".to_owned())
+            }
+            Mode::Replace(base) => {
+                let hash = base.hash().map(|hash| hash.to_string()).unwrap_or_default();
+                ("replace", base.write_text(), hash)
+            }
         };
-        let hash = hash.map(|hash| hash.to_string()).unwrap_or_default();
         call.arg(mode)
             .arg(&self.text)
             .arg(known)

@@ -5,6 +5,7 @@ mod cluster;
 mod layout;
 mod migrate;
 mod read;
+mod recent;
 mod single_node;
 
 use super::change::ChangeId;
@@ -12,11 +13,14 @@ use super::error::SessionError;
 use super::index::{self, IndexLayout};
 use super::keys::Keys;
 use super::marks::Marks;
+use super::record::Session;
+use super::results::SessionList;
 use super::scripts::{self, SCRIPTS};
 use super::store::{
     Check, DEFAULT_TTL, Delete, Listed, REQUEST_LIFETIME, SessionStore, StoreFuture, StoreHealth,
     Stored, Write, Written,
 };
+use super::version::Version;
 use super::{duration, id};
 use crate::backend::rest::config::Config;
 use crate::client::Client;
@@ -30,6 +34,7 @@ use crate::platform::BoxFuture;
 use crate::value::{FromValue, Value};
 use chrono::{DateTime, Utc};
 use layout::Layout;
+use recent::RecentVersions;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -73,13 +78,17 @@ struct Shared {
     /// In milliseconds.
     default_ttl: AtomicU64,
     closed: AtomicBool,
+    recent: RecentVersions,
 }
 
 impl RedisSessionStore {
     /// A store whose sessions live for `ttl` unless a caller says otherwise.
     pub fn new(client: Client, ttl: Duration) -> Self {
-        let shared =
-            Shared { default_ttl: AtomicU64::new(millis(ttl)), closed: AtomicBool::new(false) };
+        let shared = Shared {
+            default_ttl: AtomicU64::new(millis(ttl)),
+            closed: AtomicBool::new(false),
+            recent: RecentVersions::default(),
+        };
         let layout: &dyn Layout = match client.backend().is_cluster() {
             true => &cluster::Cluster,
             false => &single_node::SingleNode,
@@ -290,6 +299,18 @@ impl SessionStore for RedisSessionStore {
 
     fn default_ttl(&self) -> Duration {
         self.default_ttl()
+    }
+
+    fn read_session<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Session> {
+        Box::pin(self.read_alone(id))
+    }
+
+    fn read_sessions<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, SessionList> {
+        Box::pin(self.read_user_alone(user_id))
+    }
+
+    fn recent_version(&self, id: &str, user_id: &str) -> Option<Version> {
+        self.shared.recent.get(id, user_id)
     }
 }
 

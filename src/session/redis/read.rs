@@ -8,6 +8,7 @@ use crate::command::groups::get;
 use crate::observe::{Place, Retrieval};
 use crate::session::error::SessionError;
 use crate::session::record::Session;
+use crate::session::results::SessionList;
 use crate::session::store::{Listed, Stored};
 use crate::session::version::Version;
 use bytes::Bytes;
@@ -30,31 +31,50 @@ impl RedisSessionStore {
         }
         if let (Some(retrieval), [result]) = (retrieval, results.as_slice()) {
             retrieval.end(SessionError::retrieved(result.as_ref().err()));
+            result.iter().for_each(|stored| self.shared.recent.note_read(stored));
         }
         results
+    }
+
+    /// Reads a record by one command.
+    pub(super) async fn read_alone(&self, id: &str) -> Result<Session, SessionError> {
+        self.check(id)?;
+        let retrieval = Retrieval::begin(Place::Redis);
+        let result = self.text(id).await.and_then(|text| session(id, &text));
+        retrieval.end(SessionError::retrieved(result.as_ref().err()));
+        result
+    }
+
+    async fn text(&self, id: &str) -> Result<Bytes, SessionError> {
+        match get::<Option<Bytes>>(self.keys.record(id)).on(&self.client).await {
+            Ok(text) => text.ok_or(SessionError::NotFound),
+            Err(error) if error.redis_code() == Some("WRONGTYPE") => {
+                Err(SessionError::Corrupt { field: "record" })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads the records of a user alone. A key of another type counts as gone.
+    pub(super) async fn read_user_alone(&self, user_id: &str) -> Result<SessionList, SessionError> {
+        let (ids, _) = self.listed_ids(user_id).await?;
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let send = |chunk| self.layout.texts(self, chunk);
+        let texts = Chunks::default().run(&ids, |_| 0, send).await.into_iter();
+        let read = |(text, id): (Result<Option<Bytes>, _>, &&str)| {
+            session(id, &text?.ok_or(SessionError::NotFound)?)
+        };
+        let sessions = texts.zip(&ids).map(read).collect();
+        let (sessions, corrupt, partial) = of_user(user_id, sessions, |session| session)?;
+        Ok(SessionList { sessions, corrupt, partial: partial.is_some() })
     }
 
     pub(super) async fn read_user(&self, user_id: &str) -> Result<Listed, SessionError> {
         let (ids, _) = self.listed_ids(user_id).await?;
         let names: Vec<&str> = ids.iter().map(String::as_str).collect();
-        let results = self.read(&names).await;
-        let mut listed = Listed::new(ids, Vec::new());
-        let mut failed = 0;
-        for result in results {
-            match result {
-                Ok(stored) if stored.session.user_id == user_id => listed.sessions.push(stored),
-                Ok(_) | Err(SessionError::Corrupt { .. }) => listed.corrupt += 1,
-                Err(SessionError::NotFound) => {}
-                Err(error) => {
-                    failed += 1;
-                    listed.partial = listed.partial.or(Some(error));
-                }
-            }
-        }
-        match listed.partial.take() {
-            Some(error) if failed == listed.ids.len() => Err(error),
-            partial => Ok(Listed { partial, ..listed }),
-        }
+        let read = self.read(&names).await;
+        let (sessions, corrupt, partial) = of_user(user_id, read, |stored| &stored.session)?;
+        Ok(Listed { ids, sessions, corrupt, partial })
     }
 
     async fn read(&self, ids: &[&str]) -> Vec<Result<Stored, SessionError>> {
@@ -70,22 +90,40 @@ impl RedisSessionStore {
                 Ok(Found { record: Some(record), meta, left }) => {
                     stored(id, &record, meta.as_deref(), left)
                 }
-                Ok(Found { record: None, .. }) => Err(self.no_text(id).await),
+                // It is of another type, or came just now.
+                Ok(Found { record: None, .. }) => {
+                    self.text(id).await.and(Err(SessionError::NotFound))
+                }
                 Err(error) => Err(error),
             });
         }
         results
     }
+}
 
-    /// Why a key that is there has no text: it is of another type, or came just now.
-    async fn no_text(&self, id: &str) -> SessionError {
-        match get::<Option<Bytes>>(self.keys.record(id)).on(&self.client).await {
-            Err(error) if error.redis_code() == Some("WRONGTYPE") => {
-                SessionError::Corrupt { field: "record" }
+/// The sessions of a user, of all that was read for the index; the number of the others that are
+/// there; and why a part was not read.
+fn of_user<T>(
+    user_id: &str,
+    results: Vec<Result<T, SessionError>>,
+    session: impl Fn(&T) -> &Session,
+) -> Result<(Vec<T>, usize, Option<SessionError>), SessionError> {
+    let (count, mut failed) = (results.len(), 0);
+    let (mut sessions, mut corrupt, mut partial) = (Vec::with_capacity(count), 0, None);
+    for result in results {
+        match result {
+            Ok(read) if session(&read).user_id == user_id => sessions.push(read),
+            Ok(_) | Err(SessionError::Corrupt { .. }) => corrupt += 1,
+            Err(SessionError::NotFound) => {}
+            Err(error) => {
+                failed += 1;
+                partial = partial.or(Some(error));
             }
-            Err(error) => error.into(),
-            Ok(_) => SessionError::NotFound,
         }
+    }
+    match partial {
+        Some(error) if failed == count => Err(error),
+        partial => Ok((sessions, corrupt, partial)),
     }
 }
 
@@ -98,16 +136,21 @@ pub(super) fn owner(record: &[u8]) -> Option<String> {
     serde_json::from_slice::<Owner>(record).map(|owner| owner.user_id).ok()
 }
 
-/// A session as it was read. The record must be the one that was asked for.
+/// The session of a record, which must be the one that was asked for.
+fn session(id: &str, record: &[u8]) -> Result<Session, SessionError> {
+    let session = Session::from_json(record)?;
+    Some(session).filter(|session| session.id == id).ok_or(SessionError::Corrupt { field: "id" })
+}
+
+/// A session as it was read.
 pub(super) fn stored(
     id: &str,
     record: &[u8],
     meta: Option<&[u8]>,
     left: i64,
 ) -> Result<Stored, SessionError> {
-    let session = Session::from_json(record)?;
-    let original = session.original().filter(|_| session.id == id);
-    let original = original.ok_or(SessionError::Corrupt { field: "id" })?;
+    let session = session(id, record)?;
+    let original = session.original().ok_or(SessionError::Corrupt { field: "record" })?;
     let meta = meta.and_then(|meta| std::str::from_utf8(meta).ok());
     let version = Version::read(Arc::clone(original), meta);
     Ok(Stored { session, version, ttl: ttl_of(left) })

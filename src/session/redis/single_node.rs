@@ -62,6 +62,19 @@ impl Layout for SingleNode {
         })
     }
 
+    fn texts<'a>(
+        &'a self,
+        store: &'a RedisSessionStore,
+        ids: &'a [&'a str],
+    ) -> BoxFuture<'a, Vec<Result<Option<Bytes>, SessionError>>> {
+        Box::pin(async move {
+            match records(store, ids).await {
+                Ok(texts) => texts.into_iter().map(Ok).collect(),
+                Err(error) => vec![Err(error); ids.len()],
+            }
+        })
+    }
+
     fn write<'a>(
         &'a self,
         store: &'a RedisSessionStore,
@@ -194,13 +207,19 @@ async fn owners(store: &RedisSessionStore, ids: &[&str]) -> Result<Vec<Owner>, S
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let keys: Vec<_> = ids.iter().map(|id| store.keys.record(id)).collect();
-    let records: Vec<Option<Bytes>> = store.client.run(cmd("MGET").args(keys)).await?;
     let owner = |record: Option<Bytes>| match record {
         Some(record) => owner(&record).map_or(Owner::Unreadable, Owner::User),
         None => Owner::Missing,
     };
-    Ok(records.into_iter().map(owner).collect())
+    Ok(records(store, ids).await?.into_iter().map(owner).collect())
+}
+
+async fn records(
+    store: &RedisSessionStore,
+    ids: &[&str],
+) -> Result<Vec<Option<Bytes>>, SessionError> {
+    let keys: Vec<_> = ids.iter().map(|id| store.keys.record(id)).collect();
+    Ok(store.client.run(cmd("MGET").args(keys)).await?)
 }
 
 /// The replies of `count` sessions in their order, from the replies to calls, each for the sessions

@@ -40,8 +40,8 @@ pub(super) const INDEX: &str = r#"
 local index, layout = KEYS[1], ARGV[1]
 local json = layout == 'json'
 local TAIL = 16384
--- The text of the JSON array, or its last bytes if only those were read, and the length of the whole.
-local left, text, partial, size
+-- Whether there is no index; the text of the JSON array, or its last bytes if only those were read, and the length of the whole.
+local missing, text, partial, size
 -- What comes at the end of the JSON array, whether `text` is what is stored to the byte, and whether ids were removed from it.
 local more, stored, edited = '', false, false
 
@@ -50,22 +50,24 @@ local function whole()
 end
 
 local function open()
-  local kind = redis.call('TYPE', index).ok
-  if kind ~= 'none' and kind ~= (json and 'string' or 'zset') then return -1 end
-  left = redis.call('PTTL', index)
-  if json then
-    text = redis.call('GETRANGE', index, -TAIL, -1)
-    size, stored = #text, true
-    if size == TAIL then
-      size, partial = redis.call('STRLEN', index), true
-      if string.sub(text, -2) == '"]' and redis.call('GETRANGE', index, 0, 0) == '[' then return end
-      whole()
-    end
-    if string.sub(text, 1, 1) ~= '[' or string.sub(text, -1) ~= ']' then
-      text, stored = string.match(text, '^%s*(.-)%s*$'), false
-      if text == '' or text == 'null' then text = '[]' end
-      if string.sub(text, 1, 1) ~= '[' or string.sub(text, -1) ~= ']' then return -2 end
-    end
+  if not json then
+    local kind = redis.call('TYPE', index).ok
+    missing = kind == 'none'
+    return not missing and kind ~= 'zset' and -1
+  end
+  text = redis.pcall('GETRANGE', index, -TAIL, -1)
+  if type(text) == 'table' then return -1 end
+  size, stored = #text, true
+  missing = size == 0
+  if size == TAIL then
+    size, partial = redis.call('STRLEN', index), true
+    if string.sub(text, -2) == '"]' and redis.call('GETRANGE', index, 0, 0) == '[' then return end
+    whole()
+  end
+  if string.sub(text, 1, 1) ~= '[' or string.sub(text, -1) ~= ']' then
+    text, stored = string.match(text, '^%s*(.-)%s*$'), false
+    if text == '' or text == 'null' then text = '[]' end
+    if string.sub(text, 1, 1) ~= '[' or string.sub(text, -1) ~= ']' then return -2 end
   end
 end
 
@@ -95,14 +97,16 @@ local function has(id, at_end)
   return find(id) ~= nil
 end
 
--- Lists an id whose session lives for `ends` ms (-1: without an end).
+-- Lists an id whose session lives for `ends` ms (-1: without an end). False if it was listed.
 local function add(id, ends, new)
   if not json then
     redis.call('ZADD', index, ends < 0 and '+inf' or integer(now() + ends), id)
-  elseif not has(id, new) then
-    local comma = (more ~= '' or not string.find(text, '^%[%s*%]$')) and ',' or ''
-    more = more .. comma .. '"' .. id .. '"'
+    return true
   end
+  if has(id, new) then return false end
+  local comma = (more ~= '' or not string.find(text, '^%[%s*%]$')) and ',' or ''
+  more = more .. comma .. '"' .. id .. '"'
+  return true
 end
 
 local function cut(id)
@@ -163,8 +167,10 @@ local function save()
   end
 end
 
+-- After `save`.
 local function extend(ends)
-  if left == -2 or (left >= 0 and left < ends) then redis.call('PEXPIRE', index, integer(ends)) end
+  local left = missing and 0 or redis.call('PTTL', index)
+  if left >= 0 and left < ends then redis.call('PEXPIRE', index, integer(ends)) end
 end
 
 -- Removes the ids of a sorted set whose sessions ended at least `grace` ms ago: their ends are counted by other clocks.

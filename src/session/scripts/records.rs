@@ -5,29 +5,35 @@
 /// the id has existed.
 const META: &str = r#"
 local function fields_of(meta)
-  local v, c, s, m, d = string.match(meta or '', '^(%S*) (%S*) %S* (%S*) (%S*) (%S*)$')
+  local v, c, s, m, d = string.match(meta or '', '^(%S*) (%S*) %S* (%x*)%S* (%S*) (%S*)$')
   if not v or not string.match(v, '^[%w_-]+%.%d+$') then return '', '', '', '', '' end
   return v, c, s, m, d
 end
 "#;
 
 /// Writes a record. `mode` is `create`, `reuse` or `replace`; `known` and `hash` are the version to
-/// replace, or `known` is the log-outs that the creator knew, of those that the user has. An empty
+/// replace, with any record if `hash` is `any`; or `known` is the log-outs that the creator knew, of those that the user has. An empty
 /// text is that of the record. `fields` are those of the new meta key but the last. `rule` is
 /// `keep`, `slide` or `set`. `most` is the longest time until a create is executed. The reply
 /// begins with a code: see [`super::WRITTEN`] and the others.
 const WRITE: &str = r#"
 local function write(record, meta, log_outs, mode, text, known, hash, fields, rule, ttl, most)
-  local old, odd = text_of(record)
-  if odd then return {-9} end
+  local lives = redis.call('PTTL', record)
+  local there, old, odd = lives ~= -2
+  if there and mode == 'replace' and hash == 'any' then
+    odd = redis.call('TYPE', record).ok ~= 'string'
+  elseif there then
+    old, odd = text_of(record)
+  end
   local was, junk = text_of(meta)
   local v, _, _, _, d = fields_of(was)
-  local lives = redis.call('PTTL', record)
   if mode == 'replace' then
-    if not old then return {2} end
-    if v ~= known or redis.sha1hex(old) ~= hash then return {3, old, was, lives} end
+    if not there then return {2} end
+    if odd then return {-9} end
+    if v ~= known or (old and redis.sha1hex(old) ~= hash) then return {3, old or text_of(record), was, lives} end
   else
-    if old then return {4, old, was, lives} end
+    if odd then return {-9} end
+    if there then return {4, old, was, lives} end
     local at = tonumber(string.match(d, '@(%d+)'))
     local reusable = mode == 'reuse' and not (at and now() - at < LIFETIME)
     if (was or junk) and not reusable then return {2} end
@@ -36,7 +42,7 @@ local function write(record, meta, log_outs, mode, text, known, hash, fields, ru
 
   local ends = lives
   ttl = tonumber(ttl)
-  if not old or rule == 'set' or (rule == 'slide' and lives >= 0 and lives < ttl) then ends = ttl end
+  if not there or rule == 'set' or (rule == 'slide' and lives >= 0 and lives < ttl) then ends = ttl end
   if text == '' then
     if ends ~= lives then redis.call('PEXPIRE', record, integer(ends)) end
   elseif ends ~= lives then

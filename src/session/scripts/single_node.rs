@@ -7,24 +7,25 @@
 /// cannot be used refuses what adds a session or moves an end.
 pub(super) const WRITE: &str = r#"
 local bad = open()
-local log_outs, replies, longest = text_of(KEYS[2]) or '', {}, -1
+local log_outs, replies, longest, changed = false, {}, -1, false
 for i = 3, #KEYS, 2 do
   local at = 3 + (i - 3) / 2 * 8
   local id, mode, text, known, hash, fields, rule, ttl = unpack(ARGV, at, at + 7)
   if bad and (mode ~= 'replace' or rule ~= 'keep') then
     replies[#replies + 1] = {bad}
   else
+    log_outs = log_outs or (mode ~= 'replace' and (text_of(KEYS[2]) or ''))
     local reply, moved = write(KEYS[i], KEYS[i + 1], log_outs, mode, text, known, hash, fields, rule, ttl, ARGV[2])
     replies[#replies + 1] = reply
     if reply[1] == 1 and not bad then
-      if json or moved or not has(id) then add(id, reply[2], mode ~= 'replace') end
-      longest = math.max(longest, reply[2])
+      local added = (json or moved or not has(id)) and add(id, reply[2], mode ~= 'replace')
+      if moved or added then changed, longest = true, math.max(longest, reply[2]) end
     end
   end
 end
-if longest > -1 then
+if changed then
   save()
-  extend(longest)
+  if longest > -1 then extend(longest) end
   purge(1000)
 end
 return replies

@@ -37,7 +37,10 @@ async fn counts(layout: IndexLayout) {
     let (client, sent) = rest::counted(&server);
     // The first reply with a text: how texts are written is asked once.
     assert_eq!(requests(&sent, client.ping().into_future()).await, 2);
-    let store = RedisSessionStore::new(client, Duration::from_secs(3600)).index_layout(layout);
+    let store =
+        || RedisSessionStore::new(client.clone(), Duration::from_secs(3600)).index_layout(layout);
+    // One that has seen no version.
+    let (stranger, store) = (store, store());
     let new = || Session::new("user").org_id("org");
     let (session, minute) = (new(), Duration::from_secs(60));
     assert_eq!(
@@ -45,14 +48,18 @@ async fn counts(layout: IndexLayout) {
         2,
         "the server does not know the script yet, once"
     );
-    assert_eq!(requests(&sent, store.store_session(&session)).await, 2, "one that is there");
+    assert_eq!(requests(&sent, store.store_session(&session)).await, 1, "its version is known");
+    assert_eq!(requests(&sent, stranger().store_session(&session)).await, 2, "and here it is not");
+    assert_eq!(requests(&sent, store.store_session(&session)).await, 2, "and here it is outdated");
     let created = new();
     assert_eq!(requests(&sent, store.create_session(&created)).await, 1, "the same script");
     assert_eq!(requests(&sent, store.store_session(&new())).await, 1, "one that is not there");
     let read = store.retrieve_stored(&session.id).await.unwrap();
     assert_eq!(requests(&sent, store.retrieve_session(&session.id)).await, 1);
     assert_eq!(requests(&sent, store.compare_and_update(&session, &read.version)).await, 1);
-    assert_eq!(requests(&sent, store.update_session(&session)).await, 2);
+    assert_eq!(requests(&sent, store.update_session(&session)).await, 1, "its version is known");
+    assert_eq!(requests(&sent, stranger().update_session(&session)).await, 2);
+    assert_eq!(requests(&sent, store.update_session(&session)).await, 2, "it is outdated");
     assert_eq!(requests(&sent, store.exists(&session.id)).await, 1);
     assert_eq!(requests(&sent, store.set_ttl(&session.id, minute)).await, 2);
     assert_eq!(requests(&sent, store.touch(&session.id)).await, 2);
@@ -63,7 +70,8 @@ async fn counts(layout: IndexLayout) {
     // At most one for each 100: calls of one user may travel together.
     let stored = requests(&sent, async { store.batch_store_sessions(&many).await.ok() }).await;
     assert!((2..=3).contains(&stored), "{stored}");
-    assert_eq!(requests(&sent, store.list_sessions("user")).await, 4, "the index, and 100 each");
+    let listed = requests(&sent, store.list_sessions("user")).await;
+    assert!((2..=4).contains(&listed), "{listed}: the index, and at most one for each 100");
     let ids: Vec<_> = many.iter().map(|session| session.id.clone()).collect();
     let deleted = requests(&sent, async { store.batch_delete_sessions(&ids).await.ok() }).await;
     assert!((4..=6).contains(&deleted), "{deleted}: half of them find the users");
@@ -106,7 +114,7 @@ async fn requests_of_each_operation_in_two_steps() {
     delete_of_user(&store, &known).await.unwrap();
     assert_eq!(requests(&sent, store.create_session(&created)).await, 2);
     assert_eq!(requests(&sent, store.retrieve_session(&session.id)).await, 1);
-    assert_eq!(requests(&sent, store.update_session(&session)).await, 3);
+    assert_eq!(requests(&sent, store.update_session(&session)).await, 2);
     let read = store.retrieve_stored(&session.id).await.unwrap();
     assert_eq!(requests(&sent, store.compare_and_update(&session, &read.version)).await, 2);
     assert_eq!(requests(&sent, store.exists(&session.id)).await, 1);
