@@ -6,15 +6,17 @@ use crate::session::marks::Marks;
 use crate::session::record::Session;
 use crate::session::version::Version;
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// The number of earlier ids of a pending change that are remembered.
 const EARLIER: usize = 16;
 
 /// A change of a session that the store has not confirmed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct PendingChange {
     /// The session as it is to be.
+    #[serde(with = "shared")]
     pub(super) session: Arc<Session>,
     /// The ids of the changes, oldest first. Any but the last may have been executed too.
     pub(super) ids: Vec<ChangeId>,
@@ -33,14 +35,14 @@ pub(super) struct PendingChange {
 }
 
 /// An explicit end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ExplicitTtl {
     pub(super) id: ChangeId,
     pub(super) ends_at: DateTime<Utc>,
 }
 
 /// The rules of a pending create.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Create {
     /// No create that may have been sent is sent after this.
     pub(super) create_by: DateTime<Utc>,
@@ -48,10 +50,34 @@ pub(super) struct Create {
     pub(super) marks: Marks,
     /// The session comes from another one, whose marks it has: it must not learn others.
     pub(super) derived: bool,
-    /// The store may have executed it.
+    /// The store may have executed it: any that is read from a file.
+    #[serde(skip, default = "yes")]
     pub(super) sent: bool,
     /// Its caller still waits.
+    #[serde(skip)]
     pub(super) live: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A session that is shared, as itself.
+mod shared {
+    use super::{Arc, Deserialize, Serialize, Session};
+
+    pub(super) fn serialize<S: serde::Serializer>(
+        session: &Arc<Session>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        session.as_ref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<Session>, D::Error> {
+        Session::deserialize(deserializer).map(Arc::new)
+    }
 }
 
 /// The registers that a call in progress changes, in which its change wins.

@@ -139,8 +139,7 @@ impl Inner {
         }
         let ticket = {
             let state = self.state();
-            let line = state.outbox.tombstone(id).map(|end| Line::delete(id, end));
-            self.journal.as_ref().zip(line).map(|(journal, line)| journal.add(&line))
+            self.note_pending(&state, id)
         };
         if let Err(kind) = self.written(ticket).await {
             self.roll_back(Some(undo), !maybe).await;
@@ -307,7 +306,7 @@ impl Inner {
             state.roll_back_log_out(undo, keep_copies);
             self.journal.as_ref().and_then(|journal| {
                 let settled = journal.settle(Key::User(user_id.to_owned()));
-                let lines = ids.iter().filter_map(|id| Line::put(state.outbox.change(id)?));
+                let lines = ids.iter().filter_map(|id| state.outbox.line(id));
                 lines.map(|line| journal.add(&line)).last().or(settled)
             })
         };
@@ -324,7 +323,7 @@ impl Inner {
     ) -> Option<super::journal::Ticket> {
         let journal = self.journal.as_ref()?;
         let _state = self.state();
-        let ticket = journal.add(&Line::revoke(user_id, log_out));
+        let ticket = journal.add(&Line::Revoke { user: user_id.to_owned(), log_out });
         let settle = |undo: &UndoRecord| journal.settle(Key::Session(undo.session_id().to_owned()));
         // Lines are written in their order: when the last is on the disk, all are.
         Some(undo.iter().filter_map(settle).last().unwrap_or(ticket))

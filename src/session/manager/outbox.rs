@@ -10,6 +10,7 @@ use crate::session::lru::Lru;
 use crate::session::marks::Marks;
 use crate::session::store::REQUEST_LIFETIME;
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
@@ -47,7 +48,7 @@ impl<T> Item<T> {
 }
 
 /// The end of a session that the store has to execute.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Tombstone {
     pub(super) id: ChangeId,
     pub(super) user_id: Option<String>,
@@ -99,6 +100,10 @@ impl<T> Queue<T> {
         let item = self.items.remove(name)?;
         self.order.remove(&item.place);
         Some(item.value)
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &String> {
+        self.order.values()
     }
 
     fn iter(&self) -> impl Iterator<Item = (&String, &Item<T>)> {
@@ -317,12 +322,23 @@ impl Outbox {
         self.changes.delayed(now) + self.ends.delayed(now) + self.log_outs.delayed(now)
     }
 
+    /// The line of a journal that says what is pending for a session.
+    pub(super) fn line(&self, id: &str) -> Option<Line> {
+        if let Some(end) = self.tombstone(id) {
+            return Some(Line::Delete { id: id.to_owned(), end: end.clone() });
+        }
+        self.change(id).cloned().map(Line::Put)
+    }
+
     /// The lines of a journal that holds all of this. Log-outs come first: what is pending now
     /// knows of them.
     pub(super) fn lines(&self) -> Vec<Line> {
-        let log_outs = self.log_outs.iter().map(|(user, item)| Line::revoke(user, item.value.id));
-        let ends = self.ends.iter().map(|(id, item)| Line::delete(id, &item.value));
-        let changes = self.changes().filter_map(Line::put);
+        let log_outs = self
+            .log_outs
+            .iter()
+            .map(|(user, item)| Line::Revoke { user: user.clone(), log_out: item.value.id });
+        let ends = self.ends.keys().filter_map(|id| self.line(id));
+        let changes = self.changes.keys().filter_map(|id| self.line(id));
         log_outs.chain(ends).chain(changes).collect()
     }
 }

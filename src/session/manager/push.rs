@@ -4,6 +4,7 @@ use super::Inner;
 use super::cache::Began;
 use super::decide::{Decision, InProgress, Now, PendingChange, decide};
 use super::events::EventKind;
+use super::journal::{Key, Ticket};
 use super::state::{State, until};
 use super::store_link::StoreLink;
 use crate::session::change::ChangeId;
@@ -325,10 +326,16 @@ impl Inner {
         }
     }
 
+    /// Adds what is pending for a session to the journal, if there is one.
+    pub(super) fn note_pending(&self, locked: &State, id: &str) -> Option<Ticket> {
+        let journal = self.journal.as_ref()?;
+        Some(journal.add(&locked.outbox.line(id)?))
+    }
+
     /// Notes in the journal that nothing is pending for a session.
     pub(super) fn settle_session(&self, _locked: &State, id: &str) {
         if let Some(journal) = &self.journal {
-            drop(journal.settle(super::journal::Key::Session(id.to_owned())));
+            drop(journal.settle(Key::Session(id.to_owned())));
         }
     }
 }

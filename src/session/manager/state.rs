@@ -3,7 +3,7 @@
 
 use super::cache::{Began, Cache, CacheEntry};
 use super::decide::{Create, ExplicitTtl, PendingChange};
-use super::journal::Recovered;
+use super::journal::Line;
 use super::outbox::{Outbox, Tombstone};
 use crate::clock::{self, Instant};
 use crate::session::change::ChangeId;
@@ -324,11 +324,12 @@ impl State {
     }
 
     /// Takes up what a journal held.
-    pub(super) fn recover(&mut self, recovered: Recovered, now: DateTime<Utc>) {
-        match recovered {
-            Recovered::End(id, tombstone) => self.outbox.add_tombstone(&id, tombstone),
-            Recovered::LogOut(user_id, log_out) => self.outbox.add_log_out(&user_id, log_out, []),
-            Recovered::Change(change) => {
+    pub(super) fn recover(&mut self, line: Line, now: DateTime<Utc>) {
+        match line {
+            Line::Settled { .. } | Line::SettledUser { .. } => {}
+            Line::Delete { id, end } => self.outbox.add_tombstone(&id, end),
+            Line::Revoke { user, log_out } => self.outbox.add_log_out(&user, log_out, []),
+            Line::Put(change) => {
                 self.cache.insert(CacheEntry {
                     session: Arc::clone(&change.session),
                     version: change.base.clone(),

@@ -4,7 +4,7 @@ use super::Inner;
 use super::decide::{Create, InProgress};
 use super::events::EventKind;
 use super::health::Created;
-use super::journal::{Key, Line};
+use super::journal::Key;
 use super::locks::SessionLock;
 use super::options::{NewSession, WritePolicy};
 use super::outbox::Tombstone;
@@ -241,10 +241,7 @@ impl Inner {
 
     /// Adds the pending change of a session to the journal, for which nobody waits.
     fn note_use(&self, id: &str) {
-        let state = self.state();
-        if let (Some(journal), Some(change)) = (&self.journal, state.outbox.change(id)) {
-            Line::put(change).into_iter().for_each(|line| drop(journal.add(&line)));
-        }
+        drop(self.note_pending(&self.state(), id));
     }
 
     /// The link to the store, if it works, and the lock of a session, for which nothing is pending
@@ -326,10 +323,8 @@ impl Inner {
             return Err(SessionError::JournalFull { limit: self.options.max_pending });
         }
         let ticket = {
-            let state = self.state();
             let id = call.undo.as_ref().map_or("", UndoRecord::session_id);
-            let line = state.outbox.change(id).and_then(Line::put);
-            self.journal.as_ref().zip(line).map(|(journal, line)| journal.add(&line))
+            self.note_pending(&self.state(), id)
         };
         if let Err(kind) = self.written(ticket).await {
             if !(call.create && maybe) {
@@ -366,11 +361,8 @@ impl Inner {
             if !state.roll_back(undo, keep_copy) {
                 return;
             }
-            let tombstone = state.outbox.tombstone(&id).map(|end| Line::delete(&id, end));
-            match tombstone.or_else(|| state.outbox.change(&id).and_then(Line::put)) {
-                Some(line) => self.journal.as_ref().map(|journal| journal.add(&line)),
-                None => self.journal.as_ref().and_then(|journal| journal.settle(Key::Session(id))),
-            }
+            let noted = self.note_pending(&state, &id);
+            noted.or_else(|| self.journal.as_ref()?.settle(Key::Session(id)))
         };
         // The failure of the change is what the caller is told.
         let _ = self.written(ticket).await;

@@ -10,7 +10,7 @@ mod line;
 #[cfg(test)]
 mod tests;
 
-pub(super) use line::{Key, Line, Recovered};
+pub(super) use line::{Key, Line};
 
 use super::environment::JournalFile;
 use crate::clock::{self, Instant};
@@ -98,17 +98,17 @@ impl Journal {
         file: Box<dyn JournalFile>,
         content: impl BufRead,
         slack: usize,
-    ) -> io::Result<(Self, Vec<Recovered>)> {
+    ) -> io::Result<(Self, Vec<Line>)> {
         let content = line::read(content)?;
         if content.damaged > 0 {
             tracing::warn!(lines = content.damaged, "lines of the journal file are damaged");
         }
-        let (live, pending) = content.pending.into_iter().unzip();
+        let live = content.pending.iter().map(|line| line.key().0).collect();
         let queue =
             Queue { torn: content.torn, lines: content.lines, slack, live, ..Queue::default() };
         Ok((
             Self { file, queue: Mutex::new(queue), writer: tokio::sync::Mutex::default() },
-            pending,
+            content.pending,
         ))
     }
 
