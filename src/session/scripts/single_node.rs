@@ -18,16 +18,16 @@ for i = 3, #KEYS, 2 do
     local reply, moved = write(KEYS[i], KEYS[i + 1], log_outs, mode, text, known, hash, fields, rule, ttl, ARGV[2])
     replies[#replies + 1] = reply
     if reply[1] == 1 and not bad then
-      local added = (json or moved or not has(id)) and add(id, reply[2], mode ~= 'replace')
-      if moved or added then changed, longest = true, math.max(longest, reply[2]) end
+      if json or moved or not has(id) then changed = add(id, reply[2], mode ~= 'replace') or changed end
+      longest = math.max(longest, reply[2])
     end
   end
 end
 if changed then
   save()
-  if longest > -1 then extend(longest) end
   purge(1000)
 end
+if longest > -1 then extend(longest) end
 return replies
 "#;
 

@@ -116,10 +116,12 @@ impl Facts<'_> {
 
 /// A session that is in the store and not in its user's index, at the end.
 pub fn check_unlisted(log: &mut Log, id: &str, content: &Content) {
-    let lost = log
-        .entries
-        .iter()
-        .rfind(|entry| entry.what == What::LoseIndex && entry.user_id == content.user_id);
+    // The index ends with the session, unless another service lengthens its life.
+    let lost = log.entries.iter().rfind(|entry| match entry.what {
+        What::LoseIndex => entry.user_id == content.user_id,
+        What::Overwrite { keeps_end } => entry.id == id && !keeps_end,
+        _ => false,
+    });
     let lost = lost.map_or(0, |entry| entry.end);
     let writes =
         |call| matches!(call, Call::Create { .. } | Call::Update { .. } | Call::SetTtl { .. });
