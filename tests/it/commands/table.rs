@@ -92,8 +92,8 @@ fn table(embedded: &BTreeSet<&str>) -> String {
         "# Commands\n\n\
          Each method of `Client` is a function of `redis_rest::cmd` too, for pipelines and transactions. *Sent again* says what happens \
          to it when its reply was lost: `yes` where it reads or has the same effect and reply, `effect` where the second reply may \
-         differ, `no` where it is not sent again, `by arguments` where those decide. *Embedded* are the commands that the engine of feature \
-         `memory` has, and `redis-rest serve` without `--redis`. This file is made from the declarations:\n\
+         differ, `no` where it is not sent again, `by arguments` where those decide. *Embedded* are the commands that the embedded \
+         engine of `redis-rest-server` has, and `redis-rest serve` without `--redis`. This file is made from the declarations:\n\
          `UPDATE_DOCS=1 cargo test --test it commands::table`.\n",
     );
     let mut group = "";

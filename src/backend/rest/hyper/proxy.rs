@@ -183,6 +183,7 @@ mod tests {
         Ok(proxy.map(|proxy| proxy.address))
     }
 
+    #[cfg(feature = "rustls")]
     #[test]
     fn variables_name_the_proxy_of_an_address() {
         const HTTPS: &str = "https://redis.example.com";
