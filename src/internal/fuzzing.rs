@@ -24,15 +24,15 @@ pub use crate::backend::rest::response_headers;
 /// The deepest arrays that HTTP bodies may have.
 pub const DEEPEST: usize = DEPTH;
 
-/// As wide as can be read.
+/// The widest limits that can be read.
 const LIMITS: Limits = Limits { depth: DEEPEST, elements: usize::MAX };
 
-/// How strings in a body are written.
+/// The writing of strings in a body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// As they are.
+    /// Without a change.
     Plain,
-    /// As they are, where U+FFFD would mean that the server lost bytes.
+    /// Without a change. U+FFFD means that the server lost bytes.
     Checked,
     /// In base64.
     Base64,

@@ -1,4 +1,7 @@
-//! Whoever means harm, on either side.
+//! The client against servers that mean harm, and with secrets that must not come out.
 
-mod client;
-mod server;
+mod drip;
+mod injection;
+#[cfg(all(feature = "metrics", feature = "native", feature = "rustls"))]
+mod leaks;
+mod limits;

@@ -1,4 +1,0 @@
-//! What should not come, from either side.
-
-mod client;
-mod server;
