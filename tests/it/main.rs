@@ -7,7 +7,7 @@
     reason = "a panic here is a red test, which is what it should be"
 )]
 
-/// Servers and clients that meet what they should not: wrong tokens, pages of HTML, cut replies, floods, odd addresses.
+/// A client that meets what it should not: wrong tokens, pages of HTML, cut replies, floods, odd addresses.
 #[cfg(all(feature = "native", feature = "reqwest"))]
 mod bad_input;
 /// Automatic batching: what travels together, and what becomes of it.
@@ -32,7 +32,7 @@ mod formats;
 /// connections, reloads.
 #[cfg(feature = "rustls")]
 mod fronts;
-/// Whoever means harm: what leaks, what balloons, what gets through.
+/// Servers that mean harm: what leaks, what balloons, what gets through.
 mod hostile;
 /// The backend over TCP: TLS, settings, sentinels, clusters.
 #[cfg(all(feature = "conformance", feature = "native", feature = "rustls"))]
@@ -56,9 +56,6 @@ mod proxies;
 mod redis_rs;
 /// Retries: what goes again, what does not, and what that adds up to.
 mod retries;
-/// The server as a program: stopping, access, encodings, refused commands.
-#[cfg(feature = "native")]
-mod server;
 /// The session stores and the manager, over every backend.
 mod sessions;
 /// Histories of managers, stores, faults and crashes in virtual time, each decided by a seed.

@@ -5,18 +5,14 @@ mod connections;
 /// Heads and bodies that are no good HTTP.
 mod framing;
 /// Scripts that loop, eat memory, or overflow stacks.
-#[cfg(feature = "native")]
 mod lua;
 /// Memory for all clients together, and for one answer.
 mod memory;
 /// Clients of which one is at fault.
-#[cfg(feature = "native")]
 mod neighbours;
 /// Requests that browsers send for pages of other sites.
-#[cfg(feature = "native")]
 mod pages;
 /// Scripts on a real Redis: their time, and what they reach.
-#[cfg(feature = "native")]
 mod redis_scripts;
 /// Replies that would not fit into memory.
 mod replies;

@@ -139,7 +139,7 @@ async fn a_busy_redis_is_a_503_that_says_when_to_ask_again() {
 #[tokio::test]
 async fn the_documented_user_closes_what_scripts_reach() {
     let Some(redis) = impatient() else { return };
-    let document = include_str!("../../../../SECURITY.md");
+    let document = include_str!("../../../../../SECURITY.md");
     let line = document.lines().find(|line| line.starts_with("ACL SETUSER rest ")).unwrap();
     redis.control(line);
     let url = redis.url().replace("//", "//rest:PASSWORD@");
