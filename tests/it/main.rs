@@ -58,6 +58,8 @@ mod redis_rs;
 mod retries;
 /// The session stores and the manager, over every backend.
 mod sessions;
+/// The page of settings.
+mod settings;
 /// Histories of managers, stores, faults and crashes in virtual time, each decided by a seed.
 mod simulation;
 /// What is published, as streams.
