@@ -146,9 +146,12 @@ def plot(p, x, y, width, height, panel):
         p.raw(f'<path class="grid l-soft" d="M{left} {line:.1f}H{right:.1f}"/>')
         p.text(left - 6, round(line + 4, 1), number(most * part, unit), "soft s", "end")
     for (_, values), ink in zip(series, INKS):
+        heights = [round(bottom - (bottom - top) * value / most) for value in values]
         points = [
-            f"{left + (right - left) * step / (STEPS - 1):.1f} {bottom - (bottom - top) * value / most:.1f}"
-            for step, value in enumerate(values)
+            f"{left + (right - left) * step / (STEPS - 1):.0f} {height}"
+            for step, height in enumerate(heights)
+            # In a level stretch the ends are enough.
+            if not set(heights[max(0, step - 1) : step + 2]) == {height} or step in (0, STEPS - 1)
         ]
         p.path("M" + "L".join(points), ink, False)
     at, line = x + 12, y + height - 22

@@ -1,3 +1,4 @@
+#![doc = include_str!("../../docs/guide/rustdoc-links.md")]
 #![doc = include_str!("../../docs/observability.md")]
 
 mod span;

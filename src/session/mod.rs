@@ -98,6 +98,8 @@
 //! them. `REDIS_URL`, an address of the native protocol, is not looked at: where both are set REST
 //! is used, and the native backend only when a program asks for it.
 //!
+#![doc = include_str!("../../docs/guide/rustdoc-links.md")]
+#![cfg_attr(doc, doc = include_str!("../../docs/pictures/rustdoc/session-life.svg.md"))]
 #![doc = include_str!("../../docs/sessions.md")]
 
 mod change;

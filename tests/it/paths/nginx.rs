@@ -207,11 +207,10 @@ async fn a_subscription_that_a_proxy_turned_into_a_command_runs_nothing() {
 #[tokio::test]
 async fn paths_arrive_by_the_lines_that_the_documents_show() {
     let server = rest::serve(MemoryBackend::new()).await;
-    let guide =
-        documented(include_str!("../../../docs/guide/behind-a-proxy.md"), server.local_addr());
-    let readme = documented(include_str!("../../../README.md"), server.local_addr());
-    assert_eq!((guide.len(), readme.len()), (2, 1));
-    for locations in guide.into_iter().chain(readme) {
+    let guide = include_str!("../../../docs/guide/security-and-proxies.md");
+    let guide = documented(guide, server.local_addr());
+    assert_eq!(guide.len(), 2);
+    for locations in guide {
         let Some(nginx) = Nginx::start(&locations) else { return };
         let base = if locations.contains("/redis/") { "/redis" } else { "" };
         let client = client(&format!("{}{base}", nginx.url()));
