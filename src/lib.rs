@@ -1,24 +1,43 @@
-//! Redis over HTTP: a client for Upstash-style REST servers, a session store on top of it, and the parts around them.
+//! Redis over HTTP: a client that says whether your command ran, and sessions that survive an outage.
 //!
-//! ```
-//! # async fn run() -> redis_rest::Result<()> {
-//! use redis_rest::Client;
-//! let client = Client::from_env()?;
-//! client.set("name", "Ada").await?;
+//! ```no_run
+//! # #[tokio::main]
+//! # async fn main() -> redis_rest::Result<()> {
+//! use redis_rest::{Client, cmd};
+//! use std::time::Duration;
+//!
+//! let client = Client::from_env()?; // REDIS_REST_URL, REDIS_REST_TOKEN
+//! client.set("name", "Ada").ex(Duration::from_secs(60)).await?;
 //! let name: Option<String> = client.get("name").await?;
+//!
+//! let mut pipe = client.pipeline(); // one request
+//! let visits = pipe.add(cmd::incr("visits"));
+//! let visits: i64 = pipe.send().await?.take(visits)?;
+//!
+//! match client.incr("orders").await {
+//!     Ok(orders) => println!("{name:?} {visits} {orders}"),
+//!     Err(error) if error.maybe_applied() => println!("the reply was lost: look before you count again"),
+//!     Err(error) => return Err(error),
+//! }
 //! # Ok(()) }
 //! ```
 //!
-//! # The parts
+//! # Map
 //!
-//! * [`Client`]: typed calls, [pipelines](Client::pipeline), [transactions](Client::transaction), [scripts](Script). Its
-//!   settings and their defaults are in [`Config`]. [Scans](ScanStream) and [subscriptions](Subscription) are streams.
-//! * [`Command`] and [`mod@cmd`]: commands as data. [`Value`] and [`FromValue`]: replies, and how they become your types.
-//! * [`session`]: sessions as JSON records, with an index for each user.
-//! * [`Error`]: what went wrong, and by [`Error::outcome`] whether the command ran. [`RetryPolicy`]: when it is tried again.
-//! * [`guide`]: a short book, from the quick start to moving from other libraries.
-//! * [`backend`]: what executes commands. Over HTTP by default; over TCP and in this process behind features.
-//! * [`observe`]: the spans and the metrics that there are.
+//! | you want | look at |
+//! |---|---|
+//! | a book, from the quick start on | [`guide`], or your question in [`guide::how_do_i`] |
+//! | commands, typed | [`Client`], by Redis's groups; the same as data: [`mod@cmd`], [`Command`] |
+//! | arguments and replies | [`ToArgs`], [`FromValue`], [`Json`], [`Fields`], [`Value`] |
+//! | several commands at once | [`Client::pipeline`], [`Client::transaction`], [`Script`] |
+//! | all keys, or what is published | [`Client::scan`], [`Client::subscribe`] |
+//! | settings | [`Config`], [`RetryPolicy`] |
+//! | what went wrong, and whether it ran | [`Error`], [`Outcome`], [`ErrorKind`] |
+//! | sessions | [`session::SessionManager`], [`session::RedisSessionStore`] |
+//! | TCP, two protocols, a backend of your own | [`backend`] |
+//! | spans and metrics | [`observe`] |
+//!
+//! ![The crates, and the way of a call][architecture.svg]
 //!
 //! # Features
 //!
@@ -28,7 +47,7 @@
 //! |---|---|---|
 //! | `rustls` | TLS for `https://`, and for `rediss://` with `native` | yes |
 //! | `webpki-roots` | [`Config`]`::webpki_roots`: Mozilla's root certificates in the program, instead of the platform's | |
-//! | `reqwest` | `backend::rest::ReqwestTransport`: a client of the `reqwest` crate with settings of your own (proxies, client certificates) | |
+//! | `reqwest` | `backend::rest::ReqwestTransport`: a client of the `reqwest` crate with settings of your own (SOCKS, client certificates) | |
 //! | `native` | `backend::native`: Redis over TCP, with TLS, Sentinel and Cluster; `Client::redis_rs`: the commands of the `redis` crate over a client | |
 //! | `conformance` | `conformance`: the cases that hold for every backend and every session store | |
 //! | `metrics` | counts, latencies and levels through the `metrics` facade; see [`observe`] | |
@@ -38,11 +57,12 @@
 //!
 //! | crate | what it is |
 //! |---|---|
-//! | `redis-rest-server` | the REST protocol in front of any backend, and an embedded engine for tests and offline work, with real Lua 5.1 |
-//! | `redis-rest-testing` | a fake Redis, matchers and responders for `wiremock` |
-//! | `redis-rest-tower` | the session store of tower-sessions, for axum |
-//! | `redis-rest-cli` | the tool `redis-rest`: `serve`, `exec`, `repl`, `scan`, `subscribe`, `sessions`, `bench`, `doctor` … |
-
+//! | `redis-rest-tower` | the session store of tower-sessions, for axum: [`guide::axum`] |
+//! | `redis-rest-testing` | a fake Redis, matchers and responders for `wiremock`: [`guide::testing`] |
+//! | `redis-rest-server` | the REST protocol in front of any backend, and an embedded engine with real Lua 5.1 |
+//! | `redis-rest-cli` | the tool `redis-rest`: `serve`, `doctor`, `exec`, `repl`, `sessions` …: [`guide::tool`] |
+//!
+#![cfg_attr(doc, doc = include_str!("../docs/pictures/rustdoc/architecture.svg.md"))]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -97,8 +117,3 @@ pub mod cmd {
     pub use crate::command::Row;
     pub use crate::command::groups::*;
 }
-
-/// The examples of the README compile.
-#[cfg(all(doctest, feature = "native"))]
-#[doc = include_str!("../README.md")]
-struct Readme;

@@ -240,7 +240,13 @@ impl fmt::Debug for TowerStore {
     }
 }
 
-/// The examples of the README compile.
+/// The examples of this README compile, and those of the library's documents that show axum.
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
+mod documents {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../../README.md")]
+    struct Library;
+    #[doc = include_str!("../../../docs/guide/axum.md")]
+    struct Axum;
+}
