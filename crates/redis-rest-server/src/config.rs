@@ -87,12 +87,12 @@ impl Default for ServerConfig {
 }
 
 impl ServerConfig {
-    /// The defaults.
+    /// Returns the default settings.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Where to listen. Port 0 picks a free one.
+    /// Sets the address to listen on (default `127.0.0.1:8079`). Port 0 picks a free one.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
         self
@@ -129,22 +129,24 @@ impl ServerConfig {
         self
     }
 
-    /// How long the whole head of a request may take, from the beginning of the connection or the end of the answer before; so a
-    /// connection that idles for this long is closed, too. The default is above the 50 s for which this crate's client keeps one: whoever
-    /// closes first should be the client, which knows whether it is about to send.
+    /// Sets the longest time for the head of a request, from the beginning of the connection or the
+    /// end of the answer before (default 75 s). A connection that idles for this long is closed,
+    /// too. The default is above the 50 s for which this crate's client keeps a connection: the
+    /// client should close first, since it knows whether it is about to send.
     pub fn header_timeout(mut self, limit: Duration) -> Self {
         self.limits.header_timeout = limit;
         self
     }
 
-    /// How long the whole body of a request may take; slower ones are answered by 408.
+    /// Sets the longest time for the body of a request (default 30 s); slower ones are answered by
+    /// 408.
     pub fn body_timeout(mut self, limit: Duration) -> Self {
         self.limits.body_timeout = limit;
         self
     }
 
-    /// How long a client may take no answer: a connection is closed when, in this time, neither everything that waits for it nor
-    /// 64 KiB of it could be sent.
+    /// Sets how long a client may leave an answer unread (default 30 s). A connection is closed if,
+    /// in this time, neither all that waits for it nor 64 KiB of it could be sent.
     pub fn write_timeout(mut self, limit: Duration) -> Self {
         self.limits.write_timeout = limit;
         self
@@ -181,9 +183,10 @@ impl ServerConfig {
         self
     }
 
-    /// How many bytes may wait in this process for the reader of one event stream, its buffers aside. One that is further behind is
-    /// cut off: the connection is closed without an end of the stream, and subscribers that connect again know of the gap. Those who
-    /// publish never wait.
+    /// Sets the most bytes that wait in this process for the reader of one event stream, its
+    /// buffers aside (default 8 MiB). A reader that is further behind is cut off: the connection is
+    /// closed without an end of the stream, and subscribers that connect again know of the gap.
+    /// Those who publish never wait.
     pub fn max_backlog_bytes(mut self, bytes: usize) -> Self {
         self.limits.max_backlog_bytes = bytes;
         self

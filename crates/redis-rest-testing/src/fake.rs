@@ -188,7 +188,7 @@ impl FakeRedis {
             .collect()
     }
 
-    /// How many commands of this name, in any case, have been sent so far, also within pipelines and transactions. The
+    /// Counts the commands of this name, in any case, that have been sent so far, also within pipelines and transactions. The
     /// name may be that of the client's method too, as for [`command`](super::command).
     pub async fn count(&self, name: &str) -> usize {
         let (requests, name) = (self.requests().await, words(name));

@@ -1,9 +1,9 @@
-//! What a test writes down as a reply, to the reply.
+//! Replies from the values that a test writes down.
 
 use bytes::Bytes;
 use redis_rest::Value;
 
-/// What [`result`](super::result) takes.
+/// A value that [`result`](super::result) takes.
 ///
 /// | in Rust | the reply |
 /// |---|---|

@@ -132,8 +132,8 @@ impl NativeConfig {
         self
     }
 
-    /// How often a call tries again to connect after it could not, within its own time (default 0): 50 ms later, then twice as much
-    /// each time, up to 1 s. What was sent is never sent again.
+    /// Sets how often a call tries again to connect, within its own time (default 0): 50 ms later, then twice as much each time, up
+    /// to 1 s. A command that was sent is never sent again.
     pub fn connect_retries(mut self, retries: u32) -> Self {
         self.connect_retries = retries;
         self

@@ -97,7 +97,7 @@ pub struct MemoryBackendBuilder {
 }
 
 impl MemoryBackendBuilder {
-    /// How long a script may run: 5 seconds unless set. It is ended by an error that it cannot
+    /// Sets the longest run of a script (default 5 s). A longer one is ended by an error that it cannot
     /// catch; what it wrote until then stays. All other commands wait for a script, and so for this
     /// long at most (and for the one command that it is in).
     #[must_use]
@@ -106,8 +106,8 @@ impl MemoryBackendBuilder {
         self
     }
 
-    /// How many bytes Lua may use, and the arguments of one command of a script as well: 64 MiB
-    /// unless set. Beyond it the script is ended by an error; what it wrote until then stays. Below
+    /// Sets the most bytes that Lua may use, and the arguments of one command of a script as well
+    /// (default 64 MiB). Beyond it the script is ended by an error; what it wrote until then stays. Below
     /// 1 MiB it takes 1 MiB, which Lua's own libraries need.
     #[must_use]
     pub fn script_memory(mut self, limit: usize) -> Self {
@@ -115,7 +115,7 @@ impl MemoryBackendBuilder {
         self
     }
 
-    /// The engine.
+    /// Builds the engine.
     pub fn build(self) -> MemoryBackend {
         let shared = Shared {
             db: Arc::default(),
