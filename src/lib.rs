@@ -113,7 +113,7 @@ pub mod prelude {
 
 /// Typed commands to put into a pipeline or a transaction, and the markers of their options.
 pub mod cmd {
-    #[doc(hidden)]
-    pub use crate::command::Row;
     pub use crate::command::groups::*;
+    #[doc(hidden)]
+    pub use crate::command::table::{Flags, Keys, Row, find, named};
 }

@@ -86,6 +86,8 @@ impl Flags {
     pub const COUNT: Self = Self(1 << 12);
     /// Its arguments can be passwords.
     pub const SECRET: Self = Self(1 << 13);
+    /// Tells nothing of the server's data and settings.
+    pub const HARMLESS: Self = Self(1 << 14);
 
     /// True if it has one of these.
     pub const fn any(self, flags: Self) -> bool {
@@ -140,7 +142,8 @@ impl Row {
 }
 
 /// The row of `command`: that of its subcommand if it has one, with the flags of both.
-pub(crate) fn find(command: &Command) -> Option<Row> {
+#[doc(hidden)]
+pub fn find(command: &Command) -> Option<Row> {
     let mut name = Name::default();
     name.push(command.name());
     let mut found = *name.row()?;
@@ -154,6 +157,14 @@ pub(crate) fn find(command: &Command) -> Option<Row> {
         found = Row { flags: flags | row.flags, ..*row };
     }
     Some(found)
+}
+
+/// The row of a command of this name.
+#[doc(hidden)]
+pub fn named(name: &str) -> Option<&'static Row> {
+    let mut words = Name::default();
+    words.push(name.as_bytes());
+    words.row()
 }
 
 /// The flags of `command`; none for one that is not in the table.

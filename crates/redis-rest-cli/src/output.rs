@@ -1,6 +1,6 @@
 //! What the tool prints: values as redis-cli shows them or as JSON, and failures with what to do next.
 
-use redis_rest::{Error, ErrorKind, Value};
+use redis_rest::{Error, ErrorKind, ServerErrorClass, Value};
 use serde_json::json;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -105,7 +105,7 @@ fn advice(error: &Error) -> (u8, Option<&'static str>) {
             ),
         ),
         ErrorKind::Connect => (2, Some("is it running? start one: redis-rest serve")),
-        ErrorKind::Unauthorized if error.redis_code() == Some("NOPERM") => {
+        ErrorKind::Unauthorized if error.server_class() == Some(ServerErrorClass::Forbidden) => {
             (1, Some("this token may not do that: use another one"))
         }
         ErrorKind::Unauthorized => (2, Some("check --token, or the token in the environment")),

@@ -1,7 +1,7 @@
 //! Which commands are served.
 //!
 //! Refused are commands that block, change or take over the connection that all requests share, or harm the server behind
-//! it: by a list, and for commands that nobody here has heard of by the flags that the backend's `COMMAND INFO` gives.
+//! it: by the table of commands, and for commands that are not in it by the flags that the backend's `COMMAND INFO` gives.
 //!
 //! Scripts go round the guard. Redis itself refuses inside them only what it flags `noscript`: blocking, subscribing, `MULTI`,
 //! `AUTH`, `CONFIG`, `SHUTDOWN` and the like. `SELECT`, `MIGRATE`, `RESTORE-ASKING`, `PFDEBUG`, `SLOWLOG`, `MEMORY` and `INFO`
@@ -9,6 +9,7 @@
 //! that may not do all of this serves a Redis user without these rights (SECURITY.md has it).
 
 use redis_rest::backend::Backend;
+use redis_rest::cmd::Flags;
 use redis_rest::{
     CallOptions, Command, Error, Idempotency, Result, ServerError, Value, cmd, internal,
 };
@@ -22,58 +23,24 @@ pub(super) enum Access {
     ReadOnly,
 }
 
-const HARMFUL: &[&str] = &[
-    "ACL",
-    "BGREWRITEAOF",
-    "BGSAVE",
-    "CLUSTER",
-    "CONFIG",
-    "DEBUG",
-    "FAILOVER",
-    "MIGRATE",
-    "MODULE",
-    "PFDEBUG",
-    "PFSELFTEST",
-    "REPLICAOF",
-    "RESTORE-ASKING",
-    "SAVE",
-    "SHUTDOWN",
-    "SLAVEOF",
-];
-
-/// Subcommands of commands that are fine otherwise.
-const HARMFUL_SUBCOMMANDS: &[(&str, &str)] =
-    &[("SCRIPT", "KILL"), ("SCRIPT", "DEBUG"), ("FUNCTION", "KILL")];
-
-/// Commands whose flags say more than they do: these publish and look but do not subscribe, and those block only when told to.
-const HARMLESS: &[&str] = &["PUBLISH", "SPUBLISH", "PUBSUB", "XREAD", "XREADGROUP"];
-
-/// Refused with a read-only token although some are flagged read-only: a script reads what the guard refuses.
-const SCRIPTS: &[&str] = &["EVAL", "EVAL_RO", "EVALSHA", "EVALSHA_RO", "FCALL", "FCALL_RO"];
-
-/// Commands whose second argument is a count. Redis 7.0 loops for ever on a negative one near the smallest integer.
-const COUNTED: &[&str] = &["HRANDFIELD", "LPOP", "RPOP", "SPOP", "SRANDMEMBER", "ZRANDMEMBER"];
-
 /// The largest count, also negative.
 const LARGEST_COUNT: u64 = 1 << 31;
 
 /// The least that an element takes in a reply: an empty string in RESP2.
 const LEAST_ELEMENT_BYTES: u64 = 6;
 
-/// Allowed with a read-only token although not flagged so, since they touch no key.
-const READS_NO_KEY: &[&str] = &["ECHO", "PING", "TIME"];
-
-/// The flags of a command or subcommand that matter here.
+/// What the backend says of a command or subcommand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Flags {
-    refused: bool,
+struct Told {
+    administers: bool,
+    blocks: bool,
     read_only: bool,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Info {
-    flags: Flags,
-    subcommands: HashMap<String, Flags>,
+    itself: Told,
+    subcommands: HashMap<String, Told>,
 }
 
 /// Decides what is served, and remembers what the backend said about its commands.
@@ -103,33 +70,36 @@ impl Guard {
             return Err(refused(reason));
         }
         self.check_count(command)?;
-        let listed = |list: &[&str]| list.iter().any(|name| command.is(name));
-        if access == Access::ReadOnly && listed(READS_NO_KEY) {
+        let row = cmd::find(command);
+        let has = |flags: Flags| row.is_some_and(|row| row.flags.any(flags));
+        if access == Access::ReadOnly && has(Flags::HARMLESS) {
             return Ok(());
         }
-        if access == Access::ReadOnly && listed(SCRIPTS) {
+        // A script reads what the guard refuses, although some are flagged read-only.
+        if access == Access::ReadOnly && has(Flags::RUNS_SCRIPT) {
             return Err(no_permission(command));
         }
-        let flags = self.info(backend, command).await?.map(|info| info.of(command));
-        if flags.is_some_and(|flags| flags.refused) && !listed(HARMLESS) {
+        let told = self.info(backend, command).await?.map(|info| info.of(command));
+        // Flags say more than the known commands do: `PUBLISH` subscribes to nothing, and `XREAD` blocks only when told to.
+        let refuses = |told: Told| told.administers || told.blocks && row.is_none();
+        if told.is_some_and(refuses) {
             return Err(refused("it blocks, subscribes or administers"));
         }
-        let allowed = match (access, flags) {
+        let allowed = match (access, told) {
             // A command that the backend does not know: it says so best itself.
             (Access::Full, _) => true,
-            (Access::ReadOnly, Some(flags)) => flags.read_only,
+            (Access::ReadOnly, Some(told)) => told.read_only,
             // A backend without `COMMAND INFO`.
             (Access::ReadOnly, None) => command.idempotency() == Idempotency::ReadOnly,
         };
         if allowed { Ok(()) } else { Err(no_permission(command)) }
     }
 
-    /// A negative count repeats elements, so that a small set makes a reply of any size: Redis would build all of it.
+    /// A negative count repeats elements, so that a small set makes a reply of any size: Redis would build all of it. Redis 7.0
+    /// loops for ever on one near the smallest integer.
     fn check_count(&self, command: &Command) -> Result<()> {
-        let count = match command.get(1) {
-            Some(count) if COUNTED.iter().any(|name| command.is(name)) => count,
-            _ => return Ok(()),
-        };
+        let counts = cmd::find(command).is_some_and(|row| row.flags.any(Flags::COUNT));
+        let Some(count) = command.get(1).filter(|_| counts) else { return Ok(()) };
         let Some(count) = std::str::from_utf8(count).ok().and_then(|text| text.parse::<i64>().ok())
         else {
             return Ok(());
@@ -170,33 +140,33 @@ impl Info {
     /// From one entry of `COMMAND INFO`: the flags are the third element, and since Redis 7 the subcommands the tenth.
     fn read(entry: &Value) -> Option<Self> {
         let Value::Array(fields) = entry else { return None };
-        let flags = Flags::read(fields.get(2)?)?;
+        let itself = Told::read(fields.get(2)?)?;
         let mut subcommands = HashMap::new();
         if let Some(Value::Array(entries)) = fields.get(9) {
             for entry in entries {
                 if let Value::Array(fields) = entry
-                    && let (Some(Value::Bytes(name)), Some(flags)) =
-                        (fields.first(), fields.get(2).and_then(Flags::read))
+                    && let (Some(Value::Bytes(name)), Some(told)) =
+                        (fields.first(), fields.get(2).and_then(Told::read))
                 {
                     // `script|load`
                     let name = String::from_utf8_lossy(name).to_ascii_lowercase();
                     subcommands
-                        .insert(name.rsplit('|').next().unwrap_or_default().to_owned(), flags);
+                        .insert(name.rsplit('|').next().unwrap_or_default().to_owned(), told);
                 }
             }
         }
-        Some(Self { flags, subcommands })
+        Some(Self { itself, subcommands })
     }
 
-    /// The flags of the subcommand that `command` names, else of the command.
-    fn of(&self, command: &Command) -> Flags {
+    /// What it says of the subcommand that `command` names, else of the command.
+    fn of(&self, command: &Command) -> Told {
         let subcommand =
             command.get(0).map(|name| String::from_utf8_lossy(name).to_ascii_lowercase());
-        subcommand.and_then(|name| self.subcommands.get(&name)).copied().unwrap_or(self.flags)
+        subcommand.and_then(|name| self.subcommands.get(&name)).copied().unwrap_or(self.itself)
     }
 }
 
-impl Flags {
+impl Told {
     fn read(list: &Value) -> Option<Self> {
         let Value::Array(items) = list else { return None };
         let has = |flag: &str| {
@@ -205,7 +175,8 @@ impl Flags {
                 .any(|item| matches!(item, Value::Bytes(name) if name.as_ref() == flag.as_bytes()))
         };
         Some(Self {
-            refused: has("blocking") || has("pubsub") || has("admin"),
+            administers: has("admin"),
+            blocks: has("blocking") || has("pubsub"),
             read_only: has("readonly"),
         })
     }
@@ -213,17 +184,12 @@ impl Flags {
 
 /// Why a command is refused by its name and arguments alone.
 fn refusal(command: &Command) -> Option<&'static str> {
-    let listed = |list: &[&str]| list.iter().any(|name| command.is(name));
-    let subcommand =
-        |name: &str| command.get(0).is_some_and(|arg| arg.eq_ignore_ascii_case(name.as_bytes()));
     if let Some(reason) = internal::refused_over_rest(command) {
         Some(reason)
     } else if command.is("SELECT") {
         // Also `SELECT 0`: the backend's connection may be on another database.
         Some("it would change the connection that all requests share")
-    } else if listed(HARMFUL)
-        || HARMFUL_SUBCOMMANDS.iter().any(|(name, sub)| command.is(name) && subcommand(sub))
-    {
+    } else if cmd::find(command).is_some_and(|row| row.flags.any(Flags::ADMIN)) {
         Some("it could harm the server")
     } else {
         None
@@ -286,9 +252,9 @@ mod tests {
             entry("x|stop", flags(&["admin"]), vec![]),
         ];
         let info = Info::read(&entry("x", flags(&["write"]), subcommands)).unwrap();
-        assert_eq!(info.of(&cmd("X LOOK")), Flags { refused: false, read_only: true });
-        assert_eq!(info.of(&cmd("X STOP")), Flags { refused: true, read_only: false });
-        assert_eq!(info.of(&cmd("X other")), Flags::default());
+        assert_eq!(info.of(&cmd("X LOOK")), Told { read_only: true, ..Told::default() });
+        assert_eq!(info.of(&cmd("X STOP")), Told { administers: true, ..Told::default() });
+        assert_eq!(info.of(&cmd("X other")), Told::default());
         assert!(Info::read(&Value::Nil).is_none());
     }
 }

@@ -15,7 +15,7 @@
 //! ```
 
 use crate::command::declare::{calls, commands, finish, options};
-use crate::command::table::Keys;
+use crate::command::table::{Flags, Keys};
 use crate::command::{Call, Command, Idempotency, Row, ToArg, ToArgs, Unbound, UnixTime};
 use crate::value::{ConvertError, FromValue, Value};
 use bytes::Bytes;
@@ -33,11 +33,11 @@ calls! {
 
 commands! { "server", "The server";
     /// Answers `message`.
-    fn echo<R>(message: impl ToArg) -> R = "ECHO" [message], ReadOnly, "1.0.0";
+    fn echo<R>(message: impl ToArg) -> R = "ECHO" [message], ReadOnly, "1.0.0", HARMLESS;
     /// How many keys the database holds.
     fn dbsize() -> u64 = "DBSIZE" [], ReadOnly, "1.0.0", WHOLE_KEYSPACE;
     /// The server's clock, to the microsecond.
-    fn time() -> SystemTime, by read_time = "TIME" [], ReadOnly, "2.6.0";
+    fn time() -> SystemTime, by read_time = "TIME" [], ReadOnly, "2.6.0", HARMLESS;
     /// Facts about the server, as text.
     fn info() -> String as Info = "INFO" [], ReadOnly, "1.0.0";
     /// Deletes every key of the database.
@@ -174,6 +174,7 @@ pub fn ping() -> Call<String, Unbound> {
 pub(crate) static PING: &[Row] = &[Row {
     group: "server",
     method: "ping",
+    flags: Flags::HARMLESS,
     ..Row::untyped("PING", -1, "1.0.0").keys(Keys::None).safety(Idempotency::ReadOnly)
 }];
 

@@ -100,6 +100,8 @@ pub(crate) static ROWS: &[Row] = &[
     Row::untyped("ZREVRANGE", -4, "1.2.0").safety(ReadOnly).keys(Keys::FIRST),
     Row::untyped("ZREVRANGEBYLEX", -4, "2.8.9").safety(ReadOnly).keys(Keys::FIRST),
     Row::untyped("ZREVRANGEBYSCORE", -4, "2.2.0").safety(ReadOnly).keys(Keys::FIRST),
+    // Redis Sentinel.
+    Row::untyped("SENTINEL", -2, "2.8.4").flags(SECRET),
     // RedisJSON.
     Row::untyped("JSON.DEBUG", -2, "JSON").keys(Keys::SECOND).flags(SUBCOMMANDS),
     Row::untyped("JSON.NUMPOWBY", 4, "JSON").keys(Keys::FIRST),

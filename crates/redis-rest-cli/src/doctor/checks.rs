@@ -6,7 +6,7 @@ use super::{Finding, Report, diagnosis};
 use crate::connection::Connection;
 use crate::output::Failure;
 use redis_rest::backend::rest::HttpTransport;
-use redis_rest::{Client, Config, Encoding, Value, cmd};
+use redis_rest::{Client, Config, Encoding, ServerErrorClass, Value, cmd};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -129,7 +129,7 @@ async fn reach(report: &mut Report, client: &Client, transport: &Watch) -> Flow 
             report.problem("reach", finding)?;
             STOP
         }
-        Err(error) if error.redis_code() == Some("NOPERM") => {
+        Err(error) if error.server_class() == Some(ServerErrorClass::Forbidden) => {
             report.ok("reach", "the server answers")?;
             report.note(
                 "token",

@@ -4,7 +4,7 @@ use super::Finding;
 use super::watch::Seen;
 use crate::connection::{ALLOW_HTTP, Address};
 use crate::output::{causes, is_tls};
-use redis_rest::{Error, ErrorKind};
+use redis_rest::{Error, ErrorKind, ServerErrorClass as Class};
 
 /// The address cannot work.
 pub(super) fn address(address: &Address, error: &Error) -> Finding {
@@ -64,7 +64,7 @@ pub(super) fn any(error: &Error, seen: &Seen) -> Finding {
             "the connection broke before an answer, as a Redis (port 6379) ends one that speaks HTTP",
             "for a Redis put `redis-rest serve --redis redis://HOST:PORT` in front of it; otherwise: does it want https://?",
         ),
-        ErrorKind::Unauthorized if error.redis_code() == Some("NOPERM") => Finding::new(
+        ErrorKind::Unauthorized if error.server_class() == Some(Class::Forbidden) => Finding::new(
             "the token may not do this",
             "use a token with more rights where you need it",
         ),
@@ -95,7 +95,7 @@ fn page(seen: &Seen) -> Finding {
 
 /// What came is an answer, but none that helps.
 fn answered(error: &Error, seen: &Seen) -> Finding {
-    match (error.redis_code(), seen.status.unwrap_or_default()) {
+    match (error.server_class(), seen.status.unwrap_or_default()) {
         (_, status @ 300..=399) => {
             let to = seen.location.as_deref().unwrap_or("the address that it redirects to");
             Finding::new(
@@ -105,18 +105,18 @@ fn answered(error: &Error, seen: &Seen) -> Finding {
                 format!("set the address to {to}"),
             )
         }
-        (Some("LOADING"), _) => {
+        (Some(Class::NotReady), _) if error.redis_code() == Some("LOADING") => {
             Finding::new("Redis is loading its data", "wait until it has, then try again")
         }
-        (Some("READONLY"), _) => Finding::new(
+        (Some(Class::ReadOnly | Class::Upgrading), _) => Finding::new(
             "Redis refuses writes: it is a replica, or being upgraded",
             "put the REST server in front of the primary; during an upgrade wait",
         ),
-        (Some("MASTERDOWN" | "CLUSTERDOWN" | "BUSY" | "TRYAGAIN"), _) => Finding::new(
+        (Some(Class::NotReady | Class::Busy | Class::TryAgain), _) => Finding::new(
             format!("Redis cannot answer now: {}", said(error)),
             "look at Redis, then try again",
         ),
-        (Some("OOM" | "MISCONF"), _) => Finding::new(
+        (Some(Class::NoWrites), _) => Finding::new(
             format!("Redis refuses writes: {}", said(error)),
             "give Redis memory or disk",
         ),
@@ -127,7 +127,7 @@ fn answered(error: &Error, seen: &Seen) -> Finding {
             ),
             "start that Redis, or correct its address in the REST server's settings",
         ),
-        (Some("ERR"), _) if is_stray_path(error, seen) => Finding::new(
+        (Some(_), _) if is_stray_path(error, seen) => Finding::new(
             "the server takes a part of the address for a command",
             "remove the path from the address: a REST server is at /, or at the path that its page shows",
         ),
@@ -164,9 +164,7 @@ fn is_stray_path(error: &Error, seen: &Seen) -> bool {
 
 /// The REST server, or a proxy, says that what is behind it is away.
 fn behind(error: &Error, seen: &Seen) -> bool {
-    error
-        .server_message()
-        .is_some_and(|text| text.contains("DB connection refused") || text.contains("caller gone"))
+    matches!(error.server_class(), Some(Class::NoConnection | Class::CallerGone))
         || matches!(seen.status, Some(502..=504)) && !seen.html
 }
 

@@ -8,7 +8,7 @@ mod watch;
 use crate::args::Doctor;
 use crate::connection::Connection;
 use crate::output::{Failure, one_line, print_json, print_line};
-use redis_rest::Error;
+use redis_rest::{Error, ServerErrorClass};
 use serde::Serialize;
 use serde_json::json;
 use watch::Watch;
@@ -86,8 +86,8 @@ impl Report {
         transport: &Watch,
     ) -> Result<(), Failure> {
         let finding = diagnosis::any(error, &transport.last());
-        match error.redis_code() {
-            Some("NOPERM") => self.note(check, finding),
+        match error.server_class() {
+            Some(ServerErrorClass::Forbidden) => self.note(check, finding),
             _ => self.problem(check, finding),
         }
     }

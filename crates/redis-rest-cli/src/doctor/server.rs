@@ -3,7 +3,7 @@
 use super::watch::Watch;
 use super::{Finding, Report, diagnosis};
 use crate::output::Failure;
-use redis_rest::{Client, Encoding, Error, ErrorKind, Value, cmd};
+use redis_rest::{Client, Encoding, Error, ErrorKind, ServerErrorClass, Value, cmd};
 use std::time::Duration;
 
 /// A text that is not base64.
@@ -205,7 +205,7 @@ async fn writes(report: &mut Report, client: &Client, transport: &Watch) -> Resu
                 _ => Ok(()),
             }
         }
-        Err(error) if error.redis_code() == Some("NOPERM") => {
+        Err(error) if error.server_class() == Some(ServerErrorClass::Forbidden) => {
             let fix =
                 "fine for reading, with Config::read_only_token(); sessions need the other token";
             report.note("write", Finding::new("the token may only read", fix))

@@ -1,6 +1,8 @@
 //! Earlier lines, in a file that only its owner can read. Lines that carry passwords are not kept.
 
 use super::words;
+use redis_rest::cmd;
+use redis_rest::cmd::Flags;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -113,16 +115,13 @@ pub(crate) fn keeps(line: &str) -> bool {
     };
     let words: Vec<String> =
         words.iter().map(|word| String::from_utf8_lossy(word).to_ascii_lowercase()).collect();
-    let has = |word: &str| words.iter().any(|other| other == word);
-    match (words.first().map(String::as_str), words.get(1).map(String::as_str)) {
-        (Some("auth"), _) => false,
-        (Some("hello"), _) => !has("auth"),
-        (Some("migrate"), _) => !has("auth") && !has("auth2"),
-        (Some("acl"), Some("setuser")) => false,
-        (Some("config" | "sentinel"), Some("set" | "config")) => {
-            !words.iter().any(|word| word.contains("pass") || word.contains("auth"))
-        }
-        _ => true,
+    let mut parts = words.iter();
+    let command = parts.next().map(|name| cmd(name).args(parts.collect::<Vec<_>>()));
+    match command.and_then(|command| cmd::find(&command)).filter(|row| row.flags.any(Flags::SECRET))
+    {
+        Some(row) if row.command == "ACL SETUSER" => false,
+        Some(_) => !words.iter().any(|word| word.contains("pass") || word.contains("auth")),
+        None => true,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::args::Repl;
 use crate::connection::Connection;
 use crate::output::{Failure, Format, Stream, note, one_line};
 use editor::{Editor, Typed};
-use redis_rest::{Client, ErrorKind, Value, cmd};
+use redis_rest::{Client, ErrorKind, ServerErrorClass, Value, cmd};
 use std::io::{BufRead as _, IsTerminal as _};
 
 pub(crate) async fn run(args: Repl, connection: &Connection) -> Result<(), Failure> {
@@ -130,7 +130,9 @@ impl Session {
             Err(error) => {
                 let hopeless = match error.kind() {
                     ErrorKind::Connect => true,
-                    ErrorKind::Unauthorized => error.redis_code() != Some("NOPERM"),
+                    ErrorKind::Unauthorized => {
+                        error.server_class() != Some(ServerErrorClass::Forbidden)
+                    }
                     _ => false,
                 };
                 match (hopeless, advice(name)) {

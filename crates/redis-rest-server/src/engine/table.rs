@@ -1,9 +1,10 @@
-//! Every command: its name, its arity, what it does to data, where its keys are, and its function.
+//! Every command of the engine: its name, what it does to data, and its function. The rest is in the table of all commands.
 
 use super::args::{Argv, Fault, Outcome, is, wrong_arity};
 use super::db::Db;
 use super::{expiry, hashes, keys, lists, pubsub, scan, server, sets, sorted_sets, strings};
 use redis_rest::Value;
+use redis_rest::cmd::{self, Keys};
 
 /// Where a command runs.
 pub(super) enum Run {
@@ -16,11 +17,7 @@ pub(super) enum Run {
 /// One command.
 pub(super) struct Spec {
     pub(super) name: &'static str,
-    /// As Redis counts: with the name, negative where it is a minimum.
-    arity: i32,
     flags: &'static [&'static str],
-    /// First key, last key, step; zeros where no rule says.
-    keys: [i64; 3],
     pub(super) run: Run,
 }
 
@@ -39,9 +36,28 @@ impl Spec {
         !self.flags.contains(&"noscript")
     }
 
+    /// As Redis counts: with the name, negative for a minimum.
+    fn arity(&self) -> i8 {
+        cmd::named(self.name).map_or(-1, |row| row.arity)
+    }
+
     pub(super) fn accepts(&self, count: usize) -> bool {
-        let wanted = usize::try_from(self.arity.unsigned_abs()).unwrap_or(usize::MAX);
-        if self.arity < 0 { count >= wanted } else { count == wanted }
+        let (arity, wanted) = (self.arity(), usize::from(self.arity().unsigned_abs()));
+        if arity < 0 { count >= wanted } else { count == wanted }
+    }
+
+    /// First key, last key, step; zeros if no rule tells.
+    fn keys(&self) -> [i64; 3] {
+        match cmd::named(self.name).map(|row| row.keys) {
+            Some(Keys::Range { first, last, step }) => {
+                let last = i64::from(last);
+                [i64::from(first) + 1, if last < 0 { last } else { last + 1 }, step.into()]
+            }
+            Some(Keys::Counted { with_first: true, .. }) => [1, 1, 1],
+            Some(Keys::Counted { .. } | Keys::Streams | Keys::None | Keys::Unknown) | None => {
+                [0; 3]
+            }
+        }
     }
 
     /// True when this call goes to the script thread.
@@ -87,144 +103,144 @@ fn unknown(argv: Argv) -> Fault {
 
 /// The answer of `COMMAND INFO` for one command.
 pub(super) fn describe(spec: &Spec) -> Value {
-    let mut items = vec![Value::bytes(spec.name), Value::Int(spec.arity.into())];
+    let mut items = vec![Value::bytes(spec.name), Value::Int(spec.arity().into())];
     items.push(Value::Array(spec.flags.iter().map(|flag| Value::bytes(*flag)).collect()));
-    items.extend(spec.keys.map(Value::Int));
+    items.extend(spec.keys().map(Value::Int));
     Value::Array(items)
 }
 
 #[rustfmt::skip]
 pub(super) const SPECS: &[Spec] = &[
-    Spec { name: "get", arity: 2, flags: READ, keys: [1, 1, 1], run: Run::Here(strings::get) },
-    Spec { name: "set", arity: -3, flags: WRITE, keys: [1, 1, 1], run: Run::Here(strings::set) },
-    Spec { name: "setnx", arity: 3, flags: WRITE, keys: [1, 1, 1], run: Run::Here(strings::setnx) },
-    Spec { name: "setex", arity: 4, flags: WRITE, keys: [1, 1, 1], run: Run::Here(strings::setex) },
-    Spec { name: "psetex", arity: 4, flags: WRITE, keys: [1, 1, 1], run: Run::Here(strings::psetex) },
-    Spec { name: "getset", arity: 3, flags: WRITE, keys: [1, 1, 1], run: Run::Here(strings::getset) },
-    Spec { name: "getdel", arity: 2, flags: WRITE, keys: [1, 1, 1], run: Run::Here(strings::getdel) },
-    Spec { name: "getex", arity: -2, flags: WRITE, keys: [1, 1, 1], run: Run::Here(strings::getex) },
-    Spec { name: "getrange", arity: 4, flags: READ, keys: [1, 1, 1], run: Run::Here(strings::getrange) },
-    Spec { name: "substr", arity: 4, flags: READ, keys: [1, 1, 1], run: Run::Here(strings::getrange) },
-    Spec { name: "setrange", arity: 4, flags: WRITE, keys: [1, 1, 1], run: Run::Here(strings::setrange) },
-    Spec { name: "append", arity: 3, flags: WRITE, keys: [1, 1, 1], run: Run::Here(strings::append) },
-    Spec { name: "strlen", arity: 2, flags: READ, keys: [1, 1, 1], run: Run::Here(strings::strlen) },
-    Spec { name: "mget", arity: -2, flags: READ, keys: [1, -1, 1], run: Run::Here(strings::mget) },
-    Spec { name: "mset", arity: -3, flags: WRITE, keys: [1, -1, 2], run: Run::Here(strings::mset) },
-    Spec { name: "msetnx", arity: -3, flags: WRITE, keys: [1, -1, 2], run: Run::Here(strings::msetnx) },
-    Spec { name: "incr", arity: 2, flags: WRITE, keys: [1, 1, 1], run: Run::Here(strings::incr) },
-    Spec { name: "decr", arity: 2, flags: WRITE, keys: [1, 1, 1], run: Run::Here(strings::decr) },
-    Spec { name: "incrby", arity: 3, flags: WRITE, keys: [1, 1, 1], run: Run::Here(strings::incrby) },
-    Spec { name: "decrby", arity: 3, flags: WRITE, keys: [1, 1, 1], run: Run::Here(strings::decrby) },
-    Spec { name: "incrbyfloat", arity: 3, flags: WRITE, keys: [1, 1, 1], run: Run::Here(strings::incrbyfloat) },
-    Spec { name: "del", arity: -2, flags: WRITE, keys: [1, -1, 1], run: Run::Here(keys::del) },
-    Spec { name: "unlink", arity: -2, flags: WRITE, keys: [1, -1, 1], run: Run::Here(keys::del) },
-    Spec { name: "exists", arity: -2, flags: READ, keys: [1, -1, 1], run: Run::Here(keys::exists) },
-    Spec { name: "touch", arity: -2, flags: READ, keys: [1, -1, 1], run: Run::Here(keys::exists) },
-    Spec { name: "keys", arity: 2, flags: READ, keys: [0, 0, 0], run: Run::Here(keys::keys) },
-    Spec { name: "randomkey", arity: 1, flags: READ, keys: [0, 0, 0], run: Run::Here(keys::random) },
-    Spec { name: "type", arity: 2, flags: READ, keys: [1, 1, 1], run: Run::Here(keys::type_of) },
-    Spec { name: "rename", arity: 3, flags: WRITE, keys: [1, 2, 1], run: Run::Here(keys::rename) },
-    Spec { name: "renamenx", arity: 3, flags: WRITE, keys: [1, 2, 1], run: Run::Here(keys::renamenx) },
-    Spec { name: "copy", arity: -3, flags: WRITE, keys: [1, 2, 1], run: Run::Here(keys::copy) },
-    Spec { name: "scan", arity: -2, flags: READ, keys: [0, 0, 0], run: Run::Here(scan::scan) },
-    Spec { name: "expire", arity: -3, flags: WRITE, keys: [1, 1, 1], run: Run::Here(expiry::expire) },
-    Spec { name: "pexpire", arity: -3, flags: WRITE, keys: [1, 1, 1], run: Run::Here(expiry::pexpire) },
-    Spec { name: "expireat", arity: -3, flags: WRITE, keys: [1, 1, 1], run: Run::Here(expiry::expireat) },
-    Spec { name: "pexpireat", arity: -3, flags: WRITE, keys: [1, 1, 1], run: Run::Here(expiry::pexpireat) },
-    Spec { name: "persist", arity: 2, flags: WRITE, keys: [1, 1, 1], run: Run::Here(expiry::persist) },
-    Spec { name: "ttl", arity: 2, flags: READ, keys: [1, 1, 1], run: Run::Here(expiry::ttl) },
-    Spec { name: "pttl", arity: 2, flags: READ, keys: [1, 1, 1], run: Run::Here(expiry::pttl) },
-    Spec { name: "expiretime", arity: 2, flags: READ, keys: [1, 1, 1], run: Run::Here(expiry::expiretime) },
-    Spec { name: "pexpiretime", arity: 2, flags: READ, keys: [1, 1, 1], run: Run::Here(expiry::pexpiretime) },
-    Spec { name: "hset", arity: -4, flags: WRITE, keys: [1, 1, 1], run: Run::Here(hashes::hset) },
-    Spec { name: "hmset", arity: -4, flags: WRITE, keys: [1, 1, 1], run: Run::Here(hashes::hmset) },
-    Spec { name: "hsetnx", arity: 4, flags: WRITE, keys: [1, 1, 1], run: Run::Here(hashes::hsetnx) },
-    Spec { name: "hget", arity: 3, flags: READ, keys: [1, 1, 1], run: Run::Here(hashes::hget) },
-    Spec { name: "hmget", arity: -3, flags: READ, keys: [1, 1, 1], run: Run::Here(hashes::hmget) },
-    Spec { name: "hgetall", arity: 2, flags: READ, keys: [1, 1, 1], run: Run::Here(hashes::hgetall) },
-    Spec { name: "hkeys", arity: 2, flags: READ, keys: [1, 1, 1], run: Run::Here(hashes::hkeys) },
-    Spec { name: "hvals", arity: 2, flags: READ, keys: [1, 1, 1], run: Run::Here(hashes::hvals) },
-    Spec { name: "hdel", arity: -3, flags: WRITE, keys: [1, 1, 1], run: Run::Here(hashes::hdel) },
-    Spec { name: "hexists", arity: 3, flags: READ, keys: [1, 1, 1], run: Run::Here(hashes::hexists) },
-    Spec { name: "hlen", arity: 2, flags: READ, keys: [1, 1, 1], run: Run::Here(hashes::hlen) },
-    Spec { name: "hstrlen", arity: 3, flags: READ, keys: [1, 1, 1], run: Run::Here(hashes::hstrlen) },
-    Spec { name: "hincrby", arity: 4, flags: WRITE, keys: [1, 1, 1], run: Run::Here(hashes::hincrby) },
-    Spec { name: "hincrbyfloat", arity: 4, flags: WRITE, keys: [1, 1, 1], run: Run::Here(hashes::hincrbyfloat) },
-    Spec { name: "hrandfield", arity: -2, flags: READ, keys: [1, 1, 1], run: Run::Here(hashes::hrandfield) },
-    Spec { name: "hscan", arity: -3, flags: READ, keys: [1, 1, 1], run: Run::Here(scan::hscan) },
-    Spec { name: "lpush", arity: -3, flags: WRITE, keys: [1, 1, 1], run: Run::Here(lists::lpush) },
-    Spec { name: "rpush", arity: -3, flags: WRITE, keys: [1, 1, 1], run: Run::Here(lists::rpush) },
-    Spec { name: "lpushx", arity: -3, flags: WRITE, keys: [1, 1, 1], run: Run::Here(lists::lpushx) },
-    Spec { name: "rpushx", arity: -3, flags: WRITE, keys: [1, 1, 1], run: Run::Here(lists::rpushx) },
-    Spec { name: "lpop", arity: -2, flags: WRITE, keys: [1, 1, 1], run: Run::Here(lists::lpop) },
-    Spec { name: "rpop", arity: -2, flags: WRITE, keys: [1, 1, 1], run: Run::Here(lists::rpop) },
-    Spec { name: "llen", arity: 2, flags: READ, keys: [1, 1, 1], run: Run::Here(lists::llen) },
-    Spec { name: "lrange", arity: 4, flags: READ, keys: [1, 1, 1], run: Run::Here(lists::lrange) },
-    Spec { name: "lindex", arity: 3, flags: READ, keys: [1, 1, 1], run: Run::Here(lists::lindex) },
-    Spec { name: "lset", arity: 4, flags: WRITE, keys: [1, 1, 1], run: Run::Here(lists::lset) },
-    Spec { name: "lrem", arity: 4, flags: WRITE, keys: [1, 1, 1], run: Run::Here(lists::lrem) },
-    Spec { name: "ltrim", arity: 4, flags: WRITE, keys: [1, 1, 1], run: Run::Here(lists::ltrim) },
-    Spec { name: "linsert", arity: 5, flags: WRITE, keys: [1, 1, 1], run: Run::Here(lists::linsert) },
-    Spec { name: "lpos", arity: -3, flags: READ, keys: [1, 1, 1], run: Run::Here(lists::lpos) },
-    Spec { name: "lmove", arity: 5, flags: WRITE, keys: [1, 2, 1], run: Run::Here(lists::lmove) },
-    Spec { name: "rpoplpush", arity: 3, flags: WRITE, keys: [1, 2, 1], run: Run::Here(lists::rpoplpush) },
-    Spec { name: "sadd", arity: -3, flags: WRITE, keys: [1, 1, 1], run: Run::Here(sets::sadd) },
-    Spec { name: "srem", arity: -3, flags: WRITE, keys: [1, 1, 1], run: Run::Here(sets::srem) },
-    Spec { name: "smembers", arity: 2, flags: READ, keys: [1, 1, 1], run: Run::Here(sets::smembers) },
-    Spec { name: "sismember", arity: 3, flags: READ, keys: [1, 1, 1], run: Run::Here(sets::sismember) },
-    Spec { name: "smismember", arity: -3, flags: READ, keys: [1, 1, 1], run: Run::Here(sets::smismember) },
-    Spec { name: "scard", arity: 2, flags: READ, keys: [1, 1, 1], run: Run::Here(sets::scard) },
-    Spec { name: "spop", arity: -2, flags: WRITE, keys: [1, 1, 1], run: Run::Here(sets::spop) },
-    Spec { name: "srandmember", arity: -2, flags: READ, keys: [1, 1, 1], run: Run::Here(sets::srandmember) },
-    Spec { name: "smove", arity: 4, flags: WRITE, keys: [1, 2, 1], run: Run::Here(sets::smove) },
-    Spec { name: "sinter", arity: -2, flags: READ, keys: [1, -1, 1], run: Run::Here(sets::sinter) },
-    Spec { name: "sunion", arity: -2, flags: READ, keys: [1, -1, 1], run: Run::Here(sets::sunion) },
-    Spec { name: "sdiff", arity: -2, flags: READ, keys: [1, -1, 1], run: Run::Here(sets::sdiff) },
-    Spec { name: "sinterstore", arity: -3, flags: WRITE, keys: [1, -1, 1], run: Run::Here(sets::sinterstore) },
-    Spec { name: "sunionstore", arity: -3, flags: WRITE, keys: [1, -1, 1], run: Run::Here(sets::sunionstore) },
-    Spec { name: "sdiffstore", arity: -3, flags: WRITE, keys: [1, -1, 1], run: Run::Here(sets::sdiffstore) },
-    Spec { name: "sintercard", arity: -3, flags: READ, keys: [0, 0, 0], run: Run::Here(sets::sintercard) },
-    Spec { name: "sscan", arity: -3, flags: READ, keys: [1, 1, 1], run: Run::Here(scan::sscan) },
-    Spec { name: "zadd", arity: -4, flags: WRITE, keys: [1, 1, 1], run: Run::Here(sorted_sets::zadd) },
-    Spec { name: "zincrby", arity: 4, flags: WRITE, keys: [1, 1, 1], run: Run::Here(sorted_sets::zincrby) },
-    Spec { name: "zrem", arity: -3, flags: WRITE, keys: [1, 1, 1], run: Run::Here(sorted_sets::zrem) },
-    Spec { name: "zscore", arity: 3, flags: READ, keys: [1, 1, 1], run: Run::Here(sorted_sets::zscore) },
-    Spec { name: "zmscore", arity: -3, flags: READ, keys: [1, 1, 1], run: Run::Here(sorted_sets::zmscore) },
-    Spec { name: "zcard", arity: 2, flags: READ, keys: [1, 1, 1], run: Run::Here(sorted_sets::zcard) },
-    Spec { name: "zcount", arity: 4, flags: READ, keys: [1, 1, 1], run: Run::Here(sorted_sets::zcount) },
-    Spec { name: "zlexcount", arity: 4, flags: READ, keys: [1, 1, 1], run: Run::Here(sorted_sets::zlexcount) },
-    Spec { name: "zrank", arity: 3, flags: READ, keys: [1, 1, 1], run: Run::Here(sorted_sets::zrank) },
-    Spec { name: "zrevrank", arity: 3, flags: READ, keys: [1, 1, 1], run: Run::Here(sorted_sets::zrevrank) },
-    Spec { name: "zrange", arity: -4, flags: READ, keys: [1, 1, 1], run: Run::Here(sorted_sets::zrange) },
-    Spec { name: "zrevrange", arity: -4, flags: READ, keys: [1, 1, 1], run: Run::Here(sorted_sets::zrevrange) },
-    Spec { name: "zrangebyscore", arity: -4, flags: READ, keys: [1, 1, 1], run: Run::Here(sorted_sets::zrangebyscore) },
-    Spec { name: "zrevrangebyscore", arity: -4, flags: READ, keys: [1, 1, 1], run: Run::Here(sorted_sets::zrevrangebyscore) },
-    Spec { name: "zrangebylex", arity: -4, flags: READ, keys: [1, 1, 1], run: Run::Here(sorted_sets::zrangebylex) },
-    Spec { name: "zrevrangebylex", arity: -4, flags: READ, keys: [1, 1, 1], run: Run::Here(sorted_sets::zrevrangebylex) },
-    Spec { name: "zremrangebyrank", arity: 4, flags: WRITE, keys: [1, 1, 1], run: Run::Here(sorted_sets::zremrangebyrank) },
-    Spec { name: "zremrangebyscore", arity: 4, flags: WRITE, keys: [1, 1, 1], run: Run::Here(sorted_sets::zremrangebyscore) },
-    Spec { name: "zremrangebylex", arity: 4, flags: WRITE, keys: [1, 1, 1], run: Run::Here(sorted_sets::zremrangebylex) },
-    Spec { name: "zpopmin", arity: -2, flags: WRITE, keys: [1, 1, 1], run: Run::Here(sorted_sets::zpopmin) },
-    Spec { name: "zpopmax", arity: -2, flags: WRITE, keys: [1, 1, 1], run: Run::Here(sorted_sets::zpopmax) },
-    Spec { name: "zunionstore", arity: -4, flags: WRITE, keys: [1, 1, 1], run: Run::Here(sorted_sets::zunionstore) },
-    Spec { name: "zinterstore", arity: -4, flags: WRITE, keys: [1, 1, 1], run: Run::Here(sorted_sets::zinterstore) },
-    Spec { name: "zscan", arity: -3, flags: READ, keys: [1, 1, 1], run: Run::Here(scan::zscan) },
-    Spec { name: "publish", arity: 3, flags: OTHER, keys: [0, 0, 0], run: Run::Here(pubsub::publish) },
-    Spec { name: "pubsub", arity: -2, flags: OTHER, keys: [0, 0, 0], run: Run::Here(pubsub::pubsub) },
-    Spec { name: "ping", arity: -1, flags: OTHER, keys: [0, 0, 0], run: Run::Here(server::ping) },
-    Spec { name: "echo", arity: 2, flags: OTHER, keys: [0, 0, 0], run: Run::Here(server::echo) },
-    Spec { name: "dbsize", arity: 1, flags: READ, keys: [0, 0, 0], run: Run::Here(server::dbsize) },
-    Spec { name: "time", arity: 1, flags: OTHER, keys: [0, 0, 0], run: Run::Here(server::time) },
-    Spec { name: "info", arity: -1, flags: OTHER, keys: [0, 0, 0], run: Run::Here(server::info) },
-    Spec { name: "flushdb", arity: -1, flags: WRITE, keys: [0, 0, 0], run: Run::Here(server::flush) },
-    Spec { name: "flushall", arity: -1, flags: WRITE, keys: [0, 0, 0], run: Run::Here(server::flush) },
-    Spec { name: "select", arity: 2, flags: OTHER, keys: [0, 0, 0], run: Run::Here(server::select) },
-    Spec { name: "command", arity: -1, flags: OTHER, keys: [0, 0, 0], run: Run::Here(server::command) },
-    Spec { name: "script", arity: -2, flags: NO_SCRIPT, keys: [0, 0, 0], run: Run::Here(server::script) },
-    Spec { name: "eval", arity: -3, flags: NO_SCRIPT, keys: [0, 0, 0], run: Run::Lua },
-    Spec { name: "evalsha", arity: -3, flags: NO_SCRIPT, keys: [0, 0, 0], run: Run::Lua },
-    Spec { name: "eval_ro", arity: -3, flags: NO_SCRIPT_READ, keys: [0, 0, 0], run: Run::Lua },
-    Spec { name: "evalsha_ro", arity: -3, flags: NO_SCRIPT_READ, keys: [0, 0, 0], run: Run::Lua },
+    Spec { name: "get", flags: READ, run: Run::Here(strings::get) },
+    Spec { name: "set", flags: WRITE, run: Run::Here(strings::set) },
+    Spec { name: "setnx", flags: WRITE, run: Run::Here(strings::setnx) },
+    Spec { name: "setex", flags: WRITE, run: Run::Here(strings::setex) },
+    Spec { name: "psetex", flags: WRITE, run: Run::Here(strings::psetex) },
+    Spec { name: "getset", flags: WRITE, run: Run::Here(strings::getset) },
+    Spec { name: "getdel", flags: WRITE, run: Run::Here(strings::getdel) },
+    Spec { name: "getex", flags: WRITE, run: Run::Here(strings::getex) },
+    Spec { name: "getrange", flags: READ, run: Run::Here(strings::getrange) },
+    Spec { name: "substr", flags: READ, run: Run::Here(strings::getrange) },
+    Spec { name: "setrange", flags: WRITE, run: Run::Here(strings::setrange) },
+    Spec { name: "append", flags: WRITE, run: Run::Here(strings::append) },
+    Spec { name: "strlen", flags: READ, run: Run::Here(strings::strlen) },
+    Spec { name: "mget", flags: READ, run: Run::Here(strings::mget) },
+    Spec { name: "mset", flags: WRITE, run: Run::Here(strings::mset) },
+    Spec { name: "msetnx", flags: WRITE, run: Run::Here(strings::msetnx) },
+    Spec { name: "incr", flags: WRITE, run: Run::Here(strings::incr) },
+    Spec { name: "decr", flags: WRITE, run: Run::Here(strings::decr) },
+    Spec { name: "incrby", flags: WRITE, run: Run::Here(strings::incrby) },
+    Spec { name: "decrby", flags: WRITE, run: Run::Here(strings::decrby) },
+    Spec { name: "incrbyfloat", flags: WRITE, run: Run::Here(strings::incrbyfloat) },
+    Spec { name: "del", flags: WRITE, run: Run::Here(keys::del) },
+    Spec { name: "unlink", flags: WRITE, run: Run::Here(keys::del) },
+    Spec { name: "exists", flags: READ, run: Run::Here(keys::exists) },
+    Spec { name: "touch", flags: READ, run: Run::Here(keys::exists) },
+    Spec { name: "keys", flags: READ, run: Run::Here(keys::keys) },
+    Spec { name: "randomkey", flags: READ, run: Run::Here(keys::random) },
+    Spec { name: "type", flags: READ, run: Run::Here(keys::type_of) },
+    Spec { name: "rename", flags: WRITE, run: Run::Here(keys::rename) },
+    Spec { name: "renamenx", flags: WRITE, run: Run::Here(keys::renamenx) },
+    Spec { name: "copy", flags: WRITE, run: Run::Here(keys::copy) },
+    Spec { name: "scan", flags: READ, run: Run::Here(scan::scan) },
+    Spec { name: "expire", flags: WRITE, run: Run::Here(expiry::expire) },
+    Spec { name: "pexpire", flags: WRITE, run: Run::Here(expiry::pexpire) },
+    Spec { name: "expireat", flags: WRITE, run: Run::Here(expiry::expireat) },
+    Spec { name: "pexpireat", flags: WRITE, run: Run::Here(expiry::pexpireat) },
+    Spec { name: "persist", flags: WRITE, run: Run::Here(expiry::persist) },
+    Spec { name: "ttl", flags: READ, run: Run::Here(expiry::ttl) },
+    Spec { name: "pttl", flags: READ, run: Run::Here(expiry::pttl) },
+    Spec { name: "expiretime", flags: READ, run: Run::Here(expiry::expiretime) },
+    Spec { name: "pexpiretime", flags: READ, run: Run::Here(expiry::pexpiretime) },
+    Spec { name: "hset", flags: WRITE, run: Run::Here(hashes::hset) },
+    Spec { name: "hmset", flags: WRITE, run: Run::Here(hashes::hmset) },
+    Spec { name: "hsetnx", flags: WRITE, run: Run::Here(hashes::hsetnx) },
+    Spec { name: "hget", flags: READ, run: Run::Here(hashes::hget) },
+    Spec { name: "hmget", flags: READ, run: Run::Here(hashes::hmget) },
+    Spec { name: "hgetall", flags: READ, run: Run::Here(hashes::hgetall) },
+    Spec { name: "hkeys", flags: READ, run: Run::Here(hashes::hkeys) },
+    Spec { name: "hvals", flags: READ, run: Run::Here(hashes::hvals) },
+    Spec { name: "hdel", flags: WRITE, run: Run::Here(hashes::hdel) },
+    Spec { name: "hexists", flags: READ, run: Run::Here(hashes::hexists) },
+    Spec { name: "hlen", flags: READ, run: Run::Here(hashes::hlen) },
+    Spec { name: "hstrlen", flags: READ, run: Run::Here(hashes::hstrlen) },
+    Spec { name: "hincrby", flags: WRITE, run: Run::Here(hashes::hincrby) },
+    Spec { name: "hincrbyfloat", flags: WRITE, run: Run::Here(hashes::hincrbyfloat) },
+    Spec { name: "hrandfield", flags: READ, run: Run::Here(hashes::hrandfield) },
+    Spec { name: "hscan", flags: READ, run: Run::Here(scan::hscan) },
+    Spec { name: "lpush", flags: WRITE, run: Run::Here(lists::lpush) },
+    Spec { name: "rpush", flags: WRITE, run: Run::Here(lists::rpush) },
+    Spec { name: "lpushx", flags: WRITE, run: Run::Here(lists::lpushx) },
+    Spec { name: "rpushx", flags: WRITE, run: Run::Here(lists::rpushx) },
+    Spec { name: "lpop", flags: WRITE, run: Run::Here(lists::lpop) },
+    Spec { name: "rpop", flags: WRITE, run: Run::Here(lists::rpop) },
+    Spec { name: "llen", flags: READ, run: Run::Here(lists::llen) },
+    Spec { name: "lrange", flags: READ, run: Run::Here(lists::lrange) },
+    Spec { name: "lindex", flags: READ, run: Run::Here(lists::lindex) },
+    Spec { name: "lset", flags: WRITE, run: Run::Here(lists::lset) },
+    Spec { name: "lrem", flags: WRITE, run: Run::Here(lists::lrem) },
+    Spec { name: "ltrim", flags: WRITE, run: Run::Here(lists::ltrim) },
+    Spec { name: "linsert", flags: WRITE, run: Run::Here(lists::linsert) },
+    Spec { name: "lpos", flags: READ, run: Run::Here(lists::lpos) },
+    Spec { name: "lmove", flags: WRITE, run: Run::Here(lists::lmove) },
+    Spec { name: "rpoplpush", flags: WRITE, run: Run::Here(lists::rpoplpush) },
+    Spec { name: "sadd", flags: WRITE, run: Run::Here(sets::sadd) },
+    Spec { name: "srem", flags: WRITE, run: Run::Here(sets::srem) },
+    Spec { name: "smembers", flags: READ, run: Run::Here(sets::smembers) },
+    Spec { name: "sismember", flags: READ, run: Run::Here(sets::sismember) },
+    Spec { name: "smismember", flags: READ, run: Run::Here(sets::smismember) },
+    Spec { name: "scard", flags: READ, run: Run::Here(sets::scard) },
+    Spec { name: "spop", flags: WRITE, run: Run::Here(sets::spop) },
+    Spec { name: "srandmember", flags: READ, run: Run::Here(sets::srandmember) },
+    Spec { name: "smove", flags: WRITE, run: Run::Here(sets::smove) },
+    Spec { name: "sinter", flags: READ, run: Run::Here(sets::sinter) },
+    Spec { name: "sunion", flags: READ, run: Run::Here(sets::sunion) },
+    Spec { name: "sdiff", flags: READ, run: Run::Here(sets::sdiff) },
+    Spec { name: "sinterstore", flags: WRITE, run: Run::Here(sets::sinterstore) },
+    Spec { name: "sunionstore", flags: WRITE, run: Run::Here(sets::sunionstore) },
+    Spec { name: "sdiffstore", flags: WRITE, run: Run::Here(sets::sdiffstore) },
+    Spec { name: "sintercard", flags: READ, run: Run::Here(sets::sintercard) },
+    Spec { name: "sscan", flags: READ, run: Run::Here(scan::sscan) },
+    Spec { name: "zadd", flags: WRITE, run: Run::Here(sorted_sets::zadd) },
+    Spec { name: "zincrby", flags: WRITE, run: Run::Here(sorted_sets::zincrby) },
+    Spec { name: "zrem", flags: WRITE, run: Run::Here(sorted_sets::zrem) },
+    Spec { name: "zscore", flags: READ, run: Run::Here(sorted_sets::zscore) },
+    Spec { name: "zmscore", flags: READ, run: Run::Here(sorted_sets::zmscore) },
+    Spec { name: "zcard", flags: READ, run: Run::Here(sorted_sets::zcard) },
+    Spec { name: "zcount", flags: READ, run: Run::Here(sorted_sets::zcount) },
+    Spec { name: "zlexcount", flags: READ, run: Run::Here(sorted_sets::zlexcount) },
+    Spec { name: "zrank", flags: READ, run: Run::Here(sorted_sets::zrank) },
+    Spec { name: "zrevrank", flags: READ, run: Run::Here(sorted_sets::zrevrank) },
+    Spec { name: "zrange", flags: READ, run: Run::Here(sorted_sets::zrange) },
+    Spec { name: "zrevrange", flags: READ, run: Run::Here(sorted_sets::zrevrange) },
+    Spec { name: "zrangebyscore", flags: READ, run: Run::Here(sorted_sets::zrangebyscore) },
+    Spec { name: "zrevrangebyscore", flags: READ, run: Run::Here(sorted_sets::zrevrangebyscore) },
+    Spec { name: "zrangebylex", flags: READ, run: Run::Here(sorted_sets::zrangebylex) },
+    Spec { name: "zrevrangebylex", flags: READ, run: Run::Here(sorted_sets::zrevrangebylex) },
+    Spec { name: "zremrangebyrank", flags: WRITE, run: Run::Here(sorted_sets::zremrangebyrank) },
+    Spec { name: "zremrangebyscore", flags: WRITE, run: Run::Here(sorted_sets::zremrangebyscore) },
+    Spec { name: "zremrangebylex", flags: WRITE, run: Run::Here(sorted_sets::zremrangebylex) },
+    Spec { name: "zpopmin", flags: WRITE, run: Run::Here(sorted_sets::zpopmin) },
+    Spec { name: "zpopmax", flags: WRITE, run: Run::Here(sorted_sets::zpopmax) },
+    Spec { name: "zunionstore", flags: WRITE, run: Run::Here(sorted_sets::zunionstore) },
+    Spec { name: "zinterstore", flags: WRITE, run: Run::Here(sorted_sets::zinterstore) },
+    Spec { name: "zscan", flags: READ, run: Run::Here(scan::zscan) },
+    Spec { name: "publish", flags: OTHER, run: Run::Here(pubsub::publish) },
+    Spec { name: "pubsub", flags: OTHER, run: Run::Here(pubsub::pubsub) },
+    Spec { name: "ping", flags: OTHER, run: Run::Here(server::ping) },
+    Spec { name: "echo", flags: OTHER, run: Run::Here(server::echo) },
+    Spec { name: "dbsize", flags: READ, run: Run::Here(server::dbsize) },
+    Spec { name: "time", flags: OTHER, run: Run::Here(server::time) },
+    Spec { name: "info", flags: OTHER, run: Run::Here(server::info) },
+    Spec { name: "flushdb", flags: WRITE, run: Run::Here(server::flush) },
+    Spec { name: "flushall", flags: WRITE, run: Run::Here(server::flush) },
+    Spec { name: "select", flags: OTHER, run: Run::Here(server::select) },
+    Spec { name: "command", flags: OTHER, run: Run::Here(server::command) },
+    Spec { name: "script", flags: NO_SCRIPT, run: Run::Here(server::script) },
+    Spec { name: "eval", flags: NO_SCRIPT, run: Run::Lua },
+    Spec { name: "evalsha", flags: NO_SCRIPT, run: Run::Lua },
+    Spec { name: "eval_ro", flags: NO_SCRIPT_READ, run: Run::Lua },
+    Spec { name: "evalsha_ro", flags: NO_SCRIPT_READ, run: Run::Lua },
 ];
 
 #[cfg(test)]
@@ -233,6 +249,13 @@ mod tests {
 
     fn argv_of(spec: &Spec, count: usize, filler: &'static [u8]) -> Vec<&'static [u8]> {
         std::iter::once(spec.name.as_bytes()).chain(std::iter::repeat_n(filler, count)).collect()
+    }
+
+    #[test]
+    fn every_command_is_in_the_table_of_all() {
+        let missing: Vec<_> =
+            SPECS.iter().map(|spec| spec.name).filter(|name| cmd::named(name).is_none()).collect();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 
     #[test]
