@@ -3,13 +3,13 @@
 use crate::backend::Reply;
 use crate::backend::rest::block::Blocks;
 use crate::backend::rest::sse::{Parser, Sse};
-use crate::backend::rest::wire::{self, Form, json};
 use crate::backend::rest::wire::resp2;
+use crate::backend::rest::wire::{self, Form, json};
 use crate::backend::rest::{Config, DEEPEST as DEPTH, Limits, listen};
+use crate::backend::{Event, SubscriptionTarget};
 use crate::command::Command;
 use crate::error::Result;
 use crate::session::record::Members;
-use crate::backend::{Event, SubscriptionTarget};
 use crate::value::Value;
 use bytes::Bytes;
 use url::Url;

@@ -1,4 +1,4 @@
-//! Locks that stay usable after a panic. Code under them keeps what they hold whole.
+//! Locks that stay usable after a panic, since code under them keeps what they hold whole; and padding for what threads share.
 
 use std::sync::{self, MutexGuard, PoisonError, RwLockReadGuard, RwLockWriteGuard};
 
@@ -33,3 +33,9 @@ impl<T> RwLock<T> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// A value that shares no cache line with values that other threads write. Processors fetch lines
+/// of 64 bytes in pairs.
+#[repr(align(128))]
+#[derive(Default)]
+pub(crate) struct CachePadded<T>(pub(crate) T);

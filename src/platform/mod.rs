@@ -8,7 +8,6 @@ mod lock;
 mod native;
 #[cfg(not(target_family = "wasm"))]
 mod runtimes;
-mod threads;
 #[cfg(target_family = "wasm")]
 mod wasm;
 
@@ -22,8 +21,7 @@ pub(crate) use here::{
     HAS_FILES, Instant, MAY_ADD_HEADERS, NoRuntime, PerRuntime, RuntimeId, Timers, USER_AGENT,
     blocking, in_runtime, random, share_woken, sleep, spawn, timeout,
 };
-pub(crate) use lock::{Mutex, RwLock};
-pub(crate) use threads::CachePadded;
+pub(crate) use lock::{CachePadded, Mutex, RwLock};
 
 use std::future::Future;
 

@@ -1,10 +1,11 @@
 //! Values of which every runtime has its own.
 
-use super::lock::Mutex;
+use super::lock::{CachePadded, Mutex};
 use super::native::NoRuntime;
-use super::threads::PerThread;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::thread::available_parallelism;
 use tokio::runtime::{Handle, Id};
 
 /// The runtime of the calling task or thread.
@@ -105,10 +106,44 @@ impl<T> PerRuntime<T> {
     }
 }
 
+/// A value for each thread, or for a few threads.
+pub(crate) struct PerThread<T>(Box<[CachePadded<T>]>);
+
+thread_local! {
+    static NUMBER: usize = {
+        static THREADS: AtomicUsize = AtomicUsize::new(0);
+        THREADS.fetch_add(1, Ordering::Relaxed)
+    };
+}
+
+impl<T: Default> PerThread<T> {
+    /// As many values as there are processors, but at most `most`.
+    pub(crate) fn new(most: usize) -> Self {
+        // Read from files if a container has limits.
+        static PROCESSORS: LazyLock<usize> =
+            LazyLock::new(|| available_parallelism().map_or(1, usize::from));
+        Self((0..(*PROCESSORS).min(most)).map(|_| CachePadded::default()).collect())
+    }
+}
+
+impl<T> PerThread<T> {
+    /// The value of this thread.
+    pub(crate) fn get(&self) -> &T {
+        // A thread that is about to end may use any value.
+        let number = NUMBER.try_with(|number| number % self.0.len()).unwrap_or_default();
+        &self.0[number].0
+    }
+
+    /// The values of all threads.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().map(|value| &value.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::AtomicBool;
     use tokio::runtime::Builder;
 
     type Flag = AtomicBool;
