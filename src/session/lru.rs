@@ -1,5 +1,6 @@
 //! A map that knows which of its entries was used least recently, in constant time: a slab with a
-//! doubly linked list through it.
+//! doubly linked list through it. Of its own, since a manager sweeps expired entries a few at a time
+//! while it changes the map, which the iterators of the crates for this cannot.
 
 use std::collections::HashMap;
 

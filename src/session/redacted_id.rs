@@ -36,7 +36,7 @@ impl fmt::Display for Redacted {
     }
 }
 
-/// RFC 2104.
+/// RFC 2104. The crate `hmac` would bring another SHA-1 and three more crates into the default build.
 fn hmac(key: &[u8; 64], text: &[u8]) -> [u8; 20] {
     let round = |pad: u8, text: &[u8]| {
         let mut sum = Sha1::from(key.map(|byte| byte ^ pad));

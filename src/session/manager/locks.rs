@@ -1,7 +1,8 @@
 //! [`SessionLocks`]: one writer at a time for each session, and for each user's log-outs.
 
+use crate::platform::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
 
 type Queues = Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>;
@@ -17,13 +18,9 @@ pub(super) struct SessionLock {
     guard: Option<OwnedMutexGuard<()>>,
 }
 
-fn lock(queues: &Queues) -> MutexGuard<'_, HashMap<String, Arc<tokio::sync::Mutex<()>>>> {
-    queues.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl SessionLocks {
     fn queue(&self, name: &str) -> Arc<tokio::sync::Mutex<()>> {
-        Arc::clone(lock(&self.0).entry(name.to_owned()).or_default())
+        Arc::clone(self.0.lock().entry(name.to_owned()).or_default())
     }
 
     /// Waits for a session's lock.
@@ -54,7 +51,7 @@ impl SessionLocks {
 impl Drop for SessionLock {
     fn drop(&mut self) {
         self.guard = None;
-        let mut queues = lock(&self.queues);
+        let mut queues = self.queues.lock();
         // Every caller that waits has a clone of the queue; with none left it is the map's alone.
         if queues.get(&self.name).is_some_and(|queue| Arc::strong_count(queue) == 1) {
             queues.remove(&self.name);
@@ -77,8 +74,8 @@ mod tests {
         assert!(waits.await);
         assert!(locks.try_lock("a").is_none());
         drop(first);
-        assert_eq!(lock(&locks.0).len(), 1);
+        assert_eq!(locks.0.lock().len(), 1);
         drop(second);
-        assert!(lock(&locks.0).is_empty(), "cancelled after its turn had come");
+        assert!(locks.0.lock().is_empty(), "cancelled after its turn had come");
     }
 }

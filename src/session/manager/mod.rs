@@ -32,6 +32,7 @@ pub use options::{ManagerOptions, NewSession, ReadPolicy, Recovery, SyncMode, Wr
 
 use super::error::SessionError;
 use super::store::{Check, SessionStore};
+use crate::platform::{Mutex, RwLock};
 use chrono::{DateTime, Utc};
 use events::Sender;
 use journal::Journal;
@@ -41,7 +42,7 @@ use state::State;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, MutexGuard};
 use store_link::StoreLink;
 use tokio::sync::Notify;
 use workspace::Workspaces;
@@ -233,15 +234,15 @@ fn not_opened(error: std::io::Error) -> SessionError {
 impl Inner {
     fn state(&self) -> MutexGuard<'_, State> {
         // Every step leaves a state that is true, also one that panics.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn link(&self) -> Option<Arc<StoreLink>> {
-        self.link.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.link.read().clone()
     }
 
     fn set_link(&self, link: Option<Arc<StoreLink>>) {
-        *self.link.write().unwrap_or_else(PoisonError::into_inner) = link;
+        *self.link.write() = link;
     }
 
     fn utc_now(&self) -> DateTime<Utc> {

@@ -2,10 +2,11 @@
 
 use super::cache::Began;
 use crate::clock;
+use crate::platform::Mutex;
 use crate::session::error::SessionError;
 use crate::session::store::Stored;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
@@ -28,7 +29,7 @@ pub(super) struct Seat<'a> {
 
 impl SingleFlight {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Flight>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// A part in the request for a session; in one of its own, which begins now, if there is none

@@ -4,11 +4,12 @@ use super::options::{Recovery, SyncMode};
 use crate::clock;
 use crate::error::ErrorKind;
 use crate::observe::{self, Guarded};
+use crate::platform::Mutex;
 use crate::retry::breaker::{Breaker, BreakerState, Signal};
 use crate::session::error::SessionError;
 use crate::session::store::{Check, SessionStore, StoreHealth};
 use chrono::{DateTime, Utc};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// A store that was set.
 pub(super) struct StoreLink {
@@ -85,14 +86,14 @@ impl StoreLink {
     }
 
     pub(super) fn seen(&self) -> Seen {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.seen.lock()
     }
 
     /// Remembers why the store was found not to work.
     pub(super) fn remember(&self, error: &SessionError) {
         if let Some(error) = error.redis_error() {
             let failed = Some((error.kind(), clock::utc_now()));
-            self.seen.lock().unwrap_or_else(PoisonError::into_inner).failed = failed;
+            self.seen.lock().failed = failed;
         }
     }
 
@@ -105,7 +106,7 @@ impl StoreLink {
 
     pub(super) fn measured(&self, health: StoreHealth) {
         observe::redis_memory(health.memory_used);
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).memory = health.memory_used;
+        self.seen.lock().memory = health.memory_used;
     }
 }
 

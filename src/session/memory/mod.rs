@@ -12,14 +12,14 @@ use super::store::{
     Write, Written,
 };
 use crate::clock::{self, Instant};
-use crate::platform::BoxFuture;
+use crate::platform::{BoxFuture, Mutex};
 use shard::{Shard, Unlisted};
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::future::ready;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 use users::Users;
 
@@ -125,7 +125,7 @@ impl InMemorySessionStore {
 
     /// The number of sessions held, including those that have expired and were not passed by yet.
     pub fn len(&self) -> usize {
-        self.inner.shards.iter().map(|shard| lock(shard).entries.len()).sum()
+        self.inner.shards.iter().map(|shard| shard.lock().entries.len()).sum()
     }
 
     /// True if no session is held.
@@ -135,7 +135,7 @@ impl InMemorySessionStore {
 
     /// About how many bytes the sessions take.
     pub fn bytes(&self) -> usize {
-        self.inner.shards.iter().map(|shard| lock(shard).bytes).sum()
+        self.inner.shards.iter().map(|shard| shard.lock().bytes).sum()
     }
 
     /// The number of sessions that had to make room so far.
@@ -176,11 +176,6 @@ fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// A poisoned lock guards whole values only, so what it holds is still true.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Inner {
     fn now(&self) -> Instant {
         clock::now() + Duration::from_nanos(self.moved.load(Ordering::Relaxed))
@@ -201,11 +196,11 @@ impl Inner {
     }
 
     fn shard(&self, id: &str) -> MutexGuard<'_, Shard> {
-        lock(&self.shards[self.place(id)])
+        self.shards[self.place(id)].lock()
     }
 
     fn users(&self, user_id: &str) -> MutexGuard<'_, Users> {
-        lock(&self.users[self.place(user_id)])
+        self.users[self.place(user_id)].lock()
     }
 
     fn find(&self, id: &str) -> Result<Stored, SessionError> {
@@ -410,7 +405,7 @@ mod tests {
         assert_eq!(store.len(), 5);
         assert!(store.list("user").await.unwrap().ids.is_empty());
         let tombstones: usize =
-            store.inner.shards.iter().map(|shard| lock(shard).tombstones()).sum();
+            store.inner.shards.iter().map(|shard| shard.lock().tombstones()).sum();
         assert!(tombstones <= 5, "{tombstones}");
     }
 }

@@ -1,11 +1,11 @@
 //! The file of a journal on a disk, which one process has at a time.
 
-use crate::platform::{self, BoxFuture};
+use crate::platform::{self, BoxFuture, Mutex};
 use crate::session::manager::environment::JournalFile;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// A locked file. The lock is on the file itself, so that no other name of it leads around the
 /// lock.
@@ -45,9 +45,7 @@ impl DiskFile {
     ) -> BoxFuture<'_, io::Result<()>> {
         let open = Arc::clone(&self.0);
         // On a thread for that, which goes on if the caller is cancelled.
-        let done = platform::blocking(move || {
-            act(&mut open.lock().unwrap_or_else(PoisonError::into_inner))
-        });
+        let done = platform::blocking(move || act(&mut open.lock()));
         Box::pin(async move { done.await.unwrap_or_else(|| Err(io::ErrorKind::BrokenPipe.into())) })
     }
 }

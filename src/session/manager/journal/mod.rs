@@ -14,9 +14,10 @@ pub(super) use line::{Key, Line};
 
 use super::environment::JournalFile;
 use crate::clock::{self, Instant};
+use crate::platform::Mutex;
 use std::collections::HashSet;
 use std::io::{self, BufRead};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, MutexGuard, OnceLock};
 use std::time::Duration;
 
 /// The pause of rewriting after a failure.
@@ -113,7 +114,7 @@ impl Journal {
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock()
     }
 
     /// Adds a line, which [`written`](Self::written) waits for.

@@ -32,19 +32,19 @@ impl JournalFile for File {
     fn append(&self, bytes: Vec<u8>) -> BoxFuture<'_, io::Result<()>> {
         Box::pin(async move {
             let _ = self.0.held.subscribe().wait_for(|held| !held).await;
-            let full = *self.0.full.lock().unwrap();
+            let full = *self.0.full.lock();
             let part = if full { bytes.len() / 2 } else { bytes.len() };
-            self.0.bytes.lock().unwrap().extend(&bytes[..part]);
+            self.0.bytes.lock().extend(&bytes[..part]);
             if full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
         })
     }
 
     fn rewrite(&self, bytes: Vec<u8>) -> BoxFuture<'_, io::Result<()>> {
         Box::pin(async move {
-            if *self.0.unrenamable.lock().unwrap() {
+            if *self.0.unrenamable.lock() {
                 return Err(io::ErrorKind::PermissionDenied.into());
             }
-            *self.0.bytes.lock().unwrap() = bytes;
+            *self.0.bytes.lock() = bytes;
             Ok(())
         })
     }
@@ -52,7 +52,7 @@ impl JournalFile for File {
 
 impl File {
     fn bytes(&self) -> Vec<u8> {
-        self.0.bytes.lock().unwrap().clone()
+        self.0.bytes.lock().clone()
     }
 
     fn open(&self) -> (Journal, Vec<Line>) {
@@ -141,7 +141,7 @@ async fn the_last_line_of_a_session_and_a_user_counts_wherever_the_file_is_cut_o
     let longer = file.bytes();
     for end in whole.len() + 1..longer.len() - 1 {
         let cut = File::default();
-        *cut.0.bytes.lock().unwrap() = longer[..end].to_vec();
+        *cut.0.bytes.lock() = longer[..end].to_vec();
         let (journal, _) = cut.open();
         assert_eq!(cut.pending(), ["end of b", "a 2"], "cut off at {end}");
         write(&journal, &put("d", "1")).await.unwrap();
@@ -170,9 +170,9 @@ async fn lines_after_a_failed_write_can_be_read() {
     let file = File::default();
     let (journal, _) = file.open();
     write(&journal, &put("a", "1")).await.unwrap();
-    *file.0.full.lock().unwrap() = true;
+    *file.0.full.lock() = true;
     assert_eq!(write(&journal, &put("a", "2")).await, Err(io::ErrorKind::StorageFull));
-    *file.0.full.lock().unwrap() = false;
+    *file.0.full.lock() = false;
     write(&journal, &put("b", "1")).await.unwrap();
     assert_eq!(file.pending(), ["a 1", "b 1"]);
 }
@@ -211,7 +211,7 @@ async fn files_are_written_anew_and_go_on_if_that_fails() {
         drop(journal.add(&put("a", &n.to_string())));
     }
     assert!(journal.is_untidy());
-    *file.0.unrenamable.lock().unwrap() = true;
+    *file.0.unrenamable.lock() = true;
     let last = put("a", "last");
     let ticket = journal.add(&last);
     tidy(vec![last.clone()]).await;
@@ -219,7 +219,7 @@ async fn files_are_written_anew_and_go_on_if_that_fails() {
     assert_eq!(file.pending(), ["a last"]);
     assert!(!journal.is_untidy(), "tried again after a pause");
     tokio::time::advance(PAUSE).await;
-    *file.0.unrenamable.lock().unwrap() = false;
+    *file.0.unrenamable.lock() = false;
     tidy(vec![last.clone()]).await;
     assert_eq!(file.bytes(), last.encode());
     let ticket = journal.settle(of("a")).unwrap();
