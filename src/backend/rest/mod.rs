@@ -1,5 +1,6 @@
 //! Redis over HTTP: encode → attempts → decode.
 
+mod attempt;
 mod batch;
 pub(crate) mod block;
 pub(crate) mod config;
@@ -23,36 +24,32 @@ pub(crate) mod wire;
 
 pub use config::{Config, Encoding};
 pub use hyper::HttpTransport;
-pub(crate) use hyper::ProxyChoice;
-pub(crate) use hyper::Trust;
+pub(crate) use hyper::{ProxyChoice, Trust};
 pub(crate) use limits::{DEEPEST, Limits};
 use requests::KEPT;
 #[cfg(all(feature = "reqwest", not(target_family = "wasm")))]
 pub use reqwest::ReqwestTransport;
 pub use transport::{HttpChunks, HttpRequest, HttpResponse, HttpStream, Progress, Transport};
 
-use crate::backend::SubscriptionTarget;
-use crate::backend::{Backend, EventStream, Reply};
+use crate::backend::{Backend, EventStream, Reply, SubscriptionTarget};
 use crate::clock::{self, Instant};
 use crate::command::{CallOptions, Command, cmd};
-use crate::error::{Error, ErrorKind, Outcome, Result};
-use crate::observe;
+use crate::error::{Error, ErrorKind, Result};
 use crate::platform::{self, BoxFuture, Timers};
 use crate::retry::{Attempts, RetryPolicy};
+use attempt::{ReplyShape, no_reply, only, own};
 use batch::{Batchers, Joined};
 use bytes::Bytes;
 use encoding::Detection;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use paths::Paths;
-use response::{interpret, is_media_type, of_transaction};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use sync::SyncToken;
-use tracing::{Instrument, Span};
+use tracing::Span;
 use url::Url;
-use wire::{Form, Format};
 
 /// Executes commands on a REST server. Made by [`Config::build`].
 pub struct RestBackend {
@@ -291,160 +288,6 @@ impl Rest {
     fn attempts(&self, deadline: Instant, options: &CallOptions) -> Attempts<'_> {
         Attempts::start(&self.retry, self.connect_timeout, deadline, options.no_retry)
     }
-
-    /// One attempt. `number` counts from 1.
-    async fn attempt(
-        &self,
-        outgoing: &Outgoing,
-        (number, limit): (u32, Duration),
-        shape: ReplyShape,
-    ) -> Answer {
-        let in_resp2 = self.resp2(outgoing).is_some();
-        let attempt = observe::Attempt::begin(number);
-        attempt.follows(&outgoing.calls);
-        let replies = self
-            .exchange(outgoing, (number, limit), shape, &attempt)
-            .instrument(attempt.span())
-            .await;
-        attempt.end(replies.as_ref().err());
-        Answer { replies, may_lack_bytes: in_resp2 && self.resp2(outgoing).is_none() }
-    }
-
-    async fn exchange(
-        &self,
-        outgoing: &Outgoing,
-        (number, limit): (u32, Duration),
-        shape: ReplyShape,
-        attempt: &observe::Attempt,
-    ) -> Result<Vec<Reply>> {
-        // A clock is read only for the first reply.
-        let until = self.known_format().is_none().then(|| clock::after(limit));
-        let resp2 = self.resp2(outgoing);
-        let (response, early) = self.send(outgoing, resp2, (number, limit), attempt).await?;
-        let is = |wanted| is_media_type(&response.headers, wanted);
-        let format = match resp2 {
-            None => match self.known_format() {
-                Some(format) => format,
-                // Once for each server, and large.
-                None => {
-                    let until = until.unwrap_or_else(|| clock::after(limit));
-                    Box::pin(self.find_format(&response.body, shape, until)).await
-                }
-            },
-            Some(_) if is("application/octet-stream") => Format::Resp2,
-            Some(resp2) => {
-                // What proxies say is not the server's word.
-                if response.status == 200
-                    && is("application/json")
-                    && !resp2.ignored.swap(true, Ordering::Relaxed)
-                {
-                    tracing::info!("the server does not know RESP2 replies: JSON from now on");
-                }
-                Format::Checked
-            }
-        };
-        let reply = interpret(&response, early, |body| {
-            shape.read(body, Form { format, limits: self.reply_limits })
-        });
-        match outgoing.atomic {
-            true => reply.map_err(of_transaction),
-            false => reply,
-        }
-    }
-
-    /// Sends one request, and returns the response and whether it came before the whole request had
-    /// left.
-    async fn send(
-        &self,
-        outgoing: &Outgoing,
-        resp2: Option<&Resp2>,
-        (number, limit): (u32, Duration),
-        attempt: &observe::Attempt,
-    ) -> Result<(HttpResponse, bool)> {
-        let mut headers = resp2.map_or_else(|| self.json_headers(), |resp2| resp2.headers.clone());
-        own(&mut headers);
-        if self.telemetry && number > 1 {
-            headers.insert("upstash-telemetry-retry", HeaderValue::from(number - 1));
-        }
-        let place = self.sync.stamp(&mut headers);
-        let request = HttpRequest::new(
-            outgoing.url.clone(),
-            headers,
-            outgoing.body.clone(),
-            self.max_reply_bytes,
-        );
-        let progress = request.progress();
-        let sent = self.timers.timeout(limit, self.transport.send(request)).await?;
-        let response = sent
-            .unwrap_or_else(|| Err(timed_out()))
-            .map_err(|error| if progress.give_up() { never_left(error) } else { error })?;
-        attempt.answered(response.status);
-        self.sync.take(&response.headers, place);
-        Ok((response, progress.was_answered_early()))
-    }
-
-    /// How the reply to this request is asked for: in RESP2, or in JSON.
-    fn resp2(&self, outgoing: &Outgoing) -> Option<&Resp2> {
-        self.resp2.as_ref().filter(|_| outgoing.resp2 && self.knows_resp2())
-    }
-
-    /// False once the server has answered in JSON where RESP2 was asked for.
-    fn knows_resp2(&self) -> bool {
-        self.resp2.as_ref().is_some_and(|resp2| !resp2.ignored.load(Ordering::Relaxed))
-    }
-}
-
-/// How the body of a reply is read.
-#[derive(Clone, Copy)]
-enum ReplyShape {
-    /// One reply.
-    One,
-    /// An array of so many.
-    Many(usize),
-}
-
-impl ReplyShape {
-    fn read(self, body: &Bytes, form: Form) -> Result<Result<Vec<Reply>>, wire::Unreadable> {
-        match self {
-            Self::One => Ok(wire::decode_one(body, form)?.map(|value| vec![Ok(value)])),
-            Self::Many(count) => wire::decode_many(body, count, form),
-        }
-    }
-}
-
-/// The end of an attempt.
-struct Answer {
-    replies: Result<Vec<Reply>>,
-    /// Asked for RESP2, the server answered in texts. They may have lost bytes; in base64, as which
-    /// the next attempt asks for them, they do not.
-    may_lack_bytes: bool,
-}
-
-/// The reply to a request of one command.
-fn only(replies: Result<Vec<Reply>>) -> Reply {
-    replies?.pop().unwrap_or_else(|| Err(no_reply()))
-}
-
-#[cold]
-fn no_reply() -> Error {
-    Error::new(ErrorKind::Decode, "no reply for this command")
-}
-
-fn timed_out() -> Error {
-    Error::new(ErrorKind::Timeout, "no reply within the attempt's timeout")
-}
-
-/// The error of a request that did not leave, and never will.
-#[cold]
-fn never_left(error: Error) -> Error {
-    match (error.kind(), error.outcome()) {
-        (ErrorKind::Timeout, _) => {
-            Error::new(ErrorKind::Timeout, "no connection took the request within the timeout")
-                .with_outcome(Outcome::NotApplied)
-        }
-        (_, Outcome::MaybeApplied) => error.with_outcome(Outcome::NotApplied),
-        (_, Outcome::NotApplied | Outcome::Applied) => error,
-    }
 }
 
 /// The times that the headers of a response say: when to come again, and how long to keep the
@@ -452,15 +295,4 @@ fn never_left(error: Error) -> Error {
 #[cfg(all(fuzzing, not(target_family = "wasm")))]
 pub fn response_headers(headers: &HeaderMap) -> (Option<Duration>, Option<Duration>) {
     (response::retry_after(headers), response::keep_alive(headers))
-}
-
-/// Gives the token's header bytes of its own. The HTTP library clones headers several times for each request, and a count of
-/// references that all threads share is what they would queue for.
-fn own(headers: &mut HeaderMap) {
-    if let Some(token) = headers.get_mut(AUTHORIZATION)
-        && let Ok(mut copy) = HeaderValue::from_bytes(token.as_bytes())
-    {
-        copy.set_sensitive(true);
-        *token = copy;
-    }
 }
