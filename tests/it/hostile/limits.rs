@@ -249,12 +249,8 @@ async fn a_head_without_end_is_no_reply() {
 /// What a process has taken is seen in a process of its own only.
 #[cfg(target_os = "linux")]
 #[test]
-fn what_hostile_replies_cost() {
-    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
-    let output = command
-        .args(["--exact", "hostile::client::limits::in_a_child", "--ignored", "--nocapture"])
-        .output()
-        .unwrap();
+fn hostile_replies_take_bounded_memory() {
+    let output = super::run_alone(module_path!(), "in_a_child");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     println!("{text}");
