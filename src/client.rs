@@ -16,18 +16,15 @@ pub use redis_rs::RedisRs;
 pub use scan::ScanStream;
 pub use subscription::Subscription;
 
-use crate::backend::rest::RestBackend;
-use crate::backend::rest::config::Config;
+use crate::backend::rest::{Config, RestBackend};
 use crate::backend::{Backend, FunctionBackend, Reply};
 use crate::clock;
-use crate::command::as_eval;
 use crate::command::groups as cmd;
 use crate::command::{Call, CallOptions, Command, ToArg, UnboundCall};
-use crate::error::{Result, ServerErrorClass};
+use crate::error::Result;
 use crate::observe::{self, Operation};
-use crate::platform::{BoxFuture, MaybeSend};
-use crate::value::FromValue;
-use crate::value::Value;
+use crate::platform::MaybeSend;
+use crate::value::{FromValue, Value};
 use namespace::Scope;
 use std::borrow::Cow;
 use std::fmt;
@@ -361,7 +358,7 @@ impl Client {
                 Some(joined) => joined.reply_or(command.idempotency(), alone).await,
                 None => alone().await,
             };
-            let reply = match as_text(backend, command, options, &reply) {
+            let reply = match call::as_text(backend, command, options, &reply) {
                 Some(again) => again.await,
                 None => reply,
             };
@@ -378,21 +375,6 @@ impl Config {
     pub fn build(self) -> Result<Client> {
         Client::from_config(self)
     }
-}
-
-/// The same script as text, where the server did not know it.
-fn as_text<'a>(
-    backend: &'a dyn Backend,
-    command: &Command,
-    options: &'a CallOptions,
-    reply: &Reply,
-) -> Option<BoxFuture<'a, Reply>> {
-    reply
-        .as_ref()
-        .err()
-        .filter(|error| error.server_class() == Some(ServerErrorClass::NoScript))?;
-    let eval = as_eval(command)?;
-    Some(Box::pin(async move { backend.execute(&eval, options).await }))
 }
 
 /// Shows settings, and of the prefix only that there is one: it may be a tenant's name.

@@ -1,9 +1,9 @@
 //! Calls bound to a client: futures.
 
 use super::Client;
-use crate::backend::Reply;
-use crate::command::{Call, CallOptions, Command};
-use crate::error::{Error, ErrorKind, Outcome, Result};
+use crate::backend::{Backend, Reply};
+use crate::command::{Call, CallOptions, Command, as_eval};
+use crate::error::{Error, ErrorKind, Outcome, Result, ServerErrorClass};
 use crate::platform::BoxFuture;
 use crate::value::ConvertError;
 use std::fmt;
@@ -93,4 +93,19 @@ impl<R> Future for Call<R> {
         let named = |error: ConvertError| sent.command.name_error(error.into()).shown(sent.verbose);
         Poll::Ready(reply.and_then(|value| (this.read)(value).map_err(named)))
     }
+}
+
+/// The same script as text, where the server did not know it.
+pub(super) fn as_text<'a>(
+    backend: &'a dyn Backend,
+    command: &Command,
+    options: &'a CallOptions,
+    reply: &Reply,
+) -> Option<BoxFuture<'a, Reply>> {
+    reply
+        .as_ref()
+        .err()
+        .filter(|error| error.server_class() == Some(ServerErrorClass::NoScript))?;
+    let eval = as_eval(command)?;
+    Some(Box::pin(async move { backend.execute(&eval, options).await }))
 }
