@@ -28,7 +28,7 @@ macro_rules! commands {
     )*) => {
         $(
             $(#[$meta])*
-            #[doc = concat!("\n\n`", $redis, "`, since Redis ", $since, ".")]
+            #[doc = concat!("\n\n`", $redis, "`, since Redis ", $since, ". [Example](self).")]
             $(#[doc = concat!(" Options: [`", stringify!($kind), "`](crate::cmd::", stringify!($kind), ").")])?
             #[doc(alias = $redis)]
             pub fn $name $(<$lifetime>)? $(<$generic: $crate::value::FromValue>)? ($($param: $type),*)
@@ -45,7 +45,7 @@ macro_rules! commands {
         impl $crate::client::Client {
             $(
                 $(#[$meta])*
-                #[doc = concat!("\n\n`", $redis, "`, since Redis ", $since, ".")]
+                #[doc = concat!("\n\n`", $redis, "`, since Redis ", $since, ". [Example](self).")]
                 $(#[doc = concat!(" Options: [`", stringify!($kind), "`](crate::cmd::", stringify!($kind), ").")])?
                 #[doc(alias = $redis)]
                 pub fn $name $(<$lifetime>)? $(<$generic: $crate::value::FromValue>)? (&self, $($param: $type),*)
