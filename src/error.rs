@@ -1,4 +1,4 @@
-//! What went wrong, and whether the command ran.
+//! Errors: what went wrong, and whether the command ran.
 //!
 //! No text in here holds a value, a key, a token, a session id or a URL. What the server said is kept apart, behind
 //! [`Error::server_message`], and is never part of `Display` or `Debug`.
@@ -213,7 +213,7 @@ impl Error {
         self.0.command.as_deref()
     }
 
-    /// What kind of failure this is.
+    /// Returns the kind of failure.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
@@ -228,7 +228,7 @@ impl Error {
         self.0.outcome == Outcome::MaybeApplied
     }
 
-    /// How often the request was sent or tried to be sent; 0 when it was refused before.
+    /// Returns how often the request was sent or tried to be sent; 0 if it was refused before.
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
@@ -261,7 +261,7 @@ impl Error {
         class::is_unavailable(self)
     }
 
-    /// How long the server asked to wait (`Retry-After`).
+    /// Returns how long the server asked to wait (`Retry-After`).
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
@@ -276,7 +276,7 @@ impl Error {
         self.0.server.as_ref().map(ServerError::code)
     }
 
-    /// What Redis's error means.
+    /// Returns the meaning of Redis's error.
     pub fn server_class(&self) -> Option<ServerErrorClass> {
         self.0.server.as_ref().map(ServerError::class)
     }

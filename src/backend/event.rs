@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use std::fmt;
 
-/// What one connection listens to.
+/// The subject of a subscription on one connection.
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SubscriptionTarget {
@@ -61,7 +61,7 @@ impl fmt::Debug for Message {
     }
 }
 
-/// What a subscription tells.
+/// An event of a subscription.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {

@@ -38,7 +38,7 @@ impl Failover {
         Self::with_policy(first, second, BreakerPolicy::default())
     }
 
-    /// As [`Failover::new`], with another idea of when the first is down.
+    /// Makes a failover as [`Failover::new`] does, with another policy of when the first is down.
     pub fn with_policy(
         first: Arc<dyn Backend>,
         second: Arc<dyn Backend>,

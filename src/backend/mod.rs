@@ -1,4 +1,4 @@
-//! What executes commands.
+//! Backends execute commands.
 //!
 //! Every backend takes the same [`Command`]s and answers the same [`Value`]s: [`rest`] over HTTP, and behind features
 //! `native` over TCP and `memory` in this process. The conformance cases of feature `testing` hold for all of them.
@@ -27,7 +27,7 @@ use std::time::Duration;
 /// The result of one entry of a pipeline or transaction.
 pub type Reply = Result<Value>;
 
-/// What a subscription hears on one connection.
+/// The events of a subscription on one connection.
 pub type EventStream = BoxStream<Result<Event>>;
 
 /// Executes commands. Implement it to put something else behind a [`Client`](crate::Client).
@@ -61,7 +61,7 @@ pub trait Backend: MaybeSend + 'static {
         false
     }
 
-    /// How long after its begin a call with these options may still be sent again: its own deadline, or else the backend's. `None`
+    /// Returns how long after its begin a call with these options may still be sent again: its own deadline, or else the backend's. `None`
     /// where nothing limits it. Exactly-once calls are refused where that is longer than replies are kept. A backend in front of
     /// another answers what that one answers.
     fn deadline(&self, options: &CallOptions) -> Option<Duration> {

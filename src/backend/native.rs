@@ -80,7 +80,7 @@ impl NativeBackend {
         NativeConfig::new(url).connect().await
     }
 
-    /// As [`NativeBackend::connect`], but the first call connects. Does no I/O.
+    /// Makes a backend as [`NativeBackend::connect`] does, but the first call connects. Does no I/O.
     ///
     /// # Errors
     /// [`ErrorKind::Config`].

@@ -112,7 +112,7 @@ macro_rules! batch_api {
                 self.0.add(Call::new(command))
             }
 
-            /// How many commands were added.
+            /// Returns the number of commands that were added.
             pub fn len(&self) -> usize {
                 self.0.commands.len()
             }

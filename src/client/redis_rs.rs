@@ -16,7 +16,7 @@ const MAYBE_APPLIED: &str = "; the command may have been applied";
 /// any `redis::aio::ConnectionLike` works over HTTP, such as `AsyncCommands`, `redis::cmd`, pipelines, atomic pipelines, scripts
 /// and scans. Made by [`Client::redis_rs`]. Cheap to clone.
 ///
-/// It is a type of its own because `AsyncCommands` has methods with the names of `Client`'s.
+/// The type is separate from `Client` because `AsyncCommands` has methods with the names of `Client`'s.
 ///
 /// * Replies are those of RESP2. Statuses other than `OK` arrive as strings, which the crate reads alike.
 /// * An atomic pipeline is one transaction. Written out, `MULTI` is refused.

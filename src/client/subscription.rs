@@ -15,9 +15,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// How a subscription goes on when a connection is lost. Made by [`Client::subscribe`] and its sisters; a [`Stream`].
+/// A stream of events that reconnects by itself. Made by [`Client::subscribe`] and its sisters; a [`Stream`].
 ///
-/// It connects when it is first polled, and again whenever the connection is lost, after 50 ms and then longer up to 2 s, with
+/// A subscription connects when it is first polled, and again whenever the connection is lost, after 50 ms and then longer up to 2 s, with
 /// jitter. [`Event::Gap`] comes after each reconnection. It ends with an error when the server refuses (token, permission) or
 /// listens to another name than was asked for (because a proxy changes paths), and when it was never
 /// reached in ten attempts. Once it has run, a 403, a 404 or an answer that is no event stream ends it only if ten attempts in
@@ -38,7 +38,7 @@ pub struct Subscription {
 const WAITING: usize = 256;
 
 impl Client {
-    /// What is published on channels, from now on. One connection for each channel. Over REST the
+    /// Subscribes to what is published on channels, from now on. One connection for each channel. Over REST the
     /// names are in paths: see [`Config::paths_arrive_as_sent`](crate::Config::paths_arrive_as_sent).
     ///
     /// ```
@@ -58,12 +58,12 @@ impl Client {
         self.listen(channels.into_iter().map(|name| SubscriptionTarget::Channel(name.into())))
     }
 
-    /// What is published on channels that match glob patterns. One connection for each pattern.
+    /// Subscribes to what is published on channels that match glob patterns. One connection for each pattern.
     pub fn psubscribe(&self, patterns: impl IntoIterator<Item = impl Into<Bytes>>) -> Subscription {
         self.listen(patterns.into_iter().map(|name| SubscriptionTarget::Pattern(name.into())))
     }
 
-    /// All commands that the server runs, keys and values included: for debugging.
+    /// Subscribes to all commands that the server runs, keys and values included: for debugging.
     pub fn monitor(&self) -> Subscription {
         self.listen([SubscriptionTarget::Monitor])
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unbound;
 
-/// What one call may be told, whatever its command. The client's settings hold where nothing is
+/// Options of one call, whatever its command. The client's settings hold where nothing is
 /// said.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -19,7 +19,7 @@ pub struct CallOptions {
     pub timeout: Option<Duration>,
     /// Longest time for the call with all its attempts.
     pub deadline: Option<Duration>,
-    /// One attempt only.
+    /// Sends the command once.
     pub no_retry: bool,
     /// Run by the server once, however often it is sent. See [`Call::exactly_once`].
     pub exactly_once: bool,

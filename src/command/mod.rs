@@ -35,7 +35,7 @@ type Ends = SmallVec<[u32; 4]>;
 const TOO_LARGE: &str = "the command is larger than 4 GiB";
 const ODD_PAIRS: &str = "an odd number of arguments where pairs of a name and a value go";
 
-/// One Redis command: its name and arguments, each any bytes.
+/// A Redis command: its name and arguments, each any bytes.
 ///
 /// ```
 /// use redis_rest::cmd;
@@ -132,7 +132,7 @@ impl Command {
         self
     }
 
-    /// As [`Command::arg`], in place.
+    /// Adds an argument in place, as [`Command::arg`] does.
     pub fn push(&mut self, arg: impl ToArg) {
         let before = self.ends.len();
         arg.write_args(&mut ArgWriter::new(self));
@@ -144,7 +144,7 @@ impl Command {
         }
     }
 
-    /// As [`Command::args`], in place.
+    /// Adds arguments in place, as [`Command::args`] does.
     pub fn push_all(&mut self, args: impl ToArgs) {
         args.write_args(&mut ArgWriter::new(self));
     }
@@ -269,7 +269,7 @@ impl Command {
         self.rare.as_ref()?.script.as_ref()
     }
 
-    /// What sending it twice would do: as declared, else by its name and arguments; unknown
+    /// Returns the effect of sending it twice: as declared, else by its name and arguments; unknown
     /// commands are [`Idempotency::NonIdempotent`].
     pub fn idempotency(&self) -> Idempotency {
         self.safety.unwrap_or_else(|| safety::classify(self))

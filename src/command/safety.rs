@@ -1,11 +1,11 @@
-//! What sending a command twice would do. Decides whether a request whose reply was lost may be sent again.
+//! The effect of sending a command twice. Decides whether a request whose reply was lost may be sent again.
 
 use super::Command;
 use super::table::{self, Flags, Keys, Row};
 use crate::error::{Error, Outcome};
 use std::collections::HashSet;
 
-/// What happens when a command that ran is sent again.
+/// The effect of sending a command again after it ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Idempotency {
     /// Writes nothing.

@@ -6,7 +6,7 @@
 use super::{Command, Idempotency, groups};
 use std::ops::BitOr;
 
-/// One command.
+/// A command.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Row {
@@ -24,7 +24,7 @@ pub struct Row {
     pub arity: i8,
     /// The arguments that are keys.
     pub keys: Keys,
-    /// What else is special about it.
+    /// Its special properties.
     pub flags: Flags,
 }
 
@@ -108,7 +108,7 @@ impl BitOr for Flags {
 }
 
 impl Row {
-    /// Where its arguments and replies are documented.
+    /// Returns the address of its documentation.
     pub fn url(&self) -> String {
         let name = self.command.to_ascii_lowercase().replace(' ', "-");
         match self.since {

@@ -3,15 +3,15 @@
 /// Whether a command that failed took effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// It did not happen: never sent, or refused.
+    /// The command did not run: it was never sent, or was refused.
     NotApplied,
-    /// It happened; only the reply could not be used.
+    /// The command ran; only the reply could not be used.
     Applied,
-    /// It may have happened: the request left, and no usable answer came back.
+    /// The command may have run: the request left, and no usable answer came back.
     MaybeApplied,
 }
 
-/// What kind of failure an [`Error`](crate::Error) is.
+/// The kind of failure of an [`Error`](crate::Error).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {

@@ -138,7 +138,7 @@ impl ServerError {
         (1..=6).contains(&digits.len()).then_some(digits)
     }
 
-    /// What it means.
+    /// Returns its meaning.
     pub fn class(&self) -> ServerErrorClass {
         ServerErrorClass::of(self)
     }

@@ -2,7 +2,7 @@
 
 use super::{ErrorKind, ServerError, Signal};
 
-/// What an error of Redis, or of a server in front of it, means.
+/// The meaning of an error of Redis, or of a server in front of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ServerErrorClass {

@@ -2,7 +2,7 @@
 
 use ::metrics::{KeyName, SharedString, Unit, with_recorder};
 
-/// What a metric is.
+/// The kind of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Instrument {
@@ -14,19 +14,19 @@ pub enum Instrument {
     Histogram,
 }
 
-/// One metric of this crate.
+/// A metric of this crate.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Metric {
     /// Its name.
     pub name: &'static str,
-    /// What it is.
+    /// Its kind.
     pub instrument: Instrument,
     /// Its unit, by UCUM: `s`, `By`, or what is counted in braces.
     pub unit: &'static str,
     /// The labels that it may have.
     pub labels: &'static [&'static str],
-    /// What it counts or measures.
+    /// The thing that it counts or measures.
     pub about: &'static str,
     /// For a histogram: boundaries that suit it. For times they are those that OpenTelemetry recommends.
     pub buckets: &'static [f64],

@@ -35,32 +35,32 @@ impl Default for BreakerPolicy {
 }
 
 impl BreakerPolicy {
-    /// Over how much time failures are counted (default 10 s).
+    /// Sets over how much time failures are counted (default 10 s).
     pub fn window(mut self, window: Duration) -> Self {
         self.window = window;
         self
     }
 
-    /// How many calls there must be in the window before it opens (default 5).
+    /// Sets how many calls there must be in the window before it opens (default 5).
     pub fn min_calls(mut self, calls: usize) -> Self {
         self.min_calls = calls.max(1);
         self
     }
 
-    /// Which part of them must have failed (default 0.5).
+    /// Sets which part of them must have failed (default 0.5).
     pub fn failure_ratio(mut self, ratio: f64) -> Self {
         self.failure_ratio = ratio;
         self
     }
 
-    /// How long it stays open before a probe, at first and at most (default 1 s and 30 s). It doubles with every probe that fails,
+    /// Sets how long it stays open before a probe, at first and at most (default 1 s and 30 s). It doubles with every probe that fails,
     /// and each time is drawn evenly from half of it to all of it.
     pub fn open_for(mut self, first: Duration, most: Duration) -> Self {
         (self.open_for, self.max_open) = (first, most.max(first));
         self
     }
 
-    /// How long it stays open after an error that says a quota is used up (default 5 min).
+    /// Sets how long it stays open after an error that says a quota is used up (default 5 min).
     pub fn quota_open(mut self, time: Duration) -> Self {
         self.quota_open = time;
         self

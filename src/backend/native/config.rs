@@ -187,7 +187,7 @@ impl NativeConfig {
         Ok(backend)
     }
 
-    /// As [`connect`](Self::connect), but the first call connects. Does no I/O.
+    /// Makes a backend as [`connect`](Self::connect) does, but the first call connects. Does no I/O.
     ///
     /// # Errors
     /// [`ErrorKind::Config`].

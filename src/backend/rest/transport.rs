@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use url::Url;
 
-/// One HTTP request. Always a `POST`.
+/// An HTTP request. Always a `POST`.
 #[non_exhaustive]
 pub struct HttpRequest {
-    /// Where to.
+    /// The address.
     pub url: Url,
     /// All headers, the token's included.
     pub headers: HeaderMap,
@@ -110,7 +110,7 @@ impl fmt::Debug for HttpRequest {
     }
 }
 
-/// One HTTP response, read to its end.
+/// An HTTP response, read to its end.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct HttpResponse {

@@ -97,7 +97,7 @@ impl Replies {
         }
     }
 
-    /// How many replies there are, taken or not.
+    /// Returns the number of replies, taken or not.
     pub fn len(&self) -> usize {
         self.items.len()
     }

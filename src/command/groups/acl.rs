@@ -26,7 +26,7 @@ calls! {
 commands! { "acl", "Users";
     /// The categories of commands.
     fn acl_cat() -> Vec<String> as AclCat = "ACL CAT" [], ReadOnly, "6.0.0";
-    /// Removes users; answers how many.
+    /// Removes users; returns how many.
     fn acl_deluser(users: impl ToArgs) -> u64 = "ACL DELUSER" [..users], NonIdempotent, "6.0.0";
     /// Whether a user may run a command: `OK`, or why not.
     fn acl_dryrun(user: impl ToArg, command: impl ToArgs) -> String = "ACL DRYRUN" [user, ..command], ReadOnly, "7.0.0";
@@ -34,13 +34,13 @@ commands! { "acl", "Users";
     fn acl_genpass() -> String as AclGenpass = "ACL GENPASS" [], ReadOnly, "6.0.0";
     /// A token with which REST requests act as this user, made anew.
     fn acl_gentoken(user: impl ToArg) -> String as AclGentoken = "ACL GENTOKEN" [user], NonIdempotent, "Upstash";
-    /// What a user may do, as Redis answers it; nil when there is no such user.
+    /// Returns the rights of a user, as Redis lists them; nil if there is no such user.
     fn acl_getuser(user: impl ToArg) -> Option<HashMap<String, Value>> = "ACL GETUSER" [user], ReadOnly, "6.0.0";
     /// The users, as lines of rules.
     fn acl_list() -> Vec<String> = "ACL LIST" [], ReadOnly, "6.0.0";
     /// Reads the users from the server's file.
     fn acl_load() -> () = "ACL LOAD" [], NonIdempotent, "6.0.0";
-    /// What was refused, as Redis answers it.
+    /// Returns the log of refused commands, as Redis lists it.
     fn acl_log() -> Vec<HashMap<String, Value>> as AclLog = "ACL LOG" [], ReadOnly, "6.0.0", SUBCOMMANDS;
     /// Empties the log of what was refused.
     fn acl_log_reset() -> () = "ACL LOG RESET" [], NonIdempotent, "6.0.0";
@@ -52,7 +52,7 @@ commands! { "acl", "Users";
     fn acl_setuser(user: impl ToArg, rules: impl ToArgs) -> () = "ACL SETUSER" [user, ..rules], NonIdempotent, "6.0.0" @ -3, SECRET;
     /// The names of the users.
     fn acl_users() -> Vec<String> = "ACL USERS" [], ReadOnly, "6.0.0";
-    /// As whom the requests act.
+    /// Returns the name of the user of these requests.
     fn acl_whoami() -> String = "ACL WHOAMI" [], ReadOnly, "6.0.0";
 }
 
@@ -62,12 +62,12 @@ options! { AclCat on Vec<String>;
 }
 
 options! { AclLog on Vec<HashMap<String, Value>>;
-    /// At most so many.
+    /// Returns at most `count`.
     fn count(count: u64) -> Vec<HashMap<String, Value>> = [count];
 }
 
 options! { AclGenpass on String;
-    /// Of so many bits.
+    /// Sets the number of bits.
     fn bits(count: u64) -> String = [count];
 }
 

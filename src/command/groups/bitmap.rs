@@ -22,7 +22,7 @@ calls! {
     BitFieldRo = Vec<i64>;
 }
 
-/// How `BITOP` combines values.
+/// An operation of `BITOP`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BitOp {
@@ -79,7 +79,7 @@ impl ToArgs for Bits {
     }
 }
 
-/// Where an integer of `BITFIELD` begins.
+/// The first bit of an integer of `BITFIELD`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BitOffset {
     /// At this bit.
@@ -104,14 +104,14 @@ impl ToArgs for BitOffset {
     }
 }
 
-/// What `BITFIELD` does when an integer does not fit.
+/// The treatment of integers that do not fit in `BITFIELD`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Overflow {
     /// Starts again from the other end, which is what happens by itself.
     Wrap,
     /// Stays at the end.
     Saturate,
-    /// Changes nothing and answers nil.
+    /// Changes nothing and returns nil.
     Fail,
 }
 
@@ -127,7 +127,7 @@ impl ToArgs for Overflow {
 }
 
 commands! { "bitmap", "Bitmaps";
-    /// How many bits are set.
+    /// Counts the bits that are set.
     fn bitcount(key: impl ToArg) -> u64 as BitCount = "BITCOUNT" [key], ReadOnly, "2.6.0";
     /// Integers in a string, by the operations that are added; an answer for each, nil where it failed to fit.
     ///
@@ -137,15 +137,15 @@ commands! { "bitmap", "Bitmaps";
     /// # let _ = count;
     /// ```
     fn bitfield(key: impl ToArg) -> Vec<Option<i64>> as BitField = "BITFIELD" [key], ByArguments, "3.2.0";
-    /// As [`bitfield`], and never writes.
+    /// Does what [`bitfield`] does, and never writes.
     fn bitfield_ro(key: impl ToArg) -> Vec<i64> as BitFieldRo = "BITFIELD_RO" [key], ReadOnly, "6.0.0";
-    /// Combines values bit by bit into `destination`; answers its length in bytes.
+    /// Combines values bit by bit into `destination`; returns its length in bytes.
     fn bitop(how: BitOp, destination: impl ToArg, keys: impl ToArgs) -> u64 = "BITOP" [how, destination, ..keys], ByArguments, "2.6.0", COPIES;
-    /// Where the first bit of this kind is; -1 when there is none.
+    /// Returns the position of the first bit of this kind; -1 if there is none.
     fn bitpos(key: impl ToArg, bit: bool) -> i64 as BitPos = "BITPOS" [key, bit], ReadOnly, "2.8.7";
-    /// One bit.
+    /// Returns a bit.
     fn getbit(key: impl ToArg, offset: u64) -> bool = "GETBIT" [key, offset], ReadOnly, "2.2.0";
-    /// Sets one bit; answers what it was.
+    /// Sets one bit; returns what it was.
     fn setbit(key: impl ToArg, offset: u64, bit: bool) -> bool = "SETBIT" [key, offset, bit], NonIdempotent, "2.2.0";
 }
 
@@ -170,11 +170,11 @@ within!(BitPos, i64);
 options! { BitField on Vec<Option<i64>>;
     /// Answers an integer.
     fn get(bits: Bits, offset: impl Into<BitOffset>) = "GET" [bits, offset.into()];
-    /// Sets an integer; answers what it was.
+    /// Sets an integer; returns what it was.
     fn set(bits: Bits, offset: impl Into<BitOffset>, value: i64) = "SET" [bits, offset.into(), value];
-    /// Adds to an integer; answers what it is then.
+    /// Adds to an integer; returns what it is then.
     fn incrby(bits: Bits, offset: impl Into<BitOffset>, by: i64) = "INCRBY" [bits, offset.into(), by];
-    /// What the operations after this do when an integer does not fit.
+    /// Sets the treatment of integers that do not fit, for the operations after this.
     fn overflow(overflow: Overflow) = "OVERFLOW" [overflow];
 }
 

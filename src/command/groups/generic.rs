@@ -39,14 +39,14 @@ calls! {
     MemoryUsage = Option<u64>;
 }
 
-/// How long something has left to live.
+/// The time that a key has left to live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ttl {
     /// There is no such key or field.
     Missing,
-    /// It does not expire.
+    /// The key does not expire.
     Persistent,
-    /// It expires after this time.
+    /// The key expires after this time.
     Expires(Duration),
 }
 
@@ -61,7 +61,7 @@ impl Ttl {
 }
 
 impl FromValue for Ttl {
-    /// Milliseconds, as `PTTL` answers.
+    /// Milliseconds, as `PTTL` returns them.
     fn from_value(value: Value) -> Result<Self, ConvertError> {
         match i64::from_value(value)? {
             -2 => Ok(Self::Missing),
@@ -78,7 +78,7 @@ impl FromValue for Ttl {
 pub enum ExpireTime {
     /// There is no such key or field.
     Missing,
-    /// It does not expire.
+    /// The key does not expire.
     Persistent,
     /// Expires at this instant.
     At(UnixTime),
@@ -108,13 +108,13 @@ impl ToArgs for Lifetime {
 }
 
 commands! { "generic", "Keys";
-    /// Deletes keys; answers how many there were.
+    /// Deletes keys; returns how many there were.
     fn del(keys: impl ToArgs) -> u64 = "DEL" [..keys], EffectIdempotent, "1.0.0";
-    /// Deletes keys, freeing their memory in the background; answers how many there were.
+    /// Deletes keys, freeing their memory in the background; returns how many there were.
     fn unlink(keys: impl ToArgs) -> u64 = "UNLINK" [..keys], EffectIdempotent, "4.0.0";
-    /// How many of `keys` exist; one named twice counts twice.
+    /// Counts those of `keys` that exist; a key named twice counts twice.
     fn exists(keys: impl ToArgs) -> u64 = "EXISTS" [..keys], ReadOnly, "1.0.0";
-    /// Counts as a use of `keys`; answers how many exist.
+    /// Counts as a use of `keys`; returns how many exist.
     fn touch(keys: impl ToArgs) -> u64 = "TOUCH" [..keys], ReadOnly, "3.2.1";
     /// Sets the time to live, exact to the millisecond, rounded up, at most 1000 years; true if the key exists and the condition
     /// holds. A time of zero deletes the key.
@@ -124,15 +124,15 @@ commands! { "generic", "Keys";
     fn expire_at(key: impl ToArg, at: impl Into<UnixTime>) -> bool as Expire = "PEXPIREAT" [key, at.into()], ByArguments, "2.6.0";
     /// When the key expires.
     fn expire_time(key: impl ToArg) -> ExpireTime = "PEXPIRETIME" [key], ReadOnly, "7.0.0";
-    /// How long the key has left to live, in milliseconds.
+    /// Returns the time that the key has left to live, to the millisecond.
     fn ttl(key: impl ToArg) -> Ttl = "PTTL" [key], ReadOnly, "2.6.0";
-    /// Takes the time to live away; true when there was one.
+    /// Takes the time to live away; true if there was one.
     fn persist(key: impl ToArg) -> bool = "PERSIST" [key], EffectIdempotent, "2.2.0";
     /// The names of all keys that match `pattern`. Walks the whole database: prefer [`scan`].
     fn keys<R>(pattern: impl ToArg) -> R = "KEYS" [pattern], ReadOnly, "1.0.0", WHOLE_KEYSPACE;
-    /// One page of the keys: the cursor for the next page (0 after the last) and names.
+    /// Returns a page of the keys: the cursor for the next page (0 after the last) and names.
     fn scan() -> (u64, Vec<bytes::Bytes>) as Scan = "SCAN" [0], ReadOnly, "2.8.0", WHOLE_KEYSPACE;
-    /// The name of some key; nil when there is none.
+    /// The name of some key; nil if there is none.
     fn randomkey<R>() -> Option<R> = "RANDOMKEY" [], ReadOnly, "1.0.0", WHOLE_KEYSPACE;
     /// The type of the value: `string`, `list`, `set`, `zset`, `hash`, `stream` or `none`.
     fn key_type(key: impl ToArg) -> String = "TYPE" [key], ReadOnly, "1.0.0";
@@ -142,7 +142,7 @@ commands! { "generic", "Keys";
     fn renamenx(key: impl ToArg, new_key: impl ToArg) -> bool = "RENAMENX" [key, new_key], NonIdempotent, "1.0.0";
     /// Copies a value to another key if that is free; true when it was.
     fn copy(source: impl ToArg, destination: impl ToArg) -> bool as Copying = "COPY" [source, destination], EffectIdempotent, "6.2.0", COPIES;
-    /// The value in a form that [`restore`] reads; nil when there is none.
+    /// The value in a form that [`restore`] reads; nil if there is none.
     fn dump(key: impl ToArg) -> Option<bytes::Bytes> = "DUMP" [key], ReadOnly, "2.6.0";
     /// Makes a value from what [`dump`] answered, with a time to live (none: it does not expire; zero is refused before
     /// sending).
@@ -152,17 +152,17 @@ commands! { "generic", "Keys";
         = "RESTORE" [key, Lifetime(ttl), dumped], EffectIdempotent, "2.6.0";
     /// The elements of a list, set or sorted set, in order of their numeric value. With [`store`](Sort::store) into a key.
     fn sort<R>(key: impl ToArg) -> Vec<Option<R>> as Sort = "SORT" [key], ByArguments, "1.0.0", STORE_OPTION;
-    /// As [`sort`], and never writes.
+    /// Does what [`sort`] does, and never writes.
     fn sort_ro<R>(key: impl ToArg) -> Vec<Option<R>> as Sort = "SORT_RO" [key], ReadOnly, "7.0.0";
-    /// How the value is kept: `embstr`, `listpack`, `skiplist` …; nil when there is none.
+    /// Returns the internal encoding of the value: `embstr`, `listpack`, `skiplist` …; nil if there is none.
     fn object_encoding(key: impl ToArg) -> Option<String> = "OBJECT ENCODING" [key], ReadOnly, "2.2.3";
-    /// How often the key was used lately, on a logarithmic scale, where the server evicts by that.
+    /// Returns how often the key was used lately, on a logarithmic scale, if the server evicts by that.
     fn object_freq(key: impl ToArg) -> Option<u64> = "OBJECT FREQ" [key], ReadOnly, "4.0.0";
     /// For how many seconds the key was not used.
     fn object_idletime(key: impl ToArg) -> Option<u64> = "OBJECT IDLETIME" [key], ReadOnly, "2.2.3";
-    /// How many references the value has.
+    /// Returns the number of references to the value.
     fn object_refcount(key: impl ToArg) -> Option<u64> = "OBJECT REFCOUNT" [key], ReadOnly, "2.2.3";
-    /// How many bytes of memory the key takes; nil when there is none.
+    /// Returns the bytes of memory that the key takes; nil if there is none.
     fn memory_usage(key: impl ToArg) -> Option<u64> as MemoryUsage = "MEMORY USAGE" [key], ReadOnly, "4.0.0";
 }
 
@@ -203,7 +203,7 @@ options! { Restore on ();
 options! { Sort<R> on Vec<Option<R>>;
     /// Sorts by the values of these keys, `*` standing for the element.
     fn by(pattern: impl ToArg) = "BY" [pattern];
-    /// Skips `offset` elements and answers at most `count`.
+    /// Skips `offset` elements and returns at most `count`.
     fn limit(offset: u64, count: i64) = "LIMIT" [offset, count];
     /// Answers the values of these keys, `*` standing for the element and `#` for the element itself.
     fn get(pattern: impl ToArg) = "GET" [pattern];
@@ -211,7 +211,7 @@ options! { Sort<R> on Vec<Option<R>>;
     fn descending() = "DESC" [];
     /// By bytes, not by number.
     fn alphabetic() = "ALPHA" [];
-    /// Writes the result to a list; answers its length. Not with [`sort_ro`].
+    /// Writes the result to a list; returns its length. Not with [`sort_ro`].
     fn store(key: impl ToArg) -> u64 = "STORE" [key];
 }
 

@@ -66,7 +66,7 @@ impl FromValue for GeoPoint {
     }
 }
 
-/// Where a search begins.
+/// The centre of a search.
 #[derive(Clone, PartialEq)]
 pub enum GeoFrom {
     /// At a member.
@@ -95,7 +95,7 @@ impl ToArgs for GeoFrom {
     }
 }
 
-/// How far a search goes.
+/// The area of a search.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum GeoBy {
     /// So far in every direction.
@@ -114,13 +114,13 @@ impl ToArgs for GeoBy {
     }
 }
 
-/// What a search found.
+/// A member that a search found.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct GeoHit<R> {
     /// The member.
     pub member: R,
-    /// How far it is, in the unit of the search, if asked for.
+    /// The distance from the centre, in the unit of the search, if asked for.
     pub distance: Option<f64>,
     /// Its place as one number, if asked for.
     pub hash: Option<i64>,
@@ -129,7 +129,7 @@ pub struct GeoHit<R> {
 }
 
 impl<R: FromValue> FromValue for GeoHit<R> {
-    /// What was asked for comes after the member, each of another type.
+    /// The member comes first, then the parts that were asked for, each of another type.
     fn from_value(value: Value) -> Result<Self, ConvertError> {
         let (member, rest) = match value {
             Value::Array(mut parts) if !parts.is_empty() => (parts.remove(0), parts),
@@ -149,10 +149,10 @@ impl<R: FromValue> FromValue for GeoHit<R> {
 }
 
 commands! { "geo", "Places";
-    /// Adds a member at a place, or moves it; answers how many are new.
+    /// Adds a member at a place, or moves it; returns how many are new.
     fn geoadd(key: impl ToArg, longitude: f64, latitude: f64, member: impl ToArg) -> u64 as GeoAdd
         = "GEOADD" [key, longitude, latitude, member], EffectIdempotent, "3.2.0";
-    /// How far two members are apart; nil when one of them is none.
+    /// Returns the distance of two members; nil if one of them does not exist.
     fn geodist(key: impl ToArg, one: impl ToArg, other: impl ToArg, unit: GeoUnit) -> Option<f64>
         = "GEODIST" [key, one, other, unit], ReadOnly, "3.2.0" @ -4;
     /// The places of members as Geohash texts, nil for each that is none.
@@ -168,7 +168,7 @@ commands! { "geo", "Places";
     /// # let _ = nearest;
     /// ```
     fn geosearch<R>(key: impl ToArg, from: GeoFrom, by: GeoBy) -> Vec<GeoHit<R>> as GeoSearch = "GEOSEARCH" [key, ..from, ..by], ReadOnly, "6.2.0" @ -7;
-    /// Makes a sorted set of the members around a place; answers how many.
+    /// Makes a sorted set of the members around a place; returns how many.
     fn geosearchstore(destination: impl ToArg, source: impl ToArg, from: GeoFrom, by: GeoBy) -> u64 as GeoSearchStore
         = "GEOSEARCHSTORE" [destination, source, ..from, ..by], ByArguments, "6.2.0" @ -8, COPIES;
 }
@@ -180,7 +180,7 @@ options! { GeoAdd on u64;
     fn xx() = "XX" @ 1;
     /// Answers how many are new or were moved (Redis 6.2).
     fn changed() = "CH" @ 1;
-    /// One more member.
+    /// Adds another member.
     fn and(longitude: f64, latitude: f64, member: impl ToArg) -> u64 = [longitude, latitude, member];
 }
 
@@ -189,7 +189,7 @@ options! { GeoSearch<R>;
     fn asc() = "ASC" [];
     /// The farthest first.
     fn desc() = "DESC" [];
-    /// At most so many.
+    /// Returns at most `count`.
     fn count(count: u64) = "COUNT" [count];
     /// Directly after [`count`](Self::count): any so many, not the nearest.
     fn any() = "ANY" [];
@@ -206,7 +206,7 @@ options! { GeoSearchStore on u64;
     fn asc() = "ASC" [];
     /// The farthest first.
     fn desc() = "DESC" [];
-    /// At most so many.
+    /// Returns at most `count`.
     fn count(count: u64) = "COUNT" [count];
     /// Directly after [`count`](Self::count): any so many, not the nearest.
     fn any() = "ANY" [];

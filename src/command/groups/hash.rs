@@ -43,14 +43,14 @@ calls! {
     HSetEx = bool;
 }
 
-/// What became of the time to live of a field.
+/// The result of setting the time to live of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FieldExpiry {
     /// There is no such field.
     Missing,
     /// The condition does not hold.
     Unchanged,
-    /// It was set.
+    /// The time to live was set.
     Set,
     /// The time had passed, so the field was deleted.
     Deleted,
@@ -68,12 +68,12 @@ impl FromValue for FieldExpiry {
     }
 }
 
-/// What became of a field that was to live on.
+/// The result of removing the time to live of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FieldPersist {
     /// There is no such field.
     Missing,
-    /// It did not expire anyway.
+    /// The field had no time to live.
     Persistent,
     /// Its time to live was taken away.
     Removed,
@@ -91,13 +91,13 @@ impl FromValue for FieldPersist {
 }
 
 commands! { "hash", "Hashes";
-    /// Sets fields, given as pairs; answers how many are new.
+    /// Sets fields, given as pairs; returns how many are new.
     fn hset(key: impl ToArg, pairs: impl ToArgs) -> u64 = "HSET" [key, (even pairs)], EffectIdempotent, "2.0.0";
     /// Sets a field if it does not exist; true when it did.
     fn hsetnx(key: impl ToArg, field: impl ToArg, value: impl ToArg) -> bool = "HSETNX" [key, field, value], EffectIdempotent, "2.0.0";
     /// Sets fields, given as pairs, with a time to live or on a condition; true when it did.
     fn hsetex(key: impl ToArg, pairs: impl ToArgs) -> bool as HSetEx = "HSETEX" [key, "FIELDS", (pairs pairs)], EffectIdempotent, "8.0.0";
-    /// The value of a field; nil when there is none.
+    /// The value of a field; nil if there is none.
     fn hget<R>(key: impl ToArg, field: impl ToArg) -> R = "HGET" [key, field], ReadOnly, "2.0.0";
     /// All fields and values: as a map, as pairs, or as a struct with [`Fields`](crate::Fields).
     fn hgetall<R>(key: impl ToArg) -> R = "HGETALL" [key], ReadOnly, "2.0.0";
@@ -108,25 +108,25 @@ commands! { "hash", "Hashes";
         = "HGETEX" [key, "FIELDS", (count fields)], ByArguments, "8.0.0";
     /// The values of several fields, nil for each that is missing.
     fn hmget<R>(key: impl ToArg, fields: impl ToArgs) -> Vec<Option<R>> = "HMGET" [key, ..fields], ReadOnly, "2.0.0";
-    /// Deletes fields; answers how many there were.
+    /// Deletes fields; returns how many there were.
     fn hdel(key: impl ToArg, fields: impl ToArgs) -> u64 = "HDEL" [key, ..fields], EffectIdempotent, "2.0.0";
     /// True when the field exists.
     fn hexists(key: impl ToArg, field: impl ToArg) -> bool = "HEXISTS" [key, field], ReadOnly, "2.0.0";
-    /// Adds to a field; answers the new value.
+    /// Adds to a field; returns the new value.
     fn hincrby(key: impl ToArg, field: impl ToArg, by: i64) -> i64 = "HINCRBY" [key, field, by], NonIdempotent, "2.0.0";
-    /// Adds a float to a field; answers the new value.
+    /// Adds a float to a field; returns the new value.
     fn hincrbyfloat(key: impl ToArg, field: impl ToArg, by: f64) -> f64 = "HINCRBYFLOAT" [key, field, by], NonIdempotent, "2.6.0";
     /// The names of the fields.
     fn hkeys<R>(key: impl ToArg) -> Vec<R> = "HKEYS" [key], ReadOnly, "2.0.0";
     /// The values of the fields.
     fn hvals<R>(key: impl ToArg) -> Vec<R> = "HVALS" [key], ReadOnly, "2.0.0";
-    /// How many fields there are.
+    /// Counts the fields.
     fn hlen(key: impl ToArg) -> u64 = "HLEN" [key], ReadOnly, "2.0.0";
     /// The length of a field's value in bytes.
     fn hstrlen(key: impl ToArg, field: impl ToArg) -> u64 = "HSTRLEN" [key, field], ReadOnly, "3.2.0";
-    /// The name of some field; nil when there is none.
+    /// The name of some field; nil if there is none.
     fn hrandfield<R>(key: impl ToArg) -> Option<R> as HRandField = "HRANDFIELD" [key], ReadOnly, "6.2.0", COUNT;
-    /// One page of the fields: the cursor for the next page (0 after the last), fields and values.
+    /// Returns a page of the fields: the cursor for the next page (0 after the last), fields and values.
     fn hscan(key: impl ToArg) -> (u64, Vec<(Bytes, Bytes)>) as HScan = "HSCAN" [key, 0], ReadOnly, "2.8.0";
     /// Sets the time to live of fields, exact to the millisecond, rounded up, at most 1000 years. A time of zero deletes them.
     fn hexpire(key: impl ToArg, after: Duration, fields: impl ToArgs) -> Vec<FieldExpiry> as HExpire
@@ -137,7 +137,7 @@ commands! { "hash", "Hashes";
     /// When fields expire.
     fn hexpire_time(key: impl ToArg, fields: impl ToArgs) -> Vec<ExpireTime>
         = "HPEXPIRETIME" [key, "FIELDS", (count fields)], ReadOnly, "7.4.0";
-    /// How long fields have left to live.
+    /// Returns the times that fields have left to live.
     fn httl(key: impl ToArg, fields: impl ToArgs) -> Vec<Ttl> = "HPTTL" [key, "FIELDS", (count fields)], ReadOnly, "7.4.0";
     /// Takes the times to live of fields away.
     fn hpersist(key: impl ToArg, fields: impl ToArgs) -> Vec<FieldPersist>
@@ -145,7 +145,7 @@ commands! { "hash", "Hashes";
 }
 
 options! { HRandField<R> on Option<R>;
-    /// So many different fields, or if negative so many that may be the same.
+    /// Returns `count` different fields, or if negative, that many that may be the same.
     fn count(count: i64) -> Vec<R> = [count];
 }
 

@@ -49,29 +49,29 @@ impl<K: ToArg, P: ToArg, T: Serialize> ToArgs for Documents<'_, K, P, T> {
 }
 
 commands! { "json", "JSON documents";
-    /// Appends values to arrays; answers the new lengths.
+    /// Appends values to arrays; returns the new lengths.
     fn json_arrappend<R>(key: impl ToArg, path: impl ToArg, values: &[impl Serialize]) -> R = "JSON.ARRAPPEND" [key, path, ..Jsons(values)], NonIdempotent, "JSON";
-    /// Where a value is in arrays; -1 where it is not.
+    /// Returns the position of a value in arrays; -1 if it is not there.
     fn json_arrindex<R>(key: impl ToArg, path: impl ToArg, value: impl Serialize) -> R as JsonArrIndex
         = "JSON.ARRINDEX" [key, path, Json(value)], ReadOnly, "JSON";
-    /// Inserts values into arrays before `index`; answers the new lengths.
+    /// Inserts values into arrays before `index`; returns the new lengths.
     fn json_arrinsert<R>(key: impl ToArg, path: impl ToArg, index: i64, values: &[impl Serialize]) -> R
         = "JSON.ARRINSERT" [key, path, index, ..Jsons(values)], NonIdempotent, "JSON";
     /// The lengths of arrays.
     fn json_arrlen<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.ARRLEN" [key, path], ReadOnly, "JSON";
-    /// Takes the element at `index` out of arrays (-1: the last); answers them.
+    /// Takes the element at `index` out of arrays (-1: the last); returns them.
     fn json_arrpop<R>(key: impl ToArg, path: impl ToArg, index: i64) -> R = "JSON.ARRPOP" [key, path, index], NonIdempotent, "JSON";
-    /// Keeps the elements of arrays from `start` to `stop`; answers the new lengths.
+    /// Keeps the elements of arrays from `start` to `stop`; returns the new lengths.
     fn json_arrtrim<R>(key: impl ToArg, path: impl ToArg, start: i64, stop: i64) -> R = "JSON.ARRTRIM" [key, path, start, stop], NonIdempotent, "JSON";
-    /// Empties arrays and objects and sets numbers to 0; answers how many.
+    /// Empties arrays and objects and sets numbers to 0; returns how many.
     fn json_clear(key: impl ToArg, path: impl ToArg) -> u64 = "JSON.CLEAR" [key, path], EffectIdempotent, "JSON";
-    /// How many bytes of memory values take.
+    /// Returns the bytes of memory that values take.
     fn json_debug_memory<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.DEBUG MEMORY" [key, path], ReadOnly, "JSON";
-    /// Deletes values; answers how many.
+    /// Deletes values; returns how many.
     fn json_del(key: impl ToArg, path: impl ToArg) -> u64 = "JSON.DEL" [key, path], ByArguments, "JSON";
     /// The same as [`json_del`].
     fn json_forget(key: impl ToArg, path: impl ToArg) -> u64 = "JSON.FORGET" [key, path], ByArguments, "JSON";
-    /// A document, or with [`path`](JsonGet::path) parts of it, as JSON text; nil when there is none.
+    /// A document, or with [`path`](JsonGet::path) parts of it, as JSON text; nil if there is none.
     fn json_get<R>(key: impl ToArg) -> Option<R> as JsonGet = "JSON.GET" [key], ReadOnly, "JSON";
     /// Merges a value into a document: objects by their names, `null` deletes.
     fn json_merge(key: impl ToArg, path: impl ToArg, value: impl Serialize) -> () = "JSON.MERGE" [key, path, Json(value)], Idempotent, "JSON";
@@ -79,23 +79,23 @@ commands! { "json", "JSON documents";
     fn json_mget<R>(keys: impl ToArgs, path: impl ToArg) -> Vec<Option<R>> = "JSON.MGET" [..keys, path], ReadOnly, "JSON";
     /// Sets parts of several documents at once, given as keys, paths and values.
     fn json_mset(documents: &[(impl ToArg, impl ToArg, impl Serialize)]) -> () = "JSON.MSET" [..Documents(documents)], Idempotent, "JSON";
-    /// Adds to numbers; answers them as JSON text.
+    /// Adds to numbers; returns them as JSON text.
     fn json_numincrby<R>(key: impl ToArg, path: impl ToArg, by: f64) -> R = "JSON.NUMINCRBY" [key, path, by], NonIdempotent, "JSON";
-    /// Multiplies numbers; answers them as JSON text.
+    /// Multiplies numbers; returns them as JSON text.
     fn json_nummultby<R>(key: impl ToArg, path: impl ToArg, by: f64) -> R = "JSON.NUMMULTBY" [key, path, by], NonIdempotent, "JSON";
     /// The names in objects.
     fn json_objkeys<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.OBJKEYS" [key, path], ReadOnly, "JSON";
-    /// How many names objects have.
+    /// Counts the names of objects.
     fn json_objlen<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.OBJLEN" [key, path], ReadOnly, "JSON";
     /// Values as Redis values.
     fn json_resp<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.RESP" [key, path], ReadOnly, "JSON";
     /// Sets a part of a document (`$`: all of it).
     fn json_set(key: impl ToArg, path: impl ToArg, value: impl Serialize) -> () as JsonSet = "JSON.SET" [key, path, Json(value)], EffectIdempotent, "JSON";
-    /// Appends to strings; answers the new lengths.
+    /// Appends to strings; returns the new lengths.
     fn json_strappend<R>(key: impl ToArg, path: impl ToArg, text: &str) -> R = "JSON.STRAPPEND" [key, path, Json(text)], NonIdempotent, "JSON";
     /// The lengths of strings.
     fn json_strlen<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.STRLEN" [key, path], ReadOnly, "JSON";
-    /// Turns true to false and false to true; answers what they are then.
+    /// Turns true to false and false to true; returns what they are then.
     fn json_toggle<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.TOGGLE" [key, path], NonIdempotent, "JSON";
     /// The types of values.
     fn json_type<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.TYPE" [key, path], ReadOnly, "JSON";

@@ -59,44 +59,44 @@ impl ToArgs for Beside {
 }
 
 commands! { "list", "Lists";
-    /// Adds values at the head, one by one; answers the new length.
+    /// Adds values at the head, one by one; returns the new length.
     fn lpush(key: impl ToArg, values: impl ToArgs) -> u64 = "LPUSH" [key, ..values], NonIdempotent, "1.0.0";
-    /// Adds values at the tail; answers the new length.
+    /// Adds values at the tail; returns the new length.
     fn rpush(key: impl ToArg, values: impl ToArgs) -> u64 = "RPUSH" [key, ..values], NonIdempotent, "1.0.0";
-    /// Adds values at the head if there is a list; answers the new length, or 0.
+    /// Adds values at the head if there is a list; returns the new length, or 0.
     fn lpushx(key: impl ToArg, values: impl ToArgs) -> u64 = "LPUSHX" [key, ..values], NonIdempotent, "2.2.0";
-    /// Adds values at the tail if there is a list; answers the new length, or 0.
+    /// Adds values at the tail if there is a list; returns the new length, or 0.
     fn rpushx(key: impl ToArg, values: impl ToArgs) -> u64 = "RPUSHX" [key, ..values], NonIdempotent, "2.2.0";
     /// Takes the first value off; nil when the list is empty.
     fn lpop<R>(key: impl ToArg) -> R as Pop = "LPOP" [key], NonIdempotent, "1.0.0", COUNT;
     /// Takes the last value off; nil when the list is empty.
     fn rpop<R>(key: impl ToArg) -> R as Pop = "RPOP" [key], NonIdempotent, "1.0.0", COUNT;
-    /// Takes a value off the first of several lists that has one; answers that list's key and the values, nil when all are empty.
+    /// Takes a value off the first of several lists that has one; returns that list's key and the values, nil when all are empty.
     fn lmpop<R>(keys: impl ToArgs, side: Side) -> Option<(String, Vec<R>)> as LMPop = "LMPOP" [(count keys), side], NonIdempotent, "7.0.0";
-    /// Takes a value off one end of a list and puts it at one end of another; nil when there is none.
+    /// Takes a value off one end of a list and puts it at one end of another; nil if there is none.
     fn lmove<R>(source: impl ToArg, destination: impl ToArg, from: Side, to: Side) -> R
         = "LMOVE" [source, destination, from, to], NonIdempotent, "6.2.0";
     /// The values from `start` to `stop`, both included; negative counts from the end.
     fn lrange<R>(key: impl ToArg, start: i64, stop: i64) -> Vec<R> = "LRANGE" [key, start, stop], ReadOnly, "1.0.0";
-    /// How many values there are.
+    /// Counts the values.
     fn llen(key: impl ToArg) -> u64 = "LLEN" [key], ReadOnly, "1.0.0";
     /// The value at `index`; nil beyond the ends.
     fn lindex<R>(key: impl ToArg, index: i64) -> R = "LINDEX" [key, index], ReadOnly, "1.0.0";
-    /// The index of the first value that is equal; nil when there is none.
+    /// The index of the first value that is equal; nil if there is none.
     fn lpos(key: impl ToArg, value: impl ToArg) -> Option<u64> as LPos = "LPOS" [key, value], ReadOnly, "6.0.6";
-    /// Adds a value beside the first that is equal to `pivot`; answers the new length, -1 when there is no such value.
+    /// Adds a value beside the first that is equal to `pivot`; returns the new length, -1 when there is no such value.
     fn linsert(key: impl ToArg, side: Beside, pivot: impl ToArg, value: impl ToArg) -> i64
         = "LINSERT" [key, side, pivot, value], NonIdempotent, "2.2.0";
     /// Replaces the value at `index`.
     fn lset(key: impl ToArg, index: i64, value: impl ToArg) -> () = "LSET" [key, index, value], Idempotent, "1.0.0";
-    /// Removes `count` equal values from the head (from the tail if negative, all if 0); answers how many there were.
+    /// Removes `count` equal values from the head (from the tail if negative, all if 0); returns how many there were.
     fn lrem(key: impl ToArg, count: i64, value: impl ToArg) -> u64 = "LREM" [key, count, value], NonIdempotent, "1.0.0";
     /// Keeps only the values from `start` to `stop`.
     fn ltrim(key: impl ToArg, start: i64, stop: i64) -> () = "LTRIM" [key, start, stop], NonIdempotent, "1.0.0";
 }
 
 options! { Pop<R> on R;
-    /// Takes up to `count` values off (Redis 6.2); nil when there is no list.
+    /// Takes up to `count` values off (Redis 6.2); nil if there is no list.
     fn count(count: u64) -> Option<Vec<R>> = [count];
 }
 

@@ -31,7 +31,7 @@ pub(super) fn ranks(range: &impl RangeBounds<i64>) -> [i64; 2] {
     };
     match range.end_bound() {
         Bound::Included(&rank) => [first, rank],
-        // What ends before the first is empty, and -1 would be the last.
+        // A range that ends before the first is empty, and -1 would be the last.
         Bound::Excluded(0) => [1, 0],
         Bound::Excluded(&rank) => [first, rank.saturating_sub(1)],
         Bound::Unbounded => [first, -1],

@@ -33,7 +33,7 @@ pub struct Library {
     /// Its name.
     #[serde(rename = "library_name")]
     pub name: String,
-    /// What it is written in, such as `LUA`.
+    /// The language, such as `LUA`.
     pub engine: String,
     /// Its functions.
     pub functions: Vec<Function>,
@@ -49,7 +49,7 @@ from_fields!(Library);
 pub struct Function {
     /// Its name.
     pub name: String,
-    /// What it says of itself.
+    /// The description that the library gives.
     pub description: Option<String>,
     /// Its flags, such as `no-writes`.
     pub flags: Vec<String>,
@@ -58,14 +58,14 @@ pub struct Function {
 commands! { "scripting", "Scripts and functions";
     /// Runs a script with keys and arguments (`()` for none).
     fn eval<R>(script: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R = "EVAL" [script, (count keys), ..args], NonIdempotent, "2.6.0" @ -3, NO_SCRIPT, RUNS_SCRIPT;
-    /// As [`eval`], for a script that writes nothing.
+    /// Does what [`eval`] does, for a script that writes nothing.
     fn eval_ro<R>(script: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R = "EVAL_RO" [script, (count keys), ..args], ReadOnly, "7.0.0" @ -3, NO_SCRIPT, RUNS_SCRIPT;
-    /// As [`eval`], for a script the server knows by its SHA-1.
+    /// Does what [`eval`] does, for a script the server knows by its SHA-1.
     fn evalsha<R>(sha1: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R = "EVALSHA" [sha1, (count keys), ..args], NonIdempotent, "2.6.0" @ -3, NO_SCRIPT, RUNS_SCRIPT;
-    /// As [`evalsha`], for a script that writes nothing.
+    /// Does what [`evalsha`] does, for a script that writes nothing.
     fn evalsha_ro<R>(sha1: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R
         = "EVALSHA_RO" [sha1, (count keys), ..args], ReadOnly, "7.0.0" @ -3, NO_SCRIPT, RUNS_SCRIPT;
-    /// Makes a script known; answers its SHA-1.
+    /// Makes a script known; returns its SHA-1.
     fn script_load(script: impl ToArg) -> String = "SCRIPT LOAD" [script], Idempotent, "2.6.0";
     /// For each SHA-1, whether the server knows the script.
     fn script_exists(sha1s: impl ToArgs) -> Vec<bool> = "SCRIPT EXISTS" [..sha1s], ReadOnly, "2.6.0";
@@ -75,10 +75,10 @@ commands! { "scripting", "Scripts and functions";
     fn script_kill() -> () = "SCRIPT KILL" [], NonIdempotent, "2.6.0", ADMIN;
     /// Runs a function of a library.
     fn fcall<R>(function: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R = "FCALL" [function, (count keys), ..args], NonIdempotent, "7.0.0" @ -3, NO_SCRIPT, RUNS_SCRIPT;
-    /// As [`fcall`], for a function that writes nothing.
+    /// Does what [`fcall`] does, for a function that writes nothing.
     fn fcall_ro<R>(function: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R
         = "FCALL_RO" [function, (count keys), ..args], ReadOnly, "7.0.0" @ -3, NO_SCRIPT, RUNS_SCRIPT;
-    /// Makes a library; answers its name.
+    /// Makes a library; returns its name.
     fn function_load(code: impl ToArg) -> String as FunctionLoad = "FUNCTION LOAD" [code], EffectIdempotent, "7.0.0";
     /// Removes a library.
     fn function_delete(library: impl ToArg) -> () = "FUNCTION DELETE" [library], EffectIdempotent, "7.0.0";
@@ -86,7 +86,7 @@ commands! { "scripting", "Scripts and functions";
     fn function_flush() -> () = "FUNCTION FLUSH" [], Idempotent, "7.0.0" @ -2;
     /// The libraries.
     fn function_list() -> Vec<Library> as FunctionList = "FUNCTION LIST" [], ReadOnly, "7.0.0";
-    /// What runs, and what engines there are, as Redis answers it.
+    /// Returns the running function and the engines, as Redis lists them.
     fn function_stats() -> Value = "FUNCTION STATS" [], ReadOnly, "7.0.0";
     /// All libraries in a form that [`function_restore`] reads.
     fn function_dump() -> Bytes = "FUNCTION DUMP" [], ReadOnly, "7.0.0";

@@ -34,7 +34,7 @@ calls! {
 commands! { "server", "The server";
     /// Answers `message`.
     fn echo<R>(message: impl ToArg) -> R = "ECHO" [message], ReadOnly, "1.0.0", HARMLESS;
-    /// How many keys the database holds.
+    /// Counts the keys of the database.
     fn dbsize() -> u64 = "DBSIZE" [], ReadOnly, "1.0.0", WHOLE_KEYSPACE;
     /// The server's clock, to the microsecond.
     fn time() -> SystemTime, by read_time = "TIME" [], ReadOnly, "2.6.0", HARMLESS;
@@ -52,29 +52,29 @@ commands! { "server", "The server";
     fn config_resetstat() -> () = "CONFIG RESETSTAT" [], NonIdempotent, "2.0.0";
     /// Writes the settings to the server's file.
     fn config_rewrite() -> () = "CONFIG REWRITE" [], NonIdempotent, "2.8.0";
-    /// How many commands the server has.
+    /// Counts the commands of the server.
     fn command_count() -> u64 = "COMMAND COUNT" [], ReadOnly, "2.8.13";
     /// The names of the commands.
     fn command_list() -> Vec<String> as CommandList = "COMMAND LIST" [], ReadOnly, "7.0.0";
-    /// Facts about commands, as Redis answers them; nil for each that is none.
+    /// Returns facts about commands, as Redis lists them; nil for each name that is none.
     fn command_info(names: impl ToArgs) -> Vec<Value> = "COMMAND INFO" [..names], ReadOnly, "2.8.13" @ -2;
-    /// The documentation of commands, as Redis answers it.
+    /// Returns the documentation of commands, as Redis lists it.
     fn command_docs(names: impl ToArgs) -> HashMap<String, Value> = "COMMAND DOCS" [..names], ReadOnly, "7.0.0" @ -2;
     /// The keys in a command, given as its name and arguments.
     fn command_getkeys<R>(parts: impl ToArgs) -> Vec<R> = "COMMAND GETKEYS" [..parts], ReadOnly, "2.8.13";
-    /// What could be better about the use of memory.
+    /// Returns advice on the use of memory.
     fn memory_doctor() -> String = "MEMORY DOCTOR" [], ReadOnly, "4.0.0";
-    /// What takes how much memory, as Redis answers it.
+    /// Returns the use of memory by part, as Redis lists it.
     fn memory_stats() -> HashMap<String, Value> = "MEMORY STATS" [], ReadOnly, "4.0.0";
     /// Gives unused memory back to the system.
     fn memory_purge() -> () = "MEMORY PURGE" [], Idempotent, "4.0.0";
     /// When the last dump was written, to the second.
     fn lastsave() -> UnixTime, by UnixTime::read_seconds = "LASTSAVE" [], ReadOnly, "1.0.0";
-    /// Whether the server is a primary or a replica, as Redis answers it.
+    /// Returns whether the server is a primary or a replica, as Redis lists it.
     fn role() -> Vec<Value> = "ROLE" [], ReadOnly, "2.8.12", NO_SCRIPT;
     /// At most `count` slow commands, the latest first; all of them for -1.
     fn slowlog_get(count: i64) -> Vec<SlowCommand> = "SLOWLOG GET" [count], ReadOnly, "2.2.12" @ -2;
-    /// How many commands the log of slow ones holds.
+    /// Counts the commands in the log of slow ones.
     fn slowlog_len() -> u64 = "SLOWLOG LEN" [], ReadOnly, "2.2.12";
     /// Empties the log of slow commands.
     fn slowlog_reset() -> () = "SLOWLOG RESET" [], NonIdempotent, "2.2.12";
@@ -82,9 +82,9 @@ commands! { "server", "The server";
     fn latency_latest() -> Vec<LatencySpike> = "LATENCY LATEST" [], ReadOnly, "2.8.13";
     /// The latency spikes of one event: when each was, and how long it took.
     fn latency_history(event: impl ToArg) -> Vec<(UnixTime, Duration)>, by read_history = "LATENCY HISTORY" [event], ReadOnly, "2.8.13";
-    /// What could be better about latency.
+    /// Returns advice on latency.
     fn latency_doctor() -> String = "LATENCY DOCTOR" [], ReadOnly, "2.8.13";
-    /// Forgets the spikes of these kinds; answers how many kinds.
+    /// Forgets the spikes of these kinds; returns how many kinds.
     fn latency_reset(events: impl ToArgs) -> u64 = "LATENCY RESET" [..events], NonIdempotent, "2.8.13" @ -2;
     /// A picture and the server's version.
     fn lolwut() -> String = "LOLWUT" [], ReadOnly, "5.0.0" @ -1;
@@ -99,7 +99,7 @@ fn read_time(value: Value) -> Result<SystemTime, ConvertError> {
         .ok_or(ConvertError::new("a time that the platform can hold", "a later one"))
 }
 
-/// One entry of the log of slow commands.
+/// An entry of the log of slow commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SlowCommand {
@@ -107,7 +107,7 @@ pub struct SlowCommand {
     pub id: u64,
     /// When the command ran, to the second.
     pub at: UnixTime,
-    /// How long it ran, to the microsecond.
+    /// The time that it ran, to the microsecond.
     pub took: Duration,
     /// Its name and arguments. Redis shortens long ones.
     pub command: Vec<Bytes>,
@@ -140,9 +140,9 @@ pub struct LatencySpike {
     pub event: String,
     /// When the latest spike was, to the second.
     pub at: UnixTime,
-    /// How long the latest one took, to the millisecond.
+    /// The time that the latest one took, to the millisecond.
     pub latest: Duration,
-    /// How long the longest one took, to the millisecond.
+    /// The time that the longest one took, to the millisecond.
     pub longest: Duration,
 }
 

@@ -28,9 +28,9 @@ calls! {
 }
 
 commands! { "set", "Sets";
-    /// Adds members; answers how many are new.
+    /// Adds members; returns how many are new.
     fn sadd(key: impl ToArg, members: impl ToArgs) -> u64 = "SADD" [key, ..members], EffectIdempotent, "1.0.0";
-    /// Removes members; answers how many there were.
+    /// Removes members; returns how many there were.
     fn srem(key: impl ToArg, members: impl ToArgs) -> u64 = "SREM" [key, ..members], EffectIdempotent, "1.0.0";
     /// Moves a member to another set; true when it was there.
     fn smove(source: impl ToArg, destination: impl ToArg, member: impl ToArg) -> bool
@@ -41,7 +41,7 @@ commands! { "set", "Sets";
     fn sismember(key: impl ToArg, member: impl ToArg) -> bool = "SISMEMBER" [key, member], ReadOnly, "1.0.0";
     /// For each, whether it is a member.
     fn smismember(key: impl ToArg, members: impl ToArgs) -> Vec<bool> = "SMISMEMBER" [key, ..members], ReadOnly, "6.2.0";
-    /// How many members there are.
+    /// Counts the members.
     fn scard(key: impl ToArg) -> u64 = "SCARD" [key], ReadOnly, "1.0.0";
     /// Takes a random member out; nil when the set is empty.
     fn spop<R>(key: impl ToArg) -> R as Random = "SPOP" [key], NonIdempotent, "1.0.0", COUNT;
@@ -49,19 +49,19 @@ commands! { "set", "Sets";
     fn srandmember<R>(key: impl ToArg) -> R as Random = "SRANDMEMBER" [key], ReadOnly, "1.0.0", COUNT;
     /// The members that are in all of the sets.
     fn sinter<R>(keys: impl ToArgs) -> R = "SINTER" [..keys], ReadOnly, "1.0.0";
-    /// How many members are in all of the sets.
+    /// Counts the members that are in all of the sets.
     fn sintercard(keys: impl ToArgs) -> u64 as SInterCard = "SINTERCARD" [(count keys)], ReadOnly, "7.0.0";
-    /// Makes a set of the members that are in all of the others; answers how many.
+    /// Makes a set of the members that are in all of the others; returns how many.
     fn sinterstore(destination: impl ToArg, keys: impl ToArgs) -> u64 = "SINTERSTORE" [destination, ..keys], ByArguments, "1.0.0", COPIES;
     /// The members that are in any of the sets.
     fn sunion<R>(keys: impl ToArgs) -> R = "SUNION" [..keys], ReadOnly, "1.0.0";
-    /// Makes a set of the members that are in any of the others; answers how many.
+    /// Makes a set of the members that are in any of the others; returns how many.
     fn sunionstore(destination: impl ToArg, keys: impl ToArgs) -> u64 = "SUNIONSTORE" [destination, ..keys], ByArguments, "1.0.0", COPIES;
     /// The members of the first set that are in none of the others.
     fn sdiff<R>(keys: impl ToArgs) -> R = "SDIFF" [..keys], ReadOnly, "1.0.0";
-    /// Makes a set of the members of the first that are in none of the others; answers how many.
+    /// Makes a set of the members of the first that are in none of the others; returns how many.
     fn sdiffstore(destination: impl ToArg, keys: impl ToArgs) -> u64 = "SDIFFSTORE" [destination, ..keys], ByArguments, "1.0.0", COPIES;
-    /// One page of the members: the cursor for the next page (0 after the last) and members.
+    /// Returns a page of the members: the cursor for the next page (0 after the last) and members.
     fn sscan(key: impl ToArg) -> (u64, Vec<Bytes>) as SScan = "SSCAN" [key, 0], ReadOnly, "2.8.0";
 }
 

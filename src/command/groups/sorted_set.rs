@@ -64,7 +64,7 @@ impl ToArgs for Extreme {
     }
 }
 
-/// How the scores of a member in several sets become one.
+/// The way to combine the scores of a member in several sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Aggregate {
     /// Their sum, which is what happens by itself.
@@ -87,21 +87,21 @@ impl ToArgs for Aggregate {
 }
 
 commands! { "sorted-set", "Sorted sets";
-    /// Adds a member with its score, or moves it; answers how many are new.
+    /// Adds a member with its score, or moves it; returns how many are new.
     fn zadd(key: impl ToArg, score: f64, member: impl ToArg) -> u64 as ZAdd = "ZADD" [key, score, member], ByArguments, "1.2.0";
-    /// Adds to a member's score; answers the new score.
+    /// Adds to a member's score; returns the new score.
     fn zincrby(key: impl ToArg, by: f64, member: impl ToArg) -> f64 = "ZINCRBY" [key, by, member], NonIdempotent, "1.2.0";
-    /// Removes members; answers how many there were.
+    /// Removes members; returns how many there were.
     fn zrem(key: impl ToArg, members: impl ToArgs) -> u64 = "ZREM" [key, ..members], EffectIdempotent, "1.2.0";
     /// The score of a member; nil when it is none.
     fn zscore(key: impl ToArg, member: impl ToArg) -> Option<f64> = "ZSCORE" [key, member], ReadOnly, "1.2.0";
     /// The scores of members, nil for each that is none.
     fn zmscore(key: impl ToArg, members: impl ToArgs) -> Vec<Option<f64>> = "ZMSCORE" [key, ..members], ReadOnly, "6.2.0";
-    /// How many members there are.
+    /// Counts the members.
     fn zcard(key: impl ToArg) -> u64 = "ZCARD" [key], ReadOnly, "1.2.0";
-    /// How many members have a score in the range.
+    /// Counts the members with a score in the range.
     fn zcount(key: impl ToArg, range: impl RangeBounds<f64>) -> u64 = "ZCOUNT" [key, ..scores(&range)], ReadOnly, "2.0.0" @ 4;
-    /// How many members are in the range, in the order of their bytes, where all scores are the same.
+    /// Counts the members in the range, in the order of their bytes, if all scores are the same.
     fn zlexcount<'a>(key: impl ToArg, range: impl RangeBounds<&'a str>) -> u64 = "ZLEXCOUNT" [key, ..members(&range)], ReadOnly, "2.8.9" @ 4;
     /// The rank of a member, 0 for the lowest score; nil when it is none.
     fn zrank(key: impl ToArg, member: impl ToArg) -> Option<u64> as ZRank = "ZRANK" [key, member], ReadOnly, "2.0.0";
@@ -115,44 +115,44 @@ commands! { "sorted-set", "Sorted sets";
     /// # let _ = best;
     /// ```
     fn zrange<R>(key: impl ToArg) -> Vec<R> as ZRange = "ZRANGE" [key, 0, -1], ReadOnly, "1.2.0";
-    /// Makes a sorted set of the members of another, all of them unless an option says which; answers how many.
+    /// Makes a sorted set of the members of another, all of them unless an option says which; returns how many.
     fn zrangestore(destination: impl ToArg, source: impl ToArg) -> u64 as ZRangeStore
         = "ZRANGESTORE" [destination, source, 0, -1], ByArguments, "6.2.0", COPIES;
-    /// Removes the members with a score in the range; answers how many there were.
+    /// Removes the members with a score in the range; returns how many there were.
     fn zremrangebyscore(key: impl ToArg, range: impl RangeBounds<f64>) -> u64
         = "ZREMRANGEBYSCORE" [key, ..scores(&range)], EffectIdempotent, "1.2.0" @ 4;
-    /// Removes the members in the range, in the order of their bytes; answers how many there were.
+    /// Removes the members in the range, in the order of their bytes; returns how many there were.
     fn zremrangebylex<'a>(key: impl ToArg, range: impl RangeBounds<&'a str>) -> u64
         = "ZREMRANGEBYLEX" [key, ..members(&range)], EffectIdempotent, "2.8.9" @ 4;
-    /// Removes the members with these ranks; answers how many there were.
+    /// Removes the members with these ranks; returns how many there were.
     fn zremrangebyrank(key: impl ToArg, range: impl RangeBounds<i64>) -> u64
         = "ZREMRANGEBYRANK" [key, ..ranks(&range)], NonIdempotent, "2.0.0" @ 4;
-    /// Takes the member with the lowest score out; empty when there is none.
+    /// Takes the member with the lowest score out; empty if there is none.
     fn zpopmin<R>(key: impl ToArg) -> Vec<(R, f64)> as ZPop = "ZPOPMIN" [key], NonIdempotent, "5.0.0";
-    /// Takes the member with the highest score out; empty when there is none.
+    /// Takes the member with the highest score out; empty if there is none.
     fn zpopmax<R>(key: impl ToArg) -> Vec<(R, f64)> as ZPop = "ZPOPMAX" [key], NonIdempotent, "5.0.0";
-    /// Takes a member out of the first of several sets that has one; answers that set's key and the members, nil when all are empty.
+    /// Takes a member out of the first of several sets that has one; returns that set's key and the members, nil when all are empty.
     fn zmpop<R>(keys: impl ToArgs, end: Extreme) -> Option<(String, Vec<(R, f64)>)> as ZMPop
         = "ZMPOP" [(count keys), end], NonIdempotent, "7.0.0";
-    /// Some member; nil when there is none.
+    /// Some member; nil if there is none.
     fn zrandmember<R>(key: impl ToArg) -> Option<R> as ZRandMember = "ZRANDMEMBER" [key], ReadOnly, "6.2.0", COUNT;
     /// The members of the first set that are in none of the others.
     fn zdiff<R>(keys: impl ToArgs) -> Vec<R> as ZDiff = "ZDIFF" [(count keys)], ReadOnly, "6.2.0";
-    /// Makes a sorted set of the members of the first that are in none of the others; answers how many.
+    /// Makes a sorted set of the members of the first that are in none of the others; returns how many.
     fn zdiffstore(destination: impl ToArg, keys: impl ToArgs) -> u64 = "ZDIFFSTORE" [destination, (count keys)], ByArguments, "6.2.0", COPIES;
     /// The members that are in all of the sets.
     fn zinter<R>(keys: impl ToArgs) -> Vec<R> as ZCombine = "ZINTER" [(count keys)], ReadOnly, "6.2.0";
-    /// How many members are in all of the sets.
+    /// Counts the members that are in all of the sets.
     fn zintercard(keys: impl ToArgs) -> u64 as ZInterCard = "ZINTERCARD" [(count keys)], ReadOnly, "7.0.0";
-    /// Makes a sorted set of the members that are in all of the others; answers how many.
+    /// Makes a sorted set of the members that are in all of the others; returns how many.
     fn zinterstore(destination: impl ToArg, keys: impl ToArgs) -> u64 as ZCombine
         = "ZINTERSTORE" [destination, (count keys)], ByArguments, "2.0.0", COPIES;
     /// The members that are in any of the sets.
     fn zunion<R>(keys: impl ToArgs) -> Vec<R> as ZCombine = "ZUNION" [(count keys)], ReadOnly, "6.2.0";
-    /// Makes a sorted set of the members that are in any of the others; answers how many.
+    /// Makes a sorted set of the members that are in any of the others; returns how many.
     fn zunionstore(destination: impl ToArg, keys: impl ToArgs) -> u64 as ZCombine
         = "ZUNIONSTORE" [destination, (count keys)], ByArguments, "2.0.0", COPIES;
-    /// One page of the members: the cursor for the next page (0 after the last), members and scores.
+    /// Returns a page of the members: the cursor for the next page (0 after the last), members and scores.
     fn zscan(key: impl ToArg) -> (u64, Vec<(Bytes, f64)>) as ZScan = "ZSCAN" [key, 0], ReadOnly, "2.8.0";
 }
 
@@ -167,12 +167,12 @@ options! { ZAdd on u64;
     fn lt() = "LT" @ 1;
     /// Answers how many are new or were moved.
     fn changed() = "CH" @ 1;
-    /// One more member.
+    /// Adds another member.
     fn and(score: f64, member: impl ToArg) -> u64 = [score, member];
 }
 
 impl<X> ZAdd<u64, X> {
-    /// Adds to the score of the only member; answers the new score, nil when a condition does not hold.
+    /// Adds to the score of the only member; returns the new score, nil when a condition does not hold.
     ///
     /// `INCR`.
     #[doc(alias = "INCR")]
@@ -206,7 +206,7 @@ fn reverse(mut command: Command, first: usize) -> Command {
 macro_rules! zrange_options {
     ($reply:ty, $kind:ident, $first:literal $(, $generic:ident)?) => {
         impl<$($generic,)? X> $kind<$reply, X> {
-            /// Those with these ranks, 0 for the lowest score (for the highest with [`rev`](Self::rev)); negative counts from the end.
+            /// Takes the members with these ranks, 0 for the lowest score (for the highest with [`rev`](Self::rev)); negative counts from the end.
             pub fn by_rank(self, range: impl RangeBounds<i64>) -> Self {
                 let [first, last] = ranks(&range).map(|rank| rank.to_string());
                 Self(self.0.map(|mut command| {
@@ -216,7 +216,7 @@ macro_rules! zrange_options {
                 }))
             }
 
-            /// Those with a score in this range (Redis 6.2).
+            /// Takes the members with a score in this range (Redis 6.2).
             ///
             /// `BYSCORE`.
             #[doc(alias = "BYSCORE")]
@@ -224,7 +224,7 @@ macro_rules! zrange_options {
                 Self(self.0.map(|command| choose(command, $first, scores(&range), "BYSCORE")))
             }
 
-            /// Those in this range, in the order of their bytes, where all scores are the same (Redis 6.2).
+            /// Takes the members in this range, in the order of their bytes, if all scores are the same (Redis 6.2).
             ///
             /// `BYLEX`.
             #[doc(alias = "BYLEX")]
@@ -274,7 +274,7 @@ options! { ZMPop<R> on Option<(String, Vec<(R, f64)>)>;
 }
 
 options! { ZRandMember<R> on Option<R>;
-    /// So many different members, or if negative so many that may be the same.
+    /// Returns `count` different members, or if negative, that many that may be the same.
     fn count(count: i64) -> Vec<R> = [count];
 }
 
@@ -291,7 +291,7 @@ options! { ZDiff<R> on Vec<R>;
 options! { ZCombine<R>;
     /// Multiplies the scores of each set by one of these.
     fn weights(weights: impl ToArgs) = "WEIGHTS" [..weights];
-    /// What becomes of the scores of a member in several sets.
+    /// Sets the way to combine the scores of a member in several sets.
     fn aggregate(how: Aggregate) = "AGGREGATE" [how];
 }
 

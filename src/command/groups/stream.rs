@@ -47,7 +47,7 @@ calls! {
     XInfoStream = StreamInfo;
 }
 
-/// How much of a stream is kept.
+/// The part of a stream that is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trim {
     args: Vec<String>,
@@ -86,12 +86,12 @@ impl ToArgs for Trim {
     }
 }
 
-/// What becomes of what groups of consumers know of entries that are removed (Redis 8.2).
+/// The treatment of references that groups of consumers hold to removed entries (Redis 8.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum References {
-    /// They keep it, which is what happens by itself.
+    /// Groups keep their references (the default).
     Keep,
-    /// It is removed too.
+    /// References are removed too.
     Delete,
     /// Only entries that all groups have acknowledged are removed.
     Acknowledged,
@@ -114,14 +114,14 @@ impl ToArgs for References {
     }
 }
 
-/// What became of an entry that was to be removed.
+/// The result of removing an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Removal {
     /// There is no such entry.
     Missing,
-    /// It was removed.
+    /// The entry was removed.
     Removed,
-    /// It stays, since not all groups have acknowledged it.
+    /// The entry stays, since not all groups have acknowledged it.
     Kept,
 }
 
@@ -147,20 +147,20 @@ impl ToArgs for Positions<'_> {
     }
 }
 
-/// What reading several streams answers: each key with its entries. `None` when there is nothing new.
+/// The reply to reading several streams: each key with its entries. `None` if there is nothing new.
 pub type StreamReads<R> = Option<Vec<(String, Vec<StreamEntry<R>>)>>;
 
 commands! { "stream", "Streams";
-    /// Adds an entry with this id (`*`: the next one) and fields, given as pairs; answers its id, nil when there is no stream and
+    /// Adds an entry with this id (`*`: the next one) and fields, given as pairs; returns its id, nil if there is no stream and
     /// none is to be made.
     fn xadd(key: impl ToArg, id: impl ToArg, fields: impl ToArgs) -> Option<String> as XAdd = "XADD" [key, id, (even fields)], NonIdempotent, "5.0.0";
-    /// Removes old entries; answers how many.
+    /// Removes old entries; returns how many.
     fn xtrim(key: impl ToArg, keep: Trim) -> u64 as XTrim = "XTRIM" [key, ..keep], EffectIdempotent, "5.0.0" @ -4;
-    /// Removes entries; answers how many there were.
+    /// Removes entries; returns how many there were.
     fn xdel(key: impl ToArg, ids: impl ToArgs) -> u64 = "XDEL" [key, ..ids], EffectIdempotent, "5.0.0";
-    /// Removes entries; answers what became of each.
+    /// Removes entries; returns what became of each.
     fn xdelex(key: impl ToArg, ids: impl ToArgs) -> Vec<Removal> as XDelEx = "XDELEX" [key, "IDS", (count ids)], EffectIdempotent, "8.2.0";
-    /// How many entries there are.
+    /// Counts the entries.
     fn xlen(key: impl ToArg) -> u64 = "XLEN" [key], ReadOnly, "5.0.0";
     /// The entries from `start` to `end`, both included (`-` and `+` are the ends, `(` before an id leaves it out).
     fn xrange<R>(key: impl ToArg, start: impl ToArg, end: impl ToArg) -> Vec<StreamEntry<R>> as XRange
@@ -168,37 +168,37 @@ commands! { "stream", "Streams";
     /// The entries from `end` back to `start`, both included.
     fn xrevrange<R>(key: impl ToArg, end: impl ToArg, start: impl ToArg) -> Vec<StreamEntry<R>> as XRange
         = "XREVRANGE" [key, end, start], ReadOnly, "5.0.0";
-    /// What came to streams after an id, given as pairs of key and id.
+    /// Returns the entries of streams after an id, given as pairs of key and id.
     fn xread<R>(after: &[(&str, &str)]) -> StreamReads<R> as XRead = "XREAD" ["STREAMS", ..Positions(after)], ReadOnly, "5.0.0" @ -4, MAY_BLOCK;
-    /// What came to streams for a consumer of a group (`>`), or what it has not acknowledged (after an id).
+    /// Returns new entries of streams for a consumer of a group (`>`), or those it has not acknowledged (after an id).
     fn xreadgroup<R>(group: impl ToArg, consumer: impl ToArg, after: &[(&str, &str)]) -> StreamReads<R> as XReadGroup
         = "XREADGROUP" ["GROUP", group, consumer, "STREAMS", ..Positions(after)], NonIdempotent, "5.0.0" @ -7, MAY_BLOCK;
-    /// Acknowledges entries; answers how many were pending.
+    /// Acknowledges entries; returns how many were pending.
     fn xack(key: impl ToArg, group: impl ToArg, ids: impl ToArgs) -> u64 = "XACK" [key, group, ..ids], EffectIdempotent, "5.0.0";
-    /// Acknowledges entries and removes them; answers what became of each.
+    /// Acknowledges entries and removes them; returns what became of each.
     fn xackdel(key: impl ToArg, group: impl ToArg, ids: impl ToArgs) -> Vec<Removal> as XDelEx
         = "XACKDEL" [key, group, "IDS", (count ids)], EffectIdempotent, "8.2.0";
-    /// What a group has not acknowledged, in short.
+    /// Summarises the entries that a group has not acknowledged.
     fn xpending(key: impl ToArg, group: impl ToArg) -> PendingSummary = "XPENDING" [key, group], ReadOnly, "5.0.0" @ -3;
-    /// What a group has not acknowledged, from `start` to `end`, at most `count` entries.
+    /// Returns the entries that a group has not acknowledged, from `start` to `end`, at most `count`.
     fn xpending_range(key: impl ToArg, group: impl ToArg, start: impl ToArg, end: impl ToArg, count: u64) -> Vec<PendingEntry> as XPending
         = "XPENDING" [key, group, start, end, count], ReadOnly, "5.0.0" @ -3;
     /// Transfers entries that were idle for at least `idle` to `consumer`, and returns them.
     fn xclaim<R>(key: impl ToArg, group: impl ToArg, consumer: impl ToArg, idle: Duration, ids: impl ToArgs) -> Claimed<R> as XClaim
         = "XCLAIM" [key, group, consumer, whole_millis(idle), ..ids], NonIdempotent, "5.0.0";
-    /// Makes the entries from `start` on that were idle for so long a consumer's own; answers them, and where to go on.
+    /// Makes the entries from `start` on that were idle for so long a consumer's own; returns them, and where to go on.
     fn xautoclaim<R>(key: impl ToArg, group: impl ToArg, consumer: impl ToArg, idle: Duration, start: impl ToArg) -> AutoClaimed<R> as XAutoClaim
         = "XAUTOCLAIM" [key, group, consumer, whole_millis(idle), start], NonIdempotent, "6.2.0";
     /// Makes a group that begins after an id (`$`: the last, `0`: the beginning).
     fn xgroup_create(key: impl ToArg, group: impl ToArg, id: impl ToArg) -> () as XGroupCreate
         = "XGROUP CREATE" [key, group, id], EffectIdempotent, "5.0.0";
-    /// Makes a consumer; true when there was none.
+    /// Makes a consumer; true if there was none.
     fn xgroup_createconsumer(key: impl ToArg, group: impl ToArg, consumer: impl ToArg) -> bool
         = "XGROUP CREATECONSUMER" [key, group, consumer], EffectIdempotent, "6.2.0";
-    /// Removes a consumer; answers how many entries it had not acknowledged.
+    /// Removes a consumer; returns how many entries it had not acknowledged.
     fn xgroup_delconsumer(key: impl ToArg, group: impl ToArg, consumer: impl ToArg) -> u64
         = "XGROUP DELCONSUMER" [key, group, consumer], EffectIdempotent, "5.0.0";
-    /// Removes a group; true when there was one.
+    /// Removes a group; true if there was one.
     fn xgroup_destroy(key: impl ToArg, group: impl ToArg) -> bool = "XGROUP DESTROY" [key, group], EffectIdempotent, "5.0.0";
     /// Has a group go on after another id.
     fn xgroup_setid(key: impl ToArg, group: impl ToArg, id: impl ToArg) -> () as XGroupSetId
@@ -227,7 +227,7 @@ impl<X> XAdd<Option<String>, X> {
         Self(self.0.map(|command| keep.args.iter().rev().fold(command, add)))
     }
 
-    /// What becomes of what groups know of entries that are removed (Redis 8.2).
+    /// Sets the treatment of references that groups hold to removed entries (Redis 8.2).
     #[doc(alias = "KEEPREF")]
     #[doc(alias = "DELREF")]
     #[doc(alias = "ACKED")]
@@ -237,7 +237,7 @@ impl<X> XAdd<Option<String>, X> {
 }
 
 impl<X> XTrim<u64, X> {
-    /// What becomes of what groups know of entries that are removed (Redis 8.2).
+    /// Sets the treatment of references that groups hold to removed entries (Redis 8.2).
     #[doc(alias = "KEEPREF")]
     #[doc(alias = "DELREF")]
     #[doc(alias = "ACKED")]
@@ -247,7 +247,7 @@ impl<X> XTrim<u64, X> {
 }
 
 impl<X> XDelEx<Vec<Removal>, X> {
-    /// What becomes of what groups know of these entries.
+    /// Sets the treatment of references that groups hold to these entries.
     #[doc(alias = "KEEPREF")]
     #[doc(alias = "DELREF")]
     #[doc(alias = "ACKED")]
@@ -260,24 +260,24 @@ impl<X> XDelEx<Vec<Removal>, X> {
 }
 
 options! { XRange<R>;
-    /// At most so many.
+    /// Returns at most `count`.
     fn count(count: u64) = "COUNT" [count];
 }
 
 options! { XRead<R> on StreamReads<R>;
-    /// At most so many of each stream.
+    /// Returns at most `count` of each stream.
     fn count(count: u64) = "COUNT" @ 0;
 }
 
 options! { XReadGroup<R> on StreamReads<R>;
-    /// At most so many of each stream.
+    /// Returns at most `count` of each stream.
     fn count(count: u64) = "COUNT" @ 3;
-    /// They count as acknowledged.
+    /// Counts the entries as acknowledged.
     fn no_ack() = "NOACK" @ 3;
 }
 
 options! { XClaim<R>;
-    /// So many times delivered.
+    /// Sets the number of deliveries.
     fn retry_count(count: u64) = "RETRYCOUNT" [count];
     /// Also entries that nobody has pending.
     fn force() = "FORCE" [];
@@ -311,17 +311,17 @@ impl<X> XPending<Vec<PendingEntry>, X> {
 options! { XGroupCreate on ();
     /// Makes the stream where there is none.
     fn mkstream() = "MKSTREAM" [];
-    /// How many entries count as read (Redis 7.0).
+    /// Sets how many entries count as read (Redis 7.0).
     fn entries_read(count: u64) = "ENTRIESREAD" [count];
 }
 
 options! { XGroupSetId on ();
-    /// How many entries count as read (Redis 7.0).
+    /// Sets how many entries count as read (Redis 7.0).
     fn entries_read(count: u64) = "ENTRIESREAD" [count];
 }
 
 options! { XInfoStream on StreamInfo;
-    /// Everything, with groups, consumers and entries, as Redis answers it (Redis 6.0).
+    /// Returns everything, with groups, consumers and entries, as Redis lists it (Redis 6.0).
     fn full() -> Value = "FULL" [];
 }
 

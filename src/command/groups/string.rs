@@ -24,7 +24,7 @@ use std::time::Duration;
 
 calls! {
     /// The options of `SET`: when it expires ([`ex`](Set::ex), [`ex_at`](Set::ex_at), [`keep_ttl`](Set::keep_ttl)), on which
-    /// condition ([`nx`](Set::nx), [`xx`](Set::xx), [`if_eq`](Set::if_eq) …), and whether it answers what was there
+    /// condition ([`nx`](Set::nx), [`xx`](Set::xx), [`if_eq`](Set::if_eq) …), and whether it returns what was there
     /// ([`get`](Set::get), after the condition).
     Set = ();
     /// The options of `GETEX`: [`ex`](GetEx::ex), [`ex_at`](GetEx::ex_at), [`persist`](GetEx::persist).
@@ -41,7 +41,7 @@ calls! {
 }
 
 commands! { "string", "Strings";
-    /// The value of `key`; nil when there is none.
+    /// The value of `key`; nil if there is none.
     fn get<R>(key: impl ToArg) -> R = "GET" [key], ReadOnly, "1.0.0";
     /// Sets `key` to `value`, and takes away its time to live unless an option says otherwise.
     fn set(key: impl ToArg, value: impl ToArg) -> () as Set = "SET" [key, value], ByArguments, "1.0.0";
@@ -52,11 +52,11 @@ commands! { "string", "Strings";
     fn getdel<R>(key: impl ToArg) -> R = "GETDEL" [key], NonIdempotent, "6.2.0";
     /// The value of `key`, whose time to live can be changed.
     fn getex<R>(key: impl ToArg) -> R as GetEx = "GETEX" [key], ByArguments, "6.2.0";
-    /// Sets `key` and answers what was there before.
+    /// Sets `key` and returns the value before.
     fn getset<R>(key: impl ToArg, value: impl ToArg) -> R = "GETSET" [key, value], NonIdempotent, "1.0.0";
     /// The bytes of the value from `start` to `end`, both included; negative counts from the end.
     fn getrange<R>(key: impl ToArg, start: i64, end: i64) -> R = "GETRANGE" [key, start, end], ReadOnly, "2.4.0";
-    /// Overwrites the value from byte `offset` on; answers its length.
+    /// Overwrites the value from byte `offset` on; returns its length.
     fn setrange(key: impl ToArg, offset: u64, value: impl ToArg) -> u64 = "SETRANGE" [key, offset, value], Idempotent, "2.2.0";
     /// Sets `key` if it does not exist; true when it did.
     fn setnx(key: impl ToArg, value: impl ToArg) -> bool = "SETNX" [key, value], EffectIdempotent, "1.0.0";
@@ -68,23 +68,23 @@ commands! { "string", "Strings";
     fn msetnx(pairs: impl ToArgs) -> bool = "MSETNX" [(even pairs)], EffectIdempotent, "1.0.1";
     /// Sets several keys at once, given as pairs, with a time to live or on a condition; true when it did.
     fn msetex(pairs: impl ToArgs) -> bool as MSetEx = "MSETEX" [(pairs pairs)], EffectIdempotent, "8.4.0";
-    /// Appends to the value; answers its length.
+    /// Appends to the value; returns its length.
     fn append(key: impl ToArg, value: impl ToArg) -> u64 = "APPEND" [key, value], NonIdempotent, "2.0.0";
-    /// The length of the value in bytes; 0 when there is none.
+    /// The length of the value in bytes; 0 if there is none.
     fn strlen(key: impl ToArg) -> u64 = "STRLEN" [key], ReadOnly, "2.2.0";
-    /// Adds 1; answers the new value.
+    /// Adds 1; returns the new value.
     fn incr(key: impl ToArg) -> i64 = "INCR" [key], NonIdempotent, "1.0.0";
-    /// Adds `by`; answers the new value.
+    /// Adds `by`; returns the new value.
     fn incrby(key: impl ToArg, by: i64) -> i64 = "INCRBY" [key, by], NonIdempotent, "1.0.0";
-    /// Adds a float; answers the new value.
+    /// Adds a float; returns the new value.
     fn incrbyfloat(key: impl ToArg, by: f64) -> f64 = "INCRBYFLOAT" [key, by], NonIdempotent, "2.6.0";
-    /// Subtracts 1; answers the new value.
+    /// Subtracts 1; returns the new value.
     fn decr(key: impl ToArg) -> i64 = "DECR" [key], NonIdempotent, "1.0.0";
-    /// Subtracts `by`; answers the new value.
+    /// Subtracts `by`; returns the new value.
     fn decrby(key: impl ToArg, by: i64) -> i64 = "DECRBY" [key, by], NonIdempotent, "1.0.0";
     /// Deletes `key` if its value is what a condition says; true when it was deleted.
     fn delex(key: impl ToArg) -> bool as DelEx = "DELEX" [key], EffectIdempotent, "8.4.0";
-    /// The hash of the value, for the conditions on digests; nil when there is none.
+    /// The hash of the value, for the conditions on digests; nil if there is none.
     fn digest(key: impl ToArg) -> Option<String> = "DIGEST" [key], ReadOnly, "8.4.0";
     /// The longest common subsequence of two values.
     fn lcs<R>(key: impl ToArg, other_key: impl ToArg) -> R as Lcs = "LCS" [key, other_key], ReadOnly, "7.0.0";
@@ -192,7 +192,7 @@ options! { Lcs<R>;
 }
 
 impl<R, X> Lcs<R, X> {
-    /// Where it is in both values.
+    /// Returns its places in both values.
     ///
     /// `IDX WITHMATCHLEN`.
     #[doc(alias = "IDX")]
@@ -211,7 +211,7 @@ options! { LcsIdx on LcsMatches;
     fn min_length(bytes: u64) = "MINMATCHLEN" [bytes];
 }
 
-/// Where the longest common subsequence of two values is.
+/// The places of the longest common subsequence of two values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LcsMatches {

@@ -130,7 +130,7 @@ impl NativeCluster {
         Ok(cluster)
     }
 
-    /// As [`connect`](Self::connect), but the first call connects. Does no I/O.
+    /// Makes a backend as [`connect`](Self::connect) does, but the first call connects. Does no I/O.
     ///
     /// # Errors
     /// [`ErrorKind::Config`].

@@ -5,7 +5,7 @@ use crate::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
-/// How values travel in replies.
+/// The encoding of values in replies.
 ///
 /// A value is bytes, and JSON holds text. So servers encode values if a client asks for it; some do
 /// not, and send text as it is. Most texts are plainly not base64, `abcd` could be either.

@@ -49,7 +49,7 @@ impl Config {
         Self::from_lookup(|name| std::env::var(name).ok())
     }
 
-    /// As [`Config::from_env`], from any source of names: the bindings of a worker, for example.
+    /// Reads the settings of [`Config::from_env`] from any source of names: the bindings of a worker, for example.
     ///
     /// # Errors
     /// As [`Config::from_env`].

@@ -152,7 +152,7 @@ impl Config {
         self
     }
 
-    /// How values travel in replies (default [`Encoding::Auto`]).
+    /// Sets the encoding of values in replies (default [`Encoding::Auto`]).
     pub fn encoding(mut self, encoding: Encoding) -> Self {
         self.encoding = encoding;
         self

@@ -1,4 +1,4 @@
-//! What commands on streams answer.
+//! Replies to commands on streams.
 
 use crate::value::{ConvertError, FromValue, Value, from_fields};
 use serde::Deserialize;
@@ -47,11 +47,11 @@ impl<R: FromValue> FromValue for Claimed<R> {
     }
 }
 
-/// What `XAUTOCLAIM` answers.
+/// The reply to `XAUTOCLAIM`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AutoClaimed<R> {
-    /// Where to go on; `0-0` at the end.
+    /// The id to continue from; `0-0` at the end.
     pub next: String,
     /// The entries.
     pub entries: Vec<StreamEntry<R>>,
@@ -61,11 +61,11 @@ pub struct AutoClaimed<R> {
     pub missing: usize,
 }
 
-/// What `XAUTOCLAIM … JUSTID` answers.
+/// The reply to `XAUTOCLAIM … JUSTID`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClaimedIds {
-    /// Where to go on; `0-0` at the end.
+    /// The id to continue from; `0-0` at the end.
     pub next: String,
     /// The ids.
     pub ids: Vec<String>,
@@ -97,17 +97,17 @@ impl FromValue for ClaimedIds {
     }
 }
 
-/// What a group has not acknowledged.
+/// A summary of the entries that a group has not acknowledged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PendingSummary {
-    /// How many entries.
+    /// The number of entries.
     pub count: u64,
     /// The first id.
     pub first: Option<String>,
     /// The last id.
     pub last: Option<String>,
-    /// How many of them each consumer has.
+    /// The number of them that each consumer has.
     pub consumers: Vec<(String, u64)>,
 }
 
@@ -125,11 +125,11 @@ impl FromValue for PendingSummary {
 pub struct PendingEntry {
     /// Its id.
     pub id: String,
-    /// Who has it.
+    /// The consumer that has it.
     pub consumer: String,
     /// For how long.
     pub idle: Duration,
-    /// How often it was delivered.
+    /// The number of deliveries.
     pub deliveries: u64,
 }
 
@@ -145,15 +145,15 @@ impl FromValue for PendingEntry {
 #[serde(rename_all = "kebab-case", default)]
 #[non_exhaustive]
 pub struct StreamInfo {
-    /// How many entries there are.
+    /// The number of entries.
     pub length: u64,
     /// The last id that was given.
     pub last_generated_id: String,
     /// The highest id that was deleted (Redis 7.0).
     pub max_deleted_entry_id: String,
-    /// How many entries were ever added (Redis 7.0).
+    /// The number of entries that were ever added (Redis 7.0).
     pub entries_added: u64,
-    /// How many groups there are.
+    /// The number of groups.
     pub groups: u64,
     /// Keys of the tree that holds it.
     pub radix_tree_keys: u64,
@@ -169,15 +169,15 @@ from_fields!(StreamInfo);
 pub struct GroupInfo {
     /// Its name.
     pub name: String,
-    /// How many consumers it has.
+    /// The number of its consumers.
     pub consumers: u64,
-    /// How many entries were delivered and not acknowledged.
+    /// The number of entries that were delivered and not acknowledged.
     pub pending: u64,
     /// The last id that was delivered.
     pub last_delivered_id: String,
-    /// How many entries it has read (Redis 7.0), where that is known.
+    /// The number of entries it has read (Redis 7.0), if known.
     pub entries_read: Option<u64>,
-    /// How many entries it has not read yet (Redis 7.0), where that is known.
+    /// The number of entries it has not read yet (Redis 7.0), if known.
     pub lag: Option<u64>,
 }
 from_fields!(GroupInfo);
@@ -189,12 +189,12 @@ from_fields!(GroupInfo);
 pub struct ConsumerInfo {
     /// Its name.
     pub name: String,
-    /// How many entries it has not acknowledged.
+    /// The number of entries it has not acknowledged.
     pub pending: u64,
-    /// How long ago it last asked.
+    /// The time since it last asked.
     #[serde(deserialize_with = "millis")]
     pub idle: Duration,
-    /// How long ago it was last given something (Redis 7.2); nothing: never.
+    /// The time since it was last given something (Redis 7.2); `None` if never.
     #[serde(deserialize_with = "millis_or_never")]
     pub inactive: Option<Duration>,
 }
