@@ -1,4 +1,4 @@
-//! Redis over TCP; and the commands of the `redis` crate over any backend ([`RedisRs`]). Nothing else names that crate.
+//! Redis over TCP; and the commands of the `redis` crate over any backend ([`RedisRs`](crate::RedisRs)). Nothing else names that crate.
 //!
 //! One connection carries the calls of all clones at once. A pipeline or transaction is written in one piece, so nothing
 //! comes between its commands. Nothing is ever sent twice: a call whose connection breaks gets an error, and the next call
