@@ -1,4 +1,4 @@
-//! Certificates of an authority that nobody knows.
+//! Certificates of a private authority that no client trusts by default.
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
@@ -21,7 +21,7 @@ impl Certificates {
         Self::signed(|_| {})
     }
 
-    /// The same for `host`, 127.0.0.1 and 0.0.0.0.
+    /// Returns certificates for `host`, 127.0.0.1 and 0.0.0.0.
     pub fn named(host: &str) -> Self {
         Self::signed(|leaf| {
             leaf.subject_alt_names = vec![
@@ -32,11 +32,11 @@ impl Certificates {
         })
     }
 
-    /// The same, with something changed before it was signed.
+    /// Returns certificates whose parameters `change` modified before signing.
     pub fn signed(change: impl FnOnce(&mut CertificateParams)) -> Self {
         let mut root = CertificateParams::new(Vec::new()).expect("no names");
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // Of two that have one name, OpenSSL takes the one for the other.
+        // OpenSSL confuses authorities that share a name.
         root.distinguished_name.push(DnType::CommonName, "an authority that nobody knows");
         let root_key = KeyPair::generate().expect("a key");
         let authority = root.self_signed(&root_key).expect("a certificate").pem();
@@ -50,7 +50,7 @@ impl Certificates {
         Self { authority, pem, chain: vec![leaf.der().clone()], key }
     }
 
-    /// Settings of a server with that certificate which speaks one protocol: `h2` or `http/1.1`.
+    /// Returns the settings of a TLS server that speaks one protocol: `h2` or `http/1.1`.
     pub fn server(&self, protocol: &str) -> Arc<ServerConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(provider)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 const SLOTS: usize = 16384;
 
-/// Three masters, and as many replicas as were asked for.
+/// Three masters, and the requested number of replicas.
 pub struct Cluster {
     pub nodes: Vec<Process>,
     pub ids: Vec<String>,
@@ -42,7 +42,7 @@ impl Cluster {
                 replica.ask::<String>("INFO replication").contains("master_link_status:up")
             });
         }
-        // The others must have heard of the replicas too, to vote.
+        // The other nodes must know the replicas too, to vote.
         until("replicas that all know", || {
             cluster.nodes.iter().all(|node| {
                 node.ask::<String>("CLUSTER NODES").matches("slave").count() == replicas
@@ -51,7 +51,7 @@ impl Cluster {
         Some(cluster)
     }
 
-    /// Waits until all agree that all slots have a master.
+    /// Waits until all nodes agree that every slot has a master.
     fn settle(&self) {
         let known = format!("cluster_known_nodes:{}\r", self.nodes.len());
         until("a cluster", || {
@@ -64,7 +64,7 @@ impl Cluster {
         });
     }
 
-    /// A client that knows the first node, and waits through a failover.
+    /// Returns a client that knows the first node and waits through a failover.
     pub async fn client(&self) -> Client {
         let seed = NativeConfig::new(self.nodes[0].url())
             .timeout(Duration::from_secs(20))
@@ -72,14 +72,14 @@ impl Cluster {
         Client::from_backend(NativeCluster::connect([seed]).await.expect("a cluster"))
     }
 
-    /// The master of a key's slot, before anything moved, and that slot.
+    /// Returns the first master of a key's slot, and the slot.
     pub fn owner(&self, key: &str) -> (usize, usize) {
         let slot: usize = self.nodes[0].ask(&format!("CLUSTER KEYSLOT {key}"));
         let has = |&master: &usize| (master * SLOTS / 3..(master + 1) * SLOTS / 3).contains(&slot);
         ((0..3).find(has).expect("every slot has a master"), slot)
     }
 
-    /// Moves a slot key by key, with `between` after each.
+    /// Moves a slot key by key, and calls `between` after each.
     pub fn move_slot(&self, slot: usize, from: usize, to: usize, mut between: impl FnMut()) {
         let (source, target) = (&self.nodes[from], &self.nodes[to]);
         target.ask::<()>(&format!("CLUSTER SETSLOT {slot} IMPORTING {}", self.ids[from]));
@@ -90,14 +90,14 @@ impl Cluster {
             source.ask::<String>(&format!("MIGRATE 127.0.0.1 {} {key} 0 5000", target.port));
             between();
         }
-        // The new owner first, so that no node sends there what it would send back.
+        // The new owner first: otherwise a node could redirect to a node that redirects back.
         let others = (0..3).filter(|&node| node != to);
         for node in std::iter::once(to).chain(others) {
             self.nodes[node].ask::<()>(&format!("CLUSTER SETSLOT {slot} NODE {}", self.ids[to]));
         }
     }
 
-    /// A key with this tag that is in the slots of the master of this number.
+    /// Returns a key with this tag in a slot of the master with this number.
     pub fn key_on(&self, master: usize, from: usize) -> String {
         (from..)
             .map(|n| format!("key{n}"))
@@ -106,7 +106,7 @@ impl Cluster {
     }
 }
 
-/// A node and its port for the others.
+/// Starts a node and returns it with its port.
 fn node() -> Option<(Process, u16)> {
     let bus = free_port();
     let process = Process::start("Ready to accept connections", |port, dir| {

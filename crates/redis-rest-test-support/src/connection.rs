@@ -1,4 +1,4 @@
-//! Connections that carry what a test writes: HTTP clients are too polite.
+//! Connections that carry exactly the bytes a test writes, which HTTP clients would not send.
 
 use crate::raw::parse;
 use std::net::SocketAddr;
@@ -6,14 +6,15 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// Longest time for what should come soon; shorter than the server's default limits, which must not be what ends a test.
+/// Longest wait for something that should come soon. Shorter than the server's default limits,
+/// which must not end a test.
 pub const LONG: Duration = Duration::from_secs(20);
 
-/// The beginning of every head.
+/// Beginning of every request head.
 pub const HEAD: &str =
     "POST / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer local-token\r\n";
 
-/// A whole request on a connection that stays open.
+/// Returns a complete request for a connection that stays open.
 pub fn whole(body: &str) -> String {
     format!("{HEAD}Content-Length: {}\r\n\r\n{body}", body.len())
 }
@@ -26,7 +27,7 @@ pub async fn send(stream: &mut TcpStream, bytes: impl AsRef<[u8]>) {
     stream.write_all(bytes.as_ref()).await.expect("the server reads");
 }
 
-/// All that comes until the server closes; a reset is an end, too.
+/// Reads until the server closes or resets the connection.
 pub async fn rest(stream: &mut TcpStream) -> String {
     let mut all = Vec::new();
     let read = tokio::time::timeout(LONG, stream.read_to_end(&mut all)).await;
@@ -34,7 +35,8 @@ pub async fn rest(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&all).into_owned()
 }
 
-/// One answer with a length, on a connection that stays open; `None` where the connection ended before.
+/// Reads one response with a length on a connection that stays open. Returns `None` if the
+/// connection ended before.
 pub async fn answer(stream: &mut TcpStream) -> Option<(u16, String)> {
     let read = async {
         let mut head = Vec::new();
@@ -57,7 +59,7 @@ pub async fn answer(stream: &mut TcpStream) -> Option<(u16, String)> {
     tokio::time::timeout(LONG, read).await.expect("an answer, or an end")
 }
 
-/// Asks on a connection that stays open.
+/// Sends a request and reads the response on a connection that stays open.
 pub async fn ask(stream: &mut TcpStream, body: &str) -> Option<(u16, String)> {
     stream.write_all(whole(body).as_bytes()).await.ok()?;
     answer(stream).await

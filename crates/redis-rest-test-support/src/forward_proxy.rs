@@ -10,9 +10,9 @@ use tokio_rustls::TlsAcceptor;
 /// The behaviour of a proxy.
 #[derive(Clone)]
 pub enum Does {
-    /// Leads to this server, whatever host is asked for.
+    /// Connects to this server, whatever host is requested.
     Lead(SocketAddr),
-    /// The same for requests with this value of `Proxy-Authorization`. The others get 407.
+    /// Connects to this server if `Proxy-Authorization` has this value; returns 407 otherwise.
     LeadWith(SocketAddr, &'static str),
     /// Refuses with this status.
     Refuse(u16),
@@ -29,7 +29,7 @@ impl ForwardProxy {
         Self::start_with(does, None).await
     }
 
-    /// A proxy that is spoken to over TLS.
+    /// Starts a proxy that accepts TLS connections.
     pub async fn start_tls(does: Does, certificates: &Certificates) -> Self {
         let acceptor = TlsAcceptor::from(certificates.server("http/1.1"));
         Self::start_with(does, Some(acceptor)).await
@@ -58,7 +58,7 @@ impl ForwardProxy {
         format!("http://{}", self.addr)
     }
 
-    /// The heads of the requests to the proxy itself.
+    /// Returns the heads of the requests to the proxy itself.
     pub fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }

@@ -1,4 +1,5 @@
-//! A manager behind a gate that can be shut, and another way to the same Redis that stays open.
+//! A manager behind a gate that can be closed, and a second connection to the same Redis that stays
+//! open.
 
 use crate::rest;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpTransport, Transport};
@@ -14,14 +15,14 @@ use std::time::Duration;
 
 pub const HOUR: Duration = Duration::from_secs(3600);
 
-/// What the way to the server does.
+/// State of the connection to the server.
 #[derive(Clone, Copy)]
 #[repr(u8)]
 pub enum Way {
     Open,
     /// Nothing gets through.
     Cut,
-    /// Everything gets through, no reply comes back.
+    /// Requests get through, replies are lost.
     Deaf,
 }
 
@@ -75,7 +76,7 @@ pub struct Node {
     _server: RunningServer,
 }
 
-/// Recovers at the first call after the way is open again.
+/// Recovers at the first call after the gate is open again.
 pub fn at_once() -> Recovery {
     let policy = BreakerPolicy::default()
         .min_calls(1)
@@ -95,7 +96,8 @@ impl Node {
         Self::of(ManagerOptions::default().recovery(recovery)).await
     }
 
-    /// With these options, except that every copy is checked and that reads do not touch.
+    /// Creates the manager with these options, except that every copy is checked and reads do not
+    /// touch.
     pub async fn of(options: ManagerOptions) -> Self {
         let options = options.max_staleness(Duration::ZERO).touch_interval(HOUR);
         Self::with(SessionManager::with_options("", 0, options)).await
@@ -124,7 +126,7 @@ impl Node {
         self.manager.create_session("user", "org").await.unwrap().session
     }
 
-    /// What Redis has of the user.
+    /// Returns the user's session ids in Redis.
     pub async fn ids(&self) -> Vec<String> {
         self.elsewhere
             .list_sessions("user")

@@ -17,8 +17,9 @@ pub struct Haproxy {
 }
 
 impl Haproxy {
-    /// Starts haproxy in front of `server` with these lines in its defaults, over TLS if there are
-    /// certificates. `None` if there is no haproxy, which with `REQUIRE_REDIS=1` is a failure.
+    /// Starts haproxy in front of `server` with these lines in its defaults, over TLS if
+    /// certificates are given. Returns `None` if haproxy is not installed; with `REQUIRE_REDIS=1`
+    /// that is a failure.
     pub fn start(
         server: SocketAddr,
         certificates: Option<&Certificates>,
@@ -55,12 +56,12 @@ impl Haproxy {
         panic!("haproxy found no free port");
     }
 
-    /// Waits for a line with `text`; false if haproxy ended before.
+    /// Waits for a line with `text`. Returns false if haproxy ended before.
     fn says(&self, text: &str) -> bool {
         std::iter::from_fn(|| self.log.recv_timeout(PATIENCE).ok()).any(|line| line.contains(text))
     }
 
-    /// Replaces the worker by a new one, as after a change of the configuration.
+    /// Replaces the worker by a new one, like a reload after a configuration change.
     pub fn reload(&self) {
         signal_handler("-USR2", 12, &self.child);
         assert!(self.says("Loading success"), "haproxy does not reload");
@@ -73,7 +74,7 @@ impl Haproxy {
 
 impl Drop for Haproxy {
     fn drop(&mut self) {
-        // Killed, it would leave its worker behind.
+        // SIGKILL would leave its worker running.
         signal("-TERM", &self.child);
         let _ = self.child.wait();
     }

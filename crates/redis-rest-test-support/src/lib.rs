@@ -1,4 +1,5 @@
-//! What the tests of several packages need: private Redis servers, REST servers in this process, proxies, raw sockets.
+//! Support for the tests of several packages: private Redis servers, REST servers in this process,
+//! proxies, raw sockets.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Callers who share one connection to Redis, and one of them who misbehaves.
+//! Callers that share one connection to Redis while one of them misbehaves.
 
 use redis_rest::{Client, Error, Value, cmd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,10 +7,11 @@ use tokio::task::JoinSet;
 const INCREMENTS: usize = 2000;
 const CALLERS: usize = 16;
 
-/// A reply of 99 arrays within each other: as deep as a script can answer.
+/// A script that returns 99 nested arrays, the deepest reply that a script can return.
 pub const DEEP: &str = "local t = {1} for i = 1, 200 do t = {t} end return t";
 
-/// Runs `attack` over and over while others increment counters, and requires that every increment succeeds.
+/// Runs `attack` repeatedly while others increment counters, and requires every increment to
+/// succeed.
 pub async fn are_undisturbed(client: &Client, attack: impl AsyncFn()) {
     let done = AtomicBool::new(false);
     let increments = async {
@@ -35,7 +36,7 @@ pub async fn are_undisturbed(client: &Client, attack: impl AsyncFn()) {
         while !done.load(Ordering::Relaxed) {
             attack().await;
             attacks += 1;
-            // A refusal waits for nothing.
+            // A refusal returns without waiting.
             tokio::task::yield_now().await;
         }
         attacks
@@ -49,19 +50,19 @@ pub async fn are_undisturbed(client: &Client, attack: impl AsyncFn()) {
     assert_eq!((failed, sum), (0, INCREMENTS), "failed, counted; {attacks} attacks");
 }
 
-/// Asks for a reply that is too deep.
+/// Requests a reply that is nested too deeply.
 pub async fn ask_deep(client: &Client, key: &str) -> Error {
     let command = cmd("EVAL_RO").arg(DEEP).arg(1).arg(key);
     client.run::<Value>(command).await.unwrap_err()
 }
 
-/// Asks for a reply of so many bytes.
+/// Requests a reply of `bytes` bytes.
 pub async fn ask_large(client: &Client, key: &str, bytes: usize) -> Error {
     let script = "return {'small', string.rep('x', ARGV[1])}";
     client.run::<Value>(cmd("EVAL_RO").arg(script).arg(1).arg(key).arg(bytes)).await.unwrap_err()
 }
 
-/// Commands after which Redis would close the connection, or turn it into another one.
+/// Commands after which Redis would close the connection or change its state.
 pub const CONNECTION_ENDING: [&[&str]; 7] = [
     &["POST", "x"],
     &["post"],

@@ -18,13 +18,13 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Starts nginx with these `location` blocks, and returns when it listens. `None` if there is
-    /// no nginx, which with `REQUIRE_REDIS=1` is a failure.
+    /// Starts nginx with these `location` blocks, and returns once it listens. Returns `None` if
+    /// nginx is not installed; with `REQUIRE_REDIS=1` that is a failure.
     pub fn start(locations: &str) -> Option<Self> {
         Self::start_with(None, locations)
     }
 
-    /// The same over TLS, for HTTP/2 and HTTP/1.1.
+    /// Starts nginx over TLS, for HTTP/2 and HTTP/1.1.
     pub fn start_tls(certificates: &Certificates, server: &str) -> Option<Self> {
         Self::start_with(Some(certificates), server)
     }
@@ -40,7 +40,7 @@ impl Nginx {
                 write(&dir.path().join("server.pem"), &certificates.pem);
             }
             write(&file, &configuration(port, certificates.is_some(), server));
-            // Debian's is where only root's path leads.
+            // Debian installs nginx outside an ordinary user's `PATH`.
             let mut child = spawn(&["nginx", "/usr/sbin/nginx"], |program| {
                 command(program, dir.path(), &file)
             })?;
@@ -49,24 +49,24 @@ impl Nginx {
             let mut said = String::new();
             let ready = lines.by_ref().any(|line| {
                 said.extend([&line, "\n"]);
-                // The first line after it has begun to listen.
+                // First line after nginx has begun to listen.
                 line.contains("getrlimit(RLIMIT_NOFILE)")
             });
-            // Reads on, so that a full pipe does not stop it.
+            // Keeps reading: a full pipe would block nginx.
             let (sender, log) = channel();
             std::thread::spawn(move || lines.for_each(|line| drop(sender.send(line))));
             let nginx = Self { child, port, log, _dir: dir };
             if ready {
                 return Some(nginx);
             }
-            // Another process may have taken the port in between.
+            // Another process may have taken the port.
             assert!(said.contains("Address already in use"), "nginx does not start: {said}");
         }
         panic!("nginx found no free port");
     }
 
-    /// Replaces the worker by a new one, as after a change of the configuration, and returns when
-    /// the old one has begun to end.
+    /// Replaces the worker by a new one, like a reload after a configuration change. Returns once
+    /// the old worker has begun to end.
     pub fn reload(&self) {
         signal_handler("-HUP", 1, &self.child);
         let ends = |line: String| line.contains("gracefully shutting down");
@@ -85,13 +85,13 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // Killed, it would leave its worker behind.
+        // SIGKILL would leave its worker running.
         signal("-TERM", &self.child);
         let _ = self.child.wait();
     }
 }
 
-/// Runs nginx with one worker, and with its files in its directory.
+/// Returns a configuration with one worker and all files in its directory.
 fn configuration(port: u16, tls: bool, server: &str) -> String {
     let tls = match tls {
         true => " ssl http2; ssl_certificate server.pem; ssl_certificate_key server.pem",

@@ -1,4 +1,5 @@
-//! A redis-server with arguments of its own: with TLS, as a replica, as a sentinel, as a node of a cluster.
+//! A redis-server with custom arguments: with TLS, as a replica, as a sentinel, as a node of a
+//! cluster.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
@@ -8,7 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Longest time for anything that a server does by itself.
+/// Longest wait for an event that a server causes by itself.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Process {
@@ -19,8 +20,9 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a server with what `arguments` makes of a free port and an empty directory, and waits for a line that contains `ready`.
-    /// `None` where there is no redis-server, and a failure with `REQUIRE_REDIS=1`.
+    /// Starts a server with the arguments that `arguments` returns for a free port and an empty
+    /// directory, and waits for a line that contains `ready`. Returns `None` if redis-server is not
+    /// installed; with `REQUIRE_REDIS=1` that is a failure.
     pub fn start(ready: &str, arguments: impl Fn(u16, &Path) -> Vec<String>) -> Option<Self> {
         for _ in 0..10 {
             let dir =
@@ -47,12 +49,12 @@ impl Process {
             if process.says(ready) {
                 return Some(process);
             }
-            // It ended: somebody else took the port in between.
+            // Another process took the port.
         }
         panic!("redis-server found no free port");
     }
 
-    /// An ordinary server with more arguments.
+    /// Starts an ordinary server with additional arguments.
     pub fn plain(more: &[&str]) -> Option<Self> {
         Self::start("Ready to accept connections", |port, dir| {
             let mut arguments = base(dir);
@@ -66,7 +68,7 @@ impl Process {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Waits for a line with `text`; false when the server ended before.
+    /// Waits for a line with `text`. Returns false if the server ended before.
     pub fn says(&self, text: &str) -> bool {
         let until = Instant::now() + PATIENCE;
         loop {
@@ -108,7 +110,7 @@ impl Drop for Process {
     }
 }
 
-/// Looks until `condition` holds, for things that no server announces.
+/// Polls until `condition` holds, for changes that no server announces.
 pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !condition() {
@@ -117,8 +119,8 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Starts the first of `programs` that there is. `None` if there is none, which with
-/// `REQUIRE_REDIS=1` is a failure.
+/// Starts the first installed program of `programs`. Returns `None` if there is none; with
+/// `REQUIRE_REDIS=1` that is a failure.
 pub fn spawn(programs: &[&str], command: impl Fn(&str) -> Command) -> Option<Child> {
     for program in programs {
         match command(program).spawn() {
@@ -134,12 +136,12 @@ pub fn spawn(programs: &[&str], command: impl Fn(&str) -> Command) -> Option<Chi
     None
 }
 
-/// Sends a signal, such as `-TERM`, to a process that a test has started.
+/// Sends a signal, such as `-TERM`, to a process that a test started.
 pub fn signal(name: &str, child: &Child) {
     let _ = Command::new("kill").arg(name).arg(child.id().to_string()).status();
 }
 
-/// The same once the process has a handler for it: before, the signal would end it.
+/// Sends a signal once the process has a handler for it: before, the signal would end it.
 pub fn signal_handler(name: &str, number: u32, child: &Child) {
     let caught = || {
         let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()));
@@ -154,7 +156,7 @@ pub fn signal_handler(name: &str, number: u32, child: &Child) {
     signal(name, child);
 }
 
-/// What every server here has.
+/// Arguments of every server here.
 pub fn base(dir: &Path) -> Vec<String> {
     let words = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"];
     words.into_iter().map(str::to_owned).chain([dir.display().to_string()]).collect()

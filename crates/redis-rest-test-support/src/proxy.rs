@@ -1,5 +1,4 @@
-//! A proxy that loses, delays and mutilates what passes through, in the ways that networks and
-//! proxies do.
+//! A proxy that loses, delays and mutilates messages, as networks and proxies do.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,28 +9,28 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-/// What happens to a reply.
+/// Fault applied to a request or its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The connection is closed without a reply.
     Drop,
     /// The connection is reset.
     Reset,
-    /// Half of the reply, then the connection is closed.
+    /// Half of the reply arrives, then the connection is closed.
     Half,
     /// An empty 500 instead of the reply.
     Empty500,
-    /// A 503 that asks to wait, although the command ran.
+    /// A 503 with `Retry-After`, although the command ran.
     Busy503,
-    /// The reply never comes, and the connection stays.
+    /// The reply never comes, and the connection stays open.
     Hold,
     /// A 429 instead of the execution.
     Limited429,
-    /// The connection is closed before the request goes anywhere.
+    /// The connection is closed before the request is forwarded.
     Refuse,
     /// A page of HTML instead of the execution.
     Html502,
-    /// The request arrives so many milliseconds late, whether or not the client still waits.
+    /// The request arrives after this many milliseconds, even if the client no longer waits.
     Late(u64),
 }
 
@@ -45,25 +44,25 @@ impl Fault {
 pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
-    /// Keeps the port while nobody listens there.
+    /// Reserves the port while the proxy does not listen.
     _place: TcpSocket,
     listening: Mutex<Option<AbortHandle>>,
 }
 
 struct Shared {
     server: SocketAddr,
-    /// What happens, and to how many of a thousand requests.
+    /// The fault, and how many of a thousand requests meet it.
     fault: Mutex<(Fault, u64)>,
     seen: AtomicU64,
     faults: AtomicU64,
-    /// Connections and requests under way.
+    /// Number of open connections and unfinished requests.
     busy: watch::Sender<usize>,
     connections: Mutex<Vec<AbortHandle>>,
 }
 
 impl Proxy {
-    /// A proxy in front of `server` that does `fault` to so many of a thousand requests, by a fixed
-    /// schedule.
+    /// Starts a proxy in front of `server` that applies `fault` to `per_mille` of a thousand
+    /// requests, by a fixed schedule.
     pub async fn start(server: SocketAddr, fault: Fault, per_mille: u64) -> Self {
         let place = socket(([127, 0, 0, 1], 0).into());
         let address = place.local_addr().unwrap();
@@ -80,12 +79,12 @@ impl Proxy {
         proxy
     }
 
-    /// Does something else from now on.
+    /// Changes the fault and its rate.
     pub fn set(&self, fault: Fault, per_mille: u64) {
         *self.shared.fault.lock().unwrap() = (fault, per_mille);
     }
 
-    /// Accepts connections, or refuses new ones and resets those there are.
+    /// Accepts connections, or refuses new ones and resets open ones.
     pub fn listen(&self, listens: bool) {
         let mut listening = self.listening.lock().unwrap();
         if !listens {
@@ -106,7 +105,7 @@ impl Proxy {
         }
     }
 
-    /// Waits until nothing is on its way to the server.
+    /// Waits until no request is on its way to the server.
     pub async fn idle(&self) {
         self.shared.busy.subscribe().wait_for(|busy| *busy == 0).await.unwrap();
     }
@@ -115,7 +114,7 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
-    /// How many requests met the fault.
+    /// Returns the number of requests that met the fault.
     pub fn faults(&self) -> u64 {
         self.shared.faults.load(Ordering::Relaxed)
     }
@@ -125,7 +124,7 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
     while let Some(request) = read_message(&mut client).await {
         let (fault, per_mille) = *shared.fault.lock().unwrap();
         let number = shared.seen.fetch_add(1, Ordering::Relaxed);
-        // Without a pattern, and the same in every run.
+        // Irregular, and the same in every run.
         let unlucky = (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) % 1000 < per_mille;
         if unlucky {
             shared.faults.fetch_add(1, Ordering::Relaxed);
@@ -150,7 +149,7 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
                 return;
             }
             Some(Fault::Hold) => {
-                // Until the client gives up.
+                // Returns once the client gives up.
                 let _ = client.read(&mut [0]).await;
                 return;
             }
@@ -167,8 +166,8 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
     }
 }
 
-/// Executes a request on the server, in a task of its own: a request that is on its way arrives,
-/// though its client gave up.
+/// Executes a request on the server in a separate task, so that it arrives even if its client gave
+/// up.
 async fn deliver(request: Vec<u8>, fault: Option<Fault>, shared: &Arc<Shared>) -> Option<Vec<u8>> {
     let shared = Arc::clone(shared);
     shared.busy.send_modify(|busy| *busy += 1);
@@ -183,7 +182,7 @@ async fn deliver(request: Vec<u8>, fault: Option<Fault>, shared: &Arc<Shared>) -
     delivery.await.ok().flatten()
 }
 
-/// A socket that shares its address.
+/// Returns a socket that shares its address.
 fn socket(address: SocketAddr) -> TcpSocket {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_reuseport(true).unwrap();
@@ -191,21 +190,21 @@ fn socket(address: SocketAddr) -> TcpSocket {
     socket
 }
 
-/// Executes a request on the server, over a connection of its own.
+/// Executes a request on the server over a new connection.
 async fn forward(request: &[u8], server: SocketAddr) -> Option<Vec<u8>> {
     let mut upstream = TcpStream::connect(server).await.ok()?;
     upstream.write_all(request).await.ok()?;
     read_message(&mut upstream).await
 }
 
-/// Reads an HTTP message, head and body: of a declared length, or in chunks.
+/// Reads an HTTP message, head and body, with a declared length or in chunks.
 async fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut message = Vec::new();
     loop {
         if let Some(end) = message.windows(4).position(|window| window == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&message[..end]).to_ascii_lowercase();
             let chunked = head.lines().any(|line| line == "transfer-encoding: chunked");
-            // JSON has no line of its own with a zero.
+            // JSON contains no line that is a lone zero.
             if chunked && message.ends_with(b"\r\n0\r\n\r\n") {
                 return Some(message);
             }

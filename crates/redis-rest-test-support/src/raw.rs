@@ -1,10 +1,10 @@
-//! HTTP by hand, for what no HTTP client would send or answer.
+//! Handwritten HTTP, for messages that no HTTP client or server would produce.
 
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Sends `request` as it is, and reads until the server has closed the connection.
+/// Sends `request` unchanged, and reads until the server has closed the connection.
 pub async fn exchange(addr: SocketAddr, request: impl AsRef<[u8]>) -> String {
     let mut stream = TcpStream::connect(addr).await.expect("the server listens");
     stream.write_all(request.as_ref()).await.expect("the server reads");
@@ -13,7 +13,7 @@ pub async fn exchange(addr: SocketAddr, request: impl AsRef<[u8]>) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// One request with the default token; the answer is its status and its body.
+/// Sends one request with the default token and returns the status and the body of the response.
 pub async fn request(
     addr: SocketAddr,
     method: &str,
@@ -23,7 +23,7 @@ pub async fn request(
     request_with(addr, method, target, "Authorization: Bearer local-token\r\n", body).await
 }
 
-/// One request with these header lines.
+/// Sends one request with these header lines.
 pub async fn request_with(
     addr: SocketAddr,
     method: &str,
@@ -40,7 +40,7 @@ pub async fn request_with(
     parse(&answer)
 }
 
-/// Status and body of an answer.
+/// Returns status and body of a response.
 pub fn parse(answer: &str) -> (u16, String) {
     let status = answer
         .split(' ')
@@ -52,7 +52,7 @@ pub fn parse(answer: &str) -> (u16, String) {
     (status, if chunked { of_chunks(body) } else { body.to_owned() })
 }
 
-/// A body that comes in chunks, as far as they are whole.
+/// Returns the body from its complete chunks.
 pub fn of_chunks(mut body: &str) -> String {
     let mut all = String::new();
     while let Some((size, rest)) = body.split_once("\r\n")
@@ -65,7 +65,8 @@ pub fn of_chunks(mut body: &str) -> String {
     all
 }
 
-/// A server that reads a little of one request after another, answers each by `answer` as it is, and closes.
+/// Starts a server that reads the beginning of each request, sends `answer` unchanged, and closes
+/// the connection.
 pub async fn answering(answer: impl Into<Vec<u8>>) -> SocketAddr {
     let answer = answer.into();
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");

@@ -1,4 +1,5 @@
-//! A private redis-server for each test: it starts in milliseconds, and dies with the test that owns it.
+//! A private redis-server for each test. It starts in milliseconds, and ends with the test that
+//! owns it.
 
 #[cfg(feature = "native")]
 use redis_rest::backend::native::NativeBackend;
@@ -17,13 +18,13 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Starts a server, or says that the test is skipped where there is no redis-server. With `REQUIRE_REDIS=1` that is a
-    /// failure.
+    /// Starts a server. Returns `None`, with a message that the test is skipped, if redis-server is
+    /// not installed; with `REQUIRE_REDIS=1` that is a failure.
     pub fn start() -> Option<Self> {
         Self::start_as(false)
     }
 
-    /// The same, with every write on the disk before it is answered.
+    /// Starts a server that writes every change to disk before it replies.
     pub fn start_durable() -> Option<Self> {
         Self::start_as(true)
     }
@@ -32,7 +33,7 @@ impl Redis {
         for _ in 0..10 {
             match Self::start_once(durable) {
                 Ok(Some(redis)) => return Some(redis),
-                // Somebody else took the port in between.
+                // Another process took the port.
                 Ok(None) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                     assert!(
@@ -69,7 +70,8 @@ impl Redis {
         NativeBackend::connect(&self.url()).await.expect("the private redis-server answers")
     }
 
-    /// Kills the server (with `SIGKILL`) and starts one at the same port: an empty one, or with what is on the disk.
+    /// Kills the server (`SIGKILL`) and starts a new one at the same port, empty or with the data
+    /// on disk.
     pub fn restart(&mut self) {
         self.stop();
         let (child, ready) =
@@ -78,14 +80,15 @@ impl Redis {
         assert!(ready, "the port is taken");
     }
 
-    /// Holds the process (`SIGSTOP`), or lets it go on (`SIGCONT`). What was sent to it meanwhile is executed then.
+    /// Stops the process (`SIGSTOP`) or continues it (`SIGCONT`). Commands sent while it was
+    /// stopped are executed then.
     pub fn hold(&self, held: bool) {
         let signal = if held { "-STOP" } else { "-CONT" };
         let status = Command::new("kill").arg(signal).arg(self.child.id().to_string()).status();
         assert!(status.is_ok_and(|status| status.success()), "the process is ours");
     }
 
-    /// Runs a command of an administrator, over a connection of its own.
+    /// Runs an administrative command on a separate connection.
     pub fn control(&self, command: &str) {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("it runs");
         stream.write_all(format!("{command}\r\n").as_bytes()).expect("it reads");
@@ -106,7 +109,7 @@ impl Drop for Redis {
     }
 }
 
-/// Starts a server, and waits until it says that it is ready. The end of its output means that it has given up.
+/// Starts a server and waits until it is ready. The end of its output means that it gave up.
 fn launch(port: u16, dir: &Path, durable: bool) -> std::io::Result<(Child, bool)> {
     let append = if durable { "yes" } else { "no" };
     let mut command = Command::new("redis-server");
@@ -129,7 +132,7 @@ fn launch(port: u16, dir: &Path, durable: bool) -> std::io::Result<(Child, bool)
         .by_ref()
         .map_while(Result::ok)
         .any(|line| line.contains("Ready to accept connections"));
-    // Reads on, so that a full pipe does not stop it.
+    // Keeps reading: a full pipe would block the server.
     std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
     Ok((child, ready))
 }

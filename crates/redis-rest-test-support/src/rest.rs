@@ -10,7 +10,7 @@ use std::time::Duration;
 
 pub const READ_ONLY_TOKEN: &str = "read-only-token";
 
-/// A server on a free port in front of `backend`, with both tokens.
+/// Starts a server on a free port in front of `backend`, with both tokens.
 pub async fn serve(backend: impl Backend) -> RunningServer {
     serve_with(backend, |config| config).await
 }
@@ -24,7 +24,7 @@ pub async fn serve_with(
     Server::bind(Arc::new(backend), settings(config)).await.expect("a free port").spawn()
 }
 
-/// Settings of a client for `server`.
+/// Returns the settings of a client for `server`.
 pub fn config(server: &RunningServer) -> Config {
     Client::builder().url(server.url()).token(DEFAULT_TOKEN)
 }
@@ -33,7 +33,7 @@ pub fn client(server: &RunningServer) -> Client {
     config(server).build().expect("a loopback address")
 }
 
-/// Counts the requests that go out.
+/// Counts the requests sent.
 #[derive(Clone)]
 pub struct Counting(HttpTransport, Arc<AtomicUsize>);
 
@@ -54,7 +54,7 @@ impl Transport for Counting {
     }
 }
 
-/// A client whose requests are counted.
+/// Returns a client whose requests are counted.
 pub fn counted(server: &RunningServer) -> (Client, Counting) {
     let counting = Counting::new();
     (config(server).transport(counting.clone()).build().unwrap(), counting)

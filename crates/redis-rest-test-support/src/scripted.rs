@@ -1,4 +1,5 @@
-//! A [`Transport`] in this process that answers as it is told: for paused clocks, and for what no server does on demand.
+//! A [`Transport`] in this process with scripted responses: for paused clocks, and for responses
+//! that no server gives on demand.
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
@@ -7,7 +8,7 @@ use redis_rest::{BoxFuture, Client, Config, Error, ErrorKind, Outcome, Result};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// What becomes of one request.
+/// Outcome of one request.
 #[derive(Clone)]
 pub enum Answer {
     Fails(Error),
@@ -17,37 +18,37 @@ pub enum Answer {
         body: Bytes,
     },
     Never,
-    /// Never: the request waits, and does not leave.
+    /// The request waits for ever, and does not leave.
     NeverLeaves,
     /// The connection breaks before the request has left.
     BreaksEarly,
-    /// The answer comes before the request has left.
+    /// The response comes before the request has left.
     Early(u16),
 }
 
-/// An answer with this status and body.
+/// Returns a response with this status and body.
 pub fn says(status: u16, body: impl Into<Bytes>) -> Answer {
     Answer::Says { status, header: None, body: body.into() }
 }
 
-/// The same with a `Retry-After`.
+/// Returns a response with a `Retry-After` header.
 pub fn says_wait(status: u16, retry_after: &'static str, body: impl Into<Bytes>) -> Answer {
     Answer::Says { status, header: Some((RETRY_AFTER, retry_after)), body: body.into() }
 }
 
-/// An answer with this media type.
+/// Returns a response with this media type.
 pub fn says_as(media_type: &'static str, body: impl Into<Bytes>) -> Answer {
     Answer::Says { status: 200, header: Some((CONTENT_TYPE, media_type)), body: body.into() }
 }
 
-/// The answer of a server to a Redis error.
+/// Returns a server's response to a Redis error.
 pub fn redis_error(status: u16, text: &str) -> Answer {
     says(status, serde_json::json!({ "error": text }).to_string())
 }
 
 type Script = dyn Fn(usize, &str, &[u8]) -> Answer + Send + Sync;
 
-/// Answers request `n`, counted from 0, by a function of `n` and the body.
+/// A transport whose response to request `n`, counted from 0, is a function of `n` and the body.
 #[derive(Clone)]
 pub struct Scripted {
     script: Arc<Script>,
@@ -60,7 +61,7 @@ impl Scripted {
         Self::of(Arc::new(move |n, _, body| script(n, body)))
     }
 
-    /// Answers by the path and the body.
+    /// Creates a transport whose responses depend on the path and the body.
     pub fn with_paths(script: impl Fn(&str, &[u8]) -> Answer + Send + Sync + 'static) -> Self {
         Self::of(Arc::new(move |_, path, body| script(path, body)))
     }
@@ -69,13 +70,13 @@ impl Scripted {
         Self { script, seen: Arc::default(), dropped: Arc::default() }
     }
 
-    /// These answers one after another, and then the last one for ever.
+    /// Creates a transport that returns these responses in order, and then repeats the last one.
     pub fn answers(answers: impl Into<Vec<Answer>>) -> Self {
         let answers = answers.into();
         Self::new(move |n, _| answers[n.min(answers.len() - 1)].clone())
     }
 
-    /// Settings of a client over it.
+    /// Returns the settings of a client over this transport.
     pub fn config(&self) -> Config {
         Client::builder()
             .url("http://localhost:1")
@@ -84,12 +85,12 @@ impl Scripted {
             .transport(self.clone())
     }
 
-    /// How many requests came.
+    /// Returns the number of requests received.
     pub fn count(&self) -> usize {
         self.seen.lock().unwrap().len()
     }
 
-    /// The commands of each request to a pipeline or transaction, as text.
+    /// Returns the commands of each request to a pipeline or transaction, as text.
     pub fn batches(&self) -> Vec<Vec<String>> {
         let read =
             |body: &Bytes| -> Vec<Vec<String>> { serde_json::from_slice(body).expect("a batch") };
@@ -101,7 +102,7 @@ impl Scripted {
             .collect()
     }
 
-    /// How many requests were abandoned before an answer.
+    /// Returns the number of requests abandoned before a response.
     pub fn dropped(&self) -> usize {
         self.dropped.load(Ordering::SeqCst)
     }

@@ -1,13 +1,13 @@
-//! Seeing spans of one test while others run beside it.
+//! Collects the spans of one test while other tests run in parallel.
 
 use std::sync::OnceLock;
 use tracing::subscriber::DefaultGuard;
 use tracing::{Dispatch, Subscriber};
 
-/// Shows spans of this thread to `subscriber` until the guard is dropped.
+/// Sends spans of this thread to `subscriber` until the guard is dropped.
 pub fn seen_by(subscriber: impl Subscriber + Send + Sync) -> DefaultGuard {
-    // While there is only one subscriber, a span that is first met on the thread of another test is asked of nobody, and switched off
-    // for all. With a second one everybody is asked.
+    // With a single subscriber, tracing caches a call site as disabled for all threads if another
+    // test's thread meets it first. A second subscriber makes tracing ask each time.
     static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
     ANOTHER.get_or_init(|| Dispatch::new(tracing_subscriber::registry()));
     tracing::subscriber::set_default(subscriber)

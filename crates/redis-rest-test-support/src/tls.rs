@@ -1,4 +1,4 @@
-//! A server that speaks TLS, with a certificate of its own authority.
+//! A TLS server with a certificate of a private authority.
 
 use super::certificates::Certificates;
 use http_body_util::{BodyExt as _, Full};
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-/// Answers every request with 1. It ends with the test's runtime.
+/// A TLS server that replies 1 to every request. It ends with the test's runtime.
 pub struct Tls {
     pub addr: SocketAddr,
     /// The root certificate in PEM form.
@@ -22,7 +22,7 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// A server that speaks only this protocol: `h2` or `http/1.1`.
+    /// Starts a server that speaks one protocol: `h2` or `http/1.1`.
     pub async fn start(protocol: &'static str) -> Self {
         Self::with(Certificates::new(), protocol).await
     }
@@ -37,10 +37,10 @@ impl Tls {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, count) = (acceptor.clone(), Arc::clone(&count));
                 tokio::spawn(async move {
-                    // A client that does not trust the certificate goes away.
+                    // A client that does not trust the certificate disconnects.
                     let Ok(stream) = acceptor.accept(stream).await else { return };
                     let service = service_fn(move |request| answer(request, Arc::clone(&count)));
-                    // So does one that is done.
+                    // A client that has finished disconnects too.
                     let _ = match protocol {
                         "h2" => {
                             hyper::server::conn::http2::Builder::new(TokioExecutor::new())
@@ -68,7 +68,7 @@ impl Tls {
     }
 }
 
-/// The certificate is for this name and address.
+/// Returns the URL with the name and port that the certificate is for.
 pub fn url(addr: SocketAddr) -> String {
     format!("https://localhost:{}", addr.port())
 }
