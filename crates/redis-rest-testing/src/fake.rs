@@ -16,28 +16,29 @@ use std::time::Duration;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
-/// The token that a [`FakeRedis`] accepts.
+/// Token that a [`FakeRedis`] accepts.
 pub const TOKEN: &str = "fake-token";
 
-/// Largest request, as servers of common plans have it.
+/// Largest request, the limit of common plans.
 const MAX_REQUEST_BYTES: usize = 10_000_000;
 const MAX_REPLY_BYTES: usize = 64 * 1024 * 1024;
 
-/// The lowest priority.
+/// Lowest priority.
 const LAST: u8 = u8::MAX;
 
-/// Settings of a client for a mock server: its address, [`TOKEN`], replies in base64 without asking the server for it, and every
-/// command in a request of its own, so that [`command`](super::command) sees each.
+/// Returns the settings of a client for a mock server: its address, [`TOKEN`], replies in base64
+/// without asking the server for it, and every command in a separate request, so that
+/// [`command`](super::command) sees each.
 pub fn config_for(server: &MockServer) -> Config {
     Client::builder().url(server.uri()).token(TOKEN).encoding(Encoding::Base64).no_auto_batch()
 }
 
-/// A working Redis over HTTP, in a [`MockServer`]: what no other mock answers goes to an [embedded
-/// engine](redis_rest_server::MemoryBackend), with the token checked and in every format, as
-/// [`redis_rest_server`](redis_rest_server) answers.
+/// A working Redis over HTTP, in a [`MockServer`]: requests that no other mock matches go to an
+/// [embedded engine](redis_rest_server::MemoryBackend), with the token checked and in every format
+/// that [`redis_rest_server`](redis_rest_server) supports.
 ///
-/// Mocks of a test stand in front of it, of any [priority](Mock::with_priority) but 255, which is its own. With
-/// [`up_to_n_times`](Mock::up_to_n_times) they step aside again:
+/// Mocks of a test precede it, with any [priority](Mock::with_priority) but 255, which is its own.
+/// With [`up_to_n_times`](Mock::up_to_n_times) they step aside again:
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -57,11 +58,12 @@ pub fn config_for(server: &MockServer) -> Config {
 ///
 /// Limits:
 ///
-/// * Requests are answered one after another, and a script of five seconds holds up all of them.
+/// * Requests are processed one after another; a script of five seconds blocks all of them.
 /// * No event streams: subscriptions need [`redis_rest_server`](redis_rest_server).
-/// * [`MockServer::reset`] takes the engine away too. And do not use [`Mock::mount_as_scoped`] here: wiremock 0.6 numbers its mocks
-///   before it sorts them by priority, so that the end of a scope can take away another mock, such as the engine.
-///   [`go_down`](Self::go_down) and [`come_back`](Self::come_back) make an outage with a beginning and an end.
+/// * [`MockServer::reset`] removes the engine too. Do not use [`Mock::mount_as_scoped`] either:
+///   wiremock 0.6 numbers its mocks before it sorts them by priority, so that the end of a scope
+///   can remove another mock, such as the engine. [`go_down`](Self::go_down) and
+///   [`come_back`](Self::come_back) simulate an outage with a beginning and an end.
 pub struct FakeRedis {
     server: MockServer,
     engine: MemoryBackend,
@@ -69,12 +71,13 @@ pub struct FakeRedis {
 }
 
 impl FakeRedis {
-    /// Starts an empty one, on a free port of this machine. It ends when it is dropped; expectations of its mocks are checked then.
+    /// Starts an empty server on a free port of this machine. It ends when it is dropped, which
+    /// also checks the expectations of its mocks.
     pub async fn start() -> Self {
         Self::start_with(MemoryBackend::new()).await
     }
 
-    /// Starts one with this engine, which others may share.
+    /// Starts a server with this engine, which others may share.
     pub async fn start_with(engine: MemoryBackend) -> Self {
         let service = Arc::new(Service::new(
             Arc::new(engine.clone()),
@@ -95,27 +98,29 @@ impl FakeRedis {
         Self { server, engine, reply }
     }
 
-    /// The address for clients.
+    /// Returns the address for clients.
     pub fn url(&self) -> String {
         self.server.uri()
     }
 
-    /// The token for clients: [`TOKEN`].
+    /// Returns the token for clients: [`TOKEN`].
     #[allow(clippy::unused_self, reason = "stands beside the address")]
     pub fn token(&self) -> &'static str {
         TOKEN
     }
 
-    /// Settings of a client: this address and token, every command in a request of its own, so that
-    /// [`command`](super::command) sees each, replies in base64 without asking for it, and retries after a millisecond or two, so that an outage costs a test no time. All
-    /// else is by default; [`auto_batch_in_flight`](Config::auto_batch_in_flight) switches batching on.
+    /// Returns the settings of a client: this address and token, every command in a separate
+    /// request, so that [`command`](super::command) sees each, replies in base64 without asking for
+    /// it, and retries after a millisecond or two, so that an outage costs a test no time. All
+    /// other settings have their defaults; [`auto_batch_in_flight`](Config::auto_batch_in_flight)
+    /// enables batching.
     pub fn config(&self) -> Config {
         let millis = Duration::from_millis;
         let retry = RetryPolicy::default().backoff(millis(1), millis(2));
         config_for(&self.server).retry(retry)
     }
 
-    /// A client with these settings.
+    /// Returns a client with the settings of [`config`](Self::config).
     #[allow(
         clippy::missing_panics_doc,
         clippy::expect_used,
@@ -125,30 +130,33 @@ impl FakeRedis {
         self.config().build().expect("a loopback address and a token")
     }
 
-    /// The mock server, to mount mocks on.
+    /// Returns the mock server, to mount mocks on.
     pub fn server(&self) -> &MockServer {
         &self.server
     }
 
-    /// Mounts a mock in front of the engine. One that never matches fails the test when the fake ends, unless the test is
-    /// failing already: a fault that did not happen was not tested. A mock that need not match, or that has an expectation of its
-    /// own, is mounted on the [server](Self::server).
+    /// Mounts a mock in front of the engine. A mock that never matches fails the test when the
+    /// server ends, unless the test is failing already: a fault that did not happen was not tested.
+    /// Mount a mock that need not match, or that has its own expectation, on the
+    /// [server](Self::server).
     pub async fn mount(&self, mock: Mock) {
         mock.expect(1..).mount(&self.server).await;
     }
 
-    /// The engine, to move its clock ([`MemoryBackend::advance`]), and to prepare and check data past all mocks:
-    /// `Client::from_backend(redis.engine().clone())`.
+    /// Returns the engine, to move its clock ([`MemoryBackend::advance`]), or to prepare and check
+    /// data past all mocks: `Client::from_backend(redis.engine().clone())`.
     pub fn engine(&self) -> &MemoryBackend {
         &self.engine
     }
 
-    /// A responder that lets the engine answer, changed: `redis.reply().lost()`, `redis.reply().after(…)`.
+    /// Returns a responder that modifies the engine's response: `redis.reply().lost()`,
+    /// `redis.reply().after(…)`.
     pub fn reply(&self) -> FakeReply {
         self.reply.clone()
     }
 
-    /// From now on every request that no mock of the test answers gets `answer`, and nothing runs.
+    /// Responds with `answer` to every request that no mock of the test matches, and executes
+    /// nothing.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -166,18 +174,18 @@ impl FakeRedis {
         *self.reply.instead.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(answer));
     }
 
-    /// The end of [`go_down`](Self::go_down). The data is as it was.
+    /// Ends [`go_down`](Self::go_down). The data is unchanged.
     pub fn come_back(&self) {
         *self.reply.instead.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// All requests so far, also those that a mock of the test answered.
+    /// Returns all requests so far, including those that a mock of the test matched.
     pub async fn requests(&self) -> Vec<Request> {
         self.server.received_requests().await.unwrap_or_default()
     }
 
-    /// The commands of all requests so far, in the order of their arrival, each a name and its arguments as text. A retry is
-    /// there again.
+    /// Returns the commands of all requests so far, in the order of their arrival, each a name and
+    /// its arguments as text. A retried command is listed once per attempt.
     pub async fn commands(&self) -> Vec<Vec<String>> {
         let text = |part: &[u8]| String::from_utf8_lossy(part).into_owned();
         let requests = self.requests().await;
@@ -196,14 +204,14 @@ impl FakeRedis {
     }
 }
 
-/// Shows the address, and no data.
+/// Shows the address only.
 impl fmt::Debug for FakeRedis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FakeRedis").field("url", &self.url()).finish_non_exhaustive()
     }
 }
 
-/// Answers as the engine of a [`FakeRedis`] does: see [`FakeRedis::reply`].
+/// Responds like the engine of a [`FakeRedis`]: see [`FakeRedis::reply`].
 #[derive(Clone)]
 #[must_use]
 pub struct FakeReply {
@@ -214,13 +222,14 @@ pub struct FakeReply {
 }
 
 impl FakeReply {
-    /// Runs the request, and answers as [`lost_reply`](super::lost_reply).
+    /// Runs the request, and then responds like [`lost_reply`](super::lost_reply).
     pub fn lost(mut self) -> Self {
         self.lost = true;
         self
     }
 
-    /// Runs the request, and answers so much later. Past the client's [`timeout`](redis_rest::Config::timeout) the reply is lost.
+    /// Runs the request, and delays the response by `delay`. Past the client's
+    /// [`timeout`](redis_rest::Config::timeout) the reply is lost.
     pub fn after(mut self, delay: Duration) -> Self {
         self.delay = Some(delay);
         self
@@ -277,8 +286,9 @@ impl fmt::Debug for FakeReply {
     }
 }
 
-/// Runs the engine's future to its end on this thread. wiremock asks its responders without `async`, on a thread that each server
-/// has for itself; what the engine waits for (its lock, its script thread) goes on elsewhere.
+/// Runs the engine's future to its end on this thread. wiremock calls its responders without
+/// `async`, on a thread of the server; the engine's lock and its script thread make progress
+/// elsewhere.
 fn drive<T>(future: impl Future<Output = T>) -> T {
     struct Unpark(Thread);
 
@@ -288,8 +298,8 @@ fn drive<T>(future: impl Future<Output = T>) -> T {
         }
     }
 
-    // This is within a task of tokio's, whose budget would be spent after a hundred commands: from then on everything of tokio
-    // says that it is not ready, until the task yields, which it cannot from here.
+    // This runs within a tokio task, whose budget would be spent after a hundred commands: from
+    // then on every tokio primitive stays pending until the task yields, which is impossible here.
     let mut future = pin!(tokio::task::unconstrained(future));
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);

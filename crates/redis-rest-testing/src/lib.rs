@@ -1,4 +1,4 @@
-//! What tests of code that uses `redis-rest` need: a fake Redis, and mocks for [`wiremock`].
+//! Test support for code that uses `redis-rest`: a fake Redis, and mocks for [`wiremock`].
 //!
 //! ```toml
 //! [dev-dependencies]
@@ -7,20 +7,24 @@
 //! wiremock = "0.6"
 //! ```
 //!
-//! * [`FakeRedis`] is a working Redis over HTTP in a [`wiremock::MockServer`], which keeps what it is told. Mocks in front of it
-//!   are the faults.
-//! * Matchers say which requests a mock is for: [`command`], [`with_key`], [`with_key_prefix`], [`with_args`], [`pipeline_of`],
-//!   [`transaction_of`], [`any_pipeline`], [`any_transaction`], [`bearer`]. They go with those of wiremock.
-//! * Responders answer as a server would, in base64, RESP2 or plain JSON as the request asks: [`result`], [`results`],
-//!   [`redis_error`]. Faults are [`rate_limited`], [`lost_reply`], [`broken_connection`], [`html_502`], [`unauthorized`], and any
-//!   other [`wiremock::ResponseTemplate`].
+//! * [`FakeRedis`] is a working Redis over HTTP in a [`wiremock::MockServer`], which keeps its
+//!   data. Mocks in front of it simulate faults.
+//! * Matchers select the requests of a mock: [`command`], [`with_key`], [`with_key_prefix`],
+//!   [`with_args`], [`pipeline_of`], [`transaction_of`], [`any_pipeline`], [`any_transaction`],
+//!   [`bearer`]. They combine with those of wiremock.
+//! * Responders reply like a server, in base64, RESP2 or plain JSON as the request asks:
+//!   [`result`], [`results`], [`redis_error`]. Faults are [`rate_limited`], [`lost_reply`],
+//!   [`broken_connection`], [`html_502`], [`unauthorized`], and any other
+//!   [`wiremock::ResponseTemplate`].
 //!
-//! Cases for a [`Backend`](redis_rest::backend::Backend) or a [`SessionStore`](redis_rest::session::SessionStore) of your own are
-//! in `redis_rest::conformance`, behind the feature `conformance` of that crate.
+//! Cases for a [`Backend`](redis_rest::backend::Backend) or a
+//! [`SessionStore`](redis_rest::session::SessionStore) of your own are in
+//! `redis_rest::conformance`, behind the feature `conformance` of that crate.
 //!
 //! # My code stores a session
 //!
-//! Scripts write sessions, so a mock would have to know what the scripts do. A [`FakeRedis`] runs them, and its clock can be moved.
+//! Scripts write sessions, so a mock would have to know what the scripts do. A [`FakeRedis`] runs
+//! them, and its clock can be moved.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -43,7 +47,7 @@
 //!
 //! # Redis is rate limited once
 //!
-//! A mock in front that answers one request, and then no more.
+//! A mock in front that responds to one request and then steps aside.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -65,8 +69,8 @@
 //!
 //! # The reply is lost, and the caller sees that it may have run
 //!
-//! [`FakeReply::lost`] runs the command and loses the reply. [`lost_reply`] and [`broken_connection`] run nothing; the caller
-//! cannot tell the difference.
+//! [`FakeReply::lost`] runs the command and loses the reply. [`lost_reply`] and
+//! [`broken_connection`] run nothing; the caller cannot tell the difference.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -103,8 +107,8 @@
 //!
 //! # Commands that travel together
 //!
-//! A client sends commands that arrive while others are in flight as one `/pipeline`. That of a [`FakeRedis`] does not, unless it
-//! is asked to; for clients of your own, [`CommandMatch`] says what to do.
+//! A client sends commands that arrive while others are in flight as one `/pipeline`. The client of
+//! a [`FakeRedis`] does so only if batching is enabled; for other clients see [`CommandMatch`].
 
 mod fake;
 mod matchers;

@@ -1,4 +1,4 @@
-//! Which requests a mock is for.
+//! Matchers that select the requests of a mock.
 
 use super::sent::Sent;
 use http::header::AUTHORIZATION;
@@ -7,34 +7,37 @@ use redis_rest::{Command, ToArg, ToArgs};
 use redis_rest_server::internal::Form;
 use wiremock::{Match, Request};
 
-/// Matches a command by its name, in any case. `EXPIRE`, `TTL`, `SETEX` and their sisters match what the methods of these names
-/// send, in milliseconds, too (`PEXPIRE`, `PTTL`, `PSETEX` …). A command that was to be executed
-/// [exactly once](redis_rest::Call::exactly_once) is matched within its script.
+/// Matches a command by its name, in any case. `EXPIRE`, `TTL`, `SETEX` and similar names also
+/// match the commands that the methods of these names send, in milliseconds (`PEXPIRE`, `PTTL`,
+/// `PSETEX` …). A command to be executed [exactly once](redis_rest::Call::exactly_once) is matched
+/// within its script.
 ///
-/// It sees a command that travels alone: `POST /` with a JSON body, and the path form. A name of two words (`SCRIPT LOAD`) is a
-/// name and its first argument. [`CommandMatch`] says how to ask for more, and how commands in pipelines are seen.
+/// Sees a command in a separate request: `POST /` with a JSON body, and the path form. A name of
+/// two words (`SCRIPT LOAD`) is a name and its first argument. [`CommandMatch`] explains how to
+/// restrict the match, and how to match commands in pipelines.
 pub fn command(name: &str) -> CommandMatch {
     CommandMatch { name: words(name), ..CommandMatch::default() }
 }
 
-/// Matches any command that has this key. See [`CommandMatch::with_key`].
+/// Matches any command with this key. See [`CommandMatch::with_key`].
 pub fn with_key(key: impl ToArg) -> CommandMatch {
     CommandMatch::default().with_key(key)
 }
 
-/// Matches any command that has a key with this beginning. See [`CommandMatch::with_key_prefix`].
+/// Matches any command with a key that starts with this prefix. See
+/// [`CommandMatch::with_key_prefix`].
 pub fn with_key_prefix(prefix: impl ToArg) -> CommandMatch {
     CommandMatch::default().with_key_prefix(prefix)
 }
 
-/// Matches any command that has exactly these arguments. See [`CommandMatch::with_args`].
+/// Matches any command with exactly these arguments. See [`CommandMatch::with_args`].
 pub fn with_args(args: impl ToArgs) -> CommandMatch {
     CommandMatch::default().with_args(args)
 }
 
 /// Matches a `/pipeline` of exactly the commands with these names, in this order.
 ///
-/// Automatic batches are pipelines too, and their order is that of arrival: see [`CommandMatch::or_batched`].
+/// Automatic batches are pipelines too, in the order of arrival: see [`CommandMatch::or_batched`].
 pub fn pipeline_of<'a>(names: impl IntoIterator<Item = &'a str>) -> BatchMatch {
     BatchMatch { form: Form::Pipeline, names: Some(names.into_iter().map(words).collect()) }
 }
@@ -54,13 +57,13 @@ pub fn any_transaction() -> BatchMatch {
     BatchMatch { form: Form::Transaction, names: None }
 }
 
-/// Matches a request that carries this token in its `Authorization` header.
+/// Matches a request with this token in its `Authorization` header.
 pub fn bearer(token: impl Into<String>) -> BearerMatch {
     BearerMatch(token.into())
 }
 
-/// Matches requests by the commands in them: [`command`], [`with_key`], [`with_key_prefix`] and [`with_args`] make it. All that
-/// is asked for must hold for **one** command.
+/// Matches requests by their commands: created by [`command`], [`with_key`], [`with_key_prefix`]
+/// and [`with_args`]. All conditions must hold for **one** command.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -84,18 +87,19 @@ pub fn bearer(token: impl Into<String>) -> BearerMatch {
 ///
 /// # Automatic batching
 ///
-/// A client sends commands that arrive while others are in flight as one `/pipeline`. A matcher sees only commands that travel
-/// alone unless it is told otherwise, so either
+/// A client sends commands that arrive while others are in flight as one `/pipeline`. By default a
+/// matcher sees only commands in separate requests, so either
 ///
-/// * the client under test sends each alone: that of [`FakeRedis`](super::FakeRedis), of [`config_for`](super::config_for), or with
+/// * the client under test sends each alone: that of [`FakeRedis`](super::FakeRedis), of
+///   [`config_for`](super::config_for), or with
 ///   [`Config::no_auto_batch`](redis_rest::Config::no_auto_batch), or
-/// * the mock answers each command of such a batch alike: [`or_batched`](Self::or_batched), or
-/// * a [`FakeRedis`](super::FakeRedis) answers, which knows pipelines, and faults in front of it match
-///   [`anywhere`](Self::anywhere).
+/// * the mock responds to each command of such a batch alike: [`or_batched`](Self::or_batched), or
+/// * a [`FakeRedis`](super::FakeRedis), which supports pipelines, responds, and faults in front of
+///   it match [`anywhere`](Self::anywhere).
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct CommandMatch {
-    /// The first words; none: any name.
+    /// First words of the command; any name if empty.
     name: Vec<String>,
     keys: Vec<Vec<u8>>,
     key_prefixes: Vec<Vec<u8>>,
@@ -112,8 +116,9 @@ enum Scope {
 }
 
 impl CommandMatch {
-    /// Only commands that have this key, as it goes over the wire (with the prefix of [`Client::with_prefix`]). The keys of a
-    /// script are those in `KEYS`; of a command that this crate does not know every argument counts.
+    /// Matches only commands with this key, as sent over the wire (with the prefix of
+    /// [`Client::with_prefix`]). The keys of a script are those in `KEYS`; if this crate does not
+    /// know the command, every argument counts as a key.
     ///
     /// [`Client::with_prefix`]: redis_rest::Client::with_prefix
     pub fn with_key(mut self, key: impl ToArg) -> Self {
@@ -121,27 +126,29 @@ impl CommandMatch {
         self
     }
 
-    /// Only commands that have a key with this beginning.
+    /// Matches only commands with a key that starts with this prefix.
     pub fn with_key_prefix(mut self, prefix: impl ToArg) -> Self {
         self.key_prefixes.push(bytes(prefix));
         self
     }
 
-    /// Only commands with exactly these arguments, all of them and in this order. Of a name of two words the second is the first
-    /// argument.
+    /// Matches only commands with exactly these arguments, all of them and in this order. If the
+    /// name has two words, the second word is the first argument.
     pub fn with_args(mut self, args: impl ToArgs) -> Self {
         self.args = Some(Command::new("X").args(args).arguments().map(<[u8]>::to_vec).collect());
         self
     }
 
-    /// Also a pipeline in which **every** command fits, such as an automatic batch of these commands alone.
-    /// [`result`](super::result) and [`redis_error`](super::redis_error) then answer each of them.
+    /// Also matches a pipeline in which **every** command matches, such as an automatic batch of
+    /// these commands alone. [`result`](super::result) and [`redis_error`](super::redis_error) then
+    /// reply to each of them.
     pub fn or_batched(mut self) -> Self {
         self.scope = Scope::Batched;
         self
     }
 
-    /// Also a pipeline or a transaction in which **some** command fits. For faults that meet a request as a whole.
+    /// Also matches a pipeline or a transaction in which **some** command matches. For faults that
+    /// affect the whole request.
     pub fn anywhere(mut self) -> Self {
         self.scope = Scope::Anywhere;
         self
@@ -208,7 +215,7 @@ impl Match for BatchMatch {
     }
 }
 
-/// Matches a token: see [`bearer`]. Shows it in no output.
+/// Matches a token: see [`bearer`]. The token is shown in no output.
 #[derive(Clone)]
 #[must_use]
 pub struct BearerMatch(String);
@@ -235,7 +242,7 @@ pub(super) fn words(name: &str) -> Vec<String> {
     name.split_ascii_whitespace().map(str::to_owned).collect()
 }
 
-/// Names of methods that send another command, in milliseconds.
+/// Names of methods that send a different command, in milliseconds.
 const IN_MILLISECONDS: [(&str, &str); 9] = [
     ("EXPIRE", "PEXPIRE"),
     ("EXPIREAT", "PEXPIREAT"),
@@ -248,7 +255,8 @@ const IN_MILLISECONDS: [(&str, &str); 9] = [
     ("TTL", "PTTL"),
 ];
 
-/// True when the command begins with these words, in any case, or is what a method of this name sends.
+/// Returns true if the command begins with these words, in any case, or is sent by a method of this
+/// name.
 pub(super) fn is_named(command: &Command, words: &[String]) -> bool {
     let begins = words.len() <= command.parts().len()
         && command

@@ -1,4 +1,4 @@
-//! What a mock answers.
+//! Responders: the replies and faults of a mock.
 
 use super::sent::Sent;
 use super::values::ToValue;
@@ -10,7 +10,7 @@ use std::io;
 use std::time::Duration;
 use wiremock::{Request, Respond, ResponseTemplate};
 
-/// The reply of a command that worked. [`ToValue`] lists what it may be.
+/// Replies with the result of a successful command. [`ToValue`] lists the supported types.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -35,15 +35,17 @@ pub fn result(value: impl ToValue) -> RedisReply {
     RedisReply { reply: Ok(value.to_value()), delay: None }
 }
 
-/// An error of Redis, in its words: `redis_error("WRONGTYPE Operation against a key …")`. The command did not run.
+/// Replies with a Redis error of this text: `redis_error("WRONGTYPE Operation against a key …")`.
+/// The command did not run.
 pub fn redis_error(text: impl Into<String>) -> RedisReply {
     RedisReply { reply: Err(Error::redis(ServerError::new(text.into()))), delay: None }
 }
 
-/// The replies to a pipeline or a transaction, one for each command, each a [`result`] or a [`redis_error`].
+/// Replies to a pipeline or a transaction with one reply per command, each a [`result`] or a
+/// [`redis_error`].
 ///
-/// Another number of replies than of commands goes out as it is, and the client cannot read it; so does the answer to a command
-/// that travels alone.
+/// A number of replies other than the number of commands is sent unchanged, and the client cannot
+/// read it; so is the response to a command in a separate request.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -70,23 +72,27 @@ pub fn results(entries: impl IntoIterator<Item = RedisReply>) -> RedisReplies {
     RedisReplies { replies: entries.into_iter().map(|entry| entry.reply).collect(), delay: None }
 }
 
-/// 429 with `Retry-After`, which has whole seconds: a part of one counts as one. The command did not run
-/// ([`Outcome::NotApplied`](redis_rest::Outcome::NotApplied)), so that clients try every command again.
+/// Responds 429 with `Retry-After`, in whole seconds, rounded up. The command did not run
+/// ([`Outcome::NotApplied`](redis_rest::Outcome::NotApplied)), so that clients retry every command.
 pub fn rate_limited(after: Duration) -> ResponseTemplate {
     let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
     ResponseTemplate::new(429).insert_header(RETRY_AFTER, seconds)
 }
 
-/// An empty 500: the request arrived, and what became of it nobody knows. Of a command that writes, clients say
-/// [`Outcome::MaybeApplied`](redis_rest::Outcome::MaybeApplied) and kind [`Http`](redis_rest::ErrorKind::Http), and they send only what may
-/// run twice again. Nothing runs; [`FakeReply::lost`](super::FakeReply::lost) runs the command and then loses the reply.
+/// Responds with an empty 500: the request arrived, and the client does not know whether it was
+/// executed. For a command that writes, clients report
+/// [`Outcome::MaybeApplied`](redis_rest::Outcome::MaybeApplied) and kind
+/// [`Http`](redis_rest::ErrorKind::Http), and retry only idempotent commands. Nothing runs;
+/// [`FakeReply::lost`](super::FakeReply::lost) runs the command and then loses the reply.
 pub fn lost_reply() -> ResponseTemplate {
     ResponseTemplate::new(500)
 }
 
-/// The connection is closed without an answer, after the request arrived: `MaybeApplied` too, of kind
-/// [`Io`](redis_rest::ErrorKind::Io). For [`respond_with_err`](wiremock::MockBuilder::respond_with_err), because no
-/// [`ResponseTemplate`] can do it. Over HTTP/1.1, which clients speak without TLS, it takes nothing but its own request along.
+/// Closes the connection without a response after the request arrived: `MaybeApplied` too, of kind
+/// [`Io`](redis_rest::ErrorKind::Io). For
+/// [`respond_with_err`](wiremock::MockBuilder::respond_with_err), because no [`ResponseTemplate`]
+/// can close a connection. Over HTTP/1.1, which clients speak without TLS, only this request is
+/// affected.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -106,13 +112,14 @@ pub fn broken_connection() -> impl Fn(&Request) -> io::Error + Send + Sync + 'st
     |_| io::ErrorKind::ConnectionReset.into()
 }
 
-/// The page of a proxy that has lost its server: 502 with HTML. `MaybeApplied`, of kind [`Http`](redis_rest::ErrorKind::Http).
+/// Responds with the page of a proxy that has lost its server: 502 with HTML. `MaybeApplied`, of
+/// kind [`Http`](redis_rest::ErrorKind::Http).
 pub fn html_502() -> ResponseTemplate {
     ResponseTemplate::new(502)
         .set_body_raw("<html><body><h1>502 Bad Gateway</h1></body></html>", "text/html")
 }
 
-/// 401, as servers answer a token that is missing or wrong.
+/// Responds 401, the response to a missing or wrong token.
 pub fn unauthorized() -> ResponseTemplate {
     template(internal::failure(
         http::StatusCode::UNAUTHORIZED,
@@ -122,8 +129,8 @@ pub fn unauthorized() -> ResponseTemplate {
 
 /// A [`result`] or a [`redis_error`], in base64, RESP2 or plain JSON as the request asks.
 ///
-/// A pipeline gets it once for each of its commands. So does a transaction, where an error is the error of the whole: it was
-/// discarded.
+/// A pipeline gets it once for each of its commands. So does a transaction, unless it is an error:
+/// then the whole transaction was discarded.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct RedisReply {
@@ -132,8 +139,8 @@ pub struct RedisReply {
 }
 
 impl RedisReply {
-    /// Answers so much later. Past the client's [`timeout`](redis_rest::Config::timeout) it is a lost reply of kind
-    /// [`Timeout`](redis_rest::ErrorKind::Timeout).
+    /// Delays the response by `delay`. Past the client's [`timeout`](redis_rest::Config::timeout)
+    /// the reply is lost, with kind [`Timeout`](redis_rest::ErrorKind::Timeout).
     pub fn after(mut self, delay: Duration) -> Self {
         self.delay = Some(delay);
         self
@@ -159,7 +166,7 @@ impl Respond for RedisReply {
         };
         let once = Sent::read(request).is_some_and(|sent| sent.is_exactly_once());
         if let (true, Ok(value)) = (once, &self.reply) {
-            // The script that executes a command once returns a list of the one reply.
+            // The script that executes a command exactly once returns the reply in a list.
             let reply = Self { reply: Ok(Value::Array(vec![value.clone()])), delay: self.delay };
             return reply.written_alone(request, form);
         }
@@ -183,7 +190,7 @@ pub struct RedisReplies {
 }
 
 impl RedisReplies {
-    /// Answers so much later, as [`RedisReply::after`].
+    /// Delays the response like [`RedisReply::after`].
     pub fn after(mut self, delay: Duration) -> Self {
         self.delay = Some(delay);
         self
@@ -228,7 +235,7 @@ fn delayed(delay: Option<Duration>, template: ResponseTemplate) -> ResponseTempl
     }
 }
 
-/// An answer of the server's code as one of wiremock's.
+/// Converts a response of the server's code to a response of wiremock.
 pub(super) fn template(answer: Answer) -> ResponseTemplate {
     let (head, body) = answer.into_parts();
     let mut template =

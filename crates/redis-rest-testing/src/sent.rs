@@ -1,18 +1,18 @@
-//! Requests to commands, by the parser of the server.
+//! Parses requests to commands, by the server's parser.
 
 use redis_rest::Command;
 use redis_rest::internal::within_exactly_once;
 use redis_rest_server::internal::{self, Form};
 use wiremock::Request;
 
-/// What one request asks for.
+/// Content of one request.
 pub(super) struct Sent {
     pub(super) form: Form,
     pub(super) commands: Vec<Command>,
 }
 
 impl Sent {
-    /// `None` for a request that holds no command.
+    /// Returns `None` if the request contains no command.
     pub(super) fn read(request: &Request) -> Option<Self> {
         let (path, body) = (request.url.path(), request.body.as_slice());
         let form = Form::of(path);
@@ -27,17 +27,19 @@ impl Sent {
 }
 
 impl Sent {
-    /// True for one command that is executed [exactly once](redis_rest::Call::exactly_once), by a script.
+    /// Returns true for a single command that a script executes [exactly
+    /// once](redis_rest::Call::exactly_once).
     pub(super) fn is_exactly_once(&self) -> bool {
         matches!(self.form, Form::Single | Form::Path)
             && matches!(self.commands.as_slice(), [command] if !within_exactly_once(command).is_empty())
     }
 }
 
-/// The commands in one request, in their order: one, or those of a pipeline or a transaction. None for a request that holds no
-/// command.
+/// Returns the commands in a request, in their order: a single command, or those of a pipeline or a
+/// transaction. Empty if the request contains no command.
 ///
-/// For matchers of your own, and for what a mock server [received](wiremock::MockServer::received_requests).
+/// For custom matchers, and for the requests that a mock server
+/// [received](wiremock::MockServer::received_requests).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

@@ -17,7 +17,7 @@ use redis_rest::Value;
 /// | [`serde_json::Value`] | as above; an object is a flat array of names and values, a number with a fraction or beyond 64 bits its text |
 /// | [`Value`] | itself |
 pub trait ToValue {
-    /// The reply.
+    /// Returns the reply.
     fn to_value(self) -> Value;
 }
 
@@ -41,7 +41,7 @@ impl ToValue for &str {
 
 impl ToValue for String {
     fn to_value(self) -> Value {
-        // As on the wire, where these two letters are always the status.
+        // Over the wire these two letters are always the status.
         if self == "OK" { Value::Okay } else { Value::bytes(self) }
     }
 }

@@ -1,11 +1,12 @@
-//! A function as users have one, and the tests that they write for it with the kit.
+//! An example application function, and its tests with the kit.
 
 use redis_rest::{Client, Error, Outcome};
 use redis_rest_testing::{FakeRedis, command, html_502, rate_limited};
 use std::time::Duration;
 use wiremock::Mock;
 
-/// Counts a visit. One that may have been counted is not counted twice, and is no failure.
+/// Counts a visit. A visit that may have been counted is neither repeated nor reported as a
+/// failure.
 async fn count_visit(client: &Client) -> Result<Option<i64>, Error> {
     match client.incr("visits").await {
         Ok(visits) => Ok(Some(visits)),
@@ -47,7 +48,7 @@ async fn an_outage_is_not_taken_for_a_count() {
     let redis = FakeRedis::start().await;
     let client = redis.client();
     redis.go_down(html_502());
-    // The page of a proxy does not say whether the command ran.
+    // A proxy's error page does not say whether the command ran.
     assert_eq!(count_visit(&client).await.unwrap(), None);
     redis.come_back();
     assert_eq!(count_visit(&client).await.unwrap(), Some(1));
@@ -56,7 +57,7 @@ async fn an_outage_is_not_taken_for_a_count() {
     assert!(error.is_unavailable() && error.is_transient(), "{error}");
 }
 
-/// The same by a function: fine where the calls are known, and no HTTP is of interest.
+/// Replaces Redis by a function: suitable if the calls are known and HTTP is of no interest.
 #[tokio::test]
 async fn a_function_is_a_redis_too() {
     let client = Client::from_fn(|command| {

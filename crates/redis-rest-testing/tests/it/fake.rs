@@ -1,4 +1,4 @@
-//! `FakeRedis`: a Redis that works, and faults before it.
+//! `FakeRedis`: a working Redis, and faults in front of it.
 
 use super::{alone, request};
 use redis_rest::session::{
@@ -127,7 +127,7 @@ async fn sessions_are_stored_and_listed_and_survive_an_outage() {
     store.store_session(&second).await.unwrap();
     assert_eq!(store.list_sessions("user").await.unwrap().sessions.len(), 2);
 
-    // One scripted 503 to what reads this session: it is read all the same.
+    // The read survives one scripted 503.
     let before = redis.requests().await.len();
     let once = Mock::given(any_pipeline())
         .respond_with(ResponseTemplate::new(503))
@@ -137,7 +137,7 @@ async fn sessions_are_stored_and_listed_and_survive_an_outage() {
     assert_eq!(store.retrieve_session(&first.id).await.unwrap(), first);
     assert_eq!(redis.requests().await.len(), before + 2);
 
-    // Away for longer than the caller waits.
+    // Unavailable for longer than the caller waits.
     let impatient = redis.config().no_retry().build().unwrap();
     let impatient = RedisSessionStore::new(impatient, Duration::from_secs(3600));
     redis.go_down(ResponseTemplate::new(503));

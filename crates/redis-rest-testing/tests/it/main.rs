@@ -1,4 +1,4 @@
-//! The testing kit, as its users use it.
+//! The testing kit from its users' view.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,15 +7,15 @@
     reason = "a panic here is a red test, which is what it should be"
 )]
 
-/// A user's function, and the tests of it.
+/// An application function and its tests.
 mod counter;
 /// The fake Redis: data, formats, faults before it, sessions.
 mod fake;
-/// What each matcher sees, and what it does not.
+/// Requests that each matcher selects and rejects.
 mod matchers;
 /// The recipes of the documentation.
 mod recipes;
-/// What each responder says, on the wire and to a client.
+/// Replies of each responder, on the wire and to a client.
 mod responders;
 
 use serde_json::json;

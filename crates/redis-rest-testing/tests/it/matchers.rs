@@ -1,4 +1,4 @@
-//! Matchers: requests by hand, matched and not.
+//! Matchers on handwritten requests.
 
 use super::{alone, batch, request};
 use redis_rest_testing::{
@@ -109,7 +109,7 @@ fn commands_in_batches_are_seen_when_told() {
         assert!(!command("SET").matches(request));
         assert!(command("SET").anywhere().matches(request));
         assert!(!command("DEL").anywhere().matches(request));
-        // Of one command, not of two.
+        // All conditions must hold for one command, not for two together.
         assert!(!command("SET").with_key("a").with_args(["b", "2"]).anywhere().matches(request));
     }
     assert!(command("SET").or_batched().matches(&sets));

@@ -1,4 +1,4 @@
-//! Responders: on the wire, and as a client sees them.
+//! Responders on the wire, and through a client.
 
 use super::{alone, batch, request};
 use redis_rest::{Client, Encoding, ErrorKind, Outcome, Value, cmd};
@@ -10,7 +10,7 @@ use serde_json::json;
 use std::time::Duration;
 use wiremock::{Mock, MockServer, Respond};
 
-/// A server with one answer to everything, and its settings.
+/// Starts a server that responds to every request alike.
 async fn answering(responder: impl Respond + 'static) -> MockServer {
     let server = MockServer::start().await;
     Mock::given(wiremock::matchers::any()).respond_with(responder).mount(&server).await;
@@ -70,7 +70,7 @@ fn replies_on_the_wire() {
         for (name, value) in headers {
             request.headers.insert(*name, http::HeaderValue::from_static(value));
         }
-        // wiremock keeps the body to itself, except for this.
+        // wiremock exposes the body only through `Debug`.
         format!("{:?}", responder.respond(&request))
     };
     let holds = |shown: &str, body: &str| shown.contains(&format!("{:?}", body.as_bytes()));
@@ -147,7 +147,7 @@ async fn errors_of_redis_alone_and_in_batches() {
     let _ = transaction.add(cmd::incr("c"));
     assert_eq!(transaction.send().await.unwrap_err().kind(), ErrorKind::Discarded);
 
-    // Too few.
+    // Fewer replies than commands.
     let server = answering(results([result(1)])).await;
     let mut pipe = config_for(&server).no_retry().build().unwrap().pipeline();
     let (first, _) = (pipe.add(cmd::incr("a")), pipe.add(cmd::incr("b")));
@@ -191,7 +191,7 @@ async fn a_broken_connection_is_none_that_was_refused() {
     Mock::given(command("GET")).respond_with(result("x")).mount(&server).await;
     let client = config_for(&server).build().unwrap();
     assert_eq!(client.get::<String>("k").await.unwrap(), "x", "a read goes again");
-    // Over the connection that is there, too.
+    // Over the existing connection, too.
     let error = client.incr("k").await.unwrap_err();
     assert_eq!(
         (error.kind(), error.outcome(), error.attempts()),
@@ -200,7 +200,7 @@ async fn a_broken_connection_is_none_that_was_refused() {
     assert_eq!(server.received_requests().await.unwrap().len(), 3);
 }
 
-/// How many commands each request of twenty callers at once had.
+/// Returns the number of commands in each request of twenty concurrent callers.
 async fn twenty_at_once(client: &Client, server: &MockServer) -> Vec<usize> {
     let calls: Vec<_> = (0..20)
         .map(|n| {
