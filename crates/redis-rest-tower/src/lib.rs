@@ -1,7 +1,7 @@
 //! The `SessionStore` of tower-sessions over the session stores and the manager of `redis-rest`.
 //!
-//! [`TowerStore::new`] takes a store, [`TowerStore::over_manager`] a manager, with which logins
-//! survive an outage of Redis.
+//! [`TowerStore::new`] takes a store; [`TowerStore::over_manager`] takes a manager, with which
+//! logins survive an outage of Redis.
 //!
 //! ```
 //! # async fn run(client: redis_rest::Client) -> Result<(), redis_rest::session::SessionError> {
@@ -29,9 +29,9 @@
 //!
 //! # What is stored
 //!
-//! A tower record is a [`Session`](redis_rest::session::Session). Its id is the text of the cookie, and
-//! each entry of its data is an entry of the metadata, so that other services find them. The
-//! metadata [`EXPIRES_AT`] says when it ends; data cannot have that name.
+//! A tower record is stored as a [`Session`](redis_rest::session::Session). Its id is the text of
+//! the cookie, and each entry of its data is an entry of the metadata, so that other services find
+//! them. The metadata entry [`EXPIRES_AT`] holds the expiry time; data cannot use that name.
 //!
 //! # Users
 //!
@@ -39,47 +39,46 @@
 //! finds the user elsewhere. Sessions of a user are listed and ended by the methods of the store or
 //! manager. A session without a user is alone in the index of the user `anonymous:{id}`.
 //!
-//! The user of a stored session cannot change, so log-in and log-out have to give the session a new
-//! id, which also protects against session fixation: `session.cycle_id()` after the user was put
-//! in, `session.flush()` or `cycle_id()` when it was taken out. Saving another user under the old
-//! id is an error, and changes nothing.
+//! The user of a stored session cannot change, so log-in and log-out must give the session a new
+//! id, which also protects against session fixation: `session.cycle_id()` after the user was
+//! inserted, `session.flush()` or `cycle_id()` after it was removed. Saving another user under the
+//! old id is an error, and changes nothing.
 //!
 //! # Expiry
 //!
 //! `expiry_date` is set as an explicit time to live with each save, earlier or later. The store's
-//! own time to live does not count (a [`max_lifetime`](redis_rest::session::RedisSessionStore::max_lifetime)
-//! does), and being read does not move it. With `Expiry::OnInactivity` tower-sessions moves it when
-//! a session was changed, or with each request by `with_always_save(true)`. A session past its date
-//! is not found, also where Redis could not be told. `last_active_at` moves with each save, and
-//! over a manager with loads too.
+//! own time to live does not count (a
+//! [`max_lifetime`](redis_rest::session::RedisSessionStore::max_lifetime) does), and reads do not
+//! move it. With `Expiry::OnInactivity` tower-sessions moves it when a session was changed, or with
+//! each request by `with_always_save(true)`. A session past its date is not found, even if Redis
+//! could not be updated. `last_active_at` moves with each save, and over a manager with loads too.
 //!
 //! # Ends
 //!
-//! Saving a session that was deleted or has expired writes nothing and is no error: the request
-//! that saves was overtaken by a log-out, which stands. No session can be created with the id of
-//! one that was deleted, for as long as that would have lived and at least a minute.
+//! Saving a session that was deleted or has expired writes nothing and is no error: a log-out
+//! overtook the request, and the log-out stands. The id of a deleted session cannot be created
+//! again for the session's remaining lifetime and at least a minute.
 //!
-//! So this store cannot be the cache of a `CachingSessionStore`, which fills its cache by saving.
-//! The manager is such a cache.
+//! This store therefore cannot be the cache of a `CachingSessionStore`, which fills its cache by
+//! saving. The manager is such a cache.
 //!
 //! # Log out everywhere
 //!
-//! `delete_user_sessions` of the store or manager ends all sessions of a user, also those that
-//! requests are about to write. A request that loaded a session before, and then calls
-//! `cycle_id()`, creates nothing: a record that was loaded or created has the entry [`LOG_OUTS`],
-//! which says which log-outs its creator knew, and a record of the same user is created with
-//! exactly these. The save is no error; the next request is not logged in. The entry is not stored,
-//! and data of yours cannot have its name. Records of anonymous sessions have none.
+//! `delete_user_sessions` of the store or manager ends all sessions of a user, including those that
+//! concurrent requests are about to write. A request that loaded a session before, and then calls
+//! `cycle_id()`, creates nothing: a loaded or created record has the entry [`LOG_OUTS`], which
+//! lists the log-outs that its creator knew, and a record of the same user is created with exactly
+//! these. The save is no error; the next request is not logged in. The entry is not stored, and
+//! data cannot use its name. Records of anonymous sessions have no such entry.
 //!
-//! A log-in is a record without the entry, or of another user than the entry's. To log a user out
-//! on all devices but this one, end the sessions, call `session.clear()`, put the user in and call
+//! A record without the entry, or of a user other than the entry's, is a log-in. To log a user out
+//! on all other devices, end the sessions, call `session.clear()`, insert the user and call
 //! `cycle_id()`.
 //!
 //! # Errors
 //!
-//! `Decode` for a record that cannot be read, `Encode` for one that cannot be written, `Backend`
-//! for everything else. The texts are those of [`SessionError`], with nothing of the session in
-//! them.
+//! `Decode` if a record cannot be read, `Encode` if it cannot be written, `Backend` for everything
+//! else. The texts are those of [`SessionError`], without session data.
 //!
 //! # Requests
 //!
@@ -90,7 +89,7 @@
 //! | save | 2 | 1, and what a load takes |
 //! | delete | 2 | 1, or 2 for a session that is not held |
 //!
-//! The manager needs room for anonymous sessions too: give it no limit, or a generous one.
+//! The manager needs room for anonymous sessions too: set no limit, or a generous one.
 
 mod place;
 mod record;
@@ -107,12 +106,11 @@ use tower_sessions_core::session_store::{Error, Result};
 
 pub use record::{EXPIRES_AT, LOG_OUTS, USER_KEY};
 
-/// The most ids that are tried for a new session. A random id is never taken, so more would not
-/// help.
+/// Most ids tried for a new session. A random id is never taken, so more would not help.
 const ID_TRIES: usize = 5;
 
-/// Sessions of tower-sessions, in a store or a manager of `redis-rest`; see the [module](self). Cheap
-/// to clone.
+/// Sessions of tower-sessions, in a store or a manager of `redis-rest`; see the [module](self).
+/// Cheap to clone.
 #[derive(Clone)]
 pub struct TowerStore {
     place: Place,
@@ -122,18 +120,19 @@ pub struct TowerStore {
 type UserOf = dyn Fn(&Record) -> Option<String> + Send + Sync;
 
 impl TowerStore {
-    /// Over a store: each call goes there.
+    /// Creates a store in which each call goes to `store`.
     pub fn new(store: Arc<dyn Store>) -> Self {
         Self { place: Place::Store(store), user_of: Arc::new(record::user) }
     }
 
-    /// Over a manager: sessions are held in memory too, and go on while its store is away.
+    /// Creates a store over a manager: sessions are held in memory too, and remain available while
+    /// the manager's store is unavailable.
     pub fn over_manager(manager: SessionManager) -> Self {
         Self { place: Place::Manager(manager), user_of: Arc::new(record::user) }
     }
 
-    /// Finds the user of a record by `user_of`, instead of by [`USER_KEY`]; `None` and the empty
-    /// text are nobody.
+    /// Finds the user of a record by `user_of` instead of [`USER_KEY`]. `None` and the empty text
+    /// mean an anonymous session.
     ///
     /// ```
     /// # use redis_rest::session::InMemorySessionStore;
@@ -159,8 +158,8 @@ impl TowerStore {
 
 #[async_trait::async_trait]
 impl tower_sessions_core::SessionStore for TowerStore {
-    /// Creates a session, under another id if this one is taken; `record` has the one that was
-    /// free. Writes nothing if the session comes from one of a user who was logged out since.
+    /// Creates a session, under another id if this one is taken, and sets the free id in `record`.
+    /// Writes nothing if the session derives from one of a user who was logged out since.
     async fn create(&self, record: &mut Record) -> Result<()> {
         for attempt in 0..ID_TRIES {
             if attempt > 0 {
@@ -168,12 +167,12 @@ impl tower_sessions_core::SessionStore for TowerStore {
             }
             let encoded = self.encode(record)?;
             if encoded.expired() {
-                // It would not be found.
+                // An expired session would not be found.
                 return Ok(());
             }
             match self.place.create(&encoded).await {
                 Ok(known) => return encoded.note_log_outs(record, &known),
-                // Its date has passed meanwhile.
+                // The session expired meanwhile.
                 Err(SessionError::NotFound | SessionError::Conflict(_)) if encoded.expired() => {
                     return Ok(());
                 }

@@ -9,7 +9,7 @@ use redis_rest::session::{
 use std::fmt;
 use std::sync::Arc;
 
-/// The most rounds of a create, one after each log-out that it learned of.
+/// Most rounds of a create, one after each log-out it learned of.
 const ROUNDS: usize = 5;
 
 #[derive(Clone)]
@@ -21,8 +21,9 @@ pub(super) enum Place {
 impl Place {
     /// Creates a session. Returns the log-outs that it knows.
     ///
-    /// [`Conflict::Exists`] or [`Conflict::Deleted`] if the id is taken; [`Conflict::LoggedOut`] if
-    /// the session comes from another one and the user was logged out since.
+    /// Fails with [`Conflict::Exists`] or [`Conflict::Deleted`] if the id is taken, and with
+    /// [`Conflict::LoggedOut`] if the session derives from another one and the user was logged out
+    /// since.
     pub(super) async fn create(&self, encoded: &Encoded) -> Result<Marks, SessionError> {
         match self {
             Self::Store(store) => create(store.as_ref(), encoded).await,
@@ -45,7 +46,7 @@ impl Place {
         }
     }
 
-    /// Replaces what is stored, if the session is still there. The last writer wins.
+    /// Replaces the stored session if it still exists. The last writer wins.
     pub(super) async fn save(&self, encoded: &Encoded) -> Result<(), SessionError> {
         match self {
             Self::Store(store) => {
@@ -62,7 +63,7 @@ impl Place {
         }
     }
 
-    /// Reads a session, with the log-outs that its creator knew.
+    /// Reads a session and the log-outs that its creator knew.
     pub(super) async fn load(&self, id: &str) -> Result<(Session, Marks), SessionError> {
         match self {
             Self::Store(store) => {
@@ -71,14 +72,14 @@ impl Place {
             }
             Self::Manager(manager) => {
                 let session = manager.get_session(id).await?;
-                // A session that has ended since then knows none, so that nothing comes from it
-                // after a log-out.
+                // A session that has ended since then knows no log-outs, so that no session can be
+                // derived from it after a log-out.
                 Ok((session, internal::marks_of(manager, id)))
             }
         }
     }
 
-    /// Deletes a session; one that is not there is no error.
+    /// Deletes a session. A missing session is no error.
     pub(super) async fn delete(&self, id: &str) -> Result<(), SessionError> {
         match self {
             Self::Store(store) => store.delete_session(id).await.map(drop),
@@ -87,8 +88,8 @@ impl Place {
     }
 }
 
-/// Creates a session in a store. A log-in learns the log-outs of its user and asks again; a session
-/// that comes from another one does not.
+/// Creates a session in a store. A log-in learns the log-outs of its user and retries; a derived
+/// session does not.
 async fn create(store: &dyn SessionStore, encoded: &Encoded) -> Result<Marks, SessionError> {
     let session = encoded.session();
     let mut marks = encoded.derived().cloned().unwrap_or_default();

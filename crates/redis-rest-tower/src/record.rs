@@ -1,4 +1,4 @@
-//! A tower record as a session, and back.
+//! Conversion between a tower record and a session.
 
 use chrono::{DateTime, Datelike as _, SecondsFormat, Utc};
 use redis_rest::session::{Conflict, Marks, Metadata, Session, SessionError};
@@ -10,19 +10,19 @@ use time::OffsetDateTime;
 use tower_sessions_core::session::{Id, Record};
 use tower_sessions_core::session_store::{Error, Result};
 
-/// The data entry that names the user, unless [`TowerStore::user_of`](super::TowerStore::user_of)
-/// says otherwise.
+/// Data entry that names the user, unless [`TowerStore::user_of`](super::TowerStore::user_of) is
+/// set.
 pub const USER_KEY: &str = "user_id";
 
-/// The metadata entry that says when the session ends, in RFC 3339.
+/// Metadata entry with the expiry time, in RFC 3339.
 pub const EXPIRES_AT: &str = "tower.expires_at";
 
-/// The data entry of a record in memory that says which log-outs everywhere the session's creator
+/// Data entry of a record in memory that lists the log-outs everywhere that the session's creator
 /// knew. Never stored.
 pub const LOG_OUTS: &str = "tower.log_outs";
 
-/// The entry [`LOG_OUTS`]. A session that comes from this one, by `cycle_id()`, knows the same
-/// log-outs; one of another user is a log-in.
+/// The entry [`LOG_OUTS`]. A session derived by `cycle_id()` knows the same log-outs; a session of
+/// another user is a log-in.
 #[derive(Serialize, Deserialize)]
 struct LogOuts {
     user_id: String,
@@ -35,7 +35,7 @@ pub(super) struct Encoded {
     user_id: String,
     expires_at: DateTime<Utc>,
     metadata: Metadata,
-    /// The log-outs that the session knows which this one comes from.
+    /// Log-outs known to the session from which this one derives.
     derived: Option<Marks>,
 }
 
@@ -81,7 +81,7 @@ impl Encoded {
         self.expires_at
     }
 
-    /// The time until the session expires.
+    /// Returns the time until the session expires.
     pub(super) fn time_left(&self) -> Duration {
         (self.expires_at - Utc::now()).to_std().unwrap_or_default()
     }
@@ -90,13 +90,13 @@ impl Encoded {
         &self.metadata
     }
 
-    /// Set for a session that comes from another one of the same user: the log-outs which that one
-    /// knew.
+    /// Returns the log-outs that the original session knew, if this session derives from one of the
+    /// same user.
     pub(super) fn derived(&self) -> Option<&Marks> {
         self.derived.as_ref()
     }
 
-    /// Notes in a record that was created which log-outs the session knows.
+    /// Writes the log-outs that the session knows into a created record.
     pub(super) fn note_log_outs(&self, record: &mut Record, known: &Marks) -> Result<()> {
         note_log_outs(record, &self.user_id, known)
     }
@@ -105,16 +105,15 @@ impl Encoded {
         self.expires_at <= Utc::now()
     }
 
-    /// As a new session.
+    /// Returns a new session.
     pub(super) fn session(&self) -> Session {
         let mut session = Session::new(&self.user_id).id(&self.id);
         session.metadata = self.metadata.clone();
         session
     }
 
-    /// Returns the next version of a stored session. Values that say the same stay as they are
-    /// written there: a number that JSON can hold and tower-sessions cannot would be rounded
-    /// otherwise.
+    /// Returns the next version of a stored session. Equal values keep their stored text: a number
+    /// that JSON can hold and tower-sessions cannot would be rounded otherwise.
     pub(super) fn over(&self, mut stored: Session) -> std::result::Result<Session, SessionError> {
         if stored.user_id != self.user_id {
             return Err(SessionError::Conflict(Conflict::UserChanged));
@@ -141,12 +140,12 @@ impl Encoded {
     }
 }
 
-/// The user of a session without one.
+/// Returns the user name of a session without a user.
 fn anonymous(id: &str) -> String {
     format!("anonymous:{id}")
 }
 
-/// Nobody logs out an anonymous user everywhere: a record of one has no such entry.
+/// An anonymous user cannot be logged out everywhere, so its record has no such entry.
 fn note_log_outs(record: &mut Record, user_id: &str, known: &Marks) -> Result<()> {
     record.data.remove(LOG_OUTS);
     if user_id != anonymous(&record.id.to_string()) {
@@ -158,13 +157,13 @@ fn note_log_outs(record: &mut Record, user_id: &str, known: &Marks) -> Result<()
     Ok(())
 }
 
-/// True if both are the same value to a reader.
+/// Returns true if both texts decode to the same value.
 fn same(old: &str, new: &str) -> bool {
     let read = |raw| serde_json::from_str::<Value>(raw).ok();
     old == new || read(old).is_some_and(|old| Some(old) == read(new))
 }
 
-/// The record of a session whose creator knew these log-outs, unless its date has passed.
+/// Returns the record of a session whose creator knew these log-outs, or `None` if it has expired.
 pub(super) fn decode(id: Id, session: &Session, known: &Marks) -> Result<Option<Record>> {
     let expires_at = session.metadata.get::<String>(EXPIRES_AT).ok().flatten();
     let expires_at = expires_at
@@ -193,7 +192,7 @@ pub(super) fn decode(id: Id, session: &Session, known: &Marks) -> Result<Option<
     Ok(Some(record))
 }
 
-/// The user that [`USER_KEY`] names.
+/// Returns the user that [`USER_KEY`] names.
 pub(super) fn user(record: &Record) -> Option<String> {
     match record.data.get(USER_KEY)? {
         Value::String(name) => Some(name.clone()),

@@ -179,7 +179,7 @@ async fn a_save_that_races_a_delete_brings_nothing_back(setup: Setup) {
 async fn the_expiry_date_is_the_time_to_live(setup: Setup) {
     let store = &setup.store;
     let mut session = record(&[("user_id", json!("ada"))], HOUR);
-    // In memory a session is gone once it was seen to end, so each step has one of its own.
+    // In memory a session is removed once it was seen to end, so each step uses a new one.
     for (first, then) in
         [(HOUR, None), (HOUR, Some(HOUR * 48)), (HOUR * 48, Some(HOUR)), (HOUR * 24 * 365, None)]
     {

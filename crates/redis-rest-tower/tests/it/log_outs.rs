@@ -104,7 +104,7 @@ async fn managers_without_a_store_keep_users_logged_out() {
 /// The log-out is executed before the outage, within it, or elsewhere.
 #[tokio::test]
 async fn users_stay_logged_out_through_an_outage() {
-    // A session that is not held cannot be asked for in an outage.
+    // A session that is not cached cannot be read during an outage.
     async fn is_served(store: &TowerStore, session: &Record) -> bool {
         store.load(&session.id).await.is_ok_and(|loaded| loaded.is_some())
     }
@@ -123,14 +123,14 @@ async fn users_stay_logged_out_through_an_outage() {
         }
         renew(&store, &mut session).await;
         let fresh = log_in(&store).await;
-        // Nobody could tell this manager of a log-out elsewhere.
+        // This manager cannot know of a log-out elsewhere.
         assert_eq!(is_served(&store, &session).await, moment == 2);
         node.gate.set(Way::Open);
         let _ = node.manager.flush().await;
         assert!(!is_logged_in(&store, &session).await, "{moment}");
         assert_eq!(node.manager.pending(), Pending::default());
         let kept = node.elsewhere.list_sessions("ada").await.unwrap().sessions.len();
-        // Created while a log-out elsewhere was not known: it ends with it.
+        // A session created while a log-out elsewhere was unknown ends with that log-out.
         assert_eq!(kept, usize::from(moment != 2), "{moment}");
         assert_eq!(is_logged_in(&store, &fresh).await, moment != 2, "{moment}");
     }

@@ -12,9 +12,9 @@
 mod cases;
 /// A log-out everywhere that comes between a request's load and its save.
 mod log_outs;
-/// With the middleware of tower-sessions in front, as an application uses it.
+/// With the middleware of tower-sessions in front, as in an application.
 mod middleware;
-/// Over a manager whose store goes away, and what the place below matters for.
+/// Over a manager whose store becomes unavailable, and behaviour that depends on the store.
 mod places;
 
 use redis_rest::Client;
@@ -34,7 +34,7 @@ use tower_sessions::session::{Id, Record};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A store of tower-sessions, and another way to what it stores.
+/// A store of tower-sessions, and a second way to its data.
 pub struct Setup {
     pub store: TowerStore,
     pub behind: Arc<dyn SessionStore>,
@@ -42,16 +42,16 @@ pub struct Setup {
     _kept: (Option<Redis>, Option<RunningServer>),
 }
 
-/// How times to live are seen.
+/// Ways to observe times to live.
 enum Clock {
-    /// Redis says how long a key lives.
+    /// Redis reports how long a key lives.
     Redis(Client, RedisSessionStore),
     /// The clock is moved until the session is gone.
     Memory(InMemorySessionStore),
 }
 
 impl Setup {
-    /// Closes the store behind.
+    /// Closes the underlying store.
     pub fn close(&self) {
         match &self.clock {
             Clock::Redis(_, store) => store.close(),
@@ -59,8 +59,8 @@ impl Setup {
         }
     }
 
-    /// The session is there for so long from now, give or take a few seconds. In memory it is gone
-    /// after that.
+    /// Asserts that the session lives for `time` from now, give or take a few seconds. In memory it
+    /// also asserts that the session is gone after that.
     pub async fn ends_in(&self, id: &Id, time: Duration) {
         const MARGIN: Duration = Duration::from_secs(5);
         match &self.clock {
@@ -112,7 +112,8 @@ pub async fn rest_over_memory() -> Option<Setup> {
     Some(over(rest::client(&server), server, None))
 }
 
-/// A manager in front of Redis over REST, which reads each time, so that it shows what others did.
+/// Returns a manager in front of Redis over REST that reads each time, so that it sees external
+/// changes.
 pub async fn manager() -> Option<Setup> {
     let setup = rest_over_memory().await?;
     let options = redis_rest::session::ManagerOptions::default().max_staleness(Duration::ZERO);
@@ -121,7 +122,7 @@ pub async fn manager() -> Option<Setup> {
     Some(Setup { store: TowerStore::over_manager(manager), ..setup })
 }
 
-/// A record with this data, which expires in so long.
+/// Returns a record with this data that expires after `expires_in`.
 pub fn record(data: &[(&str, Value)], expires_in: Duration) -> Record {
     let data = data.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     Record { id: Id::default(), data, expiry_date: OffsetDateTime::now_utc() + expires_in }

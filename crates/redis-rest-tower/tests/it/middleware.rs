@@ -10,7 +10,7 @@ use tower_sessions::{Expiry, Session, SessionManagerLayer, SessionStore as _};
 type Request = http::Request<String>;
 type Response = http::Response<String>;
 
-/// What an application does with a session, by the path.
+/// Changes the session according to the path.
 async fn application(
     request: Request,
     behind: Arc<dyn redis_rest::session::SessionStore>,
@@ -46,7 +46,7 @@ async fn application(
     Ok(Response::new(format!("{user:?} {cart:?}")))
 }
 
-/// A browser: keeps the cookie that it is given.
+/// A browser that keeps the cookies it receives.
 struct Browser<'a> {
     setup: &'a Setup,
     store: TowerStore,

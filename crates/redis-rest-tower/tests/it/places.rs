@@ -17,7 +17,7 @@ use tower_sessions::SessionStore as _;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::Error;
 
-/// Somebody takes each id in the moment before it is created here.
+/// Another client takes each id right before it is created here.
 #[tokio::test]
 async fn ids_that_are_all_taken_are_given_up() {
     for managed in [false, true] {
@@ -92,7 +92,7 @@ async fn requests_of_each_operation() {
         manager.set_session_store(redis.clone(), true).await.unwrap();
         let store =
             if managed { TowerStore::over_manager(manager) } else { TowerStore::new(redis) };
-        // Once for the scripts, which the server then knows.
+        // Loads the scripts into the server's cache.
         let mut first = record(&[], HOUR);
         store.create(&mut first).await.unwrap();
         store.delete(&first.id).await.unwrap();
