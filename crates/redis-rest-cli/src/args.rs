@@ -27,31 +27,31 @@ pub(crate) enum Action {
     /// Execute one command, as redis-cli does
     #[command(after_help = help::EXEC)]
     Exec(Exec),
-    /// Execute commands as they are typed, or one a line from a pipe
+    /// Execute commands as they are typed, or one per line from a pipe
     #[command(after_help = help::REPL)]
     Repl(Repl),
-    /// List the keys that match a pattern, as they are found
+    /// List the keys that match a pattern
     #[command(after_help = help::SCAN)]
     Scan(Scan),
-    /// Print what is published on channels, as it comes
+    /// Print the messages published on channels
     #[command(after_help = help::SUBSCRIBE)]
     Subscribe(Subscribe),
-    /// Print every command that the server runs, keys and values included
+    /// Print every command that the server runs, including keys and values
     #[command(after_help = help::MONITOR)]
     Monitor(Monitor),
-    /// Look at sessions and change them
+    /// List, show, update and delete sessions
     #[command(subcommand, after_help = help::SESSIONS)]
     Sessions(Sessions),
-    /// Put load on a REST server and measure how it takes it. Uses one key of its own, which it deletes
+    /// Measure the throughput and latency of a REST server. Uses a key of its own and deletes it
     #[command(after_help = help::BENCH)]
     Bench(Bench),
-    /// Check address, token, server and clock, and say what to fix
+    /// Check address, token, server and clock, and say how to fix problems
     #[command(after_help = help::DOCTOR)]
     Doctor(Doctor),
     /// Print the completions for a shell
     #[command(after_help = help::COMPLETIONS)]
     Completions {
-        /// Which shell
+        /// Shell to complete for
         shell: clap_complete::Shell,
     },
 }
@@ -61,30 +61,31 @@ pub(crate) struct Serve {
     /// Serve this Redis, such as redis://127.0.0.1:6379
     #[arg(long, value_name = "URL", conflicts_with = "memory")]
     pub(crate) redis: Option<String>,
-    /// Serve an embedded engine that starts empty and keeps nothing (the default)
+    /// Serve an embedded engine that starts empty and stores nothing on disk (the default)
     #[arg(long)]
     pub(crate) memory: bool,
     /// Address to listen on; port 0 picks a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8079")]
     pub(crate) listen: SocketAddr,
-    /// A second token, which may only read
+    /// A second token with read-only access
     #[arg(long, value_name = "TOKEN")]
     pub(crate) read_only_token: Option<String>,
-    /// Let pages of this origin ask from a browser, such as http://localhost:3000; * for every origin, with a --token of your own
+    /// Allow browser pages of this origin, such as http://localhost:3000; * allows every origin and
+    /// needs a --token other than the default
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) cors: Vec<String>,
-    /// Answer to this host name too, such as the public name that a proxy passes on
+    /// Accept this host name too, such as the public name that a proxy passes on
     #[arg(long, value_name = "NAME")]
     pub(crate) host: Vec<String>,
     #[command(flatten)]
     pub(crate) limits: Limits,
 }
 
-/// What clients of `serve` may use up. Times are in seconds.
+/// Resource limits for clients of `serve`. Times are in seconds.
 #[derive(ClapArgs)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct Limits {
-    /// Most connections at once; further ones are answered by 503
+    /// Most connections at once; others get 503
     #[arg(long, value_name = "N", default_value = "1000")]
     pub(crate) max_connections: NonZeroUsize,
     /// Longest time for the head of a request, and for a connection to idle
@@ -93,7 +94,7 @@ pub(crate) struct Limits {
     /// Longest time for the body of a request
     #[arg(long, value_name = "S", default_value = "30", value_parser = seconds)]
     pub(crate) body_timeout: f64,
-    /// Close connections that take neither all that waits for them nor 64 KiB of it in this time
+    /// Close connections that accept neither all pending output nor 64 KiB of it in this time
     #[arg(long, value_name = "S", default_value = "30", value_parser = seconds)]
     pub(crate) write_timeout: f64,
     /// Largest head of a request, at least 8192
@@ -102,18 +103,20 @@ pub(crate) struct Limits {
     /// Largest request body
     #[arg(long, value_name = "N", default_value = "10000000")]
     pub(crate) max_request_bytes: NonZeroUsize,
-    /// Most bytes of the replies in an answer, and 64 for each element of an array; replies that do not fit become errors
+    /// Most bytes of the replies in a response, counting 64 for each element of an array; replies
+    /// beyond it become errors
     #[arg(long, value_name = "N", default_value = "67108864")]
     pub(crate) max_reply_bytes: NonZeroUsize,
-    /// Most bytes that wait for a subscriber; one that is further behind is cut off
+    /// Most bytes pending for a subscriber; a subscriber further behind is disconnected
     #[arg(long, value_name = "N", default_value = "8388608")]
     pub(crate) max_backlog_bytes: NonZeroUsize,
-    /// Most bytes held for all clients together: bodies, commands, replies that are not written yet. Beyond it requests are
-    /// answered by 503; small ones pass
+    /// Most bytes held for all clients together: bodies, commands, pending replies. Requests beyond
+    /// it get 503, except small ones
     #[arg(long, value_name = "N", default_value = "536870912")]
     pub(crate) max_memory: NonZeroUsize,
-    /// Longest run of a script; 0 for no limit. What it wrote before it was ended stays. A real Redis ends none before its own
-    /// busy-reply-threshold (5 s), none that has written, and whatever script runs then: also one of other clients
+    /// Longest run of a script; 0 for no limit. Writes before its end remain. A real Redis stops no
+    /// script before its busy-reply-threshold (5 s), none that has written, and stops whichever
+    /// script is running, even another client's
     #[arg(long, value_name = "S", default_value = "5", value_parser = seconds_or_none)]
     pub(crate) script_timeout: f64,
     /// Most memory for a script in the embedded engine, at least 1 MiB
@@ -125,28 +128,28 @@ pub(crate) struct Limits {
 pub(crate) struct Exec {
     #[command(flatten)]
     pub(crate) show: Show,
-    /// Execute the command N times and print one line of JSON: how many were ok, how many failed (surely not applied), how
-    /// many maybe applied – together N – and how fast it went
+    /// Execute the command N times and print one line of JSON: the numbers of calls that succeeded,
+    /// failed (not applied) and maybe applied, which add up to N, and the speed
     #[arg(long, value_name = "N", conflicts_with_all = ["json", "raw"])]
     pub(crate) repeat: Option<NonZeroU64>,
-    /// Have the server run the command once, however often it is sent
+    /// Make the server run the command once, even if the request is sent again
     #[arg(long)]
     pub(crate) exactly_once: bool,
-    /// How many of the N are under way at once
+    /// Most of the N calls in flight at once
     #[arg(long, value_name = "C", default_value = "1", requires = "repeat")]
     pub(crate) concurrency: NonZeroUsize,
-    /// The command and its arguments, taken as they are
+    /// Command and arguments, passed on unchanged
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND ARG")]
     pub(crate) command: Vec<OsString>,
 }
 
-/// How replies are printed.
+/// Format of replies.
 #[derive(ClapArgs)]
 pub(crate) struct Show {
-    /// Print replies as JSON, one a line; bytes that are not UTF-8 as {"base64": "…"}
+    /// Print replies as JSON, one per line; bytes that are not UTF-8 as {"base64": "…"}
     #[arg(long)]
     json: bool,
-    /// Print strings as they are, without quotes and types
+    /// Print strings without quotes and types
     #[arg(long, conflicts_with = "json")]
     raw: bool,
 }
@@ -165,7 +168,7 @@ impl Show {
 pub(crate) struct Repl {
     #[command(flatten)]
     pub(crate) show: Show,
-    /// Neither read nor write the file with earlier lines
+    /// Neither read nor write the history file
     #[arg(long)]
     pub(crate) no_history: bool,
 }
@@ -177,23 +180,23 @@ pub(crate) struct Scan {
     /// Only keys that hold this type: string, list, set, zset, hash, stream
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) of_type: Option<String>,
-    /// How many keys the server looks at for each request
+    /// Number of keys that the server examines per request
     #[arg(long, value_name = "N", default_value = "1000")]
     pub(crate) count: NonZeroU64,
-    /// End after N keys
+    /// Stop after N keys
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<NonZeroU64>,
-    /// Print each key as a JSON string; one that is not UTF-8 as {"base64": "…"}
+    /// Print each key as a JSON string; bytes that are not UTF-8 as {"base64": "…"}
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 #[derive(ClapArgs)]
 pub(crate) struct Subscribe {
-    /// The channels, a connection each
+    /// Channels to subscribe to, one connection each
     #[arg(required = true, value_name = "CHANNEL")]
     pub(crate) channels: Vec<String>,
-    /// The names are glob patterns
+    /// Treat the names as glob patterns
     #[arg(long)]
     pub(crate) pattern: bool,
     #[command(flatten)]
@@ -206,13 +209,13 @@ pub(crate) struct Monitor {
     pub(crate) events: Events,
 }
 
-/// How events are printed, and how many.
+/// Format and number of events.
 #[derive(ClapArgs)]
 pub(crate) struct Events {
-    /// Print every event as a JSON object of its own line: also when listening begins, and gaps
+    /// Print every event as a JSON object on a line, including the start of a subscription and gaps
     #[arg(long)]
     pub(crate) json: bool,
-    /// End after N messages
+    /// Stop after N messages
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<NonZeroU64>,
 }
@@ -222,23 +225,23 @@ pub(crate) struct Doctor {
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
-    /// Leave out the check that writes a key and deletes it
+    /// Skip the check that writes a key and deletes it
     #[arg(long)]
     pub(crate) no_write: bool,
 }
 
 #[derive(ClapArgs)]
 pub(crate) struct Bench {
-    /// How the commands go out
+    /// Load to generate
     #[arg(long, value_enum, default_value = "batched")]
     pub(crate) mode: Mode,
-    /// Callers at once; one in sequential mode
+    /// Concurrent callers; always one in sequential mode
     #[arg(long, value_name = "C", default_value = "64")]
     pub(crate) concurrency: NonZeroUsize,
-    /// How long
+    /// Length of the load in seconds
     #[arg(long, value_name = "S", default_value = "5", value_parser = seconds)]
     pub(crate) seconds: f64,
-    /// Length of the value that is read or written
+    /// Length of the value to read or write, in bytes
     #[arg(long, value_name = "N", default_value = "500")]
     pub(crate) value_bytes: usize,
     /// Print one JSON object
@@ -250,7 +253,7 @@ pub(crate) struct Bench {
 pub(crate) enum Mode {
     /// GETs, one after another
     Sequential,
-    /// GETs, each a request of its own
+    /// GETs, each in a separate request
     Concurrent,
     /// GETs, batched automatically
     Batched,
@@ -269,7 +272,7 @@ impl Mode {
     }
 }
 
-/// Less does not hold the libraries that scripts have.
+/// Parses a memory limit; less would not hold the libraries that scripts use.
 fn script_memory(text: &str) -> Result<usize, String> {
     text.parse()
         .ok()
@@ -277,7 +280,7 @@ fn script_memory(text: &str) -> Result<usize, String> {
         .ok_or_else(|| "a number from 1048576".to_owned())
 }
 
-/// As [`seconds`], or 0 for no limit.
+/// Parses seconds like [`seconds`], or 0 for no limit.
 fn seconds_or_none(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(0.0) => Ok(0.0),
@@ -285,7 +288,7 @@ fn seconds_or_none(text: &str) -> Result<f64, String> {
     }
 }
 
-/// From a hundredth of a second to a day.
+/// Parses a time from a hundredth of a second to a day.
 pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
@@ -312,12 +315,12 @@ pub(crate) enum Sessions {
         #[arg(long)]
         json: bool,
     },
-    /// Change a session's metadata; its time to live stays as it is
+    /// Change a session's metadata; its time to live is unchanged
     Update {
         /// The session's id
         #[arg(value_name = "SESSION")]
         id: String,
-        /// An entry to set. VALUE is JSON if it can be read as JSON, else text
+        /// Entry to set. VALUE is JSON if it parses as JSON, else text
         #[arg(long, value_name = "KEY=VALUE", required = true, value_parser = metadata)]
         metadata: Vec<(String, Box<RawValue>)>,
         /// Print JSON
@@ -335,7 +338,8 @@ pub(crate) enum Sessions {
     },
 }
 
-/// The value stays JSON text: as a number in this process a large one would be rounded.
+/// Parses an entry. The value stays JSON text: a number in this process would be rounded if it is
+/// large.
 fn metadata(text: &str) -> Result<(String, Box<RawValue>), String> {
     let (key, value) =
         text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or("write KEY=VALUE")?;

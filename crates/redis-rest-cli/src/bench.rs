@@ -1,4 +1,4 @@
-//! `bench`: a load on any REST server, and how it took it.
+//! `bench`: load on any REST server, and its throughput and latency.
 
 use crate::args::{Bench, Mode};
 use crate::connection::Connection;
@@ -12,14 +12,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-/// Commands of one request in `--mode pipeline`.
+/// Commands per request in `--mode pipeline`.
 const PIPELINE: u64 = 100;
-/// The key outlives the load by this, should the tool be killed before it deletes it.
+/// Time to live of the key beyond the load, in case the tool is killed before it deletes the key.
 const SPARE: Duration = Duration::from_secs(60);
 
-/// What one worker saw.
+/// Results of one worker.
 struct Tally {
-    /// Of calls, in microseconds, to two digits.
+    /// Latencies of calls, in microseconds, with two significant digits.
     latencies: Histogram<u64>,
     ok: u64,
     failed: u64,
@@ -29,7 +29,7 @@ struct Tally {
 
 impl Tally {
     fn new() -> Result<Self, Failure> {
-        // Up to the longest deadline that a call has here, and some more; longer ones count as that.
+        // Up to the longest deadline of a call and some more; longer latencies count as the bound.
         let latencies = Histogram::new_with_bounds(1, 60_000_000, 2)
             .map_err(|error| Failure::usage(error.to_string()))?;
         Ok(Self { latencies, ok: 0, failed: 0, maybe_applied: 0, first_error: None })
@@ -50,7 +50,7 @@ impl Tally {
     }
 
     fn add(&mut self, other: Self) {
-        // Both have the same bounds.
+        // Both histograms have the same bounds.
         let _ = self.latencies.add(other.latencies);
         self.ok += other.ok;
         self.failed += other.failed;
@@ -64,7 +64,7 @@ pub(crate) async fn run(args: Bench, connection: &Connection) -> Result<(), Fail
     let client =
         connection.client_with(|config| if batched { config } else { config.no_auto_batch() })?;
     let length = Duration::from_secs_f64(args.seconds);
-    // A key of its own, so that nothing of anyone else's is touched.
+    // A unique key: no other data is touched.
     let key = format!("redis-rest:bench:{}", uuid::Uuid::new_v4());
     let value = "x".repeat(args.value_bytes);
     client.set(&key, &value).ex(length + SPARE).await?;
@@ -97,7 +97,7 @@ pub(crate) async fn run(args: Bench, connection: &Connection) -> Result<(), Fail
         true => print_json(&summary(&total, &args, callers, elapsed))?,
         false => print(report(&total, elapsed).as_bytes())?,
     }
-    // The counts say how many; the first error says what.
+    // The counts give the number of errors; the first error gives the reason.
     total.first_error.map_or(Ok(()), |error| Err(Failure::from(error)))?;
     deleted.map(drop).map_err(Failure::from)
 }
@@ -135,7 +135,7 @@ impl Load {
     }
 }
 
-/// Waits until the load is over, and shows on a terminal how it goes.
+/// Waits until the load is over, and shows progress on a terminal.
 async fn progress(length: Duration, done: &AtomicU64) {
     let ends = tokio::time::Instant::now() + length;
     let shows = std::io::stderr().is_terminal();

@@ -1,4 +1,4 @@
-//! `completions`: what a shell needs to complete this tool's commands and options.
+//! `completions`: shell completion of this tool's commands and options.
 
 use crate::help;
 use crate::output::{Failure, print};

@@ -1,4 +1,4 @@
-//! Where the server is: by flags, or by the environment.
+//! The server's address and token, from flags or the environment.
 
 use crate::output::Failure;
 use clap::Args;
@@ -6,11 +6,12 @@ use redis_rest::{Client, Config, Encoding, Error, ErrorKind};
 use std::cell::RefCell;
 use std::time::Duration;
 
-/// Apart from the options of each command.
+/// Help heading that separates these options from those of each command.
 const HEADING: &str = "Connection";
 
-/// Where the server is. Without these flags the environment decides: REDIS_REST_URL with REDIS_REST_TOKEN or REDIS_TOKEN,
-/// UPSTASH_REDIS_REST_URL with UPSTASH_REDIS_REST_TOKEN, or KV_REST_API_URL with KV_REST_API_TOKEN.
+/// Address and token of the server. Without these flags the environment decides: REDIS_REST_URL
+/// with REDIS_REST_TOKEN or REDIS_TOKEN, UPSTASH_REDIS_REST_URL with UPSTASH_REDIS_REST_TOKEN, or
+/// KV_REST_API_URL with KV_REST_API_TOKEN.
 #[derive(Args)]
 pub(crate) struct Connection {
     /// Address of the REST server, instead of the environment's
@@ -22,38 +23,39 @@ pub(crate) struct Connection {
     /// Send the token over http:// to other machines too
     #[arg(long, global = true, help_heading = HEADING)]
     allow_http: bool,
-    /// Put names into request paths without asking first whether paths arrive as they are sent
+    /// Put names into request paths without testing whether paths arrive unchanged
     #[arg(long, global = true, help_heading = HEADING)]
     paths_as_sent: bool,
-    /// How values travel in replies: auto, base64, text or resp2
+    /// Encoding of values in replies: auto, base64, text or resp2
     #[arg(long, global = true, help_heading = HEADING, value_name = "HOW")]
     encoding: Option<Encoding>,
-    /// Longest time for one attempt (default 5 s); a call with its retries may take three times as long
+    /// Longest time for one attempt (default 5 s); a call with its retries may take three times as
+    /// long
     #[arg(long, global = true, help_heading = HEADING, value_name = "S", value_parser = crate::args::seconds)]
     timeout: Option<f64>,
 }
 
-/// What to do about an `http://` address that is refused.
+/// Advice for a refused `http://` address.
 pub(crate) const ALLOW_HTTP: &str =
     "use https://; for a server on a private network say --allow-http, or REDIS_REST_ALLOW_HTTP=1";
 
-/// Longest time to connect, and for an attempt.
+/// Longest time to connect, and longest time for an attempt.
 pub(crate) struct Limits {
     pub(crate) connect: Duration,
     pub(crate) attempt: Duration,
 }
 
-/// An address, not checked yet.
+/// An address that is not validated yet.
 pub(crate) struct Address {
     pub(crate) config: Config,
-    /// As it was given.
+    /// The URL that the user gave.
     pub(crate) url: String,
-    /// The flag or the name in the environment.
+    /// Flag or environment variable with the address.
     pub(crate) source: String,
 }
 
 impl Address {
-    /// Whether that it is `http://` is what is wrong with it.
+    /// Returns true if the only problem is that the address is `http://`.
     pub(crate) fn needs_allow_http(&self) -> bool {
         let allowed = || self.config.clone().allow_insecure_http().build().is_ok();
         self.url.starts_with("http://") && self.config.clone().build().is_err() && allowed()
@@ -61,12 +63,12 @@ impl Address {
 }
 
 impl Connection {
-    /// A client by flags and environment.
+    /// Returns a client configured by flags and environment.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         self.client_with(|config| config)
     }
 
-    /// The same, with further settings.
+    /// Returns a client with further settings.
     pub(crate) fn client_with(
         &self,
         change: impl FnOnce(Config) -> Config,
@@ -79,12 +81,13 @@ impl Connection {
         })
     }
 
-    /// Flags win; both flags together need no environment.
+    /// Returns the settings. Flags win; both flags together need no environment.
     pub(crate) fn config(&self) -> Result<Config, Failure> {
         let config = match (&self.url, &self.token) {
             (Some(url), Some(token)) => Config::new().url(url).token(token).proxy_from_env(),
             (None, token) => environment(token.as_deref())?,
-            // An address is never combined with the token of another server, nor the other way round.
+            // An address is never combined with the token of another server, nor a token with
+            // another address.
             (Some(_), None) => {
                 return Err(Failure::usage(
                     "--url needs --token: the environment's token is for the environment's server",
@@ -112,10 +115,11 @@ impl Connection {
         Limits { connect: attempt.min(Duration::from_secs(3)), attempt }
     }
 
-    /// The address with a token that cannot be wrong, for finding out which of the two is.
+    /// Returns the address with a token that cannot be wrong, to find out which of the two is
+    /// wrong.
     ///
     /// # Errors
-    /// There is no address.
+    /// Fails if there is no address.
     pub(crate) fn address(&self) -> Result<Address, Error> {
         let found = RefCell::new((String::new(), "--url".to_owned()));
         let config = match &self.url {
@@ -123,7 +127,7 @@ impl Connection {
                 found.borrow_mut().0 = url.trim().to_owned();
                 Config::new().url(url).token("any").proxy_from_env()
             }
-            // The library knows which names are looked for, and in which order.
+            // The library knows the names and their order.
             None => Config::from_lookup(|name| {
                 if name.ends_with("TOKEN") {
                     return Some("any".to_owned());
@@ -143,7 +147,8 @@ impl Connection {
         })
     }
 
-    /// `serve` listens: an address to connect to means that another command was meant.
+    /// Refuses an address: `serve` listens, so an address to connect to means that another command
+    /// was meant.
     pub(crate) fn refuse_for_server(&self) -> Result<(), Failure> {
         let address = self.url.is_some() || self.allow_http || self.paths_as_sent;
         if address || self.encoding.is_some() || self.timeout.is_some() {
@@ -156,7 +161,7 @@ impl Connection {
     }
 }
 
-/// Hides the options of a client in the help of a command, except the token.
+/// Hides the client's options in the help of a command, except the token.
 pub(crate) fn hide_options(command: clap::Command) -> clap::Command {
     command.mut_args(|arg| {
         let hidden = arg.get_help_heading() == Some(HEADING) && arg.get_id() != "token";
@@ -164,7 +169,7 @@ pub(crate) fn hide_options(command: clap::Command) -> clap::Command {
     })
 }
 
-/// With `token` in the place of the environment's, which need not be there then.
+/// Reads the environment, with `token` instead of the environment's, which may then be missing.
 fn environment(token: Option<&str>) -> Result<Config, Failure> {
     let given = |name: &str| token.filter(|_| name.ends_with("TOKEN")).map(str::to_owned);
     Config::from_lookup(|name| given(name).or_else(|| std::env::var(name).ok())).map_err(|error| {

@@ -1,4 +1,4 @@
-//! `exec`: one command from the shell, or the same one many times.
+//! `exec`: one command from the shell, once or many times.
 
 use crate::args::Exec;
 use crate::connection::Connection;
@@ -35,13 +35,13 @@ fn command(args: &Exec) -> Result<Command, Failure> {
         .next()
         .and_then(|name| name.to_str())
         .ok_or_else(|| Failure::usage("the name of the command is not UTF-8"))?;
-    // On Unix these are the bytes as the shell passed them.
+    // On Unix these are the bytes that the shell passed.
     Ok(words.fold(cmd(name), |command, word| command.arg(word.as_encoded_bytes())))
 }
 
 const OPTIONS_FIRST: &str = "options of the tool go before the command: all that follows its name was sent as its arguments";
 
-/// True if an option of this tool is among the arguments of the command.
+/// Returns true if an option of this tool is among the arguments of the command.
 fn has_late_option(args: &Exec) -> bool {
     const OPTIONS: [&str; 9] = [
         "--json",
@@ -57,10 +57,10 @@ fn has_late_option(args: &Exec) -> bool {
     args.command.iter().any(|word| OPTIONS.iter().any(|option| word == option))
 }
 
-/// What one worker saw.
+/// Results of one worker.
 #[derive(Default)]
 struct Tally {
-    /// Of replies and errors alike, in microseconds.
+    /// Latencies of replies and errors, in microseconds.
     latencies: Vec<u64>,
     ok: u64,
     failed: u64,
@@ -91,7 +91,8 @@ impl Tally {
         self.first_error = self.first_error.take().or(other.first_error);
     }
 
-    /// The latency that this many per cent of the calls did not exceed. The latencies are sorted.
+    /// Returns the latency that `percent` per cent of the calls did not exceed. The latencies are
+    /// sorted.
     fn percentile(&self, percent: usize) -> u64 {
         let rank = (self.latencies.len() * percent).div_ceil(100).max(1);
         self.latencies.get(rank - 1).copied().unwrap_or_default()
@@ -149,7 +150,7 @@ async fn repeat(
     print_line(
         &serde_json::to_string(&summary).map_err(|error| Failure::usage(error.to_string()))?,
     )?;
-    // The counts say how many; the first error says what.
+    // The counts give the number of errors; the first error gives the reason.
     total.first_error.map_or(Ok(()), |error| Err(error.into()))
 }
 

@@ -1,18 +1,19 @@
-//! The tool's arguments as a whole, and what `--help` says last: first steps, and examples for each command.
+//! The tool's arguments as a whole, and the end of `--help`: first steps, and examples for each
+//! command.
 
 use crate::args::Args;
 use crate::connection;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
-/// The arguments of this process. Ends it if they are wrong.
+/// Returns the arguments of this process. Ends the process if they are wrong.
 pub(crate) fn arguments() -> Args {
     Args::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit())
 }
 
-/// The tool with its commands, each with the options that it takes.
+/// Returns the tool's commands, each with its options.
 pub(crate) fn command() -> clap::Command {
     let mut command = Args::command();
-    // Hands the options of all commands down to each.
+    // Propagates global options to every command.
     command.build();
     command.mut_subcommand("serve", connection::hide_options)
 }

@@ -1,4 +1,4 @@
-//! `subscribe` and `monitor`: events, printed as they come.
+//! `subscribe` and `monitor`: print events as they arrive.
 
 use crate::args::{Events, Monitor, Subscribe};
 use crate::connection::Connection;
@@ -20,7 +20,8 @@ pub(crate) async fn monitor(args: Monitor, connection: &Connection) -> Result<()
     print_all(connection.client()?.monitor(), args.events).await
 }
 
-/// Until the count is full, a signal comes, the reader of standard output has gone, or the server refuses.
+/// Prints events until the count is reached, a signal arrives, standard output is closed, or the
+/// server refuses.
 async fn print_all(mut events: Subscription, args: Events) -> Result<(), Failure> {
     let stop = Signals::listen()?.first();
     tokio::pin!(stop);
@@ -41,7 +42,7 @@ async fn print_all(mut events: Subscription, args: Events) -> Result<(), Failure
             true => out.write(format!("{}\n", as_json(&event)).as_bytes())?,
             false => show(&event, &mut out)?,
         }
-        // Each at once: who waits for a message should not wait for a full buffer.
+        // Flushes each event: a reader must not wait for a full buffer.
         out.flush()?;
     }
     Ok(())

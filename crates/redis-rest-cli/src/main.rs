@@ -1,7 +1,8 @@
-//! `redis-rest`: a REST server to develop against, commands and keys and messages from the shell, load, sessions, and a doctor.
+//! `redis-rest`: a REST server for development, shell access to commands, keys, messages and
+//! sessions, load generation, and a doctor.
 //!
-//! Exit codes: 0 success, 1 an error of Redis (a session that is not found and problems that the doctor finds included), 2 usage
-//! or connection.
+//! Exit codes: 0 success; 1 a Redis error, a missing session, or a problem found by the doctor; 2
+//! usage or connection.
 
 #![forbid(unsafe_code)]
 

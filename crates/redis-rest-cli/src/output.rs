@@ -1,11 +1,11 @@
-//! What the tool prints: values as redis-cli shows them or as JSON, and failures with what to do next.
+//! The tool's output: values in redis-cli's format or as JSON, and failures with advice.
 
 use redis_rest::{Error, ErrorKind, ServerErrorClass, Value};
 use serde_json::json;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-/// Why the tool ends without success.
+/// Reason why the tool fails.
 #[derive(Debug)]
 pub(crate) struct Failure {
     code: u8,
@@ -14,17 +14,17 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// Wrong use, or nothing could be reached: exit code 2.
+    /// Wrong usage or failed connection: exit code 2.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self { code: 2, message: message.into(), hint: None }
     }
 
-    /// Everything was said where it happened: only the exit code is left.
+    /// A failure that was already reported: only the exit code remains.
     pub(crate) fn told(code: u8) -> Self {
         Self { code, message: String::new(), hint: None }
     }
 
-    /// Redis was asked and said no: exit code 1.
+    /// An error returned by Redis: exit code 1.
     pub(crate) fn redis(message: impl Into<String>) -> Self {
         Self { code: 1, message: message.into(), hint: None }
     }
@@ -42,7 +42,7 @@ impl Failure {
         &self.message
     }
 
-    /// What to do next.
+    /// Returns advice on how to proceed.
     pub(crate) fn advice(&self) -> Option<&'static str> {
         self.hint
     }
@@ -53,7 +53,7 @@ impl Failure {
             return ExitCode::from(self.code);
         }
         let mut stderr = io::stderr().lock();
-        // Nobody is left to be told when standard error is closed.
+        // No output is possible if standard error is closed.
         let _ = writeln!(stderr, "error: {}", self.message);
         if let Some(hint) = self.hint {
             let _ = writeln!(stderr, "  {hint}");
@@ -62,7 +62,7 @@ impl Failure {
     }
 }
 
-/// Shows the server's own text: whoever reads it typed the command that it may quote.
+/// Shows the server's own text: the reader typed the command that it may quote.
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let (code, hint) = advice(&error);
@@ -81,13 +81,13 @@ impl From<Error> for Failure {
     }
 }
 
-/// The texts of an error's causes. They hold no address.
+/// Returns the texts of an error's causes. They contain no address.
 pub(crate) fn causes(error: &Error) -> String {
     let chain = std::iter::successors(std::error::Error::source(error), |error| error.source());
     chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// Whether the causes of a connection that failed say that TLS did.
+/// Returns true if the causes of a failed connection mention TLS.
 pub(crate) fn is_tls(causes: &str) -> bool {
     let causes = causes.to_ascii_lowercase();
     ["corrupt message", "wrong version", "tls", "handshake", "certificate"]
@@ -95,7 +95,7 @@ pub(crate) fn is_tls(causes: &str) -> bool {
         .any(|word| causes.contains(word))
 }
 
-/// The exit code and what to do next.
+/// Returns the exit code and the advice.
 fn advice(error: &Error) -> (u8, Option<&'static str>) {
     match error.kind() {
         ErrorKind::Connect if is_tls(&causes(error)) => (
@@ -126,19 +126,19 @@ fn advice(error: &Error) -> (u8, Option<&'static str>) {
     }
 }
 
-/// How replies are printed.
+/// Format of replies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// As redis-cli does on a terminal.
+    /// The format of redis-cli on a terminal.
     Human,
-    /// Strings as they are.
+    /// Strings without quotes and types.
     Raw,
     /// JSON on one line.
     Json,
 }
 
 impl Format {
-    /// The reply with its line break.
+    /// Returns the formatted reply with its line break.
     pub(crate) fn line(self, reply: &Value) -> Vec<u8> {
         let mut line = match self {
             Self::Human => human(reply).into_bytes(),
@@ -154,7 +154,7 @@ impl Format {
     }
 }
 
-/// Standard output for what comes piece by piece. When its reader has gone, it says so and swallows the rest.
+/// Standard output for incremental results. Discards further writes once the reader has closed it.
 pub(crate) struct Stream {
     out: io::BufWriter<io::Stdout>,
     open: bool,
@@ -165,12 +165,12 @@ impl Stream {
         Self { out: io::BufWriter::new(io::stdout()), open: true }
     }
 
-    /// True as long as somebody reads.
+    /// Returns true until the reader closes standard output.
     pub(crate) fn is_open(&self) -> bool {
         self.open
     }
 
-    /// Writes some time before or at the next [`flush`](Self::flush).
+    /// Buffers bytes until the next [`flush`](Self::flush) at the latest.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let written = self.out.write_all(bytes);
         self.note(written)
@@ -193,7 +193,7 @@ impl Stream {
     }
 }
 
-/// Prints to standard output. A reader that has seen enough (`| head`) is no failure.
+/// Prints to standard output. A reader that closes early (`| head`) is no failure.
 pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
@@ -214,12 +214,13 @@ pub(crate) fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
     print_line(&value.to_string())
 }
 
-/// A hint on standard error, beside the result.
+/// Prints a hint to standard error, beside the result.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// As redis-cli shows it on a terminal. Statuses other than `OK` are quoted: over REST they cannot be told from strings.
+/// Formats a value like redis-cli on a terminal. Statuses other than `OK` are quoted: over REST
+/// they are indistinguishable from strings.
 pub(crate) fn human(value: &Value) -> String {
     let mut text = String::new();
     write_human(&mut text, value, 0);
@@ -252,7 +253,7 @@ fn write_human(out: &mut String, value: &Value, indent: usize) {
     }
 }
 
-/// Text of unknown origin, with its line breaks and terminal controls made visible.
+/// Returns text of unknown origin with line breaks and terminal controls made visible.
 pub(crate) fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
@@ -264,7 +265,7 @@ pub(crate) fn one_line(text: &str) -> String {
     line
 }
 
-/// As `redis-cli --raw` does: the items of an array, nested ones too, one a line.
+/// Formats like `redis-cli --raw`: the items of an array, nested ones too, one per line.
 fn write_raw(out: &mut Vec<u8>, value: &Value) {
     match value {
         Value::Int(n) => out.extend_from_slice(n.to_string().as_bytes()),
@@ -283,7 +284,7 @@ fn write_raw(out: &mut Vec<u8>, value: &Value) {
     }
 }
 
-/// A name as it is, or in quotes where it would break the line or could be taken for one in quotes.
+/// Returns a name unchanged, or quoted if it would break the line or look quoted.
 pub(crate) fn name(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.starts_with('"') && !text.chars().any(char::is_control) => {
@@ -315,7 +316,8 @@ fn quote(out: &mut String, bytes: &[u8]) {
     out.push('"');
 }
 
-/// As JSON. Bytes that are not UTF-8 become `{"base64": …}`, an error inside an array `{"error": …}`.
+/// Returns a value as JSON. Bytes that are not UTF-8 become `{"base64": …}`, an error inside an
+/// array `{"error": …}`.
 pub(crate) fn as_json(value: &Value) -> serde_json::Value {
     match value {
         Value::Int(n) => (*n).into(),
@@ -338,7 +340,7 @@ pub(crate) fn bytes_as_json(bytes: &[u8]) -> serde_json::Value {
 mod tests {
     use super::*;
 
-    /// The texts are those of redis-cli 7.
+    /// The expected texts come from redis-cli 7.
     #[test]
     fn values_as_redis_cli_shows_them() {
         let nested = Value::Array(vec![

@@ -1,4 +1,4 @@
-//! `scan`: keys, printed as they are found.
+//! `scan`: prints keys as they are found.
 
 use crate::args::Scan;
 use crate::connection::Connection;
@@ -6,7 +6,7 @@ use crate::output::{Failure, Stream, bytes_as_json, name};
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-/// How often progress is shown.
+/// Interval between progress updates.
 const STEP: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(args: Scan, connection: &Connection) -> Result<(), Failure> {
@@ -24,7 +24,7 @@ pub(crate) async fn run(args: Scan, connection: &Connection) -> Result<(), Failu
         let key = tokio::select! {
             biased;
             key = keys.next() => key,
-            // Nothing more of this page: what was found is shown before the next one is waited for.
+            // The page is exhausted: its keys are shown before the next page is requested.
             () = std::future::ready(()) => {
                 out.flush()?;
                 loop {
@@ -38,7 +38,7 @@ pub(crate) async fn run(args: Scan, connection: &Connection) -> Result<(), Failu
         let key = match key {
             Some(Ok(key)) => key,
             Some(Err(error)) => {
-                // What came before it is shown too.
+                // Keys before the error are shown too.
                 progress.clear();
                 out.flush()?;
                 return Err(error.into());
@@ -57,12 +57,12 @@ pub(crate) async fn run(args: Scan, connection: &Connection) -> Result<(), Failu
     out.flush()
 }
 
-/// How far a long scan has come, on a terminal.
+/// Progress of a long scan, on a terminal.
 struct Progress {
     began: Instant,
     next: Option<tokio::time::Instant>,
     shown: bool,
-    /// The keys go to a terminal too.
+    /// True if the keys are printed to a terminal too.
     beside_keys: bool,
 }
 
@@ -77,7 +77,7 @@ impl Progress {
         }
     }
 
-    /// Until progress should be shown; for ever where nobody looks.
+    /// Waits until progress should be shown; for ever if there is no terminal.
     async fn wait(&self) {
         match self.next {
             Some(next) => tokio::time::sleep_until(next).await,
@@ -95,7 +95,7 @@ impl Progress {
         );
     }
 
-    /// Leaves the line to a key.
+    /// Clears the progress line for a key.
     fn make_room(&mut self) {
         if self.beside_keys {
             self.clear();

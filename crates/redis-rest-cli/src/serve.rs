@@ -1,4 +1,5 @@
-//! `serve`: the REST protocol in front of an embedded engine or a real Redis, until a signal ends it.
+//! `serve`: the REST protocol in front of an embedded engine or a real Redis, until a signal ends
+//! it.
 
 use crate::args::{Limits, Serve};
 use crate::connection::Connection;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 pub(crate) async fn run(args: Serve, connection: &Connection) -> Result<(), Failure> {
     connection.refuse_for_server()?;
-    // Before the line that says the server is ready: whoever waits for it may send the signal at once.
+    // Before the line that says the server is ready: a signal may follow that line at once.
     let stop = Signals::listen()?;
     let backend: Arc<dyn Backend> = match &args.redis {
         Some(url) => {
@@ -46,7 +47,7 @@ pub(crate) async fn run(args: Serve, connection: &Connection) -> Result<(), Fail
         config = config.host(host);
     }
     let server = Server::bind(backend, config).await.map_err(|error| {
-        // Only listening has a cause of the system's behind it; wrong settings say themselves what to change.
+        // Only a failure to listen has a cause from the system; wrong settings explain themselves.
         let in_use = std::error::Error::source(&error).is_some();
         let failure = Failure::from(error);
         if in_use {
@@ -62,7 +63,7 @@ pub(crate) async fn run(args: Serve, connection: &Connection) -> Result<(), Fail
     });
     match &connection.token {
         Some(_) => note("clients need the token given by --token"),
-        // Known to everyone who reads the documentation, so it may be shown.
+        // The default token is public, so it may be shown.
         None => {
             note(&format!("clients need the token {DEFAULT_TOKEN} (choose another by --token)"))
         }
@@ -71,12 +72,13 @@ pub(crate) async fn run(args: Serve, connection: &Connection) -> Result<(), Fail
     Ok(())
 }
 
-/// How much longer than its scripts a call to Redis may take: their end, and the commands that waited for it.
+/// Additional time for a call to Redis beyond its script: ending the script, and the commands that
+/// waited for it.
 const AFTER_A_SCRIPT: Duration = Duration::from_secs(3);
-/// The `busy-reply-threshold` of a Redis that does not tell its own.
+/// The `busy-reply-threshold` of a Redis that does not report it.
 const DEFAULT_BUSY_THRESHOLD: Duration = Duration::from_secs(5);
 
-/// Connects to the Redis that is served, so that a call outlasts the script that it waits for.
+/// Connects to the Redis to serve, such that a call outlasts the script that it waits for.
 async fn connect(
     url: &str,
     limits: &Limits,
@@ -87,7 +89,7 @@ async fn connect(
         failure.hint("is that Redis running, and is its address like redis://127.0.0.1:6379?")
     };
     let first = Client::from_backend(NativeBackend::connect(url).await.map_err(unreachable)?);
-    // The name that all versions know. A user that may not ask is no administrator.
+    // The name that all versions know. A user without the right to ask is no administrator.
     let settings =
         first.run::<HashMap<String, String>>(cmd("CONFIG GET").arg("lua-time-limit")).await;
     if beyond_loopback && settings.is_ok() {

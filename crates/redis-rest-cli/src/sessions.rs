@@ -8,10 +8,12 @@ use serde::Serialize;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// The store needs a time to live for what it stores; nothing here stores a new session, and an update keeps what is there.
+/// The store requires a time to live; nothing here creates a session, and an update keeps the
+/// existing one.
 const UNUSED_TTL: Duration = Duration::from_secs(24 * 3600);
 
-/// A REST server does not say that it is in front of a cluster. Its refusal does, and then nothing has happened yet.
+/// Runs an action. A REST server does not report that it is in front of a cluster; a refusal does,
+/// before anything was changed.
 pub(crate) async fn run(action: Sessions, connection: &Connection) -> Result<(), Failure> {
     let store = RedisSessionStore::new(connection.client()?, UNUSED_TTL);
     match action {
@@ -52,7 +54,7 @@ pub(crate) async fn run(action: Sessions, connection: &Connection) -> Result<(),
                     .insert(key, value)
                     .map_err(|error| Failure::usage(error.to_string()))?;
             }
-            // Not over what somebody else wrote between the two requests.
+            // Fails if another client wrote between the two requests.
             match store.compare_and_update(&session, &stored.version).await {
                 Err(SessionError::CrossSlot) => {
                     store.cluster().compare_and_update(&session, &stored.version).await?
@@ -77,7 +79,7 @@ pub(crate) async fn run(action: Sessions, connection: &Connection) -> Result<(),
     }
 }
 
-/// By serde's writer and not by way of `serde_json::Value`, which would round large numbers.
+/// Prints with serde's writer instead of `serde_json::Value`, which would round large numbers.
 fn print_as_json(value: &impl Serialize) -> Result<(), Failure> {
     print_line(&serde_json::to_string(value).map_err(|error| Failure::usage(error.to_string()))?)
 }

@@ -1,4 +1,4 @@
-//! The signals that end what would run for ever: an interrupt, and on Unix also SIGTERM.
+//! The signals that end a running command: an interrupt, and on Unix also SIGTERM.
 
 use crate::output::Failure;
 

@@ -1,4 +1,4 @@
-//! The checks, in the order in which each needs the ones before it.
+//! The checks in order: each relies on the ones before it.
 
 use super::server::{self, KEY};
 use super::watch::Watch;
@@ -10,15 +10,15 @@ use redis_rest::{Client, Config, Encoding, ServerErrorClass, Value, cmd};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant, SystemTime};
 
-/// How many round trips the latency is the median of.
+/// Number of round trips for the median latency.
 const PINGS: usize = 5;
-/// Beyond this every call waits noticeably.
+/// Latency above which every call is noticeably slow.
 const SLOW: Duration = Duration::from_millis(200);
-/// What clocks may differ by: sessions have times in seconds.
+/// Clock difference to report: sessions store times in seconds.
 const SKEW_NOTED: Duration = Duration::from_secs(2);
 const SKEW_WRONG: Duration = Duration::from_secs(30);
 
-/// `Break` where a problem leaves nothing further to check.
+/// `Break` if a problem makes further checks impossible.
 type Flow = Result<ControlFlow<()>, Failure>;
 
 const GO_ON: Flow = Ok(ControlFlow::Continue(()));
@@ -47,7 +47,7 @@ pub(super) async fn all(report: &mut Report, connection: &Connection, write: boo
         }
     };
     let client = |encoding| {
-        // One attempt: what fails now and then should show.
+        // A single attempt, so that intermittent failures show.
         let config = config
             .clone()
             .no_retry()
@@ -65,7 +65,7 @@ pub(super) async fn all(report: &mut Report, connection: &Connection, write: boo
     GO_ON
 }
 
-/// Address and token, before anything is sent.
+/// Checks address and token before anything is sent.
 fn settings(report: &mut Report, connection: &Connection) -> Result<Option<Config>, Failure> {
     let address = match connection.address() {
         Ok(address) => address,
@@ -75,7 +75,7 @@ fn settings(report: &mut Report, connection: &Connection) -> Result<Option<Confi
             return Ok(None);
         }
     };
-    // The proxy has a check of its own.
+    // The proxy has a separate check.
     if let Err(error) = address.config.clone().no_proxy().build() {
         report.problem("address", diagnosis::address(&address, &error))?;
         return Ok(None);
@@ -102,7 +102,7 @@ fn settings(report: &mut Report, connection: &Connection) -> Result<Option<Confi
         )?;
         return Ok(None);
     }
-    // http:// to other machines is refused where nobody has allowed it.
+    // http:// to other machines is refused unless allowed.
     if address.url.starts_with("https://") {
         report.ok("tls", "https, checked by the first request")?;
     } else if Config::new().url(&address.url).token("any").build().is_ok() {
@@ -155,7 +155,7 @@ async fn latency(report: &mut Report, client: &Client, transport: &Watch) -> Res
     let mut times = Vec::with_capacity(PINGS);
     for _ in 0..PINGS {
         let began = Instant::now();
-        // Not PING: some servers write its PONG as no client can read it.
+        // Not PING: some servers encode its PONG in a form that no client can read.
         match client.exists([KEY]).await {
             Ok(_) => times.push(began.elapsed()),
             Err(error) => return report.error("latency", &error, transport),
@@ -182,7 +182,7 @@ async fn clock(report: &mut Report, client: &Client, transport: &Watch) -> Resul
     };
     let answered = since_epoch();
     let server = Duration::from_secs(seconds).saturating_add(Duration::from_micros(micros));
-    // What lies between asking and the answer is no skew.
+    // A server time between request and response is no skew.
     let (skew, behind) = match (server.checked_sub(answered), asked.checked_sub(server)) {
         (Some(ahead), _) => (ahead, "ahead of"),
         (_, Some(behind)) => (behind, "behind"),

@@ -1,4 +1,4 @@
-//! Errors as findings: what is the matter, and what to do. Quotes what the server said, never what was sent.
+//! Diagnoses of errors: the problem, and its fix. Quotes the server's text, never the request.
 
 use super::Finding;
 use super::watch::Seen;
@@ -6,7 +6,7 @@ use crate::connection::{ALLOW_HTTP, Address};
 use crate::output::{causes, is_tls};
 use redis_rest::{Error, ErrorKind, ServerErrorClass as Class};
 
-/// The address cannot work.
+/// Diagnoses an address that cannot work.
 pub(super) fn address(address: &Address, error: &Error) -> Finding {
     let url = &address.url;
     if address.needs_allow_http() {
@@ -22,11 +22,11 @@ pub(super) fn address(address: &Address, error: &Error) -> Finding {
     Finding::new(error.to_string(), fix)
 }
 
-/// The remedy for a proxy that cannot work.
+/// Fix for a proxy that cannot work.
 pub(super) const PROXY: &str =
     "set HTTPS_PROXY to http://host:port, or name the host of the address in NO_PROXY";
 
-/// Which check an error of the first request belongs to, and what it means.
+/// Returns the check that an error of the first request belongs to, and the diagnosis.
 pub(super) fn first(error: &Error, seen: &Seen) -> (&'static str, Finding) {
     let check = match error.kind() {
         _ if seen.html => "reach",
@@ -41,7 +41,7 @@ pub(super) fn first(error: &Error, seen: &Seen) -> (&'static str, Finding) {
     (check, any(error, seen))
 }
 
-/// What an error of any request means.
+/// Diagnoses an error of any request.
 pub(super) fn any(error: &Error, seen: &Seen) -> Finding {
     match error.kind() {
         ErrorKind::Connect if error.to_string().contains("user name") => Finding::new(
@@ -68,7 +68,7 @@ pub(super) fn any(error: &Error, seen: &Seen) -> Finding {
             "the token may not do this",
             "use a token with more rights where you need it",
         ),
-        // Some login pages say 401 too.
+        // Some login pages use status 401 too.
         _ if seen.html => page(seen),
         ErrorKind::Unauthorized if seen.status == Some(403) => Finding::new(
             format!("the server, or a firewall before it, refuses the request: {}", said(error)),
@@ -93,7 +93,7 @@ fn page(seen: &Seen) -> Finding {
     )
 }
 
-/// What came is an answer, but none that helps.
+/// Diagnoses a response that is not a usable reply.
 fn answered(error: &Error, seen: &Seen) -> Finding {
     match (error.server_class(), seen.status.unwrap_or_default()) {
         (_, status @ 300..=399) => {
@@ -154,7 +154,7 @@ fn answered(error: &Error, seen: &Seen) -> Finding {
     }
 }
 
-/// The path of the address became the name of a command.
+/// Returns true if the path of the address became the name of a command.
 fn is_stray_path(error: &Error, seen: &Seen) -> bool {
     let unknown = error
         .server_message()
@@ -162,7 +162,7 @@ fn is_stray_path(error: &Error, seen: &Seen) -> bool {
     unknown && seen.has_path
 }
 
-/// The REST server, or a proxy, says that what is behind it is away.
+/// Returns true if the REST server, or a proxy, reports that its backend is unavailable.
 fn behind(error: &Error, seen: &Seen) -> bool {
     matches!(error.server_class(), Some(Class::NoConnection | Class::CallerGone))
         || matches!(seen.status, Some(502..=504)) && !seen.html
@@ -198,7 +198,7 @@ fn connect(causes: &str) -> Finding {
     }
 }
 
-/// The server's own text, or the library's where there is none. Cut: it is one line of a list.
+/// Returns the server's own text, or the library's if there is none, cut to fit a line of a list.
 pub(super) fn said(error: &Error) -> String {
     match error.server_message() {
         Some(text) => text.chars().take(200).collect(),

@@ -1,4 +1,4 @@
-//! `doctor`: what is right and wrong between here and Redis, and what to do about it.
+//! `doctor`: checks the connection to Redis, and suggests fixes.
 
 mod checks;
 mod diagnosis;
@@ -15,7 +15,7 @@ use watch::Watch;
 
 pub(crate) async fn run(args: Doctor, connection: &Connection) -> Result<(), Failure> {
     let mut report = Report { found: Vec::new(), shows: !args.json };
-    // Where it stopped is in the report.
+    // The report shows the check at which it stopped.
     let _ = checks::all(&mut report, connection, !args.no_write).await?;
     let problems = report.found.iter().filter(|check| check.status == Status::Problem).count();
     if args.json {
@@ -31,9 +31,9 @@ pub(crate) async fn run(args: Doctor, connection: &Connection) -> Result<(), Fai
 #[serde(rename_all = "lowercase")]
 enum Status {
     Ok,
-    /// It works, but there is something to know.
+    /// Works, with a remark.
     Note,
-    /// It could not be found out.
+    /// Not determined.
     Unchecked,
     Problem,
 }
@@ -47,13 +47,13 @@ struct Check {
     fix: Option<String>,
 }
 
-/// What was found, told as it is found: some checks take their time.
+/// Findings, printed as they are found: some checks are slow.
 struct Report {
     found: Vec<Check>,
     shows: bool,
 }
 
-/// What a check has found: the text and what to do.
+/// Result of a check: the text and the fix.
 struct Finding {
     text: String,
     fix: String,
@@ -78,7 +78,8 @@ impl Report {
         self.add(Check { check, status: Status::Unchecked, text: why.into(), fix: None })
     }
 
-    /// An error of a request. A token's missing right is worth a note; anything else is a problem.
+    /// Reports an error of a request. A permission that the token lacks is a note; any other error
+    /// is a problem.
     fn error(
         &mut self,
         check: &'static str,
@@ -110,7 +111,7 @@ impl Report {
                 Status::Problem => "problem",
             };
             let fix = check.fix.as_deref().map(|fix| format!(" → {fix}")).unwrap_or_default();
-            // Server texts are in here: they may hold anything.
+            // Server texts may contain any characters.
             print_line(&one_line(&format!("{status:<9} {:<12} {}{fix}", check.check, check.text)))?;
         }
         self.found.push(check);

@@ -1,4 +1,4 @@
-//! The parts of the protocol that servers have or lack.
+//! The protocol features that servers have or lack.
 
 use super::watch::Watch;
 use super::{Finding, Report, diagnosis};
@@ -8,20 +8,20 @@ use std::time::Duration;
 
 /// A text that is not base64.
 const PROBE: &str = "redis-rest doctor: ä";
-/// A key that nobody has: of the reply only matters that there is one.
+/// A key that does not exist: only the presence of a reply matters.
 pub(super) const KEY: &str = "redis-rest:doctor";
 /// Bytes that are not UTF-8, and a script that returns them.
 const BYTES: &[u8] = b"\xff\x80x";
 const SCRIPT: &str = r"return '\255\128x'";
 /// An integer that a double cannot hold.
 const INTEGER: i64 = (1 << 53) + 1;
-/// The key of the write check outlives it by this, should its deletion fail.
+/// Time to live of the write check's key, in case its deletion fails.
 const KEPT: Duration = Duration::from_secs(60);
 
-/// Makes clients that differ in how replies are encoded.
+/// Creates clients with different encodings of replies.
 type Clients<'a> = &'a dyn Fn(Encoding) -> Result<Client, Failure>;
 
-/// Checks all parts. Returns a client that can read what this server sends.
+/// Checks all features. Returns a client that can read this server's replies.
 pub(super) async fn all(
     report: &mut Report,
     clients: Clients<'_>,
@@ -74,7 +74,7 @@ async fn encoding(report: &mut Report, clients: Clients<'_>) -> Result<Client, F
     Ok(base64)
 }
 
-/// Sends bytes by the path form, or lets a script make them.
+/// Sends bytes by the path form, or creates them in a script.
 async fn bytes(report: &mut Report, client: &Client) -> Result<(), Failure> {
     const SURVIVE: &str = "bytes that are not UTF-8 survive";
     const LOST: &str = "the server replaces bytes that are not UTF-8, before it encodes them";
@@ -178,14 +178,15 @@ async fn scripts(report: &mut Report, client: &Client, transport: &Watch) -> Res
 }
 
 async fn writes(report: &mut Report, client: &Client, transport: &Watch) -> Result<(), Failure> {
-    // A key of its own, so that nothing of anyone else's is touched.
+    // A unique key: no other data is touched.
     let key = format!("redis-rest:doctor:{}", uuid::Uuid::new_v4());
     match client.set(&key, INTEGER).ex(KEPT).await {
         Ok(()) => {
             let encoded = transport.last().encoded_okay;
             let integer = client.incrby(&key, 0).await;
             let mixed = failing_transaction(client, &key).await;
-            // It expires if this fails, and the latency check would tell.
+            // The key expires if the deletion fails, and the latency check would report the
+            // failure.
             let _ = client.del([&key]).await;
             report.ok("write", "a key was written and deleted")?;
             if encoded {
@@ -214,8 +215,8 @@ async fn writes(report: &mut Report, client: &Client, transport: &Watch) -> Resu
     }
 }
 
-/// Runs a transaction on a string, of which the second command wants a list. Returns the error of
-/// the whole, if it had one.
+/// Runs a transaction on a string, with a list command second. Returns the error of the whole
+/// transaction, if any.
 async fn failing_transaction(client: &Client, key: &str) -> Option<Error> {
     let mut transaction = client.transaction();
     let _ = (transaction.add(cmd::strlen(key)), transaction.add(cmd::llen(key)));

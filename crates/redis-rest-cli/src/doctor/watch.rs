@@ -1,4 +1,4 @@
-//! A transport that remembers what the last answer looked like, beside what the library makes of it.
+//! A transport that records properties of the last response which the library does not expose.
 
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpTransport, Transport};
 use redis_rest::{BoxFuture, Error};
@@ -10,7 +10,7 @@ pub(super) struct Seen {
     /// A page for people, not a reply.
     pub(super) html: bool,
     pub(super) resp2: bool,
-    /// Where a redirect leads, without its query, which may carry secrets.
+    /// Target of a redirect, without its query, which may contain secrets.
     pub(super) location: Option<String>,
     /// The address has a path.
     pub(super) has_path: bool,
@@ -31,7 +31,7 @@ impl Watch {
         Self { inner, last: Arc::default() }
     }
 
-    /// What the last answer looked like; nothing where there was none.
+    /// Returns the properties of the last response; the default if there was none.
     pub(super) fn last(&self) -> Seen {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

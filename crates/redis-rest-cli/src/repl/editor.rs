@@ -13,10 +13,10 @@ use rustyline::{CompletionType, Config, Context, Helper};
 
 const PROMPT: &str = "redis> ";
 
-/// What the terminal gave.
+/// Input from the terminal.
 pub(crate) enum Typed {
     Line(String),
-    /// Ctrl-C: the line is dropped.
+    /// Ctrl-C: the line is discarded.
     Dropped,
     /// Ctrl-D.
     End,
@@ -24,7 +24,7 @@ pub(crate) enum Typed {
 
 pub(crate) struct Editor {
     editor: rustyline::Editor<Names, MemHistory>,
-    /// None: earlier lines are those of this session only.
+    /// `None`: the history is that of this session only.
     file: Option<History>,
 }
 
@@ -32,7 +32,8 @@ impl Editor {
     pub(crate) fn new(keep: bool) -> Result<Self, Failure> {
         let failed =
             |error: ReadlineError| Failure::usage(format!("the terminal cannot be used: {error}"));
-        // Without bracketed paste each line of what is pasted is a command of its own, as in redis-cli; with it, all would be one.
+        // Without bracketed paste each pasted line is a separate command, as in redis-cli; with it,
+        // all would be one.
         let config =
             Config::builder().completion_type(CompletionType::List).bracketed_paste(false).build();
         let mut editor =
@@ -66,7 +67,7 @@ impl Editor {
     }
 
     fn keep(&mut self, line: &str) {
-        // True where it is another line than the one before.
+        // True if the line differs from the one before.
         if history::keeps(line)
             && self.editor.add_history_entry(line).unwrap_or(false)
             && let Some(file) = &mut self.file
@@ -94,8 +95,8 @@ impl Completer for Names {
     }
 }
 
-/// Where the name begins in what stands before the cursor, and what it can become: of two words where Redis's name has two, in
-/// small letters where the beginning is.
+/// Returns the start of the name before the cursor, and its completions: two words if Redis's name
+/// has two, in lower case if the typed prefix is.
 fn completions(before: &str) -> (usize, Vec<String>) {
     let after_spaces = before.trim_start();
     let typed = match after_spaces.get(..5) {
@@ -113,7 +114,7 @@ fn completions(before: &str) -> (usize, Vec<String>) {
     names.dedup();
     let cased = |name: &str| if small { name.to_ascii_lowercase() } else { name.to_owned() };
     let names: Vec<_> = match names.as_slice() {
-        // Nothing else can be meant, so the arguments follow.
+        // The only completion: the arguments follow.
         [only] => vec![cased(only) + " "],
         names => names.iter().map(|name| cased(name)).collect(),
     };

@@ -1,4 +1,4 @@
-//! Earlier lines, in a file that only its owner can read. Lines that carry passwords are not kept.
+//! Command history in a file that only its owner can read. Lines with passwords are not kept.
 
 use super::words;
 use redis_rest::cmd;
@@ -8,19 +8,20 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Most lines that are read back.
+/// Most lines read back.
 const KEPT: usize = 1000;
-/// A file that has grown beyond this is cut to the newest [`KEPT`] lines.
+/// Size beyond which the file is cut to the newest [`KEPT`] lines.
 const LONGEST: u64 = 256 * 1024;
 
-/// Where lines are kept. Each is appended as it is typed, so that shells at the same time do not overwrite each other's.
+/// The history file. Each line is appended as it is typed, so that concurrent shells do not
+/// overwrite each other's lines.
 pub(crate) struct History {
     file: File,
     lines: Vec<String>,
 }
 
 impl History {
-    /// Opens the file of this user and reads it; `None` where the system says no place for it.
+    /// Opens and reads this user's file. Returns `None` if the system defines no place for it.
     pub(crate) fn open() -> io::Result<Option<Self>> {
         match place(|name| std::env::var_os(name)) {
             Some(path) => Self::open_at(&path).map(Some),
@@ -41,7 +42,7 @@ impl History {
         }
         lines.drain(..lines.len().saturating_sub(KEPT));
         if file.metadata()?.len() > LONGEST {
-            // The lines stay with this process if the disk is full between the two.
+            // The lines stay in memory if the disk is full between the two steps.
             file.set_len(0)?;
             file.write_all(
                 lines.iter().flat_map(|line| [line, "\n"]).collect::<String>().as_bytes(),
@@ -50,18 +51,19 @@ impl History {
         Ok(Self { file, lines })
     }
 
-    /// What was there at the beginning, the oldest first.
+    /// Returns the lines at the start of the session, oldest first.
     pub(crate) fn lines(&self) -> &[String] {
         &self.lines
     }
 
     pub(crate) fn append(&mut self, line: &str) -> io::Result<()> {
-        // One write, which appending keeps together.
+        // A single write, so that appended lines stay whole.
         self.file.write_all(format!("{line}\n").as_bytes())
     }
 }
 
-/// `$XDG_STATE_HOME/redis-rest/history`, else under `~/.local/state`; on Windows under `%LOCALAPPDATA%`.
+/// Returns `$XDG_STATE_HOME/redis-rest/history`, else a path under `~/.local/state`; on Windows
+/// under `%LOCALAPPDATA%`.
 fn place(lookup: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let directory = |name: &str| lookup(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let state = if cfg!(windows) {
@@ -83,12 +85,12 @@ fn create_private(directory: &Path) -> io::Result<()> {
 fn private(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
     let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
-    // Also of a file that was there already.
+    // Also if the file existed already.
     file.set_permissions(fs::Permissions::from_mode(0o600))?;
     Ok(file)
 }
 
-/// What is below the user's own directory is private there.
+/// Creates directories below the user's own, which are private there.
 #[cfg(not(unix))]
 fn create_private(directory: &Path) -> io::Result<()> {
     fs::create_dir_all(directory)
@@ -99,15 +101,15 @@ fn private(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).append(true).create(true).open(path)
 }
 
-/// True for a line that is kept, in memory as in the file: it does not begin with a space, and carries no password that is
-/// known to be one. What a value holds nobody can know.
+/// Returns true if a line is kept, in memory and in the file: it does not begin with a space, and
+/// has no argument known to be a password. Passwords inside values cannot be recognised.
 pub(crate) fn keeps(line: &str) -> bool {
     if line.is_empty() || line.starts_with(char::is_whitespace) || line.contains(['\n', '\r']) {
         return false;
     }
     let words = match words::split(line.as_bytes()) {
         Ok(words) => words,
-        // Its quotes are wrong, but the words may still be what they look like.
+        // The quotes are wrong, but the words can still be checked.
         Err(_) => line
             .split_ascii_whitespace()
             .map(|word| word.replace(['"', '\''], "").into_bytes())

@@ -1,4 +1,4 @@
-//! `repl`: commands as they are typed, or one a line from a pipe.
+//! `repl`: commands as they are typed, or one per line from a pipe.
 
 mod editor;
 mod history;
@@ -24,18 +24,18 @@ struct Session {
     format: Format,
 }
 
-/// What became of a line.
+/// Result of a line.
 enum Answer {
-    /// There was no command on it.
+    /// The line contained no command.
     Nothing,
     /// The user wants to leave.
     Exit,
     Reply(Value),
-    /// About this tool, not from the server.
+    /// Help about this tool, not from the server.
     Help(String),
-    /// The line after it may work all the same.
+    /// A failure after which the next line may still work.
     Failed(Failure),
-    /// No other line can work.
+    /// A failure after which no line can work.
     Hopeless(Failure),
 }
 
@@ -52,7 +52,7 @@ impl Session {
             };
             let answer = tokio::select! {
                 biased;
-                // Only now: while a line is edited, Ctrl-C is a key like others.
+                // Only here: while a line is edited, Ctrl-C is an ordinary key.
                 _ = tokio::signal::ctrl_c() => Answer::Failed(Failure::redis("interrupted; the command may have been applied")),
                 answer = self.answer(line.as_bytes()) => answer,
             };
@@ -100,7 +100,7 @@ impl Session {
                 }
                 answer => self.show(&answer, &mut out)?,
             }
-            // Who writes one command and reads its reply waits for it.
+            // A program that writes one command and reads its reply waits for the flush.
             out.flush()?;
         }
         match worst {
@@ -147,7 +147,7 @@ impl Session {
     fn show(&self, answer: &Answer, out: &mut Stream) -> Result<(), Failure> {
         match answer {
             Answer::Reply(reply) => out.write(&self.format.line(reply)),
-            // Beside the replies, which have their lines to themselves.
+            // On standard error, apart from the replies.
             Answer::Help(text) => {
                 note(text.trim_end());
                 Ok(())
@@ -156,7 +156,7 @@ impl Session {
         }
     }
 
-    /// A failure in the place of a reply.
+    /// Formats a failure in place of a reply.
     fn failed(&self, failure: &Failure) -> Vec<u8> {
         let text = one_line(&failure.message().replace("\n  ", "; "));
         match self.format {
@@ -168,7 +168,8 @@ impl Session {
     }
 }
 
-/// For commands that need a connection of their own, which this tool has elsewhere.
+/// Returns advice for commands that need a dedicated connection, which other commands of this tool
+/// provide.
 fn advice(name: &str) -> Option<&'static str> {
     match name.to_ascii_uppercase().as_str() {
         "SUBSCRIBE" | "SSUBSCRIBE" => Some("leave, and run: redis-rest subscribe CHANNEL"),

@@ -1,6 +1,6 @@
-//! A line as the words of a command, quoted as redis-cli takes them.
+//! Splits a line into the words of a command, with redis-cli's quoting.
 
-/// Why a line has no words.
+/// Reason why a line cannot be split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unquotable {
     Open,
@@ -16,8 +16,9 @@ impl Unquotable {
     }
 }
 
-/// Words are parted by spaces. Between double quotes `\n`, `\r`, `\t`, `\a`, `\b` and `\xHH` stand for bytes, and any other
-/// character after a backslash for itself; between single quotes only `\'` means something else than it says.
+/// Splits at spaces. Between double quotes `\n`, `\r`, `\t`, `\a`, `\b` and `\xHH` stand for bytes,
+/// and any other character after a backslash for itself; between single quotes only `\'` is an
+/// escape.
 pub(crate) fn split(line: &[u8]) -> Result<Vec<Vec<u8>>, Unquotable> {
     let mut words = Vec::new();
     let mut rest = skip_spaces(line);
@@ -55,7 +56,7 @@ fn first_word(line: &[u8]) -> Result<(Vec<u8>, &[u8]), Unquotable> {
     Ok((word, rest))
 }
 
-/// Nothing but the end of the word may follow.
+/// Requires the end of the word.
 fn closed(rest: &[u8]) -> Result<&[u8], Unquotable> {
     match rest.first() {
         Some(&byte) if !is_space(byte) => Err(Unquotable::Continued),
@@ -63,7 +64,7 @@ fn closed(rest: &[u8]) -> Result<&[u8], Unquotable> {
     }
 }
 
-/// Up to the closing mark; answers what is after it.
+/// Reads up to the closing quote; returns the rest after it.
 fn double<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Result<&'a [u8], Unquotable> {
     loop {
         rest = match rest {
@@ -111,7 +112,7 @@ fn single<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Result<&'a [u8], Unquot
     }
 }
 
-/// Of a hexadecimal digit.
+/// Returns the value of a hexadecimal digit.
 fn digit(byte: u8) -> u8 {
     match byte {
         b'0'..=b'9' => byte - b'0',
@@ -124,7 +125,7 @@ fn digit(byte: u8) -> u8 {
 mod tests {
     use super::*;
 
-    /// Each was compared with what redis-cli 7 sends.
+    /// Each case was compared with redis-cli 7.
     #[test]
     fn quoting_is_that_of_redis_cli() {
         let words: &[(&[u8], &[&[u8]])] = &[

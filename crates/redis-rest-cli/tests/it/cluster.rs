@@ -1,4 +1,4 @@
-//! A REST server in front of a cluster does not say that it is one: the tool finds out by itself.
+//! A REST server in front of a cluster does not report the cluster: the tool detects it.
 
 use redis_rest::backend::native::NativeBackend;
 use redis_rest::session::{RedisSessionStore, Session, SessionStoreExt as _};

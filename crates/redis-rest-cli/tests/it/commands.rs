@@ -48,7 +48,7 @@ fn serve_with_two_tokens_and_limits() {
     server.tool(&["exec", "GET", "k", "--json"]).fails(1, &["options of the tool go before"]);
 }
 
-/// With the defaults of both: five seconds each.
+/// With both defaults: five seconds each.
 #[tokio::test]
 async fn serve_ends_an_endless_script_of_a_real_redis() {
     let Some(redis) = Redis::start() else { return };
@@ -162,7 +162,7 @@ fn a_token_given_takes_the_place_of_the_environments() {
 fn errors_have_a_code_and_say_what_to_do_next() {
     let server = Serve::start(&[]);
     server.tool(&["exec", "SET", "k", "v"]).prints("OK\n");
-    // The text of the server, which quotes what the user typed.
+    // The text of the server, which quotes the user's command.
     server.tool(&["exec", "LPUSH", "k", "x"]).fails(1, &["WRONGTYPE Operation against a key"]);
     server.tool(&["exec", "NOSUCH", "typed"]).fails(1, &["unknown command 'NOSUCH'", "'typed'"]);
     server.tool(&["exec", "BLPOP", "k", "0"]).fails(2, &["would block"]);
@@ -209,7 +209,7 @@ fn repeat_counts() {
 #[test]
 fn sessions_from_the_shell() {
     let server = Serve::start(&[]);
-    // As another service writes it, with a field and a number that this crate does not know.
+    // A record of another service, with an unknown field and a number that no integer type holds.
     let record = r#"{"id":"s1","user_id":"u","org_id":"o","workspace_path":"/w","mcp_client_ids":[],"system_prompt":"a\nb","created_at":"2025-01-15T10:30:00Z","last_active_at":"2025-01-15T11:45:00Z","metadata":{},"extra":1.0}"#;
     server.tool(&["exec", "SET", "session:s1", record]).prints("OK\n");
     server.tool(&["exec", "SET", "user_sessions:u", r#"["s1"]"#]).prints("OK\n");

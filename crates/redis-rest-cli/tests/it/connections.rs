@@ -1,9 +1,10 @@
-//! More connections than a server has as a rule.
+//! More connections than a server usually has.
 
 use redis_rest_test_support::connection::{ask, connect, pong};
 use tokio::io::AsyncWriteExt as _;
 
-/// Ten thousand, by hand: `cargo test --release -p redis-rest-cli --test it connections -- --ignored --nocapture`.
+/// Ten thousand connections; run by hand: `cargo test --release -p redis-rest-cli --test it
+/// connections -- --ignored --nocapture`.
 #[cfg(target_os = "linux")]
 #[test]
 #[ignore = "by hand: takes ten thousand files of two processes each"]
@@ -66,7 +67,7 @@ fn ten_thousand_connections() {
                 let mut streams = Vec::new();
                 for _ in 0..MANY / 10 {
                     let mut stream = connect(addr).await;
-                    // Half a head: each holds a buffer of the server's.
+                    // Half a head: each holds a server buffer.
                     let _ = stream.write_all(b"POST / HTTP/1.1\r\nX-Slow: ").await;
                     streams.push(stream);
                 }

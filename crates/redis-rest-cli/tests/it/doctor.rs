@@ -1,4 +1,4 @@
-//! `doctor` on set-ups that are broken in one way each.
+//! `doctor` on set-ups with one fault each.
 
 use super::fake::{self, Answer, Request, error, json_answer};
 use super::{Ran, Serve, TOKEN, run, soon, tool};
@@ -16,7 +16,7 @@ pub(super) fn doctor(url: &str, more: &[&str]) -> Ran {
         .args(more))
 }
 
-/// The checks of a run, which has this exit code.
+/// Returns the checks of a run that must have this exit code.
 #[track_caller]
 pub(super) fn checks(ran: &Ran, code: i32) -> Vec<Value> {
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(code), ""), "{ran:?}");
@@ -26,17 +26,18 @@ pub(super) fn checks(ran: &Ran, code: i32) -> Vec<Value> {
     report["checks"].as_array().unwrap().clone()
 }
 
-/// Those of this status. Latency is left out: how fast this machine is today is not under test.
+/// Returns the checks with this status. Latency is left out: this machine's speed is not under
+/// test.
 pub(super) fn of<'a>(checks: &'a [Value], status: &str) -> Vec<&'a Value> {
     checks.iter().filter(|check| check["status"] == status && check["check"] != "latency").collect()
 }
 
-/// The names of the checks of this status.
+/// Returns the names of the checks with this status.
 pub(super) fn names<'a>(checks: &'a [Value], status: &str) -> Vec<&'a str> {
     of(checks, status).iter().map(|check| check["check"].as_str().unwrap()).collect()
 }
 
-/// Exactly one problem, in `check`, whose text and fix hold `texts`.
+/// Asserts exactly one problem, in `check`, whose text and fix contain `texts`.
 #[track_caller]
 fn finds(ran: &Ran, check: &str, texts: &[&str]) {
     let checks = checks(ran, 1);
@@ -49,7 +50,7 @@ fn finds(ran: &Ran, check: &str, texts: &[&str]) {
     }
 }
 
-/// The same for a server that answers by `answer`.
+/// Asserts the same for a server that responds by `answer`.
 #[track_caller]
 fn finds_of(
     answer: impl Fn(&Request) -> Option<Answer> + Send + Sync + 'static,
@@ -74,7 +75,7 @@ fn a_healthy_server_has_no_problem() {
     assert!(without.code == Some(0) && !without.stdout.contains("write"), "{without:?}");
 }
 
-/// So that what the tests below find is what they broke.
+/// Ensures that the tests below find the fault that they set up.
 #[test]
 fn the_fake_is_healthy() {
     let found = checks(&doctor(&fake::start(|_| None), &["--json"]), 0);
@@ -157,7 +158,7 @@ fn port_of_a_redis() {
 fn server_that_does_not_speak_http() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    // Ends with the process of the tests.
+    // Ends with the test process.
     std::thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
             let mut request = [0; 4096];
@@ -184,7 +185,7 @@ fn https_to_a_port_of_plain_http() {
     finds(&doctor(&url, &["--json"]), "reach", &["TLS does not work", "http://"]);
 }
 
-/// No system looks up a label of 64 letters.
+/// No system resolves a label of 64 letters.
 #[test]
 fn host_that_is_not_found() {
     let url = format!("https://{}.example", "x".repeat(64));
@@ -198,7 +199,7 @@ fn address_where_nothing_listens() {
 
 #[test]
 fn a_server_that_never_answers() {
-    // Never accepted: the system makes the connection, and nobody reads.
+    // Never accepted: the system completes the connection, and no process reads from it.
     let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let began = Instant::now();
     let ran = doctor(
@@ -290,7 +291,7 @@ fn a_redis_that_is_away_or_refuses() {
     );
 }
 
-/// As the servers of this crate say it.
+/// With the response of this crate's own server.
 #[test]
 fn a_redis_that_was_killed() {
     let Some(mut redis) = Redis::start() else { return };
@@ -351,7 +352,7 @@ fn wrong_use_is_no_diagnosis() {
     for args in [&["--timeout", "0"][..], &["--timeout", "x"], &["--nonsense"], &["more"]] {
         doctor("http://127.0.0.1:1", args).fails(2, &["--help"]);
     }
-    // A reader that has gone is no failure, nor what was found.
+    // Neither a closed pipe nor a finding is a failure.
     let mut child = tool()
         .args(["doctor", "--url", "http://127.0.0.1:1", "--token", TOKEN])
         .stdout(std::process::Stdio::piped())

@@ -1,4 +1,4 @@
-//! A REST server that is right in everything but what a test changes.
+//! A REST server that is correct except for the fault a test sets up.
 
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 pub struct Request {
     pub path: String,
-    /// Replies are asked for in base64.
+    /// The request asks for replies in base64.
     pub base64: bool,
     pub resp2: bool,
     pub body: Value,
@@ -17,13 +17,13 @@ pub struct Request {
 }
 
 impl Request {
-    /// The name of the first command.
+    /// Returns the name of the first command.
     pub fn name(&self) -> &str {
         let first = &self.body[0];
         first.as_str().or_else(|| first[0].as_str()).unwrap_or_default()
     }
 
-    /// The same request without asking for base64 or RESP2.
+    /// Returns the request without the wish for base64 or RESP2.
     pub fn plain(&self) -> Self {
         let (path, body, raw) = (self.path.clone(), self.body.clone(), self.raw.clone());
         Self { path, base64: false, resp2: false, body, raw }
@@ -44,12 +44,13 @@ pub fn error(status: u16, text: &str) -> Answer {
     json_answer(status, &json!({ "error": text }))
 }
 
-/// The address of a server that answers by `answer`, and as it should where that says nothing.
+/// Starts a server that responds by `answer`, or correctly if `answer` returns `None`. Returns its
+/// address.
 pub fn start(answer: impl Fn(&Request) -> Option<Answer> + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let answer = Arc::new(answer);
-    // Ends with the process of the tests.
+    // Ends with the test process.
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             let answer = Arc::clone(&answer);
@@ -93,7 +94,7 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     })
 }
 
-/// What a server that is right answers.
+/// Returns the response of a correct server.
 pub fn healthy(request: &Request) -> Answer {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     let one = |command: &Value| match command[0].as_str().unwrap_or_default() {
@@ -114,7 +115,7 @@ pub fn healthy(request: &Request) -> Answer {
     json_answer(200, &body)
 }
 
-/// The reply to `TIME`.
+/// Returns the reply to `TIME`.
 pub fn time(request: &Request, now: Duration) -> Value {
     json!({ "result": [text(request, &now.as_secs().to_string()), text(request, &now.subsec_micros().to_string())] })
 }
@@ -123,7 +124,7 @@ pub fn text(request: &Request, text: &str) -> Value {
     bytes(request, text.as_bytes())
 }
 
-/// Bytes as the request wants them.
+/// Returns bytes in the encoding that the request asks for.
 pub fn bytes(request: &Request, bytes: &[u8]) -> Value {
     match request.base64 {
         true => base64_simd::STANDARD.encode_to_string(bytes).into(),

@@ -1,10 +1,11 @@
-//! `doctor` on the servers of others: each deviation is named, and nothing else.
+//! `doctor` on other implementations: it names each deviation, and nothing else.
 
 use super::doctor::{checks, doctor, names, of};
 use super::fake::{self, Answer, Request, error, healthy, json_answer, text};
 use serde_json::{Value, json};
 
-/// Exactly these checks of a server are not ok: their status, their name, and a part of the text.
+/// Asserts that exactly these checks of a server are not ok: their status, their name, and a part
+/// of the text.
 #[track_caller]
 fn deviates(
     name: &str,
@@ -32,13 +33,13 @@ fn result(value: Value) -> Option<Answer> {
     Some(json_answer(200, &json!({ "result": value })))
 }
 
-/// A body of RESP2.
+/// Returns a RESP2 body.
 fn resp2(body: &str) -> Option<Answer> {
     let headers = "Content-Type: application/octet-stream\r\n";
     Some(Answer { status: 200, headers, body: body.to_owned() })
 }
 
-/// A number as it is after it was a double.
+/// Returns a number that was rounded by a double.
 fn rounded() -> Option<Answer> {
     result(json!(1_i64 << 53))
 }
@@ -101,7 +102,7 @@ fn upstash_redis_local() {
     deviates("upstash-redis-local", answer, &[("note", "statuses", "PONG"), NO_RESP2, missing]);
 }
 
-/// Answers in RESP2 only where the reply is one string.
+/// Uses RESP2 only if the reply is a single string.
 #[test]
 fn upstash_redis_local_server() {
     let answer = |request: &Request| {
@@ -113,7 +114,7 @@ fn upstash_redis_local_server() {
                 let echo = request.body[1].as_str().unwrap();
                 resp2(&format!("${}\r\n{echo}\r\n", echo.len()))
             }
-            // The content type says so, the body is JSON.
+            // RESP2 by content type, JSON by content.
             _ => resp2(&healthy(&request.plain()).body),
         }
     };
@@ -146,7 +147,7 @@ fn serverless_elysia_redis_http() {
     deviates("serverless-elysia-redis-http", answer, &[TEXT, NO_RESP2, WHOLE, blocked]);
 }
 
-/// A question that a server refuses is unchecked, not a problem.
+/// A refused question leaves the check unchecked, and is no problem.
 #[test]
 fn server_that_refuses_the_questions() {
     let answer = |request: &Request| match request.name() {

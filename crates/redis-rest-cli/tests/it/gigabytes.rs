@@ -1,14 +1,14 @@
-//! A request of a few hundred bytes that asks for gigabytes, to the real program: its memory as the system counts it, and
-//! that of the Redis behind it.
+//! Small requests for gigabytes, sent to the real program: asserts its memory as the system counts
+//! it, and that of the Redis behind it.
 
 use super::{Serve, TOKEN};
 use redis_rest_test_support::process::Process;
 use redis_rest_test_support::raw;
 use serde_json::{Value, json};
 
-/// An eighth of the default, and values of the attacks made smaller alike.
+/// An eighth of the default; the attacks' values are scaled alike.
 const LIMIT: usize = 8 * 1024 * 1024;
-/// What the program takes beside three times the limit.
+/// Memory of the program beside three times the limit.
 const ELSE: usize = 64_000_000;
 
 struct Attacked {
@@ -18,9 +18,9 @@ struct Attacked {
 }
 
 impl Attacked {
-    /// A server in front of a Redis that holds `big`, a string of so many bytes.
+    /// Starts a server in front of a Redis that holds `big`, a string of `bytes` bytes.
     fn start(bytes: usize) -> Option<Self> {
-        // Without a bound, a server without limits would take all memory of the machine.
+        // Without a bound, a server without limits would use all memory of the machine.
         let bound = ["--client-output-buffer-limit", "normal", "1500mb", "0", "0"];
         let redis = Process::plain(&bound)?;
         redis.ask::<()>(&format!("SET big {}", "x".repeat(bytes)));
@@ -42,7 +42,7 @@ impl Attacked {
         replies
     }
 
-    /// The most memory that the program ever had.
+    /// Returns the program's peak memory.
     fn peak(&self) -> usize {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.serve.child.id())).unwrap();
@@ -75,7 +75,8 @@ fn memory(redis: &Process, field: &str) -> usize {
     info.lines().find_map(value).unwrap()
 }
 
-/// Each reply is the value or says that it was left out although its command ran; how many are the value.
+/// Asserts that each reply is the value or says that it was left out although its command ran;
+/// returns how many are the value.
 fn values(replies: &[Value], bytes: usize) -> usize {
     let is_value = |reply: &&Value| match (&reply["result"], &reply["error"]) {
         (Value::String(value), Value::Null) => value.len() == bytes,
@@ -95,7 +96,7 @@ async fn pipeline(bytes: usize, gets: usize, fit: usize) {
     commands.push(json!(["INCR", "behind"]));
     let replies = attacked.ask("/pipeline", Value::Array(commands)).await;
     assert_eq!((replies.len(), values(&replies[..gets], bytes)), (gets + 1, fit));
-    // What stands behind ran, and has room.
+    // The command behind them ran, and its reply fits.
     assert_eq!(replies[gets], json!({ "result": 1 }));
     attacked.stayed_small();
     attacked.redis_stayed_small(bytes);
@@ -116,7 +117,7 @@ async fn a_pipeline_of_very_many_large_replies_takes_little_memory() {
     pipeline(1_250_000, 1000, 6).await;
 }
 
-/// Redis builds the replies of a transaction as a whole, whoever asks for it.
+/// Redis builds the replies of a transaction as a whole, for every client.
 #[tokio::test]
 async fn a_transaction_of_large_replies_takes_little_memory() {
     for (bytes, fit) in [(LIMIT + 1, 0), (LIMIT - 500_000, 1), (1_250_000, 6)] {
@@ -130,7 +131,7 @@ async fn a_transaction_of_large_replies_takes_little_memory() {
     }
 }
 
-/// Text that is six times as long in JSON as it is in memory.
+/// The text is six times as long in JSON as in memory.
 #[tokio::test]
 async fn a_reply_that_grows_when_it_is_written_takes_little_memory() {
     let Some(attacked) = Attacked::start(1) else { return };
@@ -138,7 +139,7 @@ async fn a_reply_that_grows_when_it_is_written_takes_little_memory() {
     let replies = attacked.ask("/pipeline", json!([["GET", "zeros"], ["GET", "zeros"]])).await;
     let first = replies[0]["result"].as_str().unwrap();
     assert!(first.len() == LIMIT - 500_000 + 1 && first.starts_with('\0'));
-    // The value, and not the 50 MB that its text takes.
+    // The value only, without the 50 MB of its text.
     attacked.stayed_below(2 * LIMIT + ELSE / 2);
 }
 

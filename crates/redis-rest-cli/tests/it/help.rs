@@ -65,7 +65,7 @@ fn completions_for_every_shell() {
     run(tool().args(["completions"])).fails(2, &["SHELL"]);
 }
 
-/// As bash calls it when somebody presses Tab.
+/// Calls bash's completion like a user who presses Tab.
 #[cfg(unix)]
 #[test]
 fn bash_completes() {
@@ -80,7 +80,7 @@ fn bash_completes() {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();
-    // Not everywhere.
+    // Not installed everywhere.
     let Ok(bash) = bash else { return println!("SKIPPED: bash not found") };
     let output = soon("bash", move || bash.wait_with_output().unwrap());
     assert_eq!(String::from_utf8_lossy(&output.stdout), "doctor\n", "{output:?}");

@@ -11,7 +11,7 @@ fn start(url: &str, args: &[&str]) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Events in JSON, each waited for.
+/// Reads events in JSON one by one.
 struct Events {
     child: Child,
     lines: Option<Lines<BufReader<ChildStdout>>>,
@@ -31,7 +31,7 @@ impl Events {
         line.map(|line| serde_json::from_str(&line.unwrap()).unwrap())
     }
 
-    /// The end of it, with what standard error held.
+    /// Returns the exit code and standard error at the end.
     fn ends(mut self) -> (Option<i32>, String) {
         assert_eq!(self.next(), None);
         let ran = output(self.child);
@@ -63,7 +63,8 @@ fn messages_as_they_come() {
 #[test]
 fn patterns_and_all_commands() {
     let server = Serve::start(&[]);
-    // The server asks the engine about a command that it meets for the first time, which the monitor would tell too.
+    // The server looks up a command that it meets for the first time, which the monitor would
+    // report too.
     server.tool(&["exec", "PUBLISH", "other", "x"]).prints("(integer) 0\n");
     let mut rooms = Events::of(&server, &["subscribe", "--pattern", "room:*", "--count", "1"]);
     let mut monitor = Events::of(&server, &["monitor", "--count", "1"]);
@@ -85,7 +86,7 @@ fn patterns_and_all_commands() {
     assert_eq!((rooms.ends().0, monitor.ends().0), (Some(0), Some(0)));
 }
 
-/// Waits for a line of standard error; the rest is read on, so that a full pipe stops nobody.
+/// Waits for a line of standard error, and keeps reading: a full pipe would block the tool.
 fn note(stderr: ChildStderr, wanted: &'static str) {
     soon(wanted, move || {
         let mut lines = BufReader::new(stderr).lines().map_while(Result::ok);
@@ -200,7 +201,7 @@ fn keys_of_any_bytes() {
     server.tool(&["scan", "--json"]).prints("{\"base64\":\"/2s=\"}\n");
 }
 
-/// A page is shown before the next one is there.
+/// A page is shown before the next one arrives.
 #[test]
 fn keys_come_before_the_scan_is_over() {
     use super::fake::{self, json_answer};
@@ -209,7 +210,7 @@ fn keys_come_before_the_scan_is_over() {
     let url = fake::start(move |request| match request.body[1].as_str() {
         Some("0") => Some(json_answer(200, &json!({ "result": ["Nw==", ["Zmlyc3Q="]] }))),
         _ => {
-            // Until the test has seen the first page.
+            // Waits until the test has seen the first page.
             let _ = held.lock().unwrap().recv();
             Some(json_answer(200, &json!({ "result": ["MA==", ["bGFzdA=="]] })))
         }

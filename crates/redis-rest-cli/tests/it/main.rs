@@ -1,4 +1,4 @@
-//! The tool `redis-rest`, run as its users run it.
+//! The tool `redis-rest`, run as a process.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,13 +14,13 @@ mod commands;
 /// Very many connections.
 #[cfg(target_os = "linux")]
 mod connections;
-/// `doctor` on set-ups that are broken in one way each.
+/// `doctor` on set-ups with one fault each.
 mod doctor;
-/// A REST server that is wrong on purpose.
+/// A REST server with deliberate faults.
 mod fake;
-/// `doctor` on the servers of others.
+/// `doctor` on other implementations.
 mod foreign;
-/// Requests of a few bytes that ask Redis for gigabytes.
+/// Small requests that ask Redis for gigabytes.
 #[cfg(target_os = "linux")]
 mod gigabytes;
 /// `--help` and completions.
@@ -45,7 +45,7 @@ pub(crate) const TOKEN: &str = "cli-token";
 
 fn tool() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_redis-rest"));
-    // The environment of whoever runs the tests must not lead to a real server.
+    // The environment of the test run must not lead to a real server.
     for name in [
         "REDIS_REST_URL",
         "REDIS_REST_TOKEN",
@@ -66,7 +66,7 @@ fn tool() -> Command {
     command
 }
 
-/// Runs what may hang on a thread of its own, so that a hang is a red test.
+/// Runs a closure that may hang on a separate thread, so that a hang fails the test.
 fn soon<T: Send + 'static>(what: &str, run: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, result) = mpsc::channel();
     std::thread::spawn(move || done.send(run()));
@@ -110,7 +110,7 @@ impl Serve {
         Self { child, stdout: Some(stdout), url }
     }
 
-    /// The tool with this server in its environment.
+    /// Runs the tool with this server in its environment.
     fn tool(&self, args: &[&str]) -> Ran {
         run(tool().env("REDIS_REST_URL", &self.url).env("REDIS_REST_TOKEN", TOKEN).args(args))
     }
@@ -121,7 +121,7 @@ impl Serve {
             Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
         let mut stdout = self.stdout.take().unwrap();
-        // The pipe ends with the process, so the wait that follows is short.
+        // The pipe ends with the process, so the wait is short.
         let rest = soon("the end of the server", move || {
             let mut rest = String::new();
             stdout.read_to_string(&mut rest).unwrap();
@@ -144,7 +144,7 @@ impl Drop for Serve {
     }
 }
 
-/// What a run of the tool left behind.
+/// Exit code and output of a run.
 #[derive(Debug)]
 struct Ran {
     code: Option<i32>,
@@ -159,7 +159,7 @@ fn run(command: &mut Command) -> Ran {
     )
 }
 
-/// Waits for the end, and reads what was not taken out of `child` before.
+/// Waits for the end, and reads the output that was not taken from `child` before.
 fn output(child: Child) -> Ran {
     let Output { status, stdout, stderr } =
         soon("the tool", move || child.wait_with_output().unwrap());

@@ -6,7 +6,7 @@ use redis_rest_test_support::forward_proxy::{Does, ForwardProxy};
 use redis_rest_test_support::nginx::Nginx;
 use std::process::Command;
 
-/// The tool, to be run while the proxy of this process serves.
+/// Runs the tool while the proxy in this process serves.
 async fn runs(command: impl FnOnce() -> Command + Send + 'static) -> super::Ran {
     tokio::task::spawn_blocking(|| run(&mut command())).await.unwrap()
 }
@@ -39,7 +39,7 @@ async fn tool_goes_through_the_proxy_of_its_environment() {
     assert!(
         proxy.heads().iter().all(|head| head.starts_with("CONNECT redis.internal.example:443 "))
     );
-    // A broken proxy is the one problem.
+    // A broken proxy is the only problem reported.
     for (url, texts) in [
         (proxy.url(), ["user name", "user:password@"]),
         ("socks5://user:s3cret@127.0.0.1:1".to_owned(), ["SOCKS", "NO_PROXY"]),
@@ -52,7 +52,7 @@ async fn tool_goes_through_the_proxy_of_its_environment() {
         assert!(texts.iter().all(|text| problems[0].contains(text)), "{texts:?}: {ran:?}");
         assert!(!ran.stdout.contains("s3cret"), "{ran:?}");
     }
-    // Loopback needs none.
+    // Loopback addresses bypass the proxy.
     let url = server.url.clone();
     let direct = move || {
         let mut command = tool();

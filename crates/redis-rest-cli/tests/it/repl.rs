@@ -11,7 +11,7 @@ fn with(url: &str, args: &[&str]) -> Command {
     command
 }
 
-/// What these lines on standard input lead to.
+/// Runs `repl` with these lines on standard input.
 fn repl(server: &Serve, args: &[&str], lines: impl AsRef<[u8]>) -> Ran {
     let mut child = with(&server.url, args)
         .stdin(Stdio::piped())
@@ -20,7 +20,7 @@ fn repl(server: &Serve, args: &[&str], lines: impl AsRef<[u8]>) -> Ran {
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    // It may end before it has read everything.
+    // The tool may end before it has read everything.
     let _ = stdin.write_all(lines.as_ref());
     drop(stdin);
     output(child)
@@ -59,7 +59,7 @@ fn a_failure_ends_nothing_and_shows_in_the_exit_code() {
     );
     assert_eq!(ran.stderr, "line 2 failed\n");
 
-    // One line for each command, whatever it holds.
+    // Each command gives one line, whatever the line contains.
     let ran = repl(
         &server,
         &["--json"],
@@ -107,7 +107,7 @@ fn repl_ends_when_the_server_fails() {
     repl(&server, &["--json", "--raw"], "").fails(2, &["cannot be used with"]);
 }
 
-/// Also where the other end writes a command only after it has the reply to the one before.
+/// Also if the other end writes a command only after it has received the previous reply.
 #[test]
 fn replies_come_before_the_next_line() {
     let server = Serve::start(&[]);
@@ -140,7 +140,7 @@ fn a_reader_that_has_gone_ends_it() {
     drop(child.stdout.take());
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(b"INCR n\nINCR n\n").unwrap();
-    // Standard input stays open: it ends all the same.
+    // Standard input stays open, and the tool ends nevertheless.
     let ran = output(child);
     drop(stdin);
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));

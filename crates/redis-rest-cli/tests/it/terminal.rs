@@ -12,18 +12,18 @@ use std::time::Duration;
 
 const PROMPT: &str = "redis> ";
 
-/// The tool on a terminal of its own, killed when dropped.
+/// The tool on a pseudo-terminal, killed when dropped.
 struct Terminal {
     child: Child,
     keys: File,
     screen: Receiver<Vec<u8>>,
-    /// What came and was not looked at yet.
+    /// Output received and not examined yet.
     seen: String,
     all: String,
 }
 
 impl Terminal {
-    /// `repl` with these arguments.
+    /// Starts `repl` with these arguments.
     fn start(url: &str, home: &Path, args: &[&str]) -> Self {
         Self::run(url, home, &[&["repl"], args].concat())
     }
@@ -45,14 +45,14 @@ impl Terminal {
             .stdout(theirs.try_clone().unwrap())
             .stderr(theirs);
         let child = command.spawn().unwrap();
-        // It holds the other end too, which would keep the screen open.
+        // `command` holds the other end too, which would keep the screen open.
         drop(command);
         let keys = File::from(ours);
         let mut screen = keys.try_clone().unwrap();
         let (sender, receiver) = mpsc::channel();
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
-            // Reading fails when the last who held the other end has gone.
+            // Reading fails once all handles of the other end are closed.
             while let Ok(count @ 1..) = screen.read(&mut bytes) {
                 if sender.send(bytes[..count].to_vec()).is_err() {
                     break;
@@ -62,7 +62,7 @@ impl Terminal {
         Self { child, keys, screen: receiver, seen: String::new(), all: String::new() }
     }
 
-    /// Waits until `text` has come, and forgets what came before.
+    /// Waits until `text` has appeared, and discards the output before it.
     #[track_caller]
     fn shows(&mut self, text: &str) {
         loop {
@@ -85,7 +85,7 @@ impl Terminal {
         self.keys.write_all(keys.as_bytes()).unwrap();
     }
 
-    /// A line, what it shows, and the prompt after it.
+    /// Types a line, and waits for its output and the next prompt.
     #[track_caller]
     fn line(&mut self, line: &str, shows: &str) {
         self.presses(line);
@@ -108,7 +108,7 @@ fn lines_are_edited() {
     let mut terminal = Terminal::start(&server.url, home.path(), &[]);
     terminal.shows(PROMPT);
     terminal.line("SET k \"a b\"", "OK\r\n");
-    // The arrow to the left, twice.
+    // Left arrow, twice.
     terminal.line("GT k\x1b[D\x1b[D\x1b[DE", "\"a b\"\r\n");
     terminal.line("getd\tk", "\"a b\"\r\n");
     terminal.line("EXISTS k", "(integer) 0\r\n");
@@ -119,7 +119,8 @@ fn lines_are_edited() {
     terminal.presses("INCR n\x03");
     terminal.shows(PROMPT);
     terminal.line("EXISTS n", "(integer) 0\r\n");
-    // Lines that are pasted are commands each, and none is lost: the terminal was not asked to put marks around them.
+    // Pasted lines are separate commands, and none is lost: the terminal was not asked for
+    // bracketed paste.
     terminal.presses("INCR n\rINCR n\r");
     terminal.shows("(integer) 1\r\n");
     terminal.shows("(integer) 2\r\n");
@@ -141,7 +142,7 @@ fn lines_are_kept_but_not_passwords() {
     first.line("AUTH s3cret", "{\"error\":");
     first.line("CONFIG SET requirepass s3cret", "{\"error\":");
     first.line(" ECHO aside", "\"aside\"\r\n");
-    // Up once: what was not kept is not there in this session either.
+    // Up once: a line that was not kept is missing from this session's history too.
     first.line("\x1b[A", "\"newer\"\r\n");
     first.presses("exit\r");
     first.ends();
@@ -175,7 +176,7 @@ fn a_place_that_cannot_be_used_is_told() {
     terminal.ends();
 }
 
-/// While a command runs, Ctrl-C is a signal: it gives up waiting and not the session.
+/// While a command runs, Ctrl-C is a signal: it cancels the wait and not the session.
 #[test]
 fn a_command_that_hangs_is_given_up() {
     let (sender, came): (Sender<()>, _) = mpsc::channel();
@@ -207,7 +208,7 @@ fn a_command_that_hangs_is_given_up() {
     terminal.ends();
 }
 
-/// A scan that takes long says how far it is, and leaves no trace of that.
+/// A long scan shows its progress, and removes it at the end.
 #[test]
 fn a_long_scan_tells_how_far_it_is() {
     let (go_on, held) = mpsc::channel::<()>();
