@@ -1,5 +1,5 @@
-//! One request that has arrived whole, to its answer: method, token, address, commands, status. Knows no HTTP library, so that
-//! the testing kit answers by it too.
+//! Processes one complete request: method, token, address, commands, status. Independent of any
+//! HTTP library, so that the testing kit uses it too.
 
 use super::body::ReplyBody;
 use super::config::DEFAULT_TOKEN;
@@ -22,28 +22,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use subtle::ConstantTimeEq as _;
 
-/// A response with the body of replies.
+/// A response with replies as its body.
 pub type Answer = Response<ReplyBody>;
 
-/// What a request asks for, by its address.
+/// Kind of a request, by its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// One command.
+    /// A single command.
     Single,
     /// Commands in order.
     Pipeline,
     /// Commands, all or none.
     Transaction,
-    /// A command in the address.
+    /// A command in the path.
     Path,
     /// Event streams.
     Stream,
-    /// Nothing that the protocol has.
+    /// No path of the protocol.
     Unknown,
 }
 
 impl Form {
-    /// By the path of the address.
+    /// Returns the form for this path.
     pub fn of(path: &str) -> Self {
         let path = path.strip_prefix('/').unwrap_or(path);
         let (first, rest) = path.split_once('/').map_or((path, ""), |(first, rest)| (first, rest));
@@ -58,7 +58,8 @@ impl Form {
     }
 }
 
-/// How the request wants strings written; `None` where its wishes exclude each other.
+/// Returns the encoding of strings that the request asks for, or `None` if its wishes contradict
+/// each other.
 pub fn encoding(headers: &HeaderMap, form: Form) -> Option<Encoding> {
     let says = |name: &str, value: &[u8]| {
         headers.get(name).is_some_and(|given| given.as_bytes().eq_ignore_ascii_case(value))
@@ -66,19 +67,19 @@ pub fn encoding(headers: &HeaderMap, form: Form) -> Option<Encoding> {
     match (says("upstash-encoding", b"base64"), says("upstash-response-format", b"resp2")) {
         (true, true) => None,
         (true, false) => Some(Encoding::Base64),
-        // Transactions are always answered in JSON.
+        // Responses to transactions are always JSON.
         (false, true) if form != Form::Transaction => Some(Encoding::Resp2),
         (false, _) => Some(Encoding::Plain),
     }
 }
 
-/// What answers requests.
+/// Executes requests.
 pub struct Service {
     backend: Arc<dyn Backend>,
     guard: Guard,
     token: Secret,
     read_only_token: Option<Secret>,
-    /// False with a token that everyone knows: an address is all that a web page needs to send such a token.
+    /// False if a token is the default one: a web page needs only an address to send such a token.
     takes_query_token: bool,
     max_request_bytes: usize,
     max_reply_bytes: usize,
@@ -93,7 +94,7 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    /// True for a subscription or a monitor.
+    /// Returns true for a subscription or a monitor.
     pub fn is_stream(&self) -> bool {
         self.form == Form::Stream
     }
@@ -104,7 +105,8 @@ impl Admitted {
 }
 
 impl Service {
-    /// Serves `backend`; the limits are those of a [`ServerConfig`](crate::ServerConfig).
+    /// Creates a service over `backend`; the limits are those of a
+    /// [`ServerConfig`](crate::ServerConfig).
     pub fn new(
         backend: Arc<dyn Backend>,
         token: Secret,
@@ -135,15 +137,15 @@ impl Service {
         &*self.backend
     }
 
-    /// What a request, an answer or a stream holds.
+    /// Returns the memory account of a new request, response or stream.
     pub fn holds(&self) -> Held {
         self.memory.share()
     }
 
-    /// Looks at the head.
+    /// Checks the head of a request.
     ///
     /// # Errors
-    /// The answer to a request that is refused whatever its body.
+    /// Fails with the response to a request that is refused whatever its body.
     pub fn admit(&self, head: &Parts) -> Result<Admitted, Box<Answer>> {
         if !matches!(head.method, Method::GET | Method::HEAD | Method::POST | Method::PUT) {
             let mut answer = failure(StatusCode::METHOD_NOT_ALLOWED, "ERR method not allowed");
@@ -168,7 +170,7 @@ impl Service {
         }
         match Form::of(head.uri.path()) {
             Form::Stream => Ok(Admitted { access, form: Form::Stream }),
-            // A subscription whose path a proxy has changed must not run as a command.
+            // A subscription whose path was changed by a proxy must not run as a command.
             _ if wants_events(&head.headers) => Err(Box::new(failure(
                 StatusCode::NOT_ACCEPTABLE,
                 "ERR this address has no event stream",
@@ -186,7 +188,7 @@ impl Service {
         }
     }
 
-    /// Runs the commands of a request that is no event stream. `held` is what its body counts.
+    /// Runs the commands of a request that is no event stream. `held` accounts for its body.
     pub async fn perform(
         &self,
         head: &Parts,
@@ -214,7 +216,8 @@ impl Service {
             Ok(commands) => commands,
             Err(bad) => return bad_request(bad),
         };
-        // From here on they count instead of the body, of which they may take several times the memory.
+        // From here on the commands count instead of the body; they may take several times its
+        // memory.
         held.shrink(body.len());
         drop(body);
         let bytes = commands.iter().map(command_bytes).sum();
@@ -229,8 +232,8 @@ impl Service {
         }
     }
 
-    /// What the request's token allows; `None` without a right one. The header counts before the query, which counts only where no
-    /// token is the default one.
+    /// Returns the access that the request's token allows, or `None` without a valid token. The
+    /// header precedes the query, which counts only if no token is the default one.
     fn access(&self, headers: &HeaderMap, query: Option<&str>) -> Option<Access> {
         let given = match headers.get(AUTHORIZATION) {
             Some(header) => {
@@ -267,7 +270,7 @@ impl Service {
         let mut room = self.room();
         let reply = room.fit(reply);
         if room.is_short_of_memory() && command.idempotency() == Idempotency::ReadOnly {
-            // As if it had not run.
+            // The client sees a command that did not run.
             return busy();
         }
         let status = reply.as_ref().err().map_or(StatusCode::OK, status_of);
@@ -280,8 +283,8 @@ impl Service {
         Room::new(self.max_reply_bytes, self.holds())
     }
 
-    /// An answer of the backend's. It carries a token of read-your-writes: behind this server is one Redis, which has all that was
-    /// answered, so that any token will do.
+    /// Converts a reply of the backend to a response. It carries a token of read-your-writes: a
+    /// single Redis behind this server has everything acknowledged so far, so any token will do.
     fn answer(
         &self,
         status: StatusCode,
@@ -301,7 +304,7 @@ impl Service {
         answer
     }
 
-    /// Refused entries get their error in their place; the others run.
+    /// Runs a pipeline. A refused entry gets an error in its place; the others run.
     async fn pipeline(&self, commands: Vec<Command>, access: Access, encoding: Encoding) -> Answer {
         let mut replies: Vec<Option<Reply>> = Vec::with_capacity(commands.len());
         let mut allowed = Vec::with_capacity(commands.len());
@@ -327,8 +330,8 @@ impl Service {
             .into_iter()
             .map(|reply| reply.unwrap_or_else(|| answers.next().unwrap_or_else(missing)))
             .collect();
-        // Where nothing came back from Redis at all, the status says so. The worst one: what may have run must not look
-        // as if it had not.
+        // If no reply came from Redis at all, the status reports the worst error: a command that
+        // may have run must not look as if it had not.
         match replies
             .iter()
             .map(lost)
@@ -367,8 +370,9 @@ impl Service {
     }
 }
 
-/// Redis's own errors and refusals are the caller's business (400); a backend that cannot be asked, or that is loading or running
-/// a script, is not. 503 says that nothing ran, 502 that it may have.
+/// Returns the status of an error. Redis's own errors and refusals are the client's (400); a
+/// backend that is unavailable, loading or running a script is not. 503 means that nothing ran, 502
+/// that it may have.
 fn status_of(error: &Error) -> StatusCode {
     match (error.server_message(), error.kind(), error.outcome()) {
         (Some(_), ..) if internal::is_busy(error) => StatusCode::SERVICE_UNAVAILABLE,
@@ -380,13 +384,14 @@ fn status_of(error: &Error) -> StatusCode {
     }
 }
 
-/// The status for a reply that did not come from Redis; `None` for one that did.
+/// Returns the status for a reply that did not come from Redis, or `None` for one that did.
 pub(super) fn lost(reply: &Reply) -> Option<StatusCode> {
     let error = reply.as_ref().err().filter(|error| error.kind() != ErrorKind::ReplyTooLarge)?;
     Some(status_of(error)).filter(|status| *status != StatusCode::BAD_REQUEST)
 }
 
-/// The answer to a request for which there is no memory. The text is the protocol's for a command that surely did not run.
+/// Returns the response to a request for which there is no memory. The text is the protocol's for a
+/// command that did not run.
 pub(super) fn busy() -> Answer {
     let mut answer = failure(
         StatusCode::SERVICE_UNAVAILABLE,
@@ -400,7 +405,7 @@ pub(super) fn error_answer(error: &Error) -> Answer {
     with_retry_after(failure(status_of(error), &reply::error_text(error)), Some(error))
 }
 
-/// Says when to ask again, where Redis itself refuses for a while.
+/// Adds `Retry-After` if Redis itself refuses for a while.
 fn with_retry_after(mut answer: Answer, error: Option<&Error>) -> Answer {
     if error.is_some_and(internal::is_busy) {
         answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -412,7 +417,7 @@ fn bad_request(Bad(text): Bad) -> Answer {
     failure(StatusCode::BAD_REQUEST, text)
 }
 
-/// An error of the protocol, as JSON.
+/// Returns an error of the protocol, as JSON.
 pub fn failure(status: StatusCode, text: &str) -> Answer {
     let mut body = Vec::with_capacity(64);
     reply::write_error(text, &mut body);
@@ -426,7 +431,7 @@ fn json(status: StatusCode, body: ReplyBody) -> Answer {
     answer
 }
 
-/// True for a request that accepts an event stream and nothing else.
+/// Returns true for a request that accepts an event stream and nothing else.
 fn wants_events(headers: &HeaderMap) -> bool {
     let mut accepted = headers.get_all(ACCEPT).iter();
     let only = accepted.next().filter(|_| accepted.next().is_none());

@@ -1,7 +1,8 @@
-//! Events that wait for their reader, bounded in bytes.
+//! Queues of pending events, bounded in bytes.
 //!
-//! Backends bound their queues by the number of events, each of which may be as large as a request. So a task takes events out of
-//! the backend's queue as they come, and counts them: for this reader, and for all that the server holds.
+//! Backends bound their queues by the number of events, each of which may be as large as a request.
+//! A task therefore takes events out of the backend's queue as they arrive, and counts their bytes,
+//! per reader and for the whole server.
 
 use super::memory::Held;
 use redis_rest::Event;
@@ -11,20 +12,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use tokio::sync::{Notify, mpsc};
 
-/// What an event takes beside its bytes.
+/// Memory of an event beside its bytes.
 const OVERHEAD: usize = 128;
 
-/// The reader's end. Dropping it ends the task.
+/// The reader's end of a queue. Dropping it ends the task.
 pub(super) struct Backlog {
     events: mpsc::UnboundedReceiver<Event>,
     waiting: Arc<Waiting>,
 }
 
-/// What waits for the reader, in bytes.
+/// Bytes pending for the reader.
 struct Waiting(Mutex<(usize, Held)>);
 
 impl Waiting {
-    /// One event more; false where more than `most` bytes would wait, or the server holds too much.
+    /// Adds an event. Returns false if more than `most` bytes would be pending, or if the server
+    /// holds too much.
     fn add(&self, event: &Event, most: usize) -> bool {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let size = size(event);
@@ -40,7 +42,8 @@ impl Waiting {
     }
 }
 
-/// Takes events from `events` until it ends, nobody reads any more, or more than `most` bytes wait: then `cut` is notified.
+/// Takes events from `events` until it ends, the reader is dropped, or more than `most` bytes are
+/// pending: then `cut` is notified.
 pub(super) fn follow(
     mut events: EventStream,
     most: usize,
@@ -56,7 +59,7 @@ pub(super) fn follow(
                 () = sender.closed() => return,
                 next = poll_fn(|context| events.as_mut().poll_next(context)) => next,
             };
-            // The end, or an error of the backend's: the stream ends.
+            // The end or an error of the backend: the stream ends.
             let Some(Ok(event)) = next else { return };
             if !counted.add(&event, most) {
                 tracing::warn!("an event stream was cut off: its client reads too slowly");

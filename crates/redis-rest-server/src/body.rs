@@ -1,4 +1,4 @@
-//! The body of an answer, encoded as the client takes it.
+//! The body of a response, in the client's encoding.
 
 use super::encode::Encoder;
 use super::memory::Held;
@@ -8,31 +8,31 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// An answer up to this size is written at once, and has a length.
+/// Largest response that is written at once, with a length.
 const PIECE: usize = 64 * 1024;
 
-/// What is not sent yet.
+/// The rest of a body that is not sent yet.
 pub struct ReplyBody {
     next: Bytes,
     rest: Option<Encoder>,
-    /// Given back when this is dropped: then all has been handed to the connection, or its client is gone.
+    /// Released on drop: the body was handed to the connection, or its client is gone.
     _held: Option<Held>,
 }
 
 impl ReplyBody {
-    /// A short body.
+    /// Returns a short body.
     pub fn whole(bytes: Vec<u8>) -> Self {
         Self { next: bytes.into(), rest: None, _held: None }
     }
 
-    /// Replies that count as held until they were sent.
+    /// Returns a body of replies that count as held until they are sent.
     pub fn replies(mut encoder: Encoder, held: Held) -> Self {
         let mut next = Vec::with_capacity(64);
         let rest = encoder.fill(&mut next, PIECE).then_some(encoder);
         Self { next: next.into(), rest, _held: Some(held) }
     }
 
-    /// All at once.
+    /// Returns the whole body at once.
     pub fn into_bytes(self) -> Bytes {
         let Some(rest) = self.rest else { return self.next };
         let mut all = self.next.to_vec();

@@ -1,4 +1,4 @@
-//! Settings of a server, and which of them cannot work.
+//! Settings of a server, and their validation.
 
 use super::cors::Cors;
 use super::origin::Hosts;
@@ -8,13 +8,13 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-/// The token where none is set. Everyone knows it, so it is accepted on loopback addresses only.
+/// Default token. It is public, so it is accepted on loopback addresses only.
 pub const DEFAULT_TOKEN: &str = "local-token";
 
-/// The HTTP library has no smaller buffer.
+/// The HTTP library supports no smaller buffer.
 const LEAST_HEADER_BYTES: usize = 8192;
 
-/// What clients may use up.
+/// Resource limits for clients.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) header_timeout: Duration,
@@ -55,9 +55,9 @@ pub struct ServerConfig {
     pub(super) limits: Limits,
     pub(super) cors: Cors,
     pub(super) hosts: Hosts,
-    /// One of the origins given is none.
+    /// An invalid origin was given.
     wrong_origin: bool,
-    /// One of the host names given is none.
+    /// An invalid host name was given.
     wrong_host: bool,
 }
 
@@ -98,32 +98,34 @@ impl ServerConfig {
         self
     }
 
-    /// The token that allows everything this server serves.
+    /// Sets the token that allows everything this server serves.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Secret::new(token);
         self
     }
 
-    /// A second token, which allows only commands that write nothing.
+    /// Sets a second token, which allows only commands that write nothing.
     pub fn read_only_token(mut self, token: impl Into<String>) -> Self {
         self.read_only_token = Some(Secret::new(token));
         self
     }
 
-    /// Lets pages of this origin, such as `http://localhost:3000`, ask from a browser, with a token like everyone; `*` stands for every
-    /// origin, and wants a token of your own. May be given more than once. A request with an `Origin` that is neither named here nor the
-    /// server's own, or one that a browser calls cross-site, is refused whatever its token.
+    /// Allows pages of this origin, such as `http://localhost:3000`, to send requests from a
+    /// browser, with a token like every client; `*` stands for every origin, and requires a token
+    /// other than the default. May be called more than once. A request with an `Origin` that is
+    /// neither allowed here nor the server's own, or one that a browser marks cross-site, is
+    /// refused whatever its token.
     pub fn cors(mut self, origin: impl AsRef<str>) -> Self {
         self.wrong_origin |= !self.cors.allow(origin.as_ref());
         self
     }
 
-    /// Accepts requests for this host name or address, such as the public name that a proxy passes on; without scheme and port. May
-    /// be given more than once.
+    /// Accepts requests for this host name or address, such as the public name that a proxy passes
+    /// on; without scheme and port. May be called more than once.
     ///
-    /// A server on a loopback address refuses other names than those of loopback: a web page could have its own name lead here (DNS
-    /// rebinding). Beyond loopback every name is accepted, but a page counts as the server's own only under a name given here or
-    /// an IP address.
+    /// A server on a loopback address refuses names other than those of loopback: a web page could
+    /// point its own name here (DNS rebinding). Beyond loopback every name is accepted, but a page
+    /// counts as the server's own only under a name given here or an IP address.
     pub fn host(mut self, name: impl AsRef<str>) -> Self {
         self.wrong_host |= !self.hosts.allow(name.as_ref());
         self
@@ -152,32 +154,36 @@ impl ServerConfig {
         self
     }
 
-    /// Most connections at once, event streams among them; further ones are answered by 503, which says that nothing ran, and closed.
-    /// Each takes a file of the process: where the system allows fewer, further ones wait.
+    /// Sets the most connections at once, event streams included; others get 503, which means that
+    /// nothing ran, and are closed. Each uses a file descriptor of the process: if the system
+    /// allows fewer, further connections wait.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.limits.max_connections = connections;
         self
     }
 
-    /// Largest head of a request in bytes, address included, and at least 8192; larger ones are answered by 431. An address has at
-    /// most 65 534 bytes whatever this says, and there are at most 100 headers.
+    /// Sets the largest head of a request in bytes, address included, and at least 8192; larger
+    /// ones get 431. Independently of this, an address has at most 65 534 bytes, and a request at
+    /// most 100 headers.
     pub fn max_header_bytes(mut self, bytes: usize) -> Self {
         self.limits.max_header_bytes = bytes;
         self
     }
 
-    /// Largest request body in bytes; larger ones are answered by 413.
+    /// Sets the largest request body in bytes; larger ones get 413.
     pub fn max_request_bytes(mut self, bytes: usize) -> Self {
         self.limits.max_request_bytes = bytes;
         self
     }
 
-    /// The most that the replies of one answer may take in memory: the bytes of their strings, and 64 for each element of an
-    /// array. A reply that does not fit, or not behind those of the same request, becomes an error in its place: its command
-    /// has run, and those behind it run too.
+    /// Sets the most memory for the replies of one response: the bytes of their strings, and 64 for
+    /// each element of an array. A reply that does not fit, alone or behind those of the same
+    /// request, becomes an error in its place: its command has run, and those behind it run too.
     ///
-    /// A backend should not hand over much more: [`NativeConfig::max_reply_bytes`](redis_rest::backend::native::NativeConfig::max_reply_bytes)
-    /// is best the same. A pipeline goes to it in slices, from 16 commands on, and more while their replies are small.
+    /// A backend should not return much more: set
+    /// [`NativeConfig::max_reply_bytes`](redis_rest::backend::native::NativeConfig::max_reply_bytes)
+    /// to the same value. A pipeline is sent to it in slices, of 16 commands at first, and more
+    /// while their replies are small.
     pub fn max_reply_bytes(mut self, bytes: usize) -> Self {
         self.limits.max_reply_bytes = bytes;
         self
@@ -192,11 +198,13 @@ impl ServerConfig {
         self
     }
 
-    /// The most bytes that are held for all clients together: bodies as far as they have come, commands, replies and events
-    /// that are not written yet. Nothing is counted before it is there. Beyond it a request gets 503 with `Retry-After`, which
-    /// says that nothing ran; the reply of a command that had run becomes an error in its place, unless it only read; and event
-    /// streams that wait for their readers are cut off. Requests and replies of up to 16 KiB pass: whoever holds much shuts
-    /// out nobody else. Buffers of connections are not counted, nor is the reply that a backend is reading.
+    /// Sets the most bytes held for all clients together: received parts of bodies, commands,
+    /// pending replies and events. Only existing bytes count. Beyond the limit a request gets 503
+    /// with `Retry-After`, which means that nothing ran; the reply of a command that had run
+    /// becomes an error in its place, unless the command only read; and event streams with pending
+    /// events are disconnected. Requests and replies of up to 16 KiB pass, so that a client that
+    /// holds much shuts out no other. Buffers of connections are not counted, nor is the reply that
+    /// a backend is reading.
     pub fn max_memory(mut self, bytes: usize) -> Self {
         self.limits.max_memory = bytes;
         self

@@ -1,4 +1,4 @@
-//! Cross-origin requests: pages in a browser may ask this server when their origin was named.
+//! Cross-origin requests: browser pages may use this server if their origin is allowed.
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -7,12 +7,13 @@ use http::header::{
 };
 use http::{Method, Request};
 
-/// The origins whose pages may ask.
+/// Origins whose pages are allowed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cors(Vec<HeaderValue>);
 
 impl Cors {
-    /// One more, such as `http://localhost:3000`; `*` for every one. False for what is no origin.
+    /// Adds an origin, such as `http://localhost:3000`; `*` for every origin. Returns false if it
+    /// is not an origin.
     pub(super) fn allow(&mut self, origin: &str) -> bool {
         let is_origin =
             |url: url::Url| url.origin().is_tuple() && url.origin().ascii_serialization() == origin;
@@ -28,8 +29,8 @@ impl Cors {
         self.0.iter().any(|allowed| allowed == "*")
     }
 
-    /// The headers of a reply to a page of this origin; `None` if the origin was not named. `null`, the origin of sandboxed and
-    /// local pages, is not one even under `*`.
+    /// Returns the headers of a reply to a page of this origin, or `None` if the origin is not
+    /// allowed. `null`, the origin of sandboxed and local pages, is not allowed even under `*`.
     pub(super) fn admit<B>(&self, request: &Request<B>, origin: &HeaderValue) -> Option<HeaderMap> {
         let named =
             |allowed: &HeaderValue| allowed == origin || (allowed == "*" && origin != "null");
@@ -42,7 +43,7 @@ impl Cors {
         );
         headers.insert(VARY, HeaderValue::from_static("origin"));
         if is_preflight(request) {
-            // Every header may be sent: the token is what protects.
+            // Every header may be sent: the token protects the server.
             if let Some(wanted) = request.headers().get(ACCESS_CONTROL_REQUEST_HEADERS) {
                 headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
             }
@@ -56,7 +57,7 @@ impl Cors {
     }
 }
 
-/// The question before a request, which carries no token.
+/// Returns true for a preflight request, which carries no token.
 pub(super) fn is_preflight<B>(request: &Request<B>) -> bool {
     request.method() == Method::OPTIONS
         && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)

@@ -1,4 +1,5 @@
-//! Replies to JSON and RESP2, piece by piece: what was written is freed, and never there as a whole beside the values.
+//! Encodes replies as JSON and RESP2 piece by piece. Written values are freed, so that the text
+//! never exists as a whole beside them.
 
 use super::reply::{Encoding, error_text, write_error};
 use bytes::Bytes;
@@ -9,13 +10,13 @@ use serde_json::ser::{Formatter, Serializer};
 use std::io;
 use std::vec::IntoIter;
 
-/// A longer string is written in pieces of this size. Base64 makes four letters of three bytes.
+/// A longer string is written in pieces of this size. Base64 encodes three bytes as four letters.
 const PIECE: usize = 48 * 1024;
 
-/// Replies that are still to be written.
+/// Replies not yet written.
 pub struct Encoder {
     encoding: Encoding,
-    /// The last one comes first.
+    /// In reverse order: the last part is written next.
     parts: Vec<Part>,
 }
 
@@ -23,7 +24,7 @@ enum Part {
     Literal(&'static [u8]),
     /// The rest of a string.
     Text(Bytes),
-    /// The rest of an array, and whether something stands before it.
+    /// The rest of an array, and whether an element precedes it.
     Values(IntoIter<Value>, bool),
     Reply(Reply),
     Many(Vec<Reply>),
@@ -31,17 +32,18 @@ enum Part {
 }
 
 impl Encoder {
-    /// The reply to one command: `{"result": …}` or `{"error": "…"}`.
+    /// Encodes the reply to one command: `{"result": …}` or `{"error": "…"}`.
     pub fn one(reply: Reply, encoding: Encoding) -> Self {
         Self { encoding, parts: vec![Part::Reply(reply)] }
     }
 
-    /// The replies to many commands, as an array.
+    /// Encodes the replies to many commands, as an array.
     pub fn many(replies: Vec<Reply>, encoding: Encoding) -> Self {
         Self { encoding, parts: vec![Part::Many(replies)] }
     }
 
-    /// Appends to `out` until that has `enough` bytes, or a little more. True while something is left.
+    /// Appends to `out` until it has `enough` bytes or slightly more. Returns true if anything is
+    /// left.
     pub(crate) fn fill(&mut self, out: &mut Vec<u8>, enough: usize) -> bool {
         let json = self.encoding != Encoding::Resp2;
         while out.len() < enough
@@ -76,7 +78,7 @@ impl Encoder {
         !self.parts.is_empty()
     }
 
-    /// All that is left.
+    /// Appends the rest.
     pub fn finish(mut self, out: &mut Vec<u8>) {
         while self.fill(out, usize::MAX) {}
     }
@@ -130,12 +132,12 @@ impl Encoder {
                     out.extend_from_slice(end);
                 }
             }
-            // No kind of value that there is: the list may grow.
+            // A variant of the non-exhaustive enum that does not exist yet.
             _ => self.value(Value::Nil, out),
         }
     }
 
-    /// The next piece of a string.
+    /// Appends the next piece of a string.
     fn text(&mut self, mut rest: Bytes, out: &mut Vec<u8>) {
         let piece = rest.split_to(piece_length(&rest, self.encoding));
         if !rest.is_empty() {
@@ -153,8 +155,8 @@ impl Encoder {
     }
 }
 
-/// How much of a text is written next. In JSON no piece ends within a character, so that its bytes are seen together; the
-/// text may break between bytes that are no character.
+/// Returns the length of the next piece. In JSON no piece ends within a character, so that its
+/// bytes stay together; the text may break between bytes that are no character.
 fn piece_length(text: &[u8], encoding: Encoding) -> usize {
     if text.len() <= PIECE {
         return text.len();
@@ -198,12 +200,12 @@ fn length(kind: u8, length: usize, out: &mut Vec<u8>) {
 
 fn write_resp2_error(text: &str, out: &mut Vec<u8>) {
     out.push(b'-');
-    // One line, whatever a script answered.
+    // Error texts stay on one line, even if a script returned line breaks.
     out.extend(text.bytes().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }));
     out.extend_from_slice(b"\r\n");
 }
 
-/// Text within the quotes of JSON; bytes that are not UTF-8 become U+FFFD.
+/// Appends text as the content of a JSON string; bytes that are not UTF-8 become U+FFFD.
 fn escape(text: &[u8], out: &mut Vec<u8>) {
     for chunk in text.utf8_chunks() {
         // Writing to memory cannot fail.
@@ -232,7 +234,7 @@ mod tests {
     use super::*;
     use redis_rest::ServerError;
 
-    /// Written at once, and the same piece by piece.
+    /// Returns the text written at once, after checking that writing piece by piece gives the same.
     fn write(encoder: impl Fn() -> Encoder) -> Vec<u8> {
         let (mut whole, mut pieces) = (Vec::new(), Vec::new());
         encoder().finish(&mut whole);

@@ -15,10 +15,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval_at};
 
-/// How often a comment is sent, so that proxies and clients see that the connection lives.
+/// Interval of comments, which show proxies and clients that the connection lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// What the path of an event stream asks for.
+/// Returns the subscription that the path of an event stream requests.
 pub(crate) fn wanted(path: &str) -> Option<SubscriptionTarget> {
     let (form, name) =
         path.strip_prefix('/')?.split_once('/').unwrap_or((path.strip_prefix('/')?, ""));
@@ -31,11 +31,11 @@ pub(crate) fn wanted(path: &str) -> Option<SubscriptionTarget> {
     }
 }
 
-/// Events as they go out. Ends with the backend's stream, or with the server.
+/// The outgoing event stream. Ends with the backend's stream, or with the server.
 pub(super) struct Events {
     what: SubscriptionTarget,
     events: Backlog,
-    /// The comment at the beginning was sent, by which proxies and clients see that it has begun.
+    /// The initial comment was sent, which shows proxies and clients that the stream has begun.
     opened: bool,
     in_base64: bool,
     keep_alive: Interval,
@@ -44,7 +44,7 @@ pub(super) struct Events {
 
 pub(super) type EventBody = StreamBody<Events>;
 
-/// `in_base64`: the client can read names and payloads in base64.
+/// `in_base64`: the client can decode names and payloads in base64.
 pub(super) fn body(
     what: SubscriptionTarget,
     events: Backlog,
@@ -88,8 +88,8 @@ impl Stream for Events {
     }
 }
 
-/// An event as text, with names and payload in base64 if that was agreed. A line break in it begins
-/// another `data:` line, as the format wants it.
+/// Returns an event as text, with names and payload in base64 if that was agreed. A line break
+/// begins another `data:` line, as the format requires.
 pub fn line(what: &SubscriptionTarget, event: &Event, in_base64: bool) -> Option<Vec<u8>> {
     let text = |bytes: &Bytes| match in_base64 {
         true => Bytes::from(base64_simd::STANDARD.encode_to_string(bytes)),
@@ -118,7 +118,7 @@ pub fn line(what: &SubscriptionTarget, event: &Event, in_base64: bool) -> Option
     // The format is UTF-8: other bytes cannot be carried.
     let text = String::from_utf8_lossy(&data);
     let mut out = Vec::with_capacity(text.len() + 8);
-    // Searching by the byte is fast. A large message is written for each subscriber.
+    // Searching by byte is fast. A large message is written for each subscriber.
     if !text.as_bytes().contains(&b'\n') && !text.as_bytes().contains(&b'\r') {
         out.extend_from_slice(b"data: ");
         out.extend_from_slice(text.as_bytes());

@@ -1,4 +1,4 @@
-//! What becomes of connections beyond the limit.
+//! Refusal of connections beyond the limit.
 
 use super::paced::Paced;
 use std::sync::Arc;
@@ -7,19 +7,21 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-/// How many refused connections get an answer at once. The others are just closed: a flood must not cost more than it has to.
+/// Most refused connections that get a response at once. The others are closed without one: a flood
+/// must stay cheap.
 const ANSWERED: usize = 256;
-/// How long such a connection may last.
+/// Longest life of a refused connection.
 const LONGEST: Duration = Duration::from_secs(1);
-/// How much of a request is read. Closing a connection that holds unread bytes resets it, and the client may lose the answer.
+/// Bytes of a request that are read. Closing a connection with unread bytes resets it, and the
+/// client may lose the response.
 const READ: u64 = 64 * 1024;
 
-/// The text is the protocol's for a command that surely did not run.
+/// The text is the protocol's for a command that did not run.
 const ANSWER: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-type: application/json\r\n\
     retry-after: 1\r\ncontent-length: 33\r\n\r\n{\"error\":\"DB connection refused\"}";
 
-/// Answers connections that there is no room for.
+/// Responds to connections beyond the limit.
 #[derive(Clone)]
 pub(super) struct Full(Arc<Semaphore>);
 
@@ -28,7 +30,8 @@ impl Full {
         Self(Arc::new(Semaphore::new(ANSWERED)))
     }
 
-    /// The answer to one connection, which has to be driven; `None` where it was closed at once.
+    /// Returns the future that responds to one connection, or `None` if the connection was closed
+    /// at once.
     pub(super) fn refuse(
         &self,
         stream: TcpStream,
@@ -37,13 +40,13 @@ impl Full {
         Some(async move {
             let mut stream = Paced::new(stream, LONGEST);
             let answered = async {
-                // Clients take an answer that comes before their request for a broken connection.
+                // Clients treat a response before their request as a broken connection.
                 stream.read_u8().await?;
                 stream.write_all(ANSWER).await?;
                 stream.shutdown().await?;
                 tokio::io::copy(&mut stream.take(READ), &mut tokio::io::sink()).await
             };
-            // What fails here has no one to be told.
+            // A failure cannot be reported to anyone.
             let _ = tokio::time::timeout(LONGEST, answered).await;
             drop(permit);
         })

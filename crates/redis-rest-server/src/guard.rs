@@ -1,12 +1,13 @@
-//! Which commands are served.
+//! Decides which commands are served.
 //!
 //! Refused are commands that block, change or take over the connection that all requests share, or harm the server behind
 //! it: by the table of commands, and for commands that are not in it by the flags that the backend's `COMMAND INFO` gives.
 //!
-//! Scripts go round the guard. Redis itself refuses inside them only what it flags `noscript`: blocking, subscribing, `MULTI`,
-//! `AUTH`, `CONFIG`, `SHUTDOWN` and the like. `SELECT`, `MIGRATE`, `RESTORE-ASKING`, `PFDEBUG`, `SLOWLOG`, `MEMORY` and `INFO`
-//! run, the readers among them also by `EVAL_RO`. So a read-only token runs no script, and whoever gives a full token to people
-//! that may not do all of this serves a Redis user without these rights (SECURITY.md has it).
+//! Scripts bypass the guard. Redis itself refuses inside them only commands flagged `noscript`:
+//! blocking, subscribing, `MULTI`, `AUTH`, `CONFIG`, `SHUTDOWN` and the like. `SELECT`, `MIGRATE`,
+//! `RESTORE-ASKING`, `PFDEBUG`, `SLOWLOG`, `MEMORY` and `INFO` run, the read-only ones among them
+//! also by `EVAL_RO`. Therefore a read-only token runs no script. To give a full token to clients
+//! that must not run these commands, serve a Redis user without these rights (see SECURITY.md).
 
 use redis_rest::backend::Backend;
 use redis_rest::cmd::Flags;
@@ -16,7 +17,7 @@ use redis_rest::{
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a token allows.
+/// Rights of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
     Full,
@@ -26,7 +27,7 @@ pub(super) enum Access {
 /// The largest count, also negative.
 const LARGEST_COUNT: u64 = 1 << 31;
 
-/// The least that an element takes in a reply: an empty string in RESP2.
+/// Smallest size of an element in a reply: an empty string in RESP2.
 const LEAST_ELEMENT_BYTES: u64 = 6;
 
 /// What the backend says of a command or subcommand.
@@ -43,23 +44,25 @@ struct Info {
     subcommands: HashMap<String, Told>,
 }
 
-/// Decides what is served, and remembers what the backend said about its commands.
+/// Decides which commands are served, and caches the backend's information about its commands.
 pub(super) struct Guard {
-    /// Only commands that exist, so it cannot grow beyond their number.
+    /// Holds only existing commands, so that it cannot grow beyond their number.
     known: Mutex<HashMap<String, Arc<Info>>>,
     max_reply_bytes: usize,
 }
 
 impl Guard {
-    /// Refuses what surely has a larger reply than `max_reply_bytes`.
+    /// Creates a guard that refuses commands whose reply is certainly larger than
+    /// `max_reply_bytes`.
     pub(super) fn new(max_reply_bytes: usize) -> Self {
         Self { known: Mutex::default(), max_reply_bytes }
     }
 
-    /// `Ok` when `command` may be sent to the backend.
+    /// Returns `Ok` if `command` may be sent to the backend.
     ///
     /// # Errors
-    /// The refusal, worded as Redis words errors; or that the backend could not be asked: nothing was sent then.
+    /// Fails with a refusal in Redis's wording, or if the backend could not be asked; nothing was
+    /// sent then.
     pub(super) async fn check(
         &self,
         backend: &dyn Backend,
@@ -137,7 +140,8 @@ impl Guard {
 }
 
 impl Info {
-    /// From one entry of `COMMAND INFO`: the flags are the third element, and since Redis 7 the subcommands the tenth.
+    /// Reads an entry of `COMMAND INFO`: the flags are the third element, and since Redis 7 the
+    /// subcommands the tenth.
     fn read(entry: &Value) -> Option<Self> {
         let Value::Array(fields) = entry else { return None };
         let itself = Told::read(fields.get(2)?)?;
@@ -182,12 +186,12 @@ impl Told {
     }
 }
 
-/// Why a command is refused by its name and arguments alone.
+/// Returns the reason to refuse a command by its name and arguments alone.
 fn refusal(command: &Command) -> Option<&'static str> {
     if let Some(reason) = internal::refused_over_rest(command) {
         Some(reason)
     } else if command.is("SELECT") {
-        // Also `SELECT 0`: the backend's connection may be on another database.
+        // Includes `SELECT 0`: the backend's connection may use another database.
         Some("it would change the connection that all requests share")
     } else if cmd::find(command).is_some_and(|row| row.flags.any(Flags::ADMIN)) {
         Some("it could harm the server")

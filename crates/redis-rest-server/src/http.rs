@@ -1,4 +1,5 @@
-//! One HTTP request on a connection: its body, and event streams. What is answered is decided elsewhere.
+//! Serves one HTTP request on a connection: its body, and event streams. The `answer` module
+//! decides the response.
 
 use super::answer::{self, Admitted, Service};
 use super::backlog;
@@ -22,15 +23,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
-/// How long the rest of a refused body is read, so that a client that is still sending gets to see the answer.
+/// Longest time to read the rest of a refused body, so that a client that is still sending receives
+/// the response.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What all connections of a server share.
+/// State shared by all connections of a server.
 pub(super) struct Shared {
     pub(super) service: Service,
     pub(super) limits: Limits,
     pub(super) admission: Admission,
-    /// True when the server stops: event streams end then.
+    /// True once the server stops, which ends event streams.
     pub(super) closing: watch::Sender<bool>,
 }
 
@@ -40,7 +42,7 @@ fn whole(answer: answer::Answer) -> Answer {
     answer.map(Either::Left)
 }
 
-/// Answers one request. `cut` ends its connection at once.
+/// Responds to one request. `cut` ends its connection at once.
 pub(super) async fn answer(
     shared: Arc<Shared>,
     request: Request<Incoming>,
@@ -91,7 +93,8 @@ async fn respond(
 }
 
 impl Shared {
-    /// The whole body, or the answer to one that is too large, too slow or broken off.
+    /// Reads the whole body. Fails with the response to a body that is too large, too slow or
+    /// incomplete.
     async fn read(&self, mut body: Incoming) -> Result<(Bytes, Held), Box<answer::Answer>> {
         let deadline = clock::after(self.limits.body_timeout);
         let mut held = self.service.holds();
@@ -154,7 +157,7 @@ impl Shared {
                 let headers = answer.headers_mut();
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-                // nginx keeps events back otherwise until it has a few kilobytes of them.
+                // Otherwise nginx buffers events until it has a few kilobytes of them.
                 headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
                 if in_base64 {
                     headers.insert(EVENTS_HEADER, IN_BASE64);
@@ -166,8 +169,8 @@ impl Shared {
     }
 }
 
-/// Reads the rest of a body that nobody wants, beside the answer: closing a connection that holds unread bytes resets it,
-/// and the client may lose the answer. Bounded in bytes and time.
+/// Reads and discards the rest of a body while the response is sent: closing a connection with
+/// unread bytes resets it, and the client may lose the response. Bounded in bytes and time.
 fn discard(mut body: Incoming, most: usize) {
     tokio::spawn(tokio::time::timeout(DISCARD_TIMEOUT, async move {
         let mut seen = 0;

@@ -1,18 +1,19 @@
-//! For `redis-rest-testing` and for fuzzing, which answer and read as the server does. No part of the public interface.
+//! Shared with `redis-rest-testing` and the fuzzer, which process requests like the server. Not
+//! part of the public interface.
 
-/// The fake Redis answers by it, without a listener.
+/// Used by the fake Redis, without a listener.
 pub use crate::answer::{Admitted, Service};
-/// Mocks write their replies as the server would, and tell commands in a request.
+/// Used by mocks to write replies like the server, and to recognise commands in a request.
 pub use crate::answer::{Answer, Form, encoding, failure};
 /// The body of an [`Answer`].
 pub use crate::body::ReplyBody;
-/// Mocks write their replies by it.
+/// Used by mocks to write their replies.
 pub use crate::encode::Encoder;
-/// An event as it is sent.
+/// Formats an event for sending.
 pub use crate::events::line as event_line;
-/// What a request holds of the memory that a [`Service`] may use.
+/// The memory that a request holds of a [`Service`]'s limit.
 pub use crate::memory::Held;
-/// The way an [`Encoder`] writes strings.
+/// The encoding of strings in an [`Encoder`].
 pub use crate::reply::Encoding;
 /// Commands in a request.
 pub use crate::request::{Bad, command, commands, path};

@@ -1,11 +1,13 @@
-//! The REST protocol as a server in front of any [`Backend`]: for development and tests without an account.
+//! The REST protocol as a server in front of any [`Backend`]: for development and tests without an
+//! account.
 //!
-//! It speaks `POST /`, `/pipeline` and `/multi-exec` with JSON bodies, and the path form `/COMMAND/arg/…` with a raw body and
-//! query pairs; replies are JSON, base64 where the request asks for it, or RESP2. `/subscribe`, `/psubscribe` and `/monitor`
-//! answer event streams, which end when the server stops. Every reply carries a sync token.
+//! The server supports `POST /`, `/pipeline` and `/multi-exec` with JSON bodies, and the path form
+//! `/COMMAND/arg/…` with a raw body and query pairs; replies are JSON, base64 if the request asks
+//! for it, or RESP2. `/subscribe`, `/psubscribe` and `/monitor` return event streams, which end
+//! when the server stops. Every reply carries a sync token.
 //!
-//! Web pages may use it only if their origin is named ([`ServerConfig::cors`]); on loopback it answers only to loopback names
-//! and those of [`ServerConfig::host`].
+//! Web pages may use it only if their origin is allowed ([`ServerConfig::cors`]); on loopback it
+//! accepts only loopback names and those of [`ServerConfig::host`].
 //!
 //! [`MemoryBackend`] is an embedded engine, for tests, examples and offline work. In front of a Redis the server takes a
 //! `redis_rest::backend::native::NativeBackend`, which the feature `redis` switches on.
@@ -56,12 +58,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
-/// How long a stopping server waits for requests that are under way.
+/// Longest time a stopping server waits for requests in flight.
 const DRAIN: Duration = Duration::from_secs(5);
-/// How long to wait after an accept failed, which happens when files run out.
+/// Pause after a failed accept, which happens if file descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A server that listens but does not answer yet: [`Server::run_until`] or [`Server::spawn`] makes it.
+/// A server that listens but does not process requests yet: start it with [`Server::run_until`] or
+/// [`Server::spawn`].
 ///
 /// ```
 /// # async fn run(backend: std::sync::Arc<dyn redis_rest::backend::Backend>) -> redis_rest::Result<()> {
@@ -86,10 +89,11 @@ impl fmt::Debug for Server {
 }
 
 impl Server {
-    /// Starts to listen.
+    /// Listens on the configured address.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when the settings cannot work or the address cannot be listened on.
+    /// Fails with [`ErrorKind::Config`] if the settings are invalid or the address cannot be
+    /// listened on.
     pub async fn bind(backend: Arc<dyn Backend>, config: ServerConfig) -> Result<Self> {
         config.check()?;
         let failed = |error: std::io::Error| {
@@ -120,30 +124,32 @@ impl Server {
         Ok(Self { listener, addr, shared: Arc::new(shared) })
     }
 
-    /// The address that it listens on, with the port that was picked.
+    /// Returns the address that the server listens on, with the port that was picked.
     pub fn local_addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// The address for clients, such as `http://127.0.0.1:8079`.
+    /// Returns the address for clients, such as `http://127.0.0.1:8079`.
     pub fn url(&self) -> String {
         url(self.addr)
     }
 
-    /// Answers requests until `shutdown` is ready. Then no request is taken any more; those under way get a few seconds.
+    /// Processes requests until `shutdown` is ready. Afterwards no new request is accepted; those
+    /// in flight get a few seconds.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) {
         let Self { listener, shared, .. } = self;
         let closing = shared.closing.clone();
         let graceful = GracefulShutdown::new();
         let mut http = http1::Builder::new();
         let limits = shared.limits;
-        // The buffer is for the head, and for as much of an answer or a body at once.
+        // The buffer holds the head, and limits how much of a response or a body is in memory at
+        // once.
         http.timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
             .max_buf_size(limits.max_header_bytes);
         let room = Arc::new(Semaphore::new(limits.max_connections));
         let full = Full::new();
-        // Dropped at the end, which ends the connections that are left.
+        // Dropped at the end, which closes the remaining connections.
         let mut connections = JoinSet::new();
         tokio::pin!(shutdown);
         loop {
@@ -152,7 +158,8 @@ impl Server {
                 Some(_) = connections.join_next() => {}
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
-                        // Without it, small replies wait for the acknowledgement of the one before.
+                        // Without it, small replies wait for the acknowledgement of the previous
+                        // one.
                         let _ = stream.set_nodelay(true);
                         let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
                             if let Some(answer) = full.refuse(stream) {
@@ -187,7 +194,7 @@ impl Server {
         }
     }
 
-    /// Answers requests on a task of its own, until the handle is told to stop or dropped.
+    /// Processes requests in a separate task, until the handle is shut down or dropped.
     pub fn spawn(self) -> RunningServer {
         let addr = self.addr;
         let (stop, stopped) = oneshot::channel::<()>();
@@ -203,7 +210,8 @@ fn url(addr: SocketAddr) -> String {
     format!("http://{addr}")
 }
 
-/// A server that answers requests. Dropping it stops the server at once; [`RunningServer::shutdown`] lets requests finish.
+/// A running server. Dropping it stops the server at once; [`RunningServer::shutdown`] lets
+/// requests finish.
 #[must_use = "dropping the handle stops the server"]
 pub struct RunningServer {
     addr: SocketAddr,
@@ -212,17 +220,17 @@ pub struct RunningServer {
 }
 
 impl RunningServer {
-    /// The address that it listens on.
+    /// Returns the address that the server listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// The address for clients.
+    /// Returns the address for clients.
     pub fn url(&self) -> String {
         url(self.addr)
     }
 
-    /// Stops taking requests, and waits a few seconds for those under way.
+    /// Stops accepting requests, and waits a few seconds for those in flight.
     pub async fn shutdown(mut self) {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());

@@ -1,17 +1,17 @@
-//! How many bytes the server holds for all its clients together.
+//! Accounts for the bytes that the server holds for all clients together.
 //!
-//! Counted are bodies as far as they were read, commands, and replies that are not written yet: bytes that are there, never
-//! those that could come.
+//! Received parts of bodies, commands and pending replies count: existing bytes, never expected
+//! ones.
 
 use redis_rest::{Command, Value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A request, and a reply, of at most this many bytes goes through however much is held: those who hold much must not shut
-/// out everyone else.
+/// A request or reply of at most this many bytes always passes: clients that hold much must not
+/// shut out others.
 const FREE: usize = 16 * 1024;
 
-/// The limit, and what is held.
+/// The limit and the bytes held.
 #[derive(Debug)]
 pub(crate) struct Memory {
     most: usize,
@@ -27,7 +27,7 @@ impl Memory {
         Arc::new(Self { most, held: AtomicUsize::new(0) })
     }
 
-    /// A share of it, which is given back when it is dropped.
+    /// Returns an empty account, whose bytes are released when it is dropped.
     pub(crate) fn share(self: &Arc<Self>) -> Held {
         Held { memory: Arc::clone(self), bytes: 0 }
     }
@@ -42,7 +42,7 @@ pub struct Held {
 
 impl Held {
     /// # Errors
-    /// There is no room for `bytes` more, and nothing was added.
+    /// Adds `bytes`. Fails without adding anything if there is no room.
     pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), Full> {
         let most = match self.bytes.saturating_add(bytes) {
             ..=FREE => usize::MAX,
@@ -68,12 +68,13 @@ impl Drop for Held {
     }
 }
 
-/// About what a command takes in memory.
+/// Returns the approximate memory of a command.
 pub(crate) fn command_bytes(command: &Command) -> usize {
     size_of::<Command>() + command.byte_len() + command.parts().len() * size_of::<u32>()
 }
 
-/// About what a value takes in memory: the bytes of its strings, and 64 for each element of its arrays.
+/// Returns the approximate memory of a value: the bytes of its strings, and 64 for each element of
+/// its arrays.
 pub(crate) fn value_bytes(value: &Value) -> usize {
     const ELEMENT_BYTES: usize = 64;
     match value {

@@ -1,8 +1,9 @@
-//! Requests that a web page may have caused: the host names and origins that the server accepts.
+//! Requests that a web page may have caused: the accepted host names and origins.
 //!
-//! A browser sends simple requests of any page without asking first, so CORS headers alone protect only the reply. And a page
-//! whose host name was rebound to this machine (DNS rebinding) counts as the server's own in the browser. Both are refused by
-//! the headers that browsers set and pages cannot: `Host`, `Origin`, `Sec-Fetch-Site`.
+//! A browser sends simple requests of any page without a preflight, so CORS headers alone protect
+//! only the reply. A page whose host name was rebound to this machine (DNS rebinding) counts as the
+//! server's own in the browser. Both are refused by the headers that browsers set and pages cannot:
+//! `Host`, `Origin`, `Sec-Fetch-Site`.
 
 use super::cors::Cors;
 use http::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
@@ -25,16 +26,16 @@ const WRONG_ORIGIN: Refusal = Refusal(
 const CROSS_SITE: Refusal =
     Refusal("ERR cross-site request refused: a web page of another site caused it");
 
-/// Host names beside those of loopback.
+/// Accepted host names beside those of loopback.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hosts(Vec<Host>);
 
 impl Hosts {
-    /// Adds a name or an address, without scheme and port. False for anything else.
+    /// Adds a name or an address, without scheme and port. Returns false for anything else.
     pub(super) fn allow(&mut self, name: &str) -> bool {
         let host = match name.parse() {
             Ok(IpAddr::V6(address)) => Some(Host::Ipv6(address)),
-            // No pattern: a name.
+            // A name, not a pattern.
             _ => parse_host(name).filter(|_| !name.contains('*')),
         };
         let sound = host.is_some();
@@ -43,20 +44,22 @@ impl Hosts {
     }
 }
 
-/// Decides by the head of a request whether it is answered at all.
+/// Decides by the head of a request whether it is served.
 #[derive(Debug)]
 pub(super) struct Admission {
     pub(super) cors: Cors,
     pub(super) hosts: Hosts,
-    /// The server listens on a loopback address, so that only loopback names and `hosts` may lead to it.
+    /// The server listens on a loopback address, so that only loopback names and `hosts` may lead
+    /// to it.
     pub(super) on_loopback: bool,
 }
 
 impl Admission {
-    /// The CORS headers of the reply; none if no page of another origin asks.
+    /// Returns the CORS headers of the reply, or none if the request comes from no page of another
+    /// origin.
     ///
     /// # Errors
-    /// The refusal, whatever token the request carries.
+    /// Fails with the refusal, whatever token the request carries.
     pub(super) fn check<B>(&self, request: &Request<B>) -> Result<Option<HeaderMap>, Refusal> {
         let own = self.own_origin(request)?;
         let headers = request.headers();
@@ -81,12 +84,13 @@ impl Admission {
         if is_own { Ok(None) } else { Err(WRONG_ORIGIN) }
     }
 
-    /// The server's address as the client wrote it, if no other host can be behind it; checks the host.
+    /// Returns the server's address as the client wrote it, if no other host can be behind it.
+    /// Checks the host.
     fn own_origin<B>(&self, request: &Request<B>) -> Result<Option<Url>, Refusal> {
         let target = request.uri().authority().map(|authority| authority.as_str());
         let hosts = request.headers().get_all(HOST).iter().map(|host| host.to_str().ok());
         let mut own = None;
-        // A target with a host counts before the header; what is in neither may not lead elsewhere.
+        // A target with a host precedes the header; neither may name another host.
         for name in target.map(Some).into_iter().chain(hosts) {
             let url = name.and_then(parse_authority);
             let known = url.as_ref().and_then(Url::host).is_some_and(|host| self.knows(host));
@@ -100,7 +104,8 @@ impl Admission {
         Ok(own.flatten())
     }
 
-    /// True for a host that cannot be rebound by a page: a named one, a loopback name, or an address.
+    /// Returns true for a host that a page cannot rebind: an accepted name, a loopback name, or an
+    /// address.
     fn knows(&self, host: Host<&str>) -> bool {
         let named = |wanted: &Host| match (wanted, &host) {
             (Host::Domain(wanted), Host::Domain(name)) => without_dot(wanted) == without_dot(name),
@@ -128,7 +133,7 @@ fn parse_host(name: &str) -> Option<Host> {
     parse_authority(name).filter(|url| url.port().is_none())?.host().map(|host| host.to_owned())
 }
 
-/// An authority as browsers read it: any spelling of an address, capitals, a port.
+/// Parses an authority like a browser: any spelling of an address, capitals, a port.
 fn parse_authority(authority: &str) -> Option<Url> {
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"/?#@\\".contains(&byte);
     if !authority.bytes().all(is_plain) {
@@ -200,13 +205,13 @@ mod tests {
         ] {
             assert_eq!(check(host), Err(WRONG_HOST), "{host}");
         }
-        // The same header twice, and an absolute target with another host.
+        // A repeated header, and an absolute target with another host.
         let twice = request(&[("host", "localhost"), ("host", "evil.example")]);
         assert_eq!(server.check(&twice), Err(WRONG_HOST));
         let mut absolute = request(&[("host", "localhost")]);
         *absolute.uri_mut() = "http://evil.example/ping".parse().unwrap();
         assert_eq!(server.check(&absolute), Err(WRONG_HOST));
-        // No browser leaves it out.
+        // Browsers always send it.
         assert_eq!(server.check(&request(&[])), Ok(None));
         assert_eq!(
             admission(false, None, None).check(&request(&[("host", "any.example")])),

@@ -1,4 +1,5 @@
-//! A connection that is given up when its client takes nothing: an answer that nobody reads must not stay in memory.
+//! A connection that closes if its client accepts no output: an unread response must not stay in
+//! memory.
 
 use crate::clock;
 use std::io::{self, IoSlice};
@@ -9,8 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep_until};
 
-/// What a client must take within the time limit where it does not take everything: a reader of one byte a second holds as much
-/// memory as one of none.
+/// Bytes that a client must accept within the time limit unless it accepts everything: a reader of
+/// one byte a second holds as much memory as one that reads nothing.
 const ENOUGH: usize = 64 * 1024;
 
 pub(super) struct Paced {
@@ -18,7 +19,7 @@ pub(super) struct Paced {
     limit: Duration,
     /// Set while bytes wait for the client.
     deadline: Option<Pin<Box<Sleep>>>,
-    /// How much it took since the deadline was set.
+    /// Bytes accepted since the deadline was set.
     taken: usize,
 }
 
@@ -27,7 +28,7 @@ impl Paced {
         Self { stream, limit, deadline: None, taken: 0 }
     }
 
-    /// Looks at the outcome of one write of `offered` bytes, which are all that wait.
+    /// Updates the deadline after one write of `offered` bytes, which are all pending bytes.
     fn watch(
         &mut self,
         context: &mut Context<'_>,

@@ -1,29 +1,29 @@
-//! Replies of an answer, as far as there is room for them, and the texts of errors.
+//! Replies of a response, within the memory limits, and the texts of errors.
 
 use super::memory::{Held, value_bytes};
 use redis_rest::backend::Reply;
 use redis_rest::{Error, ErrorKind, Outcome, ServerError};
 
-/// How strings in a reply are written.
+/// Encoding of strings in a reply.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
-    /// As text: bytes that are not UTF-8 become U+FFFD.
+    /// Text: bytes that are not UTF-8 become U+FFFD.
     Plain,
     /// In base64, at any depth, except the status `OK`.
     Base64,
-    /// Not JSON: RESP2.
+    /// RESP2 instead of JSON.
     Resp2,
 }
 
-/// An error text of at most this many bytes always has room.
+/// An error text of at most this many bytes always fits.
 const FREE_TEXT: usize = 256;
 
-/// The room for the replies of one answer.
+/// The memory budget for the replies of one response.
 pub(crate) struct Room {
     left: usize,
     most: usize,
     held: Held,
-    /// A reply was left out since this server holds too much, not since it is too large.
+    /// A reply was left out because this server holds too much, not because it is too large.
     short_of_memory: bool,
 }
 
@@ -32,8 +32,8 @@ impl Room {
         Self { left: most, most, held, short_of_memory: false }
     }
 
-    /// The reply, or an error in its place if there is no room for it: its command ran. A value may
-    /// stand in an answer many times, or come from a backend that lets larger ones pass.
+    /// Returns the reply, or an error in its place if it does not fit: its command ran. A value may
+    /// occur many times in a response, or come from a backend that allows larger ones.
     pub(crate) fn fit(&mut self, reply: Reply) -> Reply {
         let (size, error) = match &reply {
             Ok(value) => (value_bytes(value), None),
@@ -45,7 +45,7 @@ impl Room {
                 size => (size, Some(error)),
             },
         };
-        // An error says best itself whether its command ran; without it, it may have.
+        // An error states whether its command ran; without it, the command may have run.
         let outcome = if error.is_some() { Outcome::MaybeApplied } else { Outcome::Applied };
         let Some(left) = self.left.checked_sub(size) else {
             let text = format!("Limit: {} bytes, Actual: {size} bytes", self.most);
@@ -62,7 +62,7 @@ impl Room {
         reply
     }
 
-    /// The bytes of replies that still fit.
+    /// Returns the bytes of replies that still fit.
     pub(crate) fn left(&self) -> usize {
         self.left
     }
@@ -71,14 +71,14 @@ impl Room {
         self.short_of_memory
     }
 
-    /// The share of the server's memory that the answer holds.
+    /// Returns the server memory that the response holds.
     pub(crate) fn into_held(self) -> Held {
         self.held
     }
 }
 
-/// An error in the place of a reply. Clients know by the beginning of its text that the command may
-/// have run.
+/// Returns the error in place of a reply. Clients know by the beginning of its text that the
+/// command may have run.
 fn left_out(outcome: Outcome, why: &str) -> Error {
     let ran = match outcome {
         Outcome::Applied => "; the command was executed",
@@ -94,13 +94,14 @@ pub(crate) fn write_error(text: &str, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-/// What clients are told: Redis's own text, or one of the protocol's for a backend that cannot be asked.
+/// Returns the error text for clients: Redis's own text, or one of the protocol's if the backend is
+/// unavailable.
 pub(crate) fn error_text(error: &Error) -> String {
     match (error.server_message(), error.kind(), error.outcome()) {
         (Some(text), ..) => text.to_owned(),
         (None, ErrorKind::InvalidCommand | ErrorKind::Unsupported, _) => format!("ERR {error}"),
         (None, _, Outcome::NotApplied) => "DB connection refused".to_owned(),
-        // The text that says "it may have been applied" to clients of the protocol.
+        // The text that means "may have been applied" to clients of the protocol.
         (None, ..) => "ERR caller gone".to_owned(),
     }
 }
@@ -132,7 +133,7 @@ mod tests {
             text.contains("Limit: 100000 bytes, Actual: 40000 bytes; the command was"),
             "{text}"
         );
-        // Within the limit of the answer, and not within that of the server.
+        // Within the limit of the response, and beyond that of the server.
         let error = room.fit(large(20_000)).unwrap_err();
         assert!(error.maybe_applied() && room.is_short_of_memory());
         assert!(error.server_message().unwrap().ends_with("the command was executed"));

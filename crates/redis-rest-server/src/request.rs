@@ -1,4 +1,4 @@
-//! Request bodies and paths to commands.
+//! Parses request bodies and paths into commands.
 
 use percent_encoding::percent_decode;
 use redis_rest::Command;
@@ -6,27 +6,27 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// Why a request is no command. The text is constant: it holds no part of the request.
+/// Reason why a request is no command. The text is constant: it contains no part of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bad(pub(crate) &'static str);
 
-/// Most commands in one request. A body of the largest size could hold millions of empty ones, each of which costs far more
-/// memory than the three bytes it takes to send it.
+/// Most commands in one request. A body of the largest size could hold millions of empty ones, each
+/// of which costs far more memory than its three bytes.
 const MOST_COMMANDS: usize = 100_000;
 
-/// Most parts of one command: Redis 6 takes no more, and each may cost ten times its bytes here.
+/// Most parts of one command: Redis 6 accepts no more, and each may cost ten times its bytes here.
 const MOST_PARTS: usize = 1024 * 1024;
 
 pub(super) const NO_COMMAND: Bad = Bad("ERR the command has no name");
 
-/// One command: a JSON array.
+/// Parses one command: a JSON array.
 pub fn command(body: &[u8]) -> Result<Command, Bad> {
     let parts = serde_json::from_slice(body)
         .map_err(|_| Bad("ERR the body must be a JSON array: a command and its arguments"))?;
     build(parts)
 }
 
-/// Many commands: a JSON array of arrays.
+/// Parses many commands: a JSON array of arrays.
 pub fn commands(body: &[u8]) -> Result<Vec<Command>, Bad> {
     let entries: Vec<&RawValue> = serde_json::from_slice(body)
         .map_err(|_| Bad("ERR the body must be a JSON array of commands, each a JSON array"))?;
@@ -52,9 +52,10 @@ fn build(parts: Vec<&RawValue>) -> Result<Command, Bad> {
     }
 }
 
-/// A string, or a number or boolean as it is written: a number too large for any type stays what it is.
+/// Returns a string, or a number or boolean as it is written: a number too large for any type is
+/// unchanged.
 fn argument(raw: &RawValue) -> Result<Cow<'_, str>, Bad> {
-    /// Borrows where the text has no escapes.
+    /// Borrows if the text has no escapes.
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -68,8 +69,8 @@ fn argument(raw: &RawValue) -> Result<Cow<'_, str>, Bad> {
     }
 }
 
-/// True for a path that no proxy normalises to another: without segments that are `.` or `..`, also
-/// encoded, and without empty ones but one at the beginning and one at the end.
+/// Returns true for a path that no proxy normalises to another one: without segments `.` or `..`,
+/// encoded or not, and without empty ones except at the beginning and the end.
 pub(crate) fn is_normal(path: &str) -> bool {
     let path = path.strip_prefix('/').unwrap_or(path);
     let normal = |segment: &str| {
@@ -103,14 +104,14 @@ pub fn path(path: &str, query: Option<&str>, body: &[u8]) -> Result<Command, Bad
     Ok(Command::from_parts(parts.iter().map(Vec::as_slice)))
 }
 
-/// The token in the query.
+/// Returns the token in the query.
 pub(crate) fn query_token(query: Option<&str>) -> Option<Vec<u8>> {
     pairs(query).flatten().find_map(|(name, value)| value.filter(|_| name == b"_token"))
 }
 
 type Pair = (Vec<u8>, Option<Vec<u8>>);
 
-/// The pairs of a query, where `?NX` has no value.
+/// Returns the pairs of a query; `?NX` has no value.
 fn pairs(query: Option<&str>) -> impl Iterator<Item = Result<Pair, Bad>> {
     query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let plus = |text: &str| decode(text.replace('+', " ").as_bytes());

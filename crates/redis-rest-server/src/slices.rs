@@ -1,7 +1,6 @@
-//! Pipelines in slices.
+//! Splits pipelines into slices.
 //!
-//! Redis keeps all replies to what it was sent in one piece, however large they are, before it
-//! sends the first.
+//! Redis keeps all replies to a batch, however large, before it sends the first.
 
 use super::answer::lost;
 use super::memory::value_bytes;
@@ -9,16 +8,16 @@ use super::reply::Room;
 use redis_rest::backend::{Backend, Reply};
 use redis_rest::{CallOptions, Command, Error, ErrorKind, Outcome};
 
-/// A pipeline begins with so many commands.
+/// Commands in the first slice of a pipeline.
 const FIRST: usize = 16;
-/// A pipeline whose replies were small so far may go on with large ones.
+/// Most commands in a slice: a pipeline with small replies so far may continue with large ones.
 const MOST: usize = 128;
-/// Replies that take no more than this together go on in large slices, even where no answer has
-/// room for them.
+/// Replies of at most this size together continue in large slices, even if no response has room for
+/// them.
 const SMALL_BYTES: usize = 1024 * 1024;
 
-/// Runs the commands of a pipeline, and replies as far as there is `room`. Ends where the backend
-/// cannot be asked any more: the commands behind did not run.
+/// Runs the commands of a pipeline, and returns replies while there is `room`. Stops once the
+/// backend is unavailable: later commands did not run.
 pub(super) async fn run(
     backend: &dyn Backend,
     commands: &[Command],
@@ -52,7 +51,7 @@ pub(super) async fn run(
     answers
 }
 
-/// The sizes of a pipeline's slices.
+/// Sizes of a pipeline's slices.
 struct Slices {
     next: usize,
     largest: usize,
@@ -63,14 +62,15 @@ impl Slices {
         Self { next: FIRST, largest: 0 }
     }
 
-    /// The number of commands that go next, if the answer has room for `left` more bytes: twice as
-    /// many as before, unless replies like the largest of the last slice would not fit together.
+    /// Returns the number of commands in the next slice, if the response has room for `left` more
+    /// bytes: twice as many as before, unless replies like the largest of the last slice would not
+    /// fit together.
     fn size(&self, left: usize) -> usize {
         let fitting = left.max(SMALL_BYTES) / self.largest.max(1);
         self.next.min(fitting).max(1)
     }
 
-    /// Learns from the replies to one slice.
+    /// Adapts to the replies of a slice.
     fn learn(&mut self, replies: &[Reply]) {
         let size = |reply: &Reply| match reply {
             Ok(value) => value_bytes(value),
@@ -99,7 +99,7 @@ mod tests {
         };
         let sizes = [0, 1, 1, 1, 1, SMALL_BYTES, SMALL_BYTES].map(|bytes| learn(bytes, LEFT));
         assert_eq!(sizes, [16, 32, 64, 128, 128, 128, 100]);
-        // An answer without room takes large replies one by one, and small ones as before.
+        // A response without room receives large replies one by one, and small ones as before.
         assert_eq!([SMALL_BYTES, 9, 9, 9].map(|bytes| learn(bytes, 0)), [1, 1, 2, 4]);
         slices.learn(&[
             Ok(Value::Nil),
