@@ -1,4 +1,5 @@
-//! Encoding commands and decoding replies, by shape and size: through the client, over a transport that answers at once.
+//! Encoding commands and decoding replies, by shape and size: through the client, over a transport
+//! that responds at once.
 //!
 //!     cargo bench --bench codec
 //!     cargo bench --bench codec -- --json
@@ -24,7 +25,7 @@ struct Args {
     /// Seconds for each shape.
     #[arg(long, default_value_t = 1.0)]
     seconds: f64,
-    /// A short run: to see that everything works.
+    /// A short run that only checks that everything works.
     #[arg(long)]
     quick: bool,
     /// Given by cargo.
@@ -32,7 +33,7 @@ struct Args {
     bench: bool,
 }
 
-/// Answers every request with the same body.
+/// Responds to every request with the same body.
 struct Constant {
     body: Bytes,
     headers: http::HeaderMap,
@@ -179,7 +180,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The fastest of ten parts: what disturbs only makes it slower.
+/// Returns the fastest of ten parts: disturbances only slow a part down.
 async fn measure(client: &Client, commands: &[Command], length: Duration) -> Result<Duration> {
     let mut best = Duration::MAX;
     for _ in 0..10 {

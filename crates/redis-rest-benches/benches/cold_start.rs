@@ -1,9 +1,9 @@
-//! How long a new process takes to its first reply, and how large it is.
+//! Time of a new process to its first reply, and the size of the program.
 //!
 //!     cargo bench --bench cold_start
 //!
-//! Each figure is the time from before the process is made until its first reply has been read and said. Node.js with the official
-//! client takes part where `.ci/js/run` has installed it.
+//! Each figure is the time from before the process is created until its first reply has been read
+//! and printed. Node.js with the official client takes part if `.ci/js/run` has installed it.
 
 #![allow(clippy::expect_used, reason = "what cannot go on ends, and says why")]
 
@@ -25,7 +25,7 @@ struct Args {
     /// Starts of each program. They take turns.
     #[arg(long, default_value_t = 51)]
     starts: usize,
-    /// Few starts: to see that everything works.
+    /// A few starts that only check that everything works.
     #[arg(long)]
     quick: bool,
     /// Given by cargo.
@@ -52,13 +52,14 @@ fn main() -> Result<(), Failure> {
         "examples/first_reply",
     )?;
     let server = Constant::start(500)?;
-    // One thread beside this one, which only waits: what is measured needs the processors.
+    // A single worker thread; the main thread only waits. The measured process needs the
+    // processors.
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let tls = runtime.block_on(Tls::before(server.addr))?;
     let cases = cases(&binary, &server, &tls);
     let mut measured: Vec<Vec<Duration>> = cases.iter().map(|_| Vec::new()).collect();
-    // The first start of each reads its files from the disk. Not counted.
+    // The first start of each program reads its files from disk, and is not counted.
     for round in 0..=starts {
         for (case, measured) in cases.iter().zip(&mut measured) {
             let took = case.start()?;
@@ -148,7 +149,7 @@ fn cases(binary: &Path, server: &Constant, tls: &Tls) -> Vec<Case> {
 }
 
 impl Case {
-    /// Until the first line of a program that says something, or the end of one that does nothing.
+    /// Measures until the first line of a program that prints, or the end of one that does not.
     fn start(&self) -> Result<Duration, Failure> {
         let mut command = Command::new(&self.program);
         command
@@ -170,7 +171,7 @@ impl Case {
     }
 }
 
-/// Median, fastest and slowest, in milliseconds.
+/// Returns median, fastest and slowest, in milliseconds.
 fn quantiles(mut times: Vec<Duration>) -> [f64; 3] {
     times.sort_unstable();
     let at = |index: usize| times.get(index).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3);

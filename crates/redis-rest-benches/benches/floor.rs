@@ -1,4 +1,4 @@
-//! What the client costs on top of the HTTP library under it, and what batching makes of that.
+//! Costs of the client on top of the HTTP library under it, and gains by batching.
 //!
 //!     cargo bench --bench floor
 //!     cargo bench --bench floor -- --json
@@ -32,15 +32,15 @@ struct Args {
     /// Seconds for each load in each round.
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
-    /// Rounds; medians of them are shown.
+    /// Rounds; the medians are shown.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Only loads whose name holds this text.
     filter: Option<String>,
-    /// Draws the operations each second to this file.
+    /// Draws the operations per second to this file.
     #[arg(long)]
     svg: Option<std::path::PathBuf>,
-    /// One short round: to see that everything works.
+    /// A short round that only checks that everything works.
     #[arg(long)]
     quick: bool,
     /// Given by cargo.
@@ -67,7 +67,7 @@ fn main() -> Result<(), Failure> {
     let server = Constant::start(VALUE_BYTES)?;
     let beside = processor::on_one(|| Constant::start(VALUE_BYTES))?;
     let redis = Redis::start()?;
-    // As many workers as processors: tokio's default.
+    // Default number of workers: one per processor.
     let many = tokio::runtime::Runtime::new()?;
     let one = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut cases = many.block_on(cases(&server, &beside, &redis))?;
@@ -97,7 +97,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// How the names of loads begin that share one processor with their server.
+/// Prefix of loads that share one processor with their server.
 const ONE: &str = "one processor, ";
 
 const RATIOS: &[Ratio] = &[
@@ -172,7 +172,7 @@ async fn cases(server: &Constant, beside: &Constant, redis: &Redis) -> Result<Ve
     ])
 }
 
-/// One connection for each caller, and nothing around it.
+/// A plain connection for each caller.
 fn hyper(name: &'static str, addr: SocketAddr, callers: usize) -> Case {
     let body = Bytes::from_static(br#"["GET","session:1"]"#);
     let authorization = format!("Bearer {TOKEN}");
@@ -216,7 +216,7 @@ fn hyper(name: &'static str, addr: SocketAddr, callers: usize) -> Case {
 }
 
 fn reqwest(name: &'static str, server: &Constant, callers: usize) -> Result<Case, Failure> {
-    // It panics without, even where no TLS is spoken. The second call finds it installed.
+    // rustls panics without a provider, even if no TLS is used. The second call finds it installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let url = reqwest::Url::parse(&server.url())?;
     let authorization = format!("Bearer {TOKEN}");
@@ -246,8 +246,8 @@ fn reqwest(name: &'static str, server: &Constant, callers: usize) -> Result<Case
     Ok(Case { name, run: Box::new(run) })
 }
 
-/// A new client for each round: how well a connection's task and its callers share the processors is settled when it is made, so one
-/// for all rounds would be one throw of the dice.
+/// Creates a new client for each round: the scheduler places a connection's task and its callers on
+/// processors when it is created, so that a single client would measure one random placement.
 fn get(name: &'static str, config: &Config, callers: usize) -> Case {
     let config = config.clone();
     let run = move |length| -> BoxFuture<_> {

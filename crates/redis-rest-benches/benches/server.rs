@@ -1,4 +1,5 @@
-//! What `redis-rest serve --redis` costs on top of HTTP: requests of wrk, to it and to the server that answers at once.
+//! Cost of `redis-rest serve --redis` on top of HTTP: wrk's requests per second to it and to a
+//! server with a constant response.
 //!
 //!     cargo bench --bench server
 
@@ -16,16 +17,17 @@ use support::constant::{self, Constant};
 use support::redis::Redis;
 use support::report::Wanted;
 
-/// Puts wrk on `redis-rest serve --redis` and on a server that answers every request with the same bytes. They take turns.
+/// Runs wrk against `redis-rest serve --redis` and against a server with a constant response, in
+/// turns.
 #[derive(Parser)]
 struct Args {
     /// Seconds for each load in each round.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
-    /// Rounds; the ratio of each is shown, and the median of them.
+    /// Rounds; each ratio is shown, and their median.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     rounds: u64,
-    /// One short round: to see that everything works.
+    /// A short round that only checks that everything works.
     #[arg(long)]
     quick: bool,
     /// Given by cargo.
@@ -38,7 +40,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 const TOKEN: &str = "bench-token";
 const VALUE_BYTES: usize = 500;
 const CONNECTIONS: usize = 64;
-/// The share of a constant server's requests that the server must answer.
+/// Minimum ratio of the server's requests per second to those of a constant server.
 const WANTED: Wanted = Wanted::AtLeast(0.38);
 
 fn main() -> Result<(), Failure> {
@@ -69,7 +71,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The value that is asked for.
+/// Stores the requested value.
 fn fill(redis: &Redis) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -79,7 +81,7 @@ fn fill(redis: &Redis) -> Result<(), Failure> {
     })
 }
 
-/// The command line tool as the server, and its address.
+/// Starts the command line tool as the server, and returns its address.
 fn serve(redis: &Redis) -> Result<(Process, String), Failure> {
     let mut command = Command::new(support::build("redis-rest-cli", &[], "redis-rest")?);
     command.args(["serve", "--redis", &redis.url(), "--token", TOKEN, "--listen", "127.0.0.1:0"]);
@@ -92,7 +94,7 @@ fn serve(redis: &Redis) -> Result<(Process, String), Failure> {
     Ok((process, url.to_owned()))
 }
 
-/// Requests a second. All of them must have been answered well.
+/// Returns the requests per second. Fails unless all of them succeeded.
 fn wrk(url: &str, seconds: u64) -> Result<f64, Failure> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/support/get.lua");
     let mut command = Command::new("wrk");

@@ -1,5 +1,4 @@
-//! The costs of operations of the session stores: on Redis over index sizes, in memory over threads
-//! and sessions.
+//! Costs of session store operations: on Redis by index size, in memory by threads and sessions.
 //!
 //!     cargo bench --bench sessions
 //!     cargo bench --bench sessions -- --json
@@ -28,10 +27,10 @@ struct Args {
     /// Prints one JSON object instead of tables.
     #[arg(long)]
     json: bool,
-    /// Prints the requests, commands and bytes of each operation on Redis, and no times.
+    /// Prints the requests, commands and bytes of each operation on Redis instead of times.
     #[arg(long)]
     traffic: bool,
-    /// Smaller indexes and fewer sessions: to see that everything works.
+    /// Smaller indexes and fewer sessions that only check that everything works.
     #[arg(long)]
     quick: bool,
     /// Given by cargo.
@@ -47,7 +46,7 @@ fn session(user: &str, number: usize) -> Session {
     session_of(user, number, 300)
 }
 
-/// A session whose record has about 200 bytes more than its prompt.
+/// Returns a session whose record is about 200 bytes larger than its prompt.
 fn session_of(user: &str, number: usize, prompt: usize) -> Session {
     let mut session =
         Session::new(user).id(format!("{user}-{number:08}-4d0b-4c7e-9a51")).org_id("org-456");
@@ -55,7 +54,7 @@ fn session_of(user: &str, number: usize, prompt: usize) -> Session {
     session
 }
 
-/// Of a user with ten sessions.
+/// Returns a session of a user with ten sessions.
 fn of_ten(number: usize) -> Session {
     session(&format!("user-{}", number / 10), number)
 }
@@ -89,7 +88,7 @@ struct Row {
 
 const CALLS: usize = 31;
 
-/// The median time of a call in µs.
+/// Returns the median time of a call in µs.
 async fn median<T, F: Future<Output = Result<T, SessionError>>>(
     call: impl Fn(usize) -> F,
 ) -> Result<f64, Failure> {
@@ -103,15 +102,15 @@ async fn median<T, F: Future<Output = Result<T, SessionError>>>(
     Ok(times[CALLS / 2])
 }
 
-/// A REST server in front of a Redis.
+/// Starts a REST server in front of a Redis.
 async fn serve(redis: &Redis) -> Result<RunningServer, Failure> {
     let backend = Arc::new(NativeBackend::connect(&redis.url()).await?);
     let config = ServerConfig::new().listen(([127, 0, 0, 1], 0).into()).token("bench");
     Ok(Server::bind(backend, config).await?.spawn())
 }
 
-/// The traffic of each operation on a session of a user with ten, with a record of 500 bytes and of
-/// 50 kB.
+/// Returns the traffic of each operation on a session of a user with ten, with a record of 500
+/// bytes and of 50 kB.
 async fn traffic() -> Result<(), Failure> {
     let redis = Redis::start()?;
     let server = serve(&redis).await?;
@@ -120,7 +119,7 @@ async fn traffic() -> Result<(), Failure> {
     let store = RedisSessionStore::new(config.build()?, DAY);
     println!("| operation | requests | commands | bytes sent | bytes received |");
     println!("|---|---:|---:|---:|---:|");
-    // The server learns the scripts in the first round.
+    // The server caches the scripts in the first round.
     for (round, (name, prompt)) in
         [("", 300), ("500 bytes", 300), ("50 kB", 50_000)].into_iter().enumerate()
     {
@@ -166,7 +165,8 @@ async fn traffic() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Over REST on a real redis-server, both index layouts, from 1 to 100 000 sessions of one user.
+/// Measures over REST on a real redis-server, with both index layouts, from 1 to 100 000 sessions
+/// of one user.
 async fn on_redis(quick: bool) -> Result<Vec<Row>, Failure> {
     let redis = Redis::start()?;
     let server = serve(&redis).await?;
@@ -207,7 +207,7 @@ async fn on_redis(quick: bool) -> Result<Vec<Row>, Failure> {
     Ok(rows)
 }
 
-/// The time of each call on a session with a prompt of this size, of a user with ten.
+/// Measures each call on a session with a prompt of this size, of a user with ten.
 async fn by_size(store: &RedisSessionStore, bytes: usize) -> Result<Vec<Row>, Failure> {
     let user = format!("prompt-{bytes}");
     for number in 0..10 {
@@ -239,10 +239,10 @@ async fn by_size(store: &RedisSessionStore, bytes: usize) -> Result<Vec<Row>, Fa
     Ok(rows)
 }
 
-/// In memory: retrieves each second, of random sessions, on one thread and on two; and what a
-/// session takes.
+/// Measures in memory: retrieves per second of random sessions, on one thread and on two; and the
+/// memory of a session.
 fn in_memory(quick: bool) -> Result<Vec<Row>, Failure> {
-    // The largest first: what is freed is used again, and would not show.
+    // The largest first: freed memory is used again, and would not show.
     let sizes: &[usize] = if quick { &[1000] } else { &[1_000_000, 100_000, 1000, 1] };
     let length = if quick { 0.05 } else { 2.0 };
     let mut rows = Vec::new();
@@ -289,8 +289,8 @@ fn in_memory(quick: bool) -> Result<Vec<Row>, Failure> {
     Ok(rows)
 }
 
-/// In a manager over a store in memory, on one thread: reads of fresh copies, and changes, each
-/// second.
+/// Measures a manager over a store in memory, on one thread: reads of fresh copies, and changes,
+/// per second.
 fn in_a_manager(quick: bool) -> Result<Vec<Row>, Failure> {
     let seconds = if quick { 0.05 } else { 2.0 };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -330,7 +330,7 @@ fn in_a_manager(quick: bool) -> Result<Vec<Row>, Failure> {
     Ok(rows)
 }
 
-/// How many retrieves one thread makes each second.
+/// Returns the retrieves per second of one thread.
 fn retrieve(store: &InMemorySessionStore, size: usize, thread: u64, seconds: f64) -> f64 {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(async {
@@ -349,7 +349,7 @@ fn retrieve(store: &InMemorySessionStore, size: usize, thread: u64, seconds: f64
     })
 }
 
-/// Bytes of memory that this process holds (Linux).
+/// Returns the resident memory of this process in bytes (Linux).
 fn resident() -> Result<usize, Failure> {
     let pages: usize = std::fs::read_to_string("/proc/self/statm")?
         .split(' ')

@@ -1,4 +1,4 @@
-//! Replies of a gigabyte: what they cost a client that reads 64 MiB at most.
+//! Replies of a gigabyte to a client that reads 64 MiB at most, and their cost.
 
 use super::{Failure, watch};
 use redis_rest::{Client, ErrorKind};
@@ -7,12 +7,12 @@ use tokio::net::TcpListener;
 
 const LENGTH: usize = 1_000_000_000;
 
-/// Sends heads of these kinds, and then a gigabyte; answers what went wrong.
+/// Sends heads of these kinds, and then a gigabyte; returns the failures.
 pub async fn replies() -> Result<Vec<String>, Failure> {
     let declared = format!("content-length: {LENGTH}\r\n\r\n{{\"result\":\"");
     let chunked = format!("transfer-encoding: chunked\r\n\r\n{:x}\r\n{{\"result\":\"", LENGTH + 11);
     let mut wrong = Vec::new();
-    // A limit that is far below what is declared, and one that says nothing.
+    // A limit far below the declared length, and responses without a length.
     for (name, head) in [
         ("declared", declared),
         ("chunked", chunked),

@@ -1,4 +1,4 @@
-//! The mixed load, and what it expects of Redis afterwards.
+//! The mixed load, and the expected content of Redis afterwards.
 
 use super::Failure;
 use super::server::Servers;
@@ -17,7 +17,7 @@ const TTL: Duration = Duration::from_secs(3600);
 /// Sessions that a worker has at the same time.
 const SESSIONS: usize = 20;
 
-/// What became of increments.
+/// Outcomes of increments.
 #[derive(Clone, Copy, Default)]
 struct Counts {
     acknowledged: u64,
@@ -43,7 +43,7 @@ impl Counts {
         self.dropped += other.dropped;
     }
 
-    /// Whether a counter of this value can be.
+    /// Returns true if a counter may have this value.
     fn allows(&self, value: u64) -> bool {
         (self.acknowledged..=self.acknowledged + self.may_have_run + self.dropped).contains(&value)
     }
@@ -70,7 +70,7 @@ struct Worker {
     storm: Counts,
     alive: Vec<String>,
     ended: HashSet<String>,
-    /// Sessions of which nobody knows: their last call failed.
+    /// Sessions in an unknown state: their last call failed.
     unclear: u64,
 }
 
@@ -104,7 +104,7 @@ impl Worker {
         format!("{kind}:{}", self.number)
     }
 
-    /// Changes its mind at some moment: half of the time before there can be an answer.
+    /// Cancels calls at a random moment: half of the time before a response is possible.
     async fn storm(&mut self) {
         let patience = Duration::from_micros(self.rng.u64(0..2000));
         let call = self.client.incr(self.key("storm"));
@@ -145,7 +145,8 @@ impl Worker {
             _ => {
                 let id = self.alive.swap_remove(place);
                 match self.manager.cleanup_session(&id).await {
-                    // An end is kept for a while, so that late copies cannot bring it back; here for the last comparison only.
+                    // A tombstone is kept for a while, so that late copies cannot bring the session
+                    // back; here for the last comparison only.
                     Ok(_) if self.ended.len() < 1000 => drop(self.ended.insert(id)),
                     Ok(_) => {}
                     Err(_) => self.unclear += 1,
@@ -155,7 +156,7 @@ impl Worker {
     }
 }
 
-/// A load under way.
+/// A running load.
 pub struct Load {
     client: Client,
     manager: SessionManager,
@@ -183,7 +184,7 @@ impl Load {
             let (store, first) = (Arc::clone(&store), number == 0);
             tokio::spawn(async move {
                 if first {
-                    // One for all of them. A probe that fails is made up for later.
+                    // A single store for all of them. A failed probe is repeated later.
                     let _ = manager.set_session_store(store, true).await;
                 }
                 let (plain, once, storm) = Default::default();
@@ -222,7 +223,7 @@ impl Load {
         self.calls.load(Ordering::Relaxed)
     }
 
-    /// Waits for the workers, and compares. Answers what happened, and what is wrong.
+    /// Waits for the workers, and compares. Returns a summary, and the failures.
     pub async fn finish(&mut self, servers: &Servers) -> Result<(String, Vec<String>), Failure> {
         let mut workers = Vec::new();
         for worker in self.workers.drain(..) {
@@ -235,7 +236,8 @@ impl Load {
         let truth = servers.truth().await?;
         let mut wrong = self.compare_counts(&workers, &truth).await?;
         wrong.extend(self.compare_sessions(&workers, &truth).await?);
-        // The pool is usable: as many calls at once as there were workers, and all succeed without faults in the way.
+        // The pool is usable: as many concurrent calls as there were workers succeed without
+        // faults.
         for _ in 0..WORKERS {
             self.client.incr("after").exactly_once().await?;
         }
@@ -282,7 +284,7 @@ impl Load {
         workers: &[Worker],
         truth: &Client,
     ) -> Result<Vec<String>, Failure> {
-        // Faults go on, so that one try may not do.
+        // Faults continue, so that one attempt may not suffice.
         for _ in 0..10 {
             if self.manager.pending() == Pending::default() {
                 break;

@@ -1,9 +1,9 @@
-//! A long run with a mixed load and faults: what grows, what drifts, what is left behind.
+//! A long run with a mixed load and faults, to find growth, drift and leaks.
 //!
 //!     cargo bench --bench soak -- --seconds 3600
 //!
-//! Ends with an error when memory, descriptors or tasks grow, or when what Redis holds is not what was acknowledged. Linux only: it reads
-//! `/proc`.
+//! Ends with an error if memory, descriptors or tasks grow, or if Redis does not hold exactly the
+//! acknowledged changes. Linux only: it reads `/proc`.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "what cannot go on ends, and says why")]
 
@@ -21,19 +21,19 @@ use server::Servers;
 use std::time::{Duration, Instant};
 use watch::Usage;
 
-/// Looks for what grows in a long run.
+/// Searches for growth in a long run.
 #[derive(Parser)]
 struct Args {
-    /// How long the load runs.
+    /// Length of the load in seconds.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// Of a thousand requests, so many meet a fault.
+    /// Number of a thousand requests that meet a fault.
     #[arg(long, default_value_t = 10)]
     faults: u64,
-    /// Decides what each worker does, and when it changes its mind.
+    /// Seed of each worker's actions and cancellations.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// A few seconds: to see that everything works.
+    /// A few seconds that only check that everything works.
     #[arg(long)]
     quick: bool,
     /// Given by cargo.
@@ -43,7 +43,7 @@ struct Args {
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// What happens on the way is told at this interval.
+/// Interval of progress lines.
 const TOLD: Duration = Duration::from_secs(10);
 
 fn main() -> Result<(), Failure> {
@@ -63,7 +63,8 @@ async fn run(args: &Args, length: Duration) -> Result<Vec<String>, Failure> {
     let servers = Servers::start(args.faults)?;
     let mut wrong = Vec::new();
 
-    // The first client makes what all of them share; it is gone again before anything is counted.
+    // The first client creates state shared by all clients; it is dropped before anything is
+    // counted.
     clients::come_and_go(&servers, 1).await?;
     let before = Usage::now()?;
     let mut load = Load::start(&servers, args.seed, length)?;
@@ -99,7 +100,7 @@ async fn run(args: &Args, length: Duration) -> Result<Vec<String>, Failure> {
     Ok(wrong)
 }
 
-/// Looks at this process and the server's until the time is over.
+/// Samples this process and the server's until the time is over.
 async fn sample(
     load: &Load,
     servers: &Servers,
@@ -108,7 +109,7 @@ async fn sample(
     let (started, mut told) = (Instant::now(), Instant::now());
     let mut samples = Vec::new();
     let mut tick = tokio::time::interval(length / 60);
-    // The first one is at once, before anything is there.
+    // The first tick fires at once, before there is anything to sample.
     tick.tick().await;
     while started.elapsed() < length {
         tick.tick().await;

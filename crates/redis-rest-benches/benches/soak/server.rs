@@ -1,4 +1,5 @@
-//! Redis, a REST server in front of it, and a proxy with faults in front of that; the last two in a process of their own.
+//! Redis, a REST server in front of it, and a proxy with faults in front of that; the last two in a
+//! separate process.
 
 use super::Failure;
 use super::support::Process;
@@ -12,14 +13,14 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The first argument of the process that serves.
+/// First argument of the server process.
 const ROLE: &str = "--soak-server";
 
-/// All of them end with the value.
+/// The servers, which end when this is dropped.
 pub struct Servers {
     process: Process,
     redis: Redis,
-    /// The address of the server itself, and of the proxy.
+    /// Addresses of the server itself, and of the proxy.
     direct: String,
     faulty: String,
 }
@@ -45,24 +46,24 @@ impl Servers {
         self.process.0.id()
     }
 
-    /// A client whose requests meet faults.
+    /// Returns a client whose requests meet faults.
     pub fn client(&self) -> redis_rest::Result<Client> {
         let config = Client::builder().url(&self.faulty).token(DEFAULT_TOKEN);
         config.timeout(Duration::from_millis(500)).deadline(Duration::from_secs(5)).build()
     }
 
-    /// A client whose requests meet none.
+    /// Returns a client whose requests meet no faults.
     pub fn sure(&self) -> redis_rest::Result<Client> {
         Client::new(&self.direct, DEFAULT_TOKEN)
     }
 
-    /// What Redis itself says.
+    /// Returns a client that reads Redis directly.
     pub async fn truth(&self) -> redis_rest::Result<Client> {
         Ok(Client::from_backend(NativeBackend::connect(&self.redis.url()).await?))
     }
 }
 
-/// Serves for ever, if this process was started for that.
+/// Serves for ever if this process was started as a server.
 pub fn serve_if_told() {
     let mut args = std::env::args().skip(1);
     if args.next().as_deref() != Some(ROLE) {

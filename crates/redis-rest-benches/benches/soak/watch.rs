@@ -1,10 +1,10 @@
-//! What a process uses, and whether that grew.
+//! Resource usage of a process, and its growth.
 
 use super::Failure;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// What this process uses.
+/// Resources that this process uses.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {
     resident: u64,
@@ -21,7 +21,7 @@ impl Usage {
         })
     }
 
-    /// How one became another.
+    /// Describes the change from this usage to a later one.
     pub fn to(&self, after: &Self) -> String {
         format!(
             "resident {:.1} → {:.1} MB, descriptors {} → {}, tasks {} → {}",
@@ -35,24 +35,24 @@ impl Usage {
     }
 }
 
-/// As cells of a table.
+/// Formats the usage as cells of a table.
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.1} | {} | {} |", self.resident as f64 / 1e6, self.descriptors, self.tasks)
     }
 }
 
-/// Resident memory of a process in bytes.
+/// Returns the resident memory of a process in bytes.
 pub fn resident_of(pid: u32) -> Result<u64, Failure> {
     status(pid, "VmRSS:")
 }
 
-/// The most that this process had since [`forget_peak`].
+/// Returns this process's peak memory since [`forget_peak`].
 pub fn peak() -> Result<u64, Failure> {
     status(std::process::id(), "VmHWM:")
 }
 
-/// Begins the peak anew (`man 5 proc`, `clear_refs`).
+/// Resets the peak (`man 5 proc`, `clear_refs`).
 pub fn forget_peak() -> Result<(), Failure> {
     Ok(std::fs::write("/proc/self/clear_refs", "5")?)
 }
@@ -65,7 +65,8 @@ fn status(pid: u32, name: &str) -> Result<u64, Failure> {
     Ok(kilobytes.ok_or("no such line in /proc")? * 1024)
 }
 
-/// What is used when descriptors and tasks are back where they were, or after ten seconds: connections close in tasks of their own.
+/// Returns the usage once descriptors and tasks are back at their earlier number, or after ten
+/// seconds: connections close in separate tasks.
 pub async fn settled(before: &Usage) -> Result<Usage, Failure> {
     let started = Instant::now();
     let mut tick = tokio::time::interval(Duration::from_millis(20));
@@ -80,7 +81,7 @@ pub async fn settled(before: &Usage) -> Result<Usage, Failure> {
     }
 }
 
-/// What should have come back to where it was.
+/// Lists resources that did not return to their earlier usage.
 pub fn back(before: &Usage, after: &Usage, what: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if after.descriptors > before.descriptors {
@@ -92,14 +93,15 @@ pub fn back(before: &Usage, after: &Usage, what: &str) -> Vec<String> {
     if after.tasks > before.tasks {
         wrong.push(format!("{what} left tasks: {} became {}", before.tasks, after.tasks));
     }
-    // Allocators keep some of what was used.
+    // Allocators retain some memory.
     if after.resident > before.resident + 48_000_000 {
         wrong.push(format!("{what} left memory: {}", before.to(after)));
     }
     wrong
 }
 
-/// Compares the last third of a run with the middle one, after the first has filled what fills.
+/// Compares the last third of a run with the middle one, after the first has filled caches and
+/// pools.
 pub fn judge(samples: &[(Usage, u64)], before: &Usage, after: &Usage) -> Vec<String> {
     let most = |part: &[(Usage, u64)], of: fn(&(Usage, u64)) -> u64| {
         part.iter().map(of).max().unwrap_or(0)

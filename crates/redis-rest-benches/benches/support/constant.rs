@@ -1,4 +1,5 @@
-//! A server that answers at once, in a process of its own: what remains is the cost of HTTP and of the client.
+//! A server with a constant response, in a separate process: the remaining cost is that of HTTP and
+//! of the client.
 
 use super::Process;
 use bytes::Bytes;
@@ -16,17 +17,17 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 
-/// The first argument of the process that serves.
+/// First argument of the server process.
 const ROLE: &str = "--constant-server";
 
-/// The server's process; ends with the value.
+/// The server's process, which ends when this is dropped.
 pub struct Constant {
     _process: Process,
     pub addr: SocketAddr,
 }
 
 impl Constant {
-    /// Starts this program a second time, as the server of replies that hold `value_bytes` bytes.
+    /// Starts this program a second time, as a server of replies with `value_bytes` bytes.
     pub fn start(value_bytes: usize) -> std::io::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         let mut process =
@@ -42,7 +43,7 @@ impl Constant {
     }
 }
 
-/// Serves for ever, if this process was started for that.
+/// Serves for ever if this process was started as a server.
 pub fn serve_if_told() {
     let mut args = std::env::args().skip(1);
     if args.next().as_deref() != Some(ROLE) {
@@ -87,10 +88,10 @@ async fn answer(
     Ok(response)
 }
 
-/// How many replies (none: not a pipeline's), to writes or reads, in RESP2 or JSON.
+/// Number of replies (`None`: not a pipeline), whether to writes, and whether in RESP2.
 type Kind = (Option<usize>, bool, bool);
 
-/// Bodies, each made once.
+/// Bodies, each created once.
 struct Replies {
     value: Vec<u8>,
     made: Mutex<HashMap<Kind, Bytes>>,
@@ -132,7 +133,7 @@ impl Replies {
     }
 }
 
-/// A text that looks like a stored session, of this length.
+/// Returns a text of this length that looks like a stored session.
 pub fn value(bytes: usize) -> String {
     let start = r#"{"id":"0d1f7a52-4d0b-4c7e-9a51-5b1f0a3c7e11","user_id":"user-123","organization_id":"org-456","metadata":{"note":""#;
     let end = r#""}}"#;

@@ -1,29 +1,29 @@
-//! Running a load and measuring it.
+//! Runs a load and measures it.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-/// Latency is taken of every so manieth call, so that the clock does not become the load.
+/// Latency is measured for one call of this many, so that the clock does not become the load.
 const SAMPLED: u64 = 8;
 
-// What goes on: connections are made and caches filled before it counts.
+// Phases of a round: connections are opened and caches filled before it counts.
 const WARMING_UP: u8 = 0;
 const COUNTING: u8 = 1;
 const OVER: u8 = 2;
 
-/// What one round of a load did.
+/// Measurements of one round of a load.
 #[derive(Clone, Copy, Debug)]
 pub struct Round {
     pub ops_per_second: f64,
     pub p50_us: f64,
     pub p99_us: f64,
-    /// Processor time of this process for each operation; that of servers is not in it.
+    /// Processor time of this process per operation, without that of servers.
     pub cpu_us: f64,
 }
 
-/// The processor time of this process so far.
+/// Returns the processor time of this process so far.
 fn cpu() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(
@@ -32,8 +32,8 @@ fn cpu() -> Duration {
     )
 }
 
-/// Lets `callers` tasks make calls, each waiting for the one before: for a tenth of `length` to warm up, and then for `length`. One call
-/// is `per_call` operations.
+/// Runs `callers` tasks that make calls one after another: for a tenth of `length` to warm up, and
+/// then for `length`. One call is `per_call` operations.
 pub async fn run<F, C, E>(
     callers: usize,
     length: Duration,
@@ -99,7 +99,7 @@ where
     })
 }
 
-/// The medians of several rounds, each number by itself.
+/// Returns the median of each number over several rounds.
 pub fn medians(rounds: &[Round]) -> Round {
     let median = |of: fn(&Round) -> f64| {
         let mut numbers: Vec<f64> = rounds.iter().map(of).collect();

@@ -1,4 +1,4 @@
-//! What the benchmarks share.
+//! Shared parts of the benchmarks.
 #![allow(dead_code, reason = "each benchmark uses a part")]
 
 pub mod constant;
@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::Command;
 
-/// A process that ends with the value.
+/// A process that ends when this is dropped.
 pub struct Process(pub std::process::Child);
 
 impl Process {
-    /// The first line that it says on a piped output, which is closed then.
+    /// Returns the first line of a piped output, which is closed afterwards.
     pub fn first_line(&mut self) -> std::io::Result<String> {
         let mut line = String::new();
         if let Some(out) = self.0.stdout.take() {
@@ -35,11 +35,12 @@ impl Drop for Process {
     }
 }
 
-/// Builds a program of a package by the profile of the benchmark that asks, and returns its path; `program` is its place in the
-/// target directory.
+/// Builds a program of a package with the profile of the calling benchmark, and returns its path;
+/// `program` is its path in the target directory.
 pub fn build(package: &str, what: &[&str], program: &str) -> std::io::Result<PathBuf> {
     let mut cargo = Command::new(env!("CARGO"));
-    // What the outer cargo says of this package changes what some build scripts see, and everything would be built again.
+    // Cargo's variables for this package would change the input of some build scripts, and cause a
+    // full rebuild.
     std::env::vars_os()
         .map(|(name, _)| name)
         .filter(|name| name.to_string_lossy().starts_with("CARGO_PKG_"))

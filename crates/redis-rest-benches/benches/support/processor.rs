@@ -1,10 +1,10 @@
-//! One processor for a server and its client.
+//! Runs a server and its client on one processor.
 
-/// Runs `act` with this thread, and what it starts, on one processor. Elsewhere than on Linux it just runs.
+/// Runs `act`, with this thread and those it starts, on one processor. Has no effect outside Linux.
 ///
-/// Whether a server is woken on the processor of its caller or on another is the kernel's choice, and takes 40 or 80 µs on a virtual
-/// machine: the median of a call after another is that of a coin then. On one processor it is the way that the call takes through the
-/// programs.
+/// The kernel wakes a server on the processor of its caller or on another, which takes 40 or 80 µs
+/// on a virtual machine, so that the median of sequential calls would be random. On one processor
+/// it is the time in the programs.
 #[cfg(target_os = "linux")]
 pub fn on_one<T>(act: impl FnOnce() -> T) -> T {
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -14,7 +14,7 @@ pub fn on_one<T>(act: impl FnOnce() -> T) -> T {
         .find(|&processor| all.is_set(processor))
         .into_iter()
         .for_each(|processor| one.set(processor));
-    // An error: as without.
+    // On an error the load runs unpinned.
     let _ = sched_setaffinity(None, &one);
     let result = act();
     let _ = sched_setaffinity(None, &all);

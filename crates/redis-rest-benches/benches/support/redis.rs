@@ -1,4 +1,4 @@
-//! A redis-server of the benchmark's own.
+//! A private redis-server of a benchmark.
 
 use super::Process;
 use std::io::{BufRead as _, BufReader};
@@ -11,9 +11,10 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Starts `redis-server` from the path, in memory only.
+    /// Starts `redis-server` from the path, without persistence.
     pub fn start() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        // Redis cannot pick a port by itself; should another program take this one in between, it says so and ends.
+        // Redis cannot pick a port by itself; if another program takes this one, it reports that
+        // and ends.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let options = ["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""];
         let spawned = Command::new("redis-server")

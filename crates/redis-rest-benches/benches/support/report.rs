@@ -1,23 +1,23 @@
-//! Results as a table, as JSON and as a drawing.
+//! Results as a table, as JSON and as a chart.
 
 use super::load::Round;
 use plotters::prelude::*;
 use serde_json::json;
 use std::path::Path;
 
-/// A figure made of measured ones, and what it must reach.
+/// A ratio of measured figures, and its required bound.
 pub struct Ratio {
     name: &'static str,
     wanted: Wanted,
     of: fn(&Report) -> f64,
 }
 
-/// What a figure must reach.
+/// Bound that a figure must meet.
 #[derive(Clone, Copy)]
 pub enum Wanted {
     AtLeast(f64),
     AtMost(f64),
-    /// To be known, whatever it is.
+    /// No bound: shown for information.
     Nothing,
 }
 
@@ -44,7 +44,7 @@ impl Wanted {
         }
     }
 
-    /// For the last column of a table.
+    /// Returns the text for the last column of a table.
     pub fn judges(self, value: f64) -> String {
         let missed = if self.holds(value) { "" } else { " (missed)" };
         match self {
@@ -63,7 +63,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Not a number where the load was left out.
+    /// Returns NaN if the load was left out.
     fn of(&self, name: &str, number: fn(&Round) -> f64) -> f64 {
         self.rows.iter().find(|(row, _)| *row == name).map_or(f64::NAN, |(_, round)| number(round))
     }
@@ -123,7 +123,7 @@ impl Report {
         }
     }
 
-    /// Bars, one for each load.
+    /// Draws a bar for each load.
     pub fn draw(&self, path: &Path) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         const BAR: u32 = 26;
         const LEFT: i32 = 330;

@@ -1,4 +1,4 @@
-//! TLS in front of a server that has none.
+//! A TLS proxy in front of a server without TLS.
 
 use redis_rest_test_support::certificates::Certificates;
 use std::net::SocketAddr;
@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-/// Ends with the runtime that it was started on.
+/// A TLS proxy that ends with the runtime that started it.
 pub struct Tls {
     addr: SocketAddr,
     authority: PathBuf,
-    /// Holds the root certificate as long as it is used.
+    /// Keeps the file of the root certificate.
     _directory: tempfile::TempDir,
 }
 
 impl Tls {
-    /// Speaks TLS on loopback, and passes on what is said to `server`.
+    /// Accepts TLS on loopback, and forwards to `server`.
     pub async fn before(server: SocketAddr) -> std::io::Result<Self> {
         let certificates = Certificates::new();
         let directory = tempfile::tempdir()?;
@@ -27,7 +27,7 @@ impl Tls {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let acceptor = acceptor.clone();
-                // What goes wrong here goes wrong for the client too, and that tells.
+                // A failure here fails the client's request too, which reports it.
                 tokio::spawn(async move {
                     stream.set_nodelay(true)?;
                     let mut client = acceptor.accept(stream).await?;
@@ -44,7 +44,7 @@ impl Tls {
         format!("https://{}", self.addr)
     }
 
-    /// The file with the root certificate.
+    /// Returns the file with the root certificate.
     pub fn authority(&self) -> &Path {
         &self.authority
     }

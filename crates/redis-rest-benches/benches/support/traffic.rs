@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// The requests since the last look, and the bodies of their requests and replies.
+/// Requests since the last [`Counted::take`], and the bodies of requests and replies.
 #[derive(Clone, Copy, Default)]
 pub struct Traffic {
     pub requests: usize,
-    /// A server that bills by command counts these: a script is one.
+    /// Number of commands as a provider bills them: a script counts as one.
     pub commands: usize,
     pub sent: usize,
     pub received: usize,
 }
 
-/// A transport that counts.
+/// A transport that counts its traffic.
 #[derive(Clone)]
 pub struct Counted(HttpTransport, Arc<Mutex<Traffic>>);
 
@@ -25,7 +25,7 @@ impl Counted {
         Ok(Self(HttpTransport::new(Duration::from_secs(3))?, Arc::default()))
     }
 
-    /// The traffic since the last call of this.
+    /// Returns the traffic since the last call.
     pub fn take(&self) -> Traffic {
         std::mem::take(&mut *self.1.lock().expect("no panic"))
     }
@@ -46,7 +46,7 @@ impl Transport for Counted {
     }
 }
 
-/// The number of commands in a body: an array of them, or one.
+/// Returns the number of commands in a body: an array of them, or a single one.
 fn commands(body: &[u8]) -> usize {
     match serde_json::from_slice(body) {
         Ok(serde_json::Value::Array(items)) if items.iter().all(serde_json::Value::is_array) => {
