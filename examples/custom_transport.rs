@@ -1,5 +1,5 @@
-//! A way of one's own to move requests: here a plain socket. The `fetch` of a worker or the backend of an edge platform goes into the
-//! same place, and the client above it stays as it is: retries, batches, sessions.
+//! A custom transport: here a plain socket. The `fetch` of a worker or the backend of an edge
+//! platform plugs in the same way; retries, batches and sessions of the client work unchanged.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -11,12 +11,13 @@ use std::io;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// A connection for each request. What it may say about failures is in the documentation of [`Transport`].
+/// Opens a connection for each request. [`Transport`] documents how to report failures.
 struct Socket;
 
 impl Transport for Socket {
     fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
-        // Nothing has left: any command may go again. From the first byte on, nobody knows what the server has done.
+        // Nothing was sent: any command may be retried. From the first byte on, the server may have
+        // executed it.
         let unsent = |error: io::Error| {
             Error::custom(ErrorKind::Connect, Outcome::NotApplied, "no connection")
                 .with_source(error)

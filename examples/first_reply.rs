@@ -1,10 +1,11 @@
-//! The shortest way from the start of a process to a reply: what a cold start is made of. `benches/cold_start.rs` measures it.
+//! The shortest path from the start of a process to a reply, as in a cold start.
+//! `benches/cold_start.rs` measures it.
 //!
 //!     export REDIS_REST_URL=http://127.0.0.1:8079 REDIS_REST_TOKEN=local-token
 //!     cargo run --release --features webpki-roots --example first_reply
 //!
-//! `FIRST_REPLY_CA` may name a file with root certificates to trust too, and `FIRST_REPLY_ROOTS=webpki` takes those of the program
-//! instead of the platform's.
+//! `FIRST_REPLY_CA` may name a file with additional root certificates, and
+//! `FIRST_REPLY_ROOTS=webpki` uses compiled-in roots instead of the platform's.
 
 use redis_rest::Config;
 use std::time::Instant;
@@ -14,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut config = match Config::from_env() {
         Ok(config) => config,
         Err(error) => {
-            // It starts no server of its own: that would be most of the program.
+            // Starts no server: that would be most of the program.
             println!("{error}\nStart a server with: cargo run --features cli -- serve");
             return Ok(());
         }
@@ -27,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let client = config.build()?;
     let made = began.elapsed();
-    // One thread is enough for one call at a time, and starting more takes longer.
+    // A single thread suffices for one call at a time, and more threads start more slowly.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let value: Option<String> = runtime.block_on(async { client.get("first-reply").await })?;
     let replied = began.elapsed();

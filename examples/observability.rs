@@ -1,11 +1,12 @@
-//! What can be seen of a program: spans as they end, then the metrics as Prometheus would read them.
+//! Spans and metrics of a program: prints spans as they end, then the metrics as Prometheus would
+//! read them.
 //!
 //! ```sh
 //! cargo run --features metrics --example observability
 //! ```
 //!
-//! Starts a REST server with an embedded engine, uses it, takes it away, brings it back, and prints what was recorded.
-//! `examples/grafana-dashboard.json` draws these metrics.
+//! Starts a REST server with an embedded engine, uses it, stops it, restarts it, and prints the
+//! recorded data. `examples/grafana-dashboard.json` shows these metrics.
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use redis_rest::session::{
@@ -24,10 +25,10 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 type Failure = Box<dyn std::error::Error>;
 
-// One thread, so that the subscriber of this thread sees all spans.
+// A single thread, so that its subscriber sees all spans.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
-    // Before the first client: gauges are told of changes only.
+    // Before the first client: gauges report changes only.
     let prometheus = install()?;
     let engine = MemoryBackend::new();
     let server = start(&engine, ([127, 0, 0, 1], 0).into()).await?;
@@ -51,7 +52,7 @@ async fn main() -> Result<(), Failure> {
     let session = manager.create_session("ada", "org").await?.session;
     manager.get_session(&session.id).await?;
     at_once(&client).await?;
-    // Not in the table of commands: `other` in the metrics.
+    // Not in the table of commands: labelled `other` in the metrics.
     fails(client.run::<Value>(cmd("MADE-UP")).await);
     drop(seen);
 
@@ -60,7 +61,8 @@ async fn main() -> Result<(), Failure> {
 
     server.shutdown().await;
     manager.create_session("ada", "org").await?;
-    // Tries again until the budget of retries is spent: after 500, unless the time to connect is over before.
+    // Retries until the retry budget is spent: 500 retries, unless the connect timeout passes
+    // before.
     let eager =
         RetryPolicy::default().max_attempts(u32::MAX).backoff(Duration::ZERO, Duration::ZERO);
     let eager = Client::builder()
@@ -91,7 +93,7 @@ fn install() -> Result<PrometheusHandle, Failure> {
     Ok(handle)
 }
 
-/// Prints the spans of this crate when they end.
+/// Returns a subscriber that prints the spans of this crate when they end.
 fn spans() -> impl tracing::Subscriber {
     let print = tracing_subscriber::fmt::layer()
         .with_span_events(FmtSpan::CLOSE)
@@ -103,7 +105,7 @@ fn spans() -> impl tracing::Subscriber {
         .with(Targets::new().with_target("redis_rest", LevelFilter::DEBUG))
 }
 
-/// Calls that travel together, by themselves and by hand.
+/// Sends calls together, batched automatically and as a pipeline.
 async fn at_once(client: &Client) -> Result<(), Failure> {
     let calls: Vec<_> = (0..10)
         .map(|_| {
@@ -123,7 +125,7 @@ async fn at_once(client: &Client) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Sessions in this process, one of which expires.
+/// Creates sessions in this process, one of which expires.
 async fn in_memory() -> Result<(), Failure> {
     let store = InMemorySessionStore::new(Duration::from_secs(60));
     store.store_session(&Session::new("ada").org_id("org")).await?;
@@ -132,7 +134,7 @@ async fn in_memory() -> Result<(), Failure> {
     Ok(())
 }
 
-/// A session that the manager holds and that is gone from Redis.
+/// Loads a session that the manager caches and that is gone from Redis.
 async fn expire(
     client: &Client,
     store: &RedisSessionStore,
@@ -145,7 +147,7 @@ async fn expire(
     Ok(())
 }
 
-/// Shows an error that has to come.
+/// Prints an expected error.
 fn fails<T, E: std::fmt::Display>(result: Result<T, E>) {
     match result {
         Ok(_) => println!("unexpected: it went well"),

@@ -4,7 +4,7 @@
 //! cargo run --example outage
 //! ```
 //!
-//! Starts a REST server with an embedded engine, takes it away, works on, and brings it back with the data it had.
+//! Starts a REST server with an embedded engine, stops it, works on, and restarts it with its data.
 
 use redis_rest::session::{
     ManagerOptions, Recovery, RedisSessionStore, SessionError, SessionManager, SessionStoreExt as _,
@@ -28,7 +28,7 @@ async fn main() -> Result<(), Failure> {
     let address = server.local_addr();
     say("a REST server runs, with an embedded engine behind it");
 
-    // What is tried again is tried for a short time only, so that the example is short. The defaults are in the documentation.
+    // Short timeouts keep the example short. The documentation lists the defaults.
     let client = Client::builder()
         .url(server.url())
         .token(DEFAULT_TOKEN)
@@ -77,7 +77,8 @@ async fn main() -> Result<(), Failure> {
 
     let server = start(&engine, address).await?;
     say("the server is back");
-    // Any call will do: when it is time to look, one of them probes and tells the store what it missed.
+    // Any call will do: when a probe is due, a call sends it and writes the pending changes to the
+    // store.
     while !manager.is_using_redis() {
         manager.get_session(&new.id).await?;
         tokio::task::yield_now().await;

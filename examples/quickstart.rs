@@ -4,8 +4,8 @@
 //! cargo run --example quickstart
 //! ```
 //!
-//! Uses the server of `REDIS_REST_URL` and `REDIS_REST_TOKEN` (or the other names that `Config::from_env` knows) where they are
-//! set, and otherwise starts one with an embedded engine.
+//! Uses the server of `REDIS_REST_URL` and `REDIS_REST_TOKEN` (or the other names that
+//! `Config::from_env` knows) if they are set, and otherwise starts one with an embedded engine.
 
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpTransport, Transport};
 use redis_rest::session::{RedisSessionStore, Session, SessionError, SessionStoreExt as _};
@@ -19,7 +19,8 @@ use std::time::Duration;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (config, server) = address().await?;
-    // Plain replies instead of base64, so that they can be read below. Real programs keep the default, which carries any bytes.
+    // Plain replies instead of base64, readable below. Real programs keep the default, which
+    // carries any bytes.
     let transport = Shown(HttpTransport::new(Duration::from_secs(3))?);
     let client = config.transport(transport).encoding(Encoding::Text).build()?;
 
@@ -66,7 +67,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The server of the environment, or one of our own.
+/// Returns the server of the environment, or starts one.
 async fn address() -> Result<(Config, Option<RunningServer>), redis_rest::Error> {
     if ["REDIS_REST_URL", "UPSTASH_REDIS_REST_URL", "KV_REST_API_URL"]
         .iter()
@@ -86,7 +87,8 @@ async fn address() -> Result<(Config, Option<RunningServer>), redis_rest::Error>
     Ok((Config::new().url(server.url()).token(DEFAULT_TOKEN), Some(server)))
 }
 
-/// Moves requests as the built-in transport does, and prints them. Not the headers: the token is there.
+/// Prints the requests and responses of the built-in transport, without headers, which contain the
+/// token.
 struct Shown(HttpTransport);
 
 impl Transport for Shown {
@@ -100,7 +102,7 @@ impl Transport for Shown {
     }
 }
 
-/// JSON on one line, with long strings and long lines cut.
+/// Returns JSON on one line, with long strings and long lines cut.
 fn readable(body: &[u8]) -> String {
     match serde_json::from_slice(body) {
         Ok(json) => start(&cut(json).to_string(), 150),

@@ -4,7 +4,8 @@
 //! cargo run --example sessions
 //! ```
 //!
-//! Uses the server of `REDIS_REST_URL` and its token where they are set, and otherwise starts one with an embedded engine.
+//! Uses the server of `REDIS_REST_URL` and its token if they are set, and otherwise starts one with
+//! an embedded engine.
 
 use redis_rest::session::{
     Check, NewSession, RedisSessionStore, Session, SessionError, SessionManager, SessionStore as _,
@@ -123,7 +124,7 @@ async fn errors(store: &RedisSessionStore) -> Result<(), SessionError> {
         Err(error @ SessionError::NotFound) => println!("errors: {error}"),
         other => println!("errors: unexpected {other:?}"),
     }
-    // Nobody listens at this port: the manager works all the same.
+    // No server listens at this port: the manager works nevertheless.
     let nobody = Client::builder()
         .url("http://127.0.0.1:9")
         .token("t")

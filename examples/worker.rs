@@ -1,7 +1,8 @@
-//! A worker: jobs from a stream, a leaderboard, hashes and JSON from structs, a lock, a pipeline, a transaction, a script.
+//! A worker: jobs from a stream, a leaderboard, hashes and JSON from structs, a lock, a pipeline, a
+//! transaction, a script.
 //!
-//! `cargo run --example worker` works in memory, where there are no streams; with `REDIS_REST_URL` and `REDIS_REST_TOKEN` on that
-//! server, all of it.
+//! `cargo run --example worker` runs in memory, without streams; with `REDIS_REST_URL` and
+//! `REDIS_REST_TOKEN` it uses that server, and runs everything.
 
 use redis_rest::prelude::*;
 use redis_rest::{Json, Result};
@@ -35,7 +36,8 @@ async fn main() -> Result<()> {
     .await
 }
 
-/// Jobs wait in a stream, where each goes to one worker of the group and stays until that worker has acknowledged it.
+/// Jobs wait in a stream. Each goes to one worker of the group, and stays pending until that worker
+/// has acknowledged it.
 async fn jobs(client: &Client) -> Result<()> {
     client.del("jobs").await?;
     client.xgroup_create("jobs", "workers", "0").mkstream().await?;
@@ -60,7 +62,7 @@ async fn jobs(client: &Client) -> Result<()> {
     Ok(())
 }
 
-/// A hash has a field for each of a struct's, and is changed in part; JSON is one value.
+/// A hash has one field per struct field, and can be changed in part; JSON is a single value.
 async fn players(client: &Client) -> Result<()> {
     let ada = Player { name: "Ada".into(), level: 3, email: None };
     client.hset("player:1", Fields(&ada)).await?;
@@ -99,8 +101,8 @@ async fn together(client: &Client) -> Result<()> {
     Ok(())
 }
 
-/// Runs `work` unless another worker has the lock. Only who has set the value may delete it: the lock may have expired, and be
-/// another's, when the work is done.
+/// Runs `work` unless another worker has the lock. Only the worker that set the value may delete
+/// it: the lock may have expired, and belong to another worker, when the work is done.
 async fn with_lock(
     client: &Client,
     name: &str,

@@ -1,4 +1,5 @@
-//! Counts a visitor's visits in a session: an AWS Lambda function behind an HTTP API or a function URL.
+//! Counts a visitor's visits in a session: an AWS Lambda function behind an HTTP API or a function
+//! URL.
 
 use lambda_http::http::header::{COOKIE, RETRY_AFTER, SET_COOKIE};
 use lambda_http::{Body, Error, Request, Response, run, service_fn};
@@ -9,12 +10,12 @@ use std::time::Duration;
 const COOKIE_NAME: &str = "session";
 const TTL: Duration = Duration::from_secs(24 * 3600);
 
-// One event at a time is what Lambda gives a function: more threads would only make its start longer.
+// Lambda sends one event at a time: more threads would only slow down the start.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    // Once for all events, outside of the handler: later events find the connection of earlier ones. Nothing is sent yet.
+    // Created once, outside of the handler: later events reuse the connection. Nothing is sent yet.
     let config = Config::from_env()?;
-    // The visitor waits: better an honest "later" after two seconds than a gateway's timeout.
+    // A visitor is waiting: "later" after two seconds is better than a gateway's timeout.
     let config = config
         .connect_timeout(Duration::from_secs(1))
         .timeout(Duration::from_secs(1))
@@ -35,7 +36,7 @@ async fn handle(store: &RedisSessionStore, request: Request) -> Result<Response<
                 .header(SET_COOKIE, cookie)
                 .body(format!("visit {visits}\n").into())?)
         }
-        // The cookie stays as it is: whether its session exists is what nobody knows now.
+        // The cookie stays: during an outage it is unknown whether its session exists.
         Err(error) if error.is_unavailable() => {
             eprintln!("sessions are unavailable: {error}");
             Ok(Response::builder()
@@ -47,20 +48,21 @@ async fn handle(store: &RedisSessionStore, request: Request) -> Result<Response<
     }
 }
 
-/// The session with this visit in it, and how many there were.
+/// Returns the session with this visit counted, and the number of visits.
 async fn visit(
     store: &RedisSessionStore,
     id: Option<&str>,
 ) -> Result<(Session, u64), SessionError> {
     if let Some(id) = id {
         match store.modify(id, count).await {
-            // Gone, or no id at all: a new visitor.
+            // An expired session or an invalid id: a new visitor.
             Err(SessionError::NotFound | SessionError::InvalidId) => {}
             changed => return changed.map(counted),
         }
     }
     let mut session = Session::new("").org_id("visitors");
-    // Nobody has logged in. A user of their own for each keeps the list of a user's sessions short.
+    // Nobody has logged in. A separate user for each visitor keeps the list of a user's sessions
+    // short.
     session.user_id.clone_from(&session.id);
     count(&mut session);
     store.create_session(&session).await?;
@@ -78,11 +80,11 @@ fn visits(session: &Session) -> u64 {
 
 fn count(session: &mut Session) {
     let visits = visits(session).saturating_add(1);
-    // A number always fits.
+    // A number is always valid metadata.
     let _ = session.metadata.insert("visits", visits);
 }
 
-/// Lambda joins several cookies to one header.
+/// Lambda joins several cookies into one header.
 fn session_id(request: &Request) -> Option<&str> {
     let cookies =
         request.headers().get_all(COOKIE).into_iter().filter_map(|line| line.to_str().ok());

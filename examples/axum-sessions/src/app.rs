@@ -16,10 +16,10 @@ use std::time::Duration;
 use tower_sessions::cookie::SameSite;
 use tower_sessions::{Expiry, Session, SessionManagerLayer};
 
-/// How long a log-in lasts after its session was last changed.
+/// Lifetime of a log-in after the last change of its session.
 pub const EXPIRY: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// The entry of a session that says with what the user logged in.
+/// Session entry with the browser that logged in.
 const AGENT: &str = "user_agent";
 
 #[derive(Clone)]
@@ -40,12 +40,12 @@ impl FromRef<App> for Attempts {
     }
 }
 
-/// The server. `secure`: the cookie travels over HTTPS only.
+/// Creates the server's routes. `secure` restricts the cookie to HTTPS.
 pub fn router(manager: SessionManager, attempts: Attempts, secure: bool) -> Router {
     let days = tower_sessions::cookie::time::Duration::seconds(EXPIRY.as_secs().cast_signed());
     let sessions = SessionManagerLayer::new(TowerStore::over_manager(manager.clone()))
         .with_expiry(Expiry::OnInactivity(days))
-        // Sent along when somebody follows a link to here, but with no POST of another site.
+        // Sent if a user follows a link to this site, but not with a POST from another site.
         .with_same_site(SameSite::Lax)
         .with_secure(secure);
     Router::new()
@@ -96,7 +96,7 @@ async fn log_in(
     match attempts.count(visitor.ip()).await {
         Ok(None) => {}
         Ok(Some(wait)) => return Err(Failure::Slower(wait)),
-        // Without Redis log-ins go on, uncounted.
+        // Without Redis log-ins continue, uncounted.
         Err(error) if error.is_transient() => eprintln!("attempts are not counted: {error}"),
         Err(error) => return Err(error.into()),
     }
@@ -112,8 +112,8 @@ async fn log_in(
         .get(USER_AGENT)
         .map(|agent| String::from_utf8_lossy(agent.as_bytes()))
         .unwrap_or_default();
-    // A log-in starts from nothing, whoever was logged in before, and has a new id: one that somebody planted in the browser
-    // before is worth nothing.
+    // A log-in starts with an empty session and a new id: an id that was planted in the browser is
+    // worthless.
     session.clear().await;
     session.cycle_id().await?;
     session.insert(USER_KEY, user).await?;
@@ -130,7 +130,7 @@ async fn log_out_everywhere(
     State(manager): State<SessionManager>,
     session: Session,
 ) -> Result<Redirect, Failure> {
-    // This one last: who meets an error is still logged in, and can try again.
+    // Last: if an error occurs before, the user is still logged in, and can try again.
     if let Some(user) = session.get::<String>(USER_KEY).await? {
         manager.delete_user_sessions(&user).await?;
     }

@@ -9,7 +9,7 @@ use http_body_util::BodyExt as _;
 use redis_rest::{Client, Value};
 use tower::ServiceExt as _;
 
-/// A browser: keeps the cookie that it is given.
+/// A browser that keeps the cookies it receives.
 struct Browser {
     app: Router,
     agent: &'static str,
@@ -57,7 +57,8 @@ impl Browser {
     }
 }
 
-/// A server without Redis, but for the script that counts: it says that this was the attempt of this number.
+/// Creates the routes without Redis, except for the script that counts attempts, which returns
+/// `attempts`.
 fn app_after(attempts: i64) -> Router {
     let client =
         Client::from_fn(move |_| Ok(Value::Array(vec![Value::Int(attempts), Value::Int(41_500)])));

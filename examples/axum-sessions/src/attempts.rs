@@ -1,4 +1,4 @@
-//! At most five attempts to log in a minute from one address.
+//! Limits log-ins to five attempts per minute from one address.
 
 use redis_rest::{Client, Error, Script};
 use std::net::IpAddr;
@@ -7,7 +7,8 @@ use std::time::Duration;
 const MOST: i64 = 5;
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Counts, and begins the minute with the first attempt: in one step, so that no count is left without an end.
+/// Counts, and starts the minute with the first attempt, in one step, so that no count is left
+/// without an expiry.
 const COUNT: &str = "local attempts = redis.call('INCR', KEYS[1])
 if attempts == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return {attempts, redis.call('PTTL', KEYS[1])}";
@@ -23,7 +24,7 @@ impl Attempts {
         Self { client, count: Script::new(COUNT) }
     }
 
-    /// Counts an attempt. After too many: how long until the next.
+    /// Counts an attempt. Returns the time until the next one if there were too many.
     pub async fn count(&self, address: IpAddr) -> Result<Option<Duration>, Error> {
         let key = format!("attempts:{address}");
         let call = self.count.key(key).arg(WINDOW.as_millis()).call::<(i64, u64)>();

@@ -9,18 +9,18 @@ use redis_rest::Error;
 use redis_rest::session::SessionError;
 use std::time::Duration;
 
-/// Something that cannot be known or done now. It is not taken for "logged out": the cookie stays.
+/// A failure, temporary or not. It does not count as a log-out: the cookie stays.
 #[derive(Debug)]
 pub enum Failure {
     Redis(Error),
     Session(SessionError),
     Cookie(tower_sessions::session::Error),
-    /// Too many attempts: how long until the next.
+    /// Too many attempts, with the time until the next.
     Slower(Duration),
 }
 
 impl Failure {
-    /// Returns 503 for what may work later. A refusal for good is a fault of this program.
+    /// Returns 503 for a temporary failure. A permanent refusal is a bug in this program.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Slower(_) => StatusCode::TOO_MANY_REQUESTS,

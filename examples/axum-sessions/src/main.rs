@@ -25,28 +25,33 @@ async fn main() -> Result<(), Failure> {
             .map_err(|_| "LISTEN must be an address and a port, such as 127.0.0.1:3000")?,
         Err(_) => ([127, 0, 0, 1], 3000).into(),
     };
-    // The first request that finds Redis away waits for it, and should not for long. The others do not wait at all.
+    // Limits the wait of the first request that finds Redis unavailable. Later requests do not
+    // wait.
     let client = Config::from_env()?.for_web_requests().build()?;
     let manager = manager(&client).await?;
-    // Tells Redis what it missed also when nobody calls, and drops copies that nobody used for a day.
+    // Sends pending changes to Redis even if there are no calls, and drops copies that were unused
+    // for a day.
     tokio::spawn(manager.maintenance(Duration::from_secs(30), DAY));
 
     let listener = TcpListener::bind(listen).await?;
     let address = listener.local_addr()?;
     let stop = stop()?;
     println!("listening on http://{address}");
-    // Browsers send no `Secure` cookie over plain HTTP. Elsewhere than on this machine TLS stands before this server.
+    // Browsers send no `Secure` cookie over plain HTTP, which is used on loopback only; elsewhere a
+    // TLS proxy stands in front.
     let app = app::router(manager.clone(), Attempts::new(client), !address.ip().is_loopback());
-    // Behind a proxy every visitor has the proxy's address: there, count by the header that it sets.
+    // Behind a proxy every visitor has the proxy's address: there, use the header that the proxy
+    // sets.
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, app).with_graceful_shutdown(stop).await?;
     manager.shutdown(Duration::from_secs(2)).await?;
     Ok(())
 }
 
-/// A manager in front of Redis. When that is away it begins in memory, and takes Redis up when it works.
+/// Creates a manager in front of Redis. If Redis is unavailable the manager starts in memory, and
+/// connects once Redis works.
 async fn manager(client: &Client) -> Result<SessionManager, Failure> {
-    // A log-out on another server counts here after a second at most.
+    // A log-out on another server takes effect here after at most a second.
     let options = ManagerOptions::default().max_staleness(Duration::from_secs(1));
     let manager = SessionManager::with_options("", 0, options);
     let redis = RedisSessionStore::new(client.clone(), app::EXPIRY);
@@ -56,7 +61,8 @@ async fn manager(client: &Client) -> Result<SessionManager, Failure> {
     Ok(manager)
 }
 
-/// The signal that ends the server. Listened for before the line that says that it is ready.
+/// Returns the signal that ends the server. Registered before the line that says the server is
+/// ready.
 #[cfg(unix)]
 fn stop() -> Result<impl Future<Output = ()>, Failure> {
     use tokio::signal::unix::{SignalKind, signal};

@@ -1,10 +1,10 @@
-//! The pages. Whatever comes from outside goes through [`escape`].
+//! The pages. All external text passes through [`escape`].
 
-/// A session of a user, as the user sees it.
+/// A session of a user, for display.
 pub struct Device {
     pub agent: String,
     pub last_seen: String,
-    /// It is the one that asks.
+    /// True for the session of this request.
     pub own: bool,
 }
 
@@ -64,7 +64,7 @@ form {{ display: inline-block; margin-right: .6rem }}
     )
 }
 
-/// Text as HTML, also inside of quoted attributes.
+/// Escapes text for HTML, including quoted attributes.
 fn escape(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for character in text.chars() {

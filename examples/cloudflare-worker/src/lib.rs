@@ -10,7 +10,8 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 #[event(fetch)]
 async fn fetch(mut request: Request, env: Env, _context: Context) -> Result<Response> {
     match answer(&mut request, &env).await {
-        // The session store is away, or its settings are wrong. The error names no key and no token.
+        // The store is unavailable, or its settings are wrong. The error contains no key and no
+        // token.
         Ok(Err(error)) => {
             worker::console_error!("sessions: {error}");
             Response::error("Sessions are unavailable, please try again.", 503)
@@ -47,8 +48,8 @@ async fn answer(request: &mut Request, env: &Env) -> Result<Result<Response, Ses
     })
 }
 
-/// One for each request: a Worker may not wait in one request for what was begun in another, as calls of a shared client that travel
-/// together would. It costs no I/O; connections are the host's.
+/// Creates a store for each request: a Worker must not wait in one request for I/O of another, as
+/// batched calls of a shared client would. It costs no I/O; the host pools connections.
 fn store(url: &str, token: &str) -> Result<RedisSessionStore, SessionError> {
     let client = Client::builder()
         .url(url)
@@ -59,7 +60,7 @@ fn store(url: &str, token: &str) -> Result<RedisSessionStore, SessionError> {
     Ok(RedisSessionStore::new(client, DAY))
 }
 
-/// The session that the cookie names.
+/// Returns the session that the cookie names.
 async fn current(
     request: &Request,
     store: &RedisSessionStore,
@@ -85,7 +86,7 @@ async fn visit(
         return Ok(html(page));
     };
     let visits = session.metadata.get::<u64>("visits").ok().flatten().unwrap_or(0) + 1;
-    // A number is always JSON.
+    // A number is always valid JSON.
     let _ = session.metadata.insert("visits", visits);
     match store.update_session(&session).await {
         // Logged out elsewhere meanwhile.
@@ -99,7 +100,7 @@ async fn visit(
     )))
 }
 
-/// A session of its own for every login: an id from before it must not become one with rights.
+/// Creates a new session for every login: an id from before must not gain rights.
 async fn login(
     store: &RedisSessionStore,
     before: Option<Session>,
@@ -131,7 +132,7 @@ fn html(body: &str) -> Response {
 
 fn to_start(cookie: &str) -> Response {
     let headers = headers("location", "/");
-    // Fixed text and a UUID: a header can hold it.
+    // Fixed text and a UUID are valid in a header.
     let _ = headers.set("set-cookie", &format!("{cookie}; Path=/; HttpOnly; Secure; SameSite=Lax"));
     Response::builder().with_status(303).with_headers(headers).empty()
 }

@@ -1,4 +1,5 @@
-//! What Lambda is to a function: an API that hands out events and takes answers, and a hand that freezes it in between.
+//! A local Lambda: an API that hands out events and receives responses, and can freeze the function
+//! in between.
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc};
 
-/// A running function; it ends with the value.
+/// A running function, which ends when this is dropped.
 pub struct Function {
     process: Child,
     events: mpsc::UnboundedSender<Value>,
@@ -25,7 +26,7 @@ struct Api {
 }
 
 impl Function {
-    /// Starts the built function, which finds Redis at this address.
+    /// Starts the built function with this address of Redis.
     pub async fn start(redis_url: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let api = listener.local_addr().unwrap().to_string();
@@ -61,7 +62,8 @@ impl Function {
         Self { process, events, answers }
     }
 
-    /// Invokes the function with a request of a visitor who has these cookies. Answers what the function answered.
+    /// Invokes the function with a visitor's request that carries these cookies. Returns the
+    /// function's response.
     pub async fn visit(&mut self, cookies: &[&str]) -> Value {
         self.events.send(event(cookies)).unwrap();
         let (how, answer) = self.answers.recv().await.unwrap();
@@ -69,7 +71,7 @@ impl Function {
         answer
     }
 
-    /// Holds the process, as Lambda does between events, or lets it go on.
+    /// Stops the process, as Lambda does between events, or continues it.
     pub fn freeze(&self, frozen: bool) {
         let signal = if frozen { "-STOP" } else { "-CONT" };
         let status = Command::new("kill").arg(signal).arg(self.process.id().to_string()).status();
@@ -91,7 +93,7 @@ async fn serve(
     let path = request.uri().path().to_owned();
     let path = path.strip_prefix("/2018-06-01/runtime/").unwrap_or_default();
     if request.method() == Method::GET && path == "invocation/next" {
-        // When there is none, the test is over.
+        // Without further events the test is over.
         let event = api.events.lock().await.recv().await.unwrap_or_default();
         let response = Response::builder()
             .header("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd")
@@ -109,7 +111,7 @@ async fn serve(
     Ok(Response::builder().status(202).body(Full::default()).unwrap())
 }
 
-/// An event of an HTTP API, payload format 2.0.
+/// Returns an event of an HTTP API, payload format 2.0.
 fn event(cookies: &[&str]) -> Value {
     json!({
         "version": "2.0",

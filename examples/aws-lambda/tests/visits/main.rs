@@ -27,7 +27,7 @@ async fn start() -> (Arc<MemoryBackend>, RunningServer, Function) {
     (data, server, function)
 }
 
-/// Status, body and the cookie as a browser sends it back.
+/// Returns status, body, and the cookie as a browser sends it back.
 fn parts(answer: &Value) -> (u64, &str, &str) {
     let cookie = answer["cookies"][0].as_str().unwrap_or_default();
     (
