@@ -1,4 +1,4 @@
-//! Event streams, however they are cut.
+//! Event streams, cut into pieces of any length.
 
 use super::input::Input;
 use bytes::Bytes;
@@ -7,7 +7,8 @@ use redis_rest::internal::glob_matches;
 use redis_rest::{Event, Message, SubscriptionTarget};
 use redis_rest_server::internal::event_line as line;
 
-/// The events by the letter of the standard, all at once and without limits: `None` for a comment.
+/// Returns the events by the wording of the standard, without pieces or limits: `None` for a
+/// comment.
 fn reference(bytes: &[u8]) -> Vec<Option<Bytes>> {
     let (mut events, mut data) = (Vec::new(), None::<Vec<u8>>);
     let mut rest = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
@@ -32,7 +33,7 @@ fn reference(bytes: &[u8]) -> Vec<Option<Bytes>> {
     events
 }
 
-/// A stream of any bytes, and messages as the server of this crate sends them.
+/// Checks a stream of any bytes, and messages as this crate's server sends them.
 pub fn event_stream(data: &[u8]) {
     let mut input = Input::new(data);
     let limit = 8 << input.below(8);
@@ -55,7 +56,7 @@ pub fn event_stream(data: &[u8]) {
     sent_and_read(message, &cuts);
 }
 
-/// A message is a part of its event.
+/// Checks that a message is a part of its event.
 fn understood(data: &[u8]) {
     for what in [SubscriptionTarget::Channel("c".into()), SubscriptionTarget::Pattern("p*".into())]
     {
@@ -72,7 +73,7 @@ fn understood(data: &[u8]) {
     }
 }
 
-/// What is published arrives, and nothing else does, whatever is in it.
+/// Checks that a published message arrives, with any content, and nothing else does.
 fn sent_and_read((form, name, channel, payload): (usize, String, String, String), cuts: &[u8]) {
     let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
     let (what, event) = match form {
@@ -81,7 +82,8 @@ fn sent_and_read((form, name, channel, payload): (usize, String, String, String)
             Message::new(None, bytes(&name), bytes(&payload)),
         ),
         _ => {
-            // The comma behind the channel is found by the pattern, so that must match what arrives.
+            // The comma after the channel is located by the pattern, which must match the received
+            // channel.
             if !glob_matches(name.as_bytes(), channel.as_bytes()) {
                 return;
             }
@@ -97,7 +99,7 @@ fn sent_and_read((form, name, channel, payload): (usize, String, String, String)
     let (events, _) = parse(&encoded, cuts, encoded.len());
     let [Some(data)] = &events[..] else { panic!("one event, not {}", events.len()) };
     assert!(read_event_base64(&what, data).unwrap() == Some(Event::Message(event.clone())));
-    // Earlier commas would be taken for the one behind the channel.
+    // Earlier commas would be mistaken for the one after the channel.
     if form > 0 && channel.contains([',', '\r']) {
         return;
     }

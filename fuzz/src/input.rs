@@ -1,9 +1,9 @@
-//! Bytes to what a target needs.
+//! Converts the fuzzer's bytes to inputs of the targets.
 
 use redis_rest::backend::Reply;
 use redis_rest::{Error, ServerError, Value};
 
-/// Reads the fuzzer's bytes from the front. At their end everything is zero and empty.
+/// Reads the fuzzer's bytes from the front. At the end all values are zero or empty.
 pub(super) struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
@@ -15,18 +15,18 @@ impl<'a> Input<'a> {
         self.take(1).first().copied().unwrap_or(0)
     }
 
-    /// Below `end`.
+    /// Returns a number below `end`.
     pub(super) fn below(&mut self, end: u8) -> usize {
         usize::from(self.byte() % end)
     }
 
-    /// As many bytes as the first says.
+    /// Returns as many bytes as the first byte says.
     pub(super) fn bytes(&mut self) -> &'a [u8] {
         let length = usize::from(self.byte());
         self.take(length)
     }
 
-    /// The same as text.
+    /// Returns text of such a length.
     pub(super) fn text(&mut self) -> String {
         String::from_utf8_lossy(self.bytes()).into_owned()
     }
@@ -45,12 +45,12 @@ impl<'a> Input<'a> {
         taken
     }
 
-    /// An error text, which is one line.
+    /// Returns an error text, which is a single line.
     pub(super) fn error(&mut self) -> ServerError {
         ServerError::new(self.text().replace(['\r', '\n'], " "))
     }
 
-    /// A value as backends answer it.
+    /// Returns a value as a backend returns it.
     pub(super) fn value(&mut self, depth: usize) -> Value {
         match self.byte() % 8 {
             1 => {
@@ -62,7 +62,7 @@ impl<'a> Input<'a> {
             2 => Value::Int(i64::from(self.byte())),
             3 => Value::Okay,
             4 => Value::bytes(self.bytes().to_vec()),
-            // Now and then one that is too long for a block of short ones.
+            // Sometimes too long for a block of short strings.
             5 => Value::bytes(self.bytes().repeat(9)),
             6 if depth < 6 => {
                 let count = self.below(6);
@@ -81,8 +81,8 @@ impl<'a> Input<'a> {
     }
 }
 
-/// How many values there are, and how many bytes they hold. Error texts count apart: what is no text in them becomes
-/// U+FFFD, which is three bytes.
+/// Number of values, and their bytes. Error texts count apart: bytes in them that are no text
+/// become U+FFFD, which has three bytes.
 #[derive(Default)]
 pub(super) struct Weight {
     pub(super) values: usize,
@@ -108,7 +108,7 @@ impl Weight {
     }
 }
 
-/// Replies say the same.
+/// Returns true if both replies are equal.
 pub(super) fn same(one: &Reply, other: &Reply) -> bool {
     match (one, other) {
         (Ok(one), Ok(other)) => one == other,

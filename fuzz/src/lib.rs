@@ -1,5 +1,6 @@
-//! What holds for any input: one function for each target in `fuzz_targets/`, which panics where it does not hold. Only with
-//! `--cfg fuzzing`, as `cargo fuzz` sets it. The tests replay the corpus, also on a compiler that cannot fuzz.
+//! Properties that hold for any input: one function for each target in `fuzz_targets/`, which
+//! panics if they do not hold. Compiled only with `--cfg fuzzing`, as `cargo fuzz` sets it. The
+//! tests replay the corpus, also on a compiler that cannot fuzz.
 #![cfg(fuzzing)]
 
 mod events;
@@ -19,7 +20,7 @@ pub use replies::{base64_reply, json_reply, reply_formats, resp2_reply};
 pub use requests::{round_trip, server_request};
 pub use servers::{retry_headers, server_encoding};
 
-/// A target by its name.
+/// A target and its name.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
@@ -59,7 +60,7 @@ mod tests {
         Path::new(env!("CARGO_MANIFEST_DIR"))
     }
 
-    /// The names in a directory, without what follows a dot.
+    /// Returns the file names in a directory, up to the first dot.
     fn names(path: &str) -> Vec<String> {
         let entries = fs::read_dir(fuzz().join(path)).unwrap();
         let mut names: Vec<_> = entries
@@ -97,13 +98,13 @@ mod tests {
     }
 
     proptest! {
-        /// Values come out of every encoding as they went in.
+        /// Values are unchanged by every encoding.
         #[test]
         fn replies_mean_the_same_in_every_format(data in prop::collection::vec(any::<u8>(), 0..400)) {
             reply_formats(&data);
         }
 
-        /// Commands arrive as they were sent, and so do their replies.
+        /// Commands and their replies arrive unchanged.
         #[test]
         fn commands_and_replies_survive_the_way_there_and_back(data in prop::collection::vec(any::<u8>(), 0..300)) {
             round_trip(&data);

@@ -1,4 +1,4 @@
-//! Scripts of the embedded engine: what goes in, and what comes out.
+//! Scripts of the embedded engine: their input and output.
 
 use super::block_on;
 use super::input::Input;
@@ -12,8 +12,8 @@ static ENGINE: LazyLock<MemoryBackend> = LazyLock::new(|| {
     MemoryBackend::builder().script_time(Duration::from_secs(1)).script_memory(8 << 20).build()
 });
 
-/// Equal tables, however they are ordered; numbers to the digits that JSON keeps. A table as a key, which MessagePack may have, is
-/// equal to no other.
+/// Equal tables in any order; numbers to the digits that JSON keeps. A table used as a key, which
+/// MessagePack allows, is equal to no other.
 const SAME: &str = "
 local function same(a, b)
   if type(a) ~= type(b) then return false end
@@ -35,8 +35,9 @@ fn run(command: &Command) -> Reply {
     block_on(ENGINE.execute(command, &CallOptions::default()))
 }
 
-/// What is written by `write` and read by `read` is the same again, where it can be written. Only the first value that is read counts:
-/// Lua 5.1's own `pcall` puts its answer beside many results without asking for room, and a debug build of Lua aborts there.
+/// Checks that a value read by `read`, written by `write` and read again is unchanged, if it can be
+/// written. Only the first value counts: Lua 5.1's own `pcall` appends its result to many values
+/// without reserving stack, and a debug build of Lua aborts there.
 fn survives(read: &str, write: &str, text: &[u8]) {
     let script = format!(
         "{SAME}
@@ -54,7 +55,7 @@ fn survives(read: &str, write: &str, text: &[u8]) {
     assert!(matches!(reply, Value::Bytes(word) if said.contains(&&word[..])));
 }
 
-/// Keys, arguments, commands and replies of scripts.
+/// Checks keys, arguments, commands and replies of scripts.
 pub fn lua_bridge(data: &[u8]) {
     let mut input = Input::new(data);
     match input.below(6) {
@@ -86,7 +87,7 @@ pub fn lua_bridge(data: &[u8]) {
         }
         4 => called(&mut input),
         _ => {
-            // Whatever JSON says as a reply: numbers, holes, fields named `ok` and `err`.
+            // Any JSON as a reply: numbers, holes, fields named `ok` and `err`.
             let _ = eval("return cjson.decode(ARGV[1])", &[], &[input.rest()]);
         }
     }
@@ -97,8 +98,8 @@ pub fn lua_bridge(data: &[u8]) {
     let _ = run(&cmd("FLUSHALL"));
 }
 
-/// A command says the same from a script and without one, as far as Lua has what it says: it knows no status but as a table,
-/// and numbers only to 53 bits.
+/// Checks that a command returns the same from a script and without one, as far as Lua has the
+/// type: it has no status except as a table, and numbers only to 53 bits.
 fn called(input: &mut Input<'_>) {
     const NAMES: [&str; 11] = [
         "GET",
@@ -123,7 +124,7 @@ fn called(input: &mut Input<'_>) {
         (Ok(direct), Ok(inside)) => assert!(
             direct == inside || matches!(direct, Value::Int(number) if number.abs() >= 1 << 53)
         ),
-        // Some have another text there, in Redis too.
+        // Some errors have a different text in scripts, in Redis too.
         (Err(direct), Err(inside)) => assert_eq!(direct.redis_code(), inside.redis_code()),
         _ => panic!("an error only there, or only here"),
     }

@@ -1,4 +1,4 @@
-//! Replies as a Redis sends them over TCP, however they are cut and whatever the limits.
+//! Replies of Redis over TCP, cut into pieces of any length, with any limits.
 
 use super::input::{Input, Weight};
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use redis_rest_server::internal::{Encoder, Encoding};
 
 const WIDE: Limits = Limits { bytes: usize::MAX, depth: usize::MAX };
 
-/// Reads the replies in `bytes`, cut at these places; false if they are not RESP2. The reply of
+/// Reads the replies in `bytes`, cut at these places. Returns false if they are not RESP2. Reply
 /// number `of.0` is that of a transaction of `of.1` commands.
 fn read(bytes: &[u8], cuts: &[u8], limits: Limits, of: (usize, usize)) -> (Vec<Received>, bool) {
     let (mut reader, mut replies) = (ReplyReader::new(limits), Vec::new());
@@ -31,7 +31,8 @@ fn read(bytes: &[u8], cuts: &[u8], limits: Limits, of: (usize, usize)) -> (Vec<R
     (replies, true)
 }
 
-/// As the reader counts: the bytes of strings, and 64 for each element of an array.
+/// Returns the memory as the reader counts it: the bytes of strings, and 64 for each element of an
+/// array.
 fn memory_bytes(value: &Value) -> usize {
     match value {
         Value::Bytes(bytes) => bytes.len(),
@@ -48,10 +49,10 @@ fn depth(value: &Value) -> usize {
     }
 }
 
-/// The same value, and no more memory than its limit.
+/// Checks that both values are equal, and that the limited one is within its limit.
 fn same(limited: &Result<Value, Excess>, wide: &Result<Value, Excess>, limits: Limits) {
     let Ok(wide) = wide else {
-        // Only the text of an error is too long for every limit.
+        // Only the text of an error may exceed every limit.
         assert!(matches!(limited, Err(Excess::ErrorText | Excess::Bytes | Excess::Depth)));
         return;
     };
@@ -62,8 +63,8 @@ fn same(limited: &Result<Value, Excess>, wide: &Result<Value, Excess>, limits: L
     }
 }
 
-/// A stream of any bytes: cuts change nothing, a limit changes only the replies that exceed it, and
-/// those without one are what the reader of HTTP bodies makes of them.
+/// Checks a stream of any bytes: cuts change nothing, a limit changes only the replies that exceed
+/// it, and replies without a limit are equal to those of the reader of HTTP bodies.
 pub fn native_replies(data: &[u8]) {
     let mut input = Input::new(data);
     let limits = Limits { bytes: 1 << input.below(16), depth: input.below(8) };
@@ -93,7 +94,7 @@ pub fn native_replies(data: &[u8]) {
             Received::Whole(reply) => reply.iter().collect(),
             Received::Each(replies) => replies.iter().flatten().collect(),
         };
-        // A short line is free, of which each byte may become U+FFFD.
+        // A short line is free, and each of its bytes may become U+FFFD.
         let charged = |value: &&Value| memory_bytes(value) > 3 * 256 || depth(value) > 0;
         kept += values.into_iter().filter(charged).map(memory_bytes).sum::<usize>();
     }
@@ -101,7 +102,7 @@ pub fn native_replies(data: &[u8]) {
     as_over_http(bytes, &wide, sound);
 }
 
-/// Every whole reply is read as that of an HTTP body.
+/// Checks that every complete reply is read like an HTTP body.
 fn as_over_http(bytes: &[u8], wide: &[Received], sound: bool) {
     let values: Option<Vec<&Value>> = wide
         .iter()
@@ -113,7 +114,7 @@ fn as_over_http(bytes: &[u8], wide: &[Received], sound: bool) {
     let (Some(values), true) = (values, sound) else { return };
     let weight = Weight::of(values.iter().copied());
     assert!(weight.values <= bytes.len() && weight.bytes <= bytes.len());
-    // Behind the last whole reply may be the beginning of another.
+    // The last complete reply may be followed by the beginning of another.
     let (mut reader, mut rest) = (ReplyReader::new(WIDE), bytes);
     for _ in &values {
         assert!(reader.read(&mut rest, None).is_ok_and(|reply| reply.is_some()));
@@ -123,7 +124,7 @@ fn as_over_http(bytes: &[u8], wide: &[Received], sound: bool) {
     assert!(read.iter().eq(values), "both readers agree");
 }
 
-/// Replies that the server writes come back as they were.
+/// Checks that replies written by the server are read unchanged.
 fn written_and_read(input: &mut Input<'_>, cuts: &[u8]) {
     let replies: Vec<_> = (0..input.below(6)).map(|_| input.reply()).collect();
     let mut bytes = Vec::new();

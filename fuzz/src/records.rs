@@ -1,4 +1,4 @@
-//! What others wrote: sessions in Redis, addresses in the environment.
+//! External data: sessions in Redis, addresses in the environment.
 
 use super::input::Input;
 use chrono::Datelike as _;
@@ -14,7 +14,8 @@ fn members(json: &str) -> Vec<(String, String)> {
     json_members(json).unwrap()
 }
 
-/// A record, or an index of records: what was read and not changed is written to the letter, and a change changes nothing else.
+/// Checks a record, or an index of records: an unchanged record is written to the letter, and a
+/// change changes nothing else.
 pub fn session_json(data: &[u8]) {
     if let Some(ids) = session_ids(data) {
         let mut sorted = ids.clone();
@@ -58,7 +59,7 @@ pub fn session_json(data: &[u8]) {
         assert!(read.metadata.get_raw(name) == Some(raw), "to the letter");
     }
 
-    // Everything written anew: what can be read can be written.
+    // Everything written anew: a record that can be read can be written.
     let mut anew = Session::new(&session.user_id).id(&session.id).org_id(&session.org_id);
     (anew.created_at, anew.last_active_at) = (session.created_at, session.last_active_at);
     (anew.metadata, anew.mcp_client_ids) =
@@ -84,7 +85,7 @@ impl Transport for Nowhere {
     }
 }
 
-/// A refusal of settings quotes none of them.
+/// Checks that a refusal of settings quotes none of them.
 fn refused(error: Error) {
     assert_eq!(error.kind(), ErrorKind::Config);
     let mut text = format!("{error} {error:?}");
@@ -96,8 +97,8 @@ fn refused(error: Error) {
     assert!(!text.contains(MARK), "an error quotes what it refuses");
 }
 
-/// The variables of proxies, and of the encoding: what is refused is not quoted, and loopback has no
-/// proxy.
+/// Checks the variables of proxies, and of the encoding: a refused value is not quoted, and
+/// loopback has no proxy.
 pub fn proxy_variables(data: &[u8]) {
     const NAMES: [&str; 6] = [
         "HTTP_PROXY",
@@ -135,7 +136,7 @@ pub fn proxy_variables(data: &[u8]) {
     }
 }
 
-/// An environment: what is taken is safe to send to, and what is refused is not quoted.
+/// Checks an environment: an accepted address is safe to send to, and a refused one is not quoted.
 pub fn config(data: &[u8]) {
     let mut input = Input::new(data);
     let which = input.byte();
@@ -155,7 +156,7 @@ pub fn config(data: &[u8]) {
     let marked = which >> 5 & 1 == 1;
     let lookup = |name: &str| {
         let (_, value) = values.iter().find(|(known, _)| *known == name)?;
-        // Within the value, where it may be a host, a password, a path.
+        // Within the value, which may be a host, a password, a path.
         let middle =
             (0..=value.len() / 2).rev().find(|&at| value.is_char_boundary(at)).unwrap_or(0);
         let (start, end) = value.split_at(middle);

@@ -1,4 +1,4 @@
-//! Replies: what servers send, and what the server of this crate sends.
+//! Replies of other servers, and of this crate's server.
 
 use super::input::{Input, Weight, same};
 use bytes::Bytes;
@@ -30,7 +30,7 @@ fn same_again(reply: &Reply, (format, served): (Format, Served)) {
     assert!(same(reply, &again), "written and read it is the same");
 }
 
-/// A body in JSON, as any server may send it: small in memory, and the same when it is written and read again.
+/// Checks a JSON body of any server: small in memory, and equal when written and read again.
 pub fn json_reply(data: &[u8]) {
     let mut input = Input::new(data);
     let count = input.below(5);
@@ -64,7 +64,7 @@ pub fn json_reply(data: &[u8]) {
     both_readers_agree(&body, count);
 }
 
-/// After a space a body is none that the reader of compact ones takes.
+/// A body after a space is rejected by the reader of compact bodies.
 fn both_readers_agree(body: &Bytes, count: usize) {
     let spaced = Bytes::from([b" ", &body[..]].concat());
     match (decode_one(body, Format::Base64), decode_one(&spaced, Format::Base64)) {
@@ -80,12 +80,14 @@ fn both_readers_agree(body: &Bytes, count: usize) {
     }
 }
 
-/// Many replies in one body are as many as commands, each as it would be read alone.
+/// Checks that many replies in one body are as many as the commands, each equal to the reply read
+/// alone.
 fn each_entry_as_if_alone(body: &Bytes, count: usize, format: Format) {
     match decode_many(body, count, format) {
         Some(Ok(replies)) => {
             assert_eq!(replies.len(), count);
-            // Fields that no reply has are passed over, whatever bytes their strings hold; a `RawValue` is text.
+            // Unknown fields of a reply are skipped, whatever bytes their strings contain; a
+            // `RawValue` is text.
             if std::str::from_utf8(body).is_err() {
                 return;
             }
@@ -104,12 +106,13 @@ fn each_entry_as_if_alone(body: &Bytes, count: usize, format: Format) {
     }
 }
 
-/// A body in RESP2: no more than was sent, the same when written and read again, and no reply where it was cut.
+/// Checks a RESP2 body: no more than was sent, equal when written and read again, and no reply if
+/// it was cut.
 pub fn resp2_reply(data: &[u8]) {
     let mut input = Input::new(data);
     let (count, cut) = (input.below(5), usize::from(input.byte()));
     let body = Bytes::copy_from_slice(input.rest());
-    // Near the limit of nesting: replies to a pipeline may go one level deeper.
+    // Near the nesting limit: replies to a pipeline may go one level deeper.
     let deep = body.iter().filter(|&&byte| byte == b'*').count() > 100;
     let Some(values) = decode_resp2(&body) else {
         assert!(
@@ -159,7 +162,7 @@ pub fn resp2_reply(data: &[u8]) {
     }
 }
 
-/// Base64 as another decoder reads it, which is slow and simple; `None` for what is none.
+/// Decodes base64 with a slow and simple decoder. Returns `None` if it is not base64.
 fn base64(text: &[u8]) -> Option<Vec<u8>> {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let padding = text.iter().rev().take_while(|&&byte| byte == b'=').count();
@@ -180,7 +183,7 @@ fn base64(text: &[u8]) -> Option<Vec<u8>> {
     (bits == 0).then_some(out)
 }
 
-/// A string in base64, alone and beside others, as another decoder reads it.
+/// Compares a base64 string, alone and beside others, with another decoder.
 pub fn base64_reply(data: &[u8]) {
     let wanted = base64(data);
     for read in decode_base64(data) {
@@ -202,7 +205,8 @@ pub fn base64_reply(data: &[u8]) {
     assert!(read.iter().all(|reply| same(reply, &value)));
 }
 
-/// What text keeps of a value: bytes that are no text are lost, and the string `OK` looks like the status.
+/// Returns the part of a value that text preserves: bytes that are no text are lost, and the string
+/// `OK` looks like the status.
 fn as_text(value: &Value) -> Value {
     match value {
         Value::Bytes(bytes) if &bytes[..] == b"OK" => Value::Okay,
@@ -212,7 +216,7 @@ fn as_text(value: &Value) -> Value {
     }
 }
 
-/// Any replies, as the server writes them in each format: each decoder reads them as they were.
+/// Checks any replies, as the server writes them in each format: each decoder reads them unchanged.
 pub fn reply_formats(data: &[u8]) {
     let mut input = Input::new(data);
     let count = 1 + input.below(4);
@@ -225,7 +229,7 @@ pub fn reply_formats(data: &[u8]) {
                 .expect("what the server writes can be read");
             assert!(same(&read, wanted));
         }
-        // One reply of many in RESP2 is not asked for: its frame could be an array's.
+        // A single entry of a pipeline is not requested in RESP2: its frame could be an array's.
         if format != Format::Resp2 || count > 1 {
             let read = decode_many(&many(&replies, served), count, format)
                 .expect("what the server writes can be read")

@@ -1,4 +1,4 @@
-//! Requests: what the server takes, and whether what the client sends arrives.
+//! Requests that the server accepts, and the arrival of the client's requests.
 
 use super::block_on;
 use super::input::{Input, same};
@@ -23,7 +23,7 @@ fn parts(command: &Command) -> Vec<Vec<u8>> {
     command.parts().map(<[u8]>::to_vec).collect()
 }
 
-/// Remembers what it is given, and answers what it is told.
+/// A backend that records commands and returns scripted replies.
 #[derive(Clone, Default)]
 struct Recorder {
     given: Arc<Mutex<Vec<Vec<Vec<u8>>>>>,
@@ -36,7 +36,7 @@ impl Recorder {
     }
 
     fn take(&self, command: &Command) -> Reply {
-        // The guard's question about a command's flags: this backend knows of none.
+        // The guard's question about a command's flags: this backend knows no flags.
         if command.is("COMMAND") {
             return Err(Error::redis(ServerError::new("ERR unknown command 'COMMAND'")));
         }
@@ -79,7 +79,8 @@ async fn answer(service: &Service, head: &Parts, body: &[u8]) -> Option<Answer> 
     }
 }
 
-/// A body or an address: what is taken means the same when it is written again, and nothing runs without the token.
+/// Checks a body or an address: an accepted request is equal when written again, and nothing runs
+/// without the token.
 pub fn server_request(data: &[u8]) {
     let mut input = Input::new(data);
     let form = input.below(4);
@@ -111,7 +112,8 @@ fn path_form(input: &mut Input<'_>) {
     let Ok(command) = request::path(target.path(), target.query(), body) else { return };
     assert!(!command.name().is_empty());
     assert!(command.byte_len() <= target.as_str().len() + body.len());
-    // Written again as a path alone: each part a segment, and one more slash, since the last is not counted.
+    // Written again as a path alone: each part a segment, and one more slash, since the last is not
+    // counted.
     let segments: String = command
         .parts()
         .map(|part| format!("/{}", percent_encode(part, NON_ALPHANUMERIC)))
@@ -120,7 +122,7 @@ fn path_form(input: &mut Input<'_>) {
     assert!(parts(&again) == parts(&command));
 }
 
-/// A whole request, with a right token or a wrong one.
+/// Checks a complete request, with a valid token or an invalid one.
 fn whole(input: &mut Input<'_>, with_token: bool) {
     let method = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"][input.below(6)];
     let (target, header, format) = (input.text(), input.text(), input.below(4));
@@ -173,7 +175,7 @@ fn whole(input: &mut Input<'_>, with_token: bool) {
     }
 }
 
-/// Hands requests to a server without a network in between.
+/// Passes requests to a server without a network in between.
 struct Direct {
     service: Service,
     base: Url,
@@ -207,8 +209,8 @@ fn command(input: &mut Input<'_>) -> Command {
     Command::from_parts([name].into_iter().chain((0..count).map(|_| input.bytes())))
 }
 
-/// Commands from the client to the backend behind the server, and the replies back: both arrive as they were, or an error says
-/// that nothing was sent.
+/// Checks commands from the client to the backend behind the server, and the replies back: both
+/// arrive unchanged, or an error says that nothing was sent.
 pub fn round_trip(data: &[u8]) {
     let mut input = Input::new(data);
     let (form, format) = (input.below(4), [Encoding::Base64, Encoding::Resp2][input.below(2)]);
@@ -247,7 +249,7 @@ pub fn round_trip(data: &[u8]) {
     };
     assert_eq!(got.len(), commands.len());
     let given = recorder.given();
-    // Those that were refused have an error instead; the others ran in their order.
+    // Refused commands have an error instead; the others ran in order.
     let mut ran = 0;
     for (command, got) in commands.iter().zip(&got) {
         if given.get(ran).is_some_and(|given| *given == parts(command)) && same(got, &replies[ran])

@@ -1,4 +1,4 @@
-//! What servers say beside replies: how they write texts, and when to come again.
+//! Server properties beside replies: the encoding of texts, and retry headers.
 
 use super::block_on;
 use super::input::Input;
@@ -10,7 +10,8 @@ use redis_rest::internal::fuzzing::response_headers;
 use redis_rest::{BoxFuture, CallOptions, Config, ErrorKind, Result, Value, cmd};
 use std::time::Duration;
 
-/// A server that encodes all its texts, or none, whatever it is asked for. It may refuse `ECHO`.
+/// A server that encodes all its texts, or none, whatever the request asks for. It may refuse
+/// `ECHO`.
 struct Server {
     encodes: bool,
     refuses: bool,
@@ -34,7 +35,8 @@ impl Transport for Server {
     }
 }
 
-/// Texts come as they are in the server, or an error says that they cannot be known.
+/// Checks that texts arrive as they are in the server, or that an error says that they cannot be
+/// known.
 pub fn server_encoding(data: &[u8]) {
     let mut input = Input::new(data);
     let (encodes, refuses) = (input.below(2) == 1, input.below(4) == 1);
@@ -54,7 +56,7 @@ pub fn server_encoding(data: &[u8]) {
         is_text |= !encodes && !is_base64;
         match got {
             Ok(Value::Bytes(bytes)) if encodes || is_text => assert_eq!(bytes, text.as_bytes()),
-            // A server that does not say how it writes: base64, until a text is not.
+            // A server with unknown encoding: base64, until a text is not.
             Ok(Value::Bytes(_)) => assert!(refuses && is_base64),
             Err(error) => {
                 assert!(error.kind() == ErrorKind::Decode && is_text && text.contains('\u{FFFD}'));
@@ -64,7 +66,7 @@ pub fn server_encoding(data: &[u8]) {
     }
 }
 
-/// Headers of any content say a time, or nothing.
+/// Checks that headers of any content give a time, or nothing.
 pub fn retry_headers(data: &[u8]) {
     let mut input = Input::new(data);
     let mut headers = HeaderMap::new();
