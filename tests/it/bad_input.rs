@@ -16,7 +16,7 @@ fn once(url: impl Into<String>) -> Config {
     Client::builder().url(url).token("s3cret-token").no_retry()
 }
 
-/// A server that gives the same answer to everything, `expect` times.
+/// Starts a server that sends the same response to every request, `expect` times.
 async fn mock(answer: ResponseTemplate, expect: u64) -> (MockServer, Client) {
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(answer).expect(expect).mount(&server).await;
@@ -40,7 +40,7 @@ async fn a_wrong_token_is_one_attempt_and_not_quoted() {
     assert!(!format!("{error} {error:?}").contains("s3cret"));
 }
 
-/// The output of a future that waits for nothing.
+/// Returns the output of a future that is ready at its first poll.
 fn at_once<T>(future: impl IntoFuture<Output = T>) -> T {
     let mut future = std::pin::pin!(future.into_future());
     match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
@@ -141,7 +141,7 @@ async fn an_error_inside_a_200() {
 #[tokio::test]
 async fn replies_cut_short() {
     for body in [r#"{"result":"T0s"#, r#"{"result":"T0s"}"#, "", "[", r#"[{"result":1}]"#] {
-        // Even with retries, what may have run is not sent again.
+        // Even with retries, a command that may have run is not sent again.
         let server = MockServer::start().await;
         Mock::given(any())
             .respond_with(ResponseTemplate::new(200).set_body_string(body))
@@ -227,7 +227,7 @@ async fn replies_that_are_too_large_are_not_read() {
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::ReplyTooLarge, Outcome::MaybeApplied));
 }
 
-/// Answers every entry by its own key, and notes how large each request was.
+/// Replies to every entry with its own key, and records the size of each request.
 #[derive(Clone, Default)]
 struct Echo(Arc<Mutex<Vec<(usize, usize)>>>);
 
@@ -277,7 +277,7 @@ async fn large_keys_and_bytes_that_are_no_text() {
     let key = "k".repeat(64 * 1024);
     client.set(&key, "v").await.unwrap();
     assert_eq!(client.get::<String>(&key).await.unwrap(), "v");
-    // Raw bytes need the address for their key, and none is that long.
+    // Raw bytes require the key in the path, and no path is that long.
     let error = client.set(&key, &b"\xff"[..]).await.unwrap_err();
     assert!(error.outcome() == Outcome::NotApplied, "{error:?}");
     assert_eq!(client.get::<String>(&key).await.unwrap(), "v");
@@ -300,7 +300,7 @@ async fn large_keys_and_bytes_that_are_no_text() {
 
 #[tokio::test]
 async fn a_server_that_never_answers() {
-    // Accepts by the kernel's queue only.
+    // Only the kernel's queue accepts connections.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let client = once(format!("http://{}", listener.local_addr().unwrap())).build().unwrap();
     let error = client.incr("k").timeout(Duration::from_millis(50)).await.unwrap_err();

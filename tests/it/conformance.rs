@@ -1,4 +1,4 @@
-//! Every case on every backend, each a test of its own.
+//! Every case on every backend, each a separate test.
 
 use redis_rest::Client;
 use redis_rest::conformance::backend;
@@ -34,7 +34,7 @@ macro_rules! rest_over_redis {
 }
 redis_rest::each_backend_case!(rest_over_redis);
 
-/// With replies in RESP2.
+/// Generates the tests with replies in RESP2.
 macro_rules! resp2_over_redis {
     ($($case:ident)*) => {
         mod resp2_over_redis {

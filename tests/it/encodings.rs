@@ -1,4 +1,4 @@
-//! Servers that ignore `Upstash-Encoding`, and how the client finds out.
+//! Servers that ignore `Upstash-Encoding`, and their detection by the client.
 
 use base64_simd::STANDARD;
 use redis_rest::{Client, Config, Encoding, ErrorKind, Value, cmd};
@@ -24,7 +24,7 @@ fn result(value: &Json) -> Answer {
     says(200, json!({ "result": value }).to_string())
 }
 
-/// Answers `ECHO` by a function of its text, and all else by `value`.
+/// Replies to `ECHO` by a function of its text, and to other commands with `value`.
 fn server(echo: impl Fn(&str) -> Answer + Send + Sync + 'static, value: &Json) -> Scripted {
     let value = value.clone();
     Scripted::new(move |_, body| match serde_json::from_slice::<Vec<String>>(body).unwrap() {
@@ -76,7 +76,7 @@ async fn calls_at_the_same_time_share_the_question() {
     assert_eq!(server.count(), 4);
 }
 
-/// The question is no call of the user's: whatever comes back, the call has its reply.
+/// The probe is no call of the user: whatever it returns, the call has its reply.
 #[tokio::test]
 async fn question_that_is_not_answered_fails_no_call() {
     let answers: [fn(&str) -> Answer; 4] = [
@@ -89,7 +89,7 @@ async fn question_that_is_not_answered_fails_no_call() {
         let client = client(&server(echo, &json!("abcd")));
         assert_eq!(client.get::<Vec<u8>>("k").await.unwrap(), b"i\xb7\x1d");
     }
-    // A reply that is not base64 tells by itself, and from then on all are text.
+    // A reply that is not base64 reveals the encoding, and from then on all replies are text.
     let values = Mutex::new(vec![json!("abcd"), json!("hello world"), json!("abcd")]);
     let values = Scripted::new(move |_, body| {
         if body.starts_with(b"[\"ECHO\"") {
@@ -144,7 +144,7 @@ async fn chosen_encoding_asks_nothing() {
     }
 }
 
-/// A server that knows neither: RESP2 was asked for, and base64 after it.
+/// A server that supports neither: the client asks for RESP2, and then for base64.
 #[tokio::test]
 async fn server_without_resp2_that_ignores_base64_is_found_out() {
     let server = server(in_text, &json!("abcd"));
@@ -181,7 +181,7 @@ async fn server_that_ignores_base64_is_not_asked_for_it_again() {
         .mount(&server)
         .await;
     Mock::given(body_string_contains("GET")).respond_with(template("abcd")).mount(&server).await;
-    // A path of its own: what the process remembers of this address is of no other test.
+    // A separate path: no other test shares the process's memory of this address.
     let config = config_for(&server).url(format!("{}/ignores", server.uri()));
     let client = config.encoding(Encoding::Auto).build().unwrap();
     for _ in 0..2 {
@@ -193,7 +193,7 @@ async fn server_that_ignores_base64_is_not_asked_for_it_again() {
     assert_eq!(asked, [true, true, false]);
 }
 
-/// The process remembers the answer by the address.
+/// The process caches the result by address.
 #[tokio::test]
 async fn process_asks_once_for_each_address() {
     let server = wiremock::MockServer::start().await;

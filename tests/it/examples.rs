@@ -1,4 +1,4 @@
-//! The examples, run as a newcomer runs them.
+//! The examples, run as a new user runs them.
 
 #[cfg(feature = "native")]
 use redis_rest_server::DEFAULT_TOKEN;
@@ -17,9 +17,10 @@ fn example(name: &str) -> Command {
     let built =
         test.parent().and_then(std::path::Path::parent).unwrap().join("examples").join(name);
     let path = built.with_extension(std::env::consts::EXE_EXTENSION);
-    // `cargo test` built it; `cargo test --test it` did not, and must not run an old one.
+    // `cargo test` built it; `cargo test --test it` did not, and must not run an outdated one.
     let mut cargo = Command::new(env!("CARGO"));
-    // What the outer cargo says of this package changes what some build scripts see, and everything would be built again.
+    // Cargo's variables for this package would change the input of some build scripts, and cause a
+    // full rebuild.
     std::env::vars_os()
         .map(|(name, _)| name)
         .filter(|name| name.to_string_lossy().starts_with("CARGO_PKG_"))
@@ -44,7 +45,7 @@ fn example(name: &str) -> Command {
     command
 }
 
-/// Runs an example to its end; its output must hold all of `parts`.
+/// Runs an example to its end; its output must contain all of `parts`.
 pub fn shows(name: &str, parts: &[&str]) -> String {
     let text = shows_by(example(name));
     has(&text, parts);

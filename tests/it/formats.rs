@@ -1,4 +1,4 @@
-//! Replies in every format, and servers that do not know one.
+//! Replies in every format, and servers that lack one.
 
 use proptest::prelude::*;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, Transport};
@@ -9,7 +9,8 @@ use redis_rest_test_support::raw;
 use redis_rest_test_support::rest::{self, Counting};
 use std::sync::{Arc, Mutex};
 
-/// Takes the wish for RESP2 out of requests, as a server that does not know it would; remembers how each was answered.
+/// Removes the wish for RESP2 from requests, like a server that ignores it; records how each was
+/// replied to.
 #[derive(Clone)]
 struct Ignorant(Counting, Arc<Mutex<Vec<bool>>>);
 
@@ -39,7 +40,7 @@ async fn a_server_that_does_not_know_resp2_is_asked_for_base64_from_then_on() {
     direct.set("k", &b"\xff\0"[..]).await.unwrap();
     assert_eq!(client.get::<Vec<u8>>("k").await.unwrap(), b"\xff\0", "asked again");
     assert_eq!(client.get::<Vec<u8>>("k").await.unwrap(), b"\xff\0");
-    // The third asks how texts are written.
+    // The third request probes the encoding of texts.
     assert_eq!(*transport.1.lock().unwrap(), [true, false, false, false]);
 
     let (client, direct, transport, _server) = ignorant().await;
@@ -69,7 +70,7 @@ async fn text_that_may_have_lost_bytes_is_an_error_where_it_cannot_be_asked_for_
         "text",
         "nothing is lost of text"
     );
-    // The third asks how texts are written.
+    // The third request probes the encoding of texts.
     assert_eq!(*transport.1.lock().unwrap(), [true, false, false]);
 }
 
@@ -133,7 +134,7 @@ async fn both_formats_at_once_are_refused_and_transactions_stay_json() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
-    /// Whatever bytes go in come out, alone and in a pipeline, in every format that carries them.
+    /// Any bytes arrive unchanged, alone and in a pipeline, in every format that can carry them.
     #[test]
     fn any_bytes_survive_encoding_serving_and_decoding(key in prop::collection::vec(any::<u8>(), 1..40), value in prop::collection::vec(any::<u8>(), 0..200)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,4 +1,4 @@
-//! The integration tests: one binary, since each one more links everything again.
+//! The integration tests: a single binary, since each further one links everything again.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,7 +10,7 @@
 /// A client that meets what it should not: wrong tokens, pages of HTML, cut replies, floods, odd addresses.
 #[cfg(all(feature = "native", feature = "reqwest"))]
 mod bad_input;
-/// Automatic batching: what travels together, and what becomes of it.
+/// Automatic batching: composition and outcome of batches.
 mod batching;
 /// Sessions through everything that can go wrong, compared with a model.
 #[cfg(feature = "native")]
@@ -22,7 +22,7 @@ mod commands;
 mod conformance;
 /// Servers that ignore `Upstash-Encoding`.
 mod encodings;
-/// The examples, run as a newcomer runs them.
+/// The examples, run as a new user runs them.
 mod examples;
 /// The features that this build has.
 mod features;
@@ -46,7 +46,7 @@ mod once;
 /// Proxies that change the paths of requests, and the defences of client and server.
 mod paths;
 mod peers;
-/// Documents that promise something and name the test that shows it.
+/// Documents that name the test of each claim.
 mod promises;
 /// Forward proxies between the client and its server.
 #[cfg(feature = "rustls")]
@@ -54,7 +54,7 @@ mod proxies;
 /// The commands of the `redis` crate, over TCP and over HTTP.
 #[cfg(feature = "native")]
 mod redis_rs;
-/// Retries: what goes again, what does not, and what that adds up to.
+/// Retries: commands that are retried, commands that are not, and the totals.
 mod retries;
 /// The session stores and the manager, over every backend.
 mod sessions;
@@ -62,7 +62,7 @@ mod sessions;
 mod settings;
 /// Histories of managers, stores, faults and crashes in virtual time, each decided by a seed.
 mod simulation;
-/// What is published, as streams.
+/// Published messages, as streams.
 mod subscriptions;
 /// A process that was frozen: what its connections cost that died meanwhile.
 #[cfg(feature = "rustls")]

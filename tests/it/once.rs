@@ -1,4 +1,5 @@
-//! Exactly once, hedged reads, read your writes, and a lock that does not guess: what the wire shows.
+//! Exactly once, hedged reads, read your writes, and a lock that does not guess: as seen on the
+//! wire.
 
 use redis_rest::backend::Failover;
 use redis_rest::backend::native::NativeBackend;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Executes every request, and loses the reply of each one that `lose` picks by its number.
+/// Executes every request, and loses the reply of each one that `lose` selects by its number.
 struct Losing<F> {
     inner: HttpTransport,
     sent: Arc<AtomicUsize>,
@@ -54,7 +55,7 @@ fn losing(
     (client, sent)
 }
 
-/// A schedule without pattern: about a fifth of all numbers.
+/// Returns true for an irregular fifth of all numbers.
 fn a_fifth(number: usize) -> bool {
     number.wrapping_mul(2_654_435_761) % 1000 < 200
 }
@@ -109,7 +110,7 @@ async fn with_lost_replies_every_increment_counts_once_on_the_engine() {
 async fn kept_replies_are_what_the_command_said() {
     let Some(redis) = Redis::start() else { return };
     let server = rest::serve(redis.backend().await).await;
-    // Every first reply is lost, so each answer below is a kept one.
+    // Every first reply is lost, so each reply below is a stored one.
     let (client, _) = losing(&server.url(), |number| number.is_multiple_of(2));
     let once = |command| client.run::<Value>(command).exactly_once();
     client.script_flush().idempotent().await.unwrap();
@@ -140,7 +141,7 @@ async fn kept_replies_are_what_the_command_said() {
     ]);
     assert_eq!(replies.take(length).unwrap(), 17);
     assert!(got == wanted);
-    // Beyond what Lua can hold: told, not rounded.
+    // Beyond Lua's range: an error instead of rounding.
     once(cmd("SET").arg("n").arg(i64::from(1_u32 << 31) << 22)).await.unwrap();
     let error = once(cmd("INCR").arg("n")).await.unwrap_err();
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::Inexact, Outcome::Applied));
@@ -220,7 +221,7 @@ async fn a_lock_reads_back_instead_of_guessing() {
     assert!(!lock("yours").await.unwrap());
 }
 
-/// Answers by a script: what to say to request number n, and after how long.
+/// Responds by a script that gives the response to request number n, and its delay.
 struct Scripted<F>(F, Arc<AtomicUsize>);
 
 impl<F: Fn(usize, &HttpRequest) -> (Duration, HttpResponse) + Send + Sync + 'static> Transport
@@ -320,12 +321,12 @@ async fn the_sync_token_goes_out_with_the_very_next_request() {
         log.lock().unwrap().push(token_of(request));
         match number {
             0 => (Duration::ZERO, reply(r#"{"result":1}"#, Some("one"))),
-            // Failed commands bring one too.
+            // Failed commands bring a token too.
             1 => (Duration::ZERO, reply_as(400, r#"{"error":"ERR no"}"#, Some("two"))),
-            // Overtaken by the next, and so older.
+            // Overtaken by the next, and therefore older.
             2 => (Duration::from_secs(2), reply(r#"{"result":1}"#, Some("old"))),
             3 => (Duration::from_secs(1), reply(r#"{"result":1}"#, Some("new"))),
-            // A failed attempt, then the retry: with the token of the attempt before.
+            // A failed attempt, then the retry with the token of the attempt before.
             4 => (Duration::ZERO, reply_as(500, "", Some("late"))),
             _ => (Duration::ZERO, reply(r#"{"result":1}"#, None)),
         }

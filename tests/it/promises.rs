@@ -18,7 +18,7 @@ fn every_named_test_exists(document: &str, least: usize) {
         }
     }
     let lines: Vec<_> = library.lines().map(str::trim_start).collect();
-    // In the library, what is no test may have the name of one.
+    // In the library, only tests may have the name of a test.
     lines
         .windows(2)
         .filter(|pair| pair[0].starts_with("#[") && pair[0].contains("test"))

@@ -37,7 +37,7 @@ async fn message(subscription: &mut Subscription) -> (String, Option<String>, St
     }
 }
 
-/// Publishes until nobody receives it.
+/// Publishes until there is no receiver.
 async fn wait_for_no_subscriber(client: &Client, channel: &str) {
     let gone = async {
         while client.publish(channel, "anybody?").await.unwrap() > 0 {
@@ -83,7 +83,7 @@ async fn published_messages_arrive(client: Client) {
     let mut monitor = client.monitor();
     assert_eq!(next(&mut monitor).await, Event::Subscribed("".into()));
     client.set("watched key", "v").await.unwrap();
-    // The server in between looks commands up.
+    // The server in between looks up commands.
     loop {
         let Event::Command(line) = next(&mut monitor).await else { panic!("no command") };
         let line = String::from_utf8(line.to_vec()).unwrap().to_lowercase();
@@ -187,7 +187,7 @@ async fn a_server_that_refuses_ends_it_with_an_error() {
     assert_eq!(subscription.next().await.unwrap().unwrap_err().kind(), ErrorKind::Http);
 }
 
-/// A server that says one thing on each connection, and nothing any more.
+/// Starts a server that sends one message on each connection, and then stays silent.
 #[tokio::test]
 async fn a_connection_on_which_nothing_comes_is_lost() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -209,7 +209,7 @@ async fn a_connection_on_which_nothing_comes_is_lost() {
     server.abort();
 }
 
-/// Without a word about streams in its settings, nginx collects what it passes on.
+/// Without stream settings, nginx buffers responses.
 #[tokio::test]
 async fn stream_passes_an_nginx_with_default_settings() {
     let server = rest::serve(MemoryBackend::new()).await;
@@ -243,7 +243,7 @@ async fn answer_that_is_no_stream_ends_it_at_once() {
     assert_eq!(error.server_message(), Some("ERR not here"));
 }
 
-/// Without a bound, the rest of the page would be waited for until the attempt's timeout.
+/// Without a bound, the client would wait for the rest of the page until the attempt's timeout.
 #[tokio::test]
 async fn long_page_that_is_no_stream_is_not_read_to_its_end() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -268,7 +268,7 @@ async fn long_page_that_is_no_stream_is_not_read_to_its_end() {
     server.abort();
 }
 
-/// Proxies that wait for the first byte of a body pass the head of a response with it.
+/// Some proxies forward the head of a response only with the first byte of the body.
 #[tokio::test]
 async fn stream_opens_with_a_comment() {
     let server = rest::serve(MemoryBackend::new()).await;
@@ -290,7 +290,7 @@ async fn stream_opens_with_a_comment() {
     assert!(comment < seen.find("data: ").unwrap(), "{seen}");
 }
 
-/// Connects as it is told, one result after another and then the last for ever.
+/// A backend with scripted connection results, the last of which repeats.
 struct Connects(Mutex<Vec<Result<(), Error>>>);
 
 impl Backend for Connects {
@@ -298,7 +298,7 @@ impl Backend for Connects {
         unreachable!("it only listens")
     }
 
-    /// Hears one event, and loses the connection.
+    /// Returns one event, and loses the connection.
     fn listen<'a>(
         &'a self,
         _: &'a SubscriptionTarget,

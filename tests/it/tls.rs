@@ -1,4 +1,4 @@
-//! TLS against a real server: whom a client trusts, and what it says about the others.
+//! TLS against a real server: trusted certificates, and errors for the others.
 
 use redis_rest::backend::rest::HttpTransport;
 use redis_rest::{Client, Config, ErrorKind, Outcome};
@@ -17,7 +17,8 @@ async fn an_authority_that_was_added_is_trusted_over_either_protocol() {
         let client =
             config(&server).root_certificate_pem(server.authority.clone()).build().unwrap();
         assert_eq!(client.incr("n").await.unwrap(), 1, "{protocol}");
-        // One of several in a text, and of several texts; and in the transport that others wrap.
+        // A certificate among several in a text, and in several texts; also in the transport that
+        // others wrap.
         let both = format!("{}{}", Certificates::new().authority, server.authority);
         let config = config(&server)
             .root_certificate_pem(both)
@@ -95,7 +96,7 @@ fn names(names: &[&str]) -> Vec<rcgen::SanType> {
     names.iter().map(|name| rcgen::SanType::DnsName((*name).try_into().unwrap())).collect()
 }
 
-/// For the right name, and by nobody but itself.
+/// Returns a certificate for the right name that is signed by itself only.
 fn self_signed() -> Certificates {
     let key = rcgen::KeyPair::generate().unwrap();
     let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()])
@@ -129,7 +130,7 @@ async fn a_text_that_is_no_certificate_is_refused_at_the_start() {
         assert_eq!(error.kind(), ErrorKind::Config, "{text}");
         assert!(!format!("{error:?}{error}").contains("s3cret"));
     }
-    // Nobody looks at certificates where none are needed.
+    // Certificates are not checked if none are needed.
     let plain = Client::builder().url("http://127.0.0.1:1").token("t").root_certificate_pem("");
     assert!(plain.build().is_ok());
 }

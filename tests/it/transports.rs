@@ -1,5 +1,5 @@
-//! What the two transports must do alike, and what each has for itself. Redirects, cut replies and the like are in `bad_input`, TLS in
-//! `tls`, dead connections in `thaw`.
+//! Common behaviour of the two transports, and their differences. Redirects, truncated replies and
+//! the like are in `adversarial`, TLS in `tls`, dead connections in `stale_connections`.
 
 use bytes::Bytes;
 use redis_rest::backend::rest::ReqwestTransport;
@@ -56,7 +56,7 @@ async fn a_client_of_the_users_own_goes_through_their_proxy() {
     assert_eq!(client.incr("n").await.unwrap(), 1);
 }
 
-/// The `reqwest` of these tests has none.
+/// The `reqwest` of these tests is built without TLS.
 #[tokio::test]
 async fn a_client_of_the_users_own_without_tls_says_so_at_once() {
     let client =
@@ -121,14 +121,14 @@ async fn headers_without_end_are_not_read() {
     assert_eq!(error.kind(), ErrorKind::Config);
 }
 
-/// How a server says that it did not look at a request.
+/// A server's way to say that it did not process a request.
 #[derive(Clone, Copy, Debug)]
 enum Refusal {
     Stream,
     GoodBye,
 }
 
-/// Speaks HTTP/2. Refuses the first request, and answers the others with 1.
+/// Starts an HTTP/2 server that refuses the first request, and replies 1 to the others.
 async fn refusing(certificates: &Certificates, how: Refusal) -> SocketAddr {
     let acceptor = TlsAcceptor::from(certificates.server("h2"));
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -139,7 +139,7 @@ async fn refusing(certificates: &Certificates, how: Refusal) -> SocketAddr {
             let mut connection =
                 h2::server::handshake(acceptor.accept(stream).await.unwrap()).await.unwrap();
             if let (Refusal::GoodBye, false) = (how, refused) {
-                // With no stream accepted, the last one that it announces is none.
+                // With no stream accepted, the last stream in its announcement is none.
                 refused = true;
                 connection.abrupt_shutdown(h2::Reason::NO_ERROR);
             }
@@ -182,10 +182,11 @@ async fn unprocessed_requests_are_sent_again() {
     }
 }
 
-/// Answers the first request by `answer` when it has read its head, and the others with 1.
+/// Starts a server that responds to the first request by `answer` after its head, and replies 1 to
+/// the others.
 async fn impatient(answer: &'static str) -> SocketAddr {
     let socket = TcpSocket::new_v4().unwrap();
-    // The end of a large request does not fit into the buffers on the way.
+    // The end of a large request does not fit into the buffers in between.
     socket.set_recv_buffer_size(4096).unwrap();
     socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
     let listener = socket.listen(16).unwrap();
@@ -218,7 +219,7 @@ async fn requests_that_were_answered_before_they_had_left_go_again() {
     ] {
         let url = format!("http://{}", impatient(answer).await);
         let client = Client::builder().url(url).token("t").build().unwrap();
-        // Must not run twice.
+        // A non-retry-safe command.
         assert_eq!(client.append("k", "x".repeat(9_000_000)).await.unwrap(), 1, "{answer}");
     }
 }
@@ -233,7 +234,7 @@ async fn outcome_of_a_custom_transport_is_kept() {
     let client = transport.config().connect_timeout(Duration::from_secs(1)).build().unwrap();
     let began = tokio::time::Instant::now();
     let error = client.incr("n").await.unwrap_err();
-    // Tried again after the wait, and not once more, since that would be after the connect timeout.
+    // Retried after the wait, and not again, since that would be after the connect timeout.
     assert_eq!((transport.count(), began.elapsed().as_millis() / 100), (2, 7));
     let source = std::error::Error::source(&error)
         .and_then(|source| source.downcast_ref::<std::io::Error>());

@@ -80,7 +80,7 @@ async fn commands_that_may_have_run_are_not_sent_again() {
 
 #[wasm_bindgen_test]
 async fn a_refused_connection_cannot_be_told_from_a_lost_reply() {
-    // The discard port: nobody listens there, and browsers do not even try.
+    // The discard port: no server listens there, and browsers do not even try.
     let nobody = Client::builder()
         .url("http://127.0.0.1:9")
         .token("t")
@@ -97,7 +97,7 @@ async fn a_refused_connection_cannot_be_told_from_a_lost_reply() {
         (error.kind(), error.outcome(), error.attempts()),
         (ErrorKind::Io, Outcome::NotApplied, 10)
     );
-    // The host would tell more: a stack trace with addresses.
+    // The host would include more: a stack trace with addresses.
     assert!(!format!("{error} {error:?}").contains("http"), "{error:?}");
 }
 
@@ -147,7 +147,7 @@ async fn sync_tokens_are_kept() {
     assert!(client.sync_token().is_some());
 }
 
-/// The host's `URL` resolves segments that are dots, also encoded. What is within a segment stays.
+/// The host's `URL` resolves dot segments, encoded or not. Dots within a segment stay.
 #[wasm_bindgen_test]
 async fn names_in_paths_arrive_after_one_probe() {
     let gate = Gate::new();

@@ -1,5 +1,6 @@
-//! The tests of the `wasm32` build: the conformance cases and what is different there, in Node and in a browser, against
-//! `redis-rest serve`. `.ci/wasm` starts that, builds this and runs it; elsewhere this is an empty program.
+//! The tests of the `wasm32` build: the conformance cases and the differences of that build, in
+//! Node and in a browser, against `redis-rest serve`. `.ci/wasm` starts the server, and builds and
+//! runs the tests; on other targets this is an empty program.
 
 #![cfg_attr(target_family = "wasm", no_main)]
 #![cfg(target_family = "wasm")]
@@ -14,9 +15,9 @@
 mod backend;
 /// Batching, timeouts, refused connections, subscriptions.
 mod client;
-/// The manager: what it keeps, and an outage.
+/// The manager: its cache, and an outage.
 mod manager;
 /// The conformance cases of session stores.
 mod sessions;
-/// Clients, and a transport that can be told to fail.
+/// Clients, and a transport that fails on demand.
 mod support;

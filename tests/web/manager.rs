@@ -13,7 +13,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A manager whose store is behind a gate, and that store without one.
+/// Returns a manager whose store is behind a gate, and the same store without one.
 async fn behind_a_gate() -> (SessionManager, Gate, RedisSessionStore) {
     let gate = Gate::new();
     let retry = RetryPolicy::default().max_attempts(1);
@@ -103,7 +103,7 @@ async fn calls_that_are_given_up_are_finished_by_the_next() {
     poll_once(manager.cleanup_session(&ended.id)).await;
     manager.flush().await.unwrap();
     assert!(!elsewhere.exists(&ended.id).await.unwrap());
-    // A create that is given up ends what it made, and nothing else.
+    // A cancelled create ends the session it made, and no other.
     let taken = Session::new(&user).org_id("org");
     elsewhere.create_session(&taken).await.unwrap();
     poll_once(manager.create_session_with(NewSession::new(&user, "org").id(&taken.id))).await;
@@ -137,7 +137,7 @@ async fn expired_sessions_are_not_served() {
     assert!(manager.list_sessions(&session.user_id).await.unwrap().sessions.is_empty());
 }
 
-/// Gives a call up after its first poll.
+/// Drops a call after its first poll.
 async fn poll_once(call: impl Future) {
     let mut call = std::pin::pin!(call);
     std::future::poll_fn(|context| Poll::Ready(drop(call.as_mut().poll(context)))).await;
@@ -164,7 +164,7 @@ async fn maintenance_runs_beside_and_ends_with_the_manager() {
     }
 }
 
-/// Workspaces are paths without directories, and a journal has no file to be in.
+/// Workspaces are paths without directories, and a journal has no file.
 #[wasm_bindgen_test]
 async fn without_a_file_system() {
     let manager = SessionManager::new("/workspaces", 10);

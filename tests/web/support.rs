@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Where the server is. It is built in: a browser has no environment.
+/// Address of the server, built in: a browser has no environment.
 const URL: &str = match option_env!("REDIS_REST_TEST_URL") {
     Some(url) => url,
     None => "",
@@ -19,7 +19,7 @@ pub fn config() -> Config {
     Client::builder().url(URL).token(TOKEN)
 }
 
-/// The same with an address that has a path.
+/// Returns settings with an address that has a path.
 pub fn config_below(path: &str) -> Config {
     config().url(format!("{URL}{path}"))
 }
@@ -28,7 +28,7 @@ pub fn client() -> Client {
     config().build().unwrap()
 }
 
-/// A key that no other run uses.
+/// Returns a key that no other run uses.
 pub fn unique(name: &str) -> String {
     format!("web:{name}:{}", redis_rest::session::Session::new("u").org_id("o").id)
 }
@@ -37,15 +37,15 @@ pub async fn pass(time: Duration) {
     gloo_timers::future::sleep(time).await;
 }
 
-/// What becomes of a request.
+/// Fate of a request.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Way {
     Open,
-    /// It does not get out.
+    /// The request is not sent.
     Cut,
-    /// It is executed, and the reply gets lost.
+    /// The request is executed, and the reply is lost.
     Lost,
-    /// The server does not see that base64 is asked for.
+    /// The server does not see the wish for base64.
     Plain,
 }
 
@@ -67,7 +67,7 @@ impl Gate {
         self.way.set(way);
     }
 
-    /// How many requests were sent, or tried.
+    /// Returns the number of requests sent or attempted.
     pub fn sent(&self) -> usize {
         self.sent.get()
     }

@@ -1,1 +1,1 @@
-//! See `cases`.
+//! An empty library: the cases are in `cases`.

@@ -1,4 +1,5 @@
-//! The messages hold for one version of the compiler, which CI has. `TRYBUILD=overwrite cargo test` writes them anew.
+//! The messages are those of the compiler version in CI. `TRYBUILD=overwrite cargo test` updates
+//! them.
 
 #[test]
 fn mistakes_are_explained() {

@@ -1,4 +1,4 @@
-//! Who travels with whom, and that nobody is left behind.
+//! Composition of batches, and service of every waiting caller.
 
 use super::{Asked, Call, busy, get, held, settle};
 use bytes::Bytes;
@@ -25,12 +25,12 @@ async fn flights_share_what_waits() {
     let (alone, flight) = busy(&client, &mut asked).await;
     let mut all = calls(0..100);
     settle().await;
-    // A half of 100; the other goes when the next of two has come back.
+    // Half of 100; the other half goes when the next of the two requests has returned.
     flight.echoes();
     let first = next(&mut asked, 50).await;
     alone.echoes();
     let second = next(&mut asked, 50).await;
-    // Half of 60 and the 50 that are on their way.
+    // Half of 60 and the 50 already in flight.
     all.extend(calls(100..160));
     settle().await;
     second.echoes();
@@ -38,7 +38,7 @@ async fn flights_share_what_waits() {
     first.echoes();
     next(&mut asked, 5).await.echoes();
     third.echoes();
-    // Few are not worth parting.
+    // A small batch is not split.
     let (alone, flight) = busy(&client, &mut asked).await;
     all.extend(calls(160..190));
     settle().await;
@@ -55,7 +55,7 @@ async fn calls_of_several_threads_travel_together() {
     let (client, mut asked) = held(|config| config);
     let (alone, flight) = busy(&client, &mut asked).await;
     let runtime = Handle::current();
-    // Begun on threads of their own, and awaited here.
+    // Started on separate threads, and awaited here.
     let begun = ["a", "b", "c", "d"].map(|key| {
         let (client, runtime) = (client.clone(), runtime.clone());
         std::thread::spawn(move || begin(&runtime, client.get::<String>(key))).join().unwrap()
@@ -72,7 +72,7 @@ async fn calls_of_several_threads_travel_together() {
     alone.echoes();
 }
 
-/// Answers with nil, sooner or later.
+/// Replies nil, after a varying delay.
 struct Nils;
 
 impl Transport for Nils {
@@ -90,7 +90,8 @@ impl Transport for Nils {
     }
 }
 
-/// A call that is queued just when the last flight ends must not be forgotten: few callers on several threads meet that all the time.
+/// A call queued just when the last worker ends must not be forgotten: a few callers on several
+/// threads cause this constantly.
 #[test]
 fn every_waiting_caller_is_served() {
     let runtime =
@@ -123,7 +124,7 @@ fn every_waiting_caller_is_served() {
     });
 }
 
-/// Begins a call on `runtime`, where the flight that takes it is a task then.
+/// Starts a call on `runtime`, where its batch worker then runs.
 fn begin<F: Future + Unpin>(runtime: &Handle, mut call: F) -> F {
     let _entered = runtime.enter();
     assert!(Pin::new(&mut call).poll(&mut Context::from_waker(Waker::noop())).is_pending());

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-/// A request that waits for its answer.
+/// A request that waits for its response.
 struct Asked {
     path: String,
     body: Json,
@@ -33,7 +33,7 @@ impl Asked {
         )));
     }
 
-    /// Answers each command with its key.
+    /// Replies to each command with its key.
     fn echoes(self) {
         let reply = |command: &Json| json!({ "result": command[1] });
         let body = match self.path.as_str() {
@@ -72,7 +72,7 @@ impl Transport for Held {
     }
 }
 
-/// A client, and the requests that it makes.
+/// Returns a client, and the receiver of its requests.
 fn held(settings: impl FnOnce(Config) -> Config) -> (Client, mpsc::UnboundedReceiver<Asked>) {
     let (sender, asked) = mpsc::unbounded_channel();
     let config = Client::builder()
@@ -93,7 +93,7 @@ fn getdel(client: &Client, key: &str) -> Call {
     tokio::spawn(client.getdel::<String>(key))
 }
 
-/// Two requests in flight, so that what comes now waits.
+/// Puts two requests in flight, so that further calls wait.
 async fn busy(client: &Client, asked: &mut mpsc::UnboundedReceiver<Asked>) -> (Asked, Asked) {
     get(client, "busy:1");
     let first = asked.recv().await.unwrap();
@@ -101,7 +101,7 @@ async fn busy(client: &Client, asked: &mut mpsc::UnboundedReceiver<Asked>) -> (A
     (first, asked.recv().await.unwrap())
 }
 
-/// Lets every task run until it waits.
+/// Runs every task until it waits.
 async fn settle() {
     for _ in 0..50 {
         tokio::task::yield_now().await;
@@ -125,11 +125,11 @@ async fn calls_made_during_a_request_share_the_next() {
     let (client, mut asked) = held(|config| config);
     let alone = get(&client, "alone");
     let first = asked.recv().await.unwrap();
-    // One more may be in flight: whoever is ready goes with it.
+    // A further request may be in flight: all waiting calls share it.
     let reads: Vec<Call> = ["a", "b", "c"].map(|key| get(&client, key)).into();
     let second = asked.recv().await.unwrap();
     assert_eq!((second.path.as_str(), second.keys()), ("/pipeline", vec!["a", "b", "c"]));
-    // Now two are, and everyone else waits. What must not run twice travels by itself.
+    // Now two are in flight, and all other calls wait. Non-retry-safe commands travel separately.
     let mixed: Vec<Call> =
         vec![get(&client, "d"), getdel(&client, "x"), get(&client, "e"), getdel(&client, "y")];
     settle().await;
@@ -236,7 +236,7 @@ async fn cancelled_caller_does_not_affect_batch() {
     a.abort();
     assert!(a.await.is_err());
     first.echoes();
-    // What was given up before it left does not leave.
+    // A call cancelled before its request is not sent.
     let batch = asked.recv().await.unwrap();
     assert_eq!(batch.keys(), ["b", "c"]);
     b.abort();
@@ -281,7 +281,7 @@ async fn a_lost_reply_is_asked_for_again_where_that_is_safe() {
     let again = asked.recv().await.unwrap();
     assert_eq!(again.keys(), ["a", "b"]);
     again.says(200, &json!([{ "error": "LOADING Redis is loading" }, { "result": "b" }]));
-    // What was refused for now goes again by itself.
+    // A temporarily refused batch is retried separately.
     let third = asked.recv().await.unwrap();
     assert_eq!((third.path.as_str(), third.keys()), ("/", vec!["a"]));
     third.echoes();
@@ -301,7 +301,7 @@ async fn while_one_is_tried_again_others_go() {
     first.await.unwrap().unwrap();
     asked.recv().await.unwrap().breaks();
     settle().await;
-    // The flight of "second" waits for its next attempt now: nobody stands behind it.
+    // The batch with "second" waits for its next attempt: no call is queued behind it.
     let third = get(&client, "third");
     let (one, other) = (asked.recv().await.unwrap(), asked.recv().await.unwrap());
     let mut keys = [one.keys()[0].to_owned(), other.keys()[0].to_owned()];
@@ -320,7 +320,7 @@ async fn command_that_fails_its_batch_is_found() {
     settle().await;
     first.echoes();
     second.echoes();
-    // The server refuses every request that holds it.
+    // The server refuses every request that contains it.
     while calls.iter().any(|call| !call.is_finished()) {
         tokio::select! {
             request = asked.recv() => match request.unwrap() {
@@ -374,7 +374,7 @@ async fn deadlines_hold_while_waiting_and_while_in_flight() {
             .auto_batch_in_flight(1)
     });
     let alone = tokio::spawn(client.get::<String>("alone").deadline(Duration::from_secs(60)));
-    // With options of its own it is not counted: the next is the one in flight.
+    // Calls with options of their own do not count: the next request is the one in flight.
     let _unanswered = asked.recv().await.unwrap();
     let first = get(&client, "first");
     let _first = asked.recv().await.unwrap();
@@ -431,7 +431,7 @@ fn a_client_outlives_the_runtime_that_carried_its_requests() {
         (first, second, third, flight)
     });
     runtime().block_on(async {
-        // Reads are asked for again; the write never left, or it may have run.
+        // Reads are retried; the write was never sent, or may have run.
         let again = tokio::spawn(async move {
             while let Some(request) = asked.recv().await {
                 request.echoes();

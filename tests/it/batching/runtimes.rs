@@ -26,20 +26,20 @@ const CALLERS: u32 = 64;
 enum Standstill {
     /// A task keeps the only thread.
     Blocked,
-    /// Nobody drives it.
+    /// No thread drives it.
     Idle,
 }
 
 const BOTH: [Standstill; 2] = [Standstill::Blocked, Standstill::Idle];
 
-/// A runtime on a thread of its own that stands still until this is dropped.
+/// A runtime on a separate thread that stands still until this is dropped.
 struct Stuck {
     release: Option<blocking::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Stuck {
-    /// A runtime that has run `begin` to its end, and the output of that.
+    /// Creates a runtime that has run `begin` to its end, and returns its output.
     fn after<F: Future<Output: Send + 'static>>(
         how: Standstill,
         begin: impl FnOnce() -> F + Send + 'static,
@@ -75,8 +75,8 @@ fn current_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// A client with requests in flight, and a command that waits, of another runtime that stands
-/// still.
+/// Returns a client with requests in flight and a waiting command, all of another runtime that
+/// stands still.
 fn shared(
     how: Standstill,
     in_flight: usize,
@@ -98,7 +98,7 @@ fn shared(
     (stuck, client, unanswered, asked)
 }
 
-/// The result of a call that must not wait for the other runtime.
+/// Returns the result of a call that must not wait for the other runtime.
 async fn ended<T>(call: impl Future<Output = T>) -> T {
     timeout(WATCHDOG, call).await.expect("it waits for another runtime")
 }
@@ -181,7 +181,7 @@ async fn calls_succeed_while_another_runtime_stands_still() {
     }
 }
 
-/// A connection is driven by a task of the runtime that made it.
+/// A task of the runtime that opened a connection drives it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_of_a_runtime_that_stands_still_are_not_used_by_others() {
     let http1 = rest::serve(MemoryBackend::new()).await;
@@ -203,7 +203,7 @@ async fn connections_of_a_runtime_that_stands_still_are_not_used_by_others() {
                 }
             });
             for _ in 0..3 {
-                // A command that never goes again: nothing may get lost on the way.
+                // A non-retry-safe command: a lost request would show.
                 ended(client.incr("n")).await.unwrap();
             }
             let calls: Vec<_> = (0..CALLERS).map(|_| tokio::spawn(client.incr("n"))).collect();
@@ -246,7 +246,7 @@ fn a_call_outside_of_a_runtime_does_not_join_what_a_runtime_has_in_flight() {
     drop(stuck);
 }
 
-/// A call that was begun and is not polled keeps its request in flight.
+/// A call that was started and is not polled keeps its request in flight.
 #[tokio::test(start_paused = true)]
 async fn a_lone_call_that_nobody_polls_keeps_nobody_beyond_their_deadline() {
     let (client, mut asked) =
@@ -259,7 +259,7 @@ async fn a_lone_call_that_nobody_polls_keeps_nobody_beyond_their_deadline() {
         let error = ended(call).await.unwrap().unwrap_err();
         assert_eq!((error.kind(), error.outcome()), (ErrorKind::Timeout, Outcome::NotApplied));
     }
-    // The place that the lone call gives back is for those who wait.
+    // The permit that the lone call returns goes to the waiting calls.
     let next = [get(&client, "a"), get(&client, "b")];
     settle().await;
     held_up.echoes();
@@ -294,7 +294,7 @@ async fn a_lone_call_that_is_dropped_on_another_runtime_leaves_the_others_where_
     drop(stuck);
 }
 
-/// Tokio keeps the task that was made ready last for the thread that made it ready.
+/// Tokio keeps the most recently woken task on the thread that woke it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_that_computes_after_its_call_keeps_nobody_waiting() {
     for in_flight in [1, 2] {
@@ -314,7 +314,7 @@ async fn a_caller_that_computes_after_its_call_keeps_nobody_waiting() {
             get(&client, "batched");
             batched.push(asked.recv().await.unwrap());
         }
-        // Queued at once, since it is polled here.
+        // Queued at once, because it is polled here.
         let mut waits = client.get::<String>("waits");
         let begun = poll_fn(|context| Poll::Ready(Pin::new(&mut waits).poll(context))).await;
         assert!(begun.is_pending());

@@ -1,16 +1,15 @@
-//! Faults, by a schedule that a seed decides: the way to each manager's server, and Redis
-//! itself.
+//! Faults by a seeded schedule: between each manager and its server, and in Redis itself.
 
 use redis_rest_test_support::proxy::{Fault, Proxy};
 use redis_rest_test_support::redis::Redis;
 use std::time::Duration;
 
-/// Longest time for which a request is held up. Deadlines may move by as much: Redis counts a time
+/// Longest time for which a request is delayed. Deadlines may move by as much: Redis counts a time
 /// to live from its arrival.
 const LATEST: u64 = 600;
 
-/// Does one thing after another until the time is over, and then makes everything good again;
-/// answers how many faults there were.
+/// Injects faults until the time is over, and then repairs everything. Returns the number of
+/// faults.
 pub async fn run(
     mut rng: fastrand::Rng,
     proxies: &[Proxy],
@@ -36,7 +35,7 @@ pub async fn run(
             2 => during(redis, "REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", lasts).await,
             3 => during(redis, "CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", lasts).await,
             4 => {
-                // All at once: nobody can be reached.
+                // All at once: no server is reachable.
                 proxies.iter().for_each(|proxy| proxy.listen(false));
                 tokio::time::sleep(lasts).await;
                 proxies.iter().for_each(|proxy| proxy.listen(true));
@@ -69,7 +68,7 @@ pub async fn run(
             }
         }
         if rng.u8(0..4) == 0 {
-            // Some time in which all is well, so that what was missed is made up for.
+            // A while without faults, so that missed changes are sent.
             proxies.iter().for_each(|proxy| proxy.set(Fault::Drop, 0));
             tokio::time::sleep(Duration::from_millis(rng.u64(50..300))).await;
         }

@@ -1,5 +1,4 @@
-//! Processes whose managers have journals, killed at any moment, and started again with the same
-//! file.
+//! Processes whose managers have journals, killed at any moment and restarted with the same file.
 
 use super::faults;
 use super::model::{self, Deadline, Deadlines, Entry, Known, Wrong};
@@ -18,7 +17,7 @@ use std::time::Duration;
 const PROCESSES: usize = 2;
 const USERS: usize = 40;
 
-/// The sessions of one process, by what it printed before each call and after it.
+/// Sessions of one process, by its output before and after each call.
 #[derive(Default)]
 struct Book {
     entries: HashMap<String, Entry>,
@@ -50,7 +49,7 @@ impl Book {
         }
     }
 
-    /// A call may have had its effect from here on.
+    /// A call may take effect from here on.
     fn begin(&mut self, call: &[String]) {
         match call {
             [kind, user, id, version] if kind == "create" => {
@@ -73,7 +72,7 @@ impl Book {
                 entry.ended = entry.ended.max(Known::Maybe);
             }
             [_, user, ..] => {
-                // Also if it is never done: the store may have executed it.
+                // Even if the log-out never returns: the store may have executed it.
                 self.logged_out.insert(user.clone());
                 self.end_user(user, Known::Maybe);
             }
@@ -87,7 +86,7 @@ impl Book {
         let was_logged_out = self.logged_out.contains(&call[1]);
         match call {
             [kind, _, id, _] if kind == "create" => {
-                // A process that was started since does not know of the log-out.
+                // A process started later does not know of the log-out.
                 let certain = durable || !was_logged_out;
                 let entry = self.entry(id);
                 entry.ended = if failed {
@@ -122,12 +121,12 @@ impl Book {
         of_user.for_each(|entry| entry.ended = entry.ended.max(ended));
     }
 
-    /// The process was killed: nobody hears of the open calls.
+    /// The process was killed: the results of open calls are unknown.
     fn killed(&mut self) {
         self.open.clear();
     }
 
-    /// The sessions that must be there, for the next process.
+    /// Returns the sessions that must exist, for the next process.
     fn alive(&self) -> String {
         let mut text = String::new();
         for (id, entry) in self.entries.iter().filter(|(_, entry)| entry.ended == Known::No) {
@@ -138,7 +137,7 @@ impl Book {
     }
 }
 
-/// Processes one after another, each with the journal of the one before.
+/// Successive processes, each with the journal of the one before.
 struct Process {
     url: String,
     dir: PathBuf,
@@ -168,7 +167,7 @@ impl Process {
         (child, reader)
     }
 
-    /// Starts processes and kills them until the end; the last one sends what is pending.
+    /// Starts and kills processes until the end; the last one sends all pending changes.
     fn run(&self, mut rng: fastrand::Rng, end: std::time::Instant) -> usize {
         let mut run = 0;
         while std::time::Instant::now() < end {
@@ -257,7 +256,7 @@ async fn killed_processes_lose_and_undo_nothing() {
     check(1, Duration::from_secs(6)).await;
 }
 
-/// `CHAOS_SEED` and `CHAOS_SECONDS` choose; without them it is ten seeds of half a minute.
+/// `CHAOS_SEED` and `CHAOS_SECONDS` override the default of ten seeds of half a minute.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes: run it by hand"]
 async fn killed_processes_for_long() {

@@ -1,8 +1,8 @@
-//! Four managers, two hundred users, and everything that can go wrong on the way to Redis and in
-//! it; then a comparison of what is stored with what was acknowledged.
+//! Four managers, two hundred users, and faults of every kind between them and Redis and in Redis;
+//! afterwards the stored data is compared with the acknowledged changes.
 //!
-//! A seed decides the operations of each worker and the faults; the moments at which they meet are
-//! the machine's.
+//! A seed decides the operations of each worker and the faults; the machine decides how they
+//! interleave.
 
 mod faults;
 mod killed;
@@ -30,23 +30,22 @@ const WORKERS: usize = 16;
 const USERS: usize = 200;
 const TTL: Duration = Duration::from_secs(3600);
 
-/// A caller among many that use the managers at the same time. Its users are its own, its sessions
-/// are changed by it alone; others read them.
+/// A concurrent caller of the managers. Only this worker changes its users and sessions; others
+/// read them.
 struct Worker {
     rng: fastrand::Rng,
     managers: Arc<Vec<SessionManager>>,
     users: Vec<String>,
     entries: HashMap<String, Entry>,
-    /// In the order in which they were created, which a seed decides, as it does not decide their
-    /// ids.
+    /// In the order of creation, which the seed decides. Ids are random.
     alive: Vec<String>,
-    /// Users that were logged out, and by which managers.
+    /// Logged-out users, and the managers that logged them out.
     log_outs: HashSet<(String, usize)>,
     deadlines: Deadlines,
     /// Ids of all workers.
     all: Arc<std::sync::Mutex<Vec<String>>>,
     operations: Arc<AtomicU64>,
-    /// What a manager must never answer for a session that it holds.
+    /// Results that a manager must never return for a session that it holds.
     refused: Vec<String>,
     count: u64,
 }
@@ -87,8 +86,8 @@ impl Worker {
         let user = self.users[self.rng.usize(..self.users.len())].clone();
         let home = self.rng.usize(..MANAGERS);
         let version = self.name();
-        // A log-out by another manager ends what this one creates until it has heard of it, at the
-        // latest when the store has executed both.
+        // A log-out by another manager ends a session created here until this manager knows of it,
+        // at the latest when the store has executed both.
         let mut others = self.log_outs.iter().filter(|(of, by)| *of == user && *by != home);
         let is_pending = others.clone().any(|(_, by)| self.managers[*by].pending().revoked > 0);
         let was_logged_out = others.next().is_some();
@@ -113,7 +112,7 @@ impl Worker {
                 self.alive.push(id.clone());
                 self.entries.insert(id, entry);
             }
-            // A log-out that was pending ended it before the reply to the create was there.
+            // A pending log-out ended the session before the reply to the create arrived.
             Err(SessionError::Conflict(Conflict::Deleted)) if is_pending => {}
             Err(error) => self.refused.push(format!("create: {error:?}")),
         }
@@ -128,7 +127,7 @@ impl Worker {
         let result = manager.update_session(&session).await;
         let entry = self.entries.get_mut(id).unwrap();
         match result {
-            // Nobody else changes its content.
+            // No other worker changes its content.
             Ok(Durability::Superseded) => self.refused.push("update: superseded".into()),
             Ok(durability) => {
                 entry.durable |= durability == Durability::Durable;
@@ -142,7 +141,7 @@ impl Worker {
         }
     }
 
-    /// Reads through the manager that holds it, which must succeed.
+    /// Reads through the manager that holds the session, which must succeed.
     async fn read(&mut self, id: &str, home: usize) -> Option<Session> {
         let result = self.managers[home].get_session(id).await;
         self.used(id);
@@ -169,7 +168,7 @@ impl Worker {
         self.read(id, home).await;
     }
 
-    /// Somebody else's, through any manager: it may be gone, unreachable or old.
+    /// Reads another worker's session through any manager: it may be gone, unreachable or stale.
     async fn get_another(&mut self) {
         let id = {
             let all = self.all.lock().unwrap();
@@ -186,7 +185,7 @@ impl Worker {
         }
     }
 
-    /// A use may slide the deadline. It does not while somebody else is changing the session.
+    /// A use may slide the deadline. It does not while another call changes the session.
     fn used(&self, id: &str) {
         let mut deadlines = self.deadlines.lock().unwrap();
         let deadline = deadlines.get_mut(id).unwrap();
@@ -212,7 +211,8 @@ impl Worker {
         }
     }
 
-    /// Through its own manager, or through another, which may know nothing of it yet.
+    /// Deletes through the worker's own manager, or through another, which may not know the session
+    /// yet.
     async fn end(&mut self, id: &str) {
         let home = self.entries[id].home;
         let by = if self.rng.bool() { home } else { self.rng.usize(..MANAGERS) };
@@ -232,7 +232,7 @@ impl Worker {
         }
     }
 
-    /// Logs out everywhere. Another manager cannot know what is only pending in its own.
+    /// Logs out everywhere. Another manager cannot know changes that are only pending in this one.
     async fn end_user(&mut self, id: &str) {
         let user = self.entries[id].user.clone();
         let by = self.rng.usize(..MANAGERS);
@@ -255,7 +255,7 @@ impl Worker {
     }
 }
 
-/// Runs with a seed for a time; answers what is wrong in the end.
+/// Runs with a seed for a time. Returns the deviations at the end.
 async fn chaos(seed: u64, time: Duration, two_steps: bool) -> Option<(Wrong, Vec<String>)> {
     let mut redis = Redis::start_durable()?;
     let mut rng = fastrand::Rng::with_seed(seed);
@@ -311,7 +311,7 @@ async fn chaos(seed: u64, time: Duration, two_steps: bool) -> Option<(Wrong, Vec
     flush_all(&managers).await;
     let client = rest::client(&server);
     if two_steps {
-        // What was cut off between the steps of a change may have left ids without a session.
+        // Changes cut off between their steps may have left ids without a session.
         for user in &users {
             store(client.clone(), two_steps).cleanup_expired_sessions(user).await.unwrap();
         }
@@ -334,7 +334,7 @@ fn options() -> ManagerOptions {
     options.max_staleness(Duration::ZERO).touch_interval(Duration::ZERO)
 }
 
-/// In two steps, as on a cluster.
+/// Returns the store, in two steps as on a cluster if requested.
 fn store(client: Client, two_steps: bool) -> RedisSessionStore {
     let store = RedisSessionStore::new(client, TTL);
     if two_steps { store.cluster() } else { store }
@@ -356,8 +356,8 @@ async fn chaos_for_a_short_time_in_two_steps() {
     check(2, Duration::from_secs(6), true).await;
 }
 
-/// `CHAOS_SEED` and `CHAOS_SECONDS` choose; without them it is ten seeds of half a minute. Every
-/// other seed is in two steps.
+/// `CHAOS_SEED` and `CHAOS_SECONDS` override the default of ten seeds of half a minute. Every other
+/// seed uses two steps.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes: run it by hand"]
 async fn chaos_for_long() {
@@ -374,8 +374,8 @@ fn seeds_and_time() -> (std::ops::RangeInclusive<u64>, Duration) {
     (number("CHAOS_SEED").map_or(1..=10, |seed| seed..=seed), time)
 }
 
-/// Flushes until nothing is pending. A busy machine may keep a request past its timeout; and a change
-/// of one manager can be in the way of another's, so each has its turn at least twice.
+/// Flushes until nothing is pending. A busy machine may delay a request past its timeout, and a
+/// change of one manager can block another's, so each is flushed at least twice.
 async fn flush_all(managers: &[SessionManager]) {
     let end = tokio::time::Instant::now() + Duration::from_secs(60);
     for turn in 1.. {

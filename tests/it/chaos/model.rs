@@ -1,4 +1,4 @@
-//! What must be true in the end, by what the managers acknowledged.
+//! The required state at the end, given the acknowledged changes.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use redis_rest::session::{Session, SessionStoreExt as _};
@@ -6,7 +6,7 @@ use redis_rest::{Client, cmd, session::RedisSessionStore};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
-/// What is known of something that may have happened.
+/// Certainty of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Known {
     No,
@@ -14,38 +14,38 @@ pub enum Known {
     Yes,
 }
 
-/// When a session may end, by what was done with it. Uses by others move it too, so it is shared.
+/// Possible expiry of a session, given its operations. Uses by other workers move it too, so it is
+/// shared.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
     pub earliest: DateTime<Utc>,
     pub latest: DateTime<Utc>,
-    /// It was set, and uses do not move it any more.
+    /// Set explicitly: uses no longer move it.
     pub pinned: bool,
 }
 
 pub type Deadlines = Arc<Mutex<HashMap<String, Deadline>>>;
 
-/// One session.
+/// A session and its acknowledged state.
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub user: String,
-    /// The manager through which it is changed.
+    /// The manager that changes it.
     pub home: usize,
     pub ended: Known,
-    /// The version that was acknowledged last, and those that were refused or whose fate is unknown
-    /// since.
+    /// The version acknowledged last, and later ones that were refused or whose outcome is unknown.
     pub version: String,
     pub others: Vec<String>,
-    /// The store was known to have it, the last time that anybody said so.
+    /// The last result about the session said that the store had it.
     pub durable: bool,
 }
 
-/// The version that a prompt names: its first word.
+/// Returns the version that a prompt names: its first word.
 pub fn version_of(prompt: &str) -> &str {
     prompt.split(' ').next().unwrap_or_default()
 }
 
-/// What is wrong with what is stored.
+/// Deviations of the stored data.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Wrong {
     pub lost: usize,
@@ -65,7 +65,7 @@ impl Wrong {
     }
 }
 
-/// Compares Redis with what must be there.
+/// Compares Redis with the required state.
 pub async fn compare(
     client: &Client,
     entries: &HashMap<String, Entry>,

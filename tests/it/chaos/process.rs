@@ -1,5 +1,5 @@
 //! The process that [`killed`](super::killed) starts and kills: callers of one manager with a
-//! journal, which print what they begin and what came of it.
+//! journal, which print each call before it and its result after it.
 
 use super::killed::users_of;
 use super::{model, options, store};
@@ -13,12 +13,12 @@ use std::time::Duration;
 /// Callers in each process.
 const CALLERS: usize = 4;
 
-/// A prompt that names a version; one of ten is large.
+/// Returns a prompt that names a version; one of ten is large.
 fn prompt(version: &str, large: bool) -> String {
     if large { format!("{version} {}", "x".repeat(150_000)) } else { version.to_owned() }
 }
 
-/// A session that must be there, and the versions that it may have.
+/// A session that must exist, and its possible versions.
 #[derive(Clone)]
 struct Alive {
     id: String,
@@ -26,7 +26,7 @@ struct Alive {
     versions: Vec<String>,
 }
 
-/// A caller among several of a process's manager. Its users are its own.
+/// A caller of a process's manager. Only this caller uses its users.
 struct Caller {
     manager: SessionManager,
     rng: fastrand::Rng,
@@ -137,7 +137,7 @@ fn done(call: &str, durability: &Durability) {
     println!("done {call} {durability:?}");
 }
 
-/// The other process of the tests above, which start it; by itself it has nothing to do.
+/// The child process of the tests above; does nothing if run directly.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "started by killed_processes_lose_and_undo_nothing"]
 async fn manager_process() {
@@ -151,7 +151,7 @@ async fn manager_process() {
     let dir = Path::new(&dir);
     let manager = SessionManager::with_journal("", 0, options(), dir.join("journal")).unwrap();
     let client = Client::builder().url(url).token(DEFAULT_TOKEN);
-    // The last one has time.
+    // The last process has more time.
     let scale = if ends { 20 } else { 1 };
     let client = client.timeout(Duration::from_millis(500) * scale);
     let client = client.deadline(Duration::from_secs(1) * scale);
@@ -159,7 +159,7 @@ async fn manager_process() {
     let set = manager.set_session_store(store, true).await;
     if ends {
         set.unwrap();
-        // Another call's end can be in the way of the first.
+        // The result of another call can block the first flush.
         for _ in 0..2 {
             manager.flush().await.unwrap();
         }

@@ -1,4 +1,4 @@
-//! Texts of errors: the command, the field, the line; and nothing secret.
+//! Texts of errors: they name the command, the field and the line, and contain nothing secret.
 
 use redis_rest::{Client, Error, Fields, Json, Script, cmd};
 use redis_rest_server::MemoryBackend;
@@ -12,7 +12,7 @@ struct User {
     age: u8,
 }
 
-/// The same failures over any client.
+/// Causes the same failures over any client.
 async fn failures(client: &Client) -> Vec<Error> {
     client.set("text", SECRET).await.unwrap();
     client.hset("user", ("age", SECRET)).await.unwrap();

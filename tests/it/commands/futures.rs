@@ -1,4 +1,4 @@
-//! Calls as futures: in joins, streams of futures and tasks, without a word between.
+//! Calls as futures: in joins, streams of futures and tasks, without conversion.
 
 use futures_util::future::{join_all, try_join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt, iter};
@@ -13,7 +13,7 @@ fn client() -> Client {
     Client::from_backend(MemoryBackend::new())
 }
 
-/// A helper as users write it, over any type of reply.
+/// A helper as users write it, generic over the reply type.
 fn all<T: FromValue>(client: &Client, keys: &[&str]) -> impl Future<Output = Result<Vec<T>>> {
     try_join_all(keys.iter().map(|key| client.get(key)))
 }
@@ -76,7 +76,7 @@ async fn a_call_is_awaited_by_reference() {
     assert_eq!((&mut call).await.unwrap(), 1);
 }
 
-/// The backend runs at the second poll at the latest; between the two somebody gives options.
+/// The backend starts at the second poll at the latest; the options are set between the two.
 #[tokio::test]
 async fn an_option_given_to_a_running_call_is_an_error() {
     let slow = || {
@@ -131,6 +131,6 @@ fn calls_are_small() {
         client.get::<i64>("k").await?;
         client.set("k", "v").await
     };
-    // The call, its state and the borrowed client; three calls use one place after another.
+    // The call, its state and the borrowed client; three sequential calls share one place.
     assert_eq!([size_of_val(&one), size_of_val(&three)], [112, 112]);
 }

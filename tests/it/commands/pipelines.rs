@@ -1,4 +1,4 @@
-//! Handles, pushed entries and what `send` does not hide.
+//! Handles, pushed entries, and errors that `send` does not hide.
 
 use redis_rest::cmd::Ttl;
 use redis_rest::{Client, ErrorKind, Outcome, Value, cmd};
@@ -79,7 +79,7 @@ fn a_time_to_live_is_a_duration_if_there_is_one() {
     assert_eq!([Ttl::Missing, Ttl::Persistent].map(Ttl::as_duration), [None, None]);
 }
 
-/// The names of the prelude beside those of other crates, all by `*`.
+/// The prelude's names do not conflict with those of other crates, all imported by `*`.
 mod names {
     #[allow(unused_imports)]
     use redis_rest::prelude::*;

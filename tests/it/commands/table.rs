@@ -1,4 +1,4 @@
-//! The table in the documentation, and what is missing in it.
+//! The table in the documentation, and the commands that it lacks.
 
 use redis_rest::{Client, cmd};
 use redis_rest_server::MemoryBackend;
@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// Commands without a typed form, and why. `cmd("NAME")` sends them all the same, unless REST cannot carry them.
+/// Commands without a typed form, and the reasons. `cmd("NAME")` sends them nevertheless, unless
+/// REST cannot carry them.
 const WITHOUT: &[(&str, &str)] = &[
     (
         "BLMOVE BLMPOP BLPOP BRPOP BRPOPLPUSH BZMPOP BZPOPMAX BZPOPMIN WAIT WAITAOF",
@@ -69,7 +70,8 @@ fn typed(name: &str) -> bool {
     cmd::table().any(|row| row.command == name)
 }
 
-/// What the embedded engine knows. Without arguments nothing but flushes runs, and the engine is empty.
+/// Returns the commands of the embedded engine. Without arguments only flushes run, and the engine
+/// is empty.
 async fn embedded() -> BTreeSet<&'static str> {
     let client = Client::from_backend(MemoryBackend::new());
     let mut known = BTreeSet::new();

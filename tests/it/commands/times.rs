@@ -1,4 +1,4 @@
-//! Times to live and instants, as Redis itself takes them.
+//! Times to live and instants, compared with Redis itself.
 
 use redis_rest::cmd::{ExpireTime, Ttl};
 use redis_rest::{Client, Command, ErrorKind, UnixTime, cmd};
@@ -63,7 +63,7 @@ async fn instants_are_types_of_any_origin() {
     ];
     assert_eq!(calls, ["PEXPIREAT k 4102444800000"; 3].map(str::to_owned));
     assert_eq!(wire(cmd::getex::<String>("k").ex_at(system)), "GETEX k PXAT 4102444800000");
-    // A timestamp in seconds that was taken for milliseconds deleted the key at once, and said
+    // Mistaking a timestamp in seconds for milliseconds would delete the key at once, and return
     // true.
     assert!(client.expire_at("k", UnixTime::from_secs(1_700_000_000)).await.unwrap());
     assert_eq!(client.ttl("k").await.unwrap(), Ttl::Missing);
@@ -89,7 +89,7 @@ async fn conditions_are_chosen_at_run_time() {
     assert_eq!(wire(cmd::json_set("k", "$", 1).xx_if(false)), "JSON.SET k $ 1");
 }
 
-/// The reply is read by the call's own function, in a pipeline too: nil says that a condition does
+/// The call's own function decodes the reply, in a pipeline too: nil means that the condition does
 /// not hold.
 #[tokio::test]
 async fn a_condition_that_does_not_hold_is_false_in_a_pipeline() {

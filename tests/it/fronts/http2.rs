@@ -4,7 +4,7 @@ use redis_rest_test_support::nginx::Nginx;
 
 const CALLERS: usize = 300;
 
-/// Renews the connection after `requests`, and lets at most `streams` be open on it.
+/// Closes the connection after `requests`, and allows at most `streams` concurrent streams on it.
 async fn every_increment_succeeds(streams: usize, requests: usize, batched: bool, calls: usize) {
     let (server, direct) = server().await;
     let certificates = Certificates::new();
@@ -18,7 +18,7 @@ async fn every_increment_succeeds(streams: usize, requests: usize, batched: bool
     let config = if batched { config } else { config.no_auto_batch() };
     let client = config.build().unwrap();
     if requests < 1000 {
-        // All callers find the connection. In the other cases each begins by making one.
+        // All callers find the connection open. In the other cases each starts by opening one.
         client.ping().await.unwrap();
     }
     let began = std::time::Instant::now();

@@ -1,4 +1,4 @@
-//! nginx and haproxy in front of a server, under load. A counter says what was applied.
+//! nginx and haproxy in front of a server, under load. A counter shows the applied commands.
 
 /// Limits of streams and of requests over HTTP/2.
 mod http2;
@@ -45,25 +45,25 @@ impl Counts {
     }
 }
 
-/// A server with a counter `n`, and a client that reaches it directly.
+/// Starts a server with a counter `n`, and returns a client that reaches it directly.
 async fn server() -> (RunningServer, Client) {
     let server = rest::serve(MemoryBackend::new()).await;
     let direct = rest::client(&server);
     (server, direct)
 }
 
-/// Settings of a client of a front that speaks TLS.
+/// Returns settings for a client of a TLS front.
 fn secure(addr: SocketAddr, certificates: &Certificates) -> Config {
     let config = Client::builder().url(tls::url(addr)).token(DEFAULT_TOKEN);
     config.root_certificate_pem(certificates.authority.clone())
 }
 
-/// Settings of a client of a front that speaks plain HTTP.
+/// Returns settings for a client of a plain HTTP front.
 fn plain(addr: SocketAddr) -> Config {
     Client::builder().url(format!("http://{addr}")).token(DEFAULT_TOKEN)
 }
 
-/// The increments of many callers at once, `calls` by each.
+/// Makes the increments of many concurrent callers, `calls` by each.
 async fn increments(client: &Client, callers: usize, calls: usize) -> Counts {
     let mut tasks = JoinSet::new();
     for _ in 0..callers {
@@ -83,7 +83,7 @@ async fn increments(client: &Client, callers: usize, calls: usize) -> Counts {
     Counts::sum(tasks.join_all().await)
 }
 
-/// The value of the counter.
+/// Returns the value of the counter.
 async fn counted(direct: &Client) -> usize {
     direct.get::<Option<usize>>("n").await.unwrap().unwrap_or_default()
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 const CALLERS: usize = 32;
 const RELOADS: usize = 3;
 
-/// Increments that go on while the front is reloaded, and what the counter holds in the end.
+/// Makes increments while the front is reloaded, and returns their outcomes.
 async fn under_reloads(config: Config, reload: impl Fn()) -> Counts {
     let client = config.build().unwrap();
     let (over, succeeded) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
@@ -32,7 +32,7 @@ async fn under_reloads(config: Config, reload: impl Fn()) -> Counts {
             counts
         });
     }
-    // Each reload finds calls under way, and so does the worker after it.
+    // Each reload finds calls in flight, and so does the worker after it.
     let goes_on = || {
         let before = succeeded.load(Ordering::Relaxed);
         until("calls go on", || succeeded.load(Ordering::Relaxed) >= before + CALLERS);
@@ -48,7 +48,8 @@ async fn under_reloads(config: Config, reload: impl Fn()) -> Counts {
     Counts::sum(callers.join_all().await)
 }
 
-/// The counter holds what succeeded, and of the rest only what may have been applied.
+/// Asserts that the counter includes every successful increment, and of the others only those that
+/// may have been applied.
 async fn adds_up(direct: &redis_rest::Client, counts: Counts, case: &str) {
     let held = counted(direct).await;
     println!("{case}: {counts:?}, the counter holds {held}");
@@ -86,7 +87,7 @@ async fn reloads_of_nginx_under_load_lose_and_repeat_nothing() {
             let counts = under_reloads(config, || nginx.reload()).await;
             let case = format!("nginx, HTTP/2 {}, batched {batched}", tls.is_some());
             adds_up(&direct, counts, &case).await;
-            // Whatever was open on HTTP/2 is answered before the old worker ends.
+            // On HTTP/2 the old worker completes open requests before it ends.
             assert!(tls.is_none() || counts.maybe_applied == 0, "{case}: {counts:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! Replies that come a byte at a time: however alive a connection looks, the time of a call is its limit.
+//! Replies that arrive byte by byte: a call's time is limited even if its connection looks alive.
 
 use redis_rest::{Client, ErrorKind, Outcome};
 use std::net::SocketAddr;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-/// Says `start` to whoever asks, and then `drop` again and again.
+/// Starts a server that sends `start` to every client, and then `drop` repeatedly.
 async fn dripping(start: &'static str, drop: &'static str) -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let addr = listener.local_addr().unwrap();
@@ -45,7 +45,7 @@ async fn time_is_up_whichever_part_of_a_reply_is_slow() {
             .build()
             .unwrap();
         let began = Instant::now();
-        // The one ends with its only attempt, the other with the deadline.
+        // The first ends with its only attempt, the second with the deadline.
         let (once, again) = tokio::join!(client.incr("n"), client.get::<String>("k"));
         let (once, again) = (once.unwrap_err(), again.unwrap_err());
         assert!(
@@ -53,7 +53,7 @@ async fn time_is_up_whichever_part_of_a_reply_is_slow() {
             "{start:?}{drop:?}: {:?}",
             began.elapsed()
         );
-        // A head that is none is known as such before the time is up.
+        // An invalid head is detected before the time is up.
         let kinds = [ErrorKind::Timeout, ErrorKind::Io];
         let wanted = if matches!(drop, "H" | "\r") { &kinds[..] } else { &kinds[..1] };
         assert!(

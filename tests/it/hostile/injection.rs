@@ -1,4 +1,4 @@
-//! Tokens, keys and channels that would like to be headers, paths or requests of their own.
+//! Tokens, keys and channels with the syntax of headers, paths or requests.
 
 use bytes::Bytes;
 use percent_encoding::percent_decode_str;
@@ -34,7 +34,7 @@ const HOSTILE: [&str; 20] = [
     "\"],[\"FLUSHALL\"],[\"",
 ];
 
-/// Keeps each request, and says 1.
+/// Records each request, and replies 1.
 #[derive(Clone, Default)]
 struct Kept(Arc<Mutex<Vec<(Url, http::HeaderMap, Bytes)>>>);
 
@@ -62,7 +62,8 @@ impl Kept {
             .unwrap()
     }
 
-    /// The segments of the last request's path below the base, and the pairs of its query, decoded.
+    /// Returns the segments of the last request's path below the base, the decoded pairs of its
+    /// query, and its body.
     fn last(&self) -> (Vec<Vec<u8>>, Vec<Vec<u8>>, Bytes) {
         let (url, headers, body) = self.0.lock().unwrap().pop().expect("a request");
         assert_eq!(
@@ -84,7 +85,7 @@ impl Kept {
     }
 }
 
-/// No path can hold it, or a proxy would leave the path by it.
+/// Returns true if no path can hold the text, or a proxy would use it to change the path.
 fn is_for_no_path(text: &str) -> bool {
     text.is_empty() || text.split(['/', '\\']).any(|segment| matches!(segment, "." | ".."))
 }
@@ -97,7 +98,7 @@ async fn travels_as_it_is(text: &str) {
     let (path, query, body) = kept.last();
     assert!(path == [b""] && query.is_empty(), "{text:?}");
     assert_eq!(serde_json::from_slice::<Vec<String>>(&body).unwrap(), ["HSET", text, text, "v"]);
-    // In the path and the query, where a value is no text.
+    // In the path and the query: a value that is not text.
     let raw = &b"\xff\r\n"[..];
     let sent =
         client.run::<i64>(cmd("HSET").arg(text).arg("field").arg(raw).arg(text).arg(text)).await;
@@ -115,7 +116,7 @@ async fn travels_as_it_is(text: &str) {
         assert_eq!(path, [b"HSET", text.as_bytes(), b"field"]);
         assert_eq!((query, &body[..]), (vec![text.as_bytes().to_vec(); 2], raw));
     }
-    // As a channel, and as a pattern.
+    // In a channel, and in a pattern.
     for (mut events, form) in [
         (client.subscribe([text.to_owned()]), &b"subscribe"[..]),
         (client.psubscribe([text.to_owned()]), b"psubscribe"),
@@ -145,7 +146,7 @@ proptest! {
     }
 }
 
-/// Reads one request, answers it, and hands it out as it came.
+/// Reads one request, responds, and returns the request unchanged.
 async fn listens() -> (SocketAddr, tokio::sync::mpsc::UnboundedReceiver<String>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let addr = listener.local_addr().unwrap();
@@ -163,7 +164,7 @@ async fn listens() -> (SocketAddr, tokio::sync::mpsc::UnboundedReceiver<String>)
             let mut body = vec![0; length.unwrap_or(0)];
             stream.read_exact(&mut body).await.unwrap();
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 12\r\n\r\n{\"result\":1}").await;
-            // Whatever were left over would be a second request.
+            // Leftover bytes would be a second request.
             let mut rest = Vec::new();
             let _ = stream.read_to_end(&mut rest).await;
             assert!(rest.is_empty());

@@ -1,4 +1,5 @@
-//! Replies that are more than is allowed: in depth, in elements, in number, in bytes; compressed; and what they cost.
+//! Replies beyond the limits: in depth, in elements, in number, in bytes; compressed; and their
+//! cost.
 
 use bytes::Bytes;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, Transport};
@@ -8,7 +9,7 @@ use redis_rest::{
 use redis_rest_test_support::raw::answering;
 use std::net::SocketAddr;
 
-/// Says the same to every request.
+/// Sends the same response to every request.
 #[derive(Clone)]
 struct Says(&'static str, Bytes);
 
@@ -40,7 +41,7 @@ fn resp2(body: impl Into<Bytes>) -> Config {
         .transport(says)
 }
 
-/// By a command that must not run twice.
+/// Sends a non-retry-safe command.
 async fn get(config: Config) -> Result<Value, Error> {
     config.build().unwrap().run(cmd("LPOP").arg("k")).await
 }
@@ -54,7 +55,7 @@ async fn is_too_large(config: Config) {
     );
 }
 
-/// So many arrays, each but the last within another, and in the last so many elements; in either format.
+/// Returns `depth` nested arrays, with `elements` elements in the innermost; in either format.
 fn nested(depth: usize, elements: usize) -> [Config; 2] {
     let inner: Vec<&str> = vec!["0"; elements];
     let text =
@@ -82,7 +83,7 @@ async fn arrays_within_arrays() {
     for config in nested(120, 1) {
         get(config.max_reply_depth(120)).await.unwrap();
     }
-    // Within a pipeline's reply. Where that is no array by itself, one more is allowed.
+    // Within a pipeline's reply. Without an array around it, one more level is allowed.
     for framed in [true, false] {
         let one = "*1\r\n*1\r\n:0\r\n";
         let body = format!("{}{one}{one}", if framed { "*2\r\n" } else { "" });
@@ -99,7 +100,7 @@ async fn arrays_within_arrays() {
             );
         }
     }
-    // Objects too nest.
+    // Objects nest too.
     is_too_large(json(format!(
         "{{\"result\":{}1{}}}",
         "{\"result\":".repeat(100),
@@ -110,7 +111,7 @@ async fn arrays_within_arrays() {
 
 #[tokio::test]
 async fn elements_of_all_arrays_together() {
-    // The one array within another is an element as well.
+    // The nested array counts as an element too.
     for (elements, most, fits) in
         [(9, 10, true), (10, 10, false), (999_999, 1_000_000, true), (1_000_000, 1_000_000, false)]
     {
@@ -199,7 +200,7 @@ async fn a_compressed_reply_is_called_by_its_name() {
     assert_eq!(client(addr).build().unwrap().incr("n").await.unwrap(), 1);
 }
 
-/// A subscription that never says anything is a failure too.
+/// Returns the next event. A subscription that stays silent fails too.
 async fn next(events: &mut Subscription) -> Event {
     tokio::time::timeout(std::time::Duration::from_secs(30), events.next())
         .await
@@ -246,7 +247,7 @@ async fn a_head_without_end_is_no_reply() {
     }
 }
 
-/// What a process has taken is seen in a process of its own only.
+/// The memory of a process is measurable only in a separate process.
 #[cfg(target_os = "linux")]
 #[test]
 fn hostile_replies_take_bounded_memory() {
@@ -256,7 +257,7 @@ fn hostile_replies_take_bounded_memory() {
     println!("{text}");
 }
 
-/// A field of this process's status, in MiB.
+/// Returns a field of this process's status, in MiB.
 #[cfg(target_os = "linux")]
 fn taken(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -264,10 +265,11 @@ fn taken(name: &str) -> u64 {
     line.trim_matches([':', ' ', '\t', 'k', 'B']).parse::<u64>().unwrap() / 1024
 }
 
-/// What a call costs: the peak of memory beyond what was there before, and the largest address space ever.
+/// Returns the costs of a call: the peak of memory beyond the earlier usage, and the largest
+/// address space ever.
 #[cfg(target_os = "linux")]
 async fn cost(name: &str, config: Config) -> (ErrorKind, u64, u64) {
-    // From here on the peak counts anew.
+    // Resets the peak.
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let before = taken("VmRSS");
     let error = get(config).await.unwrap_err();
@@ -276,7 +278,7 @@ async fn cost(name: &str, config: Config) -> (ErrorKind, u64, u64) {
     (error.kind(), peak, space)
 }
 
-/// Sends a gigabyte, if it is let.
+/// Sends a gigabyte, unless the client stops reading.
 #[cfg(target_os = "linux")]
 async fn gigabyte(head: &'static str) -> SocketAddr {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -286,7 +288,7 @@ async fn gigabyte(head: &'static str) -> SocketAddr {
         let (mut stream, _) = listener.accept().await.unwrap();
         let _ = stream.read_u8().await;
         stream.write_all(head.as_bytes()).await.unwrap();
-        // A chunk of 64 KiB, for heads that say so; bytes like others for those that do not.
+        // A chunk of 64 KiB if the head announces chunks; otherwise ordinary bytes.
         let chunk = [&b"10000\r\n"[..], &[b'A'; 0x10000], b"\r\n"].concat();
         for _ in 0..(1 << 14) {
             if stream.write_all(&chunk).await.is_err() {
@@ -305,7 +307,7 @@ async fn in_a_child() {
     let within = |start: &str, again: &str| -> Bytes {
         format!("{start}{}", again.repeat(BODY / again.len())).into()
     };
-    // Made one by one: each is large.
+    // Created one by one: each is large.
     type Case<'a> = (&'a str, ErrorKind, &'a dyn Fn() -> Config);
     let cases: [Case<'_>; 8] = [
         ("a billion elements promised", ErrorKind::Decode, &|| resp2("*1000000000\r\n")),

@@ -1,4 +1,4 @@
-//! The backend over TCP, beyond what holds for every backend.
+//! The backend over TCP, beyond the common cases of all backends.
 
 mod cluster;
 mod neighbours;

@@ -1,4 +1,4 @@
-//! One caller of a native backend at fault: the others on its connection notice nothing.
+//! A misbehaving caller of a native backend does not affect others on its connection.
 
 use super::sentinel::Group;
 use redis_rest::backend::native::{NativeCluster, NativeConfig};
@@ -16,7 +16,7 @@ fn limited(config: NativeConfig) -> NativeConfig {
     config.timeout(Duration::from_secs(20)).max_reply_bytes(LIMIT)
 }
 
-/// Each key is on a connection of its own.
+/// Each key is on a separate connection.
 async fn bad_replies_disturb_nobody(client: &Client, keys: &[String]) {
     let dropped = |error: &Error, why: &str| {
         let what = (error.kind(), error.outcome());
@@ -42,7 +42,7 @@ async fn bad_commands_disturb_nobody(client: &Client) {
         let large = "x".repeat(2 * LIMIT);
         let error = client.set("k", &large).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidCommand, "{error}");
-        // Redis would close the connection at the second command: together they are too much.
+        // Redis would close the connection at the second command: together they are too large.
         let mut transaction = client.transaction();
         for _ in 0..2 {
             let _ = transaction.add(cmd::set("k", &large[..LIMIT - 10]));

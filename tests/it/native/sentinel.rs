@@ -41,9 +41,9 @@ impl Group {
         Some(Self { master, replica, sentinel })
     }
 
-    /// Moves the master, and waits until the sentinel says so.
+    /// Moves the master, and waits until the sentinel reports it.
     fn fail_over(&self) {
-        // It refuses until it has heard of the replica's state.
+        // The sentinel refuses until it knows the replica's state.
         until("a replica to promote", || {
             self.sentinel.try_ask::<()>("SENTINEL FAILOVER the-master").is_ok()
         });
@@ -51,7 +51,8 @@ impl Group {
     }
 }
 
-/// Failures are of a connection that was cut, and say what they know.
+/// Returns the port, or counts a failure, which must be of a closed connection and state its
+/// outcome.
 async fn port_or_failure(client: &Client, failed: &mut u32) -> Option<u16> {
     match client.run::<String>(cmd("INFO").arg("server")).await {
         Ok(text) => {
@@ -74,7 +75,7 @@ async fn port_of_master(client: &Client) -> u16 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_follow_the_master() {
     let Some(group) = Group::start() else { return };
-    // The first one is not there.
+    // The first sentinel does not exist.
     let sentinels = [format!("redis://127.0.0.1:{}", free_port()), group.sentinel.url()];
     let config =
         NativeConfig::sentinel(sentinels, "the-master").login("", "s3cret").connect_retries(100);
@@ -82,7 +83,7 @@ async fn calls_follow_the_master() {
         Client::from_backend(config.timeout(Duration::from_secs(20)).connect().await.unwrap());
     client.set("before", 1).await.unwrap();
     assert_eq!(port_of_master(&client).await, group.master.port);
-    // A failover does not wait for what the replica has not got yet.
+    // A failover does not wait for unreplicated writes.
     until("the replica has it", || {
         let replica =
             redis::Client::open(format!("redis://:s3cret@127.0.0.1:{}", group.replica.port));
@@ -93,8 +94,8 @@ async fn calls_follow_the_master() {
     });
 
     group.fail_over();
-    // The old master goes on for ten seconds as if nothing were; what the sentinel says cuts the connection to it at once. Until then a
-    // call may reach it, and one may be under way.
+    // The old master continues for ten seconds; the sentinel's message closes the connection to it
+    // at once. Until then a call may reach it, and one may be in flight.
     let (began, mut failed) = (Instant::now(), 0);
     while port_or_failure(&client, &mut failed).await != Some(group.replica.port) {}
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
@@ -113,7 +114,7 @@ async fn calls_find_the_next_master_when_one_dies() {
         Client::from_backend(config.timeout(Duration::from_secs(20)).connect().await.unwrap());
     assert_eq!(port_of_master(&client).await, group.master.port);
     group.master.kill();
-    // No call is answered by nobody: the retries of connecting wait for the sentinel.
+    // No call fails for lack of a server: the connection retries wait for the sentinel.
     let mut failed = 0;
     while port_or_failure(&client, &mut failed).await != Some(group.replica.port) {}
     assert_eq!(client.incr("n").await.unwrap(), 1);

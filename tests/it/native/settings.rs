@@ -1,4 +1,4 @@
-//! Timeouts, retries of connecting, and the environment.
+//! Timeouts, connection retries, and the environment.
 
 use redis_rest::backend::native::{NativeBackend, NativeConfig};
 use redis_rest::{Client, ErrorKind, cmd};
@@ -43,13 +43,13 @@ async fn a_redis_without_room_for_another_client_is_no_connection() {
     assert_eq!((error.kind(), error.maybe_applied()), (ErrorKind::Connect, false), "{error}");
     let login = NativeConfig::new(redis.url()).login("", "s3cret");
     assert_eq!(login.connect().await.unwrap_err().kind(), ErrorKind::Connect);
-    // Not an answer to a command of somebody.
+    // Not in reply to a caller's command.
     let second = Client::from_backend(NativeBackend::lazy(&redis.url()).unwrap());
     assert_eq!(second.incr("n").await.unwrap_err().kind(), ErrorKind::Connect);
     assert_eq!(first.incr("n").await.unwrap(), 1);
 }
 
-/// Closes so many connections before it lets one through.
+/// Starts a proxy that closes `times` connections before it lets one through.
 async fn hang_up_first(times: usize, to: String) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("redis://{}", listener.local_addr().unwrap());
@@ -96,7 +96,7 @@ async fn connecting_is_tried_again_as_often_as_was_said() {
     assert_eq!(error.kind(), ErrorKind::Connect, "the time of the call is its limit");
 }
 
-/// The environment of a process is no place for tests that run at once: a child has its own.
+/// Concurrent tests cannot change the environment of their process: a child process has its own.
 #[test]
 fn the_address_comes_from_the_environment() {
     let Some(redis) = Redis::start() else { return };

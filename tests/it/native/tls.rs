@@ -6,7 +6,7 @@ use redis_rest::{Client, ErrorKind, Event, cmd};
 use redis_rest_test_support::process::{Process, base};
 use std::fs::write;
 
-/// An authority, and what it has signed.
+/// An authority that signs certificates.
 struct Authority {
     pem: String,
     issuer: Issuer<'static, KeyPair>,
@@ -15,7 +15,7 @@ struct Authority {
 impl Authority {
     fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
-        // Two authorities of one name would be one whose signature is wrong.
+        // Two authorities of one name would look like one with a wrong signature.
         let name = format!("authority {:?}", std::time::Instant::now());
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -23,7 +23,7 @@ impl Authority {
         Self { pem: params.self_signed(&key).unwrap().pem(), issuer: Issuer::new(params, key) }
     }
 
-    /// A server whose certificate is for `host`.
+    /// Starts a server whose certificate is for `host`.
     fn server(&self, host: &str) -> Option<Process> {
         Process::start("Ready to accept connections", |port, dir| {
             let key = KeyPair::generate().unwrap();
@@ -105,7 +105,7 @@ async fn certificates_of_others_are_refused() {
         |server: &Process| config(server).only_root_certificates_pem(authority.pem.clone());
     let cases = [
         (config(&server).only_root_certificates_pem(Authority::new().pem), "authority"),
-        // The platform does not know ours.
+        // The platform does not know this authority.
         (config(&server), "certificate"),
         (of_ours(&elsewhere), "another host"),
     ];

@@ -1,4 +1,4 @@
-//! The numbers are right.
+//! Values of metrics.
 
 use super::Recorded;
 use redis_rest::backend::Failover;
@@ -56,7 +56,7 @@ async fn a_lost_reply_and_a_retry() {
         1.0
     );
     assert_eq!(recorded.value(IN_FLIGHT, &[]), 0.0);
-    // Waits between attempts are part of a call, by the clock of the runtime.
+    // Waits between attempts are part of a call, by the runtime's clock.
     assert!(
         recorded.value("db_client_operation_duration_seconds_sum", &[]) < 0.2,
         "{}",

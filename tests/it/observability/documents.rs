@@ -1,4 +1,4 @@
-//! The documentation, the dashboard and the example agree with what there is.
+//! The documentation, the dashboard and the example agree with the code.
 
 use super::exported;
 use crate::examples::shows;
@@ -23,7 +23,7 @@ fn the_documentation_lists_what_is_recorded() {
     assert_eq!(rows, METRICS.iter().map(row).collect::<Vec<_>>());
 }
 
-/// The names of a query that look like metrics, and the labels that it names.
+/// Returns the names of a query that look like metrics, and the labels that it names.
 fn names(query: &str) -> (Vec<&str>, Vec<&str>) {
     let words = query.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let metrics = words
@@ -92,7 +92,7 @@ fn the_example_shows_every_metric_and_spans() {
     );
     for metric in METRICS {
         let name = exported(metric);
-        // A level may be back at 0.
+        // A gauge may be back at 0.
         let counted = |line: &str| metric.instrument == Instrument::Gauge || !line.ends_with(" 0");
         let series = |line: &str| {
             line.starts_with(&name)

@@ -29,7 +29,7 @@ async fn an_outage_of_the_session_store() {
 
     node.gate.set(Way::Cut);
     node.create().await;
-    // This breaker looks at once whether the store works, so the end is a probe that fails.
+    // This breaker probes the store at once, so a failed probe ends the outage attempt.
     node.manager.cleanup_session(&ended.id).await.unwrap();
     assert_eq!((created("pending"), pending("session"), pending("deletion")), (1.0, 1.0, 1.0));
     assert_eq!(

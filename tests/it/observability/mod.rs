@@ -1,4 +1,5 @@
-//! Metrics and spans. Recorders and subscribers are those of a test's own thread, since tests run beside each other.
+//! Metrics and spans. Recorders and subscribers are local to a test's thread, since tests run in
+//! parallel.
 
 mod counts;
 mod documents;
@@ -8,7 +9,7 @@ mod spans;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use redis_rest::observe::{self, Instrument, Metric};
 
-/// What is recorded on this thread.
+/// Metrics recorded on this thread.
 pub struct Recorded {
     prometheus: PrometheusHandle,
     _guard: metrics::LocalRecorderGuard<'static>,
@@ -35,7 +36,7 @@ impl Recorded {
         self.prometheus.render()
     }
 
-    /// The values of the series of this name and these labels, added up; 0 where there is none.
+    /// Returns the sum of the series with this name and these labels; 0 if there is none.
     pub fn value(&self, name: &str, labels: &[&str]) -> f64 {
         let text = self.text();
         let series = text.lines().filter_map(|line| line.rsplit_once(' ')).filter(|(series, _)| {
@@ -47,7 +48,7 @@ impl Recorded {
     }
 }
 
-/// What the exporter makes of a name.
+/// Returns the exporter's form of a name.
 pub fn exported(metric: &Metric) -> String {
     let mut name = metric.name.replace('.', "_");
     match metric.unit {

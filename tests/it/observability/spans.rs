@@ -12,7 +12,7 @@ use tracing::{Id, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 
-/// One span.
+/// A recorded span.
 #[derive(Clone, Default, Debug)]
 pub struct Seen {
     pub name: &'static str,
@@ -21,7 +21,7 @@ pub struct Seen {
     pub fields: String,
 }
 
-/// All spans of this crate, in the order in which they began.
+/// All spans of this crate, in the order of their start.
 #[derive(Clone, Default)]
 pub struct Spans(Arc<Mutex<Vec<(u64, Seen)>>>);
 
@@ -34,7 +34,7 @@ impl tracing::field::Visit for Visit<'_> {
 }
 
 impl Spans {
-    /// From here on, on this thread, until the guard is dropped.
+    /// Records on this thread until the guard is dropped.
     pub fn here() -> (Self, tracing::subscriber::DefaultGuard) {
         let spans = Self::default();
         let guard = redis_rest_test_support::spans::seen_by(
@@ -43,12 +43,12 @@ impl Spans {
         (spans, guard)
     }
 
-    /// Those of this name, by their number.
+    /// Returns the spans of this name, by their number.
     pub fn named(&self, name: &str) -> BTreeMap<u64, Seen> {
         self.0.lock().unwrap().iter().filter(|(_, seen)| seen.name == name).cloned().collect()
     }
 
-    /// The last span of a number: numbers are used again.
+    /// Changes the last span with a number: numbers are reused.
     fn change(&self, id: &Id, change: impl FnOnce(&mut Seen)) {
         let mut spans = self.0.lock().unwrap();
         if let Some((_, seen)) = spans.iter_mut().rev().find(|(number, _)| *number == id.into_u64())

@@ -1,8 +1,9 @@
 //! Proxies that change the paths of requests, and the defences of client and server.
 
-/// Names that would become other commands behind a real nginx.
+/// Names that a real nginx would turn into other commands.
 mod nginx;
-/// The probe that finds out whether paths arrive: when it is sent, and what its answers mean.
+/// The probe that tests whether paths arrive unchanged: when it is sent, and the meaning of its
+/// replies.
 mod probe;
-/// Subscriptions that a server answers with something else.
+/// Subscriptions that get a response other than a stream.
 mod subscriptions;

@@ -8,18 +8,18 @@ use redis_rest_test_support::rest;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Longest time for what should come soon.
+/// Longest wait for something that should come soon.
 const LONG: Duration = Duration::from_secs(20);
 
-/// Event streams pass as they come.
+/// Event streams pass unbuffered.
 const STREAMS: &str = "proxy_buffering off; proxy_http_version 1.1;";
 
-/// Paths arrive as they were sent.
+/// Paths pass unchanged.
 fn keeping(server: SocketAddr) -> String {
     format!("{STREAMS} location / {{ proxy_pass http://{server}; }}")
 }
 
-/// Paths are decoded and normalised, and encoded again.
+/// Paths are decoded, normalised, and encoded again.
 fn normalising(server: SocketAddr) -> String {
     format!("{STREAMS} location / {{ proxy_pass http://{server}/; }}")
 }
@@ -41,7 +41,7 @@ fn client(url: &str) -> Client {
     Client::builder().url(url).token(DEFAULT_TOKEN).build().unwrap()
 }
 
-/// A server that holds `victim`, and a client that reaches it directly.
+/// Starts a server that holds `victim`, and returns a client that reaches it directly.
 async fn with_a_victim() -> (RunningServer, Client) {
     let server = rest::serve(MemoryBackend::new()).await;
     let direct = rest::client(&server);
@@ -49,7 +49,7 @@ async fn with_a_victim() -> (RunningServer, Client) {
     (server, direct)
 }
 
-/// The lines for nginx in a document, for this server.
+/// Returns the nginx configurations in a document, adapted to this server.
 fn documented(document: &str, server: SocketAddr) -> Vec<String> {
     let blocks = document.split("```nginx\n").skip(1);
     let block = |text: &str| {
@@ -60,7 +60,7 @@ fn documented(document: &str, server: SocketAddr) -> Vec<String> {
     blocks.map(block).collect()
 }
 
-/// Nothing but the victim is there.
+/// Asserts that the victim is the only key.
 async fn is_untouched(direct: &Client, attack: &str) {
     assert_eq!(direct.keys::<Vec<String>>("*").await.unwrap(), ["victim"], "{attack}");
     assert_eq!(direct.get::<String>("victim").await.unwrap(), "alive", "{attack}");
@@ -112,7 +112,7 @@ async fn no_name_becomes_another_command_behind_nginx() {
             );
             is_untouched(&direct, name).await;
         }
-        // The name of a command is a name too.
+        // The name of a command is in the path too.
         let error = client.run::<Value>(cmd("x/../set").arg("owned").arg(b"\xff")).await;
         assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidCommand);
         is_untouched(&direct, "a command's name").await;
@@ -132,7 +132,7 @@ async fn names_with_slashes_arrive_or_are_refused_behind_nginx() {
     ] {
         let Some(nginx) = Nginx::start(&locations) else { return };
         let client = client(&format!("{}{base}", nginx.url()));
-        // Nothing in these is changed: they go without a probe, wherever paths arrive.
+        // These contain nothing to change: they need no probe, whether paths arrive or not.
         assert_eq!(client.rpush("list:ü*[a]", [b"\xff"]).await.unwrap(), 1);
         assert_eq!(direct.del(["list:ü*[a]"]).await.unwrap(), 1);
         let mut news = client.subscribe(["news:ü,&=+$@!"]);
@@ -162,7 +162,7 @@ async fn names_with_slashes_arrive_or_are_refused_behind_nginx() {
     }
 }
 
-/// A location beside the client's own hears nothing of it, the token least of all.
+/// A location beside the client's own receives nothing, above all not the token.
 #[tokio::test]
 async fn no_name_carries_the_token_to_another_location() {
     let (server, _direct) = with_a_victim().await;
@@ -182,7 +182,7 @@ async fn no_name_carries_the_token_to_another_location() {
     assert_eq!(rest::client(&other).dbsize().await.unwrap(), 0);
 }
 
-/// Requests of clients that do not defend themselves.
+/// Requests of clients without such defences.
 #[tokio::test]
 async fn a_subscription_that_a_proxy_turned_into_a_command_runs_nothing() {
     let (server, direct) = with_a_victim().await;

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 /// The path of the probe.
 const ECHO: &str = "/echo/x%3F%23%25%5C%3B%20%2F%2Fy%2F..%2F..%2Fping";
 
-/// The built-in transport, and the path of each request.
+/// The built-in transport, which records the path of each request.
 #[derive(Clone)]
 struct Watched(HttpTransport, Arc<Mutex<Vec<String>>>);
 
@@ -25,7 +25,7 @@ impl Watched {
         self.1.lock().unwrap().push(request.url.path().to_owned());
     }
 
-    /// The numbers of probes and of other requests that were sent since the last time.
+    /// Returns the numbers of probes and of other requests since the last call.
     fn sent(&self) -> (usize, usize) {
         let paths = std::mem::take(&mut *self.1.lock().unwrap());
         let probes = paths.iter().filter(|path| *path == ECHO).count();
@@ -45,7 +45,7 @@ impl Transport for Watched {
     }
 }
 
-/// A call by a path that holds a slash.
+/// A call whose path contains an encoded slash.
 fn push(client: &Client) -> impl Future<Output = Result<u64>> + use<> {
     let client = client.clone();
     async move { client.rpush("list/a", [b"\xff"]).await }
@@ -62,12 +62,12 @@ async fn path_probe_is_sent_once_and_only_if_needed() {
     let config = rest::config(&server).no_auto_batch().encoding(Encoding::Base64);
     let config = config.transport(watched.clone());
     let client = config.clone().build().unwrap();
-    // Bodies hold anything; paths without a delimiter arrive everywhere.
+    // Bodies may contain anything; paths without a delimiter arrive everywhere.
     client.set("a/../b?#%", "c/../d").await.unwrap();
     client.set("a:b", b"\xff").await.unwrap();
     first(&client, "a:b*[c]").await.unwrap();
     assert_eq!(watched.sent(), (0, 3));
-    // Calls at the same time share a probe, whatever they are.
+    // Concurrent calls share a probe, whatever their commands.
     let calls = (0..50).map(|_| tokio::spawn(push(&client)));
     let streams = ["a/b", "a//b", "a b", "a?"].map(|name| {
         let client = client.clone();
@@ -80,19 +80,20 @@ async fn path_probe_is_sent_once_and_only_if_needed() {
         stream.await.unwrap().unwrap();
     }
     assert_eq!(watched.sent(), (1, 54));
-    // Clones know what it found; another client of the same address asks for itself.
+    // Clones share its result; another client of the same address probes for itself.
     push(&client.with_prefix("p/")).await.unwrap();
     assert_eq!(watched.sent(), (0, 1));
     push(&config.clone().build().unwrap()).await.unwrap();
     assert_eq!(watched.sent(), (1, 1));
-    // The setting is the answer.
+    // The setting replaces the probe.
     let told = config.paths_arrive_as_sent().build().unwrap();
     push(&told).await.unwrap();
     first(&told, "a//b").await.unwrap();
     assert_eq!(watched.sent(), (0, 2));
 }
 
-/// A right answer to the probe, which has no body, and an integer to every other request.
+/// Returns the correct response to the probe, which has no body, and an integer to every other
+/// request.
 fn right(body: &[u8]) -> Answer {
     match body {
         b"" => says(200, r#"{"result":"x?#%\\; //y/../../ping"}"#),
@@ -100,7 +101,7 @@ fn right(body: &[u8]) -> Answer {
     }
 }
 
-/// A client over a script; its clock may be stopped.
+/// Returns a client over a script; the clock may be paused.
 fn client(scripted: &Scripted, settings: impl FnOnce(Config) -> Config) -> Client {
     settings(scripted.config().no_auto_batch()).build().unwrap()
 }
@@ -148,7 +149,7 @@ async fn every_answer_but_the_text_means_that_paths_do_not_arrive() {
             assert_eq!(error.kind(), ErrorKind::Unsupported);
         }
         assert_eq!(scripted.count(), 1, "it is remembered, and nothing else was sent");
-        // A proxy that was mended is noticed.
+        // A repaired proxy is detected.
         tokio::time::advance(Duration::from_secs(31)).await;
         push(&client).await.unwrap();
         assert_eq!(scripted.count(), 3);
@@ -182,7 +183,7 @@ async fn a_probe_that_fails_is_tried_again_as_any_read_and_then_is_the_calls_err
         let error = push(&client).await.unwrap_err();
         assert_eq!((error.outcome(), error.attempts()), (Outcome::NotApplied, 1), "{error}");
         assert_ne!(error.kind(), ErrorKind::Unsupported, "{error}");
-        // A subscription connects again by itself.
+        // A subscription reconnects by itself.
         let ended = timeout(Duration::from_secs(10), first(&client, "a/b")).await.unwrap();
         assert_eq!(ended.unwrap_err().to_string(), "this transport has no event streams");
         push(&client).await.unwrap();

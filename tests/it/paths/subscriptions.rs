@@ -6,10 +6,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-/// Longest time for what should come at once.
+/// Longest wait for something that should come at once.
 const LONG: Duration = Duration::from_secs(20);
 
-/// A server that answers every request by `answer`, and keeps its connections; and how many came.
+/// Starts a server that sends `answer` to every request and keeps its connections. Returns its
+/// address and the number of requests.
 async fn answering(answer: String) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! Servers that nobody here wrote, and how they deviate: scripted replies as they gave them.
+//! Independent server implementations and their deviations: scripted responses, recorded from them.
 
 mod redis_rest_proxy;
 mod serverless_elysia;
@@ -11,12 +11,12 @@ mod upstashdis;
 use redis_rest::{Client, Config};
 use redis_rest_test_support::scripted::{Answer, Scripted};
 
-/// Answers each request by its path and body.
+/// Responds to each request by its path and body.
 fn server(answer: impl Fn(&str, &str) -> Answer + Send + Sync + 'static) -> Scripted {
     Scripted::with_paths(move |path, body| answer(path, &String::from_utf8_lossy(body)))
 }
 
-/// Settings as a user has them: replies in base64, and batches.
+/// Returns a user's settings: replies in base64, and batches.
 fn config(server: &Scripted) -> Config {
     Client::builder().url("http://localhost:1").token("t").transport(server.clone())
 }

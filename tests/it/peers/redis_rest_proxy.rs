@@ -1,10 +1,11 @@
-//! Replaces bytes that are not UTF-8 before it encodes, and writes integers as doubles.
+//! A server that replaces bytes that are not UTF-8 before it encodes, and writes integers as
+//! doubles.
 
 use super::{client, server};
 use redis_rest::ErrorKind;
 use redis_rest_test_support::scripted::says;
 
-/// The client cannot know what the server lost; `doctor` finds it.
+/// The client cannot detect the server's loss; `doctor` does.
 #[tokio::test]
 async fn bytes_come_as_the_server_holds_them() {
     let server = server(|_, _| says(200, r#"{"result":"77+9eA=="}"#));

@@ -1,4 +1,4 @@
-//! Refuses scripts, and prefixes the error of a transaction.
+//! A server that refuses scripts, and prefixes the error of a transaction.
 
 use super::{client, server};
 use redis_rest::{ErrorKind, Outcome, cmd};

@@ -1,4 +1,5 @@
-//! Sends the commands of a transaction one by one, and answers with the error of one for all.
+//! A server that sends the commands of a transaction one by one, and replies with the error of one
+//! for all.
 
 use super::{client, server};
 use redis_rest::{ErrorKind, Outcome, cmd};

@@ -1,4 +1,4 @@
-//! Encodes the status `OK` like any other string.
+//! A server that encodes the status `OK` like any other string.
 
 use super::{client, server};
 use redis_rest::session::{ManagerOptions, RedisSessionStore, SessionManager, SessionStore as _};

@@ -1,10 +1,10 @@
-//! Has no `/pipeline`: takes it for a command.
+//! A server without `/pipeline`, which it takes for a command.
 
 use super::{client, server};
 use redis_rest::cmd;
 use redis_rest_test_support::scripted::{Answer, Scripted, redis_error, says};
 
-/// Without pipelines; `refusal` is its answer to them.
+/// Returns a server without pipelines; `refusal` is its response to them.
 fn without_pipelines(refusal: fn() -> Answer) -> Scripted {
     server(move |path, _| match path {
         "/pipeline" => refusal(),

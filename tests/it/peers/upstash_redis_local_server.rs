@@ -1,4 +1,4 @@
-//! Says that all replies are RESP2, which only strings are.
+//! A server that declares all replies as RESP2, although only strings are.
 
 use super::{config, server};
 use redis_rest::{Encoding, ErrorKind, cmd};

@@ -1,4 +1,4 @@
-//! Has no `/multi-exec`, and answers a subscription with JSON.
+//! A server without `/multi-exec` that responds to a subscription with JSON.
 
 use super::{client, server};
 use redis_rest::{ErrorKind, Outcome, cmd};

@@ -12,7 +12,7 @@ use redis_rest_test_support::tls::Tls;
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
-/// Known to the proxy alone.
+/// A host that only the proxy can resolve.
 const HOST: &str = "redis.internal.example";
 const TOKEN: &str = "t0ken";
 /// The credentials `user` and `s3cret`.
@@ -34,7 +34,7 @@ async fn proxies_carry_connect_for_https_and_never_see_the_token() {
         let proxy = ForwardProxy::start(Does::LeadWith(server.addr, CREDENTIALS)).await;
         let client = config(&server.authority).proxy(with_credentials(&proxy)).build().unwrap();
         assert_eq!(client.incr("n").await.unwrap(), 1);
-        // The connection stays, and so does the tunnel.
+        // The connection stays open, and so does the tunnel.
         assert_eq!(client.incr("n").await.unwrap(), 1);
         let heads = proxy.heads();
         assert_eq!(heads.len(), 1, "{heads:?}");
@@ -67,7 +67,7 @@ async fn proxies_of_the_environment_serve_clients_that_read_it() {
     let transport = HttpTransport::for_config(&from("other.example")).unwrap();
     assert_eq!(transport.proxy(), Some(through.as_str()));
     assert_eq!(from("other.example").build().unwrap().incr("n").await.unwrap(), 1);
-    // Nobody else knows the host.
+    // Without the proxy the host is unknown.
     for direct in [from("internal.example"), from("").no_proxy(), config(&server.authority)] {
         assert_eq!(HttpTransport::for_config(&direct).unwrap().proxy(), None);
         let error = direct.no_retry().build().unwrap().incr("n").await.unwrap_err();
@@ -131,7 +131,7 @@ async fn plain_http_that_was_allowed_is_forwarded_and_loopback_never() {
     assert_eq!(direct.incr("n").await.unwrap(), 3);
 }
 
-/// A real one.
+/// A real proxy.
 struct Tinyproxy(Child);
 
 impl Tinyproxy {

@@ -1,5 +1,5 @@
-//! Calls of the `redis` crate and the same calls of this one: equal results, and the guide shows
-//! both to the letter.
+//! Calls of the `redis` crate and the equivalent calls of this crate: equal results, and the guide
+//! shows both literally.
 
 use super::over_tcp;
 use futures_util::StreamExt;
@@ -15,7 +15,7 @@ use std::time::Duration;
 type Failure = Box<dyn Error>;
 type Text = HashMap<String, String>;
 
-/// A test for each group, on servers of its own; `same` names how results are compared.
+/// Generates a test for each group, with separate servers; `same` names the comparison of results.
 macro_rules! pairs {
     ($con:ident, $client:ident; $($name:ident { $($there:expr => $here:expr, $same:ident;)* })*) => {
         $(#[tokio::test]
@@ -145,7 +145,7 @@ pairs! { con, client;
     }
 }
 
-/// A program that was moved by one line runs beside the calls that replace it.
+/// A program with one line migrated runs beside the calls that replace it.
 #[tokio::test]
 async fn a_program_moves_call_by_call() {
     let client = Client::from_backend(redis_rest_server::MemoryBackend::new());

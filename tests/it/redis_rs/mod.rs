@@ -1,4 +1,4 @@
-//! The commands of the `redis` crate, written once and run unchanged over TCP and over HTTP.
+//! The commands of the `redis` crate, written once and run over TCP and over HTTP.
 
 mod collections;
 mod fourteen;
@@ -16,7 +16,7 @@ async fn over_tcp(redis: &Redis) -> MultiplexedConnection {
     client.get_multiplexed_async_connection().await.expect("the private redis-server answers")
 }
 
-/// Each case as a test of its own, on both ways to the same kind of server.
+/// Generates a test for each case and transport, on the same kind of server.
 macro_rules! both_ways {
     ($($case:ident::{$($name:ident),* $(,)?})*) => {
         mod tcp {

@@ -123,7 +123,7 @@ pub async fn scans(mut con: impl AsyncCommands) {
 }
 
 pub async fn scripts(mut con: impl AsyncCommands) {
-    // Not known to the server: NOSCRIPT makes the crate load it.
+    // Unknown to the server: NOSCRIPT makes the crate load it.
     let script =
         Script::new("return {KEYS[1], tonumber(ARGV[1]) + 1, redis.call('INCR', KEYS[1])}");
     let (key, sum, count): (String, i64, i64) =
@@ -151,7 +151,7 @@ pub async fn script_errors(mut con: impl AsyncCommands) {
     let error = own.prepare_invoke().invoke_async::<()>(&mut con).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Extension, Some("MINE")));
     assert!(error.detail().unwrap().starts_with("it is"), "{error}");
-    // An error within a list is one for this crate, wherever it stands.
+    // An error within a list is an error for this crate, at any position.
     let within = Script::new("return {1, redis.error_reply('MINE it is')}");
     let error = within.prepare_invoke().invoke_async::<redis::Value>(&mut con).await.unwrap_err();
     assert_eq!(error.code(), Some("MINE"));

@@ -1,4 +1,4 @@
-//! What is different over HTTP: refusals, lost replies, and what the client does besides.
+//! Differences over HTTP: refusals, lost replies, and additional features of the client.
 
 use redis::{AsyncCommands, ErrorKind};
 use redis_rest_test_support::redis::Redis;

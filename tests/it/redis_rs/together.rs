@@ -11,7 +11,7 @@ pub async fn pipelines(mut con: impl AsyncCommands) {
     let (kind,): (redis::ValueType,) =
         redis::pipe().key_type("a").query_async(&mut con).await.unwrap();
     assert_eq!(kind, redis::ValueType::String);
-    // The same again, and more than one request holds.
+    // The same again, with more commands than one request holds.
     let (sum, ..): (i64, String, Option<i64>, String) = pipe.query_async(&mut con).await.unwrap();
     assert_eq!(sum, 42);
     let mut pipe = redis::pipe();

@@ -97,7 +97,7 @@ pub async fn keys(mut con: impl AsyncCommands) {
         con.rename::<_, _, ()>("none", "x").await.unwrap_err().detail(),
         Some("no such key")
     );
-    // As text that is none: the crate's own error, the same over both.
+    // Not valid text: the crate's own error, the same over both.
     assert_eq!(con.get::<_, i64>("c").await.unwrap(), 1);
     let _: () = con.set("c", "x").await.unwrap();
     assert_eq!(con.get::<_, i64>("c").await.unwrap_err().kind(), ErrorKind::Parse);

@@ -1,16 +1,17 @@
-//! The whole table: every failure × every replay safety. `docs/retries.md` holds the same table, and is compared.
+//! The whole table: every failure × every idempotency. `docs/retries.md` holds the same table, and
+//! is compared.
 
 use redis_rest::{Command, Error, ErrorKind, Idempotency, Outcome, RetryPolicy, Value, cmd};
 use redis_rest_test_support::scripted::{Answer, Scripted, redis_error, says, says_wait};
 use std::time::Duration;
 
-/// Which commands go again.
+/// Commands that are retried.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Again {
     Any,
-    /// Those that may run twice.
+    /// All commands that may run twice.
     Safe,
-    /// The same, once.
+    /// All commands that may run twice, once.
     Once,
     None,
 }
@@ -24,7 +25,7 @@ struct Row {
     answer: Answer,
     again: Again,
     kind: ErrorKind,
-    /// What the error says when it is over. Of a read-only command always that it was not applied.
+    /// The outcome that the final error reports. For a read-only command always `NotApplied`.
     outcome: Outcome,
 }
 
@@ -170,7 +171,7 @@ async fn every_failure_with_every_replay_safety() {
                     | Answer::NeverLeaves => (None, None),
                 };
                 assert_eq!((error.status(), error.retry_after()), (status, wait), "{case}");
-                // Told to send once, everything is sent once.
+                // Without retries, everything is sent once.
                 let once = client.run::<Value>(command(safety)).no_retry().await.unwrap_err();
                 assert_eq!((once.attempts(), once.outcome()), (1, outcome), "{case}");
             }

@@ -1,4 +1,5 @@
-//! What bounds the retries: deadline, `Retry-After`, attempts, budget, the connect timeout, and the caller who goes away.
+//! Limits of retries: deadline, `Retry-After`, attempts, budget, the connect timeout, and
+//! cancellation.
 
 use redis_rest::{Error, ErrorKind, Idempotency, Outcome, RetryPolicy, Script, Value, cmd};
 use redis_rest_test_support::scripted::{Answer, Scripted, redis_error, says, says_wait};
@@ -19,7 +20,7 @@ async fn a_hung_server_costs_the_deadline_exactly() {
         let started = Instant::now();
         let call = client.get::<Value>("k").deadline(deadline * SECOND).timeout(timeout * SECOND);
         let error = call.await.unwrap_err();
-        // Exact but for the clock's millisecond.
+        // Exact except for the clock's millisecond.
         let took = started.elapsed();
         assert!(
             took >= deadline * SECOND - Duration::from_millis(1) - 2 * SECOND
@@ -31,7 +32,7 @@ async fn a_hung_server_costs_the_deadline_exactly() {
             "{error:?}"
         );
     }
-    // Without backoff in between it is the deadline and nothing less.
+    // Without backoff in between it is exactly the deadline.
     let client = transport
         .config()
         .retry(RetryPolicy::default().backoff(Duration::ZERO, Duration::ZERO))
@@ -50,7 +51,7 @@ async fn a_hung_server_costs_the_deadline_exactly() {
         (4, true),
         "the last attempt got what was left"
     );
-    // And a write that may not run twice costs one timeout.
+    // A non-retry-safe write costs one timeout.
     let started = Instant::now();
     let error = client.incr("k").timeout(2 * SECOND).await.unwrap_err();
     assert!(started.elapsed() <= 2 * SECOND + Duration::from_millis(2) && error.maybe_applied());
@@ -99,12 +100,12 @@ async fn at_most_ten_attempts() {
     assert_eq!((error.attempts(), transport.count()), (10, 10));
 }
 
-/// The figure of docs/retries.md.
+/// The figure in docs/retries.md.
 #[tokio::test(start_paused = true)]
 async fn an_outage_gets_a_fifth_more_load_at_most() {
     const CALLS: usize = 20_000;
     let transport = Scripted::answers([says(503, "")]);
-    // One call is one request.
+    // Each call is a request.
     let client = transport.config().no_auto_batch().build().unwrap();
     let mut warm_up = 0;
     while client.get::<Value>("k").await.unwrap_err().attempts() > 1 {
@@ -127,7 +128,7 @@ async fn an_outage_gets_a_fifth_more_load_at_most() {
         "{requests} requests for {calls} calls: {:.4} times the load",
         requests as f64 / calls as f64
     );
-    // What was left of the budget was less than one retry.
+    // The rest of the budget was less than one retry.
     assert!(requests <= calls * 12 / 10 + 1, "{requests} requests for {calls} calls");
     assert!(requests > calls, "and yet some were tried again");
 }
@@ -170,7 +171,7 @@ async fn unsent_requests_are_tried_until_the_connect_timeout() {
     }
 }
 
-/// Real sockets and a real clock.
+/// Uses real sockets and a real clock.
 #[tokio::test]
 async fn a_cold_call_to_a_dead_port_fails_within_the_connect_timeout() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -184,7 +185,7 @@ async fn a_cold_call_to_a_dead_port_fails_within_the_connect_timeout() {
     let started = Instant::now();
     let error = client.incr("k").await.unwrap_err();
     assert!(error.is_connect() && error.outcome() == Outcome::NotApplied, "{error:?}");
-    // Far below the deadline of 15 s; the slack is for a machine that is busy.
+    // Far below the deadline of 15 s; the slack is for a busy machine.
     assert!(started.elapsed() < limit + SECOND, "{:?}", started.elapsed());
 }
 
@@ -194,13 +195,13 @@ async fn a_caller_who_goes_away_takes_the_request_along() {
     let client = transport.config().build().unwrap();
     let (mut pipe, mut tx) = (client.pipeline(), client.transaction());
     let _ = (pipe.add(cmd::get::<Value>("k")), tx.add(cmd::get::<Value>("k")));
-    // Dropped while the request is under way.
+    // Dropped while the request is in flight.
     assert!(tokio::time::timeout(SECOND, client.get::<Value>("k")).await.is_err());
     assert_eq!((transport.count(), transport.dropped()), (1, 1));
     assert!(tokio::time::timeout(SECOND, pipe.send()).await.is_err());
     assert!(tokio::time::timeout(SECOND, tx.send()).await.is_err());
     assert_eq!((transport.count(), transport.dropped()), (3, 3));
-    // Dropped in the wait between two attempts: there is no other.
+    // Dropped in the wait between two attempts: no other follows.
     let transport = Scripted::answers([says_wait(429, "5", "")]);
     let client = transport.config().build().unwrap();
     assert!(tokio::time::timeout(SECOND, client.get::<Value>("k")).await.is_err());
@@ -212,7 +213,7 @@ async fn a_caller_who_goes_away_takes_the_request_along() {
 async fn the_outcome_is_that_of_all_attempts() {
     let refused = fails(ErrorKind::Connect, Outcome::NotApplied);
     let broke = fails(ErrorKind::Io, Outcome::MaybeApplied);
-    // What may have run has, whatever the later attempts say.
+    // A command that may have run still may have, whatever the later attempts return.
     for later in [
         refused.clone(),
         says(429, ""),
@@ -227,14 +228,14 @@ async fn the_outcome_is_that_of_all_attempts() {
         let error = transport.config().build().unwrap().get::<Value>("k").await.unwrap_err();
         assert_eq!(error.outcome(), Outcome::NotApplied, "read-only: {error:?}");
     }
-    // A refusal first lets any command go again; what may have run then stops it.
+    // A first refusal allows a retry of any command; an attempt that may have run then stops it.
     let transport = Scripted::answers([says(429, ""), broke.clone(), refused]);
     let error = transport.config().build().unwrap().incr("k").await.unwrap_err();
     assert_eq!(
         (error.kind(), error.outcome(), error.attempts()),
         (ErrorKind::Io, Outcome::MaybeApplied, 2)
     );
-    // A script that only reads was not applied, wherever in it the error is from.
+    // A read-only script was not applied, whichever part of it failed.
     let script =
         Script::new("return redis.call('GET', KEYS[1])").idempotency(Idempotency::ReadOnly);
     for answer in [
@@ -253,7 +254,7 @@ async fn the_outcome_is_that_of_all_attempts() {
     }
 }
 
-/// Some servers answer 500 to a request that is too large for them.
+/// Some servers respond 500 to a request that is too large for them.
 #[tokio::test(start_paused = true)]
 async fn large_requests_are_sent_twice_at_most_after_500() {
     let transport = Scripted::answers([says(500, "")]);

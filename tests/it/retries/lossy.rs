@@ -9,7 +9,8 @@ use std::time::Duration;
 const TASKS: usize = 64;
 const CALLS: usize = 1000;
 
-/// A client whose replies get lost, one that sees what is there, and what has to stay alive.
+/// A client whose replies get lost, a client that sees the stored data, and the servers that must
+/// stay alive.
 struct Setup {
     lossy: Client,
     clear: Client,
@@ -22,7 +23,7 @@ async fn setup(fault: Fault, per_mille: u64, timeout: Duration, batch: bool) -> 
     let redis = Redis::start()?;
     let server = rest::serve(redis.backend().await).await;
     let proxy = Proxy::start(server.local_addr(), fault, per_mille).await;
-    // The defaults, but for waits that would only make the test long.
+    // The defaults, except for waits that would only prolong the test.
     let retry = RetryPolicy::default().backoff(Duration::from_millis(1), Duration::from_millis(5));
     let lossy =
         Client::builder().url(proxy.url()).token(DEFAULT_TOKEN).retry(retry).timeout(timeout);
@@ -30,7 +31,7 @@ async fn setup(fault: Fault, per_mille: u64, timeout: Duration, batch: bool) -> 
     Some(Setup { lossy, clear: rest::client(&server), proxy, _server: server, _redis: redis })
 }
 
-/// How calls ended.
+/// Outcomes of calls.
 #[derive(Default)]
 struct Tally {
     ok: i64,
@@ -91,7 +92,7 @@ async fn incr(client: &Client, once: bool, each: usize) -> Vec<Result<i64, Error
     }
 }
 
-/// Every acknowledged increment counts once; what may have been applied is told.
+/// Every acknowledged increment counts once; uncertain ones are reported.
 async fn add_up(fault: Fault, each: usize, timeout: Duration, batch: bool) {
     let Some(setup) = setup(fault, 200, timeout, batch).await else { return };
     // Batches are few requests: enough of them that faults meet some.
@@ -125,7 +126,7 @@ async fn add_up(fault: Fault, each: usize, timeout: Duration, batch: bool) {
         // The rest is not batched.
         return;
     }
-    // With an id of its own each counts exactly once, however often it is sent.
+    // With an id each counts exactly once, however often it is sent.
     setup.clear.del(["n"]).await.unwrap();
     let client = setup.lossy.clone();
     let tally = increments(CALLS, each, move |each| {

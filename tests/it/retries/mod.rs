@@ -1,15 +1,15 @@
-//! Retries: what goes again, what does not, and what that adds up to when replies are lost.
+//! Retries: commands that are retried, commands that are not, and the totals if replies are lost.
 
-/// Every failure with every replay safety.
+/// Every failure with every idempotency.
 mod decision;
-/// The time for which idle connections are kept.
+/// Lifetime of idle connections.
 mod keep_alive;
 /// Deadline, attempts, budget, connect timeout, cancellation.
 mod limits;
 /// A thousand increments and a thousand sessions through proxies that lose replies.
 #[cfg(feature = "native")]
 mod lossy;
-/// Which entries of a pipeline go again.
+/// Entries of a pipeline that are retried.
 mod pipelines;
 /// The table of replay safety against a real server.
 #[cfg(feature = "native")]

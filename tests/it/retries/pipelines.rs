@@ -1,4 +1,4 @@
-//! Which entries of a pipeline go again, and which transactions.
+//! Retries of pipeline entries and of transactions.
 
 use redis_rest::{Error, ErrorKind, Outcome, Value, cmd};
 use redis_rest_test_support::scripted::{Answer, Scripted, says};
@@ -7,7 +7,7 @@ fn broke() -> Answer {
     Answer::Fails(Error::custom(ErrorKind::Io, Outcome::MaybeApplied, "scripted"))
 }
 
-/// Answers the first request so, and the ones after it by the names of their entries.
+/// Sends `answer` to the first request, and replies to later ones by the names of their entries.
 fn first(answer: Answer) -> Scripted {
     Scripted::new(move |n, body| {
         if n == 0 {
@@ -20,7 +20,7 @@ fn first(answer: Answer) -> Scripted {
     })
 }
 
-/// Sends the lines as a pipeline; answers for each its reply or the outcome of its error.
+/// Sends the lines as a pipeline. Returns for each its reply or the outcome of its error.
 async fn pipeline(transport: &Scripted, lines: &[&str]) -> Vec<Result<String, Outcome>> {
     let mut pipe = transport.config().build().unwrap().pipeline();
     let slots: Vec<_> = lines.iter().map(|line| pipe.add_raw::<String>(cmd(line))).collect();
@@ -38,14 +38,14 @@ async fn only_retry_safe_entries_are_retried() {
     for (lines, again) in [
         (&["GET a", "INCR n", "SET b 1"][..], &["GET a", "SET b 1"][..]),
         (&["INCR n", "LPUSH l x"], &[]),
-        // A write before an unsafe one of the same key would undo it.
+        // A write before a non-retry-safe one of the same key would undo it.
         (&["SET n 1", "INCR n", "SET m 1"], &["SET m 1"]),
         (&["SET n 1", "INCR m", "DEL n"], &["SET n 1", "DEL n"]),
         (&["INCR n", "SET n 1"], &["SET n 1"]),
         (&["SET a 1", "COPY a b", "INCR b"], &[]),
         (&["FLUSHALL", "INCR n"], &[]),
         (&["FLUSHALL ASYNC", "INCR n"], &[]),
-        // A read and its write are what GETDEL is.
+        // A read and its write together are a GETDEL.
         (&["GET k", "DEL k", "SET x 1"], &["SET x 1"]),
         (&["GET k", "FLUSHDB"], &[]),
         (&["GET k", "SET k v", "EXPIRE k 10"], &[]),
@@ -69,7 +69,7 @@ async fn only_retry_safe_entries_are_retried() {
             let name = line.split(' ').next().unwrap();
             let expected = match again.contains(line) {
                 true => Ok(name.to_owned()),
-                // One error for the whole, which may have been applied.
+                // A single error for the whole, which may have been applied.
                 false if again.is_empty() => Err(Outcome::MaybeApplied),
                 false if matches!(name, "GET" | "MGET") => Err(Outcome::NotApplied),
                 false => Err(Outcome::MaybeApplied),
@@ -90,7 +90,7 @@ async fn refused_batch_is_sent_again_whole() {
         assert!(pipeline(&transport, &lines).await.iter().all(Result::is_ok));
         assert_eq!(transport.batches()[1], lines);
     }
-    // Entries refused one by one: from the first of them, if nothing after it ran.
+    // Entries refused one by one: retried from the first of them, if nothing after it ran.
     let transport = first(says(
         200,
         r#"[{"result":"v"},{"result":1},{"error":"LOADING x"},{"error":"LOADING x"}]"#,

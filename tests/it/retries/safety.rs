@@ -1,9 +1,10 @@
-//! The table of replay safety against what a real server says about its commands, and what REST refuses to carry.
+//! The idempotency table against a real server's command flags, and the commands that REST refuses
+//! to carry.
 
 use redis_rest::{Client, Command, ErrorKind, Idempotency, Outcome, Value, cmd};
 use redis_rest_test_support::redis::Redis;
 
-/// Flagged `write`, but reads without an option that these calls do not have.
+/// Flagged `write`, but read-only without an option that these calls do not have.
 const READS_WITHOUT_AN_OPTION: &[(&str, &str)] = &[
     ("SORT", "writes with STORE only"),
     ("GEORADIUS", "writes with STORE or STOREDIST only"),
@@ -18,7 +19,7 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// Every command and subcommand with its flags.
+/// Collects every command and subcommand with its flags.
 fn flatten(entries: &Value, found: &mut Vec<(String, Vec<String>)>) {
     let Value::Array(entries) = entries else { return };
     for entry in entries {
@@ -34,7 +35,7 @@ fn flatten(entries: &Value, found: &mut Vec<(String, Vec<String>)>) {
     }
 }
 
-/// A call of `name` with arguments, none of which is an option.
+/// Returns a call of `name` with arguments, none of which is an option.
 fn call(name: &str) -> Command {
     cmd(name).arg("a").arg("b").arg("c").arg("d")
 }
@@ -61,7 +62,7 @@ async fn read_only_is_what_redis_flags_so() {
         if !right {
             wrong.push((name, safety, flags));
         }
-        // Whatever may change a server is not sent twice; its reports may be.
+        // A command that may change a server is not sent twice; its reports may be.
         let harmless = matches!(safety, Idempotency::NonIdempotent | Idempotency::ReadOnly);
         assert!(!has("admin") || harmless, "{name}: {safety:?}");
     }
@@ -75,7 +76,7 @@ async fn blocking_and_connection_state_commands_are_refused() {
     let reply: Value = native.run(cmd("COMMAND")).await.unwrap();
     let mut commands = Vec::new();
     flatten(&reply, &mut commands);
-    // Nobody listens there: what is sent fails to connect.
+    // No server listens there: every request fails to connect.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let client = Client::builder()
         .url(format!("http://127.0.0.1:{port}"))
@@ -107,7 +108,7 @@ async fn blocking_and_connection_state_commands_are_refused() {
             "{command:?}"
         );
         assert!(error.to_string().contains("connection that all requests share"), "{error}");
-        // One of them keeps the whole batch back.
+        // A single such command holds back the whole batch.
         let (mut pipe, mut tx) = (client.pipeline(), client.transaction());
         for command in [cmd("SET").arg("k").arg("v"), command] {
             let _ = (pipe.add_raw::<Value>(command.clone()), tx.add_raw::<Value>(command));

@@ -24,7 +24,7 @@ fn conflict(created: Result<Created, SessionError>) -> Option<Conflict> {
 #[tokio::test]
 async fn an_id_that_is_taken_is_a_conflict_and_its_session_stays() {
     let (dir, store) = (tempfile::tempdir().unwrap(), InMemorySessionStore::new(HOUR));
-    // Two processes with one directory; the second knows of the session by the store only.
+    // Two processes with one directory; the second knows the session only from the store.
     let (one, other) = (manager(dir.path(), &store).await, manager(dir.path(), &store).await);
     let new = || NewSession::new("user", "org").id("chosen");
     let session = one.create_session_with(new()).await.unwrap().session;

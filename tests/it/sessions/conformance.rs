@@ -21,13 +21,13 @@ impl Harness for InMemory {
     }
 }
 
-/// Stores over a client, with what has to stay alive behind it.
+/// Stores over a client, and the servers that must stay alive behind it.
 struct OverClient {
     client: Client,
     layout: IndexLayout,
-    /// As on a cluster, each script on one slot.
+    /// Each script uses one slot, as on a cluster.
     two_steps: bool,
-    /// An engine whose clock can be moved; a real Redis takes its time.
+    /// An engine whose clock can be moved; a real Redis needs real time.
     engine: Option<MemoryBackend>,
     _redis: Option<Redis>,
     _server: Option<RunningServer>,
@@ -45,7 +45,7 @@ impl Harness for OverClient {
                 engine.advance(time);
                 Box::pin(std::future::ready(()))
             }
-            // A time to live on a real server takes that time.
+            // A real server's clock cannot be moved: the test waits.
             None => Box::pin(tokio::time::sleep(time)),
         }
     }
@@ -110,7 +110,7 @@ async fn engine(layout: IndexLayout, two_steps: bool) -> Option<OverClient> {
     })
 }
 
-/// Stores whose clock can be moved: the others would wait for hours.
+/// Generates tests for stores whose clock can be moved: the others would wait for hours.
 macro_rules! every_store_with_a_clock {
     ($($case:ident)*) => {
         mod long {

@@ -54,7 +54,7 @@ async fn a_report_says_what_is_wrong_since_when_and_what_is_pending() {
     assert_eq!((health.pending.new, health.pending.revoked), (1, 1));
     let (kind, at) = health.last_error.unwrap();
     assert_eq!(kind, ErrorKind::Connect);
-    // A tenth of a second for rounding: the state's beginning is kept on the monotonic clock.
+    // A tenth of a second for rounding: the start of the state is stored as a monotonic instant.
     let earliest = before - Duration::from_millis(100);
     assert!(at >= before && health.since.unwrap() >= earliest && at <= chrono::Utc::now());
     assert_eq!(SessionManager::new("", 0).health().state, None);
@@ -75,7 +75,7 @@ async fn a_full_journal_refuses_more_sessions_and_still_ends_them() {
         node.manager.update_session(&other).await,
         Err(SessionError::JournalFull { .. })
     ));
-    // What is pending already may change, and what is there may end.
+    // Pending sessions may change, and existing ones may end.
     node.manager.update_session(&pending[0]).await.unwrap();
     assert!(node.manager.cleanup_session(&stored.id).await.unwrap().existed);
     assert!(matches!(node.manager.get_session(&stored.id).await, Err(SessionError::NotFound)));
@@ -187,7 +187,7 @@ async fn a_journal_file_has_one_owner() {
         journalled(&file),
         Err(SessionError::Journal { kind: std::io::ErrorKind::WouldBlock, .. })
     ));
-    // By no other name of it either, also when it was written anew.
+    // Not under another name of the file either, even after a rewrite.
     let names = ["symbolic", "hard"].map(|name| dir.path().join(name));
     std::os::unix::fs::symlink(&file, &names[0]).unwrap();
     std::fs::hard_link(&file, &names[1]).unwrap();
@@ -213,7 +213,7 @@ async fn a_journal_file_has_one_owner() {
     assert!(journalled(&dir.path().join("no such directory/journal")).is_err());
 }
 
-/// A disk that was full, or somebody who wrote something else there.
+/// After a full disk, or a foreign file.
 #[tokio::test]
 async fn a_journal_file_of_a_gigabyte_without_a_line_is_passed_over() {
     let dir = tempfile::tempdir().unwrap();
@@ -229,7 +229,7 @@ async fn a_journal_file_of_a_gigabyte_without_a_line_is_passed_over() {
     assert_eq!(next.get_session(&session.id).await.unwrap().id, session.id);
 }
 
-/// Told to fail closed, so that what is changed in the outage is taken back.
+/// Fails closed, so that changes made during the outage are rolled back.
 #[tokio::test]
 async fn rolled_back_change_keeps_earlier_journal_entries() {
     let dir = tempfile::tempdir().unwrap();
@@ -283,7 +283,7 @@ async fn a_journal_file_does_not_grow_while_the_store_works() {
     assert!(std::fs::read(&file).unwrap().is_empty());
 }
 
-/// Nothing is flushed in an outage.
+/// Nothing is flushed during an outage.
 #[tokio::test]
 async fn journal_file_stays_short_in_an_outage() {
     let dir = tempfile::tempdir().unwrap();
@@ -309,7 +309,7 @@ async fn journal_file_stays_short_in_an_outage() {
     assert_eq!(recovered.system_prompt, "changed again");
 }
 
-/// Kills a process in an outage, and looks what its successor writes.
+/// Kills a process during an outage, and checks that its successor writes the changes.
 #[tokio::test]
 async fn pending_changes_of_a_killed_process_are_written_by_the_next() {
     let engine = MemoryBackend::new();
@@ -360,7 +360,7 @@ async fn pending_changes_of_a_killed_process_are_written_by_the_next() {
     assert_eq!(journalled(&file).unwrap().pending(), Pending::default(), "nothing is owed twice");
 }
 
-/// The words that the child says next.
+/// Returns the words of the child's next line.
 fn told(output: &mut impl std::io::BufRead) -> Vec<String> {
     let line = output
         .lines()
@@ -369,7 +369,7 @@ fn told(output: &mut impl std::io::BufRead) -> Vec<String> {
     line.unwrap_or_default().split_whitespace().map(str::to_owned).collect()
 }
 
-/// The other process of the test above, which starts it; by itself it has nothing to do.
+/// The child process of the test above; does nothing if run directly.
 #[tokio::test]
 #[ignore = "started by pending_changes_of_a_killed_process_are_written_by_the_next"]
 async fn the_process_that_is_killed() {

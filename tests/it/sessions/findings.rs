@@ -144,11 +144,11 @@ async fn a_log_out_in_an_outage_ends_what_others_create_until_it_is_executed_and
     let left = store.inner().list_sessions("user").await.unwrap().sessions;
     assert_eq!(left.iter().map(|session| &session.id).collect::<Vec<_>>(), [&own.id]);
     assert!(other.get_session(&theirs.id).await.unwrap_err().is_not_found());
-    // Its next create learns of the log-out, and is made.
+    // Its next create learns of the log-out, and succeeds.
     assert_eq!(other.create_session("user", "org").await.unwrap().durability, Durability::Durable);
 }
 
-/// On a cluster, where a create is two steps, the log-out would end what it meets between them.
+/// On a cluster a create is two steps, and a log-out would end sessions that it meets between them.
 #[tokio::test(start_paused = true)]
 async fn pending_creates_wait_for_the_log_out_that_they_know_of() {
     let (manager, store) = scripted::manager(checked(), true).await;
@@ -196,7 +196,7 @@ async fn a_create_whose_reply_was_lost_does_not_undo_a_later_delete() {
 async fn ends_that_are_cancelled_are_finished_by_the_next_call() {
     let (manager, store) = scripted::manager(checked(), true).await;
     let (one, two) = (create(&manager).await, create(&manager).await);
-    // Nothing of it gets through.
+    // Nothing gets through.
     store.fail(true);
     cancel(&store, manager.cleanup_session(&one.id)).await;
     store.fail(false);

@@ -1,5 +1,5 @@
-//! A store as somebody else would write it, by what is public: rows in a table, each with its
-//! version and what is remembered of its id.
+//! A third-party store that uses only the public interface: rows in a table, each with its version
+//! and the remembered state of its id.
 
 use redis_rest::conformance::sessions::{self, Harness};
 use redis_rest::session::{
@@ -12,7 +12,7 @@ use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-/// In milliseconds of the store's own clock.
+/// Milliseconds of the store's own clock.
 type Time = u64;
 
 #[derive(Default)]
@@ -24,7 +24,7 @@ struct Rows {
     log_outs: HashMap<String, (Marks, Time)>,
 }
 
-/// A session while `live`, and what is remembered of its id.
+/// A session while `live`, and the remembered state of its id.
 #[derive(Clone)]
 struct Row {
     live: Option<Live>,
@@ -59,7 +59,7 @@ fn check(id: &str) -> Result<(), SessionError> {
 }
 
 impl Rows {
-    /// The row of an id, unless it is over.
+    /// Returns the row of an id, unless it has expired.
     fn row(&self, id: &str) -> Option<Row> {
         let mut row = self.rows.get(id)?.clone();
         row.live = row.live.filter(|live| live.until > self.now);

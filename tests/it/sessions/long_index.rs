@@ -1,4 +1,4 @@
-//! Long JSON indexes, on the engine and on a real Redis side by side.
+//! Long JSON indexes, compared between the engine and a real Redis.
 
 use redis_rest::Client;
 use redis_rest::session::{
@@ -12,16 +12,16 @@ use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const INDEX: &str = "user_sessions:user";
-/// As much of an index as is read to append an id.
+/// Part of an index that is read to append an id.
 const TAIL: usize = 16 * 1024;
 
-/// What should be in the index.
+/// The expected content of the index.
 #[derive(Default)]
 struct Model {
     /// Each id once, in the order of the index.
     listed: Vec<String>,
     alive: BTreeSet<String>,
-    /// Stored again after they expired: these may stand twice.
+    /// Ids stored again after they expired: these may be listed twice.
     again: HashSet<String>,
 }
 
@@ -45,7 +45,7 @@ fn session(id: &str) -> Session {
     Session::new("user").id(id).org_id("org")
 }
 
-/// Elements as another service writes them, so that the whole is so long.
+/// Returns elements as another service writes them, with this total length.
 fn others(rng: &mut fastrand::Rng, length: usize) -> Vec<String> {
     let count = length / 39 - 1;
     let mut ids: Vec<String> = (0..count).map(|_| format!("{:036x}", rng.u128(..))).collect();
@@ -55,7 +55,7 @@ fn others(rng: &mut fastrand::Rng, length: usize) -> Vec<String> {
     ids
 }
 
-/// Does the same to every store, and compares their indexes after each step.
+/// Applies the same operations to every store, and compares their indexes after each step.
 async fn history(seed: u64, clients: &[Client]) {
     let mut rng = fastrand::Rng::with_seed(seed);
     let stores: Vec<_> =
@@ -68,7 +68,7 @@ async fn history(seed: u64, clients: &[Client]) {
         client.set(INDEX, &text).await.unwrap();
     }
     for step in 0..60 {
-        // Some that were never there, some that are alive or expired; in a batch also twice.
+        // Some never existed, some are alive or expired; in a batch also repeated.
         let mut ids: Vec<String> =
             (0..rng.usize(1..5)).map(|_| format!("s{:x}", rng.u32(..))).collect();
         for _ in 0..rng.usize(..4) {
@@ -123,8 +123,8 @@ async fn history(seed: u64, clients: &[Client]) {
                 model.again.clear();
             }
             _ => {
-                // Another service writes the whole anew, its own way, with ids that look like parts
-                // of others.
+                // Another service rewrites the index in its own format, with ids that look like
+                // parts of others.
                 let mut ids: Vec<String> = serde_json::from_str(&text).unwrap();
                 let length = rng.usize(TAIL / 2..TAIL + TAIL / 2);
                 let one = ids.last().cloned().unwrap_or_default();

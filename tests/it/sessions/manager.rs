@@ -13,7 +13,7 @@ use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Copies are checked again at once, and touched at once.
+/// Checks copies again at once, and touches at once.
 fn eager() -> ManagerOptions {
     ManagerOptions::default().max_staleness(Duration::ZERO).touch_interval(Duration::ZERO)
 }
@@ -72,7 +72,7 @@ async fn without_a_store_everything_works_in_memory() {
     assert_eq!(manager.cached(), 0);
 }
 
-/// The original let more through.
+/// The original allowed more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_creates_at_limit_ten_make_ten() {
     let manager = SessionManager::new("", 10);
@@ -200,7 +200,7 @@ async fn a_fresh_copy_is_not_checked_again_and_many_callers_share_one_read() {
             tokio::spawn(async move { manager.get_session(&id).await })
         })
         .collect();
-    // On one thread: every task has come to the read when it has been given a turn.
+    // On one thread: every task has reached the read after one turn.
     while store.reads() == before {
         tokio::task::yield_now().await;
     }
@@ -212,8 +212,7 @@ async fn a_fresh_copy_is_not_checked_again_and_many_callers_share_one_read() {
     assert_eq!(store.reads(), before + 1);
 }
 
-/// Found by chaos: a read shared the request of one that was sent before a change, and took its
-/// answer for newer.
+/// Found by chaos: a read shared a request sent before a change, and treated its reply as newer.
 #[tokio::test]
 async fn a_read_that_was_sent_before_a_change_does_not_undo_it() {
     for (lists, once_more) in [(false, false), (false, true), (true, false)] {
@@ -326,8 +325,8 @@ async fn a_delete_that_races_a_read_stays_deleted() {
     assert!(!store.exists(&foreign.id).await.unwrap());
 }
 
-/// A session seems older than what another instance knows of it where `last_active_at` goes back,
-/// and is then replaced.
+/// A session whose `last_active_at` goes back seems older than another instance's copy, and is then
+/// replaced.
 #[tokio::test]
 async fn a_use_by_a_clock_that_is_slow_does_not_move_the_last_use_back() {
     let (managers, store, _server) =
@@ -358,7 +357,7 @@ async fn idle_copies_are_dropped_and_idle_sessions_end_only_if_nobody_uses_them(
         old.last_active_at -= 2 * HOUR;
         here.update_session(&old).await.unwrap();
     }
-    // Used elsewhere meanwhile: the copy here still says idle.
+    // Used elsewhere meanwhile: the copy here is still idle.
     there.get_session(&active.id).await.unwrap();
     assert_eq!(here.delete_inactive_sessions(HOUR).await.unwrap(), 1);
     assert!(!store.exists(&idle.id).await.unwrap() && store.exists(&active.id).await.unwrap());
@@ -374,7 +373,7 @@ async fn idle_copies_are_dropped_and_idle_sessions_end_only_if_nobody_uses_them(
     assert_eq!(memory_only.delete_inactive_sessions(Duration::ZERO).await.unwrap(), 1);
 }
 
-/// The original removed whatever path the record named.
+/// The original removed any path that the record named.
 #[tokio::test]
 async fn workspaces_stay_inside_the_root() {
     let dir = tempfile::tempdir().unwrap();
@@ -417,7 +416,7 @@ fn files_are_removed_beside_the_runtime() {
         let session = manager.create_session("user", "org").await.unwrap().session;
         let path = PathBuf::from(&session.workspace_path);
         std::fs::write(path.join("file"), "").unwrap();
-        // The only thread for what blocks is busy, as with many files.
+        // The only thread for blocking work is busy, as with many files.
         let (let_go, busy) = std::sync::mpsc::channel::<()>();
         tokio::task::spawn_blocking(move || busy.recv());
         let mut events = manager.events();

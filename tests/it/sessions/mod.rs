@@ -5,9 +5,9 @@ mod chosen;
 /// The conformance cases on every store and both index layouts.
 #[cfg(all(feature = "conformance", feature = "native"))]
 mod conformance;
-/// How far a change has come, policies, the bound, and the journal file.
+/// Durability of a change, policies, the bound, and the journal file.
 mod durability;
-/// Attacks at chosen moments: what was acknowledged is true.
+/// Attacks at chosen moments: acknowledged changes are true.
 mod findings;
 /// The same cases on a store that is written by what is public.
 #[cfg(feature = "conformance")]
@@ -30,11 +30,11 @@ mod on_redis;
 /// The manager through outages: what is written after them, and what is not.
 #[cfg(feature = "native")]
 mod outage;
-/// Changes that meet while the store has not answered the first.
+/// Changes that overlap while the store has not replied to the first.
 mod overlapping;
 /// Pending changes: their batches, their refusals, and their journal.
 mod pending;
-/// A store that counts, fails and waits when told to.
+/// A store that counts, fails and waits on demand.
 mod scripted;
 /// Requests and replies larger than allowed.
 mod single_node;
@@ -42,7 +42,7 @@ mod sizes;
 /// What is in Redis: records and indexes shared with other services.
 #[cfg(feature = "native")]
 mod stored;
-/// What is between the two steps of a change, as on a cluster.
+/// Events between the two steps of a change, as on a cluster.
 mod two_steps;
 /// Requests per operation, and reads that write nothing.
 #[cfg(feature = "native")]

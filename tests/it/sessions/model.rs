@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Sessions 0, 2, 4 are of one user, the others of another.
+/// Sessions 0, 2, 4 belong to one user, the others to another.
 const IDS: usize = 6;
-/// Time passes in sevens, and no time to live is a multiple of seven, nor is it with the minute for
-/// which ids are remembered: so the model never has to say what happens within the milliseconds
-/// that a test takes.
+/// Time passes in multiples of seven seconds, and no time to live is such a multiple, nor is it
+/// with the minute for which ids are remembered: so the model never has to decide events within the
+/// milliseconds of a test.
 const STEP: u64 = 7;
 const TTLS: [u64; 3] = [9, 32, 102];
 const MINUTE: u64 = 60;
@@ -38,7 +38,7 @@ enum Op {
         id: usize,
         by: usize,
     },
-    /// `stale`: somebody else writes between read and write.
+    /// `stale`: another client writes between read and write.
     CompareAndUpdate {
         id: usize,
         by: usize,
@@ -102,12 +102,12 @@ struct Live {
     pinned: bool,
 }
 
-/// What should be, in seconds since the start.
+/// The expected state, in seconds since the start.
 #[derive(Default)]
 struct Model {
     now: u64,
     live: BTreeMap<usize, Live>,
-    /// Until when ids are remembered at least, and at most: in two steps a log-out has them
+    /// Shortest and longest time for which ids are remembered: in two steps a log-out makes them
     /// remembered for longer.
     remembered: BTreeMap<usize, (u64, u64)>,
     deleted: BTreeMap<usize, u64>,
@@ -132,7 +132,7 @@ impl Model {
         (*old_least, *old_most) = ((*old_least).max(least), (*old_most).max(most));
     }
 
-    /// The results that there may be.
+    /// Returns the possible results.
     fn may_store(&self, id: usize, create: bool) -> Vec<Result<(), Conflict>> {
         if self.live.contains_key(&id) {
             return vec![if create { Err(Conflict::Exists) } else { Ok(()) }];
@@ -173,7 +173,7 @@ impl Model {
     }
 }
 
-/// Stores with different default times to live on the same data, and how to move their clock.
+/// Stores with different default times to live on the same data, and a way to move their clock.
 struct World {
     stores: Vec<Arc<dyn SessionStore>>,
     advance: Box<dyn Fn(Duration)>,
@@ -214,7 +214,7 @@ async fn step(world: &World, model: &mut Model, op: &Op) {
             };
             let result = conflict(result);
             assert!(model.may_store(*id, create).contains(&result), "{op:?}: {result:?}");
-            // A create has the default time to live of its store, as a store has.
+            // A create uses the default time to live of its store, like a store.
             model.store(*id, *by, prompt, result);
         }
         Op::BatchStore { ids, by } => {
@@ -274,8 +274,8 @@ async fn step(world: &World, model: &mut Model, op: &Op) {
             let ended = store(by).delete_user_sessions(&format!("user-{user}")).await.unwrap();
             let ids = model.of(*user);
             assert_eq!(ended, ids.len(), "{op:?}");
-            // Whether expired ids that were still listed are remembered too is nobody's business:
-            // now all are.
+            // Unspecified: expired ids that were still listed may be remembered too. From here on
+            // all are.
             for id in (0..IDS).filter(|id| id % 2 == *user) {
                 model.delete(id);
                 model.remember(id, 0, model.now + TTLS[*by] + MINUTE);
@@ -317,7 +317,7 @@ async fn step(world: &World, model: &mut Model, op: &Op) {
                 Some(longer) if longer > deadline => {
                     assert_eq!(result.unwrap(), Touched::AlreadyLonger, "{op:?}")
                 }
-                // At the same second, milliseconds decide.
+                // Within the same second, milliseconds decide.
                 Some(same) if same == deadline => drop(result.unwrap()),
                 Some(_) => {
                     assert_eq!(result.unwrap(), Touched::Extended, "{op:?}");
@@ -340,7 +340,7 @@ async fn step(world: &World, model: &mut Model, op: &Op) {
     }
 }
 
-/// Every session that should be is there and listed, and no other.
+/// Asserts that exactly the expected sessions exist and are listed.
 async fn check(world: &World, model: &Model, op: &Op) {
     for user in 0..2 {
         let list = world.stores[1].list_sessions(&format!("user-{user}")).await.unwrap();
@@ -388,8 +388,7 @@ fn in_memory() -> World {
     }
 }
 
-/// Runs random histories; a failing one is made short and printed, with the seed that finds it
-/// again.
+/// Runs random histories; a failing one is shrunk and printed, with the seed that reproduces it.
 fn check_histories(cases: u32, world: impl Fn() -> World) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
@@ -423,8 +422,8 @@ fn random_histories_in_memory() {
     check_histories(100, in_memory);
 }
 
-/// Many tasks at once on a real Redis: whatever their order was, every session is listed, and none
-/// that is gone.
+/// Runs many concurrent tasks on a real Redis: in any order, every session is listed, and no
+/// deleted one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_histories_on_redis() {
     let Some(redis) = Redis::start() else { return };
@@ -448,7 +447,7 @@ async fn concurrent_histories_on_redis() {
                 tokio::spawn(async move {
                     let mut random = seed.wrapping_add(task.wrapping_mul(0x9E37_79B9_7F4A_7C15));
                     for _ in 0..150 {
-                        // xorshift: a sequence of its own for each task, and the same for the same
+                        // xorshift: a separate sequence for each task, and the same for the same
                         // seed.
                         random ^= random << 13;
                         random ^= random >> 7;
@@ -480,7 +479,7 @@ async fn concurrent_histories_on_redis() {
                 .map(|key| key.trim_start_matches("session:").to_owned())
                 .collect::<BTreeSet<_>>()
         };
-        // One with two milliseconds to live may end in between.
+        // A session with two milliseconds to live may end in between.
         let before = stored().await;
         let listed: BTreeSet<String> = store
             .list_sessions(&prefix)

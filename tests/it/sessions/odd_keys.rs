@@ -6,7 +6,7 @@ use redis_rest::session::{
 };
 use std::time::Duration;
 
-/// A create by a caller who knows no log-outs.
+/// Returns a create by a caller that knows no log-outs.
 fn create<'a>(session: &'a Session, marks: &'a Marks) -> Write<'a> {
     let mode = Mode::Create { marks, reuse: false };
     Write { id: ChangeId::new(), session, mode, content: true, ttl: TtlRule::Keep }
@@ -55,7 +55,7 @@ async fn a_record_that_no_reader_takes_is_never_overwritten_and_can_be_ended() {
     assert_eq!((setup.text(&key).await, setup.text(INDEX).await), (None, None));
 }
 
-/// Another service has ids that this crate does not take.
+/// Another service may use ids that this crate rejects.
 #[tokio::test]
 async fn a_log_out_ends_sessions_of_any_id() {
     let Some(setup) = setup().await else { return };
@@ -80,7 +80,7 @@ async fn a_log_out_ends_sessions_of_any_id() {
     }
 }
 
-/// Somebody wrote something else at the meta key.
+/// A foreign value at the meta key.
 #[tokio::test]
 async fn a_meta_key_that_cannot_be_read_counts_as_none_and_is_replaced() {
     let Some(setup) = setup().await else { return };
@@ -171,14 +171,14 @@ async fn foreign_writes_are_versions_of_their_own() {
         let key = format!("session:{id}");
         setup.client.set(&key, line).ex(HOUR).await.unwrap();
         let first = setup.store.retrieve_stored(&id).await.unwrap();
-        // The very text that is there is no write that could be seen.
+        // Writing the identical text is not detectable.
         setup.client.set(&key, line).ex(HOUR).await.unwrap();
         assert!(setup.store.retrieve_stored(&id).await.unwrap().version == first.version);
         let mut changed = first.session.clone();
         changed.org_id = "ours".into();
         let ours = setup.store.compare_and_update(&changed, &first.version).await.unwrap();
         assert!(setup.store.retrieve_stored(&id).await.unwrap().version == ours);
-        // Back to the text that was there before: another version all the same.
+        // The earlier text again: nevertheless a new version.
         setup.client.set(&key, line).ex(HOUR).await.unwrap();
         let foreign = setup.store.retrieve_stored(&id).await.unwrap();
         assert!(foreign.version != first.version && foreign.version != ours);
@@ -251,7 +251,7 @@ async fn a_session_without_an_end_keeps_none_and_its_tombstone_has_one() {
     assert!(matches!(left, Ttl::Expires(left) if left <= wanted && left > HOUR), "{left:?}");
 }
 
-/// More ids than one request can hold; an interrupted migration is begun again.
+/// More ids than one request can hold; an interrupted migration is restarted.
 #[tokio::test]
 async fn a_large_index_is_migrated_in_steps() {
     let Some(setup) = setup().await else { return };

@@ -11,7 +11,7 @@ const RECORDS: &str = include_str!("../../fixtures/go-sessions.jsonl");
 pub const HOUR: Duration = Duration::from_secs(3600);
 pub const INDEX: &str = "user_sessions:user-123";
 
-/// A real Redis behind a REST server, and what has to stay alive for it.
+/// A real Redis behind a REST server, kept alive for a test.
 pub struct Setup {
     pub client: Client,
     pub store: RedisSessionStore,
@@ -32,7 +32,7 @@ pub fn records() -> Vec<(String, &'static str)> {
 }
 
 impl Setup {
-    /// Records and index as the other service writes them.
+    /// Writes records and index as the other service does.
     pub async fn put_records(&self) {
         let ids: Vec<_> = records().into_iter().map(|(id, _)| id).collect();
         for (id, line) in records() {

@@ -30,7 +30,7 @@ async fn while_the_store_is_down_no_call_goes_there_and_none_fails() {
         matches!(node.manager.get_session("unknown").await, Err(SessionError::Unavailable(_))),
         "never NotFound"
     );
-    // The store never heard of it, and needs not be told of its end.
+    // The store never knew it, and needs no delete.
     let third = node.create().await;
     assert!(node.manager.cleanup_session(&third.id).await.unwrap().existed);
     assert_eq!(node.gate.tried(), tried);
@@ -179,8 +179,8 @@ async fn deadlines_stay_where_they_were() {
     let node = Node::new(at_once()).await;
     node.gate.set(Way::Cut);
     let new = node.create().await;
-    // The server's clock goes on during the outage; what is written after it must not live longer
-    // for that.
+    // The server's clock continues during the outage; a session written afterwards must not live
+    // longer.
     node.gate.set(Way::Open);
     node.manager.flush().await.unwrap();
     node.engine.advance(HOUR - Duration::from_secs(60));

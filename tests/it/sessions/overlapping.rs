@@ -8,7 +8,7 @@ use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Copies are fresh for an hour, and touched whenever they are asked for.
+/// Copies are fresh for an hour, and touched whenever they are read.
 async fn setup(options: ManagerOptions) -> (SessionManager, Scripted, Session) {
     let store = Scripted::new(InMemorySessionStore::new(HOUR));
     let manager = SessionManager::with_options(
@@ -27,8 +27,8 @@ fn with_prompt(session: &Session, prompt: &str) -> Session {
     session
 }
 
-/// Runs `first` until the store has it and holds its answer back, `meanwhile`, and then `second`
-/// until it waits; both go on then.
+/// Runs `first` until the store has it and holds its reply back, then `meanwhile`, then `second`
+/// until it waits; then both continue.
 async fn overlap<A, B>(
     store: &Scripted,
     first: impl Future<Output = A>,
@@ -142,7 +142,7 @@ async fn an_idle_session_that_ends_does_not_come_back_by_a_list() {
         tokio::task::yield_now().await;
     }
     store.hold_reads(false);
-    // On one thread, and nothing here waits: the list goes on after it.
+    // On one thread, and nothing here waits: the list continues after it.
     assert_eq!(manager.delete_inactive_sessions(Duration::ZERO).await.unwrap(), 1);
     assert!(listing.await.unwrap().unwrap().sessions.is_empty());
     assert!(matches!(manager.get_session(&session.id).await, Err(SessionError::NotFound)));

@@ -73,7 +73,7 @@ async fn failing_log_out_of_a_user_blocks_no_other() {
     store.spoil(Some("large"));
     let flushed = manager.flush().await.unwrap();
     assert_eq!((flushed.written, flushed.failed), (20, 1));
-    // A call goes on too, and does not try again at once.
+    // A call continues too, and does not retry at once.
     create(&manager, "another", 0).await;
     store.spoil(None);
     tokio::time::advance(Duration::from_secs(1)).await;
@@ -94,7 +94,7 @@ async fn a_list_that_times_out_does_not_make_the_store_unavailable_unless_a_ping
     assert!(!manager.is_using_redis());
 }
 
-/// Restarts with an old copy of the file, as if it could never be written again.
+/// Restarts with an old copy of the file, as if it could no longer be written.
 #[tokio::test]
 async fn an_old_journal_undoes_nothing() {
     let directory = tempfile::tempdir().unwrap();
@@ -135,7 +135,7 @@ async fn an_old_journal_undoes_nothing() {
     }
 }
 
-/// A disk that is full.
+/// A full disk.
 struct Full;
 
 impl JournalFile for Full {

@@ -1,4 +1,4 @@
-//! A store that counts, fails and waits when told to.
+//! A store that counts, fails and waits on demand.
 
 use redis_rest::session::{
     ChangeId, Check, Delete, InMemorySessionStore, Listed, ManagerOptions, SessionError,
@@ -13,12 +13,12 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Whether a call waits, when it has been given a turn.
+/// Returns true if a call waits after one turn.
 pub async fn waits(mut call: Pin<&mut impl Future>) -> bool {
     std::future::poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_pending())).await
 }
 
-/// A manager over such a store.
+/// Returns a manager over a scripted store.
 pub async fn manager(options: ManagerOptions, sync: bool) -> (SessionManager, Scripted) {
     let store = Scripted::new(InMemorySessionStore::new(24 * HOUR));
     let manager = SessionManager::with_options("", 0, options);
@@ -64,17 +64,17 @@ impl Scripted {
         &self.0.store
     }
 
-    /// How many reads there were.
+    /// Returns the number of reads.
     pub fn reads(&self) -> usize {
         self.0.reads.load(Ordering::SeqCst)
     }
 
-    /// Every call fails as if Redis were away.
+    /// Every call fails as if Redis were unavailable.
     pub fn fail(&self, fails: bool) {
         self.0.fails.store(fails, Ordering::SeqCst);
     }
 
-    /// Writes are refused, as for a record that is too large.
+    /// Writes are refused, as if the record were too large.
     pub fn refuse_writes(&self, refuses: bool) {
         self.0.refuses.store(refuses, Ordering::SeqCst);
     }
@@ -94,7 +94,7 @@ impl Scripted {
         *self.0.spoiled.lock().unwrap() = name.map(str::to_owned);
     }
 
-    /// The most bytes of records in a request that was executed.
+    /// Returns the most bytes of records in an executed request.
     pub fn largest(&self) -> usize {
         self.0.largest.load(Ordering::SeqCst)
     }
@@ -133,17 +133,17 @@ impl Scripted {
         }
     }
 
-    /// The answers of reads and probes wait until they are let go.
+    /// Holds the replies of reads and probes until released.
     pub fn hold_reads(&self, held: bool) {
         self.0.held.send_replace(held);
     }
 
-    /// How often it was told of changes.
+    /// Returns the number of requests with changes.
     pub fn puts(&self) -> usize {
         self.0.puts.load(Ordering::SeqCst)
     }
 
-    /// The answers to changes, which are made at once or refused, wait until they are let go.
+    /// Holds the replies to changes, which are executed or refused at once, until released.
     pub fn hold_puts(&self, held: bool) {
         self.0.held_puts.send_replace(held);
     }
@@ -171,8 +171,8 @@ impl Scripted {
         }
     }
 
-    /// Counts, reads, and waits with the answer. Executes a request that changes something, with
-    /// its size and whether it holds what is spoiled.
+    /// Counts, reads, and holds the reply. Executes a request with changes, given its size and
+    /// whether it contains the spoiled session.
     async fn put<T>(
         &self,
         bytes: usize,
@@ -202,7 +202,7 @@ impl Scripted {
     }
 }
 
-/// The results of a request on several sessions that as a whole is not executed.
+/// Returns the results of a request on several sessions that is refused as a whole.
 fn all<T>(count: usize, error: &SessionError) -> Vec<Result<T, SessionError>> {
     (0..count).map(|_| Err(error.clone())).collect()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// The user is looked up in a request of its own, and a create may be executed after that.
+/// The user is looked up in a separate request, and a create may be executed after it.
 #[tokio::test]
 async fn delete_leaves_no_index_entry_of_a_session_created_during_its_lookup() {
     for layout in [IndexLayout::JsonArray, IndexLayout::SortedSet] {
@@ -17,7 +17,7 @@ async fn delete_leaves_no_index_entry_of_a_session_created_during_its_lookup() {
         let store = RedisSessionStore::new(Client::from_backend(way.clone()), HOUR);
         let store = store.index_layout(layout);
         let session = Session::new("user").org_id("org");
-        // The scripts are known: a script is one command.
+        // The scripts are loaded: a script is one command.
         store.delete_session("unknown").await.unwrap();
 
         let create = {

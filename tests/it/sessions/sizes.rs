@@ -9,7 +9,7 @@ use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Sessions of one user with prompts of this many bytes.
+/// Returns sessions of one user with prompts of this many bytes.
 fn sessions(count: usize, bytes: usize) -> Vec<Session> {
     let new = || {
         let mut session = Session::new("user").org_id("org");
@@ -81,7 +81,7 @@ async fn sessions_that_are_there_and_large_are_stored_again() {
         let outcome = store.batch_store_sessions(&large).await;
         assert!(outcome.is_ok(), "round {round}: {:?}", outcome.failed().next());
     }
-    // Uses hold no text, and what they return if somebody was faster does.
+    // Uses carry no text; their results do if another client was faster.
     let small: Vec<_> = sessions(12, 0)
         .into_iter()
         .zip(&large)

@@ -51,7 +51,7 @@ async fn indexes_of_others_are_edited_as_text() {
         assert_eq!(after, deleted.map(|text| text.replace([' ', '\n'], "")), "{before:?}");
         setup.client.del([format!("session_meta:{{session:{}}}", session.id)]).await.unwrap();
     }
-    // What no reader of this crate takes for an index is left as it is, but for the ids.
+    // A value that this crate cannot read as an index is left unchanged, except for the ids.
     let (one, two) = (setup.session(), setup.session());
     setup.store.batch_store_sessions(&[one.clone(), two.clone()]).await.ok().unwrap();
     let before = format!(r#"[1,"{}",["{}","c"],null,"{}"]"#, one.id, two.id, two.id);
@@ -60,7 +60,7 @@ async fn indexes_of_others_are_edited_as_text() {
     assert_eq!(setup.text(INDEX).await.as_deref(), Some(r#"[1,["c"],null]"#));
 }
 
-/// Of 20 KB, more than is read to append an id.
+/// Returns an index of 20 KB, more than is read to append an id.
 fn long_index(ends: [&str; 2]) -> String {
     let ids: Vec<_> = (0..500).map(|number| format!("\"{number:036}\"")).collect();
     format!("{}{}{}", ends[0], ids.join(","), ends[1])
@@ -74,7 +74,7 @@ async fn long_indexes_of_others_are_edited_as_text() {
         let before = long_index(ends);
         setup.client.set(INDEX, &before).await.unwrap();
         setup.store.store_session(&one).await.unwrap();
-        // The first of these is there already.
+        // The first of these exists already.
         setup
             .store
             .batch_store_sessions(&[two.clone(), one.clone(), three.clone()])
@@ -131,7 +131,7 @@ async fn an_expired_id_far_ahead_in_a_long_index_is_listed_twice_until_a_clean_u
     assert_eq!(setup.store.list_sessions("user-123").await.unwrap().sessions.len(), 2);
     assert_eq!(setup.store.cleanup_expired_sessions("user-123").await.unwrap(), 500);
     assert_eq!((listed(&again).await, listed(&there).await), (1, 1));
-    // Also where there is nothing else to take out, or one id only.
+    // Also if there is nothing else to remove, or only one id.
     for (gone, count) in [("", 0), ("\"gone\",", 1)] {
         setup
             .client
@@ -280,7 +280,7 @@ async fn many_writers_of_one_session_lose_nothing() {
                     };
                     match store.modify(&id, change).await {
                         Ok(_) => done += 1,
-                        // Others kept writing: it did not happen, so it is tried again.
+                        // Concurrent writes won: the update did not happen, so it is retried.
                         Err(SessionError::Conflict(Conflict::Changed)) => {}
                         Err(error) => panic!("{error}"),
                     }

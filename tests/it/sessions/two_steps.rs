@@ -1,5 +1,5 @@
-//! Events between the two steps of a change on a cluster, and their repair when the second
-//! never comes.
+//! Events between the two steps of a change on a cluster, and their repair if the second never
+//! comes.
 
 use redis_rest::backend::{Backend, Reply};
 use redis_rest::session::{
@@ -14,15 +14,15 @@ const HOUR: Duration = Duration::from_secs(3600);
 const INDEX: &str = "user_sessions:";
 const RECORD: &str = "session:";
 
-/// What happens before a command.
+/// An event before a command.
 pub enum Event {
-    /// The connection breaks, and what is sent comes to this.
+    /// The connection breaks, with this outcome of the request.
     Cut(Outcome),
-    /// Somebody else is faster.
+    /// Another client is faster.
     Run(BoxFuture<'static, ()>),
 }
 
-/// Waits for commands on keys of one kind, lets some pass, and then something happens.
+/// Waits for commands on keys of one kind, lets some pass, and then triggers the event.
 struct Wait {
     kind: &'static str,
     pass: usize,
@@ -41,12 +41,12 @@ impl Stepped {
         Self { engine, is_cluster, wait: Arc::default() }
     }
 
-    /// `nth` counts from 1.
+    /// Triggers `event` before the `nth` command, counted from 1.
     pub fn before(&self, nth: usize, kind: &'static str, event: Event) {
         *self.wait.lock().unwrap() = Some(Wait { kind, pass: nth - 1, event });
     }
 
-    /// The event, if its time has come.
+    /// Returns the event if it is due.
     fn due(&self, commands: &[Command]) -> Option<Event> {
         let mut wait = self.wait.lock().unwrap();
         let waiting = wait.as_mut()?;
@@ -118,11 +118,11 @@ impl Backend for Stepped {
 struct Setup {
     way: Stepped,
     store: RedisSessionStore,
-    /// Another way to the same data.
+    /// A second store over the same data.
     other: RedisSessionStore,
 }
 
-/// The engine knows the scripts, so that a command is sent once.
+/// The engine has the scripts, so that a command is sent once.
 async fn setup(layout: IndexLayout) -> Setup {
     let engine = MemoryBackend::new();
     let way = Stepped::new(engine.clone(), true);
@@ -143,7 +143,7 @@ impl Setup {
         Session::new("user").org_id("org")
     }
 
-    /// The ids in the index, whether there are such sessions or not.
+    /// Returns the ids in the index, whether such sessions exist or not.
     async fn index(&self, layout: IndexLayout) -> Vec<String> {
         let client = self.other.client();
         match layout {
@@ -161,7 +161,7 @@ impl Setup {
         list.into_iter().map(|session| session.id).collect()
     }
 
-    /// Runs in the place of somebody else.
+    /// Runs in place of another client.
     fn meanwhile<F: Future<Output = ()> + Send + 'static>(
         &self,
         act: impl FnOnce(RedisSessionStore) -> F,
@@ -200,7 +200,7 @@ mod cases {
         layout: IndexLayout,
     ) {
         let session = setup.session();
-        // Whatever became of the first step: the session is not stored.
+        // Whatever the outcome of the first step: the session is not stored.
         for outcome in [Outcome::NotApplied, Outcome::MaybeApplied] {
             setup.way.before(1, INDEX, Event::Cut(outcome));
             let error = setup.store.store_session(&session).await.unwrap_err();
@@ -246,7 +246,7 @@ mod cases {
         assert_eq!(setup.store.cleanup_expired_sessions("user").await.unwrap(), 2);
         assert!(setup.index(layout).await.is_empty());
 
-        // The first step is the one that counts.
+        // The first step decides.
         let session = setup.session();
         setup.store.store_session(&session).await.unwrap();
         setup.way.before(1, RECORD, Event::Cut(Outcome::NotApplied));
@@ -293,12 +293,12 @@ mod cases {
         layout: IndexLayout,
     ) {
         let session = setup.session();
-        // An id without a session, as a store that was cut off leaves it.
+        // An id without a session, as an interrupted store leaves it.
         setup.way.before(1, RECORD, Event::Cut(Outcome::NotApplied));
         setup.store.store_session(&session).await.unwrap_err();
         assert_eq!(setup.index(layout).await, [session.id.as_str()]);
         let stored = session.clone();
-        // The second command on the index takes the id out; the first has read it, and between them
+        // The second command on the index removes the id; the first has read it, and between them
         // no session was found.
         setup.way.before(
             2,
@@ -307,7 +307,7 @@ mod cases {
         );
         assert_eq!(setup.store.cleanup_expired_sessions("user").await.unwrap(), 0);
         assert_eq!(setup.listed().await, [session.id.as_str()]);
-        // What protects it is over in a minute, and then it is an id like any other.
+        // Its protection ends after a minute, and then it is an ordinary id.
         assert!(setup.other.delete_session(&session.id).await.unwrap());
         assert!(setup.index(layout).await.is_empty());
     }
@@ -319,8 +319,8 @@ mod cases {
         setup.store.store_session(&session).await.unwrap();
         assert_eq!(setup.index(layout).await, [session.id.as_str()]);
 
-        // A clean-up between the steps takes the id out, and then the step is cut off that would
-        // list it again.
+        // A clean-up between the steps removes the id, and then the step that would list it again
+        // is cut off.
         let (session, way) = (setup.session(), setup.way.clone());
         setup.way.before(
             1,
@@ -396,8 +396,8 @@ mod cases {
             ));
             assert!(setup.index(layout).await.is_empty());
         }
-        // Cut off before it could be taken out again: it is counted, ends nobody's session, and a
-        // clean-up takes it out.
+        // Cut off before it could be removed: it is counted, ends no session, and a clean-up
+        // removes it.
         setup.way.before(2, RECORD, Event::Cut(Outcome::NotApplied));
         setup.store.store_session(&taken).await.unwrap_err();
         assert_eq!(setup.other.list_sessions("user").await.unwrap().corrupt, 1);
@@ -453,7 +453,7 @@ async fn a_migration_between_the_steps_of_a_store_is_told() {
     );
     let error = setup.store.store_session(&session).await.unwrap_err();
     assert!(error.maybe_applied(), "{error}: it is stored, and not listed");
-    // And the store that knows the new layout lists it.
+    // The store with the new layout lists it.
     let sorted = setup.store.clone().index_layout(IndexLayout::SortedSet);
     sorted.store_session(&session).await.unwrap();
     assert_eq!(sorted.list_sessions("user").await.unwrap().sessions.len(), 2);

@@ -9,7 +9,7 @@ use redis_rest_test_support::rest::{self, Counting};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How many requests `call` sends.
+/// Returns the number of requests that `call` sends.
 async fn requests<T, E: std::fmt::Debug>(
     sent: &Counting,
     call: impl Future<Output = Result<T, E>>,
@@ -19,7 +19,7 @@ async fn requests<T, E: std::fmt::Debug>(
     sent.sent() - before
 }
 
-/// A delete of a session whose user is known.
+/// Deletes a session whose user is known.
 async fn delete_of_user(store: &RedisSessionStore, session: &Session) -> Result<(), ()> {
     let delete = Delete {
         id: ChangeId::new(),
@@ -35,7 +35,7 @@ async fn delete_of_user(store: &RedisSessionStore, session: &Session) -> Result<
 async fn counts(layout: IndexLayout) {
     let server = rest::serve(MemoryBackend::new()).await;
     let (client, sent) = rest::counted(&server);
-    // The first reply with a text: how texts are written is asked once.
+    // The first reply with a text: the encoding of texts is probed once.
     assert_eq!(requests(&sent, client.ping().into_future()).await, 2);
     let store =
         || RedisSessionStore::new(client.clone(), Duration::from_secs(3600)).index_layout(layout);
@@ -67,7 +67,7 @@ async fn counts(layout: IndexLayout) {
     assert_eq!(requests(&sent, store.delete_session(&session.id)).await, 2);
 
     let many: Vec<_> = (0..250).map(|_| new()).collect();
-    // At most one for each 100: calls of one user may travel together.
+    // At most one for each 100: calls of one user may be batched.
     let stored = requests(&sent, async { store.batch_store_sessions(&many).await.ok() }).await;
     assert!((2..=3).contains(&stored), "{stored}");
     let listed = requests(&sent, store.list_sessions("user")).await;
@@ -98,7 +98,7 @@ async fn requests_of_each_operation_with_a_sorted_set() {
     counts(IndexLayout::SortedSet).await;
 }
 
-/// As on a cluster: what changes the index too is one request more.
+/// Changes of the index take one more request, as on a cluster.
 #[tokio::test]
 async fn requests_of_each_operation_in_two_steps() {
     let server = rest::serve(MemoryBackend::new()).await;
@@ -108,7 +108,7 @@ async fn requests_of_each_operation_in_two_steps() {
     let new = || Session::new("user").org_id("org");
     let (session, created, known) = (new(), new(), new());
     let minute = Duration::from_secs(60);
-    // So that the server knows the scripts.
+    // Loads the scripts into the server's cache.
     store.store_session(&session).await.unwrap();
     store.store_session(&known).await.unwrap();
     delete_of_user(&store, &known).await.unwrap();
@@ -136,7 +136,7 @@ async fn requests_of_each_operation_in_two_steps() {
     assert_eq!(requests(&sent, store.health(Check::Ping)).await, 1);
 }
 
-/// Every key with its value and its deadline.
+/// Returns every key with its value and its deadline.
 async fn everything(client: &Client) -> BTreeMap<String, (Value, Value)> {
     let keys: Vec<String> = client.keys("*").await.unwrap();
     let mut all = BTreeMap::new();

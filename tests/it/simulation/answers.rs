@@ -1,4 +1,4 @@
-//! The rules of the oracle for answers, and for what was answered as pending.
+//! The oracle's rules for results, and for changes reported as pending.
 
 use super::facts::Facts;
 use super::log::{Actor, Answer, Log, What};
@@ -7,8 +7,7 @@ use super::plan::Call;
 use super::stores::Content;
 
 impl Facts<'_> {
-    /// A change that was answered as pending is executed, or overtaken by something that is not
-    /// older.
+    /// A change reported as pending is executed, or overtaken by something that is not older.
     pub fn pending_changes_lost(&self) -> Option<String> {
         let last = self.last_looks();
         let final_sights = self.log.sights.iter().filter(|sight| sight.tick < last);
@@ -26,7 +25,7 @@ impl Facts<'_> {
                 return None;
             }
             let (shown_number, shown) = self.by_token(&latest(&entry.id)?.token)?;
-            // The change was made upon the content that is there.
+            // The change was based on the existing content.
             let read = self.log.entries.iter().any(|other| {
                 let shows =
                     matches!(&other.answer, Answer::Found(seen) if seen.token == shown.token);
@@ -46,7 +45,7 @@ impl Facts<'_> {
         })
     }
 
-    /// Answers that no circumstance explains.
+    /// Results that no circumstance explains.
     pub fn odd_answers(&self) -> Option<String> {
         self.entries().find_map(|(number, entry)| {
             let others = || self.of(&entry.id).filter(move |(other, _)| *other != number);
@@ -62,7 +61,7 @@ impl Facts<'_> {
                     }) && !ends
                         && entry.ttl().is_none_or(|ttl| ttl > SLACK)
                 }
-                // The last writer wins, unless the session is not known to be there.
+                // The last writer wins, unless the session is not known to exist.
                 Answer::Superseded
                     if self.of_creates(&entry.id).count() == 1
                         && self
@@ -85,7 +84,7 @@ impl Facts<'_> {
         })
     }
 
-    /// In the end all machines that ask the store serve what it has.
+    /// At the end all machines that read the store serve its content.
     pub fn machines_disagree(&self) -> Option<String> {
         let last = self.last_looks();
         self.log.entries.iter().filter(|entry| entry.start >= last).find_map(|entry| {
@@ -114,7 +113,7 @@ impl Facts<'_> {
     }
 }
 
-/// A session that is in the store and not in its user's index, at the end.
+/// Returns true for a session in the store that is missing from its user's index at the end.
 pub fn check_unlisted(log: &mut Log, id: &str, content: &Content) {
     // The index ends with the session, unless another service lengthens its life.
     let lost = log.entries.iter().rfind(|entry| match entry.what {

@@ -36,7 +36,7 @@ impl Place {
     }
 }
 
-/// The knowledge of users: the records that they were given.
+/// The records that users received.
 #[derive(Clone)]
 pub struct Users {
     state: Arc<Mutex<State>>,
@@ -45,13 +45,13 @@ pub struct Users {
 struct State {
     tokens: usize,
     seed: u64,
-    /// Records by their numbers: as they were last written or loaded, by whom, and from which
-    /// log-in they come.
+    /// Records by their numbers: as last written or loaded, by whom, and the log-in they derive
+    /// from.
     records: BTreeMap<usize, (Record, Actor, usize)>,
     ids: Vec<String>,
 }
 
-/// A call with everything that it needs.
+/// A call with all its inputs.
 pub struct Prepared {
     call: Call,
     pub id: String,
@@ -72,19 +72,19 @@ impl Users {
         self.state.lock().unwrap()
     }
 
-    /// A content that nobody wrote before.
+    /// Returns content that was never written before.
     pub fn token(&self) -> String {
         let state = &mut *self.state();
         state.tokens += 1;
         format!("t{}", state.tokens)
     }
 
-    /// The ids of all records that there were.
+    /// Returns the ids of all records so far.
     pub fn record_ids(&self) -> Vec<String> {
         self.state().ids.clone()
     }
 
-    /// `None` for a call that cannot be made now.
+    /// Returns `None` for a call that cannot be made now.
     pub fn prepare(&self, call: Call, actor: Actor) -> Option<Prepared> {
         let token = self.token();
         let mut prepared = Prepared {
@@ -149,12 +149,12 @@ impl Users {
     }
 }
 
-/// An end far from now, by any clock.
+/// Returns an end far from now, by any clock.
 fn end() -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(4_000_000_000).unwrap()
 }
 
-/// Makes a call, whose number is given.
+/// Makes the call with this number.
 pub async fn call(place: Place, prepared: Prepared, users: Users, number: usize) -> Answer {
     match &place {
         Place::Manager(manager, clock) => {
@@ -228,7 +228,7 @@ async fn on_manager(
             if created.is_ok() && record.id == wanted {
                 users.keep(slot, record, actor, number);
             }
-            // Nothing says whether it is pending, or whether the user was logged out.
+            // The result does not tell whether it is pending, or whether the user was logged out.
             if created.is_ok() { Answer::Pending } else { Answer::Unknown("log-in".to_owned()) }
         }
         Call::Load { record: slot } => {

@@ -1,4 +1,4 @@
-//! The wall clocks of the machines, each with an error of its own, over the virtual time.
+//! The wall clocks of the machines, each with its own error, over the virtual time.
 
 use chrono::{DateTime, Utc};
 use redis_rest::session::WallClock;
@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::time::Instant;
 
-/// The beginning of each history, in milliseconds since 1970: before now, so that times of the system's clock are later.
+/// The beginning of each history, in milliseconds since 1970: before now, so that times of the
+/// system's clock are later.
 const EPOCH: i64 = 1_600_000_000_000;
 
 /// The clock of one machine. Clones are the same clock.
@@ -17,7 +18,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that is ahead by `error` milliseconds.
+    /// Creates a clock that is ahead by `error` milliseconds.
     pub fn new(began: Instant, error: i64) -> Self {
         Self { began, error: Arc::new(AtomicI64::new(error)) }
     }
@@ -26,12 +27,12 @@ impl Clock {
         self.error.fetch_add(millis, Ordering::Relaxed);
     }
 
-    /// Milliseconds since 1970.
+    /// Returns milliseconds since 1970.
     pub fn millis(&self) -> i64 {
         EPOCH + self.elapsed() + self.error.load(Ordering::Relaxed)
     }
 
-    /// Milliseconds since the history began.
+    /// Returns milliseconds since the history began.
     pub fn elapsed(&self) -> i64 {
         i64::try_from(self.began.elapsed().as_millis()).unwrap()
     }

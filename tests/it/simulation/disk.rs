@@ -1,4 +1,4 @@
-//! A simulated disk with the file of a journal: torn writes, unsynced data lost, full, unrenamable.
+//! A simulated disk with a journal file: torn writes, lost unsynced data, full, failing renames.
 
 use redis_rest::BoxFuture;
 use redis_rest::session::JournalFile;
@@ -51,8 +51,8 @@ impl Disk {
         (state.full, state.unrenamable) = (full, unrenamable);
     }
 
-    /// Ends the process that had the file, by a kill or by a loss of power. A write in progress is
-    /// left as it is, and what was not synced may be lost with the power.
+    /// Ends the process that had the file, by a kill or by a loss of power. A write in progress
+    /// stays incomplete, and unsynced data may be lost with the power.
     pub fn crash(&self, power: bool) {
         let state = &mut *self.state();
         state.life += 1;
@@ -70,14 +70,14 @@ impl Disk {
         state.synced = state.cached.clone();
     }
 
-    /// The file of the next process, and its content.
+    /// Opens the file for the next process, and returns its content.
     pub fn open(&self) -> (Box<dyn JournalFile>, io::Cursor<Vec<u8>>) {
         let state = self.state();
         let file = File { disk: self.clone(), life: state.life };
         (Box::new(file), io::Cursor::new(state.cached.clone()))
     }
 
-    /// Waits for the time that a step of a write takes, and checks that the process still lives.
+    /// Waits for the duration of a write step, and checks that the process still lives.
     async fn step(&self, life: u32) -> io::Result<()> {
         let pause = match self.state().random.u32(0..10) {
             0..=4 => 0,
@@ -133,10 +133,10 @@ impl Disk {
         act: impl Future<Output = io::Result<()>> + Send + 'static,
     ) -> BoxFuture<'_, io::Result<()>> {
         let (disk, (done, result)) = (self.clone(), oneshot::channel());
-        // Goes on if the caller is cancelled.
+        // Continues if the caller is cancelled.
         tokio::spawn(async move {
             let _turn = disk.0.turn.lock().await;
-            // Nobody may wait any more.
+            // The caller may have been cancelled.
             let _ = done.send(act.await);
         });
         Box::pin(async move { result.await.unwrap_or_else(|_| Err(ErrorKind::BrokenPipe.into())) })

@@ -1,4 +1,4 @@
-//! The rules of the oracle for the ends of sessions.
+//! The oracle's rules for the ends of sessions.
 
 use super::facts::{Facts, Seen};
 use super::log::{Entry, What};
@@ -7,7 +7,7 @@ use super::oracle::{DAY, SLACK};
 use super::plan::Call;
 
 impl Facts<'_> {
-    /// Nothing is served, and nothing stays in the store, after its explicit end.
+    /// No session is served, or stays in the store, after its explicit end.
     pub fn past_its_end(&self, seen: &Seen<'_>) -> Option<String> {
         let content = seen.content?;
         let (number, setter) = self.of(seen.id).find(|(_, entry)| {
@@ -28,7 +28,7 @@ impl Facts<'_> {
             other == number || !sets_end || entry.is_refused() || entry.is_before(setter)
         });
         let earlier = self.of(seen.id).all(|(other, entry)| {
-            // An earlier one that is pending is superseded by this one.
+            // An earlier pending one is superseded by this one.
             other == number || !entry.is_before(setter) || !entry.is_kept() || entry.ttl().is_none()
         });
         if !last || !earlier && seen.by.is_some() || !seen.is_bound_by(setter) {
@@ -41,8 +41,7 @@ impl Facts<'_> {
         over.then(|| format!("{} is there after its end, which #{number} set", seen.id))
     }
 
-    /// The end of a session in the store is one that somebody set, and not older than one that is
-    /// durable.
+    /// The end of a session in the store was set by a call, and is not older than a durable one.
     pub fn odd_end(&self, seen: &Seen<'_>) -> Option<String> {
         let content = seen.content.filter(|_| seen.by.is_none())?;
         let (_, shown) = self.by_token(&content.token)?;
@@ -61,7 +60,7 @@ impl Facts<'_> {
             entry.id == seen.id && entry.start < seen.tick && !entry.is_refused() && made
         };
         let entries: Vec<&Entry> = self.log.entries.iter().filter(set).collect();
-        // The last that counts, whatever was set before it.
+        // The last durable one counts, whatever was set before it.
         let durable = |entry: &&&Entry| {
             entry.is_durable()
                 && entry.end < seen.tick

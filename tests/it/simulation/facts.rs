@@ -1,4 +1,4 @@
-//! The facts of a history, as the oracle asks for them.
+//! The facts of a history, for the oracle's rules.
 
 use super::log::{Actor, Answer, Entry, Log, Sight, What};
 use super::plan::{Call, Plan};
@@ -9,11 +9,11 @@ pub struct Facts<'a> {
     pub log: &'a Log,
 }
 
-/// Something that was seen: in the store, or by a call on a machine.
+/// An observation: in the store, or by a call on a machine.
 pub struct Seen<'a> {
     pub id: &'a str,
     pub content: Option<&'a Content>,
-    /// The session was looked for from tick `from`, and seen at tick `tick`, `at` milliseconds.
+    /// The session was looked up from tick `from`, and seen at tick `tick`, `at` milliseconds.
     pub from: usize,
     pub tick: usize,
     pub at: i64,
@@ -28,7 +28,7 @@ impl Entry {
             || matches!(&self.answer, Answer::Ended(how, _) if **how == Answer::Durable)
     }
 
-    /// The answer promises that the change is executed, or overtaken.
+    /// The result promises that the change is executed, or overtaken.
     pub fn is_kept(&self) -> bool {
         let kept = |answer: &Answer| matches!(answer, Answer::Pending | Answer::Maybe);
         match &self.answer {
@@ -37,7 +37,7 @@ impl Entry {
         }
     }
 
-    /// The answer says that nothing happened.
+    /// The result says that nothing happened.
     pub fn is_refused(&self) -> bool {
         matches!(
             self.answer,
@@ -49,7 +49,7 @@ impl Entry {
         )
     }
 
-    /// True if it was over before the other began.
+    /// Returns true if it was over before the other began.
     pub fn is_before(&self, other: &Entry) -> bool {
         self.end < other.start
     }
@@ -60,7 +60,7 @@ impl Entry {
         matches!(self.what, What::Call(call) if creates(call))
     }
 
-    /// The time to live that it sets.
+    /// Returns the time to live that it sets.
     pub fn ttl(&self) -> Option<i64> {
         let What::Call(call) = self.what else { return None };
         let ttl = match call {
@@ -104,7 +104,7 @@ impl<'a> Facts<'a> {
         self.entries().find(|(_, entry)| !token.is_empty() && entry.token == token)
     }
 
-    /// The tick after which nothing happens any more.
+    /// Returns the tick after which nothing happens any more.
     pub fn last_looks(&self) -> usize {
         let is_last = |entry: &&Entry| entry.is(|call| call == Call::Get { id: usize::MAX });
         self.log.entries.iter().find(is_last).map_or(usize::MAX, |entry| entry.start)
@@ -129,8 +129,8 @@ impl<'a> Facts<'a> {
         })
     }
 
-    /// The machine still knows what it answered as pending: by its journal, or because its process
-    /// did not end since.
+    /// The machine still knows the change that it reported as pending: by its journal, or because
+    /// its process has not ended since.
     pub fn survives(&self, entry: &Entry) -> bool {
         let Some(node) = entry.node() else { return false };
         let crashed =
@@ -142,8 +142,8 @@ impl<'a> Facts<'a> {
         self.plan.steps.iter().any(|step| matches!(step.act, super::plan::Act::Jump { .. }))
     }
 
-    /// Copies were dropped on a machine: by itself, or because a list without them came from the
-    /// store.
+    /// Copies were dropped on a machine: explicitly, or because a list from the store did not
+    /// contain them.
     pub fn evicts(&self, node: usize) -> bool {
         self.log.entries.iter().any(|entry| {
             entry.node() == Some(node)
@@ -179,8 +179,8 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// The store is bound by everything that is durable; a machine, which may be cut off, by its
-    /// own answers.
+    /// The store is bound by every durable change; a machine, which may be cut off, by its own
+    /// results.
     pub fn is_bound_by(&self, entry: &Entry) -> bool {
         self.by.is_none_or(|by| by == entry.actor)
     }

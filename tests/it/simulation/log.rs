@@ -1,22 +1,22 @@
-//! The log of a history: every call with its answer, and every look at the store.
+//! The log of a history: every call with its result, and every look at the store.
 
 use super::plan::Call;
 use super::stores::Content;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// The one that did something.
+/// The origin of an action.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Actor {
     /// A machine, and which of its processes.
     Node(usize, u32),
-    /// A program that uses the store itself.
+    /// A program that uses the store directly.
     Direct,
     /// Another service.
     Foreign,
 }
 
-/// The answer to a call.
+/// The result of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
     /// The call has not returned.
@@ -38,7 +38,7 @@ pub enum Answer {
     Unknown(String),
     /// The call was cancelled, or its process ended.
     Cut,
-    /// There was nothing to be done.
+    /// There was nothing to do.
     Skipped,
 }
 
@@ -52,7 +52,7 @@ pub struct Entry {
     pub user_id: String,
     /// The content that it writes.
     pub token: String,
-    /// The log-in that the session comes from: the entry itself, unless it is derived.
+    /// The log-in from which the session derives: the entry itself, unless it is derived.
     pub root: usize,
     pub start: usize,
     pub end: usize,
@@ -115,7 +115,7 @@ impl Log {
         self.complaints.push(what);
     }
 
-    /// A call begins. Returns its number.
+    /// Records the start of a call. Returns its number.
     pub fn begin(&mut self, at: i64, mut entry: Entry) -> usize {
         let number = self.entries.len();
         entry.start = self.tick();
@@ -135,7 +135,7 @@ impl Log {
         number
     }
 
-    /// A call returns.
+    /// Records the result of a call.
     pub fn end(&mut self, at: i64, number: usize, attached: bool, answer: Answer) {
         if self.entries[number].answer != Answer::Open {
             return;

@@ -1,4 +1,4 @@
-//! Histories that nobody would think of, all decided by a seed.
+//! Random histories, each determined by a seed.
 mod answers;
 mod calls;
 mod clock;
@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The number of seeds that are run unless `SIMULATION_SEEDS` says otherwise.
+/// Number of seeds to run unless `SIMULATION_SEEDS` is set.
 const SEEDS: u64 = 300;
 
 /// Seeds whose histories failed once.
@@ -32,18 +32,18 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
-/// Runs a history. Returns what is wrong with it.
+/// Runs a history. Returns a complaint if it violates a rule.
 fn complaint(plan: &Plan) -> Option<String> {
     world::run(plan).complaints.into_iter().next()
 }
 
-/// A complaint without what it is about.
+/// Returns a complaint without its subject.
 fn kind(complaint: &str) -> String {
     let words = complaint.split_whitespace();
     words.filter(|word| word.bytes().all(|byte| byte.is_ascii_lowercase())).collect()
 }
 
-/// The smallest history found that fails in the same way.
+/// Returns the smallest history found that fails in the same way.
 fn shrink(mut plan: Plan, complaint: &str) -> Plan {
     let mut attempts = 0;
     'smaller: loop {
@@ -62,7 +62,7 @@ fn shrink(mut plan: Plan, complaint: &str) -> Plan {
     }
 }
 
-/// Fails with the history of a seed, made as small as possible.
+/// Fails with the history of a seed, shrunk as far as possible.
 fn explain(seed: u64, complaint: &str) -> ! {
     let plan = shrink(Plan::new(seed), complaint);
     let log = world::run(&plan);

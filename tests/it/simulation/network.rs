@@ -1,16 +1,16 @@
-//! The network between the machines and the store: requests lost, late, repeated and reordered,
-//! replies lost, outages. A request that was sent is executed whatever becomes of who sent it.
+//! The network between the machines and the store: lost, late, repeated and reordered requests,
+//! lost replies, outages. A request that was sent is executed even if its sender is gone.
 
 use redis_rest::{Error, ErrorKind, Outcome};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// The longest that a request is late, in milliseconds. With what clocks are set back it stays
-/// below the lifetime of a request.
+/// Longest delay of a request, in milliseconds. Together with the largest backward jump of a clock
+/// it stays below the lifetime of a request.
 pub const LATEST: u64 = 35_000;
 
-/// The time after which a caller gives up a reply, in milliseconds.
+/// Time after which a caller gives up on a reply, in milliseconds.
 const TIMEOUT: u64 = 3_000;
 
 /// A part of a request: others may be executed between two parts.
@@ -22,7 +22,7 @@ pub struct Network(Arc<Mutex<State>>);
 struct State {
     random: fastrand::Rng,
     links: Vec<Link>,
-    /// The number of requests of a thousand that have a fault of their own.
+    /// Number of a thousand requests that have a fault.
     faults: u32,
 }
 
@@ -32,7 +32,7 @@ struct Link {
     is_deaf: bool,
 }
 
-/// The way of a request, times in milliseconds.
+/// The path of a request, times in milliseconds.
 struct Way {
     out: u64,
     between: u64,
@@ -65,7 +65,7 @@ impl Network {
         self.state().links[link].is_deaf = is_deaf;
     }
 
-    /// From now on everything arrives; requests that are late still do.
+    /// From now on every new request arrives; late requests still arrive too.
     pub fn heal(&self) {
         let state = &mut *self.state();
         state.links.fill(Link::default());
@@ -120,7 +120,7 @@ impl Network {
 }
 
 impl State {
-    /// The way of a request; how it fails, and after how much time, if it does not arrive.
+    /// Returns the path of a request, or its failure and the time until then.
     fn way(&mut self, link: usize) -> Result<Way, (Outcome, u64)> {
         let Link { is_cut, is_deaf } = self.links[link];
         if is_cut {

@@ -19,23 +19,23 @@ pub struct Node {
     pub clock: Clock,
     pub disk: Option<Disk>,
     pub store: Arc<dyn SessionStore>,
-    /// Which of its processes runs.
+    /// Number of its current process.
     pub life: u32,
     pub manager: SessionManager,
-    /// Calls under way, with their numbers.
+    /// Calls in flight, with their numbers.
     pub calls: Vec<(usize, JoinHandle<()>)>,
-    /// Setting the store, and maintenance.
+    /// Tasks that set the store, and maintenance.
     pub tasks: Vec<JoinHandle<()>>,
 }
 
 impl Node {
-    /// Sets the store after a while, again and again until there is one; and starts the maintenance.
+    /// Sets the store after a while, repeatedly until it succeeds, and starts the maintenance.
     pub fn attach(&mut self) {
         let (manager, store, plan) = (self.manager.clone(), Arc::clone(&self.store), self.plan);
         self.tasks.push(tokio::spawn(async move {
             sleep(Duration::from_millis(plan.attached_after)).await;
             while manager.session_store().is_none() {
-                // A store that is unavailable is used when it works.
+                // An unavailable store is used once it works.
                 let _ = manager.set_session_store(Arc::clone(&store), plan.asks).await;
                 sleep(Duration::from_millis(500)).await;
             }
@@ -82,7 +82,7 @@ pub fn start(
     })
 }
 
-/// The number of changes that a manager has not sent.
+/// Returns the number of changes that a manager has not sent.
 pub fn pending(manager: &SessionManager) -> usize {
     let pending = manager.pending();
     pending.new + pending.changed + pending.touched + pending.deleted + pending.revoked

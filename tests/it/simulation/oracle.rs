@@ -1,20 +1,20 @@
-//! The oracle: compares what was acknowledged with what was seen afterwards. It knows the promises,
-//! and nothing of how they are kept.
+//! The oracle: compares acknowledged changes with later observations. It knows the guarantees, and
+//! nothing of their implementation.
 
 use super::facts::{Facts, Seen};
 use super::log::{Actor, Answer, Entry, Log, What};
 use super::plan::{Call, Plan};
 
-/// The most that a duration may be off, in milliseconds: clocks jump, and requests take their time.
+/// Largest error of a duration, in milliseconds: clocks jump, and requests take time.
 pub const SLACK: i64 = 60_000;
 
-/// The time for which the end of an unknown session is remembered, in milliseconds.
+/// Time for which the end of an unknown session is remembered, in milliseconds.
 pub const MINUTE: i64 = 60_000;
 
-/// The default time to live of a manager without a store, in milliseconds.
+/// Default time to live of a manager without a store, in milliseconds.
 pub const DAY: i64 = 24 * 3_600_000;
 
-/// Checks a history that is over.
+/// Checks a finished history.
 pub fn check(plan: &Plan, log: &mut Log) {
     let complaints = Facts { plan, log }.complaints();
     log.complaints.extend(complaints);
@@ -41,7 +41,7 @@ impl<'a> Facts<'a> {
         complaints
     }
 
-    /// A change that was acknowledged as durable is undone by nothing older.
+    /// Nothing older undoes a durable change.
     fn old_content(&self, seen: &Seen<'_>) -> Option<String> {
         let content = seen.content?;
         let (number, shown) = self.by_token(&content.token)?;
@@ -60,16 +60,16 @@ impl<'a> Facts<'a> {
         Some(format!("{} has the content of #{number}, and #{durable} is durable", seen.id))
     }
 
-    /// A change that did not happen is not seen.
+    /// A refused change is not seen.
     fn refused_content(&self, seen: &Seen<'_>) -> Option<String> {
         let (number, entry) = self.by_token(&seen.content?.token)?;
-        // A copy of a create that was refused may come after the memory of the id has ended.
+        // A copy of a refused create may arrive after the memory of the id has ended.
         let repeated = self.plan.faults > 0 && matches!(entry.answer, Answer::Conflict(_));
         let refused = entry.is_refused() && entry.end < seen.tick && !repeated;
         refused.then(|| format!("{} has the content of #{number}, which was refused", seen.id))
     }
 
-    /// A session that was ended does not come back.
+    /// An ended session does not come back.
     fn ended(&self, seen: &Seen<'_>) -> Option<String> {
         let content = seen.content?;
         let (number, shown) = self.by_token(&content.token)?;
@@ -86,11 +86,11 @@ impl<'a> Facts<'a> {
             }
             let own = shown.node().is_some() && shown.node() == entry.node();
             if entry.deletes() {
-                // Without a store, a manager ends its own only.
+                // Without a store, a manager ends only its own sessions.
                 let found = matches!(entry.answer, Answer::Ended(_, true));
                 let here = entry.attached || found && own;
                 let remembered = found || own || seen.at < entry.began + MINUTE;
-                // A machine that is cut off ends its own session of an id that others have too.
+                // A machine that is cut off ends its own session of an id that others use too.
                 let mistaken = shown.actor != entry.actor
                     && self
                         .of_creates(seen.id)
@@ -112,7 +112,7 @@ impl<'a> Facts<'a> {
                     && matches!(other.actor, Actor::Foreign | Actor::Direct)
                     && !other.is_before(entry)
             });
-            // Without the index, a session is found by those who hold it.
+            // Without the index, only machines that hold a session find it.
             let unlisted = self.log.entries.iter().any(|other| {
                 other.what == What::LoseIndex
                     && other.user_id == entry.user_id
@@ -122,7 +122,7 @@ impl<'a> Facts<'a> {
                 && shown.creates()
                 && entry.attached
                 && entry.is_durable();
-            // Log-outs are remembered for as long as a create that was sent may be sent again.
+            // Log-outs are remembered for as long as a create may be retried.
             let remembered = seen.at < entry.began + i64::try_from(self.plan.ttl).unwrap()
                 || self
                     .of_creates(seen.id)
@@ -139,12 +139,12 @@ impl<'a> Facts<'a> {
         Some(format!("{} has the content of #{number}, and #{end} ended it", seen.id))
     }
 
-    /// No store was ever asked to create it.
+    /// No store ever received its create.
     fn is_local(&self, shown: &Entry) -> bool {
         shown.creates() && !shown.attached
     }
 
-    /// A session that was created is there until something ends it.
+    /// A created session exists until something ends it.
     fn missing(&self, seen: &Seen<'_>) -> Option<String> {
         if seen.content.is_some() {
             return None;
@@ -168,11 +168,11 @@ impl<'a> Facts<'a> {
         Some(format!("{by} has no {}, which #{number} created", seen.id))
     }
 
-    /// True if something may have ended the session that `create` made.
+    /// Returns true if something may have ended the session that `create` made.
     fn may_have_ended(&self, create: &Entry, seen: &Seen<'_>) -> bool {
         let ttl = i64::try_from(self.plan.ttl).unwrap();
         let began = create.began;
-        // A create that is pending is given up after the default time to live.
+        // A pending create is given up after the default time to live.
         let explicit = create.is(|call| matches!(call, Call::LogIn { .. } | Call::Cycle { .. }));
         if !(explicit && create.is_durable()) && seen.at >= began + ttl - SLACK {
             return true;

@@ -1,4 +1,4 @@
-//! The plan of a history: drawn from a seed, and made smaller if it fails.
+//! The plan of a history: drawn from a seed, and shrunk if it fails.
 
 use super::network::LATEST;
 
@@ -10,7 +10,7 @@ pub struct Plan {
     pub cluster: bool,
     /// The default time to live, in milliseconds.
     pub ttl: u64,
-    /// The number of requests of a thousand that have a fault of their own.
+    /// Number of a thousand requests that have a fault.
     pub faults: u32,
     pub nodes: Vec<Node>,
     pub steps: Vec<Step>,
@@ -20,20 +20,20 @@ pub struct Plan {
 #[derive(Clone, Copy, Debug)]
 pub struct Node {
     pub journal: bool,
-    /// Reads ask the store.
+    /// Reads go to the store.
     pub asks: bool,
     /// Times in milliseconds.
     pub staleness: u64,
     pub touch_interval: u64,
-    /// When the store is set, after each start.
+    /// Time at which the store is set, after each start.
     pub attached_after: u64,
     /// A task for maintenance runs.
     pub maintained: bool,
-    /// The time by which its clock is ahead.
+    /// Time by which its clock is ahead.
     pub clock_error: i64,
 }
 
-/// Something that happens `gap` milliseconds after the step before it.
+/// An action `gap` milliseconds after the previous step.
 #[derive(Clone, Debug)]
 pub struct Step {
     pub gap: u64,
@@ -42,7 +42,7 @@ pub struct Step {
 
 #[derive(Clone, Debug)]
 pub enum Act {
-    /// A user's call on a machine, or on the store itself for the number after the last.
+    /// A user's call on a machine, or directly on the store for the number after the last.
     Call {
         node: usize,
         call: Call,
@@ -59,7 +59,7 @@ pub enum Act {
         node: usize,
         is_cut: bool,
     },
-    /// A machine hears nothing from the store.
+    /// A machine receives nothing from the store.
     Deafen {
         node: usize,
         is_deaf: bool,
@@ -127,7 +127,7 @@ pub enum Call {
     /// Drops copies.
     Evict,
     Flush,
-    /// The middleware of tower-sessions logs somebody in, with a record of this number.
+    /// The middleware of tower-sessions logs a user in, with a record of this number.
     LogIn {
         record: usize,
         user: usize,
@@ -136,18 +136,18 @@ pub enum Call {
     Load {
         record: usize,
     },
-    /// The user gives the session of the record that was loaded a new id.
+    /// The user gives the session of the loaded record a new id.
     Cycle {
         record: usize,
     },
 }
 
-/// The numbers below this are names of sessions. The last is seldom used.
+/// Numbers below this are names of sessions. The last is rarely used.
 pub const IDS: usize = 6;
 pub const USERS: usize = 2;
 const RECORDS: usize = 2;
 
-/// Clocks are set back by at most this, in all.
+/// Largest total by which clocks are set back.
 const SET_BACK: i64 = (60_000 - LATEST as i64) / 2;
 
 struct Dice(fastrand::Rng);
@@ -177,7 +177,7 @@ impl Plan {
         let calm = faults == 0 && dice.one_in(2);
         let length = dice.0.usize(6..30);
         let mut steps = Vec::new();
-        // The time by which clocks were set back so far.
+        // Total by which clocks were set back so far.
         let mut set_back = 0;
         for _ in 0..length {
             let gap = match dice.0.u32(0..100) {
@@ -224,7 +224,7 @@ impl Plan {
         Self { seed, redis, cluster, ttl, faults, nodes, steps }
     }
 
-    /// Smaller histories that may fail too.
+    /// Returns smaller histories that may fail too.
     pub fn smaller(&self) -> Vec<Self> {
         let mut plans = Vec::new();
         let mut size = self.steps.len() / 2;
@@ -279,7 +279,7 @@ impl Node {
 
 impl Dice {
     fn call(&mut self, nodes: usize, calm: bool) -> Act {
-        // Most calls are about few sessions, so that they meet.
+        // Most calls concern few sessions, so that they collide.
         let id = self.below(IDS - 1).min(self.below(IDS));
         let user = self.below(USERS);
         let explicit = [300, 2_000, 40_000, 600_000];

@@ -1,4 +1,4 @@
-//! The two stores behind the network, and what is in them, read and written by plain commands.
+//! The two stores behind the network, and their content, read and written by plain commands.
 
 use super::clock::Clock;
 use super::network::{Network, Part};
@@ -25,7 +25,7 @@ impl Wake for Unpark {
 }
 
 /// Runs a future to its end at this moment of the virtual time. Scripts run on a thread of the
-/// engine, which is waited for.
+/// engine, which is awaited.
 fn run_now<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(tokio::task::unconstrained(future));
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
@@ -39,7 +39,7 @@ fn run_now<T>(future: impl Future<Output = T>) -> T {
 }
 
 thread_local! {
-    /// The engine of all histories of a thread: it knows all scripts, and has no data between
+    /// The engine of all histories of a thread: it has all scripts loaded, and is empty between
     /// histories.
     static ENGINE: MemoryBackend = warm();
 }
@@ -80,17 +80,17 @@ pub enum Data {
     Memory(InMemorySessionStore),
 }
 
-/// A session as the store has it, read by plain commands.
+/// The content of a session in the store, read by plain commands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Content {
     pub token: String,
     pub born: String,
     pub user_id: String,
-    /// In milliseconds; negative for none.
+    /// Remaining time in milliseconds; negative for none.
     pub left: i64,
 }
 
-/// The metadata of a session about itself.
+/// Returns the content of a session, with its remaining time.
 pub fn content(session: &Session, left: i64) -> Content {
     let text = |name| session.metadata.get::<String>(name).ok().flatten().unwrap_or_default();
     Content { token: text("token"), born: text("born"), user_id: session.user_id.clone(), left }
@@ -107,7 +107,7 @@ impl Data {
         data
     }
 
-    /// The store as a machine uses it, over its link.
+    /// Returns the store as a machine uses it, over its link.
     pub fn store(
         &self,
         network: &Network,
@@ -165,7 +165,7 @@ impl Data {
         self.session(id).map(|(session, left)| content(&session, left))
     }
 
-    /// The ids in a user's index.
+    /// Returns the ids in a user's index.
     pub fn index(&self, user_id: &str) -> Vec<String> {
         match self {
             Self::Redis(..) => {
@@ -176,7 +176,8 @@ impl Data {
         }
     }
 
-    /// Another service replaces the record of a session that is there; false if it is not.
+    /// Replaces the record of an existing session, like another service. Returns false if there is
+    /// none.
     pub fn overwrite(&self, id: &str, token: &str, keeps_end: bool, ttl: Duration) -> bool {
         let Self::Redis(..) = self else { return false };
         let Some((mut session, _)) = self.session(id) else { return false };
@@ -187,7 +188,7 @@ impl Data {
         true
     }
 
-    /// Another service deletes a key; false if it was not there.
+    /// Deletes a key, like another service. Returns false if it did not exist.
     pub fn remove(&self, key: String) -> bool {
         matches!(self, Self::Redis(..)) && self.run(cmd("DEL").arg(key)) == Value::Int(1)
     }
@@ -266,7 +267,7 @@ fn failed<T>(count: usize) -> impl FnOnce(SessionError) -> Vec<Result<T, Session
     move |error| (0..count).map(|_| Err(error.clone())).collect()
 }
 
-/// A mode that owns what it is about.
+/// A mode that owns its data.
 enum OwnMode {
     Create(Marks, bool),
     Replace(Version),

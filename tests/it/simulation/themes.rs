@@ -1,4 +1,4 @@
-//! Beginnings of histories that were trouble once. Chance alone rarely puts their steps together.
+//! Beginnings of histories that once caused failures. Chance alone rarely combines their steps.
 
 use super::plan::{Act, Call, Ending, IDS, Step, USERS};
 
@@ -6,7 +6,7 @@ use super::plan::{Act, Call, Ending, IDS, Step, USERS};
 pub fn draw(random: &mut fastrand::Rng, nodes: usize) -> Vec<Step> {
     let node = random.usize(0..nodes);
     let other = (node + 1) % nodes;
-    // Often one that nobody else uses.
+    // Often a session that no other step uses.
     let id = if random.bool() { IDS - 1 } else { random.usize(0..IDS) };
     let record = random.usize(0..2);
     let user = id % USERS;
@@ -16,7 +16,7 @@ pub fn draw(random: &mut fastrand::Rng, nodes: usize) -> Vec<Step> {
     let ttl = [None, Some(600_000)][random.usize(0..2)];
     let end = if random.bool() { Call::Delete { id } } else { Call::LogOut { user } };
     match random.u32(0..16) {
-        // A create whose reply is lost, and an end that its machine does not hear of for long.
+        // A create whose reply is lost, and an end that its machine does not learn of for long.
         0 | 1 => {
             steps.add(40, Act::Deafen { node, is_deaf: true });
             steps.add(0, call(node, Call::Create { id, user, ttl }));
@@ -24,7 +24,7 @@ pub fn draw(random: &mut fastrand::Rng, nodes: usize) -> Vec<Step> {
             steps.add(0, Act::Deafen { node, is_deaf: false });
             steps.add(100, call(other, end));
             steps.add(2_000, call(node, Call::Get { id }));
-            // Beyond the memory of an unknown id, or beyond that of a session that is over.
+            // Beyond the memory of an unknown id, or beyond that of an ended session.
             if random.bool() {
                 steps.add(70_000, Act::Wait);
             } else {
@@ -42,7 +42,7 @@ pub fn draw(random: &mut fastrand::Rng, nodes: usize) -> Vec<Step> {
             steps.add(20, call(place, Call::LogOut { user }));
             steps.add(random.u64(0..40), call(node, Call::Cycle { record }));
         }
-        // A change that was pending, one that is not, and a crash.
+        // A pending change, one that is not, and a crash.
         3 => {
             steps.add(40, Act::Cut { node, is_cut: true });
             steps.add(5, call(node, Call::Create { id, user, ttl }));
@@ -60,20 +60,20 @@ pub fn draw(random: &mut fastrand::Rng, nodes: usize) -> Vec<Step> {
             let change = [Call::Update { id, ttl: None }, Call::SetTtl { id, ttl: 600_000 }];
             steps.add(20, call(other, change[random.usize(0..2)]));
         }
-        // A create of an id that is taken, given up at some moment.
+        // A create of an id that is taken, cancelled at some moment.
         5 => {
             steps.add(40, call(other, Call::Create { id, user, ttl: None }));
             let taken = Call::Create { id, user: random.usize(0..USERS), ttl };
             let polls = random.u32(1..8);
             steps.add(20, ends(node, taken, polls, Ending::Cancelled));
         }
-        // Copies that are dropped beside a read.
+        // Copies dropped during a read.
         6 => {
             steps.add(40, call(node, Call::Create { id, user, ttl: None }));
             steps.add(5_100, call(node, Call::Get { id }));
             steps.add(random.u64(0..3), call(node, Call::Evict));
         }
-        // Changes whose replies are lost, and one in an outage.
+        // Changes whose replies are lost, and one during an outage.
         7 => {
             steps.add(40, call(node, Call::Create { id, user, ttl: None }));
             steps.add(20, Act::Deafen { node, is_deaf: true });
@@ -85,7 +85,7 @@ pub fn draw(random: &mut fastrand::Rng, nodes: usize) -> Vec<Step> {
                 steps.add(40, Act::Crash { node, power: random.bool() });
             }
         }
-        // A change in an outage.
+        // A change during an outage.
         8 => {
             steps.add(40, call(node, Call::Create { id, user, ttl: None }));
             steps.add(20, Act::Cut { node, is_cut: true });
@@ -123,7 +123,7 @@ pub fn draw(random: &mut fastrand::Rng, nodes: usize) -> Vec<Step> {
             steps.add(0, Act::Cut { node, is_cut: true });
             steps.add(5, call(node, end));
         }
-        // A create in an outage by somebody who knows of a log-out.
+        // A create during an outage by a request that knows of a log-out.
         13 => {
             steps.add(40, call(node, Call::LogOut { user }));
             steps.add(900, Act::Cut { node, is_cut: true });
@@ -140,7 +140,7 @@ pub fn draw(random: &mut fastrand::Rng, nodes: usize) -> Vec<Step> {
             steps.add(20, call(other, Call::SetTtl { id, ttl: 300_000 }));
             steps.add(20, Act::Cut { node, is_cut: false });
         }
-        // Somebody else changes a session during an outage.
+        // Another client changes a session during an outage.
         _ => {
             steps.add(40, call(node, Call::Create { id, user, ttl: None }));
             steps.add(20, Act::Cut { node, is_cut: true });

@@ -1,4 +1,4 @@
-//! A history: machines with managers, the store, users who call, and everything that goes wrong.
+//! A history: machines with managers, the store, users that make calls, and faults.
 
 use super::calls::{Place, Users, call};
 use super::clock::Clock;
@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-/// The names of sessions and users.
+/// Returns the names of sessions and users.
 pub fn session_id(id: usize) -> String {
     format!("s{id}")
 }
@@ -26,7 +26,7 @@ pub fn user_id(user: usize) -> String {
     format!("u{user}")
 }
 
-/// Which machines are to end, and whether they lose power.
+/// Machines that are to end, and whether they lose power.
 type Endings = (mpsc::UnboundedSender<(usize, bool)>, mpsc::UnboundedReceiver<(usize, bool)>);
 
 struct World {
@@ -110,7 +110,7 @@ impl World {
         self.pause(Duration::from_millis(50)).await;
     }
 
-    /// Waits; machines end meanwhile whose calls have come to that point.
+    /// Waits, and ends machines meanwhile whose calls have reached that point.
     async fn pause(&mut self, time: Duration) {
         let until = Instant::now() + time;
         if time.is_zero() {
@@ -161,7 +161,7 @@ impl World {
         }
     }
 
-    /// Another service changed something at this moment.
+    /// Records a change of another service at this moment.
     fn foreign(&self, what: What, id: String, user_id: String, token: String) {
         let entry = entry(Actor::Foreign, what, id, user_id, token);
         let log = &mut *self.log.lock();
@@ -250,7 +250,7 @@ impl World {
         node.attach();
     }
 
-    /// Everything works again. Calls return, late requests arrive, and what is pending is sent, by
+    /// Repairs everything. Calls return, late requests arrive, and pending changes are sent, by
     /// calls and maintenance.
     async fn heal(&mut self) {
         self.say("everything works again");
@@ -278,7 +278,7 @@ impl World {
                     break;
                 }
                 if !node.plan.maintained {
-                    // Any call sends what is left.
+                    // Any call sends the rest.
                     let _ = node.manager.get_session("nobody").await;
                 }
                 sleep(Duration::from_millis(1_500)).await;
@@ -295,7 +295,7 @@ impl World {
         sleep(Duration::from_secs(6)).await;
     }
 
-    /// The content of the store, and what each machine serves.
+    /// Records the content of the store, and the sessions that each machine serves.
     async fn look_at_the_end(&mut self) {
         self.say("the end");
         let mut ids: Vec<_> = (0..IDS).map(session_id).collect();
@@ -347,7 +347,7 @@ fn entry(actor: Actor, what: What, id: String, user_id: String, token: String) -
     }
 }
 
-/// A call that is polled so often at most; `None` if it has not returned by then.
+/// A call that is polled at most this often; `None` if it has not returned by then.
 struct Polled<F> {
     call: Pin<Box<F>>,
     polls: u32,

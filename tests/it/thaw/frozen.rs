@@ -1,4 +1,4 @@
-//! A server in a thread of its own, whose connections end while the client's runtime stands still.
+//! A server in a separate thread, whose connections end while the client's runtime stands still.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,24 +9,24 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// A short one, as freezes go. Within less, no connection is doubted.
+/// A short freeze. Below this, no connection is suspected.
 const FREEZE: Duration = Duration::from_millis(150);
 
-/// What becomes of a connection that is idle.
+/// The end of an idle connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// Closed in order.
     Close,
     /// Reset.
     Reset,
-    /// Nothing yet: the next request is answered by a reset, unread. That is how a connection looks that only the other side, or a
-    /// box between, has forgotten.
+    /// Nothing yet: the next request is reset unread, as if only the other side, or a box between,
+    /// had forgotten the connection.
     ResetOnWrite,
-    /// Nothing, and no answer ever.
+    /// Nothing, and never a response.
     Silence,
 }
 
-/// The server; it ends with the value.
+/// The server, which ends when this is dropped.
 pub struct Frozen {
     addr: SocketAddr,
     shared: Arc<Shared>,
@@ -36,7 +36,7 @@ pub struct Frozen {
 struct Shared {
     end: watch::Sender<Option<(End, mpsc::Sender<()>)>>,
     stop: watch::Sender<bool>,
-    /// Connections that answered something and are still as they were.
+    /// Connections that have served a request and are still open.
     open: AtomicUsize,
     accepted: AtomicUsize,
     answered: AtomicUsize,
@@ -81,7 +81,8 @@ impl Frozen {
         format!("http://{}", self.addr)
     }
 
-    /// The freeze: the calling thread, and the client's runtime with it, stands still until all open connections have met this end.
+    /// Freezes the calling thread, and the client's runtime with it, until all open connections
+    /// have met this end.
     pub fn freeze(&self, end: End) {
         let open = self.shared.open.load(Ordering::SeqCst);
         let (met, meets) = mpsc::channel();
@@ -89,21 +90,21 @@ impl Frozen {
         for _ in 0..open {
             meets.recv().unwrap();
         }
-        // Not to wait for anything: it is how long the freeze lasts.
+        // Not a wait for something: this is the length of the freeze.
         std::thread::sleep(FREEZE);
     }
 
-    /// How many connections there have been.
+    /// Returns the number of connections so far.
     pub fn accepted(&self) -> usize {
         self.shared.accepted.load(Ordering::Relaxed)
     }
 
-    /// How many requests were answered.
+    /// Returns the number of requests with a response.
     pub fn answered(&self) -> usize {
         self.shared.answered.load(Ordering::Relaxed)
     }
 
-    /// How many requests went into connections that were dead.
+    /// Returns the number of requests sent into dead connections.
     pub fn lost(&self) -> usize {
         self.shared.lost.load(Ordering::Relaxed)
     }
@@ -112,7 +113,7 @@ impl Frozen {
 impl Drop for Frozen {
     fn drop(&mut self) {
         self.shared.stop.send_replace(true);
-        // A panic in there is a red test too, unless the test is red already.
+        // A panic in the thread fails the test too, unless it is failing already.
         let ended = self.thread.take().map(JoinHandle::join);
         assert!(std::thread::panicking() || ended.is_none_or(|ended| ended.is_ok()));
     }
@@ -157,7 +158,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
             if stream.peek(&mut [0]).await.is_ok_and(|bytes| bytes > 0) {
                 shared.lost.fetch_add(1, Ordering::Relaxed);
             }
-            // What is closed with unread bytes is reset.
+            // A connection closed with unread bytes is reset.
             return;
         }
         End::Silence => {
@@ -174,7 +175,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
     met.send(()).unwrap();
 }
 
-/// Whether the head and the whole body are there.
+/// Returns true if the head and the whole body have arrived.
 fn complete(request: &[u8]) -> bool {
     let text = String::from_utf8_lossy(request).to_ascii_lowercase();
     let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };

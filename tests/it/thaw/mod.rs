@@ -1,10 +1,11 @@
-//! A process that was frozen and goes on: its connections died meanwhile, and it could not see that.
+//! A process that was frozen and continues: its connections died meanwhile, unnoticed.
 //!
-//! The freeze is real as far as the client can tell: its runtime has one thread, and that stands still while the connections end.
+//! The freeze is real for the client: its runtime has one thread, which stands still while the
+//! connections end.
 
 /// Servers whose connections die.
 mod frozen;
-/// One that swallows.
+/// A relay that swallows bytes.
 mod relay;
 
 use frozen::{End, Frozen};
@@ -14,7 +15,7 @@ use relay::Relay;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// For calls that must meet it; the others end long before, also on a machine that is busy.
+/// For calls that must reach it; the others end long before, even on a busy machine.
 const TIMEOUT: Duration = Duration::from_millis(400);
 
 fn config(server: &Frozen) -> Config {
@@ -22,14 +23,14 @@ fn config(server: &Frozen) -> Config {
     Client::builder().url(server.url()).token("t").no_auto_batch().retry(policy)
 }
 
-/// A server, and a client that holds so many idle connections to it.
+/// Starts a server, and a client with this many idle connections to it.
 async fn connected(
     connections: usize,
     settings: impl FnOnce(Config) -> Config,
 ) -> (Frozen, Client) {
     let server = Frozen::start();
     let client = settings(config(&server)).build().unwrap();
-    // Without knowing how fast each answers, only calls that overlap need connections of their own.
+    // Response times vary, so only overlapping calls need separate connections.
     while server.accepted() < connections {
         let calls: Vec<_> = (0..connections)
             .map(|_| client.clone())
@@ -71,7 +72,7 @@ async fn a_connection_that_is_reset_by_the_next_request_costs_a_read_one_retry()
         (ErrorKind::Io, Outcome::NotApplied),
         "{error:?}: a read changes nothing"
     );
-    // All five died. One failure tells, and the retry asks none of the other four.
+    // All five died. One failure reveals it, and the retry tries none of the other four.
     let (server, client) =
         connected(5, |config| config.retry(RetryPolicy::default().max_attempts(2))).await;
     server.freeze(End::ResetOnWrite);
@@ -79,7 +80,8 @@ async fn a_connection_that_is_reset_by_the_next_request_costs_a_read_one_retry()
     assert_eq!(server.lost(), 1);
 }
 
-/// The limit of what can be known: the request was written, and whoever resets the connection may have read it.
+/// The limit of detection: the request was written, and a peer that resets the connection may have
+/// read it.
 #[tokio::test]
 async fn a_connection_that_is_reset_by_the_next_request_leaves_an_unsafe_command_open() {
     let (server, client) = connected(1, |config| config).await;
@@ -122,8 +124,9 @@ async fn connections_that_only_swallow_leave_an_unsafe_command_open_and_the_next
     assert_eq!(server.lost(), 1);
 }
 
-/// HTTP/2 has one connection for all requests, and one that is given up does not close it: without a doubt about the connection every
-/// later call would go into it, until the kernel loses patience after a quarter of an hour.
+/// HTTP/2 has one connection for all requests, and cancelling a request does not close it: unless
+/// the connection is suspected, every later call would use it until the kernel gives up after a
+/// quarter of an hour.
 #[tokio::test]
 async fn an_http2_connection_that_only_swallows_is_left_after_one_timeout() {
     let server = Tls::start("h2").await;

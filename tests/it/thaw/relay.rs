@@ -1,4 +1,4 @@
-//! A relay that passes bytes on until it is told to swallow them.
+//! A relay that forwards bytes until it is switched to swallow them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// The relay; it ends with the test's runtime.
+/// The relay, which ends with the test's runtime.
 pub struct Relay {
     pub addr: SocketAddr,
     swallow: watch::Sender<()>,
@@ -29,12 +29,12 @@ impl Relay {
         Self { addr, swallow, accepted }
     }
 
-    /// The connections of now stay, and nothing comes through them any more.
+    /// Keeps the current connections open, and forwards nothing on them any more.
     pub fn swallow(&self) {
         self.swallow.send_replace(());
     }
 
-    /// How many connections there have been.
+    /// Returns the number of connections so far.
     pub fn accepted(&self) -> usize {
         self.accepted.load(Ordering::Relaxed)
     }

@@ -37,7 +37,7 @@ async fn bodies_that_are_no_commands() {
     for body in [&b"[\"GET\",\"\xff\"]"[..], b"[\"GET\",\"\\ud800\"]"] {
         assert_eq!(request(server.local_addr(), "POST", "/", body).await.0, 400);
     }
-    // It still works.
+    // The server still works.
     assert_eq!(
         request(server.local_addr(), "POST", "/", "[\"PING\"]").await,
         (200, "{\"result\":\"PONG\"}".to_owned())
@@ -75,7 +75,7 @@ async fn methods_and_addresses() {
         assert_eq!(status, 400, "{target}");
         assert!(body.starts_with("{\"error\":\"ERR "), "{body}");
     }
-    // What is no HTTP is answered by the HTTP library.
+    // The HTTP library responds to messages that are not HTTP.
     for noise in [
         "nonsense\r\n\r\n",
         "GET / HTTP/9.9\r\n\r\n",
@@ -145,7 +145,7 @@ async fn tokens() {
         200
     );
     assert_eq!(request_with(addr, "GET", "/ping?_token=own-token", "", "").await.0, 200);
-    // The client sees it even when it is still sending megabytes.
+    // The client sees the refusal even while it is still sending megabytes.
     let client = Client::new(server.url(), "wrong").unwrap();
     let error = client.set("k", "x".repeat(5_000_000)).await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Unauthorized, Some(401)));
@@ -170,7 +170,7 @@ async fn a_read_only_token_only_reads() {
     for command in [
         cmd("FLUSHALL"),
         cmd("EVAL").arg("return 1").arg(0),
-        // Scripts read what the guard refuses.
+        // Scripts can read data that the guard refuses.
         cmd("EVAL_RO").arg("return redis.call('SLOWLOG', 'GET')").arg(0),
         cmd("EVALSHA_RO").arg("0".repeat(40)).arg(0),
         cmd("FCALL_RO").arg("f").arg(0),
@@ -228,7 +228,7 @@ async fn refused_commands_and_what_is_like_them() {
         "BGSAVE",
         "SCRIPT KILL",
         "FUNCTION KILL",
-        // By their flags only.
+        // Refused by their flags only.
         "SLOWLOG RESET",
         "LATENCY RESET",
     ] {
@@ -257,7 +257,7 @@ async fn refused_commands_and_what_is_like_them() {
     ] {
         client.run::<Value>(cmd(line)).await.unwrap_or_else(|error| panic!("{line}: {error:?}"));
     }
-    // A name with a space is one name and no way around.
+    // A name with a space is one name, and does not bypass the guard.
     assert!(
         request(server.local_addr(), "POST", "/", "[\"CONFIG GET\",\"maxmemory\"]")
             .await
@@ -266,7 +266,7 @@ async fn refused_commands_and_what_is_like_them() {
     );
 }
 
-/// Redis 7.0 never comes back from the third.
+/// Redis 7.0 never returns from the third.
 #[tokio::test]
 async fn counts_that_repeat_elements_without_end_are_refused() {
     let Some(redis) = Redis::start() else { return };
@@ -305,18 +305,18 @@ async fn bodies_that_are_too_large() {
         body,
         "{\"error\":\"ERR max request size exceeded. Limit: 1000 bytes, Actual: 1001 bytes\"}"
     );
-    // Declared and never sent: the answer does not wait for it.
+    // Declared and never sent: the response does not wait for the body.
     let head = "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer local-token\r\n";
     assert_eq!(
         parse(&exchange_head(addr, &format!("{head}Content-Length: 99999999999\r\n\r\n")).await).0,
         413
     );
-    // Chunked, so that nobody knows before.
+    // Chunked, so that the length is unknown in advance.
     let chunk = format!("400\r\n{}\r\n", "x".repeat(1024));
     let answer =
         exchange(addr, format!("{head}Transfer-Encoding: chunked\r\n\r\n{chunk}0\r\n\r\n")).await;
     assert_eq!(parse(&answer).0, 413, "{answer}");
-    // The client sees it although it is still sending.
+    // The client sees the refusal although it is still sending.
     let client = rest::client(&server);
     let error = client.set("k", "x".repeat(9_000_000)).await.unwrap_err();
     assert!(error.status() == Some(413) || error.kind() == ErrorKind::Io, "{error:?}");
@@ -326,7 +326,7 @@ async fn bodies_that_are_too_large() {
     assert_eq!((error.outcome(), error.status()), (Outcome::NotApplied, Some(413)));
 }
 
-/// Sends a head only, and reads the answer's head without waiting for the end of the connection.
+/// Sends a head only, and reads the response's head without waiting for the end of the connection.
 async fn exchange_head(addr: std::net::SocketAddr, head: &str) -> String {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mut stream = tokio::net::TcpStream::connect(addr).await.unwrap();

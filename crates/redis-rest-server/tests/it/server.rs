@@ -1,4 +1,4 @@
-//! The server as a whole: stopping, and a Redis that comes and goes behind it.
+//! The server as a whole: stopping, and a Redis behind it that stops and restarts.
 
 use redis_rest::backend::native::NativeBackend;
 use redis_rest::backend::{Backend, Reply};
@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// Answers when it is told to.
+/// A backend that replies when released.
 #[derive(Clone, Default)]
 struct Slow {
     asked: Arc<Notify>,
@@ -56,7 +56,8 @@ async fn stopping_lets_requests_finish_and_ends_idle_connections() {
     let server = rest::serve(backend.clone()).await;
     let addr = server.local_addr();
     let client = rest::config(&server).no_retry().build().unwrap();
-    // One connection stays idle in the client's pool, one has said nothing yet, one waits for its reply.
+    // A connection is idle in the client's pool, another has sent nothing yet, a third waits for
+    // its reply.
     let mut pipe = client.pipeline();
     let _ = pipe.add(cmd::set("k", "v"));
     pipe.send().await.unwrap().all::<Value>().unwrap();
@@ -67,7 +68,7 @@ async fn stopping_lets_requests_finish_and_ends_idle_connections() {
     });
     backend.asked.notified().await;
     let stopping = tokio::spawn(server.shutdown());
-    // It does not listen any more, but the request is still under way.
+    // The server no longer listens, but the request is still in flight.
     while tokio::net::TcpStream::connect(addr).await.is_ok() {
         tokio::task::yield_now().await;
     }
@@ -113,7 +114,7 @@ async fn a_redis_that_goes_and_comes_back() {
     client.set("k", "v").await.unwrap();
 
     redis.stop();
-    // The first call may still find the old connection; then none can be made.
+    // The first call may still find the old connection; later ones fail to connect.
     let _ = direct.get::<Value>("k").await;
     let error = direct.incr("n").await.unwrap_err();
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::Connect, Outcome::NotApplied));
@@ -140,7 +141,7 @@ async fn a_redis_that_goes_and_comes_back() {
     redis.restart();
     assert_eq!(client.incr("n").await.unwrap(), 1);
     assert_eq!(direct.incr("n").await.unwrap(), 2);
-    // An idle connection that broke is noticed before the next call, which then does not fail.
+    // An idle connection that broke is detected before the next call, which then does not fail.
     redis.restart();
     let mut replies = 0;
     while replies == 0 {
@@ -152,7 +153,7 @@ async fn a_redis_that_goes_and_comes_back() {
     assert_eq!(replies, 1);
 }
 
-/// Answers two slices of a pipeline, and is lost in the third.
+/// A backend that replies to two slices of a pipeline, and becomes unavailable in the third.
 #[derive(Clone, Default)]
 struct Failing(Arc<Mutex<Vec<usize>>>);
 
@@ -198,7 +199,7 @@ async fn a_pipeline_goes_in_slices_and_ends_where_the_backend_is_lost() {
     assert_eq!((status, replies.len()), (200, 200));
     assert_eq!(*backend.0.lock().unwrap(), [16, 32, 64], "nothing is sent after that");
     let said = |text: &str| replies.iter().filter(|reply| reply["error"] == text).count();
-    // What may have run, and what did not.
+    // Entries that may have run, and entries that did not.
     assert_eq!((said("ERR caller gone"), said("DB connection refused")), (64, 200 - 16 - 32 - 64));
     assert!(replies[..48].iter().all(|reply| reply["result"] == "OK"));
 }
@@ -229,7 +230,7 @@ async fn a_call_that_timed_out_may_have_run_and_the_next_works() {
 async fn a_wrong_password_is_told_apart() {
     let Some(redis) = Redis::start() else { return };
     let client = Client::from_backend(redis.backend().await);
-    // Straight to Redis: nothing here refuses CONFIG.
+    // Directly to Redis: nothing here refuses CONFIG.
     client.run::<Value>(cmd("CONFIG SET requirepass s3cret")).await.unwrap();
     let url = redis.url();
     let error = NativeBackend::connect(&url.replace("//", "//:wrong-s3cret@")).await.unwrap_err();
@@ -239,7 +240,8 @@ async fn a_wrong_password_is_told_apart() {
     Client::from_backend(inside).ping().await.unwrap();
 }
 
-/// What a browser asks before it lets a page of another origin send a request, and reads in the answers.
+/// Tests the preflight that a browser sends for a page of another origin, and the headers that it
+/// reads.
 #[tokio::test]
 async fn pages_of_named_origins_may_ask() {
     let server =
@@ -262,7 +264,7 @@ async fn pages_of_named_origins_may_ask() {
     ] {
         assert!(allowed.contains(header), "{header} in {allowed}");
     }
-    // An answer, also a refusal, can be read by the page.
+    // The page can read a response, including a refusal.
     let answer = asked("POST", "Origin: http://localhost:3000").await;
     assert!(
         answer.starts_with("http/1.1 401")
@@ -273,7 +275,7 @@ async fn pages_of_named_origins_may_ask() {
         answer.contains("access-control-expose-headers: upstash-sync-token, retry-after"),
         "{answer}"
     );
-    // Others get no such answer, and a preflight is no request.
+    // Other origins get no such headers, and a preflight is no request.
     for (origin, status) in [
         ("Origin: http://localhost:3001", 403),
         ("Origin: https://localhost:3000", 403),

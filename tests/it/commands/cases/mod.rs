@@ -1,4 +1,4 @@
-//! The cases: a command, what goes out, and what the reply is read as from the seeded data.
+//! The cases: a command, its wire form, and its reply decoded from the seeded data.
 
 mod collections;
 mod others;
@@ -11,16 +11,16 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 pub const MINUTE: Duration = Duration::from_secs(60);
-/// In the year 2100.
+/// A time in the year 2100.
 pub const FUTURE: UnixTime = UnixTime::from_secs(4_102_444_800);
 
 pub const LIBRARY: &str = "#!lua name=lib\n\
     redis.register_function('hi', function(keys, args) return args[1] end)\n\
     redis.register_function{function_name='ro', callback=function(keys, args) return args[1] end, flags={'no-writes'}}";
 
-/// What `DUMP` answers for the text `hello`.
+/// Reply to `DUMP` for the text `hello`.
 pub const DUMPED: &[u8] = b"\x00\x05hello\n\x00cr\xdfve4 \n";
-/// What `FUNCTION DUMP` answers for no libraries.
+/// Reply to `FUNCTION DUMP` without libraries.
 pub const LIBRARIES: &[u8] = b"\n\x00]\x9b\\@\x0f\x7f\xa2\xda";
 
 #[derive(Debug, Deserialize)]
@@ -36,12 +36,12 @@ pub struct F {
     f: String,
 }
 
-/// What a reply is read as.
+/// Expected reply.
 #[derive(Clone, Copy)]
 pub enum Reply {
-    /// This, as `Debug` shows it; `! CODE` is an error.
+    /// This value in `Debug` form; `! CODE` is an error.
     Is(&'static str),
-    /// Something that has the right type.
+    /// Any value of the right type.
     Any,
 }
 
@@ -53,7 +53,7 @@ pub struct Case {
     pub wire: &'static str,
     pub reply: Reply,
     pub read: Box<dyn Fn(Value) -> String>,
-    /// The Redis version that has these options, where that is later than the command's.
+    /// The Redis version that introduced these options, if later than the command's.
     pub since: Option<&'static str>,
     pub admin: bool,
     pub binary: bool,
@@ -78,19 +78,19 @@ impl Case {
         self
     }
 
-    /// It administers the server.
+    /// Marks a command that administers the server.
     fn admin(mut self) -> Self {
         self.admin = true;
         self
     }
 
-    /// Its arguments are not UTF-8.
+    /// Marks arguments that are not UTF-8.
     fn binary(mut self) -> Self {
         self.binary = true;
         self
     }
 
-    /// The declaration: the one with the longest name.
+    /// Returns the declaration: the one with the longest matching name.
     pub fn row(&self) -> &'static Row {
         let fits = |row: &&Row| {
             self.wire == row.command || self.wire.starts_with(&format!("{} ", row.command))

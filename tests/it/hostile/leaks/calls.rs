@@ -1,4 +1,4 @@
-//! Settings, calls, pipelines, transactions, scripts, subscriptions, batches and retries that go wrong.
+//! Failing settings, calls, pipelines, transactions, scripts, subscriptions, batches and retries.
 
 use super::secrets::{KEY, KEY_LIKE_A_CODE, TOKEN, VALUE};
 use super::{failed, fails, said, shown};
@@ -80,7 +80,7 @@ async fn settings() {
     fails(ErrorKind::Connect, Client::from_backend(native).set(KEY, VALUE).await);
 }
 
-/// What Redis says and what its replies are read as.
+/// Errors of Redis, and failures to decode its replies.
 async fn calls(client: &Client) {
     client.set(KEY, VALUE).await.unwrap();
     client.set(KEY_LIKE_A_CODE, VALUE).await.unwrap();
@@ -112,7 +112,7 @@ async fn calls(client: &Client) {
     client.set(KEY, (1_u64 << 53).to_string()).await.unwrap();
     fails(ErrorKind::Inexact, client.incr(KEY).exactly_once().await);
     client.del([KEY]).await.unwrap();
-    // With bytes that are no text the key is in the address.
+    // Bytes that are not text put the key into the address.
     client.set(KEY, &b"\xff"[..]).await.unwrap();
     client.del([KEY]).await.unwrap();
 }
@@ -135,7 +135,7 @@ async fn batches(client: &Client) {
     let mut pipe = client.pipeline();
     let _ = pipe.add(cmd::set(KEY, &b"\xff"[..]));
     fails(ErrorKind::InvalidCommand, pipe.send().await);
-    // Together, by themselves.
+    // Batched automatically.
     let calls = (0..20).map(|_| {
         let client = client.clone();
         tokio::spawn(async move { client.incr(KEY).await })
@@ -181,7 +181,7 @@ async fn subscriptions(server: &RunningServer) {
     fails(ErrorKind::InvalidCommand, client.subscribe([".."]).next().await.unwrap());
 }
 
-/// What a server may answer: whatever it likes of what it was told.
+/// Responses that quote the request in every way.
 async fn answers() {
     let io = Answer::Fails(Error::custom(ErrorKind::Io, Outcome::MaybeApplied, "broke"));
     let connect = Answer::Fails(Error::custom(ErrorKind::Connect, Outcome::NotApplied, "refused"));
@@ -228,7 +228,7 @@ async fn answers() {
     let client = Scripted::answers([array]).config().build().unwrap();
     client.run::<Value>(cmd("LRANGE").arg(KEY)).await.unwrap();
     failed(client.run::<Vec<String>>(cmd("LRANGE").arg(KEY)).await);
-    // Again and again, until the time is up.
+    // Retried until the time is up.
     let patient = |answer: Answer| {
         Scripted::answers([answer])
             .config()
@@ -238,7 +238,7 @@ async fn answers() {
     failed(patient(io).build().unwrap().get::<Value>(KEY).await);
     failed(patient(says(502, page)).build().unwrap().get::<Value>(KEY).await);
     fails(ErrorKind::Timeout, patient(Answer::Never).build().unwrap().set(KEY, VALUE).await);
-    // A name that looks like one is no label.
+    // A command name that looks like an error code is no label.
     failed(
         Scripted::answers([redis_error(400, "ERR")])
             .config()

@@ -12,7 +12,8 @@ pub async fn drive() {
     directories().await;
 }
 
-/// The id of the session that could not be written, whose directory could not be removed either.
+/// Returns the id of the session whose write failed, and whose directory could not be removed
+/// either.
 fn unlucky() -> String {
     format!("{SESSION}-unlucky")
 }
@@ -50,7 +51,7 @@ async fn outage() {
         shown(&node.manager.health());
     }
     node.manager.create_session_with(new("-unlucky")).await.unwrap();
-    // Somebody left something else there.
+    // A foreign value at the key.
     Client::from_backend(node.engine.clone())
         .set(format!("session:{}", unlucky()), VALUE)
         .await
@@ -66,7 +67,7 @@ async fn outage() {
     println!("log name {}", redacted_id(&unlucky()));
 }
 
-/// Workspaces that cannot be made and removed.
+/// Workspaces that cannot be created or removed.
 async fn directories() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join(format!("{USER}-file"));
@@ -78,7 +79,7 @@ async fn directories() {
     let session =
         manager.create_session_with(NewSession::new(USER, USER).id(unlucky())).await.unwrap();
     shown_session(&session);
-    // A file in the place of the user's directory.
+    // A file in place of the user's directory.
     let moved = directory.path().join("moved");
     for entry in std::fs::read_dir(&root).unwrap() {
         let path = entry.unwrap().path();

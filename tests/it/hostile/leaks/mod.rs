@@ -1,8 +1,10 @@
-//! Nothing secret comes out: every kind of error, in every way that it can be written, all that is logged and traced by this crate
-//! and its dependencies, the labels of metrics, `Debug` of what holds data, and panics. A process of its own says it all on its
-//! standard output, since loggers and subscribers are one for each process, and is read here.
+//! No secret is shown: in every kind of error, in every way to format it, in everything that this
+//! crate and its dependencies log and trace, in labels of metrics, in `Debug` of types with data,
+//! and in panics. A separate process prints everything to its standard output, since loggers and
+//! subscribers are global, and the test reads it here.
 //!
-//! Addresses are secret by this crate's own rule too: its errors, lines and labels hold none. Those of dependencies do.
+//! Addresses are secret by this crate's own rule too: its errors, lines and labels contain none.
+//! Those of dependencies do.
 
 mod calls;
 mod managers;
@@ -35,7 +37,7 @@ fn secrets_are_not_shown() {
         }
     }
     assert!(output.status.success(), "{}", &text[text.len().saturating_sub(3000)..]);
-    // All that should have been heard was.
+    // All expected lines were heard.
     for part in [
         "redis.http{",
         " h2::codec::framed_read: received frame=Headers",
@@ -58,7 +60,7 @@ fn secrets_are_not_shown() {
             || line.starts_with("redis_rest_")
             || line.starts_with("error ")
     }) {
-        // What an address looks like is none.
+        // An example of an address is no address.
         let line = line.replace("such as redis://127.0.0.1:6379/0", "");
         assert!(!line.contains("127.0.0.1") && !line.contains("localhost"), "an address: {line}");
     }
@@ -74,7 +76,7 @@ fn secrets_are_not_shown() {
     );
 }
 
-/// All ways in which an error comes out, and those of its causes.
+/// Prints an error and its causes in all ways.
 fn said(error: &(dyn std::error::Error + 'static)) {
     println!("error {error} | {error:?}\nerror {error:#?}");
     let mut cause = error.source();
@@ -84,24 +86,25 @@ fn said(error: &(dyn std::error::Error + 'static)) {
     }
 }
 
-/// The same for the error of something that cannot have worked.
+/// Prints the error of a call that must fail.
 fn failed<T, E: std::error::Error + 'static>(result: Result<T, E>) -> E {
     let Err(error) = result else { panic!("this should have failed") };
     said(&error);
     error
 }
 
-/// The same for one that must be of this kind.
+/// Prints an error, which must be of this kind.
 fn fails<T>(kind: ErrorKind, result: Result<T, Error>) {
     assert_eq!(failed(result).kind(), kind);
 }
 
-/// What holds data shows none of it.
+/// Prints the `Debug` form of a type with data, which must not show the data.
 fn shown(value: &dyn Debug) {
     println!("shown {value:?}\nshown {value:#?}");
 }
 
-/// A session, or what holds sessions, shows none of it but what a session shows: its user and its prompt.
+/// Prints the `Debug` form of sessions, or of a type with sessions, which shows only what a session
+/// shows: its user and its prompt.
 fn shown_session(value: &dyn Debug) {
     let prompt = format!("system_prompt: {:?}", secrets::VALUE);
     let without = |text: String| text.replace(&prompt, "").replace(secrets::USER, "");
@@ -112,7 +115,7 @@ fn written(value: &dyn Display) {
     println!("written {value}");
 }
 
-/// Everything that is logged by way of `log`.
+/// A logger for everything logged through `log`.
 struct Log;
 
 impl log::Log for Log {

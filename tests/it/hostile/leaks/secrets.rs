@@ -1,4 +1,4 @@
-//! What must not come out, and what it would look like.
+//! The secrets, and the forms in which they might appear.
 
 pub const TOKEN: &str = "tokenS3CRETq1w2e3r4t5";
 pub const KEY: &str = "keyS3CRETa9s8d7f6g5";
@@ -12,8 +12,8 @@ pub const MARKS: [&str; 6] = [TOKEN, KEY, KEY_LIKE_A_CODE, VALUE, SESSION, USER]
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// The mark as text, in base64 however it is aligned, in hexadecimal, and as a list of numbers. Its middle in each, which nothing
-/// else has.
+/// Returns the middle of the mark as text, in base64 at any alignment, in hexadecimal, and as a
+/// list of numbers. No other text contains it.
 pub fn forms(mark: &str) -> Vec<String> {
     let middle = &mark[mark.len() - 8..];
     let bytes = middle.as_bytes();

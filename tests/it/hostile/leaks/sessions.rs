@@ -1,4 +1,4 @@
-//! Stores and managers, through what is wrong in Redis, outages, and a damaged journal.
+//! Stores and managers, with corrupt data in Redis, outages, and a damaged journal.
 
 use super::secrets::{SESSION, TOKEN, USER, VALUE};
 use super::{failed, shown, shown_session};
@@ -65,7 +65,7 @@ async fn stores(store: &Arc<dyn SessionStore>) {
     failed(store.store_session(&one).await);
 }
 
-/// What others left where records and indexes should be.
+/// Foreign values in place of records and indexes.
 async fn corrupt(client: &Client, store: &Arc<dyn SessionStore>) {
     let id = format!("{SESSION}-corrupt");
     for text in [

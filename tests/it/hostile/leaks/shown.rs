@@ -1,4 +1,4 @@
-//! `Debug` of what holds data and was not shown on the way.
+//! `Debug` of types with data that the other modules do not print.
 
 use super::secrets::{KEY, KEY_LIKE_A_CODE, SESSION, TOKEN, USER, VALUE};
 use super::{failed, said, shown, shown_session, written};
@@ -79,7 +79,7 @@ pub async fn drive() {
     client.set(KEY, VALUE).await.unwrap();
 }
 
-/// Quotes itself when it cannot be written.
+/// A value whose serialization error quotes it.
 struct Unwritable;
 
 impl serde::Serialize for Unwritable {
@@ -88,13 +88,13 @@ impl serde::Serialize for Unwritable {
     }
 }
 
-/// A transport that shows what it is to send.
+/// A transport that prints its requests.
 struct Showing;
 
 impl Transport for Showing {
     fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse, Error>> {
         shown(&request);
-        // As the HTTP library would: the one header that is secret is marked as such.
+        // Like the HTTP library: the secret header is marked as sensitive.
         shown(&request.headers);
         Box::pin(async {
             Ok(HttpResponse::new(200, http::HeaderMap::new(), "{\"result\":\"OK\"}"))

@@ -1,4 +1,4 @@
-//! Over real connections: plain, and with TLS over HTTP/1.1 and HTTP/2, to servers that are right and that are not.
+//! Real connections: plain, and TLS over HTTP/1.1 and HTTP/2, to correct and incorrect servers.
 
 use super::secrets::{KEY, TOKEN, VALUE};
 use super::{failed, fails};
@@ -62,7 +62,7 @@ pub async fn drive() {
     failed(
         config(format!("http://{page}")).build().unwrap().subscribe([KEY]).next().await.unwrap(),
     );
-    // Something that is no TLS at all.
+    // A server that does not speak TLS.
     let addr = answering(format!("{TOKEN}\r\n\r\n")).await;
     fails(
         ErrorKind::Connect,
@@ -74,7 +74,7 @@ pub async fn drive() {
     );
 }
 
-/// The reason that a server gives for ending a connection may quote what it was told.
+/// A server's reason for closing a connection may quote the request.
 #[tokio::test]
 async fn reasons_of_servers_are_not_passed_on() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -85,7 +85,7 @@ async fn reasons_of_servers_are_not_passed_on() {
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let Ok(mut stream) = acceptor.accept(stream).await else { continue };
-            // Settings, and a GOAWAY that takes back every stream.
+            // SETTINGS, and a GOAWAY that rejects every stream.
             let _ = stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await;
             let mut some = [0; 1000];
             let _ = stream.read(&mut some).await;

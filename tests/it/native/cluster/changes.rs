@@ -1,4 +1,4 @@
-//! Slots that move and masters that change, while many callers count.
+//! Moving slots and failovers, while many callers count.
 
 use redis_rest::{Client, cmd};
 use redis_rest_test_support::cluster::Cluster;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use tokio::task::JoinSet;
 
-/// Callers that count up keys of one tag, and what they were told.
+/// Callers that increment keys of one tag, and the results they received.
 struct Counting {
     client: Client,
     tag: String,
@@ -47,7 +47,7 @@ impl Counting {
         format!("{{{}}}:{}", self.tag, n % KEYS)
     }
 
-    /// One command, one pipeline of three, or one transaction of two.
+    /// Sends one command, one pipeline of three, or one transaction of two.
     async fn count(&self, caller: u64, n: u64) {
         let results: Vec<redis_rest::Result<i64>> = match caller {
             0 => vec![self.client.incr(self.key(n)).await],
@@ -82,7 +82,8 @@ impl Counting {
         self.done.load(Relaxed)
     }
 
-    /// Goes on for a while, and then ends: what is stored, what was confirmed, what may have been and what was not.
+    /// Continues for a while, and then stops. Returns the stored, confirmed, possible and failed
+    /// increments.
     async fn end(&self, callers: JoinSet<()>) -> (u64, u64, u64, u64) {
         let already = self.so_far();
         until("callers that go on", || self.so_far() > already + 200);
@@ -126,7 +127,7 @@ async fn a_replica_takes_over_while_it_is_written() {
     let (counting, callers) = Counting::start(&client, &tag);
     until("callers", || counting.so_far() > 200);
 
-    // By hand: nothing is lost, and nothing is refused.
+    // A manual failover: nothing is lost, and nothing is refused.
     cluster.nodes[4].ask::<()>("CLUSTER FAILOVER");
     until("a new master", || {
         cluster.nodes[4].ask::<String>("INFO replication").contains("role:master")
@@ -135,7 +136,7 @@ async fn a_replica_takes_over_while_it_is_written() {
     assert_eq!((maybe, refused), (0, 0), "no call notices");
     assert_eq!(stored, done, "each ran once");
 
-    // And when it dies: what Redis had not handed on yet is lost, and nothing runs twice.
+    // The master dies: changes that Redis had not replicated are lost, and nothing runs twice.
     until("the old master is its replica", || {
         cluster.nodes[1].ask::<String>("INFO replication").contains("master_link_status:up")
     });

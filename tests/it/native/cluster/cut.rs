@@ -1,4 +1,4 @@
-//! A node that takes commands and hangs up.
+//! A node that accepts commands and closes the connection.
 
 use redis_rest::backend::native::{NativeCluster, NativeConfig};
 use redis_rest::{Client, ErrorKind, cmd};
@@ -7,7 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Says that it has all slots, and closes the connection at every `INCR`, which it counts.
+/// Starts a node that claims all slots, and closes the connection at every `INCR`, which it counts.
 fn hangs_up() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -1,4 +1,5 @@
-//! A real cluster: routing, pipelines, transactions; slots that move and masters that change while it is written to; sessions.
+//! A real cluster: routing, pipelines, transactions; moving slots and failovers during writes;
+//! sessions.
 
 mod changes;
 mod cut;
@@ -8,8 +9,8 @@ use redis_rest::conformance::backend;
 use redis_rest::{Client, ErrorKind, cmd};
 use redis_rest_test_support::cluster::Cluster;
 
-/// The conformance cases on one cluster, each with its keys in a slot of its own. One scans, and three want the answer to an
-/// unknown command: a cluster refuses both.
+/// Runs the conformance cases on one cluster, each with its keys in a separate slot. One scans, and
+/// three test the reply to an unknown command: a cluster refuses both.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conformance() {
     let Some(cluster) = Cluster::start(0) else { return };
@@ -35,7 +36,7 @@ async fn commands_go_to_the_node_of_their_slot() {
     for n in 0..100 {
         assert_eq!(client.get::<i64>(format!("key:{n}")).await.unwrap(), n);
     }
-    // Together where a tag says so, and else refused without asking.
+    // Together if a tag says so; otherwise refused before sending.
     client.mset([("{tag}a", 1), ("{tag}b", 2)]).await.unwrap();
     let error =
         client.run::<redis_rest::Value>(cmd("MGET").arg("key:1").arg("key:2")).await.unwrap_err();

@@ -1,4 +1,5 @@
-//! The session store on a real cluster: every case, and sessions under load while slots move and a master dies.
+//! The session store on a real cluster: every case, and sessions under load while slots move and a
+//! master dies.
 
 use redis_rest::backend::native::NativeBackend;
 use redis_rest::conformance::sessions::{self, Harness};
@@ -29,12 +30,12 @@ impl Harness for OnCluster {
     }
 
     fn pass(&self, time: Duration) -> BoxFuture<'_, ()> {
-        // A time to live on a real server takes that time.
+        // A real server's clock cannot be moved: the test waits.
         Box::pin(tokio::time::sleep(time))
     }
 }
 
-/// All cases at once on one cluster: they have users of their own.
+/// Runs all cases concurrently on one cluster: each uses separate users.
 async fn conformance(layout: IndexLayout) {
     let Some(cluster) = Cluster::start(0) else { return };
     let harness = OnCluster { client: cluster.client().await, layout };
@@ -61,7 +62,7 @@ async fn every_case_with_a_sorted_set() {
     conformance(IndexLayout::SortedSet).await;
 }
 
-/// Prefixes and user ids decide slots too.
+/// Prefixes and user ids determine slots too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_of_one_session_share_a_slot() {
     let Some(cluster) = Cluster::start(0) else { return };
@@ -85,7 +86,7 @@ async fn keys_of_one_session_share_a_slot() {
     ));
 }
 
-/// A REST server in front does not say that it is a cluster: a program is told what to set.
+/// A REST server in front does not report the cluster: the error names the setting.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_rest_in_front_of_a_cluster() {
     let Some(cluster) = Cluster::start(0) else { return };
@@ -105,22 +106,22 @@ async fn over_rest_in_front_of_a_cluster() {
     assert_eq!(store.list_sessions("user").await.unwrap().sessions.len(), 2);
 }
 
-/// What a caller knows of a session.
+/// Knowledge of a caller about a session.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fate {
     Live,
     Gone,
-    /// A reply was lost: it may be there or not.
+    /// A reply was lost: the session may exist or not.
     Doubt,
 }
 
 type Fates = Vec<(Session, Fate)>;
 
-/// Callers that store, use, delete and clean up, and what they were told.
+/// Callers that store, use, delete and clean up, and the results they received.
 struct Load {
     store: RedisSessionStore,
     users: Vec<String>,
-    /// Read and changed all the time.
+    /// Read and changed continuously.
     counter: Session,
     stored: AtomicU64,
     reads: AtomicU64,
@@ -150,7 +151,7 @@ impl Load {
         (load, callers)
     }
 
-    /// Two of three sessions are deleted again. One caller does it in batches.
+    /// Stores sessions, and deletes two of three again. One caller does it in batches.
     async fn sessions(self: Arc<Self>, caller: usize) -> (Fates, Vec<SessionError>) {
         let (mut fates, mut errors): (Fates, Vec<SessionError>) = (Vec::new(), Vec::new());
         for round in 0.. {
@@ -274,7 +275,7 @@ impl Load {
         (Vec::new(), errors)
     }
 
-    /// Goes on for some more sessions, and then ends.
+    /// Continues for some more sessions, and then stops.
     async fn end(
         &self,
         callers: JoinSet<(Fates, Vec<SessionError>)>,
@@ -290,7 +291,8 @@ impl Load {
         until("callers that store", || self.stored.load(Relaxed) >= already + more);
     }
 
-    /// Each session is what its caller was told, every one that is there is listed, and after a clean-up nothing else.
+    /// Asserts that each session matches its caller's results, that every existing one is listed,
+    /// and that a clean-up leaves nothing else.
     async fn check(&self, fates: Fates) {
         let mut there: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (session, fate) in fates {
@@ -298,7 +300,8 @@ impl Load {
             if fate != Fate::Doubt {
                 assert_eq!(exists, fate == Fate::Live, "{fate:?} {}", session.id);
             } else if exists {
-                // Nobody was told that it is stored, so it need not be listed; its use lists it.
+                // No caller was told that it is stored, so it need not be listed; using it lists
+                // it.
                 self.store.update_session(&session).await.unwrap();
             }
             if exists {
@@ -365,7 +368,8 @@ async fn sessions_while_a_master_dies() {
     let client = cluster.client().await;
     let (load, callers) = Load::start(&client, IndexLayout::JsonArray).await;
     load.go_on(100);
-    // The master of an index. What it confirmed has reached its replica: Redis does not wait for that by itself, and would lose it.
+    // The master of an index. Its confirmed writes have reached its replica: Redis does not wait
+    // for that by itself, and would lose them.
     let (master, _) = cluster.owner("user_sessions:user-0");
     let replica = &cluster.nodes[master + 3];
     cluster.nodes[master].ask::<()>("CLIENT PAUSE 60000 WRITE");

@@ -18,7 +18,7 @@ async fn connections_beyond_the_limit_are_refused_and_the_others_go_on() {
     let mut held = Vec::new();
     for _ in 1..ROOM {
         let mut stream = connect(addr).await;
-        // Accepted for sure.
+        // The server has accepted it.
         assert_eq!(ask(&mut stream, "[\"PING\"]").await, pong());
         held.push(stream);
     }
@@ -31,7 +31,7 @@ async fn connections_beyond_the_limit_are_refused_and_the_others_go_on() {
     }
     let mut refused = 0;
     for mut stream in flood {
-        // Some are closed already.
+        // The server may have closed some already.
         let _ = stream.write_all(whole("[\"PING\"]").as_bytes()).await;
         let said = rest(&mut stream).await;
         if !said.is_empty() {
@@ -39,7 +39,7 @@ async fn connections_beyond_the_limit_are_refused_and_the_others_go_on() {
             refused += 1;
         }
     }
-    // Some of a flood are only closed.
+    // A flood is partly closed without a response.
     assert!(refused > 0);
     // A client learns that nothing ran.
     let client = server::config(&server).no_retry().build().unwrap();
@@ -48,7 +48,7 @@ async fn connections_beyond_the_limit_are_refused_and_the_others_go_on() {
         ask(&mut honest, "[\"GET\",\"n\"]").await,
         Some((200, "{\"result\":null}".to_owned()))
     );
-    // Where one leaves, there is room; the server learns of it a little later.
+    // A closed connection makes room; the server notices a little later.
     drop(held.pop());
     let mut next = connect(addr).await;
     while ask(&mut next, "[\"PING\"]").await != pong() {

@@ -14,10 +14,11 @@ async fn heads_that_are_too_large() {
     assert_eq!(request_with(addr, "POST", "/", &header(7000), "[\"PING\"]").await.0, 200);
     assert_eq!(request_with(addr, "POST", "/", &header(9000), "[\"PING\"]").await.0, 431);
     assert_eq!(request(addr, "GET", &format!("/get/{}", "k".repeat(9000)), "").await.0, 431);
-    // More than a hundred.
+    // More than a hundred headers.
     let many: String = (0..150).map(|number| format!("X-{number}: y\r\n")).collect();
     assert_eq!(request_with(addr, "POST", "/", &many, "[\"PING\"]").await.0, 431);
-    // One that never ends is cut off, long before the time limit. What is still on its way then resets the connection.
+    // A head without an end is cut off long before the time limit. Unread bytes then reset the
+    // connection.
     let mut stream = connect(addr).await;
     send(&mut stream, "POST / HTTP/1.1\r\nX-Long: ").await;
     let endless = async {
@@ -26,7 +27,7 @@ async fn heads_that_are_too_large() {
     tokio::time::timeout(redis_rest_test_support::connection::LONG, endless)
         .await
         .expect("the server closes");
-    // The default takes a whole address of the largest size.
+    // The default accepts an address of the largest size.
     let server = server::serve(MemoryBackend::new()).await;
     assert_eq!(
         request(server.local_addr(), "GET", &format!("/get/{}", "k".repeat(65_000)), "").await.0,
@@ -62,7 +63,7 @@ async fn bodies_that_are_badly_framed_run_nothing() {
         let said = exchange(addr, format!("{HEAD}{framing}\r\n\r\n{body}")).await;
         assert_eq!(parse(&said).0, 400, "{framing} {body:.40}: {said}");
     }
-    // Promised and not sent.
+    // Announced and not sent.
     let mut stream = connect(addr).await;
     send(&mut stream, format!("{HEAD}Content-Length: 16\r\n\r\n{set}")).await;
     tokio::io::AsyncWriteExt::shutdown(&mut stream).await.unwrap();
@@ -70,7 +71,7 @@ async fn bodies_that_are_badly_framed_run_nothing() {
     assert_eq!(request(addr, "POST", "/", "[\"EXISTS\",\"k\"]").await.1, "{\"result\":0}");
 }
 
-/// A length beside chunks is how one request hides behind another from a proxy that believes the other of the two.
+/// A length beside chunks hides one request behind another if a proxy uses the other of the two.
 #[tokio::test]
 async fn a_request_hides_nowhere() {
     let server = server::serve(MemoryBackend::new()).await;
@@ -81,7 +82,7 @@ async fn a_request_hides_nowhere() {
         ping.len() + hidden.len()
     );
     let said = exchange(server.local_addr(), both).await;
-    // Whether refused or answered by the chunks: then the connection is closed, and what follows is not read.
+    // Refused, or read by its chunks: then the connection is closed, and later bytes are not read.
     assert_eq!(said.matches("HTTP/1.1").count(), 1, "{said}");
     assert_eq!(
         request(server.local_addr(), "POST", "/", "[\"EXISTS\",\"hidden\"]").await.1,
@@ -104,7 +105,7 @@ async fn garbage_behind_a_request_ends_only_its_connection() {
         assert_eq!(answer(&mut stream).await, pong());
         assert_eq!(answer(&mut stream).await, pong());
         let said = rest(&mut stream).await;
-        // HTTP/2 is told apart, and gets no answer of HTTP/1.
+        // HTTP/2 is recognised, and gets no HTTP/1 response.
         assert!(
             if garbage.starts_with("PRI") { said.is_empty() } else { parse(&said).0 == 400 },
             "{garbage:?}: {said}"
@@ -116,7 +117,7 @@ async fn garbage_behind_a_request_ends_only_its_connection() {
     );
 }
 
-/// In the path form a path is arguments, and nothing that a file or another key could be reached by.
+/// In the path form a path is a list of arguments, and reaches no file or other key.
 #[tokio::test]
 async fn dots_within_a_segment_of_a_path_are_data() {
     let server = server::serve(MemoryBackend::new()).await;
@@ -144,7 +145,7 @@ async fn dots_within_a_segment_of_a_path_are_data() {
         );
     }
     assert_eq!(request(addr, "POST", "/", "[\"DBSIZE\"]").await.1, "{\"result\":0}");
-    // No way around the refusals.
+    // The path form does not bypass the refusals.
     for target in ["/config/get/maxmemory", "/CONFIG%20GET/maxmemory"] {
         let (status, body) = request(addr, "GET", target, "").await;
         assert!(
@@ -154,7 +155,7 @@ async fn dots_within_a_segment_of_a_path_are_data() {
     }
 }
 
-/// Segments that a proxy in between may have made of a name, or would make another path of.
+/// Segments that a proxy may have created from a name, or would resolve to another path.
 #[tokio::test]
 async fn dot_segments_and_empty_ones_are_refused() {
     let server = server::serve(MemoryBackend::new()).await;
@@ -183,7 +184,7 @@ async fn dot_segments_and_empty_ones_are_refused() {
         assert_eq!(request(addr, "GET", target, "").await.0, 400, "{target}");
     }
     assert_eq!(request(addr, "POST", "/", "[\"DBSIZE\"]").await.1, "{\"result\":0}");
-    // Empty segments at the beginning and at the end say nothing, one each.
+    // An empty segment at the beginning, and one at the end, is ignored.
     for (target, body) in [("/ping", ""), ("/ping/", ""), ("/", "[\"PING\"]")] {
         assert_eq!(
             request(addr, "POST", target, body).await.1,
@@ -194,7 +195,7 @@ async fn dot_segments_and_empty_ones_are_refused() {
     assert_eq!(request(addr, "POST", "/pipeline/", "[[\"PING\"]]").await.0, 200);
 }
 
-/// A proxy may have made a command of a subscription's path.
+/// A proxy may have turned a subscription's path into a command.
 #[tokio::test]
 async fn a_request_for_events_alone_runs_no_command() {
     let server = server::serve(MemoryBackend::new()).await;
@@ -216,7 +217,7 @@ async fn a_request_for_events_alone_runs_no_command() {
         }
     }
     assert_eq!(request(addr, "POST", "/", "[\"DBSIZE\"]").await.1, "{\"result\":0}");
-    // A client that takes anything is no subscriber.
+    // A client that accepts anything is no subscriber.
     for accept in ["*/*", "application/json", "text/event-stream, */*"] {
         let headers = format!("{token}Accept: {accept}\r\n");
         assert_eq!(request_with(addr, "GET", "/ping", &headers, "").await.0, 200, "{accept}");

@@ -6,7 +6,7 @@ use redis_rest_test_support::redis::Redis;
 use redis_rest_test_support::rest as server;
 use std::time::Duration;
 
-/// Each ends with an error, and the engine goes on.
+/// Asserts that the script ends with an error, and the engine continues to work.
 async fn ends(client: &Client, script: &str, with: &str) {
     let error = tokio::time::timeout(LONG, client.eval::<Value>(script, (), ()))
         .await
@@ -33,17 +33,17 @@ async fn scripts_that_loop_are_ended_wherever_they_are() {
     for script in [
         "while true do end",
         "while true do pcall(function() while true do end end) end",
-        // Inside one function that is not Lua's.
+        // Within a single native function.
         "return string.find(string.rep('a', 200), '.-.-.-.-.-.-.-.-.-b')",
         "return string.match(string.rep('a', 5000), '(.*)(.*)(.*)(.*)b')",
         "return string.gsub(string.rep('a', 1e6), '%f[b]', '')..string.gsub(string.rep('a', 3000), '.-.-.-b', '')",
         "for _ in string.gmatch(string.rep('(', 1e6), '%b()') do end",
         "return string.find(string.rep('a', 7e6), string.rep('a', 3e6) .. 'b', 1, true)",
         "while true do pcall(string.find, string.rep('a', 200), '.-.-.-.-.-.-.-.-.-b') end",
-        // Quadratic for Lua's way to choose what it sorts by.
+        // Quadratic for Lua's choice of the pivot.
         "local n, t = 1e5, {} for i = 1, n do t[i] = 0 end \
          for i = 1, n, 2 do t[i] = i end for i = 2, n, 2 do t[i] = n - i end while true do table.sort(t) end",
-        // In commands, with few instructions between.
+        // In commands, with few instructions between them.
         "for i = 1, 3000 do redis.call('SET', 'k' .. i, '') end while true do redis.pcall('KEYS', '*a*b*c*') end",
     ] {
         ends(&client, script, "Script killed: it ran longer than the time limit").await;
@@ -65,7 +65,7 @@ async fn scripts_that_eat_memory_get_an_error_and_the_process_goes_on() {
         "return (string.gsub(string.rep('a', 1e6), 'a', string.rep('b', 1000)))",
         "return (string.gsub(string.rep('a', 1e6), 'a', function() return string.rep('b', 1000) end))",
         "return (string.gsub(string.rep('a', 1e6), '.*', string.rep('%0', 1000)))",
-        // One string of a megabyte, seven thousand times.
+        // A string of a megabyte, seven thousand times.
         "local s, t = string.rep('x', 1e6), {} for i = 1, 7000 do t[i] = s end return redis.call('MSET', unpack(t))",
     ] {
         ends(&client, script, "not enough memory").await;
@@ -89,7 +89,8 @@ async fn no_script_overflows_the_stack() {
         ("local function f() return f() + 1 end return f()", "stack overflow"),
         ("local function f() return string.gsub('x', 'x', f) end return f()", "ERR "),
         ("local t = {} for i = 1, 1e5 do t = {t} end return t", "reached lua stack limit"),
-        // Far more results than there was room for, which Lua's checks would take for a mistake of ours.
+        // Far more results than reserved stack, which Lua's checks would treat as a bug of the
+        // host.
         ("local f f = function() return pcall(f) end error(select('#', f()))", "ERR"),
         ("error(select('#', pcall(unpack, {}, 1, 200)))", "1: 201"),
         (
@@ -101,7 +102,7 @@ async fn no_script_overflows_the_stack() {
     }
 }
 
-/// What a script did before it was ended stays, and the others wait no longer than the time limit.
+/// Writes before the script was ended remain, and others wait no longer than the time limit.
 #[tokio::test]
 async fn others_wait_for_a_looping_script_no_longer_than_its_limit() {
     let server = server::serve(limited(500)).await;
@@ -121,7 +122,7 @@ async fn others_wait_for_a_looping_script_no_longer_than_its_limit() {
     assert_eq!(ask(&mut other, "[\"PING\"]").await, pong());
 }
 
-/// This crate's own matching of patterns, beside that of a real Redis.
+/// Compares this crate's pattern matching with that of a real Redis.
 #[tokio::test]
 async fn patterns_match_as_in_redis() {
     let Some(redis) = Redis::start() else { return };

@@ -1,4 +1,4 @@
-//! Many clients who each hold little: together they are limited.
+//! Many clients that each hold little: their total is limited.
 
 use redis_rest::{Client, Outcome};
 use redis_rest_server::MemoryBackend;
@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 const MEGABYTE: usize = 1_000_000;
 const LIMIT: usize = 8 * MEGABYTE;
 
-/// A connection on which all of a request but its last bytes was sent: `["SET","k","xxx…"]`.
+/// Opens a connection and sends all but the last bytes of a request: `["SET","k","xxx…"]`.
 async fn hold_body(addr: SocketAddr, bytes: usize) -> TcpStream {
     let mut stream = connect(addr).await;
     let body = format!("[\"SET\",\"k\",\"{}", "x".repeat(bytes));
@@ -21,11 +21,11 @@ async fn hold_body(addr: SocketAddr, bytes: usize) -> TcpStream {
     stream
 }
 
-/// What the server says without having seen the end; `None` if it waits for that.
+/// Returns the server's response before the end of the request; `None` if it waits for the end.
 async fn refusal(stream: &mut TcpStream) -> Option<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"}") {
-        // Whether a body was read or refused shows in whether an answer comes: those that are held stay silent.
+        // A response shows that a body was refused; held requests stay silent.
         let read = tokio::time::timeout(std::time::Duration::from_millis(300), stream.read_u8());
         head.push(read.await.ok()?.ok()?);
     }
@@ -52,26 +52,27 @@ async fn bodies_of_many_clients_wait_within_one_limit_and_small_requests_pass() 
             }
         }
     }
-    // As many as fit; where two were read at once, both may have been refused.
+    // The number that fits; if two were read at once, both may have been refused.
     assert!(held.len() <= 7 && refused >= 5, "{} held, {refused} refused", held.len());
-    // Whoever has little to say is heard, and one that has much learns that nothing ran.
+    // Small requests pass, and a large one learns that nothing ran.
     let mut small = connect(addr).await;
     assert_eq!(ask(&mut small, "[\"PING\"]").await, pong());
     let strict = server::config(&server).no_retry().build().unwrap();
     let error = strict.set("k", "x".repeat(LIMIT)).await.unwrap_err();
     assert_eq!((error.outcome(), error.status()), (Outcome::NotApplied, Some(503)), "{error}");
     assert!(error.retry_after().is_some());
-    // Those who were there go on.
+    // Requests already held continue.
     for client in &mut held {
         send(client, "\"]").await;
         assert_eq!(answer(client).await.map(|(status, _)| status), Some(200));
     }
     drop(held);
-    // A client that tries again gets through.
+    // A client that retries gets through.
     server::client(&server).set("k", "x".repeat(MEGABYTE)).await.unwrap();
 }
 
-/// A connection whose client asks and does not read. Some megabytes are in the system's buffers.
+/// Opens a connection whose client sends a request and does not read. Some megabytes are in the
+/// system's buffers.
 async fn hold_reply(addr: SocketAddr, key: &str) -> TcpStream {
     let mut stream = connect(addr).await;
     send(&mut stream, whole(&format!("[\"GET\",\"{key}\"]"))).await;
@@ -89,7 +90,7 @@ async fn replies_that_nobody_reads_count_until_they_are_written() {
     let server = server::serve_with(engine, |config| config.max_memory(50 * MEGABYTE)).await;
     let addr = server.local_addr();
     let held = [hold_reply(addr, "large").await, hold_reply(addr, "large").await];
-    // A command that only reads is as good as not executed; another must not look so.
+    // A read-only command counts as not executed; another must not.
     let mut other = connect(addr).await;
     let (status, body) = ask(&mut other, "[\"GET\",\"large\"]").await.unwrap();
     assert!(status == 503 && body.contains("DB connection refused"), "{status} {body}");
@@ -102,7 +103,7 @@ async fn replies_that_nobody_reads_count_until_they_are_written() {
         Some((200, "{\"result\":\"1\"}".to_owned()))
     );
     drop(held);
-    // The server learns a little later that they are gone.
+    // The server notices a little later that they are gone.
     let free = async { while ask(&mut other, "[\"STRLEN\",\"large\"]").await.is_none() {} };
     free.await;
     let client = server::client(&server);
@@ -120,7 +121,7 @@ async fn events_that_wait_for_their_readers_count_too() {
     let mut deaf = super::subscribers::deaf(server.local_addr()).await;
     let publisher = Client::from_backend(engine);
     let (mut sent, mut reached) = (0, 1);
-    // Beside what the system's buffers take.
+    // Beside the bytes in the system's buffers.
     while reached > 0 {
         assert!(sent < 100, "the subscriber is still there");
         reached = publisher.publish("news", "x".repeat(MEGABYTE)).await.unwrap();

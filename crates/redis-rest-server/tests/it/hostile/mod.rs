@@ -1,12 +1,13 @@
-//! The server against clients that mean harm: mostly raw sockets, since HTTP clients are too polite.
+//! The server against malicious clients, mostly over raw sockets: HTTP clients would not send such
+//! requests.
 
-/// More connections than there is room for.
+/// More connections than allowed.
 mod connections;
-/// Heads and bodies that are no good HTTP.
+/// Heads and bodies that are invalid HTTP.
 mod framing;
 /// Scripts that loop, eat memory, or overflow stacks.
 mod lua;
-/// Memory for all clients together, and for one answer.
+/// Memory for all clients together, and for one response.
 mod memory;
 /// Clients of which one is at fault.
 mod neighbours;

@@ -1,4 +1,4 @@
-//! One client at fault: the others, whose commands go over the same connection to Redis, notice nothing.
+//! A misbehaving client does not affect others, whose commands share its connection to Redis.
 
 use redis_rest::Client;
 use redis_rest::backend::Backend;
@@ -19,7 +19,7 @@ async fn serve(redis: &Redis) -> RunningServer {
     server::serve(config.max_reply_bytes(LIMIT).connect().await.unwrap()).await
 }
 
-/// One request for each call, so that each failure is one of its own.
+/// A separate request for each call, so that each failure is the call's own.
 fn client(server: &RunningServer) -> Client {
     server::config(server).no_auto_batch().no_retry().build().unwrap()
 }

@@ -6,7 +6,8 @@ use redis_rest_test_support::raw::{exchange, parse};
 use redis_rest_test_support::redis::Redis;
 use redis_rest_test_support::rest;
 
-/// One request as a browser sends it, with these header lines; the token is in none of them unless it is written there.
+/// Sends a request like a browser, with these header lines, which must include the token if one is
+/// needed.
 async fn send(
     server: &RunningServer,
     method: &str,
@@ -26,7 +27,7 @@ const TOKEN: &str = "Authorization: Bearer local-token";
 const LOCAL: &str = "Host: localhost:8079";
 const EVIL: &str = "Origin: https://evil.example";
 
-/// Refused requests change and read nothing; what programs and named pages send is answered.
+/// Refused requests change and read nothing; requests of programs and allowed pages succeed.
 async fn pages_drive_nothing(backend: impl Backend) {
     let server = rest::serve_with(backend, |config| config.cors("http://app.example")).await;
     let client: Client = rest::client(&server);
@@ -35,7 +36,7 @@ async fn pages_drive_nothing(backend: impl Backend) {
     let single = "[\"FLUSHALL\"]";
     let cross = "Sec-Fetch-Site: cross-site";
     let attacks: &[(&str, &str, &[&str], &str)] = &[
-        // The token that everyone knows, in the address.
+        // The default token, in the address.
         ("GET", "/set/pwned/1?_token=local-token", &[LOCAL, EVIL, cross], ""),
         (
             "POST",
@@ -57,7 +58,7 @@ async fn pages_drive_nothing(backend: impl Backend) {
         ("OPTIONS", "/flushall", &[LOCAL, TOKEN, EVIL], ""),
         ("GET", "/subscribe/c", &[LOCAL, TOKEN, EVIL, "Accept: text/event-stream"], ""),
         ("GET", "/monitor", &[LOCAL, TOKEN, cross], ""),
-        // A name of the page's that was rebound to this machine.
+        // A name of the page, rebound to this machine.
         ("GET", "/keys/*", &["Host: evil.example:8079", TOKEN], ""),
         (
             "GET",

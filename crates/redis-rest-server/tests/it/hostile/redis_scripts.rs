@@ -10,7 +10,7 @@ use std::time::Duration;
 
 const ENDLESS: &str = "while true do end";
 
-/// A Redis that says soon that it is busy.
+/// Starts a Redis that reports itself busy soon.
 fn impatient() -> Option<Redis> {
     let redis = Redis::start()?;
     redis.control("CONFIG SET busy-reply-threshold 50");
@@ -26,7 +26,7 @@ fn client(server: &RunningServer) -> Client {
     rest::config(server).no_retry().no_auto_batch().timeout(LONG).build().unwrap()
 }
 
-/// All of them wait for the script, on the connection that it is on.
+/// All of them wait for the script, on the same connection.
 async fn others_succeed(client: &Client) {
     let gets = (0..50).map(|_| {
         let client = client.clone();
@@ -90,7 +90,7 @@ async fn a_script_that_has_written_is_reported_at_once() {
     let script = format!("redis.call('SET', 'written', '1') {ENDLESS}");
     let error = client(&server).eval::<Value>(&script, (), ()).await.unwrap_err();
     assert_eq!((error.outcome(), error.redis_code()), (Outcome::MaybeApplied, Some("UNKILLABLE")));
-    // Nothing ends it but the end of Redis. Others learn that nothing of theirs ran.
+    // Only the end of Redis ends it. Other calls learn that nothing of theirs ran.
     let error = client(&server).incr("n").await.unwrap_err();
     assert_eq!((error.outcome(), error.redis_code()), (Outcome::NotApplied, Some("BUSY")));
 }
@@ -108,7 +108,7 @@ async fn a_busy_redis_is_a_503_that_says_when_to_ask_again() {
     ] {
         let head = format!("POST {target} HTTP/1.1\r\nConnection: close\r\n");
         let request = whole(body).replacen("POST / HTTP/1.1\r\n", &head, 1);
-        // Until Redis is busy, it answers.
+        // Until Redis is busy, it replies.
         loop {
             let mut stream = connect(server.local_addr()).await;
             send(&mut stream, &request).await;
@@ -168,12 +168,12 @@ async fn the_documented_user_closes_what_scripts_reach() {
             text.contains("The user executing the script can't run this command"),
             "{call}: {text}"
         );
-        // The user that Redis begins with may do nearly all of it.
+        // The default user of Redis may call nearly all of them.
         if matches!(call, "'SELECT', '1'" | "'SLOWLOG', 'GET'" | "'INFO'") {
             assert!(admin.eval::<Value>(&script, (), ()).await.is_ok(), "{call}");
         }
     }
-    // It serves, keeps sessions, and ends scripts.
+    // The user can serve requests, keep sessions, and end scripts.
     client.set("own", "1").await.unwrap();
     assert_eq!(
         client.eval::<i64>("return redis.call('INCR', KEYS[1])", ["own"], ()).await.unwrap(),

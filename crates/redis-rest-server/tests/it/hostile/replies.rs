@@ -42,7 +42,7 @@ async fn replies_that_do_not_fit_become_errors_in_their_place() {
         (Outcome::MaybeApplied, 1)
     );
     assert!(error.to_string().contains("max response size exceeded"), "{error}");
-    // A value that is there once would be written out a hundred thousand times: 40 GB.
+    // A value stored once would be written a hundred thousand times: 40 GB.
     client.set("large", "x".repeat(400_000)).await.unwrap();
     let gets = format!("[{}[\"INCR\",\"n\"]]", "[\"GET\",\"large\"],".repeat(99_999));
     for target in ["/pipeline", "/multi-exec"] {
@@ -59,7 +59,7 @@ async fn replies_that_do_not_fit_become_errors_in_their_place() {
                 .as_str()
                 .is_some_and(|text| text.starts_with("ERR max response size exceeded"))
         );
-        // Small ones still fit behind.
+        // Small replies still fit behind it.
         assert!(replies[99_999]["result"].is_number());
     }
     let mut pipe = client.pipeline();

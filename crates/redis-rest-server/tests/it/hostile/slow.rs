@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const SHORT: Duration = Duration::from_millis(300);
 
-/// Sends a byte now and then until the server answers or closes; everything it said.
+/// Sends a byte now and then until the server responds or closes. Returns everything it sent.
 async fn drip(addr: SocketAddr, beginning: &str, byte: &[u8]) -> String {
     let mut stream = connect(addr).await;
     send(&mut stream, beginning).await;
@@ -39,7 +39,7 @@ async fn heads_that_drip_are_cut_off_and_hold_up_nobody() {
         assert_eq!(raw::request(addr, "POST", "/", "[\"PING\"]").await.0, 200);
     }
     for slow in slow {
-        // Without an answer: there was no request.
+        // Without a response: there was no request.
         assert_eq!(slow.await.unwrap(), "");
     }
 }
@@ -70,7 +70,7 @@ async fn bodies_that_drip_are_answered_and_cut_off() {
             "{said}"
         );
     }
-    // Who has no token is refused before the body, however slow.
+    // A request without a token is refused before its body, however slow.
     let said =
         drip(addr, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n", b" ")
             .await;
@@ -90,12 +90,12 @@ async fn an_answer_that_nobody_reads_does_not_stay() {
     let mut stream = connect(server.local_addr()).await;
     let text = "x".repeat(30_000_000);
     send(&mut stream, whole(&format!("[\"ECHO\",\"{text}\"]"))).await;
-    // There is room for one connection: the next is answered when that is gone.
+    // The limit is one connection: the next is served once that one is gone.
     let gone = async {
         while raw::request(server.local_addr(), "POST", "/", "[\"PING\"]").await.0 != 200 {}
     };
     tokio::time::timeout(LONG, gone).await.expect("the server gives it up");
-    // Only what the system had taken came.
+    // Only the bytes in the system's buffers arrived.
     assert!(rest(&mut stream).await.len() < text.len());
 }
 
@@ -110,7 +110,7 @@ async fn a_slow_reader_that_keeps_reading_gets_everything() {
     send(&mut stream, whole(&format!("[\"ECHO\",\"{text}\"]"))).await;
     let mut piece = vec![0; 1_000_000];
     let mut seen = 0;
-    // Longer altogether than the time limit, and each time far more than what it asks for.
+    // Longer in total than the time limit, and each time far more than the required minimum.
     while seen < text.len() / 2 {
         tokio::time::sleep(SHORT / 10).await;
         seen += stream.read(&mut piece).await.unwrap();
@@ -130,7 +130,8 @@ async fn a_slow_reader_that_keeps_reading_gets_everything() {
 
 #[tokio::test]
 async fn requests_sent_ahead_wait_for_their_reader() {
-    // Thousands of requests at once, and not one answer read: the server stops reading, so they cost it nothing.
+    // Thousands of requests at once, and no response read: the server stops reading, so that they
+    // cost it nothing.
     let server =
         server::serve_with(MemoryBackend::new(), |config| config.write_timeout(SHORT)).await;
     let mut stream = connect(server.local_addr()).await;

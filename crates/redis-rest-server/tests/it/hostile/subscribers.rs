@@ -5,7 +5,7 @@ use redis_rest_test_support::{raw, rest as server};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
-/// A subscriber that has read the confirmation, and reads no more.
+/// Opens a subscriber that has read the confirmation, and reads no more.
 pub(super) async fn deaf(addr: std::net::SocketAddr) -> TcpStream {
     let mut stream = connect(addr).await;
     send(
@@ -20,7 +20,7 @@ pub(super) async fn deaf(addr: std::net::SocketAddr) -> TcpStream {
     stream
 }
 
-/// Without the backend's own bound on the number of events, which 1 MB each would not reach.
+/// Without the backend's own bound on the number of events, which events of 1 MB would not reach.
 #[tokio::test]
 async fn a_subscriber_that_never_reads_is_cut_off_and_nobody_waits_for_it() {
     let engine = MemoryBackend::new();
@@ -44,7 +44,7 @@ async fn a_subscriber_that_never_reads_is_cut_off_and_nobody_waits_for_it() {
         };
         assert_eq!(message.payload.len(), 1_000_000);
     }
-    // An end that no reader takes for a whole one: the last chunk is missing.
+    // No reader takes the end for a complete one: the last chunk is missing.
     for stream in &mut deaf {
         assert!(!rest(stream).await.ends_with("0\r\n\r\n"));
     }
@@ -66,7 +66,7 @@ async fn a_subscriber_that_takes_nothing_for_long_is_closed() {
     for _ in 0..20 {
         publisher.publish("news", "x".repeat(1_000_000)).await.unwrap();
     }
-    // What waits is let go with the connection.
+    // Pending events are released with the connection.
     let gone = async { while publisher.publish("news", "").await.unwrap() > 0 {} };
     tokio::time::timeout(LONG, gone).await.expect("the server gives it up");
     assert!(rest(&mut deaf).await.len() < 20_000_000);
