@@ -1,4 +1,4 @@
-//! What subscriptions listen to, and what they hear.
+//! Targets and events of subscriptions.
 
 use bytes::Bytes;
 use std::fmt;
@@ -32,23 +32,23 @@ impl fmt::Debug for SubscriptionTarget {
 pub struct Message {
     /// The channel. Over REST, the channel of a subscription by pattern ends at the first comma up
     /// to which it matches the pattern, because the protocol separates channel and payload by a
-    /// comma; `redis-rest serve` tells this client where it ends.
+    /// comma; `redis-rest serve` marks the end for this client.
     pub channel: Bytes,
-    /// The pattern that it matched, for a subscription by pattern.
+    /// The matching pattern, for a subscription by pattern.
     pub pattern: Option<Bytes>,
-    /// The bytes that were published. Over REST they are text in lines: the server puts U+FFFD for
-    /// bytes that are not UTF-8, and `\n` for `\r` and `\r\n`. Nothing is lost between
-    /// `redis-rest serve` and this client, except on `wasm32`.
+    /// The published bytes. Over REST they are text in lines: the server puts U+FFFD for bytes that
+    /// are not UTF-8, and `\n` for `\r` and `\r\n`. Nothing is lost between `redis-rest serve` and
+    /// this client, except on `wasm32`.
     pub payload: Bytes,
 }
 
 impl Message {
-    /// A message on `channel`; with a pattern, for a subscription by it.
+    /// Creates a message on `channel`; with a pattern, for a subscription by it.
     pub fn new(pattern: Option<Bytes>, channel: Bytes, payload: Bytes) -> Self {
         Self { channel, pattern, payload }
     }
 
-    /// The payload as text, with U+FFFD for bytes that are none.
+    /// Returns the payload as text, with U+FFFD for bytes that are not UTF-8.
     pub fn text(&self) -> std::borrow::Cow<'_, str> {
         String::from_utf8_lossy(&self.payload)
     }
@@ -65,19 +65,22 @@ impl fmt::Debug for Message {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The server listens to this name (a channel or a pattern; empty for a monitor) from now on.
+    /// The server publishes messages of this name (a channel or a pattern; empty for a monitor)
+    /// from now on.
     Subscribed(Bytes),
     /// A message.
     Message(Message),
-    /// A command that the server ran, as it tells it: time, database and address, name and arguments.
+    /// A command that the server ran, in the server's format: time, database and address, name and
+    /// arguments.
     Command(Bytes),
-    /// The connection was lost and is there again. What was published in between is lost: Redis keeps nothing.
+    /// The connection was lost and restored. Messages published in between are lost: Redis keeps
+    /// nothing.
     Gap,
-    /// Only that the connection lives. Backends say it; subscriptions do not pass it on.
+    /// The connection is alive. Backends report it; subscriptions do not pass it on.
     KeepAlive,
 }
 
-/// Shows no name, and of commands and messages the length.
+/// Shows no name, and only the length of commands and messages.
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -11,14 +11,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Two backends in front of the **same** data: native first and REST as its fallback, or the other way round.
+/// Two backends in front of the **same** data: native first and REST as its fallback, or the
+/// reverse.
 ///
-/// Not sticky: the first comes back as soon as a call of it succeeds, which is tried by one call at a time while its breaker is
-/// half-open. Only unreachability switches, never a command's own error. A command that may have run on one side is not sent to
-/// the other unless it may run twice ([`Idempotency`]). A subscription connects by the same rule, as what only reads, and keeps its
-/// side until that connection is lost.
+/// Not sticky: the first backend is used again once a call to it succeeds; one call at a time
+/// probes it while its breaker is half-open. Only unreachability switches, never a command's own
+/// error. A command that may have run on one side is not sent to the other unless it may run twice
+/// ([`Idempotency`]). A subscription follows the rule for read-only commands, and keeps its side
+/// until that connection is lost.
 ///
-/// A backend that is taken from a client comes [without](crate::Client::backend) that client's prefix: the client in front needs its own.
+/// A backend taken from a client comes [without](crate::Client::backend) that client's prefix: the
+/// client in front needs its own.
 ///
 /// ```
 /// # fn run(rest: redis_rest::Client, native: redis_rest::Client) {
@@ -33,7 +36,7 @@ pub struct Failover {
 }
 
 impl Failover {
-    /// `second` is used while `first` is down.
+    /// Creates a failover that uses `second` while `first` is unavailable.
     pub fn new(first: Arc<dyn Backend>, second: Arc<dyn Backend>) -> Self {
         Self::with_policy(first, second, BreakerPolicy::default())
     }
@@ -47,12 +50,13 @@ impl Failover {
         Self { first, second, breaker: Breaker::new(policy, Guarded::Failover) }
     }
 
-    /// Whether the first backend is in use.
+    /// Returns whether the first backend is in use.
     pub fn state(&self) -> BreakerState {
         self.breaker.state().0
     }
 
-    /// Runs a call on the first backend, if that is not known to be down; answers `None` where the second should run it.
+    /// Runs a call on the first backend, if that is not known to be unavailable; returns `None` if
+    /// the second should run it.
     async fn on_first<T>(
         &self,
         safety: Idempotency,
@@ -76,7 +80,7 @@ impl Failover {
     }
 }
 
-/// Unreachable, and safe to run on the other side.
+/// Returns true if the backend was unreachable and the command is safe to run on the other side.
 fn may_switch(error: &Error, safety: Idempotency) -> bool {
     let unreachable = Signal::of(error) == Signal::Down && error.redis_code().is_none();
     unreachable && (error.outcome() == Outcome::NotApplied || safety != Idempotency::NonIdempotent)
@@ -111,7 +115,7 @@ impl Backend for Failover {
         options: &'a CallOptions,
     ) -> BoxFuture<'a, Vec<Reply>> {
         Box::pin(async move {
-            // One failure for all entries is the way's; anything else is an answer.
+            // The same failure for all entries is the connection's; anything else is a reply.
             let call = async {
                 let replies = self.first.pipeline(commands, options).await;
                 match replies.iter().find_map(|reply| {
@@ -168,7 +172,7 @@ impl Backend for Failover {
         self.first.is_cluster() || self.second.is_cluster()
     }
 
-    /// Of both, one after the other.
+    /// The sum of both deadlines: one after the other.
     fn deadline(&self, options: &CallOptions) -> Option<Duration> {
         match (self.first.deadline(options), self.second.deadline(options)) {
             (Some(first), Some(second)) => Some(first.saturating_add(second)),
@@ -200,7 +204,7 @@ mod tests {
     use std::sync::Mutex;
     use std::task::{Context, Poll};
 
-    /// Answers its name, or the error that it was told; counts its calls.
+    /// Replies with its name or a given error, and counts its calls.
     #[derive(Default)]
     struct Side {
         name: &'static str,
@@ -241,7 +245,7 @@ mod tests {
         ) -> BoxFuture<'a, Result<Vec<Reply>>> {
             Box::pin(std::future::ready(commands.iter().map(|_| self.answer().map(Ok)).collect()))
         }
-        /// Tells its name, and breaks.
+        /// Returns its name, and breaks the connection.
         fn listen<'a>(&'a self, _: &'a SubscriptionTarget) -> BoxFuture<'a, Result<EventStream>> {
             let events = self.answer().map(|_| -> EventStream {
                 Box::pin(Once(Some(Ok(Event::Subscribed(self.name.into())))))
@@ -311,7 +315,7 @@ mod tests {
         assert_eq!(*second.calls.lock().unwrap(), 0);
         client.set("k", "v").reading::<Value>().await.unwrap();
         assert_eq!(*second.calls.lock().unwrap(), 1);
-        // A command's own error is its answer.
+        // A command's own error is its reply.
         first.fails(Some(Error::redis(crate::ServerError::new("WRONGTYPE x"))));
         assert!(client.get::<Value>("k").await.is_err());
         assert_eq!(*second.calls.lock().unwrap(), 1);

@@ -5,7 +5,7 @@ use crate::command::{CallOptions, Command};
 use crate::error::Result;
 use crate::platform::{BoxFuture, MaybeSend};
 
-/// Answers every command by a function.
+/// Replies to every command by a function.
 pub(crate) struct FunctionBackend<F>(pub(crate) F);
 
 impl<F: Fn(&Command) -> Reply + MaybeSend + 'static> Backend for FunctionBackend<F> {

@@ -1,7 +1,8 @@
 //! Backends execute commands.
 //!
-//! Every backend takes the same [`Command`]s and answers the same [`Value`]s: [`rest`] over HTTP, and behind features
-//! `native` over TCP and `memory` in this process. The conformance cases of feature `testing` hold for all of them.
+//! Every backend takes the same [`Command`]s and returns the same [`Value`]s: [`rest`] over HTTP,
+//! and behind features `native` over TCP and `memory` in this process. The conformance cases of
+//! feature `testing` hold for all of them.
 
 mod event;
 mod failover;
@@ -30,15 +31,16 @@ pub type Reply = Result<Value>;
 /// The events of a subscription on one connection.
 pub type EventStream = BoxStream<Result<Event>>;
 
-/// Executes commands. Implement it to put something else behind a [`Client`](crate::Client).
+/// Executes commands. Implement it to put a custom backend behind a [`Client`](crate::Client).
 ///
 /// The contract:
-/// * An error reply of Redis is an `Err` made by [`Error::redis`](crate::Error::redis).
-/// * An `Err` says truthfully whether the command ran ([`Error::outcome`](crate::Error::outcome)); `MaybeApplied` when
-///   in doubt.
-/// * A command whose [`idempotency`](Command::idempotency) is `NonIdempotent` is never executed twice.
-/// * Dropping the returned future gives up the call; the command may still run.
-/// * No error, log line or `Debug` output holds an argument or a value.
+/// * An error reply of Redis is an `Err` created by [`Error::redis`](crate::Error::redis).
+/// * An `Err` states truthfully whether the command ran
+///   ([`Error::outcome`](crate::Error::outcome)); `MaybeApplied` when in doubt.
+/// * A command whose [`idempotency`](Command::idempotency) is `NonIdempotent` is never executed
+///   twice.
+/// * Dropping the returned future cancels the call; the command may still run.
+/// * No error, log line or `Debug` output contains an argument or a value.
 pub trait Backend: MaybeSend + 'static {
     /// Executes one command.
     fn execute<'a>(
@@ -47,16 +49,17 @@ pub trait Backend: MaybeSend + 'static {
         options: &'a CallOptions,
     ) -> BoxFuture<'a, Reply>;
 
-    /// Makes the connections that the first calls will need.
+    /// Opens the connections that the first calls will need.
     ///
     /// # Errors
-    /// What is in the way of a `PING`.
+    /// Fails with the error that a `PING` would return.
     fn warm_up(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async { self.execute(&cmd("PING"), &CallOptions::default()).await.map(drop) })
     }
 
-    /// True where keys have hash slots, as on Redis Cluster: a command, script or transaction whose keys are in different slots is
-    /// refused (`CROSSSLOT`). A backend in front of another answers what that one answers.
+    /// Returns true if keys have hash slots, as on Redis Cluster: a command, script or transaction
+    /// whose keys are in different slots is refused (`CROSSSLOT`). A backend in front of another
+    /// returns the other's value.
     fn is_cluster(&self) -> bool {
         false
     }
@@ -68,27 +71,29 @@ pub trait Backend: MaybeSend + 'static {
         options.deadline
     }
 
-    /// The read-your-writes token of the last reply, where the backend has such. See
+    /// Returns the read-your-writes token of the last reply, if the backend has such tokens. See
     /// [`Client::sync_token`](crate::Client::sync_token).
     fn sync_token(&self) -> Option<String> {
         None
     }
 
-    /// Sets the read-your-writes token that the next request carries; nothing where the backend has none.
+    /// Sets the read-your-writes token for the next request. Has no effect if the backend has no
+    /// such tokens.
     ///
     /// # Errors
-    /// When it cannot be a token.
+    /// Fails if the text cannot be a token.
     fn set_sync_token(&self, token: &str) -> Result<()> {
         let _ = token;
         Ok(())
     }
 
-    /// Listens to a channel, to a pattern or to all commands. The stream ends when the connection is lost; an error in it ends it
-    /// too. After an error such as [`ErrorKind::Unsupported`] the subscription ends, after others it
-    /// listens again. [`Event::Gap`] is not for backends to tell.
+    /// Subscribes to a channel, a pattern or all commands. The stream ends when the connection is
+    /// lost; an error in it ends it too. After an error such as [`ErrorKind::Unsupported`] the
+    /// subscription ends, after others it reconnects. Backends do not send [`Event::Gap`].
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] where the backend cannot, and why it does not work now.
+    /// Fails with [`ErrorKind::Unsupported`] if the backend has no subscriptions, and with another
+    /// error if it does not work now.
     fn listen<'a>(&'a self, what: &'a SubscriptionTarget) -> BoxFuture<'a, Result<EventStream>> {
         let _ = what;
         Box::pin(async {
@@ -96,16 +101,17 @@ pub trait Backend: MaybeSend + 'static {
         })
     }
 
-    /// Executes commands in order, not atomically: exactly one result for each, where one bad entry does not lose the
-    /// others.
+    /// Executes commands in order, not atomically. Returns exactly one result for each; one bad
+    /// entry does not affect the others.
     fn pipeline<'a>(
         &'a self,
         commands: &'a [Command],
         options: &'a CallOptions,
     ) -> BoxFuture<'a, Vec<Reply>>;
 
-    /// Executes commands atomically: all one after another with nothing between. A transaction that was discarded is one
-    /// `Err`, and none of it ran. A command that fails at run time is an `Err` in its place and does not undo the others.
+    /// Executes commands atomically: one after another with nothing in between. A discarded
+    /// transaction is a single `Err`, and none of it ran. A command that fails at run time is an
+    /// `Err` in its place and does not undo the others.
     fn transaction<'a>(
         &'a self,
         commands: &'a [Command],

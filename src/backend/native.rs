@@ -1,8 +1,8 @@
 //! Redis over TCP; and the commands of the `redis` crate over any backend ([`RedisRs`](crate::RedisRs)). Nothing else names that crate.
 //!
-//! One connection carries the calls of all clones at once. A pipeline or transaction is written in one piece, so nothing
-//! comes between its commands. Nothing is ever sent twice: a call whose connection breaks gets an error, and the next call
-//! makes a new connection.
+//! A single connection carries the calls of all clones at once. A pipeline or transaction is
+//! written in one piece, so nothing comes between its commands. Nothing is ever sent twice: a call
+//! whose connection breaks gets an error, and the next call opens a new connection.
 
 mod cluster;
 mod config;
@@ -33,15 +33,18 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-/// The pause before a command goes again that Redis refused because it runs a script.
+/// Pause before retrying a command that Redis refused because it runs a script.
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
-/// Executes commands on a Redis server over TCP or a Unix socket. Cheap to clone: clones share the connection.
+/// Executes commands on a Redis server over TCP or a Unix socket. Cheap to clone: clones share the
+/// connection.
 ///
-/// A call has 5 s unless [`NativeConfig`] or its options say otherwise ([`CallOptions::timeout`] and [`CallOptions::deadline`],
-/// whichever is shorter), and is one attempt. Commands that change or end the shared connection (`SELECT`, `MULTI`, `SUBSCRIBE`,
-/// `POST` …) are refused; blocking commands are not, but hold up every other call. A reply that is larger than
-/// [`NativeConfig::max_reply_bytes`] or deeper than 64 arrays is an error of its own call. `rediss://` is TLS, by feature `rustls`.
+/// A call has 5 s unless [`NativeConfig`] or its options set another limit
+/// ([`CallOptions::timeout`] and [`CallOptions::deadline`], whichever is shorter), and is one
+/// attempt. Commands that change or end the shared connection (`SELECT`, `MULTI`, `SUBSCRIBE`,
+/// `POST` …) are refused; blocking commands are not, but block every other call. A reply larger
+/// than [`NativeConfig::max_reply_bytes`] or deeper than 64 arrays is an error of its own call.
+/// `rediss://` is TLS, by feature `rustls`.
 ///
 /// ```
 /// # async fn run() -> redis_rest::Result<()> {
@@ -59,7 +62,7 @@ struct Shared {
     connect_retries: u32,
     max_request_bytes: usize,
     script_limit: Option<ScriptLimit>,
-    /// Held while connecting, so that many calls at once make one connection.
+    /// Locked while connecting, so that concurrent calls open one connection.
     link: Mutex<Option<Connection>>,
 }
 
@@ -71,11 +74,12 @@ impl fmt::Debug for NativeBackend {
 }
 
 impl NativeBackend {
-    /// Connects to a server with the default settings; see [`NativeConfig::new`] for the forms of the address.
+    /// Connects to a server with the default settings; see [`NativeConfig::new`] for the forms of
+    /// the address.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] for an address that cannot work, [`ErrorKind::Connect`] when no connection can be made,
-    /// [`ErrorKind::Unauthorized`] when Redis refuses the password.
+    /// Fails with [`ErrorKind::Config`] if the address is invalid, [`ErrorKind::Connect`] if no
+    /// connection can be opened, and [`ErrorKind::Unauthorized`] if Redis refuses the password.
     pub async fn connect(url: &str) -> Result<Self> {
         NativeConfig::new(url).connect().await
     }
@@ -83,27 +87,30 @@ impl NativeBackend {
     /// Makes a backend as [`NativeBackend::connect`] does, but the first call connects. Does no I/O.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`].
+    /// Fails with [`ErrorKind::Config`].
     pub fn lazy(url: &str) -> Result<Self> {
         NativeConfig::new(url).lazy()
     }
 
-    /// The server at `REDIS_URL`. The first call connects.
+    /// Creates a backend for the server at `REDIS_URL`. The first call connects.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when it is not set or cannot work.
+    /// Fails with [`ErrorKind::Config`] if the variable is not set or invalid.
     pub fn from_env() -> Result<Self> {
         NativeConfig::from_env()?.lazy()
     }
 
-    /// Connects to the master that these sentinels call `master`, with the default settings; see [`NativeConfig::sentinel`].
+    /// Connects to the master that these sentinels call `master`, with the default settings; see
+    /// [`NativeConfig::sentinel`].
     ///
-    /// When a sentinel says that the master moved, the connection is cut: calls under way are errors, and the next one asks the
-    /// sentinels again. So does one after a reply `READONLY`, and after the connection broke. Until the sentinels agree, calls are errors of connecting; [`NativeConfig::connect_retries`] waits instead.
-    /// Writes that the old master had accepted and not handed on are lost, as with every failover of Redis.
+    /// When a sentinel reports that the master moved, the connection is closed: calls in flight
+    /// fail, and the next one asks the sentinels again. So does a call after a reply `READONLY`,
+    /// and after the connection broke. Until the sentinels agree, calls fail to connect;
+    /// [`NativeConfig::connect_retries`] waits instead. Writes that the old master had accepted and
+    /// not replicated are lost, as with every failover of Redis.
     ///
     /// # Errors
-    /// As [`NativeBackend::connect`].
+    /// Fails like [`NativeBackend::connect`].
     pub async fn sentinel<U: Into<String>>(
         urls: impl IntoIterator<Item = U>,
         master: impl Into<String>,
@@ -130,8 +137,8 @@ impl NativeBackend {
         self.link(clock::after(self.0.connector.timeout)).await.map(drop)
     }
 
-    /// The connection, made now if there is none that works, by as many attempts as are allowed. Errors here mean that nothing was
-    /// sent.
+    /// Returns the connection, and opens it if none works, with as many attempts as allowed. Errors
+    /// here mean that nothing was sent.
     async fn link(&self, deadline: Instant) -> Result<Connection> {
         let mut attempt = 1;
         loop {
@@ -165,17 +172,19 @@ impl NativeBackend {
         })
     }
 
-    /// Gives up a connection that broke or owes a reply for too long, unless another call has replaced it already.
+    /// Drops a connection that broke or whose reply is overdue, unless another call has replaced it
+    /// already.
     fn drop_link(&self, broken: &Connection) {
-        // Whoever holds the lock is about to look at the connection anyway: no reason to wait after a timeout.
+        // The holder of the lock is about to check the connection anyway: no reason to wait after a
+        // timeout.
         let Ok(mut link) = self.0.link.try_lock() else { return };
         if link.as_ref().is_some_and(|current| current.is(broken)) {
             *link = None;
         }
     }
 
-    /// Sends a request in one piece and waits for its replies. With a limit for scripts, sends again what Redis refused because it
-    /// ran one.
+    /// Sends a request in one piece and waits for its replies. With a limit for scripts, retries
+    /// commands that Redis refused because it ran a script.
     async fn exchange(&self, request: Request, options: &CallOptions) -> Result<Vec<Received>> {
         let limit = options
             .timeout
@@ -196,7 +205,7 @@ impl NativeBackend {
                     replies.truncate(first);
                     replies.extend(again);
                 }
-                // The refusals stay true.
+                // The refusals remain valid.
                 Err(error) if error.outcome() == Outcome::NotApplied => break,
                 Err(error) => return Err(error),
             }
@@ -241,7 +250,7 @@ impl NativeBackend {
         self.reply(self.exchange(request, options).await?.pop())
     }
 
-    /// A whole reply: an error in it is an `Err`.
+    /// Converts a complete reply: an error in it is an `Err`.
     fn reply(&self, received: Option<Received>) -> Reply {
         match received {
             Some(Received::Whole(reply)) => self.entry(reply),
@@ -257,7 +266,7 @@ impl NativeBackend {
         }
     }
 
-    /// The reply came, and was dropped.
+    /// The error for a reply that arrived and was dropped.
     fn dropped(&self, excess: Excess) -> Error {
         let limits = self.0.connector.limits;
         let bytes = format!(
@@ -300,7 +309,7 @@ impl Backend for NativeBackend {
     ) -> BoxFuture<'a, Vec<Reply>> {
         Box::pin(async move {
             let mut packed = pack::Batch::default();
-            // A place for each reply, or why there is none.
+            // A place for each reply, or the reason why there is none.
             let mut replies: Vec<Reply> = commands
                 .iter()
                 .map(|command| packed.push(command, self.0.max_request_bytes))
@@ -329,7 +338,8 @@ impl Backend for NativeBackend {
         Box::pin(async move {
             let most = self.0.max_request_bytes;
             let bytes = commands.iter().map(Command::byte_len);
-            // Redis keeps a transaction whole until it runs, and closes the connection where that takes too much.
+            // Redis keeps a transaction whole until it runs, and closes the connection if that
+            // takes too much memory.
             pack::fits(bytes.fold(0, usize::saturating_add), most)?;
             let mut packed = pack::Batch::default();
             packed.push_words(["MULTI"]);
@@ -345,7 +355,7 @@ impl Backend for NativeBackend {
                 Received::Whole(_) | Received::Each(_) => None,
             };
             let failed = exec.as_ref().and_then(failure);
-            // A cluster refuses a command of a transaction where its slot is not.
+            // A cluster refuses a command of a transaction if its slot is elsewhere.
             let moved = answers
                 .iter()
                 .filter_map(failure)
@@ -354,7 +364,7 @@ impl Backend for NativeBackend {
                 return Err(Error::redis(error).with_kind(ErrorKind::Discarded));
             }
             if let Some(error) = answers.first().and_then(failure) {
-                // Without MULTI the others ran one by one, if they ran.
+                // Without MULTI the others ran one by one, if at all.
                 return Err(Error::redis(error).with_outcome(Outcome::MaybeApplied));
             }
             match (exec, failed) {
@@ -374,12 +384,12 @@ impl Backend for NativeBackend {
     }
 }
 
-/// True for what a master says after it became a replica.
+/// Returns true for the reply of a master that became a replica.
 fn is_read_only(received: &Received) -> bool {
     matches!(received, Received::Whole(Ok(Value::Error(error))) if error.code() == "READONLY")
 }
 
-/// Redis answered, but not what belongs to the request.
+/// The error for a Redis that replied to fewer commands than were sent.
 fn short() -> Error {
     Error::new(ErrorKind::Decode, "Redis did not answer every command")
 }

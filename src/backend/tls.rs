@@ -10,7 +10,7 @@ pub(crate) fn failed(error: rustls::Error) -> Error {
     Error::new(ErrorKind::Config, "TLS cannot be set up").with_source(error)
 }
 
-/// Settings of which only the trust is missing.
+/// Returns settings that lack only the trusted roots.
 pub(crate) fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     ClientConfig::builder_with_provider(provider)
@@ -18,7 +18,7 @@ pub(crate) fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>> {
         .map_err(failed)
 }
 
-/// The certificates in a text in PEM form: one at least.
+/// Returns the certificates in a PEM text: at least one.
 pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
     let unreadable = |message| Error::new(ErrorKind::Config, message);
     let all: Vec<_> = CertificateDer::pem_slice_iter(pem)
@@ -30,7 +30,7 @@ pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
     Ok(all)
 }
 
-/// Trusts what the platform trusts.
+/// Trusts the platform's roots.
 #[cfg(feature = "native")]
 pub(super) fn of_platform() -> Result<ClientConfig> {
     use rustls_platform_verifier::BuilderVerifierExt as _;

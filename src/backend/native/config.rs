@@ -9,10 +9,11 @@ use redis::RedisConnectionInfo;
 use std::fmt;
 use std::time::Duration;
 
-/// Deeper than any reply of a command; scripts answer as deep as they like. REST replies have the same limit.
+/// Deeper than any reply of a command; scripts can return any depth. REST replies have the same
+/// limit.
 const MOST_DEPTH: usize = 64;
 
-/// The environment name of the address.
+/// Environment variable of the address.
 const ENV_URL: &str = "REDIS_URL";
 
 /// Settings of a [`NativeBackend`], with their defaults.
@@ -74,16 +75,16 @@ impl NativeConfig {
         }
     }
 
-    /// A server at `redis://[user][:password@]host[:port][/database]`, the same with `rediss://` for TLS (feature `rustls`), or
-    /// `unix:///path`.
+    /// Creates settings for a server at `redis://[user][:password@]host[:port][/database]`, the
+    /// same with `rediss://` for TLS (feature `rustls`), or `unix:///path`.
     pub fn new(url: impl Into<String>) -> Self {
         Self::of(Place::One(Secret::new(url)))
     }
 
-    /// The server at `REDIS_URL`.
+    /// Creates settings for the server at `REDIS_URL`.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when it is not set.
+    /// Fails with [`ErrorKind::Config`] if it is not set.
     pub fn from_env() -> Result<Self> {
         match std::env::var(ENV_URL) {
             Ok(url) if !url.trim().is_empty() => Ok(Self::new(url.trim())),
@@ -94,9 +95,10 @@ impl NativeConfig {
         }
     }
 
-    /// The master that sentinels call `master`, wherever a failover moves it. The addresses are those of the sentinels, in the form of
-    /// [`new`](Self::new), with the user and password of the sentinels if they want one; those of the master are [`login`](Self::login).
-    /// The master is reached by TLS where its sentinels are.
+    /// Creates settings for the master that sentinels call `master`, wherever a failover moves it.
+    /// The addresses are those of the sentinels, in the form of [`new`](Self::new), with the user
+    /// and password of the sentinels if they require one; those of the master are set by
+    /// [`login`](Self::login). The master is reached by TLS if its sentinels are.
     pub fn sentinel<U: Into<String>>(
         urls: impl IntoIterator<Item = U>,
         master: impl Into<String>,
@@ -107,69 +109,78 @@ impl NativeConfig {
         })
     }
 
-    /// The user and password, instead of those in the address. An empty user is Redis's default user.
+    /// Sets the user and password, instead of those in the address. An empty user is Redis's
+    /// default user.
     pub fn login(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.username = Some(user.into()).filter(|user: &String| !user.is_empty());
         self.password = Some(Secret::new(password));
         self
     }
 
-    /// The database, instead of the one in the address.
+    /// Sets the database, instead of the one in the address.
     pub fn database(mut self, number: u32) -> Self {
         self.database = Some(number.into());
         self
     }
 
-    /// Longest time for making a connection: name, TCP, TLS, login, and asking the sentinels (default 3 s).
+    /// Sets the longest time to connect: name, TCP, TLS, login, and asking the sentinels (default 3
+    /// s).
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
         self
     }
 
-    /// Longest time for a call whose options say nothing (default 5 s), connecting included.
+    /// Sets the longest time for a call without a limit in its options (default 5 s), connecting
+    /// included.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
         self
     }
 
-    /// Sets how often a call tries again to connect, within its own time (default 0): 50 ms later, then twice as much each time, up
-    /// to 1 s. A command that was sent is never sent again.
+    /// Sets how often a call tries again to connect, within its own time (default 0): 50 ms later,
+    /// then twice as much each time, up to 1 s. A command that was sent is never sent again.
     pub fn connect_retries(mut self, retries: u32) -> Self {
         self.connect_retries = retries;
         self
     }
 
-    /// Ends scripts and functions of this backend that run longer, by `SCRIPT KILL` or `FUNCTION KILL` on a connection of its own
-    /// (default: none is ended; zero too). Calls that Redis refuses with `BUSY` meanwhile are sent again within their time.
+    /// Ends scripts and functions of this backend that run longer, by `SCRIPT KILL` or `FUNCTION
+    /// KILL` on a separate connection (default: none is ended; zero too). Calls that Redis refuses
+    /// with `BUSY` meanwhile are retried within their time.
     ///
-    /// Redis ends a script only after its own `busy-reply-threshold` (5 s unless set), and then whatever script runs: on a Redis shared
-    /// with others this may be theirs. [`timeout`](Self::timeout) should be longer than both, or other calls end before the script.
-    /// A script that has written cannot be ended; its call ends at once with an error of code `UNKILLABLE`.
+    /// Redis ends a script only after its own `busy-reply-threshold` (default 5 s), and then
+    /// whichever script runs: on a shared Redis it may be another client's.
+    /// [`timeout`](Self::timeout) should be longer than both, or other calls end before the script.
+    /// A script that has written cannot be ended; its call fails at once with an error of code
+    /// `UNKILLABLE`.
     pub fn script_timeout(mut self, limit: Duration) -> Self {
         self.script_timeout = Some(limit).filter(|limit| !limit.is_zero());
         self
     }
 
-    /// The most that the replies of one call – a command, a pipeline, a transaction – may take in memory (default 64 MiB):
-    /// the bytes of their strings, and 64 for each element of an array. A reply that does not fit behind those before it is
-    /// dropped as it arrives, and an error of kind [`ErrorKind::ReplyTooLarge`] in its place: its command ran. So is a reply
-    /// with more than 64 arrays within each other. Other calls notice nothing. A message of a subscription that is larger
-    /// ends its connection, and the subscription reports a gap.
+    /// Sets the most memory for the replies of one call – a command, a pipeline, a transaction –
+    /// (default 64 MiB): the bytes of their strings, and 64 for each element of an array. A reply
+    /// that does not fit behind those before it is dropped as it arrives, and becomes an error of
+    /// kind [`ErrorKind::ReplyTooLarge`] in its place: its command ran. So does a reply with more
+    /// than 64 nested arrays. Other calls are not affected. A larger message of a subscription ends
+    /// its connection, and the subscription reports a gap.
     pub fn max_reply_bytes(mut self, bytes: usize) -> Self {
         self.max_reply_bytes = bytes;
         self
     }
 
-    /// Largest command or transaction in bytes (default 512 MiB, as Redis has it for an argument); larger ones are refused.
-    /// Redis closes the connection of a client that sends an argument larger than its `proto-max-bulk-len`, or queues more
-    /// than its `client-query-buffer-limit`: set this where those are lower than its defaults, since all calls share the
-    /// connection.
+    /// Sets the largest command or transaction in bytes (default 512 MiB, Redis's limit for an
+    /// argument); larger ones are refused. Redis closes the connection of a client that sends an
+    /// argument larger than its `proto-max-bulk-len`, or queues more than its
+    /// `client-query-buffer-limit`: set this if those are below their defaults, since all calls
+    /// share the connection.
     pub fn max_request_bytes(mut self, bytes: usize) -> Self {
         self.max_request_bytes = bytes;
         self
     }
 
-    /// Trusts the certificates in this PEM text and no others, for servers with a certificate authority of their own.
+    /// Trusts the certificates in this PEM text and no others, for servers with a private
+    /// certificate authority.
     #[cfg(feature = "rustls")]
     pub fn only_root_certificates_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.root_certificates = Some(pem.into());
@@ -179,8 +190,8 @@ impl NativeConfig {
     /// Connects.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] for settings that cannot work, [`ErrorKind::Connect`] when no connection can be made,
-    /// [`ErrorKind::Unauthorized`] when Redis refuses the password.
+    /// Fails with [`ErrorKind::Config`] for invalid settings, [`ErrorKind::Connect`] if no
+    /// connection can be opened, and [`ErrorKind::Unauthorized`] if Redis refuses the password.
     pub async fn connect(self) -> Result<NativeBackend> {
         let backend = self.lazy()?;
         backend.connect_now().await?;
@@ -190,12 +201,12 @@ impl NativeConfig {
     /// Makes a backend as [`connect`](Self::connect) does, but the first call connects. Does no I/O.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`].
+    /// Fails with [`ErrorKind::Config`].
     pub fn lazy(self) -> Result<NativeBackend> {
         NativeBackend::from_config(self)
     }
 
-    /// The same for another node of a cluster.
+    /// Creates a backend with these settings for another node of a cluster.
     pub(super) fn at(&self, (host, port): &(String, u16)) -> Result<NativeBackend> {
         let mut connector = self.connector()?;
         if let Target::One(endpoint) = &mut connector.target {

@@ -1,4 +1,4 @@
-//! Making connections: where to, the stream, TLS, and the login.
+//! Opening connections: target, stream, TLS, and login.
 
 use super::connection::{Connection, Wire};
 use super::pack;
@@ -11,11 +11,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-/// What a connection is made of.
+/// The stream under a connection.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static> Stream for S {}
 
-/// One server, and how to log in there.
+/// A server, and the login there.
 #[derive(Clone)]
 pub(super) struct Endpoint {
     pub(super) address: ConnectionAddr,
@@ -23,13 +23,13 @@ pub(super) struct Endpoint {
     pub(super) login: RedisConnectionInfo,
 }
 
-/// Whom to connect to.
+/// Target of connections.
 pub(super) enum Target {
     One(Endpoint),
     Sentinels { sentinels: Vec<Endpoint>, master: String, login: RedisConnectionInfo },
 }
 
-/// Makes connections.
+/// Opens connections.
 pub(super) struct Connector {
     pub(super) target: Target,
     pub(super) timeout: Duration,
@@ -39,12 +39,12 @@ pub(super) struct Connector {
 }
 
 impl Endpoint {
-    /// Errors quote nothing of the address, which may hold a password.
+    /// Parses an address. Errors quote nothing of it: it may hold a password.
     pub(super) fn parse(url: &str) -> Result<Self> {
         let wrong = || {
             Error::new(ErrorKind::Config, "the address is none such as redis://127.0.0.1:6379/0")
         };
-        // TLS is this module's business: the crate sees the same address without it.
+        // This module handles TLS: the crate sees the same address without it.
         let plain = ["rediss:", "valkeys:"]
             .iter()
             .find_map(|scheme| url.strip_prefix(scheme))
@@ -111,7 +111,7 @@ impl Connector {
         }
     }
 
-    /// A connection to where the target is now.
+    /// Opens a connection to the current server of the target.
     pub(super) async fn connect(&self) -> Result<Connection> {
         let (endpoint, moved) = self.endpoint().await?;
         let mut wire = self.wire(&endpoint).await?;
@@ -121,12 +121,12 @@ impl Connector {
         Ok(Connection::share(wire, moved))
     }
 
-    /// True where a failover moves the target.
+    /// Returns true if a failover moves the target.
     pub(super) fn follows_a_master(&self) -> bool {
         matches!(self.target, Target::Sentinels { .. })
     }
 
-    /// Where the target is now, and what ends when it moves.
+    /// Returns the current server of the target, and a future that ends when it moves.
     pub(super) async fn endpoint(&self) -> Result<(Endpoint, Option<Moved>)> {
         match &self.target {
             Target::One(endpoint) => Ok((endpoint.clone(), None)),
@@ -138,7 +138,7 @@ impl Connector {
         }
     }
 
-    /// A connection on which the login is done.
+    /// Opens a connection and logs in.
     pub(super) async fn wire(&self, endpoint: &Endpoint) -> Result<Wire> {
         let mut wire = Wire::new(self.stream(endpoint).await?, self.limits);
         log_in(&mut wire, &endpoint.login).await?;
@@ -152,7 +152,7 @@ impl Connector {
         match &endpoint.address {
             ConnectionAddr::Tcp(host, port) => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(failed)?;
-                // Small requests must not wait for the acknowledgement of the ones before.
+                // Small requests must not wait for the acknowledgement of earlier ones.
                 stream.set_nodelay(true).map_err(failed)?;
                 match endpoint.tls {
                     true => self.wrap(host, stream).await,
@@ -190,7 +190,7 @@ impl Connector {
     }
 }
 
-/// Why there is no TLS. The texts of rustls name hosts, so they are not passed on.
+/// Returns the reason why TLS failed. The texts of rustls name hosts, so they are not passed on.
 #[cfg(feature = "rustls")]
 fn handshake(error: &std::io::Error) -> &'static str {
     use rustls::CertificateError as Wrong;
@@ -209,7 +209,7 @@ fn handshake(error: &std::io::Error) -> &'static str {
     }
 }
 
-/// Sends user and password, picks the database, and sees that Redis takes commands.
+/// Sends user and password, selects the database, and checks that Redis accepts commands.
 async fn log_in(wire: &mut Wire, login: &RedisConnectionInfo) -> Result<()> {
     let database = login.db().to_string();
     let mut sent = Vec::new();
@@ -223,7 +223,8 @@ async fn log_in(wire: &mut Wire, login: &RedisConnectionInfo) -> Result<()> {
         pack::words(["SELECT", &database], &mut sent);
         questions.push("SELECT");
     }
-    // Redis may have no room for another client: without a question that would be the reply to the first command.
+    // Redis may be at its client limit: without this PING the refusal would be the reply to the
+    // first command.
     pack::words(["PING"], &mut sent);
     questions.push("PING");
     wire.send(&sent).await.map_err(|_| refused(None))?;
@@ -238,8 +239,8 @@ async fn log_in(wire: &mut Wire, login: &RedisConnectionInfo) -> Result<()> {
             ("AUTH", "ERR") if !full => {
                 return Err(refused(Some(&ServerError::new("WRONGPASS"))));
             }
-            // Commands are answered, if only by what stands in their way for now, or a user may not
-            // do this.
+            // Redis replies to commands, even if it is temporarily busy, or the user lacks the
+            // permission.
             ("PING", "NOPERM" | "LOADING" | "BUSY" | "MASTERDOWN") => {}
             _ => return Err(refused(Some(&error))),
         }
@@ -247,7 +248,7 @@ async fn log_in(wire: &mut Wire, login: &RedisConnectionInfo) -> Result<()> {
     Ok(())
 }
 
-/// Redis's text may quote data, so it is not passed on.
+/// Converts a refusal. Redis's text may quote data, so it is not passed on.
 pub(super) fn refused(error: Option<&ServerError>) -> Error {
     match error.map(ServerError::code) {
         Some("WRONGPASS" | "NOAUTH" | "NOPERM") => {

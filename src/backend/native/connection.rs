@@ -1,8 +1,8 @@
-//! One connection to Redis, which many callers share.
+//! A connection to Redis, shared by many callers.
 //!
-//! Requests leave in the order in which they were handed over, each in one piece, and replies come back in that order. The
-//! connection of the `redis` crate cannot tell the replies to one call from those to the next before they are in memory, so it
-//! cannot limit them.
+//! Requests are sent in the order of their arrival, each in one piece, and replies come back in
+//! that order. The connection of the `redis` crate cannot tell the replies to one call from those
+//! to the next before they are in memory, so it cannot limit them.
 
 use super::connect::Stream;
 use super::resp::{Limits, Received, ReplyReader};
@@ -16,12 +16,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 const CHUNK: usize = 64 * 1024;
-/// Requests that wait to be sent; further callers wait for their place.
+/// Most requests that wait to be sent; further callers wait for room.
 const QUEUED: usize = 64;
-/// Requests up to this size leave together; larger ones are not copied.
+/// Requests up to this size are coalesced; larger ones are not copied.
 const COALESCED: usize = 16 * 1024;
 
-/// The two directions of a connection that nobody shares.
+/// The two directions of an unshared connection.
 pub(super) struct Wire {
     limits: Limits,
     outgoing: WriteHalf<Box<dyn Stream>>,
@@ -52,7 +52,7 @@ impl Wire {
         self.outgoing.flush().await
     }
 
-    /// The next reply or message, which has the whole limit for itself. Cancel safe.
+    /// Receives the next reply or message, with the whole limit for itself. Cancel safe.
     pub(super) async fn receive(&mut self) -> io::Result<Received> {
         let received = self.incoming.receive(None).await;
         self.incoming.reader.begin(self.limits.bytes);
@@ -61,7 +61,7 @@ impl Wire {
 }
 
 impl Incoming {
-    /// Waits until bytes are there.
+    /// Waits until bytes arrive.
     async fn fill(&mut self) -> io::Result<()> {
         if self.unread.is_empty() {
             let count = self.stream.read(&mut self.chunk).await?;
@@ -88,16 +88,16 @@ impl Incoming {
     }
 }
 
-/// Why a request has no replies. It may have been executed.
+/// Reason why a request has no replies. It may have been executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lost {
     /// The connection broke.
     Connection,
-    /// What came is not RESP2.
+    /// The bytes are not RESP2.
     Unreadable,
 }
 
-/// What a caller sends, and what it waits for.
+/// A caller's request, and the channel for its replies.
 struct Request {
     pieces: Vec<Bytes>,
     caller: Caller,
@@ -105,7 +105,7 @@ struct Request {
 
 struct Caller {
     replies: usize,
-    /// The last reply is an array of so many replies.
+    /// The last reply is an array of this many replies.
     each: Option<usize>,
     to: oneshot::Sender<Result<Vec<Received>, Lost>>,
 }
@@ -126,7 +126,7 @@ impl Drop for Shared {
 }
 
 impl Connection {
-    /// Shares a connection, which is cut when `moved` ends.
+    /// Shares a connection, which is closed when `moved` ends.
     pub(super) fn share(wire: Wire, moved: Option<Moved>) -> Self {
         let (requests, queue) = mpsc::channel(QUEUED);
         let (sent, callers) = mpsc::unbounded_channel();
@@ -137,7 +137,7 @@ impl Connection {
                     None => std::future::pending().await,
                 }
             };
-            // Each ends with the connection, and their errors are told to those who wait.
+            // Each ends with the connection, and waiting callers receive their errors.
             tokio::select! {
                 _ = write(wire.outgoing, queue, sent) => {}
                 () = read(wire.incoming, callers, wire.limits) => {}
@@ -148,8 +148,8 @@ impl Connection {
         Self(Arc::new(Shared { requests, driver }))
     }
 
-    /// Sends `pieces` one after another, and waits for as many replies, of which the last is itself an array of replies if `each`
-    /// says how many.
+    /// Sends `pieces` one after another, and waits for as many replies, of which the last is itself
+    /// an array of replies if `each` gives their number.
     pub(super) async fn call(
         &self,
         pieces: Vec<Bytes>,
@@ -166,7 +166,7 @@ impl Connection {
         self.0.requests.is_closed()
     }
 
-    /// True for handles of one connection.
+    /// Returns true for handles of the same connection.
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -180,11 +180,12 @@ async fn write(
     let (mut requests, mut buffer) = (Vec::new(), Vec::new());
     while queue.recv_many(&mut requests, QUEUED).await > 0 {
         for Request { pieces, caller } in requests.drain(..) {
-            // A caller that has given up: its request need not leave.
+            // A cancelled caller: its request need not be sent.
             if caller.to.is_closed() {
                 continue;
             }
-            // Before its first byte, so that no reply comes earlier. An error means that the reader has ended.
+            // Before its first byte, so that no reply arrives earlier. An error means that the
+            // reader has ended.
             let _ = sent.send(caller);
             for piece in pieces {
                 if buffer.len() + piece.len() > COALESCED {
@@ -209,11 +210,11 @@ async fn read(
     mut callers: mpsc::UnboundedReceiver<Caller>,
     limits: Limits,
 ) {
-    // A reply that nobody waits for ends the connection too.
+    // An unexpected reply ends the connection too.
     while incoming.fill().await.is_ok()
         && let Ok(caller) = callers.try_recv()
     {
-        // Nothing large is kept for a caller that has given up.
+        // Nothing large is kept for a cancelled caller.
         incoming.reader.begin(if caller.to.is_closed() { 0 } else { limits.bytes });
         let mut received = Vec::with_capacity(caller.replies);
         while received.len() < caller.replies {

@@ -1,4 +1,4 @@
-//! Subscriptions over TCP, each on a connection of its own.
+//! Subscriptions over TCP, each on a separate connection.
 
 use super::NativeBackend;
 use super::connect::{Connector, Endpoint, refused};
@@ -13,7 +13,7 @@ use crate::value::Value;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-/// Events that wait for the reader; a subscription that is further behind is cut off.
+/// Events pending for the reader; a subscription further behind is disconnected.
 const WAITING: usize = 1024;
 
 impl NativeBackend {
@@ -37,7 +37,7 @@ impl NativeBackend {
     }
 }
 
-/// A connection on which Redis tells what `verb` and `name` ask for. `MONITOR` has no name.
+/// Opens a connection that subscribes by `verb` and `name`. `MONITOR` has no name.
 pub(super) async fn subscribe(
     connector: &Connector,
     endpoint: &Endpoint,
@@ -55,7 +55,7 @@ pub(super) async fn subscribe(
     }
 }
 
-/// A published message; `None` for anything else that a subscription is told.
+/// Returns a published message, or `None` for anything else that a subscription receives.
 pub(super) fn message(received: Received) -> Option<Message> {
     let Received::Whole(Ok(Value::Array(parts))) = received else { return None };
     let mut parts = parts.into_iter().map(|part| match part {
@@ -72,7 +72,7 @@ pub(super) fn message(received: Received) -> Option<Message> {
     Some(Message::new(pattern, next()?, next()?))
 }
 
-/// What Redis tells, as an event; `None` for what is none.
+/// Converts a push of Redis to an event; returns `None` if it is none.
 fn event(received: Received) -> Option<Result<Event>> {
     match received {
         Received::Whole(Ok(Value::Bytes(line))) => Some(Ok(Event::Command(line))),
@@ -83,7 +83,7 @@ fn event(received: Received) -> Option<Result<Event>> {
     }
 }
 
-/// Moves events into a queue with a bound, until nobody reads it or it is full.
+/// Moves events into a bounded queue, until its reader is gone or it is full.
 fn forward(mut wire: Wire, first: Event) -> EventStream {
     let (sender, receiver) = mpsc::channel(WAITING);
     let _ = sender.try_send(Ok(first));

@@ -1,11 +1,11 @@
-//! Commands to bytes, and those that are not sent: after some, Redis would close the connection that all calls share.
+//! Converts commands to bytes. Refuses some, after which Redis would close the shared connection.
 
 use super::script_limit;
 use crate::command::{Command, refuse};
 use crate::error::{Error, ErrorKind, Result};
 use bytes::Bytes;
 
-/// The most that Redis 6 takes; with more it closes the connection. Redis 7 takes more.
+/// Most parts that Redis 6 accepts; it closes the connection for more. Redis 7 accepts more.
 const MOST_PARTS: usize = 1024 * 1024;
 
 /// Appends a request of these parts.
@@ -24,7 +24,7 @@ pub(super) fn parts<'a>(parts: impl Iterator<Item = &'a [u8]> + Clone, out: &mut
     }
 }
 
-/// The same for text.
+/// Appends a request of these words.
 pub(super) fn words<'a>(words: impl IntoIterator<Item = &'a str> + Clone, out: &mut Vec<u8>) {
     let words: Vec<&[u8]> = words.into_iter().map(str::as_bytes).collect();
     parts(words.into_iter(), out);
@@ -33,7 +33,7 @@ pub(super) fn words<'a>(words: impl IntoIterator<Item = &'a str> + Clone, out: &
 /// Appends a command of at most `most` bytes.
 ///
 /// # Errors
-/// Why it is not sent. Nothing is appended then.
+/// Fails with the reason for refusal, and appends nothing then.
 fn command(command: &Command, most: usize, out: &mut Vec<u8>) -> Result<()> {
     command.check()?;
     if refuse::takes_the_connection(command) {
@@ -65,7 +65,7 @@ impl Batch {
     /// Appends a command of at most `most` bytes.
     ///
     /// # Errors
-    /// Why it is not sent. Nothing is appended then.
+    /// Fails with the reason for refusal, and appends nothing then.
     pub(super) fn push(&mut self, one: &Command, most: usize) -> Result<()> {
         command(one, most, &mut self.bytes)?;
         self.ends.push(self.bytes.len());
@@ -83,7 +83,7 @@ impl Batch {
         self.ends.is_empty()
     }
 
-    /// The request of these commands.
+    /// Returns the request of these commands.
     pub(super) fn into_request(self) -> Request {
         let bytes = Bytes::from(self.bytes);
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
@@ -92,17 +92,17 @@ impl Batch {
     }
 }
 
-/// What one call sends, in one piece.
+/// The bytes of one call, sent in one piece.
 #[derive(Clone)]
 pub(super) struct Request {
-    /// One for each command, and so for each reply.
+    /// Pieces, one per command and so per reply.
     pub(super) pieces: Vec<Bytes>,
-    /// The last command is `EXEC`, and answers so many.
+    /// The last command is `EXEC`, and its reply has this many elements.
     pub(super) each: Option<usize>,
     pub(super) has_script: bool,
 }
 
-/// The request of a command by itself.
+/// Returns the request of a single command.
 pub(super) fn alone(one: &Command, most: usize) -> Result<Request> {
     let mut batch = Batch::default();
     batch.push(one, most)?;
@@ -110,7 +110,7 @@ pub(super) fn alone(one: &Command, most: usize) -> Result<Request> {
 }
 
 /// # Errors
-/// A request of `bytes` is larger than `most`.
+/// Fails if a request of `bytes` is larger than `most`.
 pub(super) fn fits(bytes: usize, most: usize) -> Result<()> {
     match bytes <= most {
         true => Ok(()),

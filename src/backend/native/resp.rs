@@ -1,7 +1,7 @@
 //! Replies of Redis in RESP2, read as they arrive and within limits.
 //!
 //! All callers of a connection depend on its framing, so a reply that exceeds a limit is read to
-//! its end, dropped as it comes, and replaced by the reason. Only a stream that is not RESP2 ends
+//! its end, dropped on the way, and replaced by the reason. Only a stream that is not RESP2 ends
 //! the connection.
 //!
 //! Longer than 400 lines: one state machine.
@@ -10,17 +10,18 @@ use crate::error::ServerError;
 use crate::value::{ELEMENT_BYTES, Value};
 use bytes::Bytes;
 
-/// A status or an error of at most this many bytes counts nothing as a whole reply: its command
+/// A status or an error of at most this many bytes does not count as a whole reply: its command
 /// took about as much.
 const FREE_LINE: usize = 256;
-/// An error text is copied several times on its way to the caller.
+/// Largest error text, which is copied several times on its way to the caller.
 const MOST_ERROR_BYTES: usize = 64 * 1024;
 /// The longest number in a line.
 const MOST_NUMBER_BYTES: usize = 30;
-/// A length or count is believed up to here: memory beyond is allocated only as the bytes arrive.
+/// Announced lengths and counts up to here are allocated at once; memory beyond only as the bytes
+/// arrive.
 const BELIEVED_BYTES: usize = 16 * 1024 * 1024;
 const BELIEVED_ELEMENTS: usize = 1024;
-/// Room for lines that come in pieces is kept for the next up to here.
+/// Buffers for partial lines are kept up to this size.
 const KEPT_LINE_BYTES: usize = 16 * 1024;
 
 /// Limits on the replies to one call.
@@ -29,35 +30,35 @@ pub struct Limits {
     /// Bytes of all its replies in memory: those of strings, and [`ELEMENT_BYTES`] for each element
     /// of an array.
     pub bytes: usize,
-    /// Arrays within each other, in one reply.
+    /// Nested arrays in one reply.
     pub depth: usize,
 }
 
-/// Why a reply was dropped.
+/// Reason why a reply was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Excess {
     /// The reply exceeds the bytes that the call has left.
     Bytes,
-    /// The arrays of the reply are too deep.
+    /// The arrays of the reply are nested too deeply.
     Depth,
-    /// The text of an error in the reply is too long. Only that text told whether the command ran.
+    /// The text of an error in the reply is too long. Only that text said whether the command ran.
     ErrorText,
 }
 
 /// A reply that was read to its end.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Received {
-    /// One value.
+    /// A single value.
     Whole(Result<Value, Excess>),
-    /// The replies within that of `EXEC`, each with the limit on depth for itself.
+    /// The replies within that of `EXEC`, each with its own limit on depth.
     Each(Vec<Result<Value, Excess>>),
 }
 
-/// The bytes are not RESP2: where the next reply begins is unknown.
+/// The bytes are not RESP2: the beginning of the next reply is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Broken;
 
-/// Reads replies out of a stream that may be cut anywhere.
+/// Reads replies from a stream that may be cut anywhere.
 pub struct ReplyReader {
     limits: Limits,
     /// Bytes that the call has left.
@@ -76,9 +77,9 @@ pub struct ReplyReader {
 /// The position in the framing.
 enum State {
     Line,
-    /// A line too long to keep. True behind a carriage return.
+    /// A line too long to keep. True after a carriage return.
     DroppedLine(bool),
-    /// A string, and how many bytes of it are still to come.
+    /// A string, and the number of bytes still to come.
     Text(Vec<u8>, usize),
     DroppedText(usize),
     /// The end of a string's line: the string, and whether its first byte was read.
@@ -93,12 +94,12 @@ struct Open {
 /// The rest of a reply that exceeds a limit.
 struct Dropping {
     why: Excess,
-    /// Elements that are still to come, those of arrays within them not counted before they begin.
+    /// Elements still to come, without those of nested arrays that have not begun.
     elements: usize,
 }
 
 impl ReplyReader {
-    /// Reads from the beginning of a reply.
+    /// Creates a reader at the beginning of a reply.
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -112,14 +113,14 @@ impl ReplyReader {
         }
     }
 
-    /// The replies to another call begin, which may take `bytes`.
+    /// Begins the replies to another call, which may take `bytes`.
     pub(crate) fn begin(&mut self, bytes: usize) {
         self.left = bytes;
         self.left_before = bytes;
     }
 
-    /// Reads up to the end of one reply and takes what it reads off `input`; `None` if more has to
-    /// come. A reply that is an array of `each` elements is read as that many replies.
+    /// Reads up to the end of one reply and removes the bytes read from `input`; returns `None` if
+    /// more has to come. A reply that is an array of `each` elements is read as that many replies.
     pub fn read(
         &mut self,
         input: &mut &[u8],
@@ -198,13 +199,13 @@ impl ReplyReader {
             b'-' if self.dropping.is_none() => MOST_ERROR_BYTES,
             _ => MOST_NUMBER_BYTES,
         };
-        // Beside its kind and a carriage return, which may belong to it.
+        // Plus its type byte and a carriage return, which may belong to it.
         let most = most.saturating_add(2);
         self.line.extend_from_slice(piece);
         if self.line.ends_with(b"\r\n") {
             let mut line = std::mem::take(&mut self.line);
             let received = self.line(&line[..line.len() - 2], input, each);
-            // The room is kept for the next line, unless it is large.
+            // The buffer is kept for the next line, unless it is large.
             if line.capacity() <= KEPT_LINE_BYTES {
                 line.clear();
                 self.line = line;
@@ -227,7 +228,7 @@ impl ReplyReader {
         Ok(None)
     }
 
-    /// A whole line, without its end, and what stands behind it.
+    /// Processes a complete line without its end, and the bytes after it.
     fn line(
         &mut self,
         line: &[u8],
@@ -293,7 +294,7 @@ impl ReplyReader {
         each: Option<usize>,
     ) -> Result<Option<Received>, Broken> {
         if let Some(dropping) = &mut self.dropping {
-            // The array itself is not complete yet, and counts for as many more.
+            // The array itself is not complete yet, and adds its elements.
             dropping.elements = dropping.elements.checked_add(count).ok_or(Broken)?;
             return Ok(self.complete(Value::Nil));
         }
@@ -334,17 +335,16 @@ impl ReplyReader {
         self.complete(Value::Nil)
     }
 
-    /// Frees the current reply. The element that is being read, and those behind it, are still to
-    /// come.
+    /// Frees the current reply. The current element, and those after it, are still to come.
     fn drop_reply(&mut self, why: Excess) {
-        // In each open array one element is under way: the next open array, or the current element.
+        // Each open array has one unfinished element: the next open array, or the current element.
         let behind = self.open.iter().map(|open| open.count - open.items.len() - 1).sum::<usize>();
         self.open = Vec::new();
         self.left = self.left_before;
         self.dropping = Some(Dropping { why, elements: behind + 1 });
     }
 
-    /// Adds a complete element, and completes the arrays that it is the last of.
+    /// Adds a complete element, and completes the arrays whose last element it is.
     fn complete(&mut self, mut value: Value) -> Option<Received> {
         if let Some(dropping) = &mut self.dropping {
             dropping.elements -= 1;
@@ -383,7 +383,7 @@ impl ReplyReader {
     }
 }
 
-/// At most `most` bytes off the beginning of `input`.
+/// Removes at most `most` bytes from the beginning of `input`.
 fn take<'a>(input: &mut &'a [u8], most: usize) -> &'a [u8] {
     let (piece, rest) = input.split_at(most.min(input.len()));
     *input = rest;
@@ -398,7 +398,7 @@ fn number(text: &[u8]) -> Result<i64, Broken> {
     }
 }
 
-/// A length; `None` for -1, which is nil.
+/// Parses a length; `None` for -1, which is nil.
 fn length(text: &[u8]) -> Result<Option<usize>, Broken> {
     match number(text)? {
         -1 => Ok(None),

@@ -1,8 +1,10 @@
-//! Scripts that run too long: `SCRIPT KILL` on a connection of its own, and calls that Redis refuses meanwhile.
+//! Ends long scripts by `SCRIPT KILL` on a separate connection, and retries calls that Redis
+//! refuses meanwhile.
 //!
-//! Redis runs one script at a time and nothing beside it. It takes `SCRIPT KILL` only after the script has run for its
-//! `busy-reply-threshold` (5 s unless set); from then on it refuses the commands of other connections with `BUSY`, while those
-//! behind the script on its own connection wait.
+//! Redis runs one script at a time and nothing in parallel. It accepts `SCRIPT KILL` only after the
+//! script has run for its `busy-reply-threshold` (default 5 s); from then on it refuses the
+//! commands of other connections with `BUSY`, while those behind the script on its own connection
+//! wait.
 
 use super::NativeBackend;
 use super::connection::Wire;
@@ -18,9 +20,9 @@ use std::future::pending;
 use std::time::Duration;
 use tokio::sync::{Mutex, oneshot};
 
-/// The pause between two attempts to end a script.
+/// Pause between two attempts to end a script.
 const PAUSE: Duration = Duration::from_millis(100);
-/// The longest wait for an answer to `SCRIPT KILL`, and for the end of a script whose caller is gone.
+/// Longest wait for a reply to `SCRIPT KILL`, and for the end of a script whose caller is gone.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const SCRIPTS: [&str; 6] = ["EVAL", "EVAL_RO", "EVALSHA", "EVALSHA_RO", "FCALL", "FCALL_RO"];
@@ -28,22 +30,23 @@ const SCRIPTS: [&str; 6] = ["EVAL", "EVAL_RO", "EVALSHA", "EVALSHA_RO", "FCALL",
 /// The limit of one backend, and the connection that enforces it.
 pub(super) struct ScriptLimit {
     limit: Duration,
-    /// Made when it is first needed. Held for one attempt at a time.
+    /// Opened on first use. Locked for one attempt at a time.
     control: Mutex<Option<Wire>>,
 }
 
-/// The answer of Redis to `SCRIPT KILL`.
+/// The reply of Redis to `SCRIPT KILL`.
 enum Verdict {
     Ended,
     /// The script has written, so that Redis does not end it.
     Unkillable,
     NotRunning,
-    /// A function runs, which has a command of its own.
+    /// A function runs, which has a separate command.
     Function,
     Unreachable,
 }
 
-/// A call whose scripts are watched. Dropped without [`finish`](Watch::finish), it leaves the script to its watcher.
+/// A call whose scripts are watched. If it is dropped without [`finish`](Watch::finish), its
+/// watcher ends the script.
 pub(super) struct Watch(Option<Ends>);
 
 struct Ends {
@@ -69,7 +72,8 @@ impl NativeBackend {
         Watch(Some(Ends { answered, unkillable }))
     }
 
-    /// Waits for `limit`, then tries until the script has ended. A caller that goes away leaves its script behind.
+    /// Waits for `limit`, then retries until the script has ended. A cancelled caller leaves its
+    /// script behind.
     async fn end_script(
         self,
         limit: Duration,
@@ -100,7 +104,7 @@ impl NativeBackend {
                         ?limit,
                         "a script runs too long; it has written, so that Redis does not end it"
                     );
-                    // An error: its caller is gone.
+                    // An error means that its caller is gone.
                     let _ = report.send(());
                     return;
                 }
@@ -142,35 +146,35 @@ impl NativeBackend {
     }
 }
 
-/// Sends `SCRIPT KILL` or `FUNCTION KILL`; `None` if the connection broke.
+/// Sends `SCRIPT KILL` or `FUNCTION KILL`. Returns `None` if the connection broke.
 async fn kill(wire: &mut Wire, what: &str) -> Option<Verdict> {
     Some(match ask_once(wire, &[what, "KILL"]).await? {
         Value::Okay => Verdict::Ended,
         Value::Error(error) => match error.code() {
             "UNKILLABLE" => Verdict::Unkillable,
             "BUSY" => Verdict::Function,
-            // NOTBUSY, and whatever refuses the command for good.
+            // NOTBUSY, and permanent refusals of the command.
             _ => Verdict::NotRunning,
         },
         _ => Verdict::NotRunning,
     })
 }
 
-/// True for a command that runs a script or a function.
+/// Returns true for a command that runs a script or a function.
 pub(super) fn is_script(command: &Command) -> bool {
     SCRIPTS.iter().any(|name| command.is(name))
 }
 
 impl Watch {
-    /// The call has its replies: nothing of it runs any more.
+    /// The call has its replies: none of its scripts runs any more.
     pub(super) fn finish(self) {
         if let Some(ends) = self.0 {
-            // An error: the watcher has ended the script.
+            // An error means that the watcher has ended the script.
             let _ = ends.answered.send(());
         }
     }
 
-    /// Ends when Redis says that it cannot end the script.
+    /// Ends when Redis reports that it cannot end the script.
     pub(super) async fn unkillable(&mut self) -> Error {
         let told = match &mut self.0 {
             Some(ends) => (&mut ends.unkillable).await.is_ok(),
@@ -186,8 +190,8 @@ impl Watch {
     }
 }
 
-/// The first of the replies from which on Redis refused all commands because it runs a script: those may be sent again, since
-/// none of them ran.
+/// Returns the first of the replies from which on Redis refused all commands because it runs a
+/// script: those may be retried, since none of them ran.
 pub(super) fn refused_as_busy(replies: &[Received]) -> Option<usize> {
     let error = |reply: &Received| match reply {
         Received::Whole(Ok(Value::Error(error))) if error.is_busy_script() => Some(error.clone()),
@@ -195,7 +199,7 @@ pub(super) fn refused_as_busy(replies: &[Received]) -> Option<usize> {
     };
     let refused = replies.iter().rev().take_while(|reply| error(reply).is_some()).count();
     match replies.last().and_then(error)?.code() {
-        // A transaction that was discarded: the replies before were those of queueing.
+        // A discarded transaction: the replies before were those of queueing.
         "EXECABORT" => Some(0),
         _ => Some(replies.len() - refused),
     }

@@ -1,4 +1,4 @@
-//! Redis Sentinel: asking where the master is, and hearing that it moved.
+//! Redis Sentinel: finds the master, and notices that it moved.
 
 use super::connect::{Connector, Endpoint};
 use super::connection::Wire;
@@ -9,10 +9,12 @@ use crate::platform::{self, BoxFuture};
 use crate::value::{FromValue as _, Value};
 use redis::{ConnectionAddr, RedisConnectionInfo};
 
-/// Ends when a sentinel says that the master moved. Where its connection breaks, it never ends.
+/// Ends when a sentinel reports that the master moved. Never ends if the sentinel's connection
+/// breaks.
 pub(super) type Moved = BoxFuture<'static, ()>;
 
-/// The master by the first sentinel that knows it. Each has an equal share of the time, so that one that hangs does not use up all.
+/// Returns the master according to the first sentinel that knows it. Each sentinel has an equal
+/// share of the time, so that a hanging one does not use all of it.
 pub(super) async fn find_master(
     connector: &Connector,
     sentinels: &[Endpoint],
@@ -47,7 +49,7 @@ async fn ask(
     master: &str,
 ) -> Result<(Option<ConnectionAddr>, Moved)> {
     let odd = || Error::new(ErrorKind::Connect, "a sentinel does not answer as one");
-    // Before the question, so that no move is missed.
+    // Before the query, so that no move is missed.
     let news = listen::subscribe(connector, sentinel, "SUBSCRIBE", b"+switch-master").await?;
     let moved = Box::pin(moved(news, master.to_owned()));
     let mut wire = connector.wire(sentinel).await?;
@@ -56,7 +58,7 @@ async fn ask(
     Ok((parts.map(|(host, port)| ConnectionAddr::Tcp(host, port)), moved))
 }
 
-/// The reply to one command on a connection of its own; `None` if none can be read.
+/// Returns the reply to one command on a separate connection, or `None` if none can be read.
 pub(super) async fn ask_once(wire: &mut Wire, words: &[&str]) -> Option<Value> {
     let mut question = Vec::new();
     pack::words(words.iter().copied(), &mut question);
@@ -78,7 +80,8 @@ async fn moved(mut news: Wire, master: String) {
     std::future::pending().await
 }
 
-/// Sentinels name the old master until all agree. A server that may not say what it is passes.
+/// Checks the role: sentinels name the old master until all agree. A server that does not permit
+/// the query passes.
 pub(super) async fn check_master(wire: &mut Wire) -> Result<()> {
     match ask_once(wire, &["ROLE"]).await {
         Some(Value::Array(role)) if !matches!(role.first(), Some(Value::Bytes(name)) if &name[..] == b"master") => {

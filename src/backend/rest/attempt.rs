@@ -1,4 +1,4 @@
-//! One attempt: a request goes out, and its reply is read.
+//! An attempt: sends a request, and reads its reply.
 
 use super::response::{interpret, is_media_type, of_transaction};
 use super::transport::{HttpRequest, HttpResponse};
@@ -15,7 +15,7 @@ use std::time::Duration;
 use tracing::Instrument;
 
 impl Rest {
-    /// One attempt. `number` counts from 1.
+    /// Makes one attempt. `number` counts from 1.
     pub(super) async fn attempt(
         &self,
         outgoing: &Outgoing,
@@ -40,7 +40,7 @@ impl Rest {
         shape: ReplyShape,
         attempt: &observe::Attempt,
     ) -> Result<Vec<Reply>> {
-        // A clock is read only for the first reply.
+        // The clock is read only for the first reply.
         let until = self.known_format().is_none().then(|| clock::after(limit));
         let resp2 = self.resp2(outgoing);
         let (response, early) = self.send(outgoing, resp2, (number, limit), attempt).await?;
@@ -56,7 +56,7 @@ impl Rest {
             },
             Some(_) if is("application/octet-stream") => Format::Resp2,
             Some(resp2) => {
-                // What proxies say is not the server's word.
+                // A proxy's response proves nothing about the server.
                 if response.status == 200
                     && is("application/json")
                     && !resp2.ignored.swap(true, Ordering::Relaxed)
@@ -75,7 +75,7 @@ impl Rest {
         }
     }
 
-    /// Sends one request, and returns the response and whether it came before the whole request had
+    /// Sends one request. Returns the response, and whether it came before the whole request had
     /// left.
     async fn send(
         &self,
@@ -106,23 +106,23 @@ impl Rest {
         Ok((response, progress.was_answered_early()))
     }
 
-    /// How the reply to this request is asked for: in RESP2, or in JSON.
+    /// Returns how the reply to this request is requested: in RESP2, or in JSON.
     pub(super) fn resp2(&self, outgoing: &Outgoing) -> Option<&Resp2> {
         self.resp2.as_ref().filter(|_| outgoing.resp2 && self.knows_resp2())
     }
 
-    /// False once the server has answered in JSON where RESP2 was asked for.
+    /// Returns false once the server has replied in JSON to a request for RESP2.
     pub(super) fn knows_resp2(&self) -> bool {
         self.resp2.as_ref().is_some_and(|resp2| !resp2.ignored.load(Ordering::Relaxed))
     }
 }
 
-/// How the body of a reply is read.
+/// Shape of a reply body.
 #[derive(Clone, Copy)]
 pub(super) enum ReplyShape {
-    /// One reply.
+    /// A single reply.
     One,
-    /// An array of so many.
+    /// An array with this number of replies.
     Many(usize),
 }
 
@@ -142,12 +142,12 @@ impl ReplyShape {
 /// The end of an attempt.
 pub(super) struct Answer {
     pub(super) replies: Result<Vec<Reply>>,
-    /// Asked for RESP2, the server answered in texts. They may have lost bytes; in base64, as which
-    /// the next attempt asks for them, they do not.
+    /// The server replied in text to a request for RESP2. The text may have lost bytes; base64,
+    /// which the next attempt requests, does not.
     pub(super) may_lack_bytes: bool,
 }
 
-/// The reply to a request of one command.
+/// Returns the reply to a request of one command.
 pub(super) fn only(replies: Result<Vec<Reply>>) -> Reply {
     replies?.pop().unwrap_or_else(|| Err(no_reply()))
 }
@@ -161,7 +161,7 @@ fn timed_out() -> Error {
     Error::new(ErrorKind::Timeout, "no reply within the attempt's timeout")
 }
 
-/// The error of a request that did not leave, and never will.
+/// Returns the error of a request that was not sent, and never will be.
 #[cold]
 fn never_left(error: Error) -> Error {
     match (error.kind(), error.outcome()) {
@@ -174,8 +174,8 @@ fn never_left(error: Error) -> Error {
     }
 }
 
-/// Gives the token's header bytes of its own. The HTTP library clones headers several times for each request, and a count of
-/// references that all threads share is what they would queue for.
+/// Gives the token's header separate bytes. The HTTP library clones headers several times per
+/// request, and threads would contend for a shared reference count.
 pub(super) fn own(headers: &mut HeaderMap) {
     if let Some(token) = headers.get_mut(AUTHORIZATION)
         && let Ok(mut copy) = HeaderValue::from_bytes(token.as_bytes())

@@ -3,18 +3,19 @@
 use bytes::{Bytes, BytesMut};
 use std::cell::RefCell;
 
-/// What one block holds.
+/// Bytes in a block.
 const BLOCK: usize = 4096;
-/// The longest value that comes into one. Longer ones have memory of their own.
+/// Longest value stored in a block. Longer ones have separate memory.
 pub(super) const SHORT: usize = 1024;
 
-/// Puts short values side by side, so that those of a batch do not cost an allocation each – made by one thread and given back by
-/// another – and yet a value that is kept holds no more than one block of the others.
+/// Stores short values side by side, so that those of a batch do not cost an allocation each –
+/// allocated by one thread and freed by another – and yet a value that is kept retains at most one
+/// block of the others.
 #[derive(Default)]
 pub(crate) struct Blocks(RefCell<BytesMut>);
 
 impl Blocks {
-    /// A [short](SHORT) value of `length` bytes, as `fill` writes it; `None` when it cannot.
+    /// Returns a [short](SHORT) value of `length` bytes, written by `fill`; `None` if `fill` fails.
     pub(super) fn value(
         &self,
         length: usize,
@@ -30,7 +31,7 @@ impl Blocks {
         filled.map(|()| value)
     }
 
-    /// A copy, where `value` is short and would hold what it is a part of.
+    /// Copies `value` if it is short and would retain its whole buffer.
     pub(super) fn copy(&self, value: Bytes) -> Bytes {
         if value.len() > SHORT {
             return value;

@@ -1,5 +1,5 @@
-//! Whether a server writes texts as it is asked to, in base64. Some ignore `Upstash-Encoding` and
-//! write them as they are, which one reply need not show: `abcd` is both.
+//! Detects whether a server encodes texts in base64 as requested. Some ignore `Upstash-Encoding`
+//! and send plain text, which one reply need not show: `abcd` could be either.
 
 use super::response::{interpret, is_final};
 use super::transport::HttpRequest;
@@ -17,31 +17,31 @@ use std::sync::{Arc, LazyLock};
 use tokio::sync::Mutex as AsyncMutex;
 use url::Url;
 
-/// A text that is not base64: it has a blank and a hyphen.
+/// A text that is not base64: it contains a blank and a hyphen.
 const PROBE: &str = "redis-rest: base64 or text";
 const PROBE_IN_BASE64: &str = "cmVkaXMtcmVzdDogYmFzZTY0IG9yIHRleHQ=";
 const REQUEST: &[u8] = br#"["ECHO","redis-rest: base64 or text"]"#;
 
-/// The number of addresses that a process remembers.
+/// Number of addresses that a process remembers.
 const ADDRESSES: usize = 1000;
 
 const UNDECIDED: u8 = 0;
-/// The server does not say: base64, until a reply is not.
+/// Unknown: base64 is assumed, until a reply is not.
 const ASSUMED: u8 = 1;
 const BASE64: u8 = 2;
 const TEXT: u8 = 3;
 
-/// What is known of one server.
+/// Knowledge about one server.
 #[derive(Default)]
 pub(super) struct Detection {
     state: AtomicU8,
-    /// Held by the call that asks.
+    /// Locked by the call that probes.
     asking: AsyncMutex<()>,
 }
 
 impl Detection {
-    /// Returns what this process knows of the server at `base`, shared with all clients that use the
-    /// built-in transport. A transport of the user's own may lead anywhere.
+    /// Returns this process's knowledge about the server at `base`, shared with all clients that
+    /// use the built-in transport. A custom transport may lead anywhere.
     pub(super) fn of(config: &Config, base: &Url) -> Arc<Self> {
         static KNOWN: LazyLock<Mutex<HashMap<String, Arc<Detection>>>> =
             LazyLock::new(Mutex::default);
@@ -74,7 +74,7 @@ impl Detection {
 }
 
 impl Rest {
-    /// The headers of a request for JSON.
+    /// Returns the headers of a request for JSON.
     pub(super) fn json_headers(&self) -> HeaderMap {
         let mut headers = self.headers.clone();
         if self.detection.state() == TEXT {
@@ -83,7 +83,7 @@ impl Rest {
         headers
     }
 
-    /// How texts are written in a reply in JSON; none: that is not known yet.
+    /// Returns the format of texts in a JSON reply, or `None` if it is not known yet.
     pub(super) fn known_format(&self) -> Option<Format> {
         match self.encoding {
             Encoding::Text => return Some(Format::Plain),
@@ -98,8 +98,8 @@ impl Rest {
         }
     }
 
-    /// Finds out how the texts in this reply are written. Asks the server if the reply holds a text
-    /// and nobody has asked yet; within the time that is left until `until`.
+    /// Determines the format of the texts in this reply. Probes the server if the reply contains a
+    /// text and no call has probed yet; within the time left until `until`.
     pub(super) async fn find_format(
         &self,
         body: &Bytes,
@@ -128,7 +128,7 @@ impl Rest {
         }
     }
 
-    /// Lets the server repeat a text. Calls at the same time share the request.
+    /// Makes the server echo a text. Concurrent calls share the request.
     async fn ask_format(&self, until: Instant) {
         let ask = async {
             let _asking = self.detection.asking.lock().await;
@@ -143,7 +143,7 @@ impl Rest {
                 Bytes::from_static(REQUEST),
                 self.max_reply_bytes,
             );
-            // A request that was lost says nothing: the next reply with a text asks again.
+            // A lost request proves nothing: the next reply with a text probes again.
             let Ok(response) = self.transport.send(request).await else { return };
             let form = Form { format: Format::Plain, limits: self.reply_limits };
             let state = match interpret(&response, false, |body| wire::decode_one(body, form)) {

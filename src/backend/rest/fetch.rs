@@ -1,5 +1,5 @@
-//! The built-in [`Transport`] where requests are the JavaScript host's `fetch`: browsers, Workers, Node. It takes the place of
-//! `hyper.rs` there. It and `reqwest.rs` are the only files that name `reqwest`.
+//! The built-in [`Transport`] over the JavaScript host's `fetch`: browsers, Workers, Node. It
+//! replaces `hyper.rs` there. It and `reqwest.rs` are the only files that name `reqwest`.
 
 use super::transport::{HttpRequest, HttpResponse, HttpStream, Transport};
 use crate::backend::rest::config::Config;
@@ -13,21 +13,22 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// The built-in [`Transport`]: `fetch`. The host keeps connections, and decides on TLS, proxies and HTTP's version.
+/// The built-in [`Transport`]: `fetch`. The host pools connections, and decides on TLS, proxies and
+/// HTTP's version.
 ///
-/// `fetch` does not say whether a request that failed had left, so every failure is
-/// [`MaybeApplied`](crate::Outcome::MaybeApplied), a refused connection too. It follows redirects within a host; a reply that came
-/// by one is an error. It drops the token before another host's.
+/// `fetch` does not report whether a failed request was sent, so every failure is
+/// [`MaybeApplied`](crate::Outcome::MaybeApplied), including a refused connection. It follows
+/// redirects within a host; a redirected reply is an error. It drops the token for other hosts.
 #[derive(Clone)]
 pub struct HttpTransport {
     client: ::reqwest::Client,
 }
 
-/// Certificates are the host's business.
+/// The host handles certificates.
 #[derive(Clone, Default)]
 pub(crate) struct Trust(());
 
-/// So are proxies.
+/// The host handles proxies.
 #[derive(Clone, Default)]
 pub(crate) struct ProxyChoice(());
 
@@ -44,10 +45,11 @@ impl fmt::Debug for HttpTransport {
 }
 
 impl HttpTransport {
-    /// A transport. Connecting is the host's business, and so is how long it may take: the timeout of the attempt counts.
+    /// Creates a transport. The host connects, without a separate limit: the timeout of the attempt
+    /// counts.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when the host has none.
+    /// Fails with [`ErrorKind::Config`] if the host has no `fetch`.
     pub fn new(_connect_timeout: Duration) -> Result<Self> {
         let client = ::reqwest::Client::builder()
             .build()
@@ -55,10 +57,10 @@ impl HttpTransport {
         Ok(Self { client })
     }
 
-    /// The transport that a client of `config` would make, to wrap it.
+    /// Returns the transport that a client of `config` would create, to wrap it.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// Fails like [`new`](Self::new).
     pub fn for_config(config: &Config) -> Result<Self> {
         let (Trust(()), ProxyChoice(())) = (&config.trust, &config.proxy);
         Self::new(config.connect_timeout)
@@ -119,7 +121,7 @@ fn too_large(status: u16) -> Error {
     Error::new(ErrorKind::ReplyTooLarge, "the reply is larger than allowed").with_status(status)
 }
 
-/// The body of a response as it comes. Dropping it aborts the request.
+/// The body of a response as it arrives. Dropping it aborts the request.
 struct Chunks(BoxStream<::reqwest::Result<Bytes>>);
 
 impl Stream for Chunks {
@@ -140,7 +142,8 @@ impl Transport for HttpTransport {
     }
 }
 
-/// Without the host's own words: they hold a stack trace, and with some hosts the address.
+/// Converts an error, without the host's text: it contains a stack trace, and with some hosts the
+/// address.
 fn classify(error: ::reqwest::Error) -> Error {
     match error.is_builder() {
         true => Error::new(ErrorKind::InvalidCommand, "the request cannot be built"),

@@ -1,4 +1,4 @@
-//! Hedged reads: a second copy of a slow request, of which the first answer counts.
+//! Hedged reads: a second copy of a slow request. The first reply counts.
 
 use crate::backend::Reply;
 use crate::platform;
@@ -7,8 +7,8 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-/// Runs `call`, and once more if it has not answered after `delay` and `may_hedge` says so. The first reply wins; an error waits
-/// for the other copy.
+/// Runs `call`, and once more if it has no reply after `delay` and `may_hedge` allows it. The first
+/// reply wins; an error waits for the other copy.
 pub(super) async fn race<F: Future<Output = Reply>>(
     call: impl Fn() -> F,
     delay: Duration,
@@ -25,7 +25,7 @@ pub(super) async fn race<F: Future<Output = Reply>>(
     let mut second = pin!(call());
     let mut failed = (None, None);
     poll_fn(|context| {
-        // One that failed is not polled again.
+        // A failed copy is not polled again.
         if failed.0.is_none() {
             match first.as_mut().poll(context) {
                 Poll::Ready(Ok(value)) => return Poll::Ready(Ok(value)),

@@ -1,8 +1,8 @@
 //! The built-in [`Transport`]: hyper with the pool of hyper-util. It is the only file of the client
 //! that names them; `fetch.rs` takes its place on `wasm32`.
 //!
-//! Not reqwest, which stands on the same two: for redirects, which must not be followed here
-//! anyway, it copies the headers and reads the address several times a request.
+//! Not reqwest, which uses the same two: for redirects, which must not be followed here anyway, it
+//! copies the headers and parses the address several times per request.
 
 pub(super) mod body;
 mod connect;
@@ -42,9 +42,9 @@ pub(crate) use tls::Trust;
 type HttpClient = legacy::Client<Connector, RequestBody>;
 
 /// The built-in [`Transport`]: pooled connections, HTTP/1.1 or HTTP/2, no redirects. Cheap to
-/// clone; clones share their connections. Each runtime has connections of its own.
+/// clone; clones share their connections. Each runtime has separate connections.
 ///
-/// A client makes its own. Make one to wrap it in a transport that counts, logs or delays:
+/// A client creates its own. Create one to wrap it in a transport that counts, logs or delays:
 ///
 /// ```
 /// use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpTransport, Transport};
@@ -79,9 +79,9 @@ impl fmt::Debug for HttpTransport {
 }
 
 impl HttpTransport {
-    /// A transport that gives up connecting after `connect_timeout`. Does no I/O: TLS is set up by
-    /// the first request to an `https://` address, which fails with [`ErrorKind::Config`] where it
-    /// cannot be.
+    /// Creates a transport with this connect timeout. Does no I/O: TLS is set up by the first
+    /// request to an `https://` address, which fails with [`ErrorKind::Config`] if that is
+    /// impossible.
     ///
     /// # Errors
     /// None today.
@@ -89,12 +89,13 @@ impl HttpTransport {
         Ok(Self::with(connect_timeout, &Config::new(), None))
     }
 
-    /// The transport that a client of `config` would make, to wrap it: with its connect timeout,
-    /// its root certificates, its proxy, and its limit of headers. For an `https://` address TLS is
-    /// set up here, so that what is wrong shows at the start.
+    /// Returns the transport that a client of `config` would create, to wrap it: with its connect
+    /// timeout, its root certificates, its proxy, and its limit of headers. For an `https://`
+    /// address TLS is set up here, so that errors show at the start.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when TLS cannot be set up, or the address or the proxy cannot work.
+    /// Fails with [`ErrorKind::Config`] if TLS cannot be set up, or if the address or the proxy is
+    /// invalid.
     pub fn for_config(config: &Config) -> Result<Self> {
         let url = config.parsed_url()?;
         let proxy = Proxy::find(config, &url)?;
@@ -103,7 +104,7 @@ impl HttpTransport {
         Ok(transport)
     }
 
-    /// Host and port of the proxy that requests go through.
+    /// Returns host and port of the proxy for requests.
     pub fn proxy(&self) -> Option<&str> {
         self.0.pools.proxy()
     }
@@ -153,7 +154,7 @@ impl HttpTransport {
         let (max_reply_bytes, progress) = (request.max_reply_bytes, request.progress());
         let connections = self.0.pools.of(&request.url)?;
         let (watch, response) = self.start(&connections, request)?;
-        // A stream opens when the server likes: how long that takes says nothing.
+        // The server decides when a stream opens: the time proves nothing.
         watch.ended();
         let response = response.await.map_err(|error| failed(&error, &progress))?;
         body::open(response, max_reply_bytes).await
@@ -179,8 +180,8 @@ impl HttpTransport {
     }
 }
 
-/// Why there is no response. A request that waits for a free stream may outlive its error, and must
-/// not leave then.
+/// Returns the error of a request without a response. A request that waits for a free stream may
+/// outlive its error, and must not be sent then.
 fn failed(error: &legacy::Error, progress: &Progress) -> Error {
     let superseded = || body::chain(error).any(|error| error.is::<Superseded>());
     let connecting = error.is_connect() && !superseded();

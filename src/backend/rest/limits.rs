@@ -1,28 +1,28 @@
-//! How much a reply may hold: what takes few bytes on the wire can take many in memory.
+//! Limits on the content of a reply: a few bytes on the wire can take much memory.
 
 use std::cell::Cell;
 
-/// The JSON reader goes 127 levels deep, and a reply within a pipeline stands in two of them.
+/// The JSON reader goes 127 levels deep, and a reply within a pipeline is inside two of them.
 pub(crate) const DEEPEST: usize = 120;
 
-/// Of the arrays in one reply, and of all that is in a body.
+/// Limits on the arrays in one reply, and on all elements in a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// Arrays within arrays.
+    /// Nested arrays.
     pub(crate) depth: usize,
     /// Elements of all arrays together.
     pub(crate) elements: usize,
 }
 
 impl Limits {
-    /// The same for replies that are elements of an array by themselves. Where a server sends them one after another instead, one more
-    /// level is let pass.
+    /// Returns the limits for replies that are themselves elements of an array. If a server sends
+    /// them one after another instead, one more level passes.
     pub(super) fn framed(self, replies: usize) -> Self {
         Self { depth: self.depth + 1, elements: self.elements.saturating_add(replies) }
     }
 }
 
-/// What is left of the limits while a body is read.
+/// The remaining limits while a body is read.
 pub(super) struct Room {
     depth: usize,
     elements: Cell<usize>,
@@ -40,7 +40,7 @@ impl Room {
         }
     }
 
-    /// An array begins within so many others.
+    /// Begins an array inside `depth` others.
     pub(super) fn array(&self, depth: usize) -> Result<(), &'static str> {
         if depth < self.depth {
             Ok(())
@@ -49,7 +49,7 @@ impl Room {
         }
     }
 
-    /// An element begins.
+    /// Begins an element.
     pub(super) fn element(&self) -> Result<(), &'static str> {
         match self.elements.get().checked_sub(1) {
             Some(left) => {
@@ -65,18 +65,18 @@ impl Room {
         Err(what)
     }
 
-    /// Which limit ended the reading, if one did.
+    /// Returns the limit that ended the reading, if one did.
     pub(super) fn exceeded(&self) -> Option<&'static str> {
         self.exceeded.get()
     }
 
-    /// Notes why a value is refused that is within the limits.
+    /// Records why a value within the limits is refused.
     pub(super) fn refuse(&self, what: &'static str) -> &'static str {
         self.refused.set(Some(what));
         what
     }
 
-    /// Why a value was refused, if one was.
+    /// Returns why a value was refused, if one was.
     pub(super) fn refused(&self) -> Option<&'static str> {
         self.refused.get()
     }

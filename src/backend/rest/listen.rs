@@ -84,8 +84,9 @@ impl Rest {
         wire::decode_one(body, form)
     }
 
-    /// Reads a body that is no event stream: until it ends or is a reply, at most [`MOST_OF_ANSWER`]
-    /// bytes of it and for the time of an attempt. A server may keep the connection open.
+    /// Reads a body that is no event stream: until it ends or is a reply, at most
+    /// [`MOST_OF_ANSWER`] bytes of it and for the time of an attempt. A server may keep the
+    /// connection open.
     async fn answer(&self, mut chunks: HttpChunks) -> Bytes {
         let mut body = BytesMut::new();
         let reading = async {
@@ -106,7 +107,7 @@ impl Rest {
     }
 }
 
-/// Errors of servers are shorter. Each chunk reads the body again, which must not become slow.
+/// Errors of servers are shorter. Each chunk parses the body again, which must stay fast.
 const MOST_OF_ANSWER: usize = 16 << 10;
 
 fn not_a_stream() -> Error {
@@ -117,9 +118,9 @@ struct Events {
     chunks: HttpChunks,
     parser: Parser,
     what: SubscriptionTarget,
-    /// So client and server have agreed.
+    /// Negotiated between client and server.
     in_base64: bool,
-    /// What comes next is larger than allowed; what came before it is told all the same.
+    /// The next event is larger than allowed; earlier ones are still delivered.
     too_large: bool,
 }
 
@@ -154,19 +155,19 @@ impl Stream for Events {
     }
 }
 
-/// How far into an event the comma behind the channel is looked for by the pattern: what does not match there would be tried once
-/// for each comma, over ever more bytes.
+/// Limit up to which the pattern searches for the comma after the channel: beyond it, each comma
+/// would be tried over ever more bytes.
 const CHANNEL_WITHIN: usize = 4096;
 
-/// A name as an event has it, which is text in lines.
+/// Returns a name in the form that events use, which is text in lines.
 fn as_sent(name: &[u8]) -> String {
     String::from_utf8_lossy(name).replace("\r\n", "\n").replace('\r', "\n")
 }
 
-/// Returns what an event means, and `None` for one that is not understood.
+/// Returns the meaning of an event, or `None` if it is not understood.
 ///
 /// # Errors
-/// The server acknowledges a subscription to another name.
+/// Fails if the server acknowledges a subscription to another name.
 pub(crate) fn read(what: &SubscriptionTarget, data: &Bytes) -> Result<Option<Event>> {
     let (word, name) = match what {
         SubscriptionTarget::Channel(name) => ("subscribe", name),
@@ -176,7 +177,7 @@ pub(crate) fn read(what: &SubscriptionTarget, data: &Bytes) -> Result<Option<Eve
     if ![&b"subscribe,"[..], b"psubscribe,"].iter().any(|word| data.starts_with(word)) {
         return Ok(message(what, data));
     }
-    // The count of the connection's subscriptions comes last.
+    // The number of the connection's subscriptions comes last.
     let count = data.strip_prefix(format!("{word},{},", as_sent(name)).as_bytes());
     match count {
         Some(count) if !count.is_empty() && count.iter().all(u8::is_ascii_digit) => {
@@ -186,10 +187,10 @@ pub(crate) fn read(what: &SubscriptionTarget, data: &Bytes) -> Result<Option<Eve
     }
 }
 
-/// Returns what an event means whose names and payload are in base64. A monitor's are not.
+/// Returns the meaning of an event whose names and payload are in base64. A monitor's are not.
 ///
 /// # Errors
-/// The server acknowledges a subscription to another name.
+/// Fails if the server acknowledges a subscription to another name.
 pub(crate) fn read_base64(what: &SubscriptionTarget, data: &Bytes) -> Result<Option<Event>> {
     let mut fields = data.split(|byte| *byte == b',');
     let word = fields.next().unwrap_or_default();
@@ -224,7 +225,7 @@ fn other_name() -> Error {
 
 fn message(what: &SubscriptionTarget, data: &Bytes) -> Option<Event> {
     let after = |prefix: &[u8]| data.starts_with(prefix).then(|| data.slice(prefix.len()..));
-    // Names may hold commas, so they are not looked for: they are known.
+    // Names may contain commas, so they are compared instead of searched.
     let named =
         |word: &[u8], name: &Bytes| after(&[word, b",", as_sent(name).as_bytes(), b","].concat());
     match what {
@@ -234,7 +235,7 @@ fn message(what: &SubscriptionTarget, data: &Bytes) -> Option<Event> {
         }
         SubscriptionTarget::Pattern(pattern) => {
             let rest = named(b"pmessage", pattern)?;
-            // The channel may hold commas too: the shortest that matches is taken.
+            // The channel may contain commas too: the shortest match wins.
             let commas =
                 rest.iter().enumerate().filter(|(_, byte)| **byte == b',').map(|(place, _)| place);
             let mut near = commas.clone().take_while(|place| *place <= CHANNEL_WITHIN);
@@ -277,13 +278,13 @@ mod tests {
         assert_eq!(event(&channel, "message,a"), None);
         let pattern = SubscriptionTarget::Pattern("x,*,z".into());
         assert_eq!(message(&pattern, "pmessage,x,*,z,x,y,z,p,q"), ("x,y,z".into(), "p,q".into()));
-        // No channel is found in this, and the search ends: over all of it, it would take minutes.
+        // No channel is found here, and the search ends: over the whole text it would take minutes.
         let commas = ",".repeat(1 << 20);
         assert_eq!(
             message(&SubscriptionTarget::Pattern("*z".into()), &format!("pmessage,*z,{commas}")),
             (String::new(), commas[1..].into())
         );
-        // What an event cannot carry comes changed.
+        // Bytes that an event cannot carry arrive changed.
         let odd = SubscriptionTarget::Channel(b"a\r\nb\xff".to_vec().into());
         assert_eq!(message(&odd, "message,a\nb\u{fffd},x").1, "x");
         assert_eq!(
@@ -317,7 +318,7 @@ mod tests {
         }
         assert!(read(&channel, &"psubscribe,a,1".into()).is_err());
         assert!(read(&pattern, &"subscribe,a,1".into()).is_err());
-        // A command that a monitor tells is no acknowledgement.
+        // A command in a monitor's event is no acknowledgement.
         assert_eq!(
             event(&SubscriptionTarget::Monitor, "subscribe,b,1"),
             Some(Event::Command("subscribe,b,1".into()))

@@ -6,7 +6,7 @@ pub(crate) mod block;
 pub(crate) mod config;
 mod encoding;
 mod hedge;
-// One of the two, by the host.
+// Either of the two, depending on the host.
 #[cfg_attr(target_family = "wasm", path = "fetch.rs")]
 mod hyper;
 mod limits;
@@ -51,14 +51,14 @@ use sync::SyncToken;
 use tracing::Span;
 use url::Url;
 
-/// Executes commands on a REST server. Made by [`Config::build`].
+/// Executes commands on a REST server. Created by [`Config::build`].
 pub struct RestBackend {
     rest: Arc<Rest>,
-    /// None: every command is a request of its own.
+    /// `None`: every command is a separate request.
     batchers: Option<Batchers>,
 }
 
-/// What goes out, and how.
+/// The parts of requests, and the means to send them.
 struct Rest {
     transport: Arc<dyn Transport>,
     endpoints: Endpoints,
@@ -66,9 +66,9 @@ struct Rest {
     headers: HeaderMap,
     encoding: Encoding,
     detection: Arc<Detection>,
-    /// For replies in RESP2, while the server is believed to know it.
+    /// For replies in RESP2, while the server is believed to support it.
     resp2: Option<Resp2>,
-    /// So the server said.
+    /// Reported by the server.
     has_no_pipelines: AtomicBool,
     sync: SyncToken,
     paths: Paths,
@@ -85,7 +85,7 @@ struct Rest {
     telemetry: bool,
 }
 
-/// The addresses of the three `POST` forms, made once. The path form extends `command`.
+/// The addresses of the three `POST` forms, created once. The path form extends `command`.
 struct Endpoints {
     command: Url,
     pipeline: Url,
@@ -111,21 +111,21 @@ impl fmt::Debug for RestBackend {
 
 struct Resp2 {
     headers: HeaderMap,
-    /// The server answered in JSON once.
+    /// The server replied in JSON once.
     ignored: AtomicBool,
 }
 
-/// A request as it goes out in every attempt.
+/// A request as sent in every attempt.
 struct Outgoing {
     url: Url,
     body: Bytes,
-    /// The reply may be RESP2, where that is wanted.
+    /// The reply may be RESP2 if that is configured.
     resp2: bool,
     /// True for a transaction.
     atomic: bool,
-    /// The path holds what a proxy may change.
+    /// The path contains characters that a proxy may change.
     changeable: bool,
-    /// The spans of the calls that it carries, where those run in other tasks.
+    /// The spans of the calls that it carries, if those run in other tasks.
     calls: Vec<Span>,
 }
 
@@ -136,16 +136,16 @@ impl Outgoing {
 }
 
 impl RestBackend {
-    /// Checks `config`. Does no I/O.
+    /// Creates a backend after checking `config`. Does no I/O.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`].
+    /// Fails with [`ErrorKind::Config`].
     pub fn new(config: Config) -> Result<Self> {
         config.check_limits()?;
         let url = config.parsed_url()?;
         let endpoints = Endpoints::new(&url);
         let token = config.checked_token()?;
-        // Of the right size at once: a text that grows leaves pieces behind.
+        // Allocated in full at once: a growing text leaves pieces behind.
         let mut bearer = String::with_capacity(7 + token.len());
         bearer.extend(["Bearer ", token]);
         let mut token = HeaderValue::try_from(bearer).map_err(|_| {
@@ -183,7 +183,8 @@ impl RestBackend {
             sync: SyncToken::default(),
             paths: Paths::new(config.paths_arrive),
             timers: Timers::default(),
-            // The outage of one server must not use up the retries of another that was set up alike.
+            // The outage of one server must not use up the retries of another with the same
+            // settings.
             retry: config.retry.with_own_budget(),
             connect_timeout: config.connect_timeout,
             timeout: config.timeout,
@@ -199,9 +200,9 @@ impl RestBackend {
         Ok(Self { rest, batchers })
     }
 
-    /// Gives the command of a call that begins `now` to a request that will carry others too, if it
-    /// can join one; `None`: it is to be [executed](Backend::execute). What such a call has to
-    /// remember is no more than where its reply will come.
+    /// Adds the command of a call that begins `now` to a request that carries others too, if it can
+    /// join one; `None`: it has to be [executed](Backend::execute). Such a call only holds the
+    /// place of its reply.
     pub(crate) fn join(
         &self,
         command: &Command,
@@ -222,7 +223,7 @@ impl Backend for RestBackend {
     ) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
             requests::carried(command)?;
-            // What a queued call holds is small: the rest is made where it is needed.
+            // A queued call is small: the rest is created if needed.
             match &self.batchers {
                 Some(batchers) if self.rest.may_batch(command, options) => {
                     batchers.execute(command).await
@@ -280,7 +281,7 @@ impl Backend for RestBackend {
 }
 
 impl Rest {
-    /// When a call that starts now must be over.
+    /// Returns the deadline of a call that starts now.
     fn deadline(&self, options: &CallOptions) -> Instant {
         clock::after(options.deadline.unwrap_or(self.deadline))
     }
@@ -290,7 +291,7 @@ impl Rest {
     }
 }
 
-/// The times that the headers of a response say: when to come again, and how long to keep the
+/// Returns the times in the headers of a response: when to retry, and how long to keep the
 /// connection.
 #[cfg(all(fuzzing, not(target_family = "wasm")))]
 pub fn response_headers(headers: &HeaderMap) -> (Option<Duration>, Option<Duration>) {

@@ -1,5 +1,5 @@
-//! Names within request paths: which of them a proxy may change, and whether the server at this
-//! address gets paths as they were sent. JSON bodies need none of this.
+//! Names in request paths: those that a proxy may change, and whether the server at this address
+//! receives paths unchanged. JSON bodies need none of this.
 
 use super::response::is_final;
 use super::{Outgoing, ReplyShape, Rest, only};
@@ -15,11 +15,11 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// A text whose segments every decoding or normalising proxy changes. Its `..` climb no higher than
-/// its own first segment, so that at worst an `ECHO` of another text or a `PING` arrives, and at
-/// this address.
+/// its own first segment, so that at worst an `ECHO` of another text or a `PING` arrives, at this
+/// address.
 const PROBE: &str = "x?#%\\; //y/../../ping";
 
-/// The time for which paths are known not to arrive. A client notices a mended proxy after it. The
+/// Time for which paths are known not to arrive; afterwards a client notices a repaired proxy. The
 /// knowledge that paths do arrive does not expire.
 const REMEMBERED: Duration = Duration::from_secs(30);
 
@@ -28,7 +28,7 @@ const REMEMBERED: Duration = Duration::from_secs(30);
 pub(super) enum Name {
     /// No proxy changes it.
     Plain,
-    /// A proxy that decodes or normalises paths makes another name of it.
+    /// A proxy that decodes or normalises paths changes it to another name.
     Changeable,
 }
 
@@ -42,7 +42,7 @@ impl Name {
                 "an empty name cannot travel in a URL path",
             ));
         }
-        // nginx on Windows and IIS take a backslash for a slash.
+        // nginx on Windows and IIS treat a backslash as a slash.
         let mut segments = name.split(|byte| matches!(byte, b'/' | b'\\'));
         if segments.any(|segment| matches!(segment, b"." | b"..")) {
             return Err(Error::new(
@@ -59,24 +59,24 @@ impl Name {
     }
 }
 
-/// Whether paths arrive as they are sent, as far as it is known.
+/// Knowledge about whether paths arrive unchanged.
 pub(super) struct Paths {
     arrive: AtomicBool,
-    /// The number of probes that have ended.
+    /// Number of finished probes.
     ended: AtomicU64,
-    /// The result of the last probe, unless paths arrive. Locked while a probe is under way, so that
-    /// calls at the same time share it.
+    /// Result of the last probe, unless paths arrive. Locked during a probe, so that concurrent
+    /// calls share it.
     last: Mutex<Option<Last>>,
 }
 
 enum Last {
-    /// Paths do not arrive, which was found out then.
+    /// Paths do not arrive, as found at this time.
     Changed(Error, Instant),
     Failed(Error),
 }
 
 impl Paths {
-    /// With `arrive`, nothing is probed.
+    /// Without a probe if `arrive` is true.
     pub(super) fn new(arrive: bool) -> Self {
         Self { arrive: AtomicBool::new(arrive), ended: AtomicU64::new(0), last: Mutex::new(None) }
     }
@@ -87,10 +87,10 @@ impl Paths {
 }
 
 impl Rest {
-    /// Returns what is left of `options` when paths are known to arrive as they are sent.
+    /// Returns the rest of `options` once paths are known to arrive unchanged.
     ///
     /// # Errors
-    /// Paths do not arrive, or the probe failed. Nothing else was sent.
+    /// Fails if paths do not arrive, or if the probe failed. Nothing else was sent.
     pub(super) async fn prove_paths(&self, options: &CallOptions) -> Result<CallOptions> {
         let deadline = self.deadline(options);
         let mut attempts = self.attempts(deadline, options);
@@ -117,17 +117,17 @@ impl Rest {
         }
     }
 
-    /// The same by one attempt.
+    /// Makes the same check by one attempt.
     ///
     /// # Errors
-    /// Those of [`prove_paths`](Self::prove_paths).
+    /// Fails like [`prove_paths`](Self::prove_paths).
     pub(super) async fn paths_arrive_now(&self) -> Result<()> {
         let proved = self.paths_arrive((1, self.timeout)).await;
         proved.map_err(|error| error.with_outcome(Outcome::NotApplied))
     }
 
-    /// Makes an attempt of the probe, or waits for one that another call makes. The error's outcome
-    /// is that of the probe.
+    /// Makes an attempt of the probe, or waits for that of another call. The error's outcome is
+    /// that of the probe.
     async fn paths_arrive(&self, (number, limit): (u32, Duration)) -> Result<()> {
         let paths = &self.paths;
         if paths.arrive() {
@@ -174,14 +174,14 @@ impl Rest {
 
 enum Verdict {
     Arrive,
-    /// The status of an answer that was an error.
+    /// The status of an error response.
     Change(Option<u16>),
     Unknown(Error),
 }
 
-/// Reads the reply to the probe. Failures that may pass, or that every other call meets too, leave
-/// the question open: no reply, a refusal for now, a wrong token. Any other reply is that of a server
-/// without a path form, or behind a proxy that changes paths.
+/// Interprets the reply to the probe. Temporary failures, and those that every other call meets
+/// too, leave the question open: no reply, a temporary refusal, a wrong token. Any other reply is
+/// that of a server without a path form, or behind a proxy that changes paths.
 fn verdict(reply: Reply) -> Verdict {
     let error = match reply {
         Ok(Value::Bytes(text)) if text == PROBE.as_bytes() => return Verdict::Arrive,
@@ -228,7 +228,7 @@ mod tests {
             }
         }
         assert!(PROBE.ends_with("/ping"));
-        // No call of a user's can send it.
+        // No call of a user can send it.
         assert!(Name::of(PROBE.as_bytes()).is_err());
     }
 }

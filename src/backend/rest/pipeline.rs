@@ -10,14 +10,15 @@ use crate::retry::{Attempted, Attempts, Entries, is_refused};
 use bytes::Bytes;
 use std::time::Duration;
 
-/// Commands in one request. After a failure in which they may have run, only those that may run twice go again.
+/// Commands in one request. After a failure in which they may have run, only retry-safe ones are
+/// resent.
 pub(super) struct PipelineRequest<'a> {
     rest: &'a Rest,
     commands: &'a [Command],
     replies: Vec<Option<Reply>>,
-    /// The commands without a reply.
+    /// Indices of the commands without a reply.
     pending: Vec<usize>,
-    /// These, encoded.
+    /// The pending commands, encoded.
     body: Bytes,
 }
 
@@ -42,7 +43,7 @@ impl<'a> PipelineRequest<'a> {
         self.pending.iter().all(reads)
     }
 
-    /// Goes on with these alone.
+    /// Continues with these commands alone.
     fn keep(&mut self, indices: Vec<usize>) {
         if indices.len() < self.pending.len() {
             self.body = self.encode_again(&indices).into();
@@ -50,7 +51,7 @@ impl<'a> PipelineRequest<'a> {
         self.pending = indices;
     }
 
-    /// These commands encoded before, so they do again.
+    /// Encodes commands that were encoded before, which therefore cannot fail.
     fn encode_again(&self, indices: &[usize]) -> Vec<u8> {
         let mut body = vec![b'['];
         for (place, &index) in indices.iter().enumerate() {
@@ -78,7 +79,7 @@ impl Entries for PipelineRequest<'_> {
 
     async fn attempt(&mut self, number: u32, limit: Duration, _: bool) -> Attempted {
         let count = self.pending.len();
-        // How a server frames the reply to one command is not known.
+        // A server's framing of the reply to a single command is unknown.
         let url = self.rest.endpoints.pipeline.clone();
         let outgoing = Outgoing::new(url, self.body.clone(), count > 1);
         let answer = self.rest.attempt(&outgoing, (number, limit), ReplyShape::Many(count)).await;
@@ -112,8 +113,8 @@ impl Entries for PipelineRequest<'_> {
     }
 }
 
-/// The entries from the first refused one (`LOADING` …) to the end, if all of them were refused: those can go again without
-/// overtaking one that ran.
+/// Returns the entries from the first refused one (`LOADING` …) to the end, if all of them were
+/// refused: those can be resent without overtaking one that ran.
 fn refused_tail(pending: &[usize], replies: &[Option<Reply>]) -> Option<(Vec<usize>, Error)> {
     let refused = |index: usize| match &replies[index] {
         Some(Err(error)) if is_refused(error) => Some(error),
@@ -125,13 +126,14 @@ fn refused_tail(pending: &[usize], replies: &[Option<Reply>]) -> Option<(Vec<usi
     tail.iter().all(|&index| refused(index).is_some()).then(|| (tail.to_vec(), error.clone()))
 }
 
-/// Parts the pending entries into those that may go again after `error` and those that may not.
+/// Splits the pending entries into those that may be resent after `error` and those that may not.
 ///
-/// When they may have run, order matters too:
-/// * A write that may run twice by itself must not when an entry after it may not: `SET n 1` sent again after `INCR n` would
-///   undo the increment. So it stays behind when such an entry has to do with it.
-/// * A read and a write after it that has to do with it both stay behind: together they are what `GETDEL` is, and a second
-///   read would find what the write left.
+/// If they may have run, order matters too:
+/// * A write that may run twice alone must not if a later entry may not: `SET n 1` resent after
+///   `INCR n` would undo the increment. It is therefore not resent if such an entry concerns the
+///   same keys.
+/// * A read and a later write of the same keys are both not resent: together they are a `GETDEL`,
+///   and a second read would find the result of the write.
 fn split(
     entries: &[Command],
     pending: &[usize],

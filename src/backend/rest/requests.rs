@@ -1,4 +1,4 @@
-//! Which requests commands become, and which of them go again.
+//! Converts commands to requests, and decides which are retried.
 
 use super::paths::Name;
 use super::pipeline::PipelineRequest;
@@ -16,12 +16,12 @@ use std::ops::Range;
 use std::time::Duration;
 use wire::NotUtf8;
 
-/// What may stand in a path segment or query as it is.
+/// Characters that need no escape in a path segment or query.
 pub(super) const KEPT: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 impl Rest {
-    /// One command, in a request of its own.
+    /// Executes one command in a separate request.
     pub(super) async fn alone(&self, command: &Command, options: &CallOptions) -> Reply {
         let (outgoing, safety) = (self.single(command)?, command.idempotency());
         if outgoing.changeable {
@@ -56,7 +56,7 @@ impl Rest {
         }
     }
 
-    /// Commands in as few requests as the limits allow, one after another.
+    /// Executes commands in as few requests as the limits allow, one after another.
     pub(super) async fn pipeline(&self, commands: &[Command], options: &CallOptions) -> Vec<Reply> {
         let chunks = match self.chunks(commands, self.max_pipeline_commands) {
             Ok(chunks) => chunks,
@@ -87,7 +87,7 @@ impl Rest {
         replies
     }
 
-    /// Commands in one request, atomically.
+    /// Executes commands in one request, atomically.
     pub(super) async fn transaction(
         &self,
         commands: &[Command],
@@ -106,7 +106,7 @@ impl Rest {
         self.call(&outgoing, safety, options, ReplyShape::Many(commands.len())).await
     }
 
-    /// Attempts until one succeeds or the policy gives up.
+    /// Makes attempts until one succeeds or the policy gives up.
     async fn call(
         &self,
         outgoing: &Outgoing,
@@ -121,7 +121,7 @@ impl Rest {
         whole.result.unwrap_or_else(|| Err(no_reply()))
     }
 
-    /// The request of one command: JSON, or the path form where an argument is not UTF-8.
+    /// Returns the request of one command: JSON, or the path form if an argument is not UTF-8.
     fn single(&self, command: &Command) -> Result<Outgoing> {
         let mut body = Vec::new();
         let outgoing = match wire::encode(command, &mut body) {
@@ -134,8 +134,8 @@ impl Rest {
         Ok(outgoing)
     }
 
-    /// The path form: the body is the argument at `place`, raw; the ones before it are path segments; after it only
-    /// name–value pairs can follow, as the query.
+    /// Returns the path form: the body is the argument at `place`, raw; the ones before it are path
+    /// segments; after it only name–value pairs can follow, as the query.
     fn path_form(&self, command: &Command, place: usize) -> Result<Outgoing> {
         let refuse = |reason: &'static str| {
             Err(Error::new(ErrorKind::InvalidCommand, reason)
@@ -186,7 +186,7 @@ impl Rest {
         Ok(Outgoing { changeable, ..Outgoing::new(url, raw.to_vec(), true) })
     }
 
-    /// The bodies of the requests that carry `commands`, none longer than the limits allow.
+    /// Returns the bodies of the requests that carry `commands`, none longer than the limits allow.
     fn chunks(&self, commands: &[Command], most: usize) -> Result<Vec<(Range<usize>, Vec<u8>)>> {
         let mut chunks = Vec::new();
         let (mut start, mut body) = (0, vec![b'[']);
@@ -203,7 +203,7 @@ impl Rest {
                 )
                 .with_detail(format!("entry {index}, argument {place}"))
             })?;
-            // One byte for the closing bracket.
+            // Plus the closing bracket.
             if body.len() < self.max_request_bytes && index - start < most {
                 continue;
             }
@@ -224,7 +224,7 @@ impl Rest {
     }
 }
 
-/// An error for a command that no REST server can carry. Nothing is sent then.
+/// Fails if no REST server can carry the command. Nothing is sent then.
 pub(super) fn carried(command: &Command) -> Result<()> {
     match refuse::over_rest(command) {
         Some(reason) => Err(Error::new(ErrorKind::Unsupported, "REST cannot carry this command")
@@ -238,7 +238,7 @@ fn too_large(limit: usize) -> Error {
         .with_detail(format!("the limit is {limit} bytes"))
 }
 
-/// A request that goes again as a whole or not at all.
+/// A request that is resent as a whole or not at all.
 pub(super) struct Whole<'a> {
     rest: &'a Rest,
     outgoing: &'a Outgoing,

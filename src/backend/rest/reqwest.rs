@@ -6,8 +6,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::platform::BoxFuture;
 use std::fmt;
 
-/// A [`Transport`] over a `reqwest` client with settings of your own (feature `reqwest`): SOCKS, client certificates, a resolver.
-/// The built-in one has none of these, and is quicker.
+/// A [`Transport`] over a `reqwest` client with custom settings (feature `reqwest`): SOCKS, client
+/// certificates, a resolver. The built-in one has none of these, and is faster.
 ///
 /// ```
 /// use redis_rest::Client;
@@ -24,25 +24,26 @@ use std::fmt;
 /// ```
 ///
 /// * The version of `reqwest` is 0.13, which is part of this crate's interface.
-/// * TLS is what the features of your own `reqwest` dependency bring: this crate's feature `rustls` and
-///   `Config::root_certificate_pem` do not reach it, nor do `Config::max_reply_header_bytes` and `Config::proxy`. It reads
-///   `HTTPS_PROXY` and the like by itself, unless told `no_proxy()`.
-/// * A connect timeout is yours to set; without one, the attempt's timeout counts. An attempt that fails by it has left nothing; one that
-///   runs out while connecting is taken for one that may have.
-/// * All runtimes share its connections, and the runtime that made a connection drives it. A
-///   request over a connection of a runtime that is blocked, or that nobody drives, ends with the
-///   attempt's timeout: deadlines hold, but calls may fail. Give each `current_thread` runtime a
-///   transport of its own.
-/// * Redirects are never followed and requests never sent again by it, whatever the builder said: a token must not travel, and only this crate
-///   knows which commands may run twice.
+/// * TLS depends on the features of your own `reqwest` dependency: this crate's feature `rustls`
+///   and `Config::root_certificate_pem` do not affect it, nor do `Config::max_reply_header_bytes`
+///   and `Config::proxy`. It reads `HTTPS_PROXY` and the like by itself, unless `no_proxy()` is
+///   set.
+/// * Set a connect timeout yourself; without one, the attempt's timeout counts. An attempt that
+///   fails by it has sent nothing; one that times out while connecting counts as possibly sent.
+/// * All runtimes share its connections, and the runtime that opened a connection drives it. A
+///   request over a connection of a runtime that is blocked, or that no thread drives, ends with
+///   the attempt's timeout: deadlines hold, but calls may fail. Give each `current_thread` runtime
+///   a separate transport.
+/// * Redirects are never followed and requests never resent, whatever the builder's settings: a
+///   token must not travel, and only this crate knows which commands may run twice.
 #[derive(Clone)]
 pub struct ReqwestTransport(::reqwest::Client);
 
 impl ReqwestTransport {
-    /// A transport over the client of `builder`.
+    /// Creates a transport over the client of `builder`.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when `reqwest` cannot build it.
+    /// Fails with [`ErrorKind::Config`] if `reqwest` cannot build it.
     pub fn new(builder: ::reqwest::ClientBuilder) -> Result<Self> {
         let client = builder
             .redirect(::reqwest::redirect::Policy::none())
@@ -77,10 +78,10 @@ impl ReqwestTransport {
     }
 }
 
-/// What hyper-util's connector says of `https://` where nothing puts TLS over it.
+/// The error of hyper-util's connector for `https://` without TLS.
 const NO_TLS: &str = "invalid URL, scheme is not http";
 
-/// Without the address.
+/// Returns the cause without the address.
 fn cause(error: ::reqwest::Error) -> Cause {
     Cause::of(&error.without_url())
 }

@@ -1,4 +1,4 @@
-//! Interprets HTTP responses: a reply, or which error.
+//! Interprets HTTP responses as replies or errors.
 
 use super::transport::HttpResponse;
 use super::wire;
@@ -11,8 +11,8 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, RETRY_AFTER};
 use std::time::Duration;
 
-/// The body first, then the status: a 200 can hold an error, a 502 a page of HTML. `early`: the
-/// server answered before it had the whole request.
+/// Interprets the body first, then the status: a 200 can hold an error, a 502 a page of HTML.
+/// `early`: the server responded before it had the whole request.
 pub(super) fn interpret<T>(
     response: &HttpResponse,
     early: bool,
@@ -21,7 +21,7 @@ pub(super) fn interpret<T>(
     let status = response.status;
     let success = (200..300).contains(&status);
     let error = match read(&response.body) {
-        // Some servers answer a command that failed by a 4xx, and say what it came to.
+        // Some servers respond to a failed command with a 4xx, and the reply.
         Ok(Ok(reply)) if success || (400..500).contains(&status) => return Ok(reply),
         Ok(Err(error)) => {
             let kind = status_kind(status);
@@ -45,7 +45,8 @@ pub(super) fn interpret<T>(
             error.with_source(unreadable)
         }
         Ok(Ok(_)) | Err(_) => {
-            // A request may have arrived whole, and its answer been late, also where 408 blames it.
+            // A request may have arrived complete, and its response been late, even if the status
+            // is 408.
             let late = ((status >= 500 && status != 501) || status == 408) && !early;
             let maybe = late || success;
             let outcome = if maybe { Outcome::MaybeApplied } else { Outcome::NotApplied };
@@ -57,14 +58,14 @@ pub(super) fn interpret<T>(
 
 pub(super) const COMPRESSED: &str = "the reply is compressed, which it was not asked to be";
 
-/// The body is not what was meant, but an encoding of it.
+/// Returns true if the body is compressed.
 pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_ENCODING)
         .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-/// Whether the body is of a media type, whose name has no case.
+/// Returns true if the body has a media type, whose name is case-insensitive.
 pub(super) fn is_media_type(headers: &HeaderMap, wanted: &str) -> bool {
     let found = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().get(..wanted.len()));
     found.is_some_and(|found| found.eq_ignore_ascii_case(wanted.as_bytes()))
@@ -94,9 +95,9 @@ const fn status_text(status: u16) -> &'static str {
     }
 }
 
-/// `Retry-After`: seconds, or a date ([RFC
-/// 9110](https://www.rfc-editor.org/rfc/rfc9110#field.retry-after)), by the server's clock if it
-/// says what that shows.
+/// Reads `Retry-After`: seconds, or a date ([RFC
+/// 9110](https://www.rfc-editor.org/rfc/rfc9110#field.retry-after)), by the server's clock if the
+/// response shows it.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let date = |name| {
         let text = headers.get(name)?.to_str().ok()?.trim();
@@ -109,8 +110,8 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     })
 }
 
-/// The longest time for idle connections by the header `Keep-Alive: timeout=n`: a second less, so
-/// that no request meets a connection that is being closed.
+/// Reads the longest time for idle connections from `Keep-Alive: timeout=n`: a second less, so that
+/// no request meets a connection that is being closed.
 #[cfg_attr(target_family = "wasm", allow(dead_code))]
 pub(super) fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("keep-alive")?.to_str().ok()?;
@@ -121,8 +122,8 @@ pub(super) fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds.saturating_sub(1)))
 }
 
-/// Whether an error says that the server has no such endpoint (`pipeline` or `multi-exec`): by its
-/// status, or because it took the path for a command.
+/// Returns true if an error means that the server has no such endpoint (`pipeline` or
+/// `multi-exec`): by its status, or because it treated the path as a command.
 pub(super) fn lacks(error: &Error, endpoint: &str) -> bool {
     let taken_for_a_command = |message: &str| {
         let text = message.to_ascii_lowercase();
@@ -134,8 +135,8 @@ pub(super) fn lacks(error: &Error, endpoint: &str) -> bool {
     }
 }
 
-/// The error of a whole transaction. Some servers send its commands one by one, and return the
-/// error of one of them for all, when others have run.
+/// Converts the error of a whole transaction. Some servers send its commands one by one, and return
+/// the error of one for all, although others have run.
 pub(super) fn of_transaction(error: Error) -> Error {
     if lacks(&error, "multi-exec") {
         return Error::new(ErrorKind::Unsupported, "this server has no transactions")
@@ -159,8 +160,8 @@ pub(super) fn of_transaction(error: Error) -> Error {
     }
 }
 
-/// Whether an error is the server's answer to this command. Failures that may pass, or that every
-/// other command meets too, are not: no reply, a refusal for now, a wrong token.
+/// Returns true if an error is the server's reply to this command. Temporary failures, and those
+/// that every other call meets too, are not: no reply, a temporary refusal, a wrong token.
 pub(super) fn is_final(error: &Error) -> bool {
     let answered = match error.status() {
         None | Some(401 | 408 | 429) => false,

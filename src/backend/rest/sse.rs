@@ -4,19 +4,19 @@ use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use std::collections::VecDeque;
 
-/// The header by which client and server of this crate agree that names and payloads of messages
-/// come in base64, `Redis-Rest-Events: base64`. The vendor's events are text in lines, which loses
-/// carriage returns and bytes that are not UTF-8.
+/// Header by which client and server of this crate agree that names and payloads of messages are in
+/// base64, `Redis-Rest-Events: base64`. The vendor's events are text in lines, which loses carriage
+/// returns and bytes that are not UTF-8.
 pub const EVENTS_HEADER: HeaderName = HeaderName::from_static("redis-rest-events");
 /// The value of [`EVENTS_HEADER`].
 pub const IN_BASE64: HeaderValue = HeaderValue::from_static("base64");
 
-/// What came.
+/// A parsed item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Sse {
     /// The data of an event.
     Data(Bytes),
-    /// A comment, which servers send to keep the connection.
+    /// A comment, which servers send to keep the connection open.
     Comment,
 }
 
@@ -24,22 +24,22 @@ pub(crate) enum Sse {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooLarge;
 
-/// Takes chunks and gives events.
+/// Parses chunks into events.
 pub(crate) struct Parser {
-    /// The line that has not ended yet.
+    /// The incomplete line.
     line: Vec<u8>,
-    /// The data of the event that has not ended yet.
+    /// The data of the incomplete event.
     data: Option<Vec<u8>>,
     /// The last line ended with a carriage return: a line feed belongs to it.
     after_return: bool,
-    /// No line has ended yet: a byte order mark may stand before the first.
+    /// No line has ended yet: a byte order mark may precede the first.
     first: bool,
     limit: usize,
     ready: VecDeque<Sse>,
 }
 
 impl Parser {
-    /// Events of at most `limit` bytes.
+    /// Creates a parser for events of at most `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             line: Vec::new(),
@@ -51,12 +51,12 @@ impl Parser {
         }
     }
 
-    /// The next event that is complete.
+    /// Returns the next complete event.
     pub(crate) fn next(&mut self) -> Option<Sse> {
         self.ready.pop_front()
     }
 
-    /// Takes a chunk.
+    /// Adds a chunk.
     pub(crate) fn feed(&mut self, mut chunk: &[u8]) -> Result<(), TooLarge> {
         while let Some(&first) = chunk.first() {
             if std::mem::take(&mut self.after_return) && first == b'\n' {
@@ -100,7 +100,7 @@ impl Parser {
             }
             None => (line, &[][..]),
         };
-        // `event`, `id` and `retry` say nothing here.
+        // `event`, `id` and `retry` are ignored.
         if field == b"data" {
             match &mut self.data {
                 Some(data) => {
@@ -159,7 +159,7 @@ mod tests {
     }
 
     proptest! {
-        /// However the bytes are split, the same comes out.
+        /// Any split of the bytes gives the same events.
         #[test]
         fn any_split_gives_the_same(lines in "(data: ?[a-z,:]{0,5}|:|[a-z]{0,3}|)(\n|\r|\r\n)([a-z:]{0,6}(\n|\r\n|\r)){0,20}", cuts in prop::collection::vec(0usize..80, 0..6)) {
             let bytes = lines.as_bytes();

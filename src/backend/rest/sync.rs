@@ -1,4 +1,4 @@
-//! The read-your-writes token: what a reply brings goes out with the very next request.
+//! The read-your-writes token: the token of a reply is sent with the very next request.
 
 use crate::platform::Mutex;
 use http::{HeaderMap, HeaderValue};
@@ -9,12 +9,13 @@ pub(super) const HEADER: &str = "upstash-sync-token";
 
 /// The newest token of a client and its clones.
 ///
-/// Tokens are opaque, so which of two is newer is known only by the order in which their requests were sent: a reply that was
-/// overtaken by that of a later request changes nothing. A reply without a token changes nothing either.
+/// Tokens are opaque, so their order is known only from the order in which their requests were
+/// sent: a reply overtaken by that of a later request changes nothing. A reply without a token
+/// changes nothing either.
 #[derive(Default)]
 pub(super) struct SyncToken {
     sent: AtomicU64,
-    /// There is a token. Most servers send none: then no request takes the lock.
+    /// A token exists. Most servers send none: then no request takes the lock.
     known: AtomicBool,
     state: Mutex<State>,
 }
@@ -22,7 +23,7 @@ pub(super) struct SyncToken {
 #[derive(Default)]
 struct State {
     token: Option<HeaderValue>,
-    /// The number of the request whose reply brought it.
+    /// Number of the request whose reply brought it.
     from: u64,
 }
 
@@ -51,7 +52,8 @@ impl SyncToken {
         self.state.lock().token.as_ref().and_then(|token| token.to_str().ok()).map(str::to_owned)
     }
 
-    /// Sets a token from elsewhere; replies to requests sent before do not replace it. False when it cannot be a header.
+    /// Sets an external token; replies to earlier requests do not replace it. Returns false if it
+    /// cannot be a header.
     pub(super) fn set(&self, token: &str) -> bool {
         let Ok(token) = HeaderValue::from_str(token) else { return false };
         let mut state = self.state.lock();

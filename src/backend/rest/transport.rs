@@ -14,11 +14,11 @@ use url::Url;
 pub struct HttpRequest {
     /// The address.
     pub url: Url,
-    /// All headers, the token's included.
+    /// All headers, including the token's.
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
-    /// ReplyShape a longer body must end in [`ErrorKind::ReplyTooLarge`](crate::ErrorKind::ReplyTooLarge).
+    /// A longer body must end in [`ErrorKind::ReplyTooLarge`](crate::ErrorKind::ReplyTooLarge).
     pub max_reply_bytes: usize,
     progress: Progress,
 }
@@ -28,18 +28,18 @@ impl HttpRequest {
         Self { url, headers, body, max_reply_bytes, progress: Progress::default() }
     }
 
-    /// The progress of the request, for a transport that knows when a request leaves.
+    /// Returns the progress of the request, for a transport that knows when a request is sent.
     pub fn progress(&self) -> Progress {
         self.progress.clone()
     }
 }
 
-/// The progress of a request on its way to the server.
+/// The progress of a request to the server.
 ///
-/// A transport that keeps requests until there is room for them, in a queue or for a free stream of
-/// HTTP/2, says so here. A request that did not leave is then sent again whatever its command, and
-/// its error says [`NotApplied`](crate::Outcome::NotApplied), also where the attempt's timeout
-/// passes. The built-in transport says it; of a transport that says nothing, nothing is known.
+/// A transport that holds requests until there is room for them, in a queue or for a free stream of
+/// HTTP/2, reports that here. A request that was not sent is then retried whatever its command, and
+/// its error is [`NotApplied`](crate::Outcome::NotApplied), even if the attempt's timeout passes.
+/// The built-in transport reports it; without reports, nothing is assumed.
 ///
 /// ```
 /// # fn of(request: redis_rest::backend::rest::HttpRequest) {
@@ -57,37 +57,37 @@ pub struct Progress(Arc<AtomicU8>);
 const UNKNOWN: u8 = 0;
 const WAITS: u8 = 1;
 const LEFT: u8 = 2;
-/// Must not leave any more.
+/// Must not be sent any more.
 const GIVEN_UP: u8 = 3;
-/// The server answered before it had the whole request.
+/// The server responded before it had the whole request.
 const ANSWERED_EARLY: u8 = 4;
 
 impl Progress {
-    /// The server cannot have the whole request yet.
+    /// Reports that the server cannot have the whole request yet.
     pub fn waits(&self) {
         self.0.store(WAITS, Ordering::Release);
     }
 
-    /// The end of the request leaves now. False if the request was given up meanwhile: its end must
-    /// not leave then.
+    /// Reports that the end of the request is sent now. Returns false if the request was cancelled
+    /// meanwhile: then its end must not be sent.
     #[must_use]
     pub fn leaves(&self) -> bool {
         let left = self.0.compare_exchange(WAITS, LEFT, Ordering::AcqRel, Ordering::Acquire);
         left.is_ok() || self.0.load(Ordering::Acquire) != GIVEN_UP
     }
 
-    /// Gives up a request. True if its end did not leave, and will not.
+    /// Cancels a request. Returns true if its end was not sent, and will not be.
     pub(crate) fn give_up(&self) -> bool {
         self.0.compare_exchange(WAITS, GIVEN_UP, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// The head of a response is there.
+    /// Reports that the head of a response has arrived.
     #[cfg_attr(target_family = "wasm", allow(dead_code))]
     pub(crate) fn answered(&self) {
         let _ = self.0.compare_exchange(WAITS, ANSWERED_EARLY, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// True if the server answered before it had the whole request.
+    /// Returns true if the server responded before it had the whole request.
     pub(crate) fn was_answered_early(&self) -> bool {
         matches!(self.0.load(Ordering::Acquire), WAITS | ANSWERED_EARLY)
     }
@@ -116,14 +116,14 @@ impl fmt::Debug for HttpRequest {
 pub struct HttpResponse {
     /// The status code.
     pub status: u16,
-    /// The headers; without `content-encoding` where the transport decompressed the body.
+    /// The headers; without `content-encoding` if the transport decompressed the body.
     pub headers: HeaderMap,
     /// The whole body.
     pub body: Bytes,
 }
 
 impl HttpResponse {
-    /// A response with a body that was read to its end.
+    /// Creates a response with a body that was read to its end.
     pub fn new(status: u16, headers: HeaderMap, body: impl Into<Bytes>) -> Self {
         Self { status, headers, body: body.into() }
     }
@@ -136,20 +136,21 @@ impl fmt::Debug for HttpResponse {
     }
 }
 
-/// The parts of a body as they come. Dropping it closes the connection.
+/// The chunks of a body as they arrive. Dropping it closes the connection.
 pub type HttpChunks = BoxStream<Result<Bytes, Error>>;
 
-/// A response whose body is still coming.
+/// A response whose body is still arriving.
 #[non_exhaustive]
 pub struct HttpStream {
-    /// Status and headers, and the body where it was read to the end.
+    /// Status and headers, and the body if it was read to the end.
     pub response: HttpResponse,
-    /// The body where it is still coming.
+    /// The body if it is still arriving.
     pub chunks: Option<HttpChunks>,
 }
 
 impl HttpStream {
-    /// A response without a body of its own, whose body comes as `chunks`; or with it, and no `chunks`.
+    /// Creates a response without a body, whose body arrives as `chunks`; or with it, and no
+    /// `chunks`.
     pub fn new(response: HttpResponse, chunks: Option<HttpChunks>) -> Self {
         Self { response, chunks }
     }
@@ -164,18 +165,21 @@ impl fmt::Debug for HttpStream {
 
 /// Moves one HTTP request and reads its response to the end.
 ///
-/// The contract: any status is a response, not an error; redirects are not followed (a token must not travel); an error
-/// says by its [`outcome`](Error::outcome) whether anything may have left: [`ErrorKind::Connect`](crate::ErrorKind::Connect)
-/// only when nothing has. [`HttpRequest::progress`] tells the same of a request that is abandoned. Timeouts are the caller's: dropping the future must abandon the request.
+/// The contract: any status is a response, not an error; redirects are not followed (a token must
+/// not travel); an error states by its [`outcome`](Error::outcome) whether anything may have been
+/// sent: [`ErrorKind::Connect`](crate::ErrorKind::Connect) only if nothing was.
+/// [`HttpRequest::progress`] reports the same of an abandoned request. Timeouts are the caller's:
+/// dropping the future must abandon the request.
 pub trait Transport: MaybeSend + 'static {
     /// Sends `request`.
     fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse, Error>>;
 
-    /// Sends `request` and answers when the head of the response is there, for event streams. Where the status is not 200 the body
-    /// is read to the end instead.
+    /// Sends `request` and returns once the head of the response has arrived, for event streams. If
+    /// the status is not 200 the body is read to the end instead.
     ///
     /// # Errors
-    /// As [`send`](Self::send). Without an implementation, [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported).
+    /// Fails like [`send`](Self::send). Without an implementation,
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported).
     fn open(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpStream, Error>> {
         drop(request);
         Box::pin(async {

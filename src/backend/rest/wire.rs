@@ -1,4 +1,4 @@
-//! Bytes on the wire and values in memory. Pure: no I/O, no retry.
+//! Conversion between bytes on the wire and values in memory. Pure: no I/O, no retry.
 
 mod compact;
 pub(crate) mod json;
@@ -61,9 +61,9 @@ fn encode_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// How many bytes stand at the beginning that need no escape.
+/// Returns the number of leading bytes that need no escape.
 fn plain(bytes: &[u8]) -> usize {
-    /// Looked at together, without a branch for each: that compiles to vector instructions.
+    /// Examined together, without a branch for each: that compiles to vector instructions.
     const TOGETHER: usize = 32;
     let special = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
     let all_plain = |chunk: &&[u8]| !chunk.iter().fold(false, |found, &byte| found | special(byte));
@@ -72,44 +72,44 @@ fn plain(bytes: &[u8]) -> usize {
     whole + rest.iter().position(|&byte| special(byte)).unwrap_or(rest.len())
 }
 
-/// How strings in a reply are written.
+/// Format of strings in a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// As they are.
+    /// Plain text.
     Plain,
-    /// As they are, where U+FFFD would mean that the server lost bytes.
+    /// Plain text, in which U+FFFD would mean that the server lost bytes.
     Checked,
     /// Unknown: only replies without texts can be read.
     Undecided,
     /// In base64, except the status `OK`.
     Base64,
-    /// Not JSON at all.
+    /// RESP2 instead of JSON.
     Resp2,
 }
 
-/// How a body is to be read.
+/// Format and limits for reading a body.
 #[derive(Clone, Copy)]
 pub(crate) struct Form {
     pub(crate) format: Format,
     pub(crate) limits: Limits,
 }
 
-/// The reason for a body that was cut off.
+/// The reason for a truncated body.
 pub(super) const ENDS_EARLY: &str = "the reply ends early";
 
-/// Why a body is no reply. Holds no part of it.
+/// Reason why a body is no reply. Contains no part of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} at line {line} column {column}")]
 pub(crate) struct Unreadable {
     what: &'static str,
     line: usize,
     column: usize,
-    /// It may be a reply, and is more than is allowed.
+    /// The body may be a reply that exceeds the limits.
     exceeds: bool,
 }
 
 impl Unreadable {
-    /// At this byte of a reply that is not JSON.
+    /// Creates an error at this byte of a reply that is not JSON.
     pub(super) fn at(what: &'static str, byte: usize) -> Self {
         Self { what, line: 1, column: byte + 1, exceeds: false }
     }
@@ -118,12 +118,12 @@ impl Unreadable {
         Self { what, line, column, exceeds: true }
     }
 
-    /// True for a reply that was cut off.
+    /// Returns true for a truncated reply.
     pub(super) fn ends_early(&self) -> bool {
         self.what == ENDS_EARLY
     }
 
-    /// True for a reply that is more than is allowed.
+    /// Returns true for a reply that exceeds the limits.
     pub(super) fn is_too_much(&self) -> bool {
         self.exceeds
     }
@@ -166,7 +166,8 @@ fn json_one(body: &Bytes, Form { format, limits, .. }: Form) -> Result<Reply, Un
     reply.map_err(|error| Unreadable::of(&error, &room))
 }
 
-/// Reads the replies to a pipeline or transaction: an array of exactly `count`, or one error for the whole.
+/// Reads the replies to a pipeline or transaction: an array of exactly `count`, or a single error
+/// for the whole.
 pub(crate) fn decode_many(
     body: &Bytes,
     count: usize,
@@ -192,7 +193,7 @@ fn json_many(body: &Bytes, count: usize, form: Form) -> Result<Result<Vec<Reply>
     replies.map_err(|error| Unreadable::of(&error, &room))
 }
 
-/// An error as a whole reply is an `Err`.
+/// Converts a complete reply: an error is an `Err`.
 fn entry(value: Value) -> Reply {
     match value {
         Value::Error(error) => Err(Error::redis(error)),
@@ -200,7 +201,8 @@ fn entry(value: Value) -> Reply {
     }
 }
 
-/// A value that does not hold the whole body: the others in it may be of other callers.
+/// Returns a value that does not retain the whole body: other values in it may belong to other
+/// callers.
 fn detached(value: Value, blocks: &Blocks) -> Value {
     match value {
         Value::Bytes(bytes) => Value::Bytes(blocks.copy(bytes)),
@@ -211,8 +213,8 @@ fn detached(value: Value, blocks: &Blocks) -> Value {
     }
 }
 
-/// How a server frames the replies to a pipeline is not documented: one after another, or as one array. With two commands or more
-/// these cannot be confused.
+/// Reads RESP2 replies to a pipeline. Their framing is not documented: one after another, or as one
+/// array. With two commands or more these cannot be confused.
 fn many(
     mut replies: Vec<Value>,
     count: usize,

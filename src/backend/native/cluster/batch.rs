@@ -19,14 +19,14 @@ impl NativeCluster {
     pub(super) async fn run_pipeline(&self, commands: &[Command], course: Course) -> Vec<Reply> {
         let mut replies: Vec<Option<Reply>> = commands.iter().map(|_| None).collect();
         let mut parts: BTreeMap<Address, Part> = BTreeMap::new();
-        // So that the map is there.
+        // Ensures that the map is loaded.
         if let Err(error) = self.owner(None, course.deadline).await {
             return commands.iter().map(|_| Err(error.clone())).collect();
         }
         for (place, command) in commands.iter().enumerate() {
             let slot = match slots::place(command) {
                 Ok(Place::Slot(slot)) => slot,
-                // After the others.
+                // Run after the others.
                 Ok(Place::Any | Place::All) => continue,
                 Err(error) => {
                     replies[place] = Some(Err(error));
@@ -62,7 +62,8 @@ impl NativeCluster {
             }
         }
         while let Some(sent) = sending.join_next().await {
-            // A task that panicked leaves its places as they are, which says that its commands may have run.
+            // A task that panicked leaves its places unchanged, which means that its commands may
+            // have run.
             let Ok((places, answers)) = sent else { continue };
             match answers {
                 Ok(answers) => places
@@ -77,7 +78,8 @@ impl NativeCluster {
         self.run_the_rest(commands, replies, &course).await
     }
 
-    /// Runs by itself what has no node of its own, and what was not run where it was sent.
+    /// Runs individually the commands that have no single node, and those that were not run on
+    /// their node.
     async fn run_the_rest(
         &self,
         commands: &[Command],
@@ -130,7 +132,8 @@ impl NativeCluster {
         loop {
             let node = match next.take() {
                 Some((node, false)) => node,
-                // What is asked for holds for one command, and a transaction is several: it waits until the slot has moved.
+                // `ASKING` applies to a single command, and a transaction is several: it waits
+                // until the slot has moved.
                 Some((_, true)) | None => self.owner(slot, course.deadline).await?,
             };
             let error = match node.transaction(commands, &within(course.deadline)).await {

@@ -1,7 +1,8 @@
-//! Redis Cluster: each command to the node that has its slot.
+//! Redis Cluster: sends each command to the node of its slot.
 //!
-//! The routing is this crate's own. The `redis` crate has a cluster client, which sends commands again whose connection broke, and
-//! whole pipelines of which one command was redirected: what is not safe to repeat would run twice.
+//! The routing is this crate's own. The `redis` crate has a cluster client, which resends commands
+//! whose connection broke, and whole pipelines of which one command was redirected: non-retry-safe
+//! commands would run twice.
 
 mod batch;
 mod slots;
@@ -25,18 +26,23 @@ use std::time::Duration;
 /// Most redirects of one call: a cluster that sends it around in circles is broken.
 const MOST_REDIRECTS: u32 = 16;
 
-/// Executes commands on a Redis Cluster over TCP. Cheap to clone: clones share the connections, one to each node.
+/// Executes commands on a Redis Cluster over TCP. Cheap to clone: clones share the connections, one
+/// to each node.
 ///
-/// * A command goes to the node that has the slot of its keys, and follows where that sends it: a command that was redirected has not
-///   run. Keys in different slots are an error of code `CROSSSLOT`; `{…}` in a key decides its slot.
-/// * A pipeline is split by node, and the replies are put together in its order. Commands on the same node keep their order, except
-///   those that are redirected while a slot moves: they run after the others. One command that fails does not stop the others.
-/// * A transaction must keep to one slot; else it is refused before anything is sent. Where its slot is moving, it waits.
-/// * Commands without keys (`PING`, `INFO`, `PUBLISH`, `CONFIG` …) go to any one node, `SCRIPT`, `FUNCTION` and `FLUSHALL` to all of
-///   them. Those that one node would answer for its part only (`SCAN`, `KEYS`, `DBSIZE`) are refused, as are commands whose keys are
-///   not known here, and `MONITOR`.
-/// * Nothing that may have run is sent again. A call that cannot connect to a node asks the others who took over, and tries again
-///   as often as [`NativeConfig::connect_retries`] allows; that counts for a cluster without a master for the slot too.
+/// * A command goes to the node of its keys' slot, and follows redirects: a redirected command has
+///   not run. Keys in different slots are an error of code `CROSSSLOT`; `{…}` in a key decides its
+///   slot.
+/// * A pipeline is split by node, and the replies are merged in its order. Commands on the same
+///   node keep their order, except those that are redirected while a slot moves: they run after the
+///   others. A failing command does not stop the others.
+/// * A transaction must stay in one slot; else it is refused before anything is sent. While its
+///   slot is moving, it waits.
+/// * Commands without keys (`PING`, `INFO`, `PUBLISH`, `CONFIG` …) go to any one node, `SCRIPT`,
+///   `FUNCTION` and `FLUSHALL` to all of them. Commands that a node would answer for its part only
+///   (`SCAN`, `KEYS`, `DBSIZE`) are refused, as are commands with unknown keys, and `MONITOR`.
+/// * A command that may have run is never sent again. A call that cannot connect to a node asks the
+///   others for its successor, and retries as often as [`NativeConfig::connect_retries`] allows;
+///   that applies to a cluster without a master for the slot too.
 /// * Replicas are not read.
 ///
 /// The [session store](crate::session#on-redis-cluster) works on a cluster in two steps.
@@ -53,14 +59,14 @@ const MOST_REDIRECTS: u32 = 16;
 pub struct NativeCluster(Arc<Inner>);
 
 struct Inner {
-    /// Of the first seed: every node has the same settings and the same login.
+    /// The first seed's: every node has the same settings and the same login.
     config: NativeConfig,
     seeds: Vec<NativeBackend>,
     nodes: Mutex<HashMap<Address, NativeBackend>>,
     map: Mutex<Map>,
-    /// Held by the call that asks for the map.
+    /// Locked by the call that loads the map.
     learning: tokio::sync::Mutex<()>,
-    /// How often the map came.
+    /// Number of times the map was loaded.
     learned: AtomicU64,
 }
 
@@ -72,10 +78,11 @@ impl fmt::Debug for NativeCluster {
 }
 
 impl NativeBackend {
-    /// Connects to the cluster of which these nodes are some, with the default settings. See [`NativeCluster`].
+    /// Connects to a cluster that includes these nodes, with the default settings. See
+    /// [`NativeCluster`].
     ///
     /// # Errors
-    /// As [`NativeBackend::connect`], when none of the nodes works.
+    /// Fails like [`NativeBackend::connect`] if none of the nodes works.
     pub async fn cluster<U: Into<String>>(
         urls: impl IntoIterator<Item = U>,
     ) -> Result<NativeCluster> {
@@ -93,7 +100,7 @@ impl NativeBackend {
     }
 }
 
-/// A request of these words.
+/// Returns a request of these words.
 fn words(words: &[&str]) -> Request {
     let mut packed = pack::Batch::default();
     packed.push_words(words.iter().copied());
@@ -107,23 +114,25 @@ fn within(deadline: Instant) -> CallOptions {
     }
 }
 
-/// How far a call has come.
+/// Progress of a call.
 struct Course {
     deadline: Instant,
     redirects: u32,
     attempts: u32,
-    /// The number of the map when it was looked at.
+    /// Number of the map that the call used.
     learned: u64,
 }
 
-/// Where a call goes next: a node that it was sent to, and whether for this once; or whoever has the slot.
+/// Next target of a call: a node that it was redirected to, and whether for this once; or `None`
+/// for the owner of the slot.
 type Next = Option<(NativeBackend, bool)>;
 
 impl NativeCluster {
-    /// Connects by the first of these nodes that answers. The settings of the first hold for all nodes of the cluster.
+    /// Connects through the first of these nodes that responds. The settings of the first hold for
+    /// all nodes of the cluster.
     ///
     /// # Errors
-    /// As [`NativeConfig::connect`].
+    /// Fails like [`NativeConfig::connect`].
     pub async fn connect(seeds: impl IntoIterator<Item = NativeConfig>) -> Result<Self> {
         let cluster = Self::lazy(seeds)?;
         cluster.learn(None, cluster.course(&CallOptions::default()).deadline).await?;
@@ -133,7 +142,7 @@ impl NativeCluster {
     /// Makes a backend as [`connect`](Self::connect) does, but the first call connects. Does no I/O.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`].
+    /// Fails with [`ErrorKind::Config`].
     pub fn lazy(seeds: impl IntoIterator<Item = NativeConfig>) -> Result<Self> {
         let configs: Vec<_> = seeds.into_iter().collect();
         let seeds = configs
@@ -178,7 +187,7 @@ impl NativeCluster {
         Ok(node)
     }
 
-    /// Asks for the map: `first`, the nodes that are known, and the seeds, each for its share of the time.
+    /// Loads the map from `first`, the known nodes, and the seeds, each for its share of the time.
     async fn learn(&self, first: Option<&NativeBackend>, deadline: Instant) -> Result<()> {
         let mut last = Error::new(ErrorKind::Connect, "no node of the cluster answers");
         let known: Vec<NativeBackend> = self.0.nodes.lock().values().cloned().collect();
@@ -198,14 +207,14 @@ impl NativeCluster {
                     return Ok(());
                 }
                 Ok(None) => last = Error::new(ErrorKind::Connect, "a node knows of no cluster"),
-                // The question changes nothing, so nothing may have been applied.
+                // The query changes nothing, so nothing may have been applied.
                 Err(error) => last = error.with_outcome(crate::Outcome::NotApplied),
             }
         }
         Err(last)
     }
 
-    /// Has the map asked for, unless another call did since it was the one of number `seen`.
+    /// Loads the map, unless another call did so since the map with number `seen`.
     async fn learn_after(&self, seen: u64, deadline: Instant) -> Result<()> {
         platform::in_runtime()?;
         let learning = async {
@@ -226,7 +235,7 @@ impl NativeCluster {
             .unwrap_or_else(late)
     }
 
-    /// The node that has `slot`, or any where none is asked for.
+    /// Returns the node that has `slot`, or any node if no slot is given.
     async fn owner(&self, slot: Option<u16>, deadline: Instant) -> Result<NativeBackend> {
         for learned in [false, true] {
             let seen = self.0.learned.load(Ordering::Acquire);
@@ -246,7 +255,7 @@ impl NativeCluster {
         Err(Error::new(ErrorKind::Connect, "no node of the cluster has this slot"))
     }
 
-    /// What follows after `node` answered with `error`; the error itself where nothing does.
+    /// Returns the next target after `node` returned `error`, or the error if there is none.
     async fn after(
         &self,
         error: Error,
@@ -262,14 +271,15 @@ impl NativeCluster {
             Some(Redirect::Moved(slot, address)) => {
                 self.0.map.lock().set(slot, address.clone());
                 let next = self.node(&address)?;
-                // One such question at a time is enough: this call knows its way.
+                // A single such query at a time is enough: this call knows its target.
                 if let Ok(_one) = self.0.learning.try_lock() {
                     let _ = self.learn(Some(&next), course.deadline).await;
                 }
                 Ok(Some((next, false)))
             }
             Some(Redirect::Ask(address)) => Ok(Some((self.node(&address)?, true))),
-            // The slot is on its way, which is soon over: only the time of the call is the limit.
+            // The slot is moving, which takes little time: only the deadline of the call limits the
+            // wait.
             Some(Redirect::Soon) => {
                 course.redirects -= 1;
                 self.pause(error, 2, course).await
@@ -308,7 +318,7 @@ impl NativeCluster {
         Ok(None)
     }
 
-    /// Runs a command where its slot is.
+    /// Runs a command on the node of its slot.
     async fn run(&self, slot: Option<u16>, packed: &Request, mut course: Course) -> Reply {
         let mut next: Next = None;
         loop {
@@ -318,7 +328,7 @@ impl NativeCluster {
             };
             let mut request = packed.clone();
             if asking {
-                // It holds for the command behind it; both leave in one piece.
+                // `ASKING` applies to the command after it; both leave in one piece.
                 request.pieces.splice(..0, words(&["ASKING"]).pieces);
             }
             let replies = node.exchange(request, &within(course.deadline)).await;
@@ -330,7 +340,7 @@ impl NativeCluster {
         }
     }
 
-    /// Runs a command on every node with slots; answers what the last one did, or the first error.
+    /// Runs a command on every node with slots. Returns the last reply, or the first error.
     async fn run_everywhere(&self, packed: &Request, course: Course) -> Reply {
         self.owner(None, course.deadline).await?;
         let addresses: Vec<Address> = self.0.map.lock().nodes().into_iter().cloned().collect();
@@ -381,7 +391,7 @@ impl Backend for NativeCluster {
         true
     }
 
-    /// What is published anywhere in the cluster arrives at every node.
+    /// A message published anywhere in the cluster arrives at every node.
     fn listen<'a>(&'a self, what: &'a SubscriptionTarget) -> BoxFuture<'a, Result<EventStream>> {
         Box::pin(async move {
             if matches!(what, SubscriptionTarget::Monitor) {

@@ -1,4 +1,4 @@
-//! Which slot a key is in, and which node has a slot.
+//! Slots of keys, and nodes of slots.
 
 use crate::command::slot::{SLOTS, slot};
 use crate::command::table::{self, Flags};
@@ -9,21 +9,21 @@ use crate::value::Value;
 /// Host and port of a node.
 pub(super) type Address = (String, u16);
 
-/// Where a command belongs.
+/// Target of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Slot(u16),
-    /// No key: any node can answer.
+    /// No key: any node can reply.
     Any,
     /// On each node that has slots.
     All,
 }
 
-/// Where `command` belongs.
+/// Returns the target of `command`.
 ///
 /// # Errors
-/// Redis's own error for keys in different slots; [`ErrorKind::Unsupported`] where one node would answer for all, or where it is
-/// not known which arguments are keys.
+/// Fails with Redis's own error for keys in different slots, and with [`ErrorKind::Unsupported`] if
+/// a single node would reply for all, or if it is unknown which arguments are keys.
 pub(super) fn place(command: &Command) -> Result<Place> {
     if table::flags(command).any(Flags::EVERY_NODE) {
         return Ok(Place::All);
@@ -44,15 +44,16 @@ pub(super) fn place(command: &Command) -> Result<Place> {
     }
 }
 
-/// Which node has which slots.
+/// Owners of the slots.
 #[derive(Clone, Default)]
 pub(super) struct Map {
-    /// First and last slot, and who has them.
+    /// First and last slot, and their owner.
     ranges: Vec<(u16, u16, Address)>,
 }
 
 impl Map {
-    /// From the reply of `CLUSTER SLOTS`, which `asked` gave. A node that does not know its own host leaves it out.
+    /// Parses the reply to `CLUSTER SLOTS` from the node `asked`. A node that does not know its own
+    /// host leaves it out.
     pub(super) fn read(reply: Value, asked: &str) -> Option<Self> {
         let Value::Array(shards) = reply else { return None };
         let read = |shard: Value| {
@@ -80,19 +81,19 @@ impl Map {
     }
 
     pub(super) fn node(&self, slot: u16) -> Option<&Address> {
-        // What was learned last stands first.
+        // The latest entries come first.
         self.ranges
             .iter()
             .find(|(first, last, _)| (*first..=*last).contains(&slot))
             .map(|(.., node)| node)
     }
 
-    /// One slot has moved.
+    /// Records that a slot has moved.
     pub(super) fn set(&mut self, slot: u16, node: Address) {
         self.ranges.insert(0, (slot, slot, node));
     }
 
-    /// Each node with slots, once.
+    /// Returns each node with slots once.
     pub(super) fn nodes(&self) -> Vec<&Address> {
         let mut nodes: Vec<_> = self.ranges.iter().map(|(.., node)| node).collect();
         nodes.sort();
@@ -101,16 +102,16 @@ impl Map {
     }
 }
 
-/// What a node says instead of executing a command. It has not run.
+/// A node's reply instead of executing a command. The command has not run.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Redirect {
-    /// The slot is elsewhere, for good.
+    /// The slot has moved permanently.
     Moved(u16, Address),
-    /// This key is elsewhere, for this once.
+    /// This key is elsewhere, for this command only.
     Ask(Address),
     /// Not now: the cluster has no master for the slot.
     Later,
-    /// Not now: the slot is on its way.
+    /// Not now: the slot is moving.
     Soon,
 }
 

@@ -2,7 +2,7 @@ use super::*;
 
 const WIDE: Limits = Limits { bytes: 1 << 20, depth: 64 };
 
-/// All replies in `stream`, cut every `step` bytes; the last call's replies begin with each.
+/// Reads all replies in `stream`, cut every `step` bytes; each reply counts as the last call's.
 fn read(stream: &[u8], step: usize, limits: Limits) -> Result<Vec<Received>, Broken> {
     let (mut reader, mut replies) = (ReplyReader::new(limits), Vec::new());
     for mut piece in stream.chunks(step) {
@@ -123,7 +123,7 @@ fn replies_of_a_transaction_are_dropped_one_by_one() {
         assert!(replies.next() == Some(wanted), "cut every {step} bytes");
         assert!(replies.next().is_none());
     }
-    // Another number of replies is one reply.
+    // A different number of elements is a single reply.
     let read = ReplyReader::new(WIDE).read(&mut &b"*1\r\n:1\r\n"[..], Some(2));
     assert!(read == Ok(Some(whole(Value::Array(vec![Value::Int(1)])))));
 }

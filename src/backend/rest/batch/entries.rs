@@ -1,4 +1,4 @@
-//! Batches: the commands of one request, and who waits for their replies.
+//! Batches: the commands of one request, and the callers that wait for their replies.
 
 use super::super::{Outgoing, Rest};
 use super::Carried;
@@ -13,37 +13,38 @@ use tracing::Span;
 
 /// Commands for one request.
 pub(super) struct Batch {
-    /// Which queue it is of: 1 when its commands may be sent again.
+    /// Index of its queue: 1 if its commands are retry-safe.
     pub(super) queue: usize,
-    /// The number of its first command: how long it has waited.
+    /// Number of its first command, which gives its age.
     pub(super) number: u64,
-    /// `[`, and the commands with commas between them. Empty while it is lent.
+    /// `[`, and the commands separated by commas. Empty while it is lent.
     body: Vec<u8>,
-    /// The body of the request that carries them, with a bracket at its end.
+    /// The body of the request in flight, with a closing bracket.
     lent: Bytes,
     entries: Vec<Entry>,
-    /// Takes further commands. What was sent once has a story of its own, which they must not share.
+    /// Accepts more commands. False once the batch was sent: a retried batch has its own retry
+    /// state.
     open: bool,
-    /// On its way.
+    /// In flight.
     sent: bool,
     /// An earlier request with these commands may have run.
     may_have_run: bool,
 }
 
-/// One command, and who waits for its reply.
+/// A command, and the caller that waits for its reply.
 pub(super) struct Entry {
-    /// Where the command ends in the body.
+    /// End of the command in the body.
     end: usize,
     safety: Idempotency,
     deadline: Instant,
-    /// None: its time was over while it was on its way.
+    /// `None`: the call's deadline passed while it was in flight.
     caller: Option<oneshot::Sender<Carried>>,
-    /// Of the call, where somebody looks at spans.
+    /// The call's span, if spans are recorded.
     span: Option<Box<Span>>,
 }
 
 impl Entry {
-    /// Of the call that this is called in.
+    /// Creates an entry for the call in whose context this runs.
     pub(super) fn new(
         safety: Idempotency,
         deadline: Instant,
@@ -59,7 +60,7 @@ impl Entry {
 
     fn tell(&mut self, carried: Carried) {
         if let Some(caller) = self.caller.take() {
-            // An error: the caller has gone.
+            // An error means that the caller is gone.
             let _ = caller.send(carried);
         }
     }
@@ -83,7 +84,7 @@ impl Batch {
         }
     }
 
-    /// Has the body for itself again. A copy, where the transport still holds it.
+    /// Takes the body back, as a copy if the transport still holds it.
     fn take_back(&mut self) {
         if !self.lent.is_empty() {
             self.body = std::mem::take(&mut self.lent).into();
@@ -99,7 +100,7 @@ impl Batch {
         self.open && self.entries.len() < entries && self.body.len() < bytes
     }
 
-    /// Adds a command; false when `encode` cannot, and nothing is changed.
+    /// Adds a command. Returns false, without any change, if `encode` cannot encode it.
     pub(super) fn push(
         &mut self,
         encode: impl FnOnce(&mut Vec<u8>) -> bool,
@@ -118,7 +119,7 @@ impl Batch {
         true
     }
 
-    /// Whether the commands of `other`, which follow them in time, may travel with these.
+    /// Returns true if the later commands of `other` may share a request with these.
     pub(super) fn can_join(&self, other: &Self, entries: usize, bytes: usize) -> bool {
         self.open
             && other.open
@@ -126,7 +127,7 @@ impl Batch {
             && self.body.len() + other.body.len() <= bytes
     }
 
-    /// Takes over all entries of `other`.
+    /// Moves all entries of `other` into this batch.
     pub(super) fn join(&mut self, other: &mut Self) {
         if !self.entries.is_empty() {
             self.body.push(b',');
@@ -138,7 +139,7 @@ impl Batch {
         );
     }
 
-    /// When the first of the calls is over that somebody still waits for.
+    /// Returns the first deadline of the calls that still wait.
     pub(super) fn first_deadline(&self) -> Option<Instant> {
         self.entries.iter().filter(|entry| entry.caller.is_some()).map(|entry| entry.deadline).min()
     }
@@ -147,7 +148,8 @@ impl Batch {
         self.entries.iter().map(|entry| entry.deadline).max().unwrap_or_else(clock::now)
     }
 
-    /// Ends the calls whose time is over, and leaves out those that were given up. A body that is on its way stays what it is.
+    /// Ends the calls whose deadline has passed, and removes cancelled ones. A body in flight is
+    /// unchanged.
     pub(super) fn expire(&mut self, now: Instant) {
         for entry in self.entries.iter_mut().filter(|entry| entry.deadline <= now) {
             let may_have_run =
@@ -174,12 +176,12 @@ impl Batch {
         self.may_have_run
     }
 
-    /// A request for it has ended, and another will follow.
+    /// Records that its request has ended and another will follow.
     pub(super) fn goes_again(&mut self, may_have_run: bool) {
         (self.open, self.sent, self.may_have_run) = (false, false, may_have_run);
     }
 
-    /// The request with these commands.
+    /// Returns the request with these commands.
     pub(super) fn leaves(&mut self, rest: &Rest) -> Outgoing {
         self.sent = true;
         self.take_back();
@@ -194,14 +196,14 @@ impl Batch {
         Outgoing { calls, ..Outgoing::new(url.clone(), body, true) }
     }
 
-    /// Passes every entry to `keep`, and goes on with those that it gives back.
+    /// Passes every entry to `keep`, and retains those that it returns.
     fn retain(&mut self, mut keep: impl FnMut(Entry) -> Option<Entry>) {
         self.take_back();
         let old = std::mem::replace(&mut self.body, vec![b'[']);
         let mut start = 1;
         for entry in std::mem::take(&mut self.entries) {
             let command = &old[start..entry.end];
-            // One for the comma.
+            // Plus the comma.
             start = entry.end + 1;
             if let Some(mut entry) = keep(entry) {
                 if !self.entries.is_empty() {
@@ -214,7 +216,7 @@ impl Batch {
         }
     }
 
-    /// The entries from `at` on, as a batch of their own.
+    /// Moves the entries from `at` on into a new batch.
     pub(super) fn split_off(&mut self, at: usize) -> Self {
         self.take_back();
         let start = if at == 0 { 1 } else { self.entries[at - 1].end + 1 };
@@ -228,7 +230,8 @@ impl Batch {
         second
     }
 
-    /// Gives each caller its reply. What was refused for now stays, and the first such error is the answer.
+    /// Gives each caller its reply. Retains temporarily refused entries, and returns the first such
+    /// error.
     pub(super) fn answer(&mut self, replies: Vec<Reply>) -> Option<Error> {
         let refused =
             |reply: &Reply| reply.as_ref().err().filter(|error| is_refused(error)).cloned();
@@ -249,7 +252,7 @@ impl Batch {
         Some(first)
     }
 
-    /// Gives the error to callers for whose command there is no further attempt.
+    /// Gives the error to callers whose command is not attempted again.
     pub(super) fn fail(
         &mut self,
         error: &Error,
@@ -266,7 +269,7 @@ impl Batch {
     }
 }
 
-/// With entries only when its runtime ended: callers whose command may be sent again do so themselves.
+/// Has entries only if its runtime ended: callers whose command is retry-safe resend it themselves.
 impl Drop for Batch {
     fn drop(&mut self) {
         if !self.sent && !self.may_have_run {

@@ -1,15 +1,17 @@
-//! Automatic batching: commands that arrive while requests are in flight leave together, as one pipeline request.
+//! Automatic batching: commands that arrive while requests are in flight share one pipeline
+//! request.
 //!
-//! A call that finds nothing in flight goes at once, in its caller's own future. The others are encoded into one of two queues,
-//! for commands that may be sent again after a lost reply and for those that may not, until a [worker] takes them.
-//! There are no timers.
+//! A call that finds nothing in flight is sent at once, in its caller's own future. The others are
+//! encoded into one of two queues, for retry-safe and for non-retry-safe commands, until a [worker]
+//! takes them. There are no timers.
 //!
-//! Each runtime that uses a client has a batcher of its own. A worker is a task of one runtime, and
-//! must not carry calls of others: they would wait while that runtime is blocked, or nobody drives
-//! it. Within a runtime a worker keeps the deadlines of the calls that wait.
+//! Each runtime that uses a client has a separate batcher. A worker is a task of one runtime, and
+//! must not carry calls of others: they would wait while that runtime is blocked, or no thread
+//! drives it. Within a runtime a worker keeps the deadlines of the waiting calls.
 //!
-//! Order: a caller that awaits one call before it makes the next sees its own order, since the second is queued after the first
-//! was answered. Calls that are under way at the same time have none, with batching as without.
+//! Order: a caller that awaits one call before it makes the next sees its own order, since the
+//! second is queued after the first has its reply. Concurrent calls have no order, with batching as
+//! without.
 
 mod entries;
 mod queues;
@@ -28,80 +30,81 @@ use std::sync::{Arc, MutexGuard};
 use tokio::sync::oneshot;
 use worker::InFlightPermit;
 
-/// A longer command goes alone: those beside it should not wait until it is through.
+/// Commands longer than this are sent alone: others should not wait until they are transferred.
 const LARGE: usize = 64 << 10;
-/// A batch that is longer takes no further command.
+/// A batch longer than this accepts no further command.
 const BATCH_BYTES: usize = 1 << 20;
 
 /// Gathers the calls of a client and its clones on one runtime.
 struct Batcher {
     rest: Arc<Rest>,
     runtime: RuntimeId,
-    /// Most requests in flight at once. Workers whose batch is being tried again do not count, nor do calls that a batch cannot carry.
+    /// Most requests in flight at once. Workers whose batch is being retried do not count, nor do
+    /// calls that a batch cannot carry.
     limit: usize,
     queues: BatchQueues,
     state: CachePadded<Mutex<State>>,
-    /// What callers have to know of the state, so that they mostly do without its lock.
+    /// The part of the state that callers need, mostly without taking its lock.
     signs: CachePadded<AtomicU8>,
 }
 
-/// Something is in flight.
+/// A request is in flight.
 const BUSY: u8 = 1;
-/// A worker will look into the queues: one that gathers, or all that may be in flight.
+/// A worker is scheduled to drain the queues, or the in-flight limit is reached.
 const SEEN_TO: u8 = 2;
 
-/// What is in flight. While something waits there is a worker.
+/// Requests in flight. While commands are queued there is a worker.
 #[derive(Default)]
 struct State {
     in_flight: usize,
     /// True if one of them is a lone call. Its caller may not poll it, so that the call cannot be
     /// relied on to start a worker when it ends.
     lone: bool,
-    /// Gives the permit of the lone call to the worker that waits for it.
+    /// Passes the permit of the lone call to the waiting worker.
     handover: Option<oneshot::Sender<()>>,
     /// Workers that are about to look into the queues.
     gathering: usize,
-    /// Commands on their way, by workers.
+    /// Commands in flight, by workers.
     carried: usize,
 }
 
 impl State {
-    /// True if no worker has a permit.
+    /// Returns true if no worker has a permit.
     fn has_no_worker(&self) -> bool {
         self.in_flight == usize::from(self.lone)
     }
 }
 
-/// The state, locked. Its signs are those of the state again when it is given back.
+/// The locked state. Updates the signs when it is unlocked.
 struct Held<'a> {
     batcher: &'a Batcher,
     state: MutexGuard<'a, State>,
 }
 
-/// How a call goes on.
+/// Next step of a call.
 enum Turn {
-    /// By itself; nothing was in flight. The permit is held until the call is over.
+    /// Alone; nothing was in flight. The permit is held until the call ends.
     First(InFlightPermit),
-    /// By itself: a batch cannot carry it.
+    /// Alone: a batch cannot carry it.
     Alone,
-    /// With others.
+    /// In a batch.
     Queued(Joined),
 }
 
-/// A command on its way with others. Nothing comes where it was never sent, and is to be executed after all.
+/// A command in a batch. Receives nothing if it was never sent and still has to be executed.
 #[derive(Debug)]
 pub(crate) struct Joined(oneshot::Receiver<Carried>);
 
-/// What became of it.
+/// Result of a command in a batch.
 #[derive(Debug)]
 enum Carried {
     Answered(Reply),
-    /// Its request ended with the runtime that carried it. It may have run, and may be sent again.
+    /// Its request ended with the runtime that carried it. It may have run, and may be retried.
     Lost,
 }
 
 impl Joined {
-    /// The reply that comes, or that to `alone`.
+    /// Returns the reply that arrives, or that of `alone`.
     pub(crate) async fn reply_or<F: Future<Output = Reply>>(
         self,
         safety: Idempotency,
@@ -115,10 +118,10 @@ impl Joined {
     }
 }
 
-/// A command that waits in a queue.
+/// A command in a queue.
 struct Queued {
     reply: Joined,
-    /// A worker will take it; otherwise one is to be [started](Batcher::ensure_worker).
+    /// A worker will take it; otherwise one has to be [started](Batcher::ensure_worker).
     is_seen_to: bool,
 }
 
@@ -130,7 +133,7 @@ pub(super) struct Batchers {
 }
 
 impl Batchers {
-    /// With at most `limit` requests in flight on each runtime.
+    /// Creates batchers with at most `limit` requests in flight on each runtime.
     pub(super) fn new(rest: Arc<Rest>, limit: usize) -> Self {
         Self { rest, limit, runtimes: PerRuntime::new(Batcher::is_idle) }
     }
@@ -169,7 +172,7 @@ impl Batchers {
 }
 
 impl Rest {
-    /// Whether this call may travel with others.
+    /// Returns true if this call may be batched.
     pub(super) fn may_batch(&self, command: &Command, options: &CallOptions) -> bool {
         let CallOptions {
             timeout: None,
@@ -188,7 +191,7 @@ impl Rest {
         self.has_no_pipelines.load(Ordering::Relaxed)
     }
 
-    /// Every call goes alone from now on: the server turned out to have no pipelines.
+    /// Sends every call alone from now on: the server turned out to have no pipelines.
     pub(super) fn switch_batching_off(&self) {
         if !self.has_no_pipelines.swap(true, Ordering::Relaxed) {
             tracing::info!("the server has no pipelines: commands go one by one from now on");
@@ -208,7 +211,7 @@ impl Batcher {
         }
     }
 
-    /// True while nothing is in flight and nothing waits.
+    /// Returns true while nothing is in flight and nothing is queued.
     fn is_idle(&self) -> bool {
         let state = self.lock();
         state.in_flight == 0 && state.gathering == 0 && self.queues.is_empty()
@@ -232,7 +235,7 @@ impl Batcher {
         let _permit = match self.enter(command, safety) {
             Turn::First(permit) => Some(permit),
             Turn::Alone => None,
-            // Its deadline is kept by the workers, so that a call costs no timer.
+            // The workers keep its deadline, so that a call costs no timer.
             Turn::Queued(joined) => return joined.reply_or(safety, alone).await,
         };
         alone().await
@@ -253,7 +256,7 @@ impl Batcher {
         Turn::Queued(queued.reply)
     }
 
-    /// Starts a worker for a caller that has queued a command, unless one is about to take it.
+    /// Starts a worker for a queued command, unless one is about to take it.
     fn ensure_worker(self: &Arc<Self>) {
         if self.start_worker(self.lock()) {
             platform::share_woken();
@@ -266,20 +269,21 @@ impl Batcher {
         let entry = Entry::new(safety, clock::later(now, self.rest.deadline), caller);
         let mut queues = self.queues.lock();
         let batch = queues.open_batch(queue, self.room());
-        // One byte for the closing bracket.
+        // Plus the closing bracket.
         let encode = |body: &mut Vec<u8>| {
             wire::encode(command, body).is_ok() && body.len() < self.rest.max_request_bytes
         };
         if batch.push(encode, entry) {
-            // Under the lock: who looks into the queue after this sees the command, and who has looked before has shown its signs before.
+            // Under the lock: a worker that looks into the queue later sees the command, and one
+            // that looked earlier has published its signs before.
             return Some(Queued { reply: Joined(reply), is_seen_to: self.shows(SEEN_TO) });
         }
         queues.drop_if_empty(queue);
         None
     }
 
-    /// A batch of so many commands, or so many bytes, takes no further: with so much room to the limit that hardly a command does not fit
-    /// any more.
+    /// Returns the numbers of commands and bytes at which a batch is full: close enough to the
+    /// limit that hardly another command fits.
     fn room(&self) -> (usize, usize) {
         (self.rest.max_pipeline_commands, BATCH_BYTES.min(self.rest.max_request_bytes / 2))
     }
@@ -288,14 +292,14 @@ impl Batcher {
         state.in_flight < self.limit
     }
 
-    /// Starts another worker, where a permit is free, something waits, and no worker is about to take it. Whoever gives a permit back, or
-    /// has looked into the queues, ends with it.
+    /// Starts another worker if a permit is free, commands are queued, and no worker is about to
+    /// take them. Called at the end by everything that returns a permit or has drained the queues.
     ///
-    /// If a lone call has the only permit, the worker waits for that permit, and keeps the deadlines of
-    /// the queued calls.
+    /// If a lone call has the only permit, the worker waits for that permit, and keeps the
+    /// deadlines of the queued calls.
     ///
-    /// Returns true if a worker was started. The task of a caller has to
-    /// [share](platform::share_woken) it then.
+    /// Returns true if a worker was started. The task of a caller then has to
+    /// [share](platform::share_woken) it.
     fn start_worker(self: &Arc<Self>, mut state: Held<'_>) -> bool {
         state.show();
         if state.gathering > 0 || self.queues.is_empty() {
@@ -314,8 +318,8 @@ impl Batcher {
         state.gathering += 1;
         drop(state);
         let worker = InFlightPermit::of_worker(self, turn.is_none());
-        // A lone call can be dropped on another runtime, which must not get the worker. Dropping
-        // the worker takes the lock, and lets the queued calls go alone.
+        // A lone call can be dropped on another runtime, which must not run the worker. Dropping
+        // the worker takes the lock, and releases the queued calls.
         if RuntimeId::current().is_ok_and(|current| current == self.runtime) {
             platform::spawn(worker.run(turn));
         }
@@ -324,8 +328,8 @@ impl Batcher {
 }
 
 impl Held<'_> {
-    /// Before the queues are looked into, under whose locks callers queue first and look at the signs then: so one of the two sees what the
-    /// other did.
+    /// Publishes the signs before the queues are examined. Callers queue first, under the queues'
+    /// locks, and read the signs afterwards: so one of the two sees the other's change.
     fn show(&self) {
         let busy = if self.in_flight > 0 { BUSY } else { 0 };
         let all_busy = !self.batcher.has_free_permit(self) && !self.has_no_worker();

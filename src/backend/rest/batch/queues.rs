@@ -12,9 +12,9 @@ pub(super) struct BatchQueues(CachePadded<Mutex<Queues>>);
 
 #[derive(Default)]
 pub(super) struct Queues {
-    /// Of commands that must not be sent again, and of those that may.
+    /// Batches of non-retry-safe commands, and of retry-safe ones.
     batches: [VecDeque<Batch>; 2],
-    /// Batches that were begun, ever.
+    /// Number of batches created so far.
     begun: u64,
 }
 
@@ -27,7 +27,8 @@ impl BatchQueues {
         self.lock().batches.iter().all(VecDeque::is_empty)
     }
 
-    /// The batch that has waited longest, and what may go with it: at most `entries` commands, in about `bytes`.
+    /// Takes the oldest batch, merged with compatible ones: at most `entries` commands, in about
+    /// `bytes`.
     pub(super) fn take(&self, entries: usize, bytes: usize) -> Option<Batch> {
         let mut queues = self.lock();
         let fronts = queues.batches.iter().filter_map(VecDeque::front);
@@ -42,13 +43,13 @@ impl BatchQueues {
         Some(batch)
     }
 
-    /// When the first call that waits is over.
+    /// Returns the first deadline of the queued calls.
     pub(super) fn first_deadline(&self) -> Option<Instant> {
         let queues = self.lock();
         queues.batches.iter().filter_map(|queue| queue.front()?.first_deadline()).min()
     }
 
-    /// Ends the calls whose time is over before they were sent.
+    /// Ends the calls whose deadline passed before they were sent.
     pub(super) fn expire(&self, now: Instant) {
         for queue in &mut self.lock().batches {
             queue
@@ -59,19 +60,19 @@ impl BatchQueues {
         }
     }
 
-    /// Lets everyone who waits go by themselves.
+    /// Releases all queued calls, which then run alone.
     pub(super) fn disband(&self) {
         self.lock().batches.iter_mut().for_each(VecDeque::clear);
     }
 
-    /// Puts a batch before those that wait.
+    /// Puts a batch before the queued ones.
     pub(super) fn put_back(&self, batch: Batch) {
         self.lock().batches[batch.queue].push_front(batch);
     }
 }
 
 impl Queues {
-    /// The last batch of a queue, if it takes another command; else a new one.
+    /// Returns the last batch of a queue if it accepts another command; else a new one.
     pub(super) fn open_batch(
         &mut self,
         queue: usize,
@@ -86,7 +87,7 @@ impl Queues {
         &mut batches[last]
     }
 
-    /// Takes the last batch of a queue back, if nothing came into it.
+    /// Removes the last batch of a queue if nothing was added to it.
     pub(super) fn drop_if_empty(&mut self, queue: usize) {
         if self.batches[queue].back().is_some_and(Batch::is_empty) {
             self.batches[queue].pop_back();

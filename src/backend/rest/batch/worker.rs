@@ -1,6 +1,7 @@
-//! Workers: tasks that take batches, send them, and hand out the replies. A caller who goes away meanwhile disturbs nobody.
+//! Workers: tasks that take batches, send them, and distribute the replies. A cancelled caller does
+//! not affect others.
 //!
-//! Before it leaves, a worker lets the tasks run that are ready, so that their commands come along.
+//! Before it sends, a worker lets the ready tasks run, so that their commands join the batch.
 
 use super::super::response::lacks;
 use super::super::{ReplyShape, Rest};
@@ -17,29 +18,29 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// From so many commands on, two requests are better than one: while the replies to one are handed out the server works on the other.
-/// They are best when they are equally large.
+/// From this many commands on, two requests are better than one: while the replies to one are
+/// distributed the server works on the other. Equal sizes are best.
 const WORTH_TWO: usize = 32;
 
-/// The right to have one request in flight: of a lone call, or of a worker.
+/// The right to have one request in flight, of a lone call or of a worker.
 pub(super) struct InFlightPermit {
     batcher: Arc<Batcher>,
-    /// False once it was given back.
+    /// False once it was returned.
     holds: bool,
     /// About to look into the queues.
     gathers: bool,
     is_worker: bool,
-    /// How many commands are on their way by it.
+    /// Number of commands in flight by it.
     carries: usize,
 }
 
 impl InFlightPermit {
-    /// The permit of a lone call.
+    /// Creates the permit of a lone call.
     pub(super) fn first(batcher: &Arc<Batcher>) -> Self {
         Self::new(batcher, true, false)
     }
 
-    /// The permit of a worker, which holds it or waits for it.
+    /// Creates the permit of a worker, which holds it or waits for it.
     pub(super) fn of_worker(batcher: &Arc<Batcher>, holds: bool) -> Self {
         Self::new(batcher, holds, true)
     }
@@ -48,7 +49,7 @@ impl InFlightPermit {
         Self { batcher: Arc::clone(batcher), holds, gathers: is_worker, is_worker, carries: 0 }
     }
 
-    /// Takes batches and sends them, until none waits. Waits for its `turn` first.
+    /// Takes batches and sends them until the queues are empty. Waits for its `turn` first.
     pub(super) async fn run(mut self, turn: Option<oneshot::Receiver<()>>) {
         if let Some(turn) = turn {
             self.wait_for_handover(turn).await;
@@ -83,8 +84,8 @@ impl InFlightPermit {
         batch
     }
 
-    /// Waits for the permit of the lone call, and meanwhile ends the calls whose time is over. Gives
-    /// up when the queues are empty.
+    /// Waits for the permit of the lone call, and meanwhile ends the calls whose deadline has
+    /// passed. Gives up when the queues are empty.
     async fn wait_for_handover(&mut self, mut turn: oneshot::Receiver<()>) {
         while let Some(first) = self.batcher.queues.first_deadline() {
             let left = first.saturating_duration_since(clock::now());
@@ -104,7 +105,7 @@ impl InFlightPermit {
         self.batcher.start_worker(state);
     }
 
-    /// From here on callers go on, and what they send next comes along with this worker.
+    /// From here on callers continue, and their next commands join this worker's batch.
     fn gather(&mut self) {
         if self.holds && !self.gathers {
             let mut state = self.batcher.lock();
@@ -114,7 +115,7 @@ impl InFlightPermit {
         }
     }
 
-    /// Gives the permit back, or to the worker that waits for it.
+    /// Returns the permit, or passes it to the waiting worker.
     fn release(&mut self) {
         if std::mem::take(&mut self.holds) {
             let mut state = self.batcher.lock();
@@ -128,7 +129,7 @@ impl InFlightPermit {
             state.gathering -= usize::from(std::mem::take(&mut self.gathers));
             state.carried -= std::mem::take(&mut self.carries);
             let started = self.batcher.start_worker(state);
-            // An error: the worker is ending, and gives the permit back.
+            // An error means that the worker is ending, and returns the permit.
             let handed_over = handover.is_some_and(|handover| handover.send(()).is_ok());
             if !self.is_worker && (started || handed_over) {
                 platform::share_woken();
@@ -136,7 +137,7 @@ impl InFlightPermit {
         }
     }
 
-    /// One request with its attempts. Its replies go to the callers as soon as they are there.
+    /// Sends one request with its attempts. Callers receive their replies as soon as they arrive.
     async fn send(&mut self, batch: Batch) {
         let batcher = Arc::clone(&self.batcher);
         let rest = &*batcher.rest;
@@ -149,7 +150,8 @@ impl InFlightPermit {
         sending.permit.gather();
     }
 
-    /// Waits for `future`, and meanwhile ends the calls whose time is over: of the batch, and of what waits.
+    /// Waits for `future`, and meanwhile ends the calls whose deadline has passed, in the batch and
+    /// in the queues.
     async fn in_time<T>(&self, batch: &mut Batch, future: impl Future<Output = T>) -> T {
         let mut future = pin!(future);
         loop {
@@ -167,8 +169,9 @@ impl InFlightPermit {
         }
     }
 
-    /// After an error that one command may have brought upon all: the halves of the batch go by themselves, in the end the one. Where
-    /// they may have run and must not run twice, everyone gets the error.
+    /// After an error that a single command may have caused for all: sends the halves of the batch
+    /// separately, down to the single command. If non-retry-safe commands may have run, every
+    /// caller gets the error.
     fn bisect(&self, batch: &mut Batch, attempts: &Attempts<'_>, error: &Error) {
         if lacks(error, "pipeline") {
             self.batcher.rest.switch_batching_off();
@@ -191,7 +194,7 @@ impl InFlightPermit {
     }
 }
 
-/// A batch on its way.
+/// A batch in flight.
 struct Sending<'a> {
     permit: &'a mut InFlightPermit,
     rest: &'a Rest,
@@ -221,7 +224,7 @@ impl Entries for Sending<'_> {
             self.batch.goes_again(may_have_run);
             return Attempted::Repeat;
         }
-        // The batch has its body for itself then.
+        // Returns the body to the batch.
         drop(outgoing);
         match answer.replies {
             Ok(replies) => match self.batch.answer(replies) {
@@ -245,14 +248,14 @@ impl Entries for Sending<'_> {
     }
 
     async fn wait(&mut self, time: Duration, may_have_run: bool) {
-        // What others send must not wait until the server is back.
+        // Other batches must not wait until the server is back.
         self.permit.release();
         self.batch.goes_again(may_have_run);
         self.permit.in_time(&mut self.batch, platform::sleep(time)).await;
     }
 }
 
-/// Ends early when the call is given up, or when its runtime ends.
+/// Ends early if the call is cancelled, or if its runtime ends.
 impl Drop for InFlightPermit {
     fn drop(&mut self) {
         if !self.is_worker {
@@ -260,14 +263,14 @@ impl Drop for InFlightPermit {
         }
         if self.holds || self.gathers {
             let mut state = self.batcher.lock();
-            // A worker that waits for a permit has got it once the state does not offer it any more.
+            // A worker that waits for a permit has it once the state no longer offers it.
             let has_permit = std::mem::take(&mut self.holds) || state.handover.take().is_none();
             state.in_flight -= usize::from(has_permit);
             state.gathering -= usize::from(self.gathers);
             state.carried -= self.carries;
-            // A task cannot be started here: it would be dropped in the same way.
+            // No task can be started here: it would be dropped in the same way.
             if state.gathering == 0 {
-                // Shown before: who queues from now on sees that nobody will come.
+                // Published before: later callers see that no worker will come.
                 drop(state);
                 self.batcher.queues.disband();
             }
@@ -275,7 +278,7 @@ impl Drop for InFlightPermit {
     }
 }
 
-/// Whether an error of a whole batch may be the fault of one command in it.
+/// Returns true if a single command may have caused the error of a whole batch.
 fn spoils(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::Decode | ErrorKind::ReplyTooLarge => true,

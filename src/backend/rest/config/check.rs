@@ -1,4 +1,4 @@
-//! What settings must be, checked when a client is made of them.
+//! Validation of settings when a client is built.
 
 use super::Config;
 use crate::backend::rest::{DEEPEST, Limits};
@@ -7,7 +7,7 @@ use crate::secret::Secret;
 use url::{Host, Url};
 
 impl Config {
-    /// The address, checked.
+    /// Returns the validated address.
     pub(crate) fn parsed_url(&self) -> Result<Url> {
         let text = self.url.as_deref().unwrap_or_default().trim();
         if text.is_empty() {
@@ -19,7 +19,7 @@ impl Config {
         if !text.contains("://") {
             return Err(config_error("the address has no scheme: write https:// before it"));
         }
-        // The parser's own message quotes nothing of the input.
+        // The parser's message quotes nothing of the input.
         let url = Url::parse(text).map_err(|error| {
             config_error("the address is no URL such as https://host.example.com")
                 .with_detail(error.to_string())
@@ -50,7 +50,7 @@ impl Config {
         Ok(url)
     }
 
-    /// The token, checked.
+    /// Returns the validated token.
     pub(crate) fn checked_token(&self) -> Result<&str> {
         let token = self.token.as_ref().map_or("", Secret::as_str);
         if token.is_empty() {
@@ -82,7 +82,7 @@ impl Config {
         if limits.contains(&0) {
             return Err(config_error("a limit of zero allows nothing"));
         }
-        // The HTTP library cannot do with less.
+        // The HTTP library requires this minimum.
         if self.max_reply_header_bytes < 8 << 10 {
             return Err(config_error("max_reply_header_bytes must be 8192 at least"));
         }
@@ -101,7 +101,7 @@ pub(crate) fn config_error(message: &'static str) -> Error {
     Error::new(ErrorKind::Config, message)
 }
 
-/// True for an address of this machine alone.
+/// Returns true for an address of this machine only.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),

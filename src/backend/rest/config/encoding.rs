@@ -7,8 +7,8 @@ use std::str::FromStr;
 
 /// The encoding of values in replies.
 ///
-/// A value is bytes, and JSON holds text. So servers encode values if a client asks for it; some do
-/// not, and send text as it is. Most texts are plainly not base64, `abcd` could be either.
+/// A value is bytes, and JSON holds text. Servers therefore encode values if a client asks for it;
+/// some do not, and send plain text. Most texts are plainly not base64, `abcd` could be either.
 ///
 /// | | any bytes survive | size of a value of text | asks the server once |
 /// |---|---|---|---|
@@ -19,27 +19,27 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Encoding {
-    /// Base64, unless the server ignores that it is asked for it; then text.
+    /// Base64, unless the server ignores the request for it; then text.
     ///
-    /// Before the first reply with a value reaches a caller, the client asks the server once, by an
-    /// `ECHO`: in each process once for each address, or once for each client that has a transport
-    /// of its own. The vendor may bill it as a command. A server that does not answer it by a text
-    /// counts as one that encodes, until a reply is not base64.
+    /// Before the first reply with a value reaches a caller, the client probes the server once, by
+    /// an `ECHO`: once per address and process, or once per client with a custom transport. The
+    /// vendor may bill it as a command. A server that does not reply to it with a text counts as
+    /// one that encodes, until a reply is not base64.
     ///
     /// A text in which such a server replaced bytes by U+FFFD is an error. A server that encodes at
-    /// first and later does not cannot be told from its replies if these happen to be base64.
+    /// first and later does not is not detected if its replies happen to be base64.
     #[default]
     Auto,
-    /// Base64. A reply that is not is an error.
+    /// Base64. Any other reply is an error.
     Base64,
-    /// Text as it is: bytes that are not UTF-8 are lost in the server, which puts U+FFFD for them.
+    /// Plain text: bytes that are not UTF-8 are lost in the server, which replaces them by U+FFFD.
     Text,
-    /// RESP2, as Redis itself speaks. Of a server that answers in JSON all the same, the rest is read
-    /// as by [`Auto`](Self::Auto). Transactions come in base64.
+    /// RESP2, Redis's own format. If the server replies in JSON nevertheless, later replies are
+    /// read as by [`Auto`](Self::Auto). Transactions come in base64.
     Resp2,
 }
 
-/// The name that [`FromStr`] reads.
+/// Shows the name that [`FromStr`] reads.
 impl fmt::Display for Encoding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -6,29 +6,28 @@ use crate::backend::rest::ProxyChoice;
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
-/// The environment names of the address and of the token, in the order in which they are looked
-/// for.
+/// Environment variables of the address and of the token, in the order of precedence.
 const ENV_NAMES: [(&str, &[&str]); 3] = [
     ("REDIS_REST_URL", &["REDIS_REST_TOKEN", "REDIS_TOKEN"]),
     ("UPSTASH_REDIS_REST_URL", &["UPSTASH_REDIS_REST_TOKEN"]),
     ("KV_REST_API_URL", &["KV_REST_API_TOKEN"]),
 ];
 
-/// The environment name that allows `http://` outside loopback when it is `1` or `true`.
+/// Environment variable that allows `http://` outside loopback if it is `1` or `true`.
 const ENV_ALLOW_HTTP: &str = "REDIS_REST_ALLOW_HTTP";
 
-/// The environment name that says that paths arrive as they are sent when it is `1` or `true`.
+/// Environment variable that says that paths arrive unchanged if it is `1` or `true`.
 const ENV_PATHS_AS_SENT: &str = "REDIS_REST_PATHS_AS_SENT";
 
-/// The environment name of the encoding of replies.
+/// Environment variable of the encoding of replies.
 const ENV_ENCODING: &str = "REDIS_REST_ENCODING";
 
-/// The environment name of [`Config::verbose_errors`].
+/// Environment variable of [`Config::verbose_errors`].
 const ENV_VERBOSE: &str = "REDIS_REST_VERBOSE_ERRORS";
 
 impl Config {
-    /// Address and token from the environment. The first address that is set decides, and its token
-    /// must be set too:
+    /// Reads address and token from the environment. The first address that is set decides, and its
+    /// token must be set too:
     ///
     /// 1. `REDIS_REST_URL` with `REDIS_REST_TOKEN` or `REDIS_TOKEN`
     /// 2. `UPSTASH_REDIS_REST_URL` with `UPSTASH_REDIS_REST_TOKEN`
@@ -36,15 +35,14 @@ impl Config {
     ///
     /// `REDIS_REST_ALLOW_HTTP=1` allows `http://` addresses outside loopback,
     /// `REDIS_REST_PATHS_AS_SENT=1` is [`paths_arrive_as_sent`](Self::paths_arrive_as_sent),
-    /// `REDIS_REST_VERBOSE_ERRORS=1` is [`verbose_errors`](Self::verbose_errors);
-    /// `true`, `yes` and `on` are the same as `1`, in any case. `REDIS_REST_ENCODING` is `auto`,
-    /// `base64`, `text` or `resp2`: see [`encoding`](Self::encoding). Names that are set to nothing
-    /// count as not set.
+    /// `REDIS_REST_VERBOSE_ERRORS=1` is [`verbose_errors`](Self::verbose_errors); `true`, `yes` and
+    /// `on` are the same as `1`, in any case. `REDIS_REST_ENCODING` is `auto`, `base64`, `text` or
+    /// `resp2`: see [`encoding`](Self::encoding). Empty variables count as not set.
     ///
     /// The proxy is that of [`proxy_from_env`](Self::proxy_from_env).
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming what was looked for.
+    /// Fails with [`ErrorKind::Config`](crate::ErrorKind::Config), which names the variables.
     pub fn from_env() -> Result<Self> {
         Self::from_lookup(|name| std::env::var(name).ok())
     }
@@ -52,7 +50,7 @@ impl Config {
     /// Reads the settings of [`Config::from_env`] from any source of names: the bindings of a worker, for example.
     ///
     /// # Errors
-    /// As [`Config::from_env`].
+    /// Fails like [`Config::from_env`].
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let set = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
         let found = ENV_NAMES.iter().find_map(|(url, tokens)| Some((set(url)?, *url, *tokens)));
@@ -82,15 +80,15 @@ impl Config {
         Ok(config)
     }
 
-    /// Sends requests through the proxy that the environment names, as [`from_env`](Self::from_env)
-    /// does: `HTTPS_PROXY` for an `https://` server, `HTTP_PROXY` for an `http://` one, or else
-    /// `ALL_PROXY`, unless `NO_PROXY` names the host. Names in small letters count where the others
-    /// are not set. `HTTP_PROXY` does not count where `REQUEST_METHOD` is set, since a CGI server
-    /// makes it of what anybody sends.
+    /// Sends requests through the proxy that the environment names, like
+    /// [`from_env`](Self::from_env): `HTTPS_PROXY` for an `https://` server, `HTTP_PROXY` for an
+    /// `http://` one, or else `ALL_PROXY`, unless `NO_PROXY` names the host. Names in lower case
+    /// apply if the others are not set. `HTTP_PROXY` is ignored if `REQUEST_METHOD` is set, since a
+    /// CGI server derives it from a request header.
     ///
     /// `NO_PROXY` is a list with commas: hosts with all below them, addresses, networks
-    /// (`10.0.0.0/8`), or `*`. Loopback is never proxied. What else a proxy may be,
-    /// `Config::proxy` says. On `wasm32` the host decides on proxies: this does nothing there.
+    /// (`10.0.0.0/8`), or `*`. Loopback is never proxied. `Config::proxy` lists the supported
+    /// proxies. On `wasm32` the host decides on proxies: this has no effect there.
     pub fn proxy_from_env(mut self) -> Self {
         self.proxy = ProxyChoice::from_lookup(|name| std::env::var(name).ok());
         self

@@ -34,7 +34,8 @@ use std::time::Duration;
 /// | [`paths_arrive_as_sent`](Config::paths_arrive_as_sent) | asked once, when it matters |
 /// | [`verbose_errors`](Config::verbose_errors) | off |
 ///
-/// The defaults suit workers and background tasks. [`for_web_requests`](Config::for_web_requests) sets shorter times.
+/// The defaults suit workers and background tasks. [`for_web_requests`](Config::for_web_requests)
+/// sets shorter times.
 #[derive(Clone)]
 #[must_use]
 pub struct Config {
@@ -47,7 +48,7 @@ pub struct Config {
     pub(crate) encoding: Encoding,
     pub(crate) max_request_bytes: usize,
     pub(crate) max_reply_bytes: usize,
-    /// On wasm the host decides.
+    /// On `wasm32` the host decides.
     #[cfg_attr(target_family = "wasm", allow(dead_code))]
     pub(crate) max_reply_header_bytes: usize,
     #[cfg_attr(target_family = "wasm", allow(dead_code))]
@@ -55,7 +56,8 @@ pub struct Config {
     pub(crate) reply_limits: Limits,
     pub(crate) max_event_bytes: usize,
     pub(crate) max_pipeline_commands: usize,
-    /// Most requests in flight before commands wait for one to return; none: no automatic batching.
+    /// Most requests in flight before commands wait for one to return; `None`: no automatic
+    /// batching.
     pub(crate) auto_batch: Option<usize>,
     pub(crate) allow_insecure_http: bool,
     pub(crate) paths_arrive: bool,
@@ -98,49 +100,52 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The defaults, without address and token.
+    /// Returns the defaults, without address and token.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The server's address, such as `https://host.example.com`. A path is kept as a prefix.
+    /// Sets the server's address, such as `https://host.example.com`. A path is kept as a prefix.
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.url = Some(url.into());
         self
     }
 
-    /// The token, sent in the `Authorization` header and nowhere else. This copy of it is wiped from memory when the settings are
-    /// dropped; those in headers and in the buffers of connections are not.
+    /// Sets the token, sent in the `Authorization` header and nowhere else. This copy of it is
+    /// wiped from memory when the settings are dropped; those in headers and in the buffers of
+    /// connections are not.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(Secret::new(token));
         self
     }
 
-    /// A token that allows reads only: the client refuses writes before sending, see [`Client::read_only`](crate::Client::read_only).
+    /// Sets a token that allows reads only: the client refuses writes before sending, see
+    /// [`Client::read_only`](crate::Client::read_only).
     pub fn read_only_token(mut self, token: impl Into<String>) -> Self {
         self.read_only = true;
         self.token(token)
     }
 
-    /// Longest time to make a connection (default 3 s).
+    /// Sets the longest time to connect (default 3 s).
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
         self
     }
 
-    /// Longest time for one attempt, connecting included (default 5 s).
+    /// Sets the longest time for one attempt, connecting included (default 5 s).
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
         self
     }
 
-    /// Longest time for a call with all its attempts (default 15 s). Each attempt gets what is left.
+    /// Sets the longest time for a call with all its attempts (default 15 s). Each attempt gets the
+    /// remaining time.
     pub fn deadline(mut self, limit: Duration) -> Self {
         self.deadline = limit;
         self
     }
 
-    /// When and how often to try again.
+    /// Sets when and how often to retry.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
@@ -158,128 +163,140 @@ impl Config {
         self
     }
 
-    /// Largest request body in bytes (default 10 000 000, the limit of common plans). Checked before sending; pipelines are
-    /// split to fit.
+    /// Sets the largest request body in bytes (default 10 000 000, the limit of common plans).
+    /// Checked before sending; pipelines are split to fit.
     pub fn max_request_bytes(mut self, bytes: usize) -> Self {
         self.max_request_bytes = bytes;
         self
     }
 
-    /// Longest time for which an idle connection is kept (default 50 s; common proxies close theirs after 60 s). Choose less than
-    /// the server or proxy keeps its side: a command that meets a connection which is being closed may have been applied. Zero:
-    /// each request has a connection of its own. A server that says less by `Keep-Alive: timeout=n` gets a second less than that.
+    /// Sets the longest time for which an idle connection is kept (default 50 s; common proxies
+    /// close theirs after 60 s). Choose less than the server or proxy: a command that meets a
+    /// connection which is being closed may have been applied. Zero: each request has a separate
+    /// connection. If a server sends a shorter `Keep-Alive: timeout=n`, a second less than that
+    /// applies.
     ///
-    /// The built-in transport keeps it; one of your own, `ReqwestTransport` and the host's `fetch` (on `wasm32`) do not see it.
+    /// The built-in transport applies it; a custom one, `ReqwestTransport` and the host's `fetch`
+    /// (on `wasm32`) do not see it.
     pub fn pool_idle_timeout(mut self, idle: Duration) -> Self {
         self.pool_idle_timeout = idle;
         self
     }
 
-    /// Largest reply body in bytes (default 64 MiB). Replies are never asked to be compressed, and never decompressed.
+    /// Sets the largest reply body in bytes (default 64 MiB). Compression is never requested, and
+    /// replies are never decompressed.
     pub fn max_reply_bytes(mut self, bytes: usize) -> Self {
         self.max_reply_bytes = bytes;
         self
     }
 
-    /// Most bytes of all headers of a reply (default 256 KiB, at least 8 KiB); more of them, or more than 100 headers, are
-    /// [`ErrorKind::ReplyTooLarge`](crate::ErrorKind::ReplyTooLarge). It is the size to which the buffer of an HTTP/1.1 connection
-    /// grows, so that what comes at once with the last part may be read as well: up to twice as much. The built-in transport keeps it; one of your own, `ReqwestTransport` and the
-    /// host's `fetch` have limits of their own.
+    /// Sets the most bytes of all headers of a reply (default 256 KiB, at least 8 KiB); more of
+    /// them, or more than 100 headers, are
+    /// [`ErrorKind::ReplyTooLarge`](crate::ErrorKind::ReplyTooLarge). The buffer of an HTTP/1.1
+    /// connection grows to this size, so that bytes arriving with the last part may be read as
+    /// well: up to twice as much. The built-in transport applies it; a custom one,
+    /// `ReqwestTransport` and the host's `fetch` have their own limits.
     pub fn max_reply_header_bytes(mut self, bytes: usize) -> Self {
         self.max_reply_header_bytes = bytes;
         self
     }
 
-    /// Deepest nesting of arrays in a reply (default 64, at most 120). A deeper reply is
-    /// [`ErrorKind::ReplyTooLarge`](crate::ErrorKind::ReplyTooLarge), as is one that the next limit ends.
+    /// Sets the deepest nesting of arrays in a reply (default 64, at most 120). A deeper reply is
+    /// [`ErrorKind::ReplyTooLarge`](crate::ErrorKind::ReplyTooLarge), as is one beyond the next
+    /// limit.
     pub fn max_reply_depth(mut self, arrays: usize) -> Self {
         self.reply_limits.depth = arrays;
         self
     }
 
-    /// Most elements of all arrays in the reply to one request, those within arrays included (default 1 000 000). An element may take
-    /// two bytes on the wire and takes about 40 in memory, so this bounds what a reply of few bytes can become. The replies to a
-    /// pipeline's commands are no elements by themselves.
+    /// Sets the most elements of all arrays in the reply to one request, those in nested arrays
+    /// included (default 1 000 000). An element may take two bytes on the wire and takes about 40
+    /// in memory, so this bounds the memory of a small reply. The replies to a pipeline's commands
+    /// do not count as elements.
     pub fn max_reply_elements(mut self, count: usize) -> Self {
         self.reply_limits.elements = count;
         self
     }
 
-    /// Largest event of a [subscription](crate::Client::subscribe) in bytes (default 16 MiB). A larger one ends the connection, and another is
-    /// made: [`Event::Gap`](crate::Event::Gap). As many as 256 events wait for a reader who is slow.
+    /// Sets the largest event of a [subscription](crate::Client::subscribe) in bytes (default 16
+    /// MiB). A larger one ends the connection, and another is opened:
+    /// [`Event::Gap`](crate::Event::Gap). Up to 256 events wait for a slow reader.
     pub fn max_event_bytes(mut self, bytes: usize) -> Self {
         self.max_event_bytes = bytes;
         self
     }
 
-    /// Most commands in one pipeline request (default 1000); longer pipelines are split.
+    /// Sets the most commands in one pipeline request (default 1000); longer pipelines are split.
     pub fn max_pipeline_commands(mut self, count: usize) -> Self {
         self.max_pipeline_commands = count;
         self
     }
 
-    /// Sends every command in a request of its own.
+    /// Sends every command in a separate request.
     ///
-    /// By default a command goes at once when nothing is in flight; others wait until one of
-    /// [so many](Self::auto_batch_in_flight) requests returns, and then go together as one `/pipeline`: at most
-    /// [`max_pipeline_commands`](Self::max_pipeline_commands) and about 1 MiB. From 32 on they are shared evenly among the requests in
-    /// flight, so that the server works on one while the replies to another are handed out. Each has its own result, and its own error.
-    /// Those that must not be sent twice travel apart from those that may. Commands over 64 KiB, calls with options of their own
-    /// (`.timeout(…)`, `.exactly_once()` …), pipelines and transactions go by themselves.
+    /// By default a command is sent at once if nothing is in flight; others wait until one of [a
+    /// few](Self::auto_batch_in_flight) requests returns, and then share one `/pipeline`: at most
+    /// [`max_pipeline_commands`](Self::max_pipeline_commands) and about 1 MiB. From 32 commands on
+    /// they are split evenly among the requests in flight, so that the server works on one while
+    /// the replies to another are distributed. Each command has its own result or error. Retry-safe
+    /// and non-retry-safe commands never share a batch. Commands over 64 KiB, calls with their own
+    /// options (`.timeout(…)`, `.exactly_once()` …), pipelines and transactions are sent
+    /// separately.
     ///
-    /// A caller that awaits one call before the next sees them run in that order. Calls that are under way at the same time have no
-    /// order, with batching as without.
+    /// A caller that awaits one call before the next sees them run in that order. Concurrent calls
+    /// have no order, with batching as without.
     pub fn no_auto_batch(mut self) -> Self {
         self.auto_batch = None;
         self
     }
 
     /// Sets how many requests may be in flight on each runtime before further commands wait and are
-    /// batched (default 2). More shorten the wait on a slow network, fewer make larger batches.
+    /// batched (default 2). More requests shorten the wait on a slow network, fewer make larger
+    /// batches.
     pub fn auto_batch_in_flight(mut self, requests: usize) -> Self {
         self.auto_batch = Some(requests.max(1));
         self
     }
 
-    /// Allows `http://` to hosts other than this machine: the token then travels in the clear.
+    /// Allows `http://` to hosts other than this machine: the token then travels in plain text.
     pub fn allow_insecure_http(mut self) -> Self {
         self.allow_insecure_http = true;
         self
     }
 
-    /// Says that the server gets the paths of requests as they are sent: no proxy in between decodes
-    /// or normalises them.
+    /// Declares that the server receives the paths of requests unchanged: no proxy in between
+    /// decodes or normalises them.
     ///
-    /// Commands travel in bodies. Only the names of a [subscription](crate::Client::subscribe), and what
-    /// stands before an argument that is not UTF-8, are in a path. Where such a name holds one of
-    /// `/ \ ? # % ;`, a blank or a control, a proxy that decodes paths makes another name or another
-    /// command of it. So before the first of them the client asks once, by an `ECHO` in a path,
-    /// whether paths arrive. If they do not, these calls are refused
-    /// ([`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported)): use `proxy_pass` without a URI in
-    /// nginx. This setting sends them without asking, to a server that does not let the token `ECHO`,
-    /// for example. A name with a segment `.` or `..` is refused with it, too.
+    /// Commands travel in bodies. Only the names of a [subscription](crate::Client::subscribe), and
+    /// the arguments before one that is not UTF-8, are in a path. If such a name contains one of `/
+    /// \ ? # % ;`, a blank or a control character, a proxy that decodes paths turns it into another
+    /// name or another command. Before the first of them the client therefore probes once, by an
+    /// `ECHO` in a path, whether paths arrive. If they do not, these calls are refused
+    /// ([`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported)): use `proxy_pass` without a URI
+    /// in nginx. This setting sends them without a probe, to a server that does not permit `ECHO`
+    /// for the token, for example. A name with a segment `.` or `..` is refused even with it.
     pub fn paths_arrive_as_sent(mut self) -> Self {
         self.paths_arrive = true;
         self
     }
 
-    /// Tells the server with each retry which one it is (`Upstash-Telemetry-Retry`). Off by default: nothing is told.
+    /// Sends the number of each retry to the server (`Upstash-Telemetry-Retry`). Off by default.
     pub fn telemetry(mut self) -> Self {
         self.telemetry = true;
         self
     }
 
-    /// Shows in errors what the server said, and what serde said of a reply that could not be read. **These texts may quote
-    /// keys and values**: for development, not for logs that others read. Off by default; `REDIS_REST_VERBOSE_ERRORS=1` sets
-    /// it in [`from_env`](Self::from_env).
+    /// Shows in errors the server's text, and serde's text for a reply that could not be read.
+    /// **These texts may quote keys and values**: for development, not for shared logs. Off by
+    /// default; `REDIS_REST_VERBOSE_ERRORS=1` sets it in [`from_env`](Self::from_env).
     pub fn verbose_errors(mut self, on: bool) -> Self {
         self.verbose_errors = on;
         self
     }
 
-    /// Limits for a handler of web requests, where a person waits and the caller may try again: a second to connect, a second
-    /// and a half for an attempt, three seconds for the call, at most three attempts, 20 to 200 ms apart. Everything else stays
-    /// as it is.
+    /// Sets limits for a handler of web requests, where a person waits and the caller may retry: a
+    /// second to connect, a second and a half for an attempt, three seconds for the call, at most
+    /// three attempts, 20 to 200 ms apart. All other settings are unchanged.
     ///
     /// ```
     /// # fn run() -> redis_rest::Result<()> {
@@ -292,7 +309,7 @@ impl Config {
         self.connect_timeout(millis(1000)).timeout(millis(1500)).deadline(millis(3000))
     }
 
-    /// Another way to move a request than the built-in HTTP client.
+    /// Sets a transport to replace the built-in HTTP client.
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Arc::new(transport));
         self

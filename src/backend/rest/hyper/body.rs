@@ -1,4 +1,4 @@
-//! Responses, however they came, and why there is none.
+//! Responses of any version of HTTP, and errors of requests without one.
 
 use super::super::transport::{HttpResponse, HttpStream};
 use crate::error::{Error, ErrorKind, Outcome, Result};
@@ -10,8 +10,8 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-/// A response whose body may still be coming. Where there is nothing to wait for, because the
-/// server refuses, it is read to its end.
+/// Returns a response whose body may still be arriving. If there is nothing to wait for, because
+/// the server refuses, the body is read to its end.
 pub(in super::super) async fn open<B>(
     response: http::Response<B>,
     max_reply_bytes: usize,
@@ -27,7 +27,7 @@ where
     Ok(HttpStream::new(head, Some(Box::pin(Chunks(body)))))
 }
 
-/// The body of a response, a chunk at a time.
+/// The body of a response, chunk by chunk.
 pub(super) struct Chunks<B>(B);
 
 impl<B: Body<Data = Bytes, Error: std::error::Error + 'static> + Unpin> Stream for Chunks<B> {
@@ -36,7 +36,7 @@ impl<B: Body<Data = Bytes, Error: std::error::Error + 'static> + Unpin> Stream f
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             match ready!(Pin::new(&mut self.0).poll_frame(context)) {
-                // Trailers say nothing here.
+                // Trailers are ignored.
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => return Poll::Ready(Some(Ok(data))),
                     Err(_) => continue,
@@ -67,7 +67,7 @@ where
     }
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
-    // Until the end, also where all of it is there: with the end the connection is back in the
+    // Until the end, even if all bytes have arrived: with the end the connection returns to the
     // pool, where the next call finds it.
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|error| broken(&error))?.into_data() else { continue };
@@ -75,7 +75,7 @@ where
             return Err(too_large());
         }
         if first.is_empty() && all.is_empty() {
-            // Mostly the only one: kept as it is.
+            // Usually the only chunk: kept without copying.
             first = data;
             continue;
         }
@@ -90,8 +90,8 @@ where
     Ok(HttpResponse { status, headers: head.headers, body })
 }
 
-/// Whether anything may have run is what matters. Only errors of connecting (name, TCP, TLS) are
-/// sure to be before that, and requests of which the server said that it did not look at them.
+/// Classifies an error by whether the command may have run. Only connection errors (name, TCP, TLS)
+/// are certain not to, and requests that the server declared unprocessed.
 pub(in super::super) fn unanswered(
     error: &(dyn std::error::Error + 'static),
     connecting: bool,
@@ -111,10 +111,10 @@ pub(in super::super) fn unanswered(
     }
 }
 
-/// The error of a request of which no connection took the whole body.
+/// Returns the error of a request whose whole body no connection took.
 pub(super) fn unwritten(error: &(dyn std::error::Error + 'static)) -> Error {
     let broken = broken(error).with_outcome(Outcome::NotApplied);
-    // Another attempt meets the same.
+    // Another attempt would fail alike.
     if broken.is_lasting() || broken.kind() == ErrorKind::ReplyTooLarge {
         return broken;
     }
@@ -129,7 +129,7 @@ fn closed_before(error: &Failure) -> Error {
     Error::new(ErrorKind::Connect, message).with_source(Cause::of(error))
 }
 
-/// An error and its causes.
+/// Returns an error and its causes.
 pub(in super::super) fn chain<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
@@ -138,10 +138,10 @@ pub(in super::super) fn chain<'a>(
 
 type Failure = dyn std::error::Error + 'static;
 
-/// The certificate was refused, for its name, its dates or its issuer.
+/// Returns true if the certificate was refused, for its name, its dates or its issuer.
 #[cfg(feature = "rustls")]
 fn is_lasting(error: &Failure) -> bool {
-    /// An error of I/O does not name the error that it holds as its source.
+    /// Returns the error inside an I/O error, which does not name it as its source.
     fn held<'a>(error: &&'a Failure) -> Option<&'a Failure> {
         Some(error.downcast_ref::<std::io::Error>()?.get_ref()?)
     }
@@ -155,16 +155,16 @@ fn is_lasting(_: &Failure) -> bool {
     false
 }
 
-/// Why a server did not look at a request.
+/// Reason why a server did not process a request.
 enum Unprocessed {
-    /// The server renews connections, or takes fewer streams at once.
+    /// The server renews connections, or accepts fewer concurrent streams.
     InGoodOrder,
-    /// Something went wrong on the connection, which may happen again.
+    /// A connection error, which may recur.
     AfterAnError,
 }
 
-/// The answer of a proxy to `CONNECT`, and whether another attempt would meet it again. hyper-util keeps
-/// the type of this error for itself; a test would notice other texts.
+/// Returns a proxy's response to `CONNECT`, and whether another attempt would get it again.
+/// hyper-util does not export the type of this error; a test would notice other texts.
 fn refusal_of_proxy(error: &Failure) -> Option<(&'static str, bool)> {
     const BEGINNING: &str = "tunnel error: ";
     let mut texts = chain(error).map(ToString::to_string);
@@ -178,9 +178,9 @@ fn refusal_of_proxy(error: &Failure) -> Option<(&'static str, bool)> {
     })
 }
 
-/// HTTP/2 has words for a request that the server did not look at: a stream that it refused, or one
-/// after the last that it announced when it closed the connection (RFC 9113, 6.8 and 8.7). Others
-/// were waiting for a connection that ended.
+/// Returns whether a request was unprocessed. HTTP/2 reports such requests: a stream that the
+/// server refused, or one after the last stream in its announcement when it closed the connection
+/// (RFC 9113, 6.8 and 8.7). Others were waiting for a connection that ended.
 fn unprocessed(error: &Failure) -> Option<Unprocessed> {
     chain(error).find_map(|error| {
         let canceled = |error: &::hyper::Error| error.is_canceled();
@@ -191,14 +191,14 @@ fn unprocessed(error: &Failure) -> Option<Unprocessed> {
         match error.reason() {
             Some(h2::Reason::REFUSED_STREAM) if error.is_reset() => Some(Unprocessed::InGoodOrder),
             Some(h2::Reason::NO_ERROR) if error.is_go_away() => Some(Unprocessed::InGoodOrder),
-            // Only streams after the last one that the server announced end by its `GOAWAY`.
+            // Only streams after the last announced one end by the server's `GOAWAY`.
             _ if error.is_go_away() => Some(Unprocessed::AfterAnError),
             _ => None,
         }
     })
 }
 
-/// hyper tells this kind apart for servers only; its text is the same for clients, and a test would
+/// hyper exposes this kind for servers only; its text is the same for clients, and a test would
 /// notice another.
 fn is_too_large(error: &::hyper::Error) -> bool {
     error.is_parse() && error.to_string() == "message head is too large"
@@ -206,7 +206,7 @@ fn is_too_large(error: &::hyper::Error) -> bool {
 
 pub(in super::super) fn broken(error: &(dyn std::error::Error + 'static)) -> Error {
     if chain(error).filter_map(|error| error.downcast_ref::<::hyper::Error>()).any(is_too_large) {
-        // Every attempt would meet it.
+        // Every attempt would fail alike.
         let message = "the headers of the reply are larger than max_reply_header_bytes allows, or more than 100";
         return Error::new(ErrorKind::ReplyTooLarge, message)
             .with_outcome(Outcome::MaybeApplied)
@@ -227,8 +227,8 @@ pub(in super::super) fn broken(error: &(dyn std::error::Error + 'static)) -> Err
 const NOT_HTTP: &str = "the server does not answer in HTTP: if it is a Redis (port 6379), `redis-rest serve --redis` puts a REST \
      server in front of it";
 
-/// The chain of causes as text. Causes hold no header, and no address but the names in a
-/// certificate that is for others.
+/// The chain of causes as text. Causes contain no header, and no address except the names in a
+/// wrong certificate.
 pub(in super::super) struct Cause(String);
 
 impl Cause {
@@ -238,7 +238,7 @@ impl Cause {
             if !text.is_empty() {
                 text.push_str(": ");
             }
-            // Its own text quotes what the server wrote when it ended the connection.
+            // Its own text quotes the server's reason for closing the connection.
             match error.downcast_ref::<h2::Error>().map(h2::Error::reason) {
                 Some(Some(reason)) => text.push_str(reason.description()),
                 Some(None) => text.push_str("HTTP/2 failed"),

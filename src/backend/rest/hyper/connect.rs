@@ -1,4 +1,4 @@
-//! Connections: TCP or a proxy, and TLS where it is wanted, within one time limit.
+//! Connections: TCP or a proxy, and TLS if required, within one time limit.
 
 use super::http2::Http2;
 use super::proxy::Proxy;
@@ -27,13 +27,14 @@ fn failure(error: impl Into<Failure>) -> Failure {
 pub(super) struct Connector {
     inner: tls::Connector,
     timeout: Duration,
-    /// The version that is expected of the server. This connector is for one of the two cases.
+    /// The expected version of the server. This connector serves one of the two cases.
     http2: Arc<Http2>,
     only_http2: bool,
 }
 
 impl Connector {
-    /// One that gives up after `timeout`. Without `secure` it trusts nobody.
+    /// Creates a connector that gives up after `timeout`. Without `secure` it trusts no
+    /// certificate.
     pub(super) fn new(
         timeout: Duration,
         trust: &Trust,
@@ -43,25 +44,26 @@ impl Connector {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        // With several addresses, each gets its share: one that does not answer leaves time for the others.
+        // Each of several addresses gets its share of the time: an unresponsive one leaves time for
+        // the others.
         tcp.set_connect_timeout(Some(timeout));
         let inner = tls::connector(Route::new(tcp, proxy, trust)?, trust, secure)?;
         Ok(Self { inner, timeout, http2: Arc::default(), only_http2: false })
     }
 
-    /// A connector for what is expected now.
+    /// Returns a connector for the current expectation.
     pub(super) fn expecting(self, http2: &Arc<Http2>) -> Self {
         let only_http2 = http2.is_expected();
         Self { http2: Arc::clone(http2), only_http2, ..self }
     }
 
-    /// True if it takes only connections that speak HTTP/2.
+    /// Returns true if it accepts only HTTP/2 connections.
     pub(super) fn is_only_http2(&self) -> bool {
         self.only_http2
     }
 }
 
-/// Other connections are made by now: a request that has none yet has to be sent anew.
+/// Newer connections replace these: a request without one must be sent anew.
 #[derive(Debug)]
 pub(super) struct Superseded;
 

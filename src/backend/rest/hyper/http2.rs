@@ -1,13 +1,15 @@
-//! Whether a server is expected to speak HTTP/2.
+//! Tracks whether a server is expected to speak HTTP/2.
 //!
-//! Until that is known, each caller that finds no connection makes one: when a server renews its
-//! HTTP/2 connection while 300 callers wait, that is 300 handshakes, of which one is of use. So once
-//! the server has left a request unprocessed, which a renewal does, callers wait for one connection.
+//! Until that is known, each caller without a connection opens one: if a server renews its HTTP/2
+//! connection while 300 callers wait, that is 300 handshakes, of which one is useful. Therefore
+//! once the server has left a request unprocessed, as at a renewal, callers wait for one
+//! connection.
 
 use http::Version;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// Changed before the pool is renewed, and read when it is: hence one order with the mark for that.
+/// Changed before the pool is renewed, and read at the renewal: hence the same memory order as the
+/// mark for that.
 #[derive(Default)]
 pub(super) struct Http2(AtomicU8);
 
@@ -16,19 +18,19 @@ const SPOKEN: u8 = 1;
 const EXPECTED: u8 = 2;
 
 impl Http2 {
-    /// Takes note of the version of a response.
+    /// Records the version of a response.
     pub(super) fn answered_by(&self, version: Version) {
         if version == Version::HTTP_2 && self.0.load(Ordering::Relaxed) == UNKNOWN {
             self.change(UNKNOWN, SPOKEN);
         }
     }
 
-    /// Expects HTTP/2 from now on. True if that is new, and the server spoke it before.
+    /// Expects HTTP/2 from now on. Returns true if that is new, and the server spoke it before.
     pub(super) fn expect(&self) -> bool {
         self.change(SPOKEN, EXPECTED)
     }
 
-    /// Expects no version any more. True if that is new.
+    /// Expects no version any more. Returns true if that is new.
     pub(super) fn expect_nothing(&self) -> bool {
         self.change(EXPECTED, UNKNOWN)
     }

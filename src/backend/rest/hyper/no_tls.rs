@@ -1,11 +1,11 @@
-//! In the place of `tls.rs` where feature `rustls` is off: only `http://` works.
+//! Replaces `tls.rs` if feature `rustls` is off: only `http://` works.
 
 use super::route::{Hop, Route};
 use crate::error::Result;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 
-/// Nobody is trusted, and nobody asks.
+/// Trusts no certificate; none is needed.
 #[derive(Clone, Default)]
 pub(crate) struct Trust(());
 

@@ -30,19 +30,19 @@ pub(super) struct Pools {
 
 /// The pools of `http://` or of `https://`.
 struct Scheme {
-    /// Made when it is first needed: TLS costs more than the rest of a start, and `http://` needs
-    /// none of it.
+    /// Created on first use: TLS costs more than the rest of a start, and `http://` needs none of
+    /// it.
     connector: OnceLock<Connector>,
     runtimes: PerRuntime<Connections>,
 }
 
-/// The connections of one runtime. A task of the runtime that made a connection drives it: another
-/// runtime would wait for that task while the first one is blocked, or nobody drives it.
+/// The connections of one runtime. A task of the runtime that opened a connection drives it:
+/// another runtime would wait for that task while the first one is blocked, or no thread drives it.
 pub(super) struct Connections {
     pool: Pool<HttpClient>,
     connector: Connector,
     max_header_bytes: usize,
-    /// The longest time for which idle connections are kept, in milliseconds.
+    /// Longest time for which idle connections are kept, in milliseconds.
     idle: AtomicU64,
     http2: Arc<Http2>,
     tasks: Tasks,
@@ -61,7 +61,7 @@ impl Pools {
         }
     }
 
-    /// Sets up what requests to this address need. TLS may fail.
+    /// Prepares requests to this address. TLS may fail.
     pub(super) fn prepare(&self, url: &Url) -> Result<()> {
         self.connector(url).map(drop)
     }
@@ -82,7 +82,7 @@ impl Pools {
         }
     }
 
-    /// Host and port of the proxy.
+    /// Returns host and port of the proxy.
     pub(super) fn proxy(&self) -> Option<&str> {
         self.proxy.as_ref().map(|proxy| proxy.address.as_str())
     }
@@ -91,13 +91,13 @@ impl Pools {
         self.proxy.as_ref().filter(|proxy| proxy.secure == is_secure(url))
     }
 
-    /// The value of `Proxy-Authorization` for a request that a proxy gets.
+    /// Returns the value of `Proxy-Authorization` for a request that a proxy receives.
     pub(super) fn forward_auth(&self, url: &Url) -> Option<&HeaderValue> {
         let proxy = self.proxy_for(url).filter(|proxy| !proxy.secure && !is_loopback(url))?;
         proxy.auth.as_ref()
     }
 
-    /// The connections of the caller's runtime for this address.
+    /// Returns the connections of the caller's runtime for this address.
     pub(super) fn of(&self, url: &Url) -> Result<Arc<Connections>> {
         let make = |_| {
             let connector = self.connector(url)?.clone();
@@ -122,27 +122,27 @@ impl Connections {
         Self { pool, connector, max_header_bytes, idle, http2, tasks }
     }
 
-    /// A response came by this version of HTTP.
+    /// Records a response by this version of HTTP.
     pub(super) fn answered_by(&self, version: http::Version) {
         self.http2.answered_by(version);
     }
 
-    /// The server did not look at a request.
+    /// Records that the server did not process a request.
     pub(super) fn left_unprocessed(&self) {
         if self.http2.expect() {
             self.pool.renew();
         }
     }
 
-    /// No connection could be made.
+    /// Records that no connection could be opened.
     pub(super) fn unreachable(&self) {
         if self.http2.expect_nothing() {
             self.pool.renew();
         }
     }
 
-    /// Keeps idle connections no longer than this from now on. Those that there are, are given up
-    /// if that is less than before.
+    /// Keeps idle connections no longer than this from now on. If that is less than before,
+    /// existing ones are dropped.
     pub(super) fn keep_idle_for(&self, idle: Duration) {
         let idle = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
         if idle < self.idle.load(Ordering::Relaxed)
@@ -152,7 +152,7 @@ impl Connections {
         }
     }
 
-    /// True if the last request began a while ago.
+    /// Returns true if the last request began a while ago.
     pub(super) fn rested(&self) -> bool {
         self.pool.rested()
     }
@@ -165,8 +165,8 @@ impl Connections {
         self.pool.begin(renew, send)
     }
 
-    /// True if there is no connection, and no request that may make one. The end of the runtime
-    /// ends both.
+    /// Returns true if there is no connection, and no request that may open one. The end of the
+    /// runtime ends both.
     fn is_spent(&self) -> bool {
         self.tasks.count() == 0 && self.pool.is_unused()
     }
@@ -180,7 +180,7 @@ fn client(
 ) -> HttpClient {
     let mut builder = legacy::Client::builder(tasks.clone());
     if connector.is_only_http2() {
-        // Until the server has said how many streams it takes: those that it refuses would go again.
+        // Until the server has announced its stream limit: refused streams would be retried.
         builder.http2_only(true).http2_initial_max_send_streams(1);
     }
     builder
@@ -234,7 +234,7 @@ mod tests {
     use http_body_util::BodyExt as _;
     use std::io::{Read as _, Write as _};
 
-    /// Answers one request, and keeps the connection until the client closes it.
+    /// Responds to one request, and keeps the connection until the client closes it.
     fn server() -> Url {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();

@@ -1,4 +1,4 @@
-//! Proxies between the client and its server: which one, and for which address.
+//! Proxies between the client and its server, and the addresses they apply to.
 
 use crate::backend::rest::config::Config;
 use crate::backend::rest::config::check::{config_error, is_loopback};
@@ -8,7 +8,7 @@ use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
 use url::Url;
 
-/// The proxy that was chosen, not yet checked.
+/// The chosen proxy, not validated yet.
 #[derive(Clone, Default)]
 pub(crate) enum ProxyChoice {
     #[default]
@@ -17,12 +17,12 @@ pub(crate) enum ProxyChoice {
     Environment(Variables),
 }
 
-/// The variables of an environment that concern proxies.
+/// The proxy variables of an environment.
 #[derive(Clone, Default)]
 pub(crate) struct Variables {
     https: Option<Variable>,
     http: Option<Variable>,
-    /// Hosts that are reached without a proxy.
+    /// Hosts reached without a proxy.
     exceptions: String,
 }
 
@@ -35,12 +35,12 @@ struct Variable {
 /// Proxies.
 impl Config {
     /// Sends requests through this proxy, such as `http://proxy.example.com:3128`, or
-    /// `http://user:password@proxy.example.com:3128`. With `https://` the way to the proxy is TLS,
-    /// by the same certificates as the way to the server.
+    /// `http://user:password@proxy.example.com:3128`. With `https://` the connection to the proxy
+    /// is TLS, with the same certificates as the connection to the server.
     ///
     /// For an `https://` server the proxy sees its host and port (`CONNECT`), never the token. For
-    /// an `http://` server that is allowed, it sees everything. Loopback is never proxied. SOCKS is
-    /// refused by [`build`](Config::build). Without this setting there is no proxy, but with
+    /// an allowed `http://` server it sees everything. Loopback is never proxied. SOCKS is refused
+    /// by [`build`](Config::build). Without this setting there is no proxy, except with
     /// [`from_env`](Config::from_env), or [`proxy_from_env`](Config::proxy_from_env).
     ///
     /// ```
@@ -53,14 +53,14 @@ impl Config {
     /// # Ok(()) }
     /// ```
     ///
-    /// A [`transport`](Config::transport) of your own does not see it, unless it is made by
+    /// A custom [`transport`](Config::transport) does not see it, unless it is created by
     /// [`HttpTransport::for_config`](crate::backend::rest::HttpTransport::for_config).
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = ProxyChoice::Given(Secret::new(url));
         self
     }
 
-    /// Sends requests without a proxy, whatever the environment says.
+    /// Sends requests without a proxy, regardless of the environment.
     pub fn no_proxy(mut self) -> Self {
         self.proxy = ProxyChoice::None;
         self
@@ -68,7 +68,7 @@ impl Config {
 }
 
 impl ProxyChoice {
-    /// By the variables of an environment.
+    /// Reads the variables of an environment.
     pub(crate) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let set = |names: [&'static str; 2]| {
             names.into_iter().find_map(|name| {
@@ -76,7 +76,7 @@ impl ProxyChoice {
                 Some(Variable { name, value: Secret::new(value) })
             })
         };
-        // A CGI server makes `HTTP_PROXY` of the header `Proxy` that anybody can send.
+        // A CGI server derives `HTTP_PROXY` from the request header `Proxy`.
         let is_cgi = lookup("REQUEST_METHOD").is_some();
         let http = if is_cgi { None } else { set(["HTTP_PROXY", "http_proxy"]) };
         let all = set(["ALL_PROXY", "all_proxy"]);
@@ -88,7 +88,7 @@ impl ProxyChoice {
         })
     }
 
-    /// The name, the address and the exceptions of the proxy for this scheme.
+    /// Returns the name, the address and the exceptions of the proxy for this scheme.
     fn for_scheme(&self, scheme: &str) -> Option<(&'static str, &str, &str)> {
         match self {
             Self::None => None,
@@ -115,7 +115,7 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
-    /// The proxy by which a client of these settings reaches `url`.
+    /// Returns the proxy by which a client of these settings reaches `url`.
     pub(super) fn find(config: &Config, url: &Url) -> Result<Option<Self>> {
         let Some((name, address, exceptions)) = config.proxy.for_scheme(url.scheme()) else {
             return Ok(None);
@@ -124,7 +124,7 @@ impl Proxy {
             return Ok(None);
         }
         let found = Matcher::builder().all(address.trim()).build().intercept(&example());
-        // The matcher reads past a port that is none.
+        // The matcher ignores an invalid port.
         let is_url = |uri: &Uri| Url::parse(&uri.to_string()).is_ok();
         let Some(found) = found.filter(|found| is_url(found.uri())) else {
             return Err(unreadable(name));
@@ -155,7 +155,7 @@ fn unreadable(name: &'static str) -> Error {
         .with_detail(name)
 }
 
-/// Any address that is proxied.
+/// Returns an address that is proxied.
 fn example() -> Uri {
     Uri::from_static("https://host.example.com/")
 }

@@ -1,4 +1,4 @@
-//! The body of a request, which knows whether it has left.
+//! The body of a request, which tracks whether it was sent.
 
 use super::super::transport::Progress;
 use ::hyper::body::{Body, Frame, SizeHint};
@@ -7,19 +7,19 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// A longer body leaves in parts. The connection takes the next part when it has room, so that the
-/// last one tells that the others were written.
+/// A longer body is sent in parts. The connection takes the next part when it has room, so that
+/// taking the last one proves that the others were written.
 const PART: usize = 64 << 10;
 
-/// The body of a request. Connections take it when they write the request: one whose last part was
-/// not taken cannot have been executed.
+/// The body of a request. Connections take it when they write the request: a request whose last
+/// part was not taken cannot have been executed.
 pub(in super::super) struct RequestBody {
     rest: Bytes,
     progress: Progress,
 }
 
 impl RequestBody {
-    /// Nothing tells whether a request without a body has left.
+    /// A request without a body cannot be tracked.
     pub(super) fn new(body: Bytes, progress: Progress) -> Self {
         if !body.is_empty() {
             progress.waits();
@@ -56,7 +56,7 @@ impl Body for RequestBody {
     }
 }
 
-/// Nobody waits for the reply any more.
+/// No caller waits for the reply any more.
 #[derive(Debug)]
 pub(in super::super) struct GivenUp;
 

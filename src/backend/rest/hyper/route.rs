@@ -1,4 +1,4 @@
-//! The way to a host: TCP to it, or to a proxy before it.
+//! The route to a host: TCP to it, or to a proxy in front of it.
 
 use super::connect::Failure;
 use super::proxy::Proxy;
@@ -25,9 +25,9 @@ pub(super) struct Route {
 
 #[derive(Clone)]
 enum Via {
-    /// The proxy connects to the server (`CONNECT`), and does not see what follows.
+    /// The proxy connects to the server (`CONNECT`), and does not see the traffic.
     Tunnel(Tunnel<ToProxy>),
-    /// The proxy gets each request.
+    /// The proxy receives each request.
     Forward(ToProxy, Uri),
 }
 
@@ -86,10 +86,10 @@ impl Service<Uri> for Route {
     }
 }
 
-/// A connection to the server, or to the proxy before it.
+/// A connection to the server, or to the proxy in front of it.
 pub(super) struct Hop {
     stream: ProxyStream,
-    /// Requests name the server, since a proxy gets them.
+    /// Requests name the server, since a proxy receives them.
     forwards: bool,
 }
 

@@ -1,5 +1,5 @@
-//! TLS by rustls: whom to trust. Built only where an `https://` address needs it, since reading the platform's certificates takes
-//! longer than everything else that a client does at its start.
+//! TLS by rustls, with its trusted roots. Built only if an `https://` address needs it, since
+//! reading the platform's certificates takes longer than everything else at a client's start.
 
 use super::route::{Hop, Route};
 use crate::backend::rest::config::Config;
@@ -14,10 +14,10 @@ use rustls::{ConfigBuilder, RootCertStore};
 use rustls_platform_verifier::Verifier;
 use std::sync::Arc;
 
-/// Whom to trust beyond, or instead of, the platform's certificates.
+/// Root certificates in addition to, or instead of, the platform's.
 #[derive(Clone, Default)]
 pub(crate) struct Trust {
-    /// Texts in PEM form, not yet read.
+    /// Texts in PEM form, not parsed yet.
     extra: Vec<Arc<[u8]>>,
     #[cfg(feature = "webpki-roots")]
     bundled: bool,
@@ -25,9 +25,9 @@ pub(crate) struct Trust {
 
 /// Settings of TLS (feature `rustls`).
 impl Config {
-    /// Trusts these root certificates too, in PEM form: those of a company's own authority, for example. They add to the platform's.
-    /// May be called several times. Read in [`build`](Config::build), which refuses what is no certificate. Not on Android, where the
-    /// system decides.
+    /// Trusts these root certificates too, in PEM form: those of a private authority, for example.
+    /// They add to the platform's. May be called several times. Parsed in [`build`](Config::build),
+    /// which refuses invalid certificates. Not on Android, where the system decides.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -44,16 +44,17 @@ impl Config {
     /// # Ok(()) }
     /// ```
     ///
-    /// A [`transport`](Config::transport) of your own does not see it, unless it is made by
+    /// A custom [`transport`](Config::transport) does not see it, unless it is created by
     /// [`HttpTransport::for_config`](crate::backend::rest::HttpTransport::for_config).
     pub fn root_certificate_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.trust.extra.push(pem.into().into());
         self
     }
 
-    /// Trusts Mozilla's root certificates as they were when this program was built, instead of the platform's (feature
-    /// `webpki-roots`): for images that have none, and for starts that must be fast. They age with the program. What
-    /// [`root_certificate_pem`](Config::root_certificate_pem) adds counts as well.
+    /// Trusts Mozilla's root certificates as of the build of this program, instead of the
+    /// platform's (feature `webpki-roots`): for images without certificates, and for fast starts.
+    /// They age with the program. Certificates added by
+    /// [`root_certificate_pem`](Config::root_certificate_pem) are trusted as well.
     #[cfg(feature = "webpki-roots")]
     pub fn webpki_roots(mut self) -> Self {
         self.trust.bundled = true;
@@ -66,12 +67,13 @@ pub(super) type Stream = MaybeHttpsStream<Hop>;
 pub(super) type ToProxy = HttpsConnector<HttpConnector>;
 pub(super) type ProxyStream = MaybeHttpsStream<TokioIo<tokio::net::TcpStream>>;
 
-/// TLS over what `route` connects. Where none is spoken it gets a configuration too, which trusts nobody.
+/// Adds TLS to the connections of `route`. If TLS is not used, its configuration trusts no
+/// certificate.
 pub(super) fn connector(route: Route, trust: &Trust, secure: bool) -> Result<Connector> {
     Ok((route, if secure { config(trust)? } else { none()? }).into())
 }
 
-/// The way to a proxy, with TLS if `secure`. Proxies are spoken to in HTTP/1.1.
+/// Returns the connector to a proxy, with TLS if `secure`. Proxies are used over HTTP/1.1.
 pub(super) fn to_proxy(tcp: HttpConnector, trust: &Trust, secure: bool) -> Result<ToProxy> {
     let mut config = if secure { config(trust)? } else { none()? };
     config.alpn_protocols.clear();
@@ -83,7 +85,8 @@ pub(super) fn bare(tcp: TokioIo<tokio::net::TcpStream>) -> ProxyStream {
     MaybeHttpsStream::Http(tcp)
 }
 
-/// rustls with the ring provider, which needs no build tools beyond a C compiler.
+/// Returns a configuration of rustls with the ring provider, which needs no build tools beyond a C
+/// compiler.
 fn config(trust: &Trust) -> Result<ClientConfig> {
     let builder = tls::builder()?;
     let mut extra = Vec::new();

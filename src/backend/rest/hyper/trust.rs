@@ -1,10 +1,14 @@
-//! Whether the connections of a pool are still what they seem. Knows no HTTP: the pool is any value that can be made anew.
+//! Tracks whether the connections of a pool may be dead. Knows no HTTP: the pool is any value that
+//! can be recreated.
 //!
-//! A process that stood still (a function that was frozen, a laptop that slept) goes on with connections that may be dead in two ways.
+//! A process that stood still (a frozen function, a sleeping laptop) continues with connections
+//! that may be dead in two ways.
 //!
-//! * They were closed or reset, and the news waits in the kernel. Hence [`Pool::rested`]: after a pause the news is read first.
-//! * Nobody said anything: a box between forgot them. Only a request finds out. Hence [`Watch`]: when one gets no answer, and nothing
-//!   else did meanwhile, all connections of its time are given up, so that the retry does not meet the next dead one.
+//! * Closed or reset, with the event waiting in the kernel. Hence [`Pool::rested`]: after a pause
+//!   pending events are read first.
+//! * No peer reported anything: a box in between forgot them. Only a request reveals it. Hence
+//!   [`Watch`]: if one gets no response, and nothing else did meanwhile, all connections of its
+//!   time are dropped, so that the retry does not meet the next dead one.
 
 use crate::clock::{self, Instant};
 use crate::platform::RwLock;
@@ -12,9 +16,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// A pause after which connections may have been closed unseen. Looking costs some 20 µs.
+/// Pause after which connections may have been closed unnoticed. The check costs some 20 µs.
 const REST: Duration = Duration::from_millis(100);
-/// A request that is given up sooner says nothing about its connection: callers change their minds.
+/// A request cancelled sooner proves nothing about its connection: callers cancel for other
+/// reasons.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// A pool of connections that can be replaced by a new one.
@@ -25,9 +30,9 @@ pub(super) struct Pool<C> {
 
 struct Signs {
     epoch: Instant,
-    /// When the last request began, in milliseconds after `epoch`, plus one. Zero: there was none.
+    /// Start of the last request, in milliseconds after `epoch`, plus one. Zero: there was none.
     used: AtomicU64,
-    /// Counts answers, and losses of trust.
+    /// Counts responses, and losses of trust.
     progress: AtomicU64,
     suspect: AtomicBool,
 }
@@ -43,23 +48,24 @@ impl<C> Pool<C> {
         Self { current: RwLock::new(client), signs: Arc::new(signs) }
     }
 
-    /// True when the last request began a while ago: what came in meanwhile should be read before the next.
+    /// Returns true if the last request began a while ago: events that arrived meanwhile should be
+    /// read before the next.
     pub(super) fn rested(&self) -> bool {
         let used = self.signs.used.load(Ordering::Relaxed);
         used != 0 && self.signs.now().saturating_sub(used) >= millis(REST)
     }
 
-    /// The next request has the pool made anew.
+    /// Makes the next request recreate the pool.
     pub(super) fn renew(&self) {
         self.signs.suspect.store(true, Ordering::SeqCst);
     }
 
-    /// True if no request is under way.
+    /// Returns true if no request is in flight.
     pub(super) fn is_unused(&self) -> bool {
         Arc::strong_count(&self.signs) == 1
     }
 
-    /// Begins a request over connections that are trusted. `renew` makes a new pool.
+    /// Begins a request over trusted connections. `renew` creates a new pool.
     pub(super) fn begin<T>(
         &self,
         renew: impl FnOnce() -> C,
@@ -72,7 +78,7 @@ impl<C> Pool<C> {
         }
         let signs = &self.signs;
         let began = signs.now();
-        // Written once a millisecond at most: threads would queue for it.
+        // Written once a millisecond at most: threads would contend for it.
         if signs.used.load(Ordering::Relaxed) != began {
             signs.used.store(began, Ordering::Relaxed);
         }
@@ -92,7 +98,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2)
 }
 
-/// Sees how a request ends. Dropped before, it was given up.
+/// Observes the end of a request. If it is dropped earlier, the request was cancelled.
 pub(super) struct Watch {
     signs: Arc<Signs>,
     seen: u64,
@@ -101,7 +107,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Something came back.
+    /// A response arrived.
     pub(super) fn answered(mut self) {
         self.over = true;
         self.signs.progress.fetch_add(1, Ordering::Relaxed);
@@ -113,12 +119,12 @@ impl Watch {
         self.distrust();
     }
 
-    /// It ended in a way that says nothing about connections there were before.
+    /// The request ended in a way that proves nothing about existing connections.
     pub(super) fn ended(mut self) {
         self.over = true;
     }
 
-    /// Of many requests that end alike, the first one counts: the others see its mark.
+    /// The first of many requests that end alike counts: the others see its mark.
     fn distrust(&self) {
         if self
             .signs
@@ -143,7 +149,7 @@ impl Drop for Watch {
 mod tests {
     use super::*;
 
-    /// How often the pool was made anew by the time of the next request.
+    /// Returns how often the pool was recreated by the time of the next request.
     fn renewals(pool: &Pool<u32>) -> u32 {
         let newer = *pool.current.read() + 1;
         pool.begin(|| newer, |current| *current).1
@@ -173,7 +179,7 @@ mod tests {
         drop(slow);
         broken.broke();
         assert_eq!(renewals(&pool), 0);
-        // Nor one whose caller changed their mind, nor one that found no connection.
+        // Nor a cancelled request, nor one without a connection.
         drop(begin(&pool));
         begin(&pool).ended();
         assert_eq!(renewals(&pool), 0);

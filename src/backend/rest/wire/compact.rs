@@ -1,6 +1,7 @@
-//! Replies in JSON as servers write nearly all of them: without spaces, texts in base64 without escapes. They are read here in one pass, a
-//! text without looking at each of its bytes before base64 does. Whatever is written otherwise, errors too, is left to the reader of
-//! [`json`](super::json), which says what is wrong where something is. Where both read a body they read the same.
+//! Reads the form in which servers write nearly all JSON replies: without spaces, texts in base64
+//! without escapes. A single pass suffices, without examining each byte of a text before base64
+//! does. Any other form, errors included, is left to the reader of [`json`](super::json), which
+//! reports errors. If both read a body their results are equal.
 
 use super::Form;
 use super::json::decode_base64;
@@ -9,14 +10,14 @@ use crate::backend::rest::block::Blocks;
 use crate::backend::rest::limits::Room;
 use crate::value::Value;
 
-/// The reply to one command.
+/// Reads the reply to one command.
 pub(super) fn one(body: &[u8], form: Form) -> Option<Reply> {
     let mut reader = Reader { rest: body, room: Room::new(form.limits), blocks: None };
     let reply = reader.reply()?;
     reader.ends().then_some(reply)
 }
 
-/// The replies to exactly `count` commands.
+/// Reads the replies to exactly `count` commands.
 pub(super) fn many(body: &[u8], count: usize, form: Form) -> Option<Vec<Reply>> {
     let blocks = Blocks::default();
     let mut reader = Reader { rest: body, room: Room::new(form.limits), blocks: Some(&blocks) };
@@ -32,19 +33,19 @@ pub(super) fn many(body: &[u8], count: usize, form: Form) -> Option<Vec<Reply>> 
 struct Reader<'a> {
     rest: &'a [u8],
     room: Room,
-    /// For short values; none: each has memory of its own.
+    /// For short values; `None`: each has separate memory.
     blocks: Option<&'a Blocks>,
 }
 
 impl Reader<'_> {
-    /// Goes past `text`, if it is next.
+    /// Consumes `text`, if it is next.
     fn is(&mut self, text: &[u8]) -> bool {
         let after = self.rest.strip_prefix(text);
         self.rest = after.unwrap_or(self.rest);
         after.is_some()
     }
 
-    /// Nothing follows but what ends a line.
+    /// Returns true if only the end of a line follows.
     fn ends(&self) -> bool {
         matches!(self.rest, b"" | b"\n" | b"\r\n")
     }
@@ -55,7 +56,7 @@ impl Reader<'_> {
         self.is(b"}").then_some(Ok(value))
     }
 
-    /// One value, within `depth` arrays.
+    /// Reads one value, within `depth` arrays.
     fn value(&mut self, depth: usize) -> Option<Value> {
         match self.rest.first()? {
             b'"' => self.text(),
@@ -71,7 +72,7 @@ impl Reader<'_> {
         self.rest = &text[end + 1..];
         match &text[..end] {
             b"OK" => Some(Value::Okay),
-            // A quote that is escaped ends it too early, at a character that is not of base64.
+            // An escaped quote ends it too early, at a character that is not base64.
             text => decode_base64(text, self.blocks).map(Value::Bytes),
         }
     }
@@ -88,8 +89,9 @@ impl Reader<'_> {
         Some(Value::Array(items))
     }
 
-    /// What JSON does not allow (`01`), or is no integer (`1.5`, and `-0`), may begin like one: after its digits does not come what
-    /// follows a value, or they are not how the integer is written.
+    /// Reads an integer. Invalid JSON (`01`), and numbers that are no integers (`1.5`, and `-0`),
+    /// may begin like one: then the digits are not followed by the end of a value, or are not the
+    /// canonical form of the integer.
     fn integer(&mut self) -> Option<Value> {
         let sign = usize::from(self.rest.starts_with(b"-"));
         let length =
@@ -110,7 +112,7 @@ mod tests {
 
     const FORM: Form = Form { format: Format::Base64, limits: Limits { depth: 2, elements: 4 } };
 
-    /// What the other reader makes of it, where that is no error.
+    /// Returns the other reader's result, unless that is an error.
     fn thorough(result: &str) -> Option<Value> {
         json_one(&Bytes::from(format!("{{\"result\":{result}}}")), FORM).ok()?.ok()
     }
@@ -203,7 +205,7 @@ mod tests {
             r#"[{"result":1},{"result":2}"#,
             r#"[{"result":1},{"result":2}]x"#,
             r#"[{"result":1},{"error":"OK"}]"#,
-            // One level, and one element, more than the limits allow for all together.
+            // A level, and an element, more than the limits allow in total.
             r#"[{"result":[[[1]]]},{"result":2}]"#,
             r#"[{"result":[1,2,3]},{"result":[1,2]}]"#,
         ] {

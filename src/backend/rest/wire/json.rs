@@ -1,4 +1,4 @@
-//! Replies in JSON, read straight into values: no tree of JSON in between.
+//! Reads JSON replies straight into values, without a tree of JSON in between.
 
 use super::Format;
 use crate::backend::Reply;
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
-/// One `{"result": …}` or `{"error": "…"}`.
+/// Reads one `{"result": …}` or `{"error": "…"}`.
 #[derive(Clone, Copy)]
 pub(super) struct ReplySeed<'a>(pub(super) ValueSeed<'a>);
 
@@ -81,7 +81,7 @@ impl<'de> serde::Deserialize<'de> for Field {
     }
 }
 
-/// The replies to a pipeline, or one error object.
+/// Reads the replies to a pipeline, or one error object.
 pub(super) struct RepliesSeed<'a> {
     pub(super) count: usize,
     pub(super) value: ValueSeed<'a>,
@@ -109,7 +109,7 @@ impl<'de> Visitor<'de> for RepliesSeed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        // The count is ours, so it is safe to reserve.
+        // The count is the client's, so it is safe to reserve.
         let mut replies = Vec::with_capacity(self.count);
         while let Some(reply) = seq.next_element_seed(ReplySeed(self.value))? {
             if replies.len() == self.count {
@@ -127,19 +127,19 @@ impl<'de> Visitor<'de> for RepliesSeed<'_> {
 const LOST_BYTES: &str = "a value in which the server replaced bytes that are not UTF-8 by U+FFFD \
                           (Encoding::Text reads it all the same)";
 
-/// One value of a result.
+/// Reads one value of a result.
 #[derive(Clone, Copy)]
 pub(super) struct ValueSeed<'a> {
     pub(super) format: Format,
-    /// For short values; none: each has memory of its own.
+    /// For short values; `None`: each has separate memory.
     pub(super) blocks: Option<&'a Blocks>,
     pub(super) room: &'a Room,
-    /// Within how many others it stands.
+    /// Number of enclosing arrays.
     pub(super) depth: usize,
 }
 
 impl ValueSeed<'_> {
-    /// For what stands within this value.
+    /// Returns the seed for the elements of this value.
     fn within(self) -> Self {
         Self { depth: self.depth + 1, ..self }
     }
@@ -222,7 +222,7 @@ pub(crate) fn decode_base64(text: &[u8], blocks: Option<&Blocks>) -> Option<Byte
             base64_simd::STANDARD.decode(text, room.as_out()).is_ok().then_some(())
         }),
         _ => {
-            // Of exactly the right size: `Bytes` takes it over as it is then.
+            // Allocated to size: `Bytes` takes it over without copying.
             let mut bytes = Vec::with_capacity(length);
             base64_simd::STANDARD.decode_append(text, &mut bytes).ok()?;
             Some(bytes.into())

@@ -1,4 +1,4 @@
-//! RESP2 replies: read in place, with limits. A declared length allocates nothing by itself.
+//! Reads RESP2 replies in place, with limits. A declared length allocates nothing by itself.
 
 use super::super::limits::{Limits, Room};
 use super::{ENDS_EARLY, Unreadable};
@@ -6,7 +6,7 @@ use crate::error::ServerError;
 use crate::value::Value;
 use bytes::Bytes;
 
-/// Reads the replies in a body, no more than `most`. Strings are slices of it.
+/// Reads the replies in a body, at most `most`. Strings are slices of it.
 pub(crate) fn decode(body: &Bytes, most: usize, limits: Limits) -> Result<Vec<Value>, Unreadable> {
     let mut reader = Reader { body, at: 0, room: Room::new(limits) };
     let mut replies = Vec::new();
@@ -34,7 +34,7 @@ impl Reader<'_> {
         Unreadable::exceeds(what, 1, self.at + 1)
     }
 
-    /// The rest of the line, without its end.
+    /// Returns the rest of the line, without its end.
     fn line(&mut self) -> Result<Bytes, Unreadable> {
         let rest = &self.body[self.at..];
         let end = rest
@@ -55,7 +55,7 @@ impl Reader<'_> {
         number.ok_or_else(|| self.unreadable("no integer"))
     }
 
-    /// A length: `None` for -1, which is nil.
+    /// Reads a length: `None` for -1, which is nil.
     fn length(&mut self) -> Result<Option<usize>, Unreadable> {
         match self.integer()? {
             -1 => Ok(None),
@@ -102,7 +102,8 @@ impl Reader<'_> {
     }
 
     fn array(&mut self, count: usize, depth: usize) -> Result<Value, Unreadable> {
-        /// More than that is not believed: arrays within arrays could each promise as much as the rest of the body may hold.
+        /// Counts beyond this are not reserved: nested arrays could each announce as much as the
+        /// rest of the body may hold.
         const BELIEVED: usize = 128;
         self.room.array(depth).map_err(|what| self.exceeds(what))?;
         let mut items = Vec::with_capacity(count.min(BELIEVED));
