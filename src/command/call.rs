@@ -6,7 +6,7 @@ use crate::value::{ConvertError, FromValue, Value};
 use std::fmt;
 use std::time::Duration;
 
-/// Not bound to a client: goes into a pipeline or a transaction.
+/// Marks a call that is not bound to a client: it goes into a pipeline or a transaction.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unbound;
 
@@ -21,9 +21,9 @@ pub struct CallOptions {
     pub deadline: Option<Duration>,
     /// Sends the command once.
     pub no_retry: bool,
-    /// Run by the server once, however often it is sent. See [`Call::exactly_once`].
+    /// The server runs the command once, even if it is sent again. See [`Call::exactly_once`].
     pub exactly_once: bool,
-    /// When to send a second copy of a read-only command whose reply has not come.
+    /// Time after which to send a second copy of a read-only command without a reply.
     pub hedge_after: Option<Duration>,
 }
 
@@ -41,18 +41,18 @@ impl CallOptions {
 pub(crate) type Read<R> = fn(Value) -> Result<R, ConvertError>;
 
 /// A command and the type `R` of its reply. Bound to a client, which is the default, it is a
-/// future: await it, join it, spawn it. The functions of [`cmd`](mod@crate::cmd) make calls that
-/// are [`Unbound`], for a [`Pipeline`](crate::Pipeline) or a [`Transaction`](crate::Transaction).
+/// future: await it, join it, spawn it. The functions of [`cmd`](mod@crate::cmd) create [`Unbound`]
+/// calls, for a [`Pipeline`](crate::Pipeline) or a [`Transaction`](crate::Transaction).
 ///
-/// The commands that have options of their own return a struct of their own instead, such as
-/// [`cmd::Set`](crate::cmd::Set), which is the same in everything else.
+/// Commands with options return their own struct instead, such as [`cmd::Set`](crate::cmd::Set),
+/// which is otherwise the same.
 ///
-/// Nothing is sent before the first poll. Dropping a call gives up waiting; a request that has left
+/// Nothing is sent before the first poll. Dropping a call cancels the wait; a request that was sent
 /// may still be executed.
 #[must_use = "a call does nothing until it is awaited or added to a pipeline"]
 pub struct Call<R, X = Bound> {
     pub(crate) command: Command,
-    /// None: the defaults. Few calls have others, and all calls would carry them.
+    /// `None`: the defaults. Few calls have others, and all calls would carry them.
     pub(crate) options: Option<Box<CallOptions>>,
     pub(crate) executor: X,
     pub(crate) read: Read<R>,
@@ -81,13 +81,13 @@ impl<R> Call<R, Unbound> {
 }
 
 impl<R, X> Call<R, X> {
-    /// Changes the command. One that was sent is not changed: the call then fails.
+    /// Changes the command. A command that was sent is not changed: the call then fails.
     pub(crate) fn map(mut self, change: impl FnOnce(Command) -> Command) -> Self {
         self.command = self.command.unless_taken(change);
         self
     }
 
-    /// Changes the command and how its reply is read.
+    /// Changes the command and the type of its reply.
     pub(crate) fn map_reply<S>(
         self,
         read: Read<S>,
@@ -109,55 +109,54 @@ impl<R, X> Call<R, X> {
         Call { command, options, executor, read: S::from_value }
     }
 
-    /// States that the command may be sent again when a reply was lost, even if its kind says
-    /// otherwise.
+    /// Declares that the command may be resent if a reply was lost, even if its kind is not
+    /// idempotent.
     pub fn idempotent(self) -> Self {
         self.map(Command::idempotent)
     }
 
-    /// Reads a reply as the call would, for an executor of your own.
+    /// Reads a reply like the call, for a custom executor.
     ///
     /// # Errors
-    /// The reply is of another type.
+    /// Fails if the reply has another type.
     pub fn read(&self, reply: Value) -> Result<R, ConvertError> {
         (self.read)(reply)
     }
 
-    /// The command itself.
+    /// Returns the command.
     pub fn command(&self) -> &Command {
         &self.command
     }
 
-    /// The command itself, without its reply type.
+    /// Returns the command, without its reply type.
     pub fn into_command(self) -> Command {
         self.command
     }
 }
 
 impl<R> Call<R> {
-    /// Longest time for one attempt, instead of the client's.
+    /// Sets the longest time for one attempt, instead of the client's.
     pub fn timeout(self, limit: Duration) -> Self {
         self.map_options(|options| options.timeout = Some(limit))
     }
 
-    /// Longest time for the call with all its attempts, instead of the client's.
+    /// Sets the longest time for the call with all its attempts, instead of the client's.
     pub fn deadline(self, limit: Duration) -> Self {
         self.map_options(|options| options.deadline = Some(limit))
     }
 
-    /// Has the server run the command once, however often it is sent: the first reply is kept for
-    /// 10 minutes and answers replays. So a command such as `INCR` can be sent again when a reply
-    /// was lost.
+    /// Makes the server run the command once, even if it is sent again: the first reply is stored
+    /// for 10 minutes and returned to replays. A command such as `INCR` can then be resent if a
+    /// reply was lost.
     ///
-    /// The reply is kept at the key `redis_rest:once:{uuid}`, after the client's
+    /// The reply is stored at the key `redis_rest:once:{uuid}`, after the client's
     /// [prefix](crate::Client::with_prefix), and expires by itself; nothing else reads or deletes
     /// it. The user of the token must be allowed that key, `EVALSHA` and `EVAL`.
     ///
-    /// The command travels in a script, which costs a key and about twice the work; not for what
-    /// Redis refuses in scripts (`EVAL`, `CONFIG` …), for more than 7000 arguments, or on a
-    /// cluster. All keys that the command names go to the script as its keys; of a command that is
-    /// not known here, none do. An integer reply of 2⁵³ or more is
-    /// [`ErrorKind::Inexact`](crate::ErrorKind::Inexact).
+    /// The command runs in a script, which costs a key and about twice the work. Not for commands
+    /// that Redis refuses in scripts (`EVAL`, `CONFIG` …), for more than 7000 arguments, or on a
+    /// cluster. All keys of the command are passed as keys of the script; an unknown command has
+    /// none. An integer reply of 2⁵³ or more is [`ErrorKind::Inexact`](crate::ErrorKind::Inexact).
     ///
     /// The deadline, the call's or else the client's, must be shorter than the 10 minutes (with
     /// [`Failover`](crate::backend::Failover), that of both sides together): a longer one is
@@ -172,14 +171,14 @@ impl<R> Call<R> {
         self.map_options(|options| options.exactly_once = true)
     }
 
-    /// Sends a second copy of a read-only command when the first has not answered after `delay`;
-    /// the first answer wins and the other is given up. A second copy is paid from the budget of
-    /// retries. Over REST only.
+    /// Sends a second copy of a read-only command if the first has no reply after `delay`; the
+    /// first reply wins and the other copy is cancelled. A second copy is charged to the retry
+    /// budget. Over REST only.
     pub fn hedge_after(self, delay: Duration) -> Self {
         self.map_options(|options| options.hedge_after = Some(delay))
     }
 
-    /// Sends the command once, whatever happens.
+    /// Sends the command once, even after a failure.
     pub fn no_retry(self) -> Self {
         self.map_options(|options| options.no_retry = true)
     }
@@ -191,8 +190,8 @@ impl<R> Call<R> {
     }
 }
 
-/// A call that goes into a [`Pipeline`](crate::Pipeline) or a [`Transaction`](crate::Transaction):
-/// what the functions of [`cmd`](mod@crate::cmd) return.
+/// A call for a [`Pipeline`](crate::Pipeline) or a [`Transaction`](crate::Transaction): returned by
+/// the functions of [`cmd`](mod@crate::cmd).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no call that a pipeline or a transaction can send",
     label = "not an unbound call",

@@ -1,5 +1,5 @@
-//! The declaration of a command: one entry makes the constructor in [`crate::cmd`], the client's method and the row of the
-//! documentation's table.
+//! The declaration of a command: one entry generates the constructor in [`crate::cmd`], the
+//! client's method and the row of the documentation's table.
 
 /// Declares commands.
 ///
@@ -12,13 +12,15 @@
 /// }
 /// ```
 ///
-/// The group is that of Redis's documentation and the heading on the page of `Client`. In the brackets `x` is one argument, `..x`
-/// is a list of them, `(count x)` a list after its length, `(even x)` a list of pairs, and `(pairs x)` a list of pairs after their
-/// number. `as Set` names the struct that has the command's options, `by f` the function that reads the reply. The safety is a
-/// variant of [`Idempotency`](super::Idempotency), or `ByArguments` where options decide.
+/// The group is that of Redis's documentation and the heading on the page of `Client`. In the
+/// brackets `x` is one argument, `..x` is a list of them, `(count x)` a list after its length,
+/// `(even x)` a list of pairs, and `(pairs x)` a list of pairs after their number. `as Set` names
+/// the struct with the command's options, `by f` the function that reads the reply. The safety is a
+/// variant of [`Idempotency`](super::Idempotency), or `ByArguments` if options decide.
 ///
-/// The keys follow from the names of the parameters: see [`Keys::declared`](super::table::Keys::declared). The arity does from
-/// their number, or is given: `"2.6.0" @ -3`. [Flags](super::table::Flags) come last.
+/// The keys follow from the names of the parameters: see
+/// [`Keys::declared`](super::table::Keys::declared). The arity follows from their number, or is
+/// given: `"2.6.0" @ -3`. [Flags](super::table::Flags) come last.
 macro_rules! commands {
     ($group:literal, $title:literal; $(
         $(#[$meta:meta])*
@@ -144,7 +146,8 @@ pub(crate) use commands;
 /// }
 /// ```
 ///
-/// An option with `->` changes the reply, which is read as that type, or by the function after `by`.
+/// An option with `->` changes the type of the reply, which is read by the function after `by` if
+/// there is one.
 macro_rules! options {
     ($kind:ident<$reply:ident>; $($rest:tt)*) => {
         impl<$reply, X> $kind<$reply, X> { options!(@each $kind $($rest)*); }
@@ -228,7 +231,7 @@ macro_rules! options {
 }
 pub(crate) use options;
 
-/// Declares the structs of calls that have options of their own, with the reply's type unless options say otherwise.
+/// Declares the structs of calls with options, with the reply's type unless options change it.
 macro_rules! calls {
     ($($(#[$meta:meta])* $name:ident $(= $reply:ty)?;)*) => {$(
         $(#[$meta])*
@@ -238,8 +241,8 @@ macro_rules! calls {
 }
 pub(crate) use calls;
 
-/// Gives the structs of [`calls`] everything that [`Call`](crate::Call) has. Comes last in a file, so that the options come first
-/// on the page.
+/// Gives the structs of [`calls`] all methods of [`Call`](crate::Call). Comes last in a file, so
+/// that the options come first on the page.
 macro_rules! finish {
     ($($name:ident)*) => {$(
         /// # Every call
@@ -254,12 +257,12 @@ macro_rules! finish {
                 Self(self.0.idempotent())
             }
 
-            /// The command itself.
+            /// Returns the command.
             pub fn command(&self) -> &$crate::command::Command {
                 self.0.command()
             }
 
-            /// The command itself, without its reply type.
+            /// Returns the command, without its reply type.
             pub fn into_command(self) -> $crate::command::Command {
                 self.0.into_command()
             }
@@ -273,12 +276,12 @@ macro_rules! finish {
         }
 
         impl<R> $name<R> {
-            /// Longest time for one attempt, instead of the client's.
+            /// Sets the longest time for one attempt, instead of the client's.
             pub fn timeout(self, limit: std::time::Duration) -> Self {
                 Self(self.0.timeout(limit))
             }
 
-            /// Longest time for the call with all its attempts, instead of the client's.
+            /// Sets the longest time for the call with all its attempts, instead of the client's.
             pub fn deadline(self, limit: std::time::Duration) -> Self {
                 Self(self.0.deadline(limit))
             }
@@ -293,7 +296,7 @@ macro_rules! finish {
                 Self(self.0.hedge_after(delay))
             }
 
-            /// Sends the command once, whatever happens.
+            /// Sends the command once, even after a failure.
             pub fn no_retry(self) -> Self {
                 Self(self.0.no_retry())
             }

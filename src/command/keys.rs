@@ -1,9 +1,9 @@
-//! The arguments of a command that are keys, by the table.
+//! Finds the arguments of a command that are keys, by the table.
 
 use super::Command;
 use super::table::{Flags, Keys, find};
 
-/// The indexes of the keys, counted after the name; `None` if no rule tells.
+/// Returns the indexes of the keys, counted after the name; `None` if they are unknown.
 pub(crate) fn positions(command: &Command) -> Option<Vec<usize>> {
     let row = find(command)?;
     let count = command.arguments().len();
@@ -39,7 +39,7 @@ pub(crate) fn positions(command: &Command) -> Option<Vec<usize>> {
     Some(positions)
 }
 
-/// The arguments after these options.
+/// Returns the arguments after these options.
 fn after<'a>(command: &'a Command, options: &'a [&str]) -> impl Iterator<Item = usize> + 'a {
     let is_option = |argument: &[u8]| {
         options.iter().any(|option| argument.eq_ignore_ascii_case(option.as_bytes()))
@@ -49,7 +49,7 @@ fn after<'a>(command: &'a Command, options: &'a [&str]) -> impl Iterator<Item = 
     places.map(|(index, _)| index + 1).filter(move |index| command.get(*index).is_some())
 }
 
-/// The indexes of the patterns of `SORT`, which name keys: with a `*` in them, which stands for the element.
+/// Returns the indexes of the patterns of `SORT`, which name keys: with a `*` for the element.
 pub(crate) fn patterns(command: &Command) -> impl Iterator<Item = usize> + '_ {
     let sorts = command.is("SORT") || command.is("SORT_RO");
     let pattern =

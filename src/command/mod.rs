@@ -1,5 +1,4 @@
-//! Commands as data: a name, arguments, what the reply is read as, and whether it may be sent
-//! twice.
+//! Commands as data: a name, arguments, the type of the reply, and the idempotency.
 //!
 //! [`cmd`](crate::cmd()) builds any command; the functions of [`crate::cmd`] build typed ones, one
 //! file for each group of Redis's documentation. No I/O here.
@@ -47,7 +46,7 @@ const ODD_PAIRS: &str = "an odd number of arguments where pairs of a name and a 
 pub struct Command {
     /// The name and all arguments, one after another.
     buf: Vec<u8>,
-    /// Where each of them ends in `buf`.
+    /// The end of each in `buf`.
     ends: Ends,
     safety: Option<Idempotency>,
     /// True if the parts were moved out: a call holds such a command once it was polled.
@@ -58,27 +57,27 @@ pub struct Command {
 
 #[derive(Clone, Default)]
 struct Rare {
-    /// Why the command cannot be sent; reported when it is.
+    /// Reason why the command cannot be sent; reported when it is.
     refusal: Option<Refusal>,
     /// The script behind an `EVALSHA`, for servers that do not have it yet.
     script: Option<Script>,
 }
 
-/// Why a command cannot be sent, and the field of a struct that is at fault.
+/// Reason why a command cannot be sent, and the responsible field of a struct.
 #[derive(Clone, Copy)]
 struct Refusal {
     reason: &'static str,
     field: Option<&'static str>,
 }
 
-/// A command by name, for anything that has no typed form. See [`Command`].
+/// Creates a command by name, for commands without a typed form. See [`Command`].
 pub fn cmd(name: &str) -> Command {
     Command::new(name)
 }
 
 impl Command {
-    /// A command without arguments. A name of two words (`SCRIPT LOAD`) is a name and its first
-    /// argument.
+    /// Creates a command without arguments. A name of two words (`SCRIPT LOAD`) is a name and its
+    /// first argument.
     pub fn new(name: &str) -> Self {
         let mut command = Self::without_parts(64);
         for word in name.split_ascii_whitespace() {
@@ -98,7 +97,7 @@ impl Command {
         command
     }
 
-    /// A command of exactly these parts, the name first: nothing is split at spaces.
+    /// Creates a command of exactly these parts, the name first: nothing is split at spaces.
     pub fn from_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut command = Self::without_parts(0);
         parts.into_iter().for_each(|part| command.push_bytes(part));
@@ -113,7 +112,7 @@ impl Command {
         }
     }
 
-    /// Has the command refused when it is sent.
+    /// Makes the command fail when it is sent.
     pub(crate) fn refuse(&mut self, reason: &'static str, field: Option<&'static str>) {
         self.rare.get_or_insert_default().refusal = Some(Refusal { reason, field });
     }
@@ -156,7 +155,7 @@ impl Command {
         self.end_argument();
     }
 
-    /// Makes an argument of the bytes that were added to the buffer.
+    /// Completes an argument of the bytes added to the buffer.
     #[inline]
     fn end_argument(&mut self) {
         let end = match u32::try_from(self.buf.len()) {
@@ -166,7 +165,7 @@ impl Command {
         self.ends.push(end);
     }
 
-    /// Takes back an argument that makes the command too large, and refuses the command.
+    /// Removes an argument that makes the command too large, and refuses the command.
     #[cold]
     fn take_back(&mut self) -> u32 {
         let last = self.ends.last().copied().unwrap_or_default();
@@ -175,13 +174,13 @@ impl Command {
         last
     }
 
-    /// Takes back the last argument.
+    /// Removes the last argument.
     fn pop(&mut self) {
         self.ends.pop();
         self.buf.truncate(self.ends.last().copied().unwrap_or_default() as usize);
     }
 
-    /// Adds how many arguments `args` are, divided by `per`, and then these.
+    /// Adds the number of `args`, divided by `per`, and then the arguments.
     pub(crate) fn push_counted(&mut self, args: impl ToArgs, per: usize) {
         let before = self.ends.len();
         self.push_all(args);
@@ -201,7 +200,7 @@ impl Command {
         }
     }
 
-    /// Adds arguments before the one at `index`, for options that stand in the middle.
+    /// Adds arguments before the one at `index`, for options in the middle.
     pub(crate) fn insert_args<const N: usize>(mut self, index: usize, args: [&[u8]; N]) -> Self {
         for (offset, arg) in args.into_iter().enumerate() {
             self.insert(index + offset, arg);
@@ -215,7 +214,7 @@ impl Command {
         self.replace_arg(index, arg);
     }
 
-    /// Puts another argument in the place of the one at `index`.
+    /// Replaces the argument at `index`.
     pub(crate) fn replace_arg(&mut self, index: usize, arg: &[u8]) {
         let range = self.range(index + 1);
         let old = range.len();
@@ -228,7 +227,7 @@ impl Command {
         }
     }
 
-    /// The same command with `prefix` before the arguments at these indexes.
+    /// Returns the command with `prefix` before the arguments at these indexes.
     pub(crate) fn with_prefixes(&self, indexes: &[usize], prefix: &[u8]) -> Self {
         let mut command = Self {
             buf: Vec::with_capacity(self.buf.len() + indexes.len() * prefix.len()),
@@ -244,12 +243,12 @@ impl Command {
         command
     }
 
-    /// True when one of the arguments from `index` on is `option`, in any case.
+    /// Returns true if one of the arguments from `index` on is `option`, in any case.
     pub(crate) fn has(&self, option: &str, index: usize) -> bool {
         self.arguments().skip(index).any(|arg| arg.eq_ignore_ascii_case(option.as_bytes()))
     }
 
-    /// States that this command may be sent again after a reply was lost, whatever its name.
+    /// Declares that this command may be resent after a reply was lost, whatever its name.
     #[must_use]
     pub fn idempotent(self) -> Self {
         self.with_idempotency(Idempotency::Idempotent)
@@ -275,7 +274,7 @@ impl Command {
         self.safety.unwrap_or_else(|| safety::classify(self))
     }
 
-    /// The command, in whose place stays one without parts.
+    /// Takes the command, and leaves one without parts.
     pub(crate) fn take(&mut self) -> Self {
         let mut left = Self::without_parts_or_buffer();
         left.ends.push(0);
@@ -298,12 +297,12 @@ impl Command {
         start as usize..self.ends[index] as usize
     }
 
-    /// The name, as it was given.
+    /// Returns the name in its original spelling.
     pub fn name(&self) -> &[u8] {
         &self.buf[self.range(0)]
     }
 
-    /// The arguments after the name.
+    /// Returns the arguments after the name.
     pub fn arguments(&self) -> impl ExactSizeIterator<Item = &[u8]> + DoubleEndedIterator + Clone {
         self.parts_from(1)
     }
@@ -317,28 +316,28 @@ impl Command {
         (first..self.ends.len()).map(|index| &self.buf[self.range(index)])
     }
 
-    /// The name and the arguments.
+    /// Returns the name and the arguments.
     pub fn parts(&self) -> impl ExactSizeIterator<Item = &[u8]> + DoubleEndedIterator + Clone {
         self.parts_from(0)
     }
 
-    /// The argument at `index`, counted after the name.
+    /// Returns the argument at `index`, counted after the name.
     pub fn get(&self, index: usize) -> Option<&[u8]> {
         (index + 1 < self.ends.len()).then(|| &self.buf[self.range(index + 1)])
     }
 
-    /// True when the name is `name`, in any case.
+    /// Returns true if the name is `name`, in any case.
     pub fn is(&self, name: &str) -> bool {
         self.name().eq_ignore_ascii_case(name.as_bytes())
     }
 
-    /// Bytes of the name and all arguments together.
+    /// Returns the number of bytes of the name and all arguments.
     pub fn byte_len(&self) -> usize {
         self.buf.len()
     }
 
-    /// The name for logs and errors: `?` where it does not look like one, since it may then be
-    /// data.
+    /// Returns the name for logs and errors: `?` if it does not look like a name, since it may then
+    /// be data.
     pub(crate) fn label(&self) -> &str {
         let name = self.name();
         let plain = name.len() <= 32
@@ -346,7 +345,7 @@ impl Command {
         if plain { std::str::from_utf8(name).unwrap_or("?") } else { "?" }
     }
 
-    /// An error of this command, which it names.
+    /// Adds the command's name to an error.
     pub(crate) fn name_error(&self, error: Error) -> Error {
         let error = error.of_command(self.label());
         let writes = || self.idempotency() != Idempotency::ReadOnly;
@@ -360,7 +359,8 @@ impl Command {
         self.rare.as_ref()?.refusal
     }
 
-    /// Fails for a command that cannot be sent at all. A [`Backend`](crate::backend::Backend) asks before it executes.
+    /// Fails for a command that cannot be sent at all. A [`Backend`](crate::backend::Backend) asks
+    /// before it executes.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidCommand`]: an argument is missing, out of range or too large.

@@ -1,11 +1,12 @@
-//! Commands that no REST server can carry: they block, change or take over a connection that requests do not have to
-//! themselves, or make Redis close it. The client refuses them before sending, the server before executing. Those that take over
-//! or end a connection are refused over TCP too, where all calls share one.
+//! Commands that no REST server can carry: they block, change or take over a shared connection, or
+//! make Redis close it. The client refuses them before sending, the server before executing. Those
+//! that take over or end a connection are refused over TCP too, where all calls share one.
 
 use super::Command;
 use super::table::{self, Flags};
 
-/// Why REST cannot carry `command`; `None` when it can. `SELECT 0` is carried: some servers answer it.
+/// Returns why REST cannot carry `command`, or `None` if it can. `SELECT 0` is carried: some
+/// servers support it.
 pub(crate) fn over_rest(command: &Command) -> Option<&'static str> {
     let Some(row) = table::find(command) else {
         return looks_like_http(command.name()).then_some(CONNECTION);
@@ -21,8 +22,8 @@ pub(crate) fn over_rest(command: &Command) -> Option<&'static str> {
 
 const CONNECTION: &str = "it would change, take over or end the connection that all requests share";
 
-/// True for a command that changes the state of a connection, takes it over, or makes Redis close it: all callers who share
-/// the connection would be hit.
+/// Returns true for a command that changes the state of a connection, takes it over, or makes Redis
+/// close it: all callers that share the connection would be affected.
 #[cfg(feature = "native")]
 pub(crate) fn takes_the_connection(command: &Command) -> bool {
     match table::find(command) {
@@ -31,15 +32,16 @@ pub(crate) fn takes_the_connection(command: &Command) -> bool {
     }
 }
 
-/// Redis takes a command of these names for an HTTP request that a web page sent to it, and closes the connection. It compares
-/// them as C strings, which end at a zero byte.
+/// Returns true for names that Redis treats as an HTTP request sent by a web page: it closes the
+/// connection. It compares them as C strings, which end at a zero byte.
 fn looks_like_http(name: &[u8]) -> bool {
     let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
     let host = name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"HOST:"));
     host || name.eq_ignore_ascii_case(b"POST")
 }
 
-/// Looks for `BLOCK` among the options of `XREAD` and `XREADGROUP`, where groups and streams may have any name.
+/// Searches for `BLOCK` among the options of `XREAD` and `XREADGROUP`, where groups and streams may
+/// have any name.
 fn asks_to_block(command: &Command) -> bool {
     let mut arguments = command.arguments();
     while let Some(option) = arguments.next() {
@@ -54,7 +56,7 @@ fn asks_to_block(command: &Command) -> bool {
             arguments.next();
             arguments.next();
         } else if !is("NOACK") {
-            // An option of the future, with who knows how many values.
+            // An unknown option, with an unknown number of values.
             return arguments.any(|argument| argument.eq_ignore_ascii_case(b"BLOCK"));
         }
     }

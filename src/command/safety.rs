@@ -14,7 +14,8 @@ pub enum Idempotency {
     Idempotent,
     /// Same effect, but the second reply may differ: `DEL`, `SADD`, `SET k v NX`.
     EffectIdempotent,
-    /// Another effect, or a reply that holds what the effect destroyed: `INCR`, `LPOP`. Also everything unknown.
+    /// Another effect, or a reply that holds what the effect destroyed: `INCR`, `LPOP`. Also
+    /// everything unknown.
     NonIdempotent,
 }
 
@@ -24,7 +25,7 @@ impl Idempotency {
     pub const ALL: [Self; 4] =
         [Self::ReadOnly, Self::Idempotent, Self::EffectIdempotent, Self::NonIdempotent];
 
-    /// The error of a command that an earlier attempt or call may have run.
+    /// Returns the error of a command that an earlier attempt or call may have run.
     pub(crate) fn of_repeated(self, error: Error) -> Error {
         match error.outcome() {
             Outcome::NotApplied if self != Self::ReadOnly => {
@@ -35,7 +36,8 @@ impl Idempotency {
     }
 }
 
-/// The replay safety of a command that states none, by its name and, where they matter, its arguments.
+/// Returns the idempotency of a command without a declared one, by its name and, if they matter,
+/// its arguments.
 pub(crate) fn classify(command: &Command) -> Idempotency {
     let Some(row) = table::find(command) else { return Idempotency::NonIdempotent };
     row.safety.unwrap_or_else(|| by_arguments(&row, command))
@@ -58,13 +60,13 @@ fn by_arguments(row: &Row, command: &Command) -> Idempotency {
         // `SETID key group $` means another entry each time.
         "XGROUP SETID" if command.get(3) == Some(b"$") => Idempotency::NonIdempotent,
         "XGROUP SETID" => Idempotency::Idempotent,
-        // `SET` and `INCRBY` answer what was there, or add.
+        // `SET` and `INCRBY` return the old value, or add.
         "BITFIELD" if only_gets(command) => Idempotency::ReadOnly,
         "BITFIELD" => Idempotency::NonIdempotent,
-        // A time that has passed deletes the value that the reply holds.
+        // A time in the past deletes the value in the reply.
         "GETEX" | "HGETEX" if has("EXAT", 1) || has("PXAT", 1) => Idempotency::NonIdempotent,
         "GETEX" | "HGETEX" => Idempotency::EffectIdempotent,
-        // Another element has the index then.
+        // The index then refers to another element.
         "JSON.DEL" | "JSON.FORGET" if command.get(1).is_some_and(|path| path.contains(&b'[')) => {
             Idempotency::NonIdempotent
         }
@@ -79,7 +81,8 @@ fn by_arguments(row: &Row, command: &Command) -> Idempotency {
             true => Idempotency::Idempotent,
             false => Idempotency::ReadOnly,
         },
-        // The second run would start from the result of the first: `BITOP NOT k k`, `ZUNIONSTORE k 2 k other`.
+        // The second run would start from the result of the first: `BITOP NOT k k`, `ZUNIONSTORE k
+        // 2 k other`.
         _ if row.flags.any(Flags::COPIES) => match stores_into_a_source(row, command) {
             true => Idempotency::NonIdempotent,
             false => Idempotency::Idempotent,
@@ -102,14 +105,15 @@ fn stores_into_a_source(row: &Row, command: &Command) -> bool {
     command.arguments().skip(place + 1).any(|source| Some(source) == destination)
 }
 
-/// True for a command that answers or copies what keys hold without changing those keys.
+/// Returns true for a command that returns or copies the content of keys without changing those
+/// keys.
 pub(crate) fn reads(command: &Command) -> bool {
     command.idempotency() == Idempotency::ReadOnly
         || table::flags(command).any(Flags::COPIES | Flags::STORE_OPTION)
 }
 
-/// What sending all of these again, in this order, would do. A read and a write after it that has to do with it are together
-/// what `GETDEL` is: the second read would find what the write left.
+/// Returns the effect of resending all of these in this order. A read and a later write of the same
+/// key are together a `GETDEL`: the second read would find the result of the write.
 pub(crate) fn of_all(commands: &[Command]) -> Idempotency {
     let mut read = Touched::default();
     let mut all = Idempotency::ReadOnly;
@@ -126,12 +130,12 @@ pub(crate) fn of_all(commands: &[Command]) -> Idempotency {
     all
 }
 
-/// What some commands name, to tell whether another has to do with it. Which arguments are keys is not known here, so all
-/// of them count: that errs towards yes.
+/// The arguments of some commands, to tell whether another concerns them. Which arguments are keys
+/// is unknown here, so all of them count: a false positive is safe.
 #[derive(Default)]
 pub(crate) struct Touched<'a> {
     arguments: HashSet<&'a [u8]>,
-    /// One of them names nothing that it touches, and so all.
+    /// True if a command does not name the keys it touches, and therefore concerns all.
     everything: bool,
 }
 
@@ -147,7 +151,7 @@ impl<'a> Touched<'a> {
         self.arguments.extend(command.arguments());
     }
 
-    /// True when `command` may have to do with what was added.
+    /// Returns true if `command` may concern the added commands.
     pub(crate) fn concerns(&self, command: &Command) -> bool {
         let anything = self.everything || !self.arguments.is_empty();
         (Self::is_everything(command) && anything)

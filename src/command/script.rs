@@ -1,14 +1,15 @@
-//! Lua scripts: sent by their SHA-1, and as text where the server does not know them yet.
+//! Lua scripts: sent by their SHA-1, and as text if the server does not have them yet.
 
 use crate::command::{Call, Command, Idempotency, ToArg, ToArgs, Unbound, cmd};
 use crate::value::FromValue;
 use std::fmt;
 use std::sync::Arc;
 
-/// A Lua script. Cheap to clone; make it once.
+/// A Lua script. Cheap to clone; create it once.
 ///
-/// Running it sends `EVALSHA`; a server that answers `NOSCRIPT` gets the whole text by `EVAL` (one more request, after
-/// which it knows the script). Every key that the script uses belongs into [`ScriptCall::key`]: servers route and lock by it.
+/// Running it sends `EVALSHA`; if the server replies `NOSCRIPT`, the whole text is sent by `EVAL`
+/// (one more request, after which the server has the script). Every key that the script uses must
+/// be passed by [`ScriptCall::key`]: servers route and lock by it.
 ///
 /// ```
 /// # async fn run(client: redis_rest::Client) -> redis_rest::Result<()> {
@@ -28,7 +29,7 @@ struct Inner {
 }
 
 impl Script {
-    /// A script that may not be sent twice.
+    /// Creates a script that must not be sent twice.
     pub fn new(text: impl Into<String>) -> Self {
         Self::with_idempotency(text.into(), Idempotency::NonIdempotent)
     }
@@ -38,18 +39,19 @@ impl Script {
         Self(Arc::new(Inner { text, sha1, safety }))
     }
 
-    /// States what running the script twice would do; decides whether it is sent again when a reply was lost.
+    /// Declares the effect of running the script twice; decides whether it is resent if a reply was
+    /// lost.
     #[must_use]
     pub fn idempotency(self, safety: Idempotency) -> Self {
         Self::with_idempotency(self.0.text.clone(), safety)
     }
 
-    /// The SHA-1 of the text, in lower-case hex, by which the server knows it.
+    /// Returns the SHA-1 of the text, in lower-case hex, which identifies it on the server.
     pub fn sha1(&self) -> &str {
         &self.0.sha1
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn text(&self) -> &str {
         &self.0.text
     }
@@ -115,9 +117,10 @@ impl ScriptCall {
         self
     }
 
-    /// The command, for a client (`.call().on(&client).await`) or a pipeline. In a transaction it travels as `EVAL`, since
-    /// a `NOSCRIPT` there would leave the rest of the transaction applied. In a pipeline a script that the server does not
-    /// know runs after the other entries: do not let them depend on it.
+    /// Returns the command, for a client (`.call().on(&client).await`) or a pipeline. In a
+    /// transaction it is sent as `EVAL`, since a `NOSCRIPT` there would leave the rest of the
+    /// transaction applied. In a pipeline a script that the server does not have runs after the
+    /// other entries: do not let them depend on it.
     pub fn call<R: FromValue>(self) -> Call<R, Unbound> {
         let mut command = cmd("EVALSHA").arg(&self.script.0.sha1).arg(self.keys.arguments().len());
         self.keys.arguments().chain(self.args.arguments()).for_each(|part| command.push(part));
@@ -125,7 +128,7 @@ impl ScriptCall {
     }
 }
 
-/// The `EVAL` that does what this `EVALSHA` of a [`Script`] asks for; `None` for any other command.
+/// Returns the `EVAL` equivalent to this `EVALSHA` of a [`Script`]; `None` for any other command.
 pub(crate) fn as_eval(command: &Command) -> Option<Command> {
     let script = command.script()?;
     let mut eval = cmd("EVAL").arg(script.text());
@@ -146,7 +149,7 @@ mod tests {
         let command = script.key("k").arg("a").call::<String>().into_command();
         let parts: Vec<_> = command.parts().collect();
         assert_eq!(parts, [&b"EVALSHA"[..], script.sha1().as_bytes(), b"1", b"k", b"a"]);
-        // Known from `redis-cli script load "return ARGV[1]"`.
+        // Computed by `redis-cli script load "return ARGV[1]"`.
         assert_eq!(script.sha1(), "098e0f0d1448c0a81dafe820f66d460eb09263da");
         let eval = as_eval(&command).unwrap();
         assert_eq!(

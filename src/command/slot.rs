@@ -1,21 +1,22 @@
 //! The hash slot of a key, by which Redis Cluster spreads keys over its nodes.
 
-/// How many slots a cluster has.
+/// Number of slots in a cluster.
 pub(crate) const SLOTS: u16 = 16384;
 
-/// The slot of a key: of its hash tag, where it has one.
+/// Returns the slot of a key: that of its hash tag, if it has one.
 pub(crate) fn slot(key: &[u8]) -> u16 {
     crc16(tag(key).unwrap_or(key)) % SLOTS
 }
 
-/// The hash tag of a key: what stands between its first `{` and the next `}`, unless that is nothing.
+/// Returns the hash tag of a key: the text between its first `{` and the next `}`, unless it is
+/// empty.
 pub(crate) fn tag(key: &[u8]) -> Option<&[u8]> {
     let rest = key.get(key.iter().position(|&byte| byte == b'{')? + 1..)?;
     let tag = rest.get(..rest.iter().position(|&byte| byte == b'}')?)?;
     (!tag.is_empty()).then_some(tag)
 }
 
-/// CRC-16 with the polynomial 0x1021, from zero (XMODEM).
+/// Computes CRC-16 with the polynomial 0x1021, from zero (XMODEM).
 fn crc16(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0, |crc, &byte| {
         (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| {

@@ -1,7 +1,7 @@
 //! The table of commands: a row for each, found by name.
 //!
-//! [`commands!`](super::declare) makes the rows of commands with a typed form; the others are in
-//! [`groups::untyped`](super::groups). Nothing else in this crate lists names of commands.
+//! [`commands!`](super::declare) generates the rows of commands with a typed form; the others are
+//! in [`groups::untyped`](super::groups). Nothing else in this crate lists names of commands.
 
 use super::{Command, Idempotency, groups};
 use std::ops::BitOr;
@@ -14,13 +14,14 @@ pub struct Row {
     pub group: &'static str,
     /// Redis's name, such as `SCRIPT LOAD`.
     pub command: &'static str,
-    /// The method of [`Client`](crate::Client) and the function of [`cmd`](mod@crate::cmd); empty without a typed form.
+    /// The method of [`Client`](crate::Client) and the function of [`cmd`](mod@crate::cmd); empty
+    /// without a typed form.
     pub method: &'static str,
     /// The effect of sending it twice. `None` if that depends on the arguments.
     pub safety: Option<Idempotency>,
     /// The first Redis version that has it; `JSON` for the module, `Upstash` for that vendor's own.
     pub since: &'static str,
-    /// The number of its words, with the name, as Redis counts them: negative for a minimum.
+    /// The number of its words, with the name, in Redis's counting: negative for a minimum.
     pub arity: i8,
     /// The arguments that are keys.
     pub keys: Keys,
@@ -32,7 +33,7 @@ pub struct Row {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[doc(hidden)]
 pub enum Keys {
-    /// No rule tells.
+    /// Unknown.
     Unknown,
     None,
     /// Every `step`th from `first` to `last`, which counts from the end if it is negative.
@@ -41,13 +42,14 @@ pub enum Keys {
         last: i8,
         step: u8,
     },
-    /// Every `step`th after their number, which is at `at`. With the first argument if `with_first`.
+    /// Every `step`th after their number, which is at `at`. With the first argument if
+    /// `with_first`.
     Counted {
         at: u8,
         step: u8,
         with_first: bool,
     },
-    /// The first half of what follows `STREAMS`.
+    /// The first half of the arguments after `STREAMS`.
     Streams,
 }
 
@@ -64,7 +66,7 @@ impl Flags {
     pub const MAY_BLOCK: Self = Self(1 << 1);
     /// Changes the state of its connection, or takes it over.
     pub const CONNECTION: Self = Self(1 << 2);
-    /// Has Redis close its connection.
+    /// Makes Redis close its connection.
     pub const ENDS_CONNECTION: Self = Self(1 << 3);
     /// Administers the server, and can harm it.
     pub const ADMIN: Self = Self(1 << 4);
@@ -74,7 +76,7 @@ impl Flags {
     pub const WHOLE_KEYSPACE: Self = Self(1 << 6);
     /// The next word names one of its subcommands.
     pub const SUBCOMMANDS: Self = Self(1 << 7);
-    /// Copies what its other keys hold to the first.
+    /// Copies the content of its other keys to the first.
     pub const COPIES: Self = Self(1 << 8);
     /// The option `STORE` names a key to which it copies.
     pub const STORE_OPTION: Self = Self(1 << 9);
@@ -89,7 +91,7 @@ impl Flags {
     /// Tells nothing of the server's data and settings.
     pub const HARMLESS: Self = Self(1 << 14);
 
-    /// True if it has one of these.
+    /// Returns true if it has one of these.
     pub const fn any(self, flags: Self) -> bool {
         self.0 & flags.0 != 0
     }
@@ -117,7 +119,8 @@ impl Row {
         }
     }
 
-    /// The row of a command without a typed form. Its keys are unknown, and it must not be sent twice.
+    /// Creates the row of a command without a typed form. Its keys are unknown, and it must not be
+    /// sent twice.
     pub(super) const fn untyped(command: &'static str, arity: i8, since: &'static str) -> Self {
         let safety = Some(Idempotency::NonIdempotent);
         let (keys, flags) = (Keys::Unknown, Flags::NONE);
@@ -141,7 +144,7 @@ impl Row {
     }
 }
 
-/// The row of `command`: that of its subcommand if it has one, with the flags of both.
+/// Returns the row of `command`: that of its subcommand if it has one, with the flags of both.
 #[doc(hidden)]
 pub fn find(command: &Command) -> Option<Row> {
     let mut name = Name::default();
@@ -167,7 +170,7 @@ pub fn named(name: &str) -> Option<&'static Row> {
     words.row()
 }
 
-/// The flags of `command`; none for one that is not in the table.
+/// Returns the flags of `command`; none for an unknown one.
 pub(crate) fn flags(command: &Command) -> Flags {
     find(command).map_or(Flags::NONE, |row| row.flags)
 }
@@ -238,7 +241,7 @@ static INDEX: [Option<[u8; 2]>; SLOTS] = {
     index
 };
 
-/// FNV-1a, with its upper bits folded in.
+/// Computes FNV-1a, with its upper bits folded in.
 const fn hash(name: &[u8]) -> usize {
     let mut hash = 0x811c_9dc5_u32;
     let mut at = 0;
@@ -249,7 +252,7 @@ const fn hash(name: &[u8]) -> usize {
     (hash ^ (hash >> 15)) as usize
 }
 
-/// One entry of a declaration's brackets, with the text of the parameter.
+/// An entry of a declaration's brackets, with the text of the parameter.
 #[derive(Clone, Copy)]
 pub(crate) enum Parameter {
     One(&'static [u8]),
@@ -266,7 +269,7 @@ impl Keys {
     pub(crate) const TWO: Self = Self::Range { first: 0, last: 1, step: 1 };
     pub(crate) const SECOND: Self = Self::Range { first: 1, last: 1, step: 1 };
 
-    /// The keys of a declared command, by the names of its parameters.
+    /// Returns the keys of a declared command, by the names of its parameters.
     pub(crate) const fn declared(command: &str, parameters: &[Parameter], flags: Flags) -> Self {
         if flags.any(Flags::WHOLE_KEYSPACE) {
             return Self::Unknown;
@@ -311,7 +314,8 @@ impl Keys {
     }
 }
 
-/// The arity of a declared command, if each list has one element at least. `more`: it has options.
+/// Returns the arity of a declared command, if each list has at least one element. `more`: it has
+/// options.
 pub(crate) const fn arity(command: &str, parameters: &[Parameter], more: bool) -> i8 {
     let mut least = words(command) as i8;
     let mut open = more;
@@ -329,7 +333,7 @@ pub(crate) const fn arity(command: &str, parameters: &[Parameter], more: bool) -
     if open { -least } else { least }
 }
 
-/// The number of words in a name.
+/// Returns the number of words in a name.
 const fn words(name: &str) -> u8 {
     let mut words = 1;
     let mut at = 0;

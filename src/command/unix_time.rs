@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime};
 
 /// An instant, in milliseconds since 1970-01-01T00:00:00Z.
 ///
-/// Made from a [`SystemTime`] or a [`DateTime`], rounded up to whole milliseconds, or from a number
-/// whose unit is said. No integer is one by itself: Redis counts seconds in some commands and
-/// milliseconds in others.
+/// Created from a [`SystemTime`] or a [`DateTime`], rounded up to whole milliseconds, or from a
+/// number with an explicit unit. A plain integer is not accepted: Redis counts seconds in some
+/// commands and milliseconds in others.
 ///
 /// ```
 /// use redis_rest::UnixTime;
@@ -22,22 +22,23 @@ use std::time::{Duration, SystemTime};
 pub struct UnixTime(i64);
 
 impl UnixTime {
-    /// From seconds; what does not fit into milliseconds is the earliest or the latest instant.
+    /// Creates an instant from seconds; values beyond the range of milliseconds become the earliest
+    /// or the latest instant.
     pub const fn from_secs(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1000))
     }
 
-    /// From milliseconds.
+    /// Creates an instant from milliseconds.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// Whole seconds, rounded down.
+    /// Returns whole seconds, rounded down.
     pub const fn as_secs(self) -> i64 {
         self.0.div_euclid(1000)
     }
 
-    /// Milliseconds.
+    /// Returns milliseconds.
     pub const fn as_millis(self) -> i64 {
         self.0
     }
@@ -90,7 +91,7 @@ impl TryFrom<UnixTime> for SystemTime {
     }
 }
 
-/// In milliseconds.
+/// Writes milliseconds.
 impl ToArgs for UnixTime {
     type Count = One;
     fn write_args(&self, out: &mut ArgWriter<'_>) {
@@ -98,7 +99,7 @@ impl ToArgs for UnixTime {
     }
 }
 
-/// From milliseconds.
+/// Reads milliseconds.
 impl FromValue for UnixTime {
     fn from_value(value: Value) -> Result<Self, ConvertError> {
         i64::from_value(value).map(Self)

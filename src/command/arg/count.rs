@@ -1,7 +1,7 @@
-//! The number of arguments that a type is, as types: so the compiler refuses a list where one
-//! argument goes.
+//! The number of arguments of a type, as types: the compiler refuses a list in place of a single
+//! argument.
 
-/// Exactly one argument.
+/// A single argument.
 #[derive(Clone, Copy, Debug)]
 pub enum One {}
 
@@ -13,13 +13,13 @@ pub enum Group {}
 #[derive(Clone, Copy, Debug)]
 pub enum Many {}
 
-/// A byte: one argument, lists of which are one argument too.
+/// A byte: one argument, and a list of bytes is one argument too.
 #[derive(Clone, Copy, Debug)]
 pub enum Byte {}
 
-/// The number of arguments that a type is: [`One`], [`Group`] or [`Many`].
+/// The number of arguments of a type: [`One`], [`Group`] or [`Many`].
 pub trait Count: sealed::Sealed {
-    /// The number of arguments that a list of it is.
+    /// The number of arguments of a list of it.
     #[doc(hidden)]
     type OfList: Count;
     /// True if a list of it is a string of bytes.
@@ -27,7 +27,7 @@ pub trait Count: sealed::Sealed {
     const BYTES: bool = false;
 }
 
-/// Counts of what may be an element of a list or a tuple.
+/// Counts that elements of a list or a tuple may have.
 #[diagnostic::on_unimplemented(
     message = "a list, a map or an `Option` cannot be an element of a list or a tuple of arguments",
     label = "an element of this list is several arguments, or none",
@@ -36,7 +36,7 @@ pub trait Count: sealed::Sealed {
 )]
 pub trait Element: Count {}
 
-/// Counts of what is exactly one argument.
+/// The count of exactly one argument.
 #[diagnostic::on_unimplemented(
     message = "several arguments where exactly one goes",
     label = "exactly one argument goes here",

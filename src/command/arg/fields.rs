@@ -23,7 +23,7 @@ impl<T: Serialize> ToArgs for Fields<T> {
 const NOT_A_STRUCT: &str = "`Fields` takes a struct or a map";
 const NESTED: &str = "a field is no single value: wrap it in `Json`";
 
-/// Why a value cannot be written, and the struct's own name of the field.
+/// Reason why a value cannot be written, and the struct's own name of the field.
 #[derive(Debug)]
 struct Refused(&'static str, Option<&'static str>);
 
@@ -36,13 +36,13 @@ impl fmt::Display for Refused {
 impl std::error::Error for Refused {}
 
 impl serde::ser::Error for Refused {
-    /// The text may quote a value, so it is not passed on.
+    /// Returns the text may quote a value, so it is not passed on.
     fn custom<T: fmt::Display>(_: T) -> Self {
         Self("a value refused to be written", None)
     }
 }
 
-/// Refuses by `$error` every shape that is named.
+/// Refuses by `$error` every listed shape.
 macro_rules! refuse {
     ($error:expr; $ok:ty; $($method:ident($($type:ty),*);)*) => {$(
         fn $method(self, $(_: $type),*) -> Result<$ok, Refused> {
@@ -112,8 +112,7 @@ impl<'a, 'b> Serializer for Pairs<'a, 'b> {
 }
 
 impl Pairs<'_, '_> {
-    /// Writes the value of the name that was written last, or takes that name back where there is
-    /// none.
+    /// Writes the value of the last name, or removes that name if there is none.
     fn value<T: Serialize + ?Sized>(
         &mut self,
         value: &T,

@@ -61,7 +61,7 @@ macro_rules! maps {
 }
 maps! { HashMap<K, V, S>, S; BTreeMap<K, V>; }
 
-/// None.
+/// Creates an empty list.
 impl ToArgs for () {
     type Count = Many;
     fn write_args(&self, _: &mut ArgWriter<'_>) {}
@@ -111,7 +111,7 @@ impl<T: ToArgs + ToOwned + ?Sized> ToArgs for Cow<'_, T> {
     }
 }
 
-/// A list of arguments of any types, made one by one or collected from an iterator.
+/// A list of arguments of any types, built one by one or collected from an iterator.
 ///
 /// ```
 /// use redis_rest::{Args, cmd};
@@ -128,7 +128,7 @@ impl<T: ToArgs + ToOwned + ?Sized> ToArgs for Cow<'_, T> {
 pub struct Args(Command);
 
 impl Args {
-    /// No arguments.
+    /// Creates an empty list.
     pub const fn new() -> Self {
         Self(Command::without_parts_or_buffer())
     }
@@ -138,17 +138,17 @@ impl Args {
         self.0.push(arg);
     }
 
-    /// The number of arguments.
+    /// Returns the number of arguments.
     pub fn len(&self) -> usize {
         self.0.parts().len()
     }
 
-    /// True if there are no arguments.
+    /// Returns true if there are no arguments.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The arguments.
+    /// Returns the arguments.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> + DoubleEndedIterator + Clone {
         self.0.parts()
     }
@@ -184,7 +184,7 @@ impl ToArgs for Args {
     }
 }
 
-/// Shows how many arguments there are: they may be secret.
+/// Shows only the number of arguments: they may be secret.
 impl fmt::Debug for Args {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Args({})", self.len())

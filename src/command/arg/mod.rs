@@ -1,4 +1,4 @@
-//! Arguments: which types can be one, which are several, and how they are written.
+//! Arguments: the types that are one, those that are several, and their encoding.
 
 mod count;
 mod fields;
@@ -36,7 +36,7 @@ impl<'a> ArgWriter<'a> {
         self.0.push_bytes(bytes);
     }
 
-    /// Adds one argument of the text that `value` is displayed as.
+    /// Adds one argument of the displayed text of `value`.
     pub fn display(&mut self, value: impl fmt::Display) {
         self.0.push_bytes(value.to_string().as_bytes());
     }
@@ -72,7 +72,7 @@ impl fmt::Debug for ArgWriter<'_> {
 /// Integers are written in decimal, floats in the shortest form that reads back to the same value
 /// (`inf` and `-inf` as Redis spells them; NaN is refused when the command is sent).
 ///
-/// A type of your own needs one impl, and is then a key, a value, and an element of lists:
+/// A custom type needs one impl, and is then a key, a value, and an element of lists:
 ///
 /// ```
 /// use redis_rest::{ArgWriter, One, ToArgs, cmd};
@@ -102,13 +102,13 @@ pub trait ToArgs {
     /// Writes the arguments.
     fn write_args(&self, out: &mut ArgWriter<'_>);
 
-    /// The byte that this is, of types whose lists are one argument.
+    /// Returns the byte, for types whose lists are one argument.
     #[doc(hidden)]
     fn byte(&self) -> u8 {
         0
     }
 
-    /// The list as bytes, of types whose lists are one argument.
+    /// Returns the list as bytes, for types whose lists are one argument.
     #[doc(hidden)]
     fn byte_string(list: &[Self]) -> Cow<'_, [u8]>
     where
@@ -118,8 +118,8 @@ pub trait ToArgs {
     }
 }
 
-/// Exactly one argument: a key, a value, a member. Every type that implements [`ToArgs`] with the
-/// count [`One`] is this.
+/// Exactly one argument: a key, a value, a member. Implemented by every type that implements
+/// [`ToArgs`] with the count [`One`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not exactly one argument",
     label = "exactly one argument goes here",

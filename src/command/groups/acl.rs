@@ -1,4 +1,4 @@
-//! Users and what they may do.
+//! Users and their permissions.
 //!
 //! ```
 //! use redis_rest::cmd::{acl_setuser, acl_whoami};
@@ -24,40 +24,41 @@ calls! {
 }
 
 commands! { "acl", "Users";
-    /// The categories of commands.
+    /// Returns the categories of commands.
     fn acl_cat() -> Vec<String> as AclCat = "ACL CAT" [], ReadOnly, "6.0.0";
     /// Removes users; returns how many.
     fn acl_deluser(users: impl ToArgs) -> u64 = "ACL DELUSER" [..users], NonIdempotent, "6.0.0";
-    /// Whether a user may run a command: `OK`, or why not.
+    /// Returns `OK` if a user may run a command, or the reason why not.
     fn acl_dryrun(user: impl ToArg, command: impl ToArgs) -> String = "ACL DRYRUN" [user, ..command], ReadOnly, "7.0.0";
-    /// A new password, of 256 bits unless told otherwise.
+    /// Returns a new password, of 256 bits by default.
     fn acl_genpass() -> String as AclGenpass = "ACL GENPASS" [], ReadOnly, "6.0.0";
-    /// A token with which REST requests act as this user, made anew.
+    /// Returns a new token, with which REST requests run as this user.
     fn acl_gentoken(user: impl ToArg) -> String as AclGentoken = "ACL GENTOKEN" [user], NonIdempotent, "Upstash";
     /// Returns the rights of a user, as Redis lists them; nil if there is no such user.
     fn acl_getuser(user: impl ToArg) -> Option<HashMap<String, Value>> = "ACL GETUSER" [user], ReadOnly, "6.0.0";
-    /// The users, as lines of rules.
+    /// Returns the users, as lines of rules.
     fn acl_list() -> Vec<String> = "ACL LIST" [], ReadOnly, "6.0.0";
     /// Reads the users from the server's file.
     fn acl_load() -> () = "ACL LOAD" [], NonIdempotent, "6.0.0";
     /// Returns the log of refused commands, as Redis lists it.
     fn acl_log() -> Vec<HashMap<String, Value>> as AclLog = "ACL LOG" [], ReadOnly, "6.0.0", SUBCOMMANDS;
-    /// Empties the log of what was refused.
+    /// Empties the log of refused commands.
     fn acl_log_reset() -> () = "ACL LOG RESET" [], NonIdempotent, "6.0.0";
-    /// A token with which REST requests act as this user.
+    /// Returns a token, with which REST requests run as this user.
     fn acl_resttoken(user: impl ToArg, password: impl ToArg) -> String = "ACL RESTTOKEN" [user, password], ReadOnly, "Upstash";
     /// Writes the users to the server's file.
     fn acl_save() -> () = "ACL SAVE" [], NonIdempotent, "6.0.0";
-    /// Makes a user, or changes what one may do by rules such as `on`, `>password`, `~cache:*`, `+@read`.
+    /// Creates a user, or changes its permissions by rules such as `on`, `>password`, `~cache:*`,
+    /// `+@read`.
     fn acl_setuser(user: impl ToArg, rules: impl ToArgs) -> () = "ACL SETUSER" [user, ..rules], NonIdempotent, "6.0.0" @ -3, SECRET;
-    /// The names of the users.
+    /// Returns the names of the users.
     fn acl_users() -> Vec<String> = "ACL USERS" [], ReadOnly, "6.0.0";
     /// Returns the name of the user of these requests.
     fn acl_whoami() -> String = "ACL WHOAMI" [], ReadOnly, "6.0.0";
 }
 
 options! { AclCat on Vec<String>;
-    /// The commands of one category.
+    /// Returns the commands of one category.
     fn category(name: &str) -> Vec<String> = [name];
 }
 
@@ -72,7 +73,7 @@ options! { AclGenpass on String;
 }
 
 options! { AclGentoken on String;
-    /// With the password of the user.
+    /// Passes the password of the user.
     fn password(password: impl ToArg) -> String = [password];
 }
 

@@ -11,12 +11,13 @@ use crate::command::declare::{calls, commands, finish, options};
 use crate::command::{ArgWriter, One, ToArg, ToArgs};
 
 calls! {
-    /// The options of `BITCOUNT`: [`within`](BitCount::within), [`within_bits`](BitCount::within_bits).
+    /// The options of `BITCOUNT`: [`within`](BitCount::within),
+    /// [`within_bits`](BitCount::within_bits).
     BitCount = u64;
     /// The options of `BITPOS`: [`within`](BitPos::within), [`within_bits`](BitPos::within_bits).
     BitPos = i64;
-    /// The operations of `BITFIELD`: [`get`](BitField::get), [`set`](BitField::set), [`incrby`](BitField::incrby), and
-    /// [`overflow`](BitField::overflow) for those after it.
+    /// The operations of `BITFIELD`: [`get`](BitField::get), [`set`](BitField::set),
+    /// [`incrby`](BitField::incrby), and [`overflow`](BitField::overflow) for those after it.
     BitField = Vec<Option<i64>>;
     /// The operation of `BITFIELD_RO`: [`get`](BitFieldRo::get).
     BitFieldRo = Vec<i64>;
@@ -84,7 +85,7 @@ impl ToArgs for Bits {
 pub enum BitOffset {
     /// At this bit.
     Bit(u64),
-    /// At so many integers of the same width.
+    /// At this many integers of the same width.
     Item(u64),
 }
 
@@ -107,9 +108,9 @@ impl ToArgs for BitOffset {
 /// The treatment of integers that do not fit in `BITFIELD`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Overflow {
-    /// Starts again from the other end, which is what happens by itself.
+    /// Wraps around, the default.
     Wrap,
-    /// Stays at the end.
+    /// Stays at the limit.
     Saturate,
     /// Changes nothing and returns nil.
     Fail,
@@ -129,7 +130,8 @@ impl ToArgs for Overflow {
 commands! { "bitmap", "Bitmaps";
     /// Counts the bits that are set.
     fn bitcount(key: impl ToArg) -> u64 as BitCount = "BITCOUNT" [key], ReadOnly, "2.6.0";
-    /// Integers in a string, by the operations that are added; an answer for each, nil where it failed to fit.
+    /// Runs the added operations on integers in a string; returns a result for each, nil if it
+    /// failed to fit.
     ///
     /// ```
     /// use redis_rest::cmd::{Bits, Overflow, bitfield};
@@ -152,12 +154,13 @@ commands! { "bitmap", "Bitmaps";
 macro_rules! within {
     ($kind:ident, $reply:ty) => {
         impl<X> $kind<$reply, X> {
-            /// Only the bytes from `start` to `end`, both included; negative counts from the end.
+            /// Restricts to the bytes from `start` to `end`, both included; negative counts from
+            /// the end.
             pub fn within(self, start: i64, end: i64) -> Self {
                 Self(self.0.map(|command| command.arg(start).arg(end)))
             }
 
-            /// Only the bits from `start` to `end`, both included (Redis 7.0).
+            /// Restricts to the bits from `start` to `end`, both included (Redis 7.0).
             pub fn within_bits(self, start: i64, end: i64) -> Self {
                 Self(self.0.map(|command| command.arg(start).arg(end).arg("BIT")))
             }
@@ -168,7 +171,7 @@ within!(BitCount, u64);
 within!(BitPos, i64);
 
 options! { BitField on Vec<Option<i64>>;
-    /// Answers an integer.
+    /// Returns an integer.
     fn get(bits: Bits, offset: impl Into<BitOffset>) = "GET" [bits, offset.into()];
     /// Sets an integer; returns what it was.
     fn set(bits: Bits, offset: impl Into<BitOffset>, value: i64) = "SET" [bits, offset.into(), value];
@@ -179,7 +182,7 @@ options! { BitField on Vec<Option<i64>>;
 }
 
 options! { BitFieldRo on Vec<i64>;
-    /// Answers an integer.
+    /// Returns an integer.
     fn get(bits: Bits, offset: impl Into<BitOffset>) = "GET" [bits, offset.into()];
 }
 

@@ -5,20 +5,21 @@ use std::time::Duration;
 
 const ZERO: &str = "a time to live of zero: delete instead";
 
-/// Milliseconds, rounded up so that a time to live is never shortened, at least 1 and at most 1000
-/// years (Redis refuses what overflows its clock; Lua prints up to 14 digits exactly).
+/// Returns milliseconds, rounded up so that a time to live is never shortened, at least 1 and at
+/// most 1000 years (Redis refuses values that overflow its clock; Lua prints up to 14 digits
+/// exactly).
 pub(crate) fn millis(duration: Duration) -> u64 {
     whole_millis(duration).max(1)
 }
 
-/// The same, where 0 has a meaning of its own.
+/// Returns milliseconds, for commands in which 0 has a special meaning.
 pub(super) fn whole_millis(duration: Duration) -> u64 {
     const MOST: u128 = 1000 * 366 * 24 * 3600 * 1000;
     let millis = duration.as_nanos().div_ceil(1_000_000).min(MOST);
     u64::try_from(millis).unwrap_or(u64::MAX)
 }
 
-/// A time to live in milliseconds where Redis refuses zero.
+/// A time to live in milliseconds for commands that refuse zero.
 pub(super) struct TimeToLive(pub(super) Duration);
 
 impl ToArgs for TimeToLive {
@@ -31,7 +32,7 @@ impl ToArgs for TimeToLive {
     }
 }
 
-/// Adds `EX` if whole seconds say it all, else `PX`, at the end or before the argument at `index`.
+/// Adds `EX` if whole seconds suffice, else `PX`, at the end or before the argument at `index`.
 pub(super) fn expire_after(command: Command, index: Option<usize>, after: Duration) -> Command {
     let millis = whole_millis(after);
     let mut command = if millis.is_multiple_of(1000) {
@@ -57,8 +58,7 @@ fn add(command: Command, index: Option<usize>, unit: &str, amount: &str) -> Comm
     }
 }
 
-/// The options that say when something expires, at the end or with `@ n` before the argument at
-/// `n`.
+/// The expiry options, at the end or with `@ n` before the argument at `n`.
 macro_rules! expiring {
     ($kind:ident $(@ $index:literal)?) => {
         impl<R, X> $kind<R, X> {

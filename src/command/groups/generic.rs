@@ -1,4 +1,4 @@
-//! Keys, whatever they hold, and their times to live.
+//! Keys of any type, and their times to live.
 //!
 //! ```
 //! # use redis_rest::Client;
@@ -24,16 +24,19 @@ use crate::value::{ConvertError, FromValue, Value};
 use std::time::Duration;
 
 calls! {
-    /// The conditions of `EXPIRE` and its sisters: [`nx`](Expire::nx), [`xx`](Expire::xx), [`gt`](Expire::gt), [`lt`](Expire::lt).
+    /// The conditions of `EXPIRE` and its sisters: [`nx`](Expire::nx), [`xx`](Expire::xx),
+    /// [`gt`](Expire::gt), [`lt`](Expire::lt).
     Expire = bool;
-    /// The options of `SCAN`: [`match_pattern`](Scan::match_pattern), [`count`](Scan::count), [`of_type`](Scan::of_type).
+    /// The options of `SCAN`: [`match_pattern`](Scan::match_pattern), [`count`](Scan::count),
+    /// [`of_type`](Scan::of_type).
     Scan = (u64, Vec<bytes::Bytes>);
     /// The option of `COPY`: [`replace`](Copying::replace).
     Copying = bool;
-    /// The options of `RESTORE`: [`replace`](Restore::replace), [`idle`](Restore::idle), [`frequency`](Restore::frequency).
+    /// The options of `RESTORE`: [`replace`](Restore::replace), [`idle`](Restore::idle),
+    /// [`frequency`](Restore::frequency).
     Restore = ();
-    /// The options of `SORT`: [`by`](Sort::by), [`limit`](Sort::limit), [`get`](Sort::get), [`descending`](Sort::descending),
-    /// [`alphabetic`](Sort::alphabetic), [`store`](Sort::store).
+    /// The options of `SORT`: [`by`](Sort::by), [`limit`](Sort::limit), [`get`](Sort::get),
+    /// [`descending`](Sort::descending), [`alphabetic`](Sort::alphabetic), [`store`](Sort::store).
     Sort;
     /// The option of `MEMORY USAGE`: [`samples`](MemoryUsage::samples).
     MemoryUsage = Option<u64>;
@@ -51,7 +54,8 @@ pub enum Ttl {
 }
 
 impl Ttl {
-    /// The time that is left; `None` if there is no such key or field, or if it does not expire.
+    /// Returns the remaining time; `None` if there is no such key or field, or if it does not
+    /// expire.
     pub fn as_duration(self) -> Option<Duration> {
         match self {
             Self::Expires(left) => Some(left),
@@ -73,7 +77,7 @@ impl FromValue for Ttl {
     }
 }
 
-/// When something expires.
+/// The expiry time of a key or field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ExpireTime {
     /// There is no such key or field.
@@ -94,7 +98,8 @@ impl FromValue for ExpireTime {
     }
 }
 
-/// The time to live of a restored value: for ever, or a time that is not zero, which Redis would take for ever.
+/// The time to live of a restored value: unlimited, or a time other than zero, which Redis would
+/// treat as unlimited.
 struct Lifetime(Option<Duration>);
 
 impl ToArgs for Lifetime {
@@ -116,41 +121,43 @@ commands! { "generic", "Keys";
     fn exists(keys: impl ToArgs) -> u64 = "EXISTS" [..keys], ReadOnly, "1.0.0";
     /// Counts as a use of `keys`; returns how many exist.
     fn touch(keys: impl ToArgs) -> u64 = "TOUCH" [..keys], ReadOnly, "3.2.1";
-    /// Sets the time to live, exact to the millisecond, rounded up, at most 1000 years; true if the key exists and the condition
-    /// holds. A time of zero deletes the key.
+    /// Sets the time to live, exact to the millisecond, rounded up, at most 1000 years; true if the
+    /// key exists and the condition holds. A time of zero deletes the key.
     fn expire(key: impl ToArg, after: Duration) -> bool as Expire = "PEXPIRE" [key, whole_millis(after)], EffectIdempotent, "2.6.0";
-    /// Sets the instant at which the key expires: a `SystemTime`, a `DateTime` or a [`UnixTime`]; true if the key exists and the
-    /// condition holds. An instant that has passed deletes the key.
+    /// Sets the instant at which the key expires: a `SystemTime`, a `DateTime` or a [`UnixTime`];
+    /// true if the key exists and the condition holds. An instant that has passed deletes the key.
     fn expire_at(key: impl ToArg, at: impl Into<UnixTime>) -> bool as Expire = "PEXPIREAT" [key, at.into()], ByArguments, "2.6.0";
-    /// When the key expires.
+    /// Returns when the key expires.
     fn expire_time(key: impl ToArg) -> ExpireTime = "PEXPIRETIME" [key], ReadOnly, "7.0.0";
     /// Returns the time that the key has left to live, to the millisecond.
     fn ttl(key: impl ToArg) -> Ttl = "PTTL" [key], ReadOnly, "2.6.0";
     /// Takes the time to live away; true if there was one.
     fn persist(key: impl ToArg) -> bool = "PERSIST" [key], EffectIdempotent, "2.2.0";
-    /// The names of all keys that match `pattern`. Walks the whole database: prefer [`scan`].
+    /// Returns the names of all keys that match `pattern`. Walks the whole database: prefer
+    /// [`scan`].
     fn keys<R>(pattern: impl ToArg) -> R = "KEYS" [pattern], ReadOnly, "1.0.0", WHOLE_KEYSPACE;
     /// Returns a page of the keys: the cursor for the next page (0 after the last) and names.
     fn scan() -> (u64, Vec<bytes::Bytes>) as Scan = "SCAN" [0], ReadOnly, "2.8.0", WHOLE_KEYSPACE;
     /// The name of some key; nil if there is none.
     fn randomkey<R>() -> Option<R> = "RANDOMKEY" [], ReadOnly, "1.0.0", WHOLE_KEYSPACE;
-    /// The type of the value: `string`, `list`, `set`, `zset`, `hash`, `stream` or `none`.
+    /// Returns the type of the value: `string`, `list`, `set`, `zset`, `hash`, `stream` or `none`.
     fn key_type(key: impl ToArg) -> String = "TYPE" [key], ReadOnly, "1.0.0";
-    /// Gives the key another name, replacing what was there.
+    /// Renames the key, replacing a value at the new name.
     fn rename(key: impl ToArg, new_key: impl ToArg) -> () = "RENAME" [key, new_key], NonIdempotent, "1.0.0";
-    /// Gives the key another name if that is free; true when it was.
+    /// Renames the key if the new name is free; returns true if it was.
     fn renamenx(key: impl ToArg, new_key: impl ToArg) -> bool = "RENAMENX" [key, new_key], NonIdempotent, "1.0.0";
-    /// Copies a value to another key if that is free; true when it was.
+    /// Copies a value to another key if that is free; returns true if it was.
     fn copy(source: impl ToArg, destination: impl ToArg) -> bool as Copying = "COPY" [source, destination], EffectIdempotent, "6.2.0", COPIES;
     /// The value in a form that [`restore`] reads; nil if there is none.
     fn dump(key: impl ToArg) -> Option<bytes::Bytes> = "DUMP" [key], ReadOnly, "2.6.0";
-    /// Makes a value from what [`dump`] answered, with a time to live (none: it does not expire; zero is refused before
-    /// sending).
+    /// Creates a value from the output of [`dump`], with a time to live (`None`: it does not
+    /// expire; zero is refused before sending).
     ///
-    /// The value is binary: over REST it goes out alone, not in a pipeline.
+    /// The value is binary: over REST it is sent alone, not in a pipeline.
     fn restore(key: impl ToArg, ttl: Option<Duration>, dumped: impl ToArg) -> () as Restore
         = "RESTORE" [key, Lifetime(ttl), dumped], EffectIdempotent, "2.6.0";
-    /// The elements of a list, set or sorted set, in order of their numeric value. With [`store`](Sort::store) into a key.
+    /// Returns the elements of a list, set or sorted set, in numeric order. [`store`](Sort::store)
+    /// writes them to a key.
     fn sort<R>(key: impl ToArg) -> Vec<Option<R>> as Sort = "SORT" [key], ByArguments, "1.0.0", STORE_OPTION;
     /// Does what [`sort`] does, and never writes.
     fn sort_ro<R>(key: impl ToArg) -> Vec<Option<R>> as Sort = "SORT_RO" [key], ReadOnly, "7.0.0";
@@ -158,7 +165,7 @@ commands! { "generic", "Keys";
     fn object_encoding(key: impl ToArg) -> Option<String> = "OBJECT ENCODING" [key], ReadOnly, "2.2.3";
     /// Returns how often the key was used lately, on a logarithmic scale, if the server evicts by that.
     fn object_freq(key: impl ToArg) -> Option<u64> = "OBJECT FREQ" [key], ReadOnly, "4.0.0";
-    /// For how many seconds the key was not used.
+    /// Returns for how many seconds the key was not used.
     fn object_idletime(key: impl ToArg) -> Option<u64> = "OBJECT IDLETIME" [key], ReadOnly, "2.2.3";
     /// Returns the number of references to the value.
     fn object_refcount(key: impl ToArg) -> Option<u64> = "OBJECT REFCOUNT" [key], ReadOnly, "2.2.3";
@@ -171,7 +178,7 @@ options! { Expire on bool;
     fn nx() = "NX" [];
     /// Only if it expires already (Redis 7.0).
     fn xx() = "XX" [];
-    /// Only to a later time (Redis 7.0). What does not expire counts as expiring never.
+    /// Only to a later time (Redis 7.0). A key without expiry counts as never expiring.
     fn gt() = "GT" [];
     /// Only to an earlier time (Redis 7.0).
     fn lt() = "LT" [];
@@ -180,23 +187,23 @@ options! { Expire on bool;
 options! { Scan<R>;
     /// Only names that match this glob pattern.
     fn match_pattern(pattern: impl ToArg) = "MATCH" [pattern];
-    /// About how many names a page holds; Redis's default is 10.
+    /// Sets the approximate number of names on a page; Redis's default is 10.
     fn count(count: u64) = "COUNT" [count];
     /// Only keys of this type.
     fn of_type(name: &str) = "TYPE" [name];
 }
 
 options! { Copying on bool;
-    /// Replaces what is there.
+    /// Replaces an existing value.
     fn replace() = "REPLACE" [];
 }
 
 options! { Restore on ();
-    /// Replaces what is there.
+    /// Replaces an existing value.
     fn replace() = "REPLACE" [];
-    /// Counts as not used for so many seconds.
+    /// Counts as unused for this many seconds.
     fn idle(seconds: u64) = "IDLETIME" [seconds];
-    /// Counts as used so often, from 0 to 255.
+    /// Sets the access frequency, from 0 to 255.
     fn frequency(frequency: u8) = "FREQ" [frequency];
 }
 
@@ -205,18 +212,19 @@ options! { Sort<R> on Vec<Option<R>>;
     fn by(pattern: impl ToArg) = "BY" [pattern];
     /// Skips `offset` elements and returns at most `count`.
     fn limit(offset: u64, count: i64) = "LIMIT" [offset, count];
-    /// Answers the values of these keys, `*` standing for the element and `#` for the element itself.
+    /// Returns the values of these keys, `*` standing for the element and `#` for the element
+    /// itself.
     fn get(pattern: impl ToArg) = "GET" [pattern];
-    /// From the last to the first.
+    /// Sorts from the last to the first.
     fn descending() = "DESC" [];
-    /// By bytes, not by number.
+    /// Sorts by bytes instead of numbers.
     fn alphabetic() = "ALPHA" [];
     /// Writes the result to a list; returns its length. Not with [`sort_ro`].
     fn store(key: impl ToArg) -> u64 = "STORE" [key];
 }
 
 options! { MemoryUsage on Option<u64>;
-    /// Looks at so many elements (0: all) instead of 5.
+    /// Samples this many elements (0: all) instead of 5.
     fn samples(count: u64) = "SAMPLES" [count];
 }
 

@@ -13,14 +13,16 @@ use crate::value::{ConvertError, FromValue, Value};
 use std::fmt;
 
 calls! {
-    /// The options of `GEOADD`: more members with [`and`](GeoAdd::and), and [`nx`](GeoAdd::nx), [`xx`](GeoAdd::xx),
-    /// [`changed`](GeoAdd::changed).
+    /// The options of `GEOADD`: more members with [`and`](GeoAdd::and), and [`nx`](GeoAdd::nx),
+    /// [`xx`](GeoAdd::xx), [`changed`](GeoAdd::changed).
     GeoAdd = u64;
-    /// The options of `GEOSEARCH`: [`asc`](GeoSearch::asc), [`desc`](GeoSearch::desc), [`count`](GeoSearch::count), [`any`](GeoSearch::any),
-    /// [`with_coord`](GeoSearch::with_coord), [`with_dist`](GeoSearch::with_dist), [`with_hash`](GeoSearch::with_hash).
+    /// The options of `GEOSEARCH`: [`asc`](GeoSearch::asc), [`desc`](GeoSearch::desc),
+    /// [`count`](GeoSearch::count), [`any`](GeoSearch::any), [`with_coord`](GeoSearch::with_coord),
+    /// [`with_dist`](GeoSearch::with_dist), [`with_hash`](GeoSearch::with_hash).
     GeoSearch;
-    /// The options of `GEOSEARCHSTORE`: [`asc`](GeoSearchStore::asc), [`desc`](GeoSearchStore::desc), [`count`](GeoSearchStore::count), [`any`](GeoSearchStore::any),
-    /// [`store_dist`](GeoSearchStore::store_dist).
+    /// The options of `GEOSEARCHSTORE`: [`asc`](GeoSearchStore::asc),
+    /// [`desc`](GeoSearchStore::desc), [`count`](GeoSearchStore::count),
+    /// [`any`](GeoSearchStore::any), [`store_dist`](GeoSearchStore::store_dist).
     GeoSearchStore = u64;
 }
 
@@ -98,7 +100,7 @@ impl ToArgs for GeoFrom {
 /// The area of a search.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum GeoBy {
-    /// So far in every direction.
+    /// A distance in every direction.
     Radius(f64, GeoUnit),
     /// A box of this width and height around it.
     Box(f64, f64, GeoUnit),
@@ -122,9 +124,9 @@ pub struct GeoHit<R> {
     pub member: R,
     /// The distance from the centre, in the unit of the search, if asked for.
     pub distance: Option<f64>,
-    /// Its place as one number, if asked for.
+    /// Its place as a single number, if requested.
     pub hash: Option<i64>,
-    /// Its place, if asked for.
+    /// Its place, if requested.
     pub point: Option<GeoPoint>,
 }
 
@@ -155,11 +157,11 @@ commands! { "geo", "Places";
     /// Returns the distance of two members; nil if one of them does not exist.
     fn geodist(key: impl ToArg, one: impl ToArg, other: impl ToArg, unit: GeoUnit) -> Option<f64>
         = "GEODIST" [key, one, other, unit], ReadOnly, "3.2.0" @ -4;
-    /// The places of members as Geohash texts, nil for each that is none.
+    /// Returns the places of members as Geohash texts, nil for missing ones.
     fn geohash(key: impl ToArg, members: impl ToArgs) -> Vec<Option<String>> = "GEOHASH" [key, ..members], ReadOnly, "3.2.0" @ -2;
-    /// The places of members, nil for each that is none.
+    /// Returns the places of members, nil for missing ones.
     fn geopos(key: impl ToArg, members: impl ToArgs) -> Vec<Option<GeoPoint>> = "GEOPOS" [key, ..members], ReadOnly, "3.2.0" @ -2;
-    /// The members around a place.
+    /// Returns the members around a place.
     ///
     /// ```
     /// use redis_rest::cmd::{GeoBy, GeoFrom, GeoUnit, geosearch};
@@ -178,39 +180,39 @@ options! { GeoAdd on u64;
     fn nx() = "NX" @ 1;
     /// Only moves, never adds (Redis 6.2).
     fn xx() = "XX" @ 1;
-    /// Answers how many are new or were moved (Redis 6.2).
+    /// Returns how many are new or were moved (Redis 6.2).
     fn changed() = "CH" @ 1;
     /// Adds another member.
     fn and(longitude: f64, latitude: f64, member: impl ToArg) -> u64 = [longitude, latitude, member];
 }
 
 options! { GeoSearch<R>;
-    /// The nearest first.
+    /// Returns the nearest first.
     fn asc() = "ASC" [];
-    /// The farthest first.
+    /// Returns the farthest first.
     fn desc() = "DESC" [];
     /// Returns at most `count`.
     fn count(count: u64) = "COUNT" [count];
-    /// Directly after [`count`](Self::count): any so many, not the nearest.
+    /// Directly after [`count`](Self::count): any members, not the nearest.
     fn any() = "ANY" [];
-    /// With the place of each.
+    /// Returns the place of each.
     fn with_coord() = "WITHCOORD" [];
-    /// With the distance of each.
+    /// Returns the distance of each.
     fn with_dist() = "WITHDIST" [];
-    /// With the place of each as one number.
+    /// Returns the place of each as a single number.
     fn with_hash() = "WITHHASH" [];
 }
 
 options! { GeoSearchStore on u64;
-    /// The nearest first.
+    /// Returns the nearest first.
     fn asc() = "ASC" [];
-    /// The farthest first.
+    /// Returns the farthest first.
     fn desc() = "DESC" [];
     /// Returns at most `count`.
     fn count(count: u64) = "COUNT" [count];
-    /// Directly after [`count`](Self::count): any so many, not the nearest.
+    /// Directly after [`count`](Self::count): any members, not the nearest.
     fn any() = "ANY" [];
-    /// The distances are the scores.
+    /// Stores the distances as scores.
     fn store_dist() = "STOREDIST" [];
 }
 

@@ -30,16 +30,20 @@ use bytes::Bytes;
 use std::time::Duration;
 
 calls! {
-    /// The options of `HRANDFIELD`: [`count`](HRandField::count), [`with_values`](HRandField::with_values).
+    /// The options of `HRANDFIELD`: [`count`](HRandField::count),
+    /// [`with_values`](HRandField::with_values).
     HRandField;
-    /// The options of `HSCAN`: [`match_pattern`](HScan::match_pattern), [`count`](HScan::count), [`no_values`](HScan::no_values).
+    /// The options of `HSCAN`: [`match_pattern`](HScan::match_pattern), [`count`](HScan::count),
+    /// [`no_values`](HScan::no_values).
     HScan = (u64, Vec<(Bytes, Bytes)>);
-    /// The conditions of `HEXPIRE` and its sisters: [`nx`](HExpire::nx), [`xx`](HExpire::xx), [`gt`](HExpire::gt), [`lt`](HExpire::lt).
+    /// The conditions of `HEXPIRE` and its sisters: [`nx`](HExpire::nx), [`xx`](HExpire::xx),
+    /// [`gt`](HExpire::gt), [`lt`](HExpire::lt).
     HExpire = Vec<FieldExpiry>;
-    /// The options of `HGETEX`: [`ex`](HGetEx::ex), [`ex_at`](HGetEx::ex_at), [`persist`](HGetEx::persist).
+    /// The options of `HGETEX`: [`ex`](HGetEx::ex), [`ex_at`](HGetEx::ex_at),
+    /// [`persist`](HGetEx::persist).
     HGetEx;
-    /// The options of `HSETEX`: [`ex`](HSetEx::ex), [`ex_at`](HSetEx::ex_at), [`keep_ttl`](HSetEx::keep_ttl), [`fnx`](HSetEx::fnx),
-    /// [`fxx`](HSetEx::fxx).
+    /// The options of `HSETEX`: [`ex`](HSetEx::ex), [`ex_at`](HSetEx::ex_at),
+    /// [`keep_ttl`](HSetEx::keep_ttl), [`fnx`](HSetEx::fnx), [`fxx`](HSetEx::fxx).
     HSetEx = bool;
 }
 
@@ -75,7 +79,7 @@ pub enum FieldPersist {
     Missing,
     /// The field had no time to live.
     Persistent,
-    /// Its time to live was taken away.
+    /// The time to live was removed.
     Removed,
 }
 
@@ -93,53 +97,56 @@ impl FromValue for FieldPersist {
 commands! { "hash", "Hashes";
     /// Sets fields, given as pairs; returns how many are new.
     fn hset(key: impl ToArg, pairs: impl ToArgs) -> u64 = "HSET" [key, (even pairs)], EffectIdempotent, "2.0.0";
-    /// Sets a field if it does not exist; true when it did.
+    /// Sets a field if it does not exist; returns true if it was set.
     fn hsetnx(key: impl ToArg, field: impl ToArg, value: impl ToArg) -> bool = "HSETNX" [key, field, value], EffectIdempotent, "2.0.0";
-    /// Sets fields, given as pairs, with a time to live or on a condition; true when it did.
+    /// Sets fields, given as pairs, with a time to live or on a condition; returns true if they
+    /// were set.
     fn hsetex(key: impl ToArg, pairs: impl ToArgs) -> bool as HSetEx = "HSETEX" [key, "FIELDS", (pairs pairs)], EffectIdempotent, "8.0.0";
     /// The value of a field; nil if there is none.
     fn hget<R>(key: impl ToArg, field: impl ToArg) -> R = "HGET" [key, field], ReadOnly, "2.0.0";
-    /// All fields and values: as a map, as pairs, or as a struct with [`Fields`](crate::Fields).
+    /// Returns all fields and values: as a map, as pairs, or as a struct with
+    /// [`Fields`](crate::Fields).
     fn hgetall<R>(key: impl ToArg) -> R = "HGETALL" [key], ReadOnly, "2.0.0";
-    /// The values of fields, which are deleted; nil for each that is missing.
+    /// Returns the values of fields and deletes the fields; nil for missing ones.
     fn hgetdel<R>(key: impl ToArg, fields: impl ToArgs) -> Vec<Option<R>> = "HGETDEL" [key, "FIELDS", (count fields)], NonIdempotent, "8.0.0";
-    /// The values of fields, whose time to live can be changed; nil for each that is missing.
+    /// Returns the values of fields, and may change their time to live; nil for missing ones.
     fn hgetex<R>(key: impl ToArg, fields: impl ToArgs) -> Vec<Option<R>> as HGetEx
         = "HGETEX" [key, "FIELDS", (count fields)], ByArguments, "8.0.0";
-    /// The values of several fields, nil for each that is missing.
+    /// Returns the values of several fields, nil for missing ones.
     fn hmget<R>(key: impl ToArg, fields: impl ToArgs) -> Vec<Option<R>> = "HMGET" [key, ..fields], ReadOnly, "2.0.0";
     /// Deletes fields; returns how many there were.
     fn hdel(key: impl ToArg, fields: impl ToArgs) -> u64 = "HDEL" [key, ..fields], EffectIdempotent, "2.0.0";
-    /// True when the field exists.
+    /// Returns true if the field exists.
     fn hexists(key: impl ToArg, field: impl ToArg) -> bool = "HEXISTS" [key, field], ReadOnly, "2.0.0";
     /// Adds to a field; returns the new value.
     fn hincrby(key: impl ToArg, field: impl ToArg, by: i64) -> i64 = "HINCRBY" [key, field, by], NonIdempotent, "2.0.0";
     /// Adds a float to a field; returns the new value.
     fn hincrbyfloat(key: impl ToArg, field: impl ToArg, by: f64) -> f64 = "HINCRBYFLOAT" [key, field, by], NonIdempotent, "2.6.0";
-    /// The names of the fields.
+    /// Returns the names of the fields.
     fn hkeys<R>(key: impl ToArg) -> Vec<R> = "HKEYS" [key], ReadOnly, "2.0.0";
-    /// The values of the fields.
+    /// Returns the values of the fields.
     fn hvals<R>(key: impl ToArg) -> Vec<R> = "HVALS" [key], ReadOnly, "2.0.0";
     /// Counts the fields.
     fn hlen(key: impl ToArg) -> u64 = "HLEN" [key], ReadOnly, "2.0.0";
-    /// The length of a field's value in bytes.
+    /// Returns the length of a field's value in bytes.
     fn hstrlen(key: impl ToArg, field: impl ToArg) -> u64 = "HSTRLEN" [key, field], ReadOnly, "3.2.0";
     /// The name of some field; nil if there is none.
     fn hrandfield<R>(key: impl ToArg) -> Option<R> as HRandField = "HRANDFIELD" [key], ReadOnly, "6.2.0", COUNT;
     /// Returns a page of the fields: the cursor for the next page (0 after the last), fields and values.
     fn hscan(key: impl ToArg) -> (u64, Vec<(Bytes, Bytes)>) as HScan = "HSCAN" [key, 0], ReadOnly, "2.8.0";
-    /// Sets the time to live of fields, exact to the millisecond, rounded up, at most 1000 years. A time of zero deletes them.
+    /// Sets the time to live of fields, exact to the millisecond, rounded up, at most 1000 years. A
+    /// time of zero deletes them.
     fn hexpire(key: impl ToArg, after: Duration, fields: impl ToArgs) -> Vec<FieldExpiry> as HExpire
         = "HPEXPIRE" [key, whole_millis(after), "FIELDS", (count fields)], EffectIdempotent, "7.4.0";
     /// Sets the instant at which fields expire: a `SystemTime`, a `DateTime` or a [`UnixTime`].
     fn hexpire_at(key: impl ToArg, at: impl Into<UnixTime>, fields: impl ToArgs) -> Vec<FieldExpiry> as HExpire
         = "HPEXPIREAT" [key, at.into(), "FIELDS", (count fields)], EffectIdempotent, "7.4.0";
-    /// When fields expire.
+    /// Returns when fields expire.
     fn hexpire_time(key: impl ToArg, fields: impl ToArgs) -> Vec<ExpireTime>
         = "HPEXPIRETIME" [key, "FIELDS", (count fields)], ReadOnly, "7.4.0";
     /// Returns the times that fields have left to live.
     fn httl(key: impl ToArg, fields: impl ToArgs) -> Vec<Ttl> = "HPTTL" [key, "FIELDS", (count fields)], ReadOnly, "7.4.0";
-    /// Takes the times to live of fields away.
+    /// Removes the times to live of fields.
     fn hpersist(key: impl ToArg, fields: impl ToArgs) -> Vec<FieldPersist>
         = "HPERSIST" [key, "FIELDS", (count fields)], EffectIdempotent, "7.4.0";
 }
@@ -150,14 +157,14 @@ options! { HRandField<R> on Option<R>;
 }
 
 options! { HRandField<R> on Vec<R>;
-    /// Each with its value.
+    /// Returns each field with its value.
     fn with_values<V>() -> Vec<(R, V)> = "WITHVALUES" [];
 }
 
 options! { HScan on (u64, Vec<(Bytes, Bytes)>);
     /// Only names that match this glob pattern.
     fn match_pattern(pattern: impl ToArg) = "MATCH" [pattern];
-    /// About how many fields a page holds; Redis's default is 10.
+    /// Sets the approximate number of fields on a page; Redis's default is 10.
     fn count(count: u64) = "COUNT" [count];
     /// Only names (Redis 7.4); the last of the options.
     fn no_values() -> (u64, Vec<Bytes>) = "NOVALUES" [];
@@ -177,14 +184,14 @@ options! { HExpire on Vec<FieldExpiry>;
 expiring!(HGetEx @ 1);
 
 options! { HGetEx<R> on Vec<Option<R>>;
-    /// Takes their times to live away.
+    /// Removes their times to live.
     fn persist() = "PERSIST" @ 1;
 }
 
 expiring!(HSetEx @ 1);
 
 options! { HSetEx on bool;
-    /// Leaves their times to live as they are.
+    /// Keeps their times to live.
     fn keep_ttl() = "KEEPTTL" @ 1;
     /// Only if none of the fields exists.
     fn fnx() = "FNX" @ 1;

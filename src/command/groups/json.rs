@@ -1,7 +1,8 @@
 //! JSON documents (a module of Redis, and part of most REST servers).
 //!
-//! Values go out as JSON by serde. A path that begins with `$` may match many places: such replies are lists, one for each.
-//! Replies that are JSON texts are read with [`Json`]: `client.json_get::<Json<Vec<User>>>("user:1").path("$")`.
+//! Values are sent as JSON by serde. A path that begins with `$` may match many places: such
+//! replies are lists, one element for each. Replies that are JSON texts are read with [`Json`]:
+//! `client.json_get::<Json<Vec<User>>>("user:1").path("$")`.
 //!
 //! ```
 //! use redis_rest::{Json, cmd::{json_get, json_set}};
@@ -17,8 +18,8 @@ use crate::value::Json;
 use serde::Serialize;
 
 calls! {
-    /// The options of `JSON.GET`: [`path`](JsonGet::path), [`indent`](JsonGet::indent), [`newline`](JsonGet::newline),
-    /// [`space`](JsonGet::space).
+    /// The options of `JSON.GET`: [`path`](JsonGet::path), [`indent`](JsonGet::indent),
+    /// [`newline`](JsonGet::newline), [`space`](JsonGet::space).
     JsonGet;
     /// The conditions of `JSON.SET`: [`nx`](JsonSet::nx), [`xx`](JsonSet::xx).
     JsonSet = ();
@@ -57,7 +58,7 @@ commands! { "json", "JSON documents";
     /// Inserts values into arrays before `index`; returns the new lengths.
     fn json_arrinsert<R>(key: impl ToArg, path: impl ToArg, index: i64, values: &[impl Serialize]) -> R
         = "JSON.ARRINSERT" [key, path, index, ..Jsons(values)], NonIdempotent, "JSON";
-    /// The lengths of arrays.
+    /// Returns the lengths of arrays.
     fn json_arrlen<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.ARRLEN" [key, path], ReadOnly, "JSON";
     /// Takes the element at `index` out of arrays (-1: the last); returns them.
     fn json_arrpop<R>(key: impl ToArg, path: impl ToArg, index: i64) -> R = "JSON.ARRPOP" [key, path, index], NonIdempotent, "JSON";
@@ -75,7 +76,7 @@ commands! { "json", "JSON documents";
     fn json_get<R>(key: impl ToArg) -> Option<R> as JsonGet = "JSON.GET" [key], ReadOnly, "JSON";
     /// Merges a value into a document: objects by their names, `null` deletes.
     fn json_merge(key: impl ToArg, path: impl ToArg, value: impl Serialize) -> () = "JSON.MERGE" [key, path, Json(value)], Idempotent, "JSON";
-    /// A part of several documents as JSON texts, nil for each that is missing.
+    /// Returns a part of several documents as JSON texts, nil for missing ones.
     fn json_mget<R>(keys: impl ToArgs, path: impl ToArg) -> Vec<Option<R>> = "JSON.MGET" [..keys, path], ReadOnly, "JSON";
     /// Sets parts of several documents at once, given as keys, paths and values.
     fn json_mset(documents: &[(impl ToArg, impl ToArg, impl Serialize)]) -> () = "JSON.MSET" [..Documents(documents)], Idempotent, "JSON";
@@ -83,26 +84,26 @@ commands! { "json", "JSON documents";
     fn json_numincrby<R>(key: impl ToArg, path: impl ToArg, by: f64) -> R = "JSON.NUMINCRBY" [key, path, by], NonIdempotent, "JSON";
     /// Multiplies numbers; returns them as JSON text.
     fn json_nummultby<R>(key: impl ToArg, path: impl ToArg, by: f64) -> R = "JSON.NUMMULTBY" [key, path, by], NonIdempotent, "JSON";
-    /// The names in objects.
+    /// Returns the names in objects.
     fn json_objkeys<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.OBJKEYS" [key, path], ReadOnly, "JSON";
     /// Counts the names of objects.
     fn json_objlen<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.OBJLEN" [key, path], ReadOnly, "JSON";
-    /// Values as Redis values.
+    /// Returns values as Redis values.
     fn json_resp<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.RESP" [key, path], ReadOnly, "JSON";
     /// Sets a part of a document (`$`: all of it).
     fn json_set(key: impl ToArg, path: impl ToArg, value: impl Serialize) -> () as JsonSet = "JSON.SET" [key, path, Json(value)], EffectIdempotent, "JSON";
     /// Appends to strings; returns the new lengths.
     fn json_strappend<R>(key: impl ToArg, path: impl ToArg, text: &str) -> R = "JSON.STRAPPEND" [key, path, Json(text)], NonIdempotent, "JSON";
-    /// The lengths of strings.
+    /// Returns the lengths of strings.
     fn json_strlen<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.STRLEN" [key, path], ReadOnly, "JSON";
     /// Turns true to false and false to true; returns what they are then.
     fn json_toggle<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.TOGGLE" [key, path], NonIdempotent, "JSON";
-    /// The types of values.
+    /// Returns the types of values.
     fn json_type<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.TYPE" [key, path], ReadOnly, "JSON";
 }
 
 options! { JsonGet<R> on Option<R>;
-    /// A part; of several, the reply is an object with a name for each.
+    /// Selects a part; for several parts, the reply is an object with a name for each.
     fn path(path: impl ToArg) -> Option<R> = [path];
     /// Indents by this text; before [`path`](Self::path).
     fn indent(text: &str) = "INDENT" [text];
@@ -113,16 +114,16 @@ options! { JsonGet<R> on Option<R>;
 }
 
 options! { JsonSet on ();
-    /// Only if there is nothing; true when it was set.
+    /// Only if the place is empty; returns true if it was set.
     fn nx() -> bool = "NX" [] by held;
-    /// Only if there is something; true when it was set.
+    /// Only if the place has a value; returns true if it was set.
     fn xx() -> bool = "XX" [] by held;
 }
 
 conditional!(JsonSet);
 
 impl<R, X> JsonArrIndex<R, X> {
-    /// Looks from `start` on and before `stop` (0: to the end).
+    /// Searches from `start` on and before `stop` (0: to the end).
     pub fn between(self, start: i64, stop: i64) -> Self {
         Self(self.0.map(|command| command.arg(start).arg(stop)))
     }

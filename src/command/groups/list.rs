@@ -20,7 +20,8 @@ use crate::command::{ArgWriter, One, ToArg, ToArgs};
 calls! {
     /// The option of `LPOP` and `RPOP`: [`count`](Pop::count).
     Pop;
-    /// The options of `LPOS`: [`rank`](LPos::rank), [`max_len`](LPos::max_len), [`count`](LPos::count).
+    /// The options of `LPOS`: [`rank`](LPos::rank), [`max_len`](LPos::max_len),
+    /// [`count`](LPos::count).
     LPos = Option<u64>;
     /// The option of `LMPOP`: [`count`](LMPop::count).
     LMPop;
@@ -42,7 +43,7 @@ impl ToArgs for Side {
     }
 }
 
-/// On which side of an element.
+/// Side of an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Beside {
     /// Nearer to the head.
@@ -67,20 +68,20 @@ commands! { "list", "Lists";
     fn lpushx(key: impl ToArg, values: impl ToArgs) -> u64 = "LPUSHX" [key, ..values], NonIdempotent, "2.2.0";
     /// Adds values at the tail if there is a list; returns the new length, or 0.
     fn rpushx(key: impl ToArg, values: impl ToArgs) -> u64 = "RPUSHX" [key, ..values], NonIdempotent, "2.2.0";
-    /// Takes the first value off; nil when the list is empty.
+    /// Removes and returns the first value; nil if the list is empty.
     fn lpop<R>(key: impl ToArg) -> R as Pop = "LPOP" [key], NonIdempotent, "1.0.0", COUNT;
-    /// Takes the last value off; nil when the list is empty.
+    /// Removes and returns the last value; nil if the list is empty.
     fn rpop<R>(key: impl ToArg) -> R as Pop = "RPOP" [key], NonIdempotent, "1.0.0", COUNT;
     /// Takes a value off the first of several lists that has one; returns that list's key and the values, nil when all are empty.
     fn lmpop<R>(keys: impl ToArgs, side: Side) -> Option<(String, Vec<R>)> as LMPop = "LMPOP" [(count keys), side], NonIdempotent, "7.0.0";
     /// Takes a value off one end of a list and puts it at one end of another; nil if there is none.
     fn lmove<R>(source: impl ToArg, destination: impl ToArg, from: Side, to: Side) -> R
         = "LMOVE" [source, destination, from, to], NonIdempotent, "6.2.0";
-    /// The values from `start` to `stop`, both included; negative counts from the end.
+    /// Returns the values from `start` to `stop`, both included; negative counts from the end.
     fn lrange<R>(key: impl ToArg, start: i64, stop: i64) -> Vec<R> = "LRANGE" [key, start, stop], ReadOnly, "1.0.0";
     /// Counts the values.
     fn llen(key: impl ToArg) -> u64 = "LLEN" [key], ReadOnly, "1.0.0";
-    /// The value at `index`; nil beyond the ends.
+    /// Returns the value at `index`; nil beyond the ends.
     fn lindex<R>(key: impl ToArg, index: i64) -> R = "LINDEX" [key, index], ReadOnly, "1.0.0";
     /// The index of the first value that is equal; nil if there is none.
     fn lpos(key: impl ToArg, value: impl ToArg) -> Option<u64> as LPos = "LPOS" [key, value], ReadOnly, "6.0.6";
@@ -101,16 +102,16 @@ options! { Pop<R> on R;
 }
 
 options! { LMPop<R> on Option<(String, Vec<R>)>;
-    /// Up to so many values.
+    /// Sets the most values to remove.
     fn count(count: u64) = "COUNT" [count];
 }
 
 options! { LPos<R>;
-    /// Begins with the so-manieth that is equal; from the end if negative.
+    /// Begins with the match of this rank; from the end if negative.
     fn rank(rank: i64) = "RANK" [rank];
-    /// Looks at so many values only.
+    /// Compares at most this many values.
     fn max_len(count: u64) = "MAXLEN" [count];
-    /// The indexes of up to so many (0: of all).
+    /// Returns the indexes of up to this many (0: of all).
     fn count(count: u64) -> Vec<u64> = "COUNT" [count];
 }
 

@@ -65,7 +65,8 @@ pub(super) static ALL: [&[Row]; 17] = [
     untyped::ROWS,
 ];
 
-/// Every command with a typed form, in the order of the groups. For the documentation and the tool.
+/// Returns every command with a typed form, in the order of the groups. For the documentation and
+/// the tool.
 #[doc(hidden)]
 pub fn table() -> impl Iterator<Item = &'static Row> {
     ALL.into_iter().flatten().filter(|row| !row.method.is_empty())

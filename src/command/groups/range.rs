@@ -2,7 +2,7 @@
 
 use std::ops::{Bound, RangeBounds};
 
-/// `min` and `max` as Redis writes scores: `-inf`, `(1.5`, `7`.
+/// Returns `min` and `max` as Redis writes scores: `-inf`, `(1.5`, `7`.
 pub(super) fn scores(range: &impl RangeBounds<f64>) -> [String; 2] {
     let end = |bound: Bound<&f64>, infinite: &str| match bound {
         Bound::Included(score) => score.to_string(),
@@ -12,7 +12,7 @@ pub(super) fn scores(range: &impl RangeBounds<f64>) -> [String; 2] {
     [end(range.start_bound(), "-inf"), end(range.end_bound(), "+inf")]
 }
 
-/// `min` and `max` as Redis writes members in the order of their bytes: `-`, `[a`, `(c`.
+/// Returns `min` and `max` as Redis writes members in the order of their bytes: `-`, `[a`, `(c`.
 pub(super) fn members<'a>(range: &impl RangeBounds<&'a str>) -> [String; 2] {
     let end = |bound: Bound<&&str>, infinite: &str| match bound {
         Bound::Included(member) => format!("[{member}"),
@@ -22,7 +22,7 @@ pub(super) fn members<'a>(range: &impl RangeBounds<&'a str>) -> [String; 2] {
     [end(range.start_bound(), "-"), end(range.end_bound(), "+")]
 }
 
-/// The first and the last rank, both included; negative counts from the end.
+/// Returns the first and the last rank, both included; negative counts from the end.
 pub(super) fn ranks(range: &impl RangeBounds<i64>) -> [i64; 2] {
     let first = match range.start_bound() {
         Bound::Included(&rank) => rank,

@@ -1,4 +1,5 @@
-//! Lua scripts and libraries of functions. [`Script`](crate::Script) is the comfortable way to run a script.
+//! Lua scripts and libraries of functions. [`Script`](crate::Script) is the comfortable way to run
+//! a script.
 //!
 //! ```
 //! # use redis_rest::Client;
@@ -20,9 +21,11 @@ use serde::Deserialize;
 calls! {
     /// The option of `FUNCTION LOAD`: [`replace`](FunctionLoad::replace).
     FunctionLoad = String;
-    /// The options of `FUNCTION LIST`: [`library`](FunctionList::library), [`with_code`](FunctionList::with_code).
+    /// The options of `FUNCTION LIST`: [`library`](FunctionList::library),
+    /// [`with_code`](FunctionList::with_code).
     FunctionList = Vec<Library>;
-    /// The options of `FUNCTION RESTORE`: [`flush`](FunctionRestore::flush), [`replace`](FunctionRestore::replace).
+    /// The options of `FUNCTION RESTORE`: [`flush`](FunctionRestore::flush),
+    /// [`replace`](FunctionRestore::replace).
     FunctionRestore = ();
 }
 
@@ -37,7 +40,7 @@ pub struct Library {
     pub engine: String,
     /// Its functions.
     pub functions: Vec<Function>,
-    /// Its code, if asked for.
+    /// Its code, if requested.
     #[serde(rename = "library_code")]
     pub code: Option<String>,
 }
@@ -67,11 +70,11 @@ commands! { "scripting", "Scripts and functions";
         = "EVALSHA_RO" [sha1, (count keys), ..args], ReadOnly, "7.0.0" @ -3, NO_SCRIPT, RUNS_SCRIPT;
     /// Makes a script known; returns its SHA-1.
     fn script_load(script: impl ToArg) -> String = "SCRIPT LOAD" [script], Idempotent, "2.6.0";
-    /// For each SHA-1, whether the server knows the script.
+    /// Returns, for each SHA-1, whether the server has the script.
     fn script_exists(sha1s: impl ToArgs) -> Vec<bool> = "SCRIPT EXISTS" [..sha1s], ReadOnly, "2.6.0";
-    /// Forgets all scripts.
+    /// Removes all scripts from the cache.
     fn script_flush() -> () = "SCRIPT FLUSH" [], Idempotent, "2.6.0" @ -2;
-    /// Stops the script that runs, if it has not written yet.
+    /// Stops the running script, if it has not written yet.
     fn script_kill() -> () = "SCRIPT KILL" [], NonIdempotent, "2.6.0", ADMIN;
     /// Runs a function of a library.
     fn fcall<R>(function: impl ToArg, keys: impl ToArgs, args: impl ToArgs) -> R = "FCALL" [function, (count keys), ..args], NonIdempotent, "7.0.0" @ -3, NO_SCRIPT, RUNS_SCRIPT;
@@ -84,15 +87,15 @@ commands! { "scripting", "Scripts and functions";
     fn function_delete(library: impl ToArg) -> () = "FUNCTION DELETE" [library], EffectIdempotent, "7.0.0";
     /// Removes all libraries.
     fn function_flush() -> () = "FUNCTION FLUSH" [], Idempotent, "7.0.0" @ -2;
-    /// The libraries.
+    /// Returns the libraries.
     fn function_list() -> Vec<Library> as FunctionList = "FUNCTION LIST" [], ReadOnly, "7.0.0";
     /// Returns the running function and the engines, as Redis lists them.
     fn function_stats() -> Value = "FUNCTION STATS" [], ReadOnly, "7.0.0";
-    /// All libraries in a form that [`function_restore`] reads.
+    /// Returns all libraries in a form that [`function_restore`] reads.
     fn function_dump() -> Bytes = "FUNCTION DUMP" [], ReadOnly, "7.0.0";
-    /// Makes libraries from what [`function_dump`] answered.
+    /// Creates libraries from the output of [`function_dump`].
     fn function_restore(dumped: impl ToArg) -> () as FunctionRestore = "FUNCTION RESTORE" [dumped], NonIdempotent, "7.0.0";
-    /// Stops the function that runs, if it has not written yet.
+    /// Stops the running function, if it has not written yet.
     fn function_kill() -> () = "FUNCTION KILL" [], NonIdempotent, "7.0.0", ADMIN;
 }
 
@@ -102,9 +105,9 @@ options! { FunctionLoad on String;
 }
 
 options! { FunctionList on Vec<Library>;
-    /// Only those whose name matches this glob pattern.
+    /// Restricts to names that match this glob pattern.
     fn library(pattern: impl ToArg) = "LIBRARYNAME" [pattern];
-    /// With their code.
+    /// Returns their code too.
     fn with_code() = "WITHCODE" [];
 }
 

@@ -44,7 +44,7 @@ commands! { "server", "The server";
     fn flushdb() -> () as Flush = "FLUSHDB" [], Idempotent, "1.0.0", WHOLE_KEYSPACE, EVERY_NODE;
     /// Deletes every key of all databases.
     fn flushall() -> () as Flush = "FLUSHALL" [], Idempotent, "1.0.0", WHOLE_KEYSPACE, EVERY_NODE;
-    /// Settings whose names match.
+    /// Returns settings whose names match.
     fn config_get(patterns: impl ToArgs) -> HashMap<String, String> = "CONFIG GET" [..patterns], ReadOnly, "2.0.0";
     /// Changes settings, given as pairs.
     fn config_set(settings: impl ToArgs) -> () = "CONFIG SET" [(even settings)], NonIdempotent, "2.0.0", SECRET;
@@ -54,13 +54,13 @@ commands! { "server", "The server";
     fn config_rewrite() -> () = "CONFIG REWRITE" [], NonIdempotent, "2.8.0";
     /// Counts the commands of the server.
     fn command_count() -> u64 = "COMMAND COUNT" [], ReadOnly, "2.8.13";
-    /// The names of the commands.
+    /// Returns the names of the commands.
     fn command_list() -> Vec<String> as CommandList = "COMMAND LIST" [], ReadOnly, "7.0.0";
     /// Returns facts about commands, as Redis lists them; nil for each name that is none.
     fn command_info(names: impl ToArgs) -> Vec<Value> = "COMMAND INFO" [..names], ReadOnly, "2.8.13" @ -2;
     /// Returns the documentation of commands, as Redis lists it.
     fn command_docs(names: impl ToArgs) -> HashMap<String, Value> = "COMMAND DOCS" [..names], ReadOnly, "7.0.0" @ -2;
-    /// The keys in a command, given as its name and arguments.
+    /// Returns the keys in a command, given as its name and arguments.
     fn command_getkeys<R>(parts: impl ToArgs) -> Vec<R> = "COMMAND GETKEYS" [..parts], ReadOnly, "2.8.13";
     /// Returns advice on the use of memory.
     fn memory_doctor() -> String = "MEMORY DOCTOR" [], ReadOnly, "4.0.0";
@@ -68,25 +68,25 @@ commands! { "server", "The server";
     fn memory_stats() -> HashMap<String, Value> = "MEMORY STATS" [], ReadOnly, "4.0.0";
     /// Gives unused memory back to the system.
     fn memory_purge() -> () = "MEMORY PURGE" [], Idempotent, "4.0.0";
-    /// When the last dump was written, to the second.
+    /// Returns when the last dump was written, to the second.
     fn lastsave() -> UnixTime, by UnixTime::read_seconds = "LASTSAVE" [], ReadOnly, "1.0.0";
     /// Returns whether the server is a primary or a replica, as Redis lists it.
     fn role() -> Vec<Value> = "ROLE" [], ReadOnly, "2.8.12", NO_SCRIPT;
-    /// At most `count` slow commands, the latest first; all of them for -1.
+    /// Returns at most `count` slow commands, the latest first; all of them for -1.
     fn slowlog_get(count: i64) -> Vec<SlowCommand> = "SLOWLOG GET" [count], ReadOnly, "2.2.12" @ -2;
     /// Counts the commands in the log of slow ones.
     fn slowlog_len() -> u64 = "SLOWLOG LEN" [], ReadOnly, "2.2.12";
     /// Empties the log of slow commands.
     fn slowlog_reset() -> () = "SLOWLOG RESET" [], NonIdempotent, "2.2.12";
-    /// The latest latency spike of each event.
+    /// Returns the latest latency spike of each event.
     fn latency_latest() -> Vec<LatencySpike> = "LATENCY LATEST" [], ReadOnly, "2.8.13";
-    /// The latency spikes of one event: when each was, and how long it took.
+    /// Returns the latency spikes of one event: the time and the duration of each.
     fn latency_history(event: impl ToArg) -> Vec<(UnixTime, Duration)>, by read_history = "LATENCY HISTORY" [event], ReadOnly, "2.8.13";
     /// Returns advice on latency.
     fn latency_doctor() -> String = "LATENCY DOCTOR" [], ReadOnly, "2.8.13";
     /// Forgets the spikes of these kinds; returns how many kinds.
     fn latency_reset(events: impl ToArgs) -> u64 = "LATENCY RESET" [..events], NonIdempotent, "2.8.13" @ -2;
-    /// A picture and the server's version.
+    /// Returns a picture and the server's version.
     fn lolwut() -> String = "LOLWUT" [], ReadOnly, "5.0.0" @ -1;
 }
 
@@ -163,7 +163,7 @@ fn read_history(value: Value) -> Result<Vec<(UnixTime, Duration)>, ConvertError>
     Vec::<(Value, u64)>::from_value(value)?.into_iter().map(spike).collect()
 }
 
-/// Answers `PONG`. [`Client::ping`](crate::Client::ping) measures how long that takes.
+/// Returns `PONG`. [`Client::ping`](crate::Client::ping) measures the time.
 ///
 /// `PING`, since Redis 1.0.0.
 pub fn ping() -> Call<String, Unbound> {
@@ -179,12 +179,12 @@ pub(crate) static PING: &[Row] = &[Row {
 }];
 
 options! { Info on String;
-    /// Only one section, such as `memory`.
+    /// Returns a single section, such as `memory`.
     fn section(name: &str) -> String = [name];
 }
 
 options! { Flush on ();
-    /// Answers at once, and frees the memory afterwards (Redis 4.0).
+    /// Returns at once, and frees the memory afterwards (Redis 4.0).
     fn in_background() = "ASYNC" [];
 }
 

@@ -32,32 +32,32 @@ commands! { "set", "Sets";
     fn sadd(key: impl ToArg, members: impl ToArgs) -> u64 = "SADD" [key, ..members], EffectIdempotent, "1.0.0";
     /// Removes members; returns how many there were.
     fn srem(key: impl ToArg, members: impl ToArgs) -> u64 = "SREM" [key, ..members], EffectIdempotent, "1.0.0";
-    /// Moves a member to another set; true when it was there.
+    /// Moves a member to another set; returns true if it existed.
     fn smove(source: impl ToArg, destination: impl ToArg, member: impl ToArg) -> bool
         = "SMOVE" [source, destination, member], EffectIdempotent, "1.0.0";
-    /// All members.
+    /// Returns all members.
     fn smembers<R>(key: impl ToArg) -> R = "SMEMBERS" [key], ReadOnly, "1.0.0";
-    /// True when it is a member.
+    /// Returns true if it is a member.
     fn sismember(key: impl ToArg, member: impl ToArg) -> bool = "SISMEMBER" [key, member], ReadOnly, "1.0.0";
-    /// For each, whether it is a member.
+    /// Returns, for each, whether it is a member.
     fn smismember(key: impl ToArg, members: impl ToArgs) -> Vec<bool> = "SMISMEMBER" [key, ..members], ReadOnly, "6.2.0";
     /// Counts the members.
     fn scard(key: impl ToArg) -> u64 = "SCARD" [key], ReadOnly, "1.0.0";
-    /// Takes a random member out; nil when the set is empty.
+    /// Removes and returns a random member; nil if the set is empty.
     fn spop<R>(key: impl ToArg) -> R as Random = "SPOP" [key], NonIdempotent, "1.0.0", COUNT;
-    /// Some member; nil when the set is empty.
+    /// Returns a random member; nil if the set is empty.
     fn srandmember<R>(key: impl ToArg) -> R as Random = "SRANDMEMBER" [key], ReadOnly, "1.0.0", COUNT;
-    /// The members that are in all of the sets.
+    /// Returns the members that are in all of the sets.
     fn sinter<R>(keys: impl ToArgs) -> R = "SINTER" [..keys], ReadOnly, "1.0.0";
     /// Counts the members that are in all of the sets.
     fn sintercard(keys: impl ToArgs) -> u64 as SInterCard = "SINTERCARD" [(count keys)], ReadOnly, "7.0.0";
     /// Makes a set of the members that are in all of the others; returns how many.
     fn sinterstore(destination: impl ToArg, keys: impl ToArgs) -> u64 = "SINTERSTORE" [destination, ..keys], ByArguments, "1.0.0", COPIES;
-    /// The members that are in any of the sets.
+    /// Returns the members that are in any of the sets.
     fn sunion<R>(keys: impl ToArgs) -> R = "SUNION" [..keys], ReadOnly, "1.0.0";
     /// Makes a set of the members that are in any of the others; returns how many.
     fn sunionstore(destination: impl ToArg, keys: impl ToArgs) -> u64 = "SUNIONSTORE" [destination, ..keys], ByArguments, "1.0.0", COPIES;
-    /// The members of the first set that are in none of the others.
+    /// Returns the members of the first set that are in none of the others.
     fn sdiff<R>(keys: impl ToArgs) -> R = "SDIFF" [..keys], ReadOnly, "1.0.0";
     /// Makes a set of the members of the first that are in none of the others; returns how many.
     fn sdiffstore(destination: impl ToArg, keys: impl ToArgs) -> u64 = "SDIFFSTORE" [destination, ..keys], ByArguments, "1.0.0", COPIES;
@@ -66,19 +66,20 @@ commands! { "set", "Sets";
 }
 
 options! { Random<R> on R;
-    /// Up to so many different members; of `SRANDMEMBER`, if negative, so many that may be the same.
+    /// Returns up to this many different members; for `SRANDMEMBER`, if negative, members may
+    /// repeat.
     fn count(count: i64) -> Vec<R> = [count];
 }
 
 options! { SInterCard on u64;
-    /// Counts no further than this.
+    /// Stops counting at this number.
     fn limit(limit: u64) = "LIMIT" [limit];
 }
 
 options! { SScan on (u64, Vec<Bytes>);
     /// Only members that match this glob pattern.
     fn match_pattern(pattern: impl ToArg) = "MATCH" [pattern];
-    /// About how many members a page holds; Redis's default is 10.
+    /// Sets the approximate number of members on a page; Redis's default is 10.
     fn count(count: u64) = "COUNT" [count];
 }
 

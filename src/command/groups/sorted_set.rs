@@ -21,11 +21,13 @@ use bytes::Bytes;
 use std::ops::RangeBounds;
 
 calls! {
-    /// The options of `ZADD`: more members with [`and`](ZAdd::and), and [`nx`](ZAdd::nx), [`xx`](ZAdd::xx), [`gt`](ZAdd::gt),
-    /// [`lt`](ZAdd::lt), [`changed`](ZAdd::changed), [`incr`](ZAdd::incr).
+    /// The options of `ZADD`: more members with [`and`](ZAdd::and), and [`nx`](ZAdd::nx),
+    /// [`xx`](ZAdd::xx), [`gt`](ZAdd::gt), [`lt`](ZAdd::lt), [`changed`](ZAdd::changed),
+    /// [`incr`](ZAdd::incr).
     ZAdd = u64;
-    /// The options of `ZRANGE`: which members, by [`by_rank`](ZRange::by_rank), [`by_score`](ZRange::by_score) or
-    /// [`by_lex`](ZRange::by_lex) (else all), and [`rev`](ZRange::rev), [`limit`](ZRange::limit), [`with_scores`](ZRange::with_scores).
+    /// The options of `ZRANGE`: which members, by [`by_rank`](ZRange::by_rank),
+    /// [`by_score`](ZRange::by_score) or [`by_lex`](ZRange::by_lex) (else all), and
+    /// [`rev`](ZRange::rev), [`limit`](ZRange::limit), [`with_scores`](ZRange::with_scores).
     ZRange;
     /// The options of `ZRANGESTORE`: as those of `ZRANGE`.
     ZRangeStore = u64;
@@ -35,12 +37,14 @@ calls! {
     ZPop;
     /// The option of `ZMPOP`: [`count`](ZMPop::count).
     ZMPop;
-    /// The options of `ZRANDMEMBER`: [`count`](ZRandMember::count), [`with_scores`](ZRandMember::with_scores).
+    /// The options of `ZRANDMEMBER`: [`count`](ZRandMember::count),
+    /// [`with_scores`](ZRandMember::with_scores).
     ZRandMember;
     /// The option of `ZDIFF`: [`with_scores`](ZDiff::with_scores).
     ZDiff;
-    /// The options of `ZUNION` and `ZINTER`: [`weights`](ZCombine::weights), [`aggregate`](ZCombine::aggregate),
-    /// [`with_scores`](ZCombine::with_scores); of those that store all but the last.
+    /// The options of `ZUNION` and `ZINTER`: [`weights`](ZCombine::weights),
+    /// [`aggregate`](ZCombine::aggregate), [`with_scores`](ZCombine::with_scores); of those that
+    /// store all but the last.
     ZCombine;
     /// The option of `ZINTERCARD`: [`limit`](ZInterCard::limit).
     ZInterCard = u64;
@@ -48,7 +52,7 @@ calls! {
     ZScan = (u64, Vec<(Bytes, f64)>);
 }
 
-/// The end of a sorted set.
+/// An end of a sorted set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Extreme {
     /// The lowest scores.
@@ -67,7 +71,7 @@ impl ToArgs for Extreme {
 /// The way to combine the scores of a member in several sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Aggregate {
-    /// Their sum, which is what happens by itself.
+    /// Their sum, the default.
     Sum,
     /// The lowest.
     Min,
@@ -93,9 +97,9 @@ commands! { "sorted-set", "Sorted sets";
     fn zincrby(key: impl ToArg, by: f64, member: impl ToArg) -> f64 = "ZINCRBY" [key, by, member], NonIdempotent, "1.2.0";
     /// Removes members; returns how many there were.
     fn zrem(key: impl ToArg, members: impl ToArgs) -> u64 = "ZREM" [key, ..members], EffectIdempotent, "1.2.0";
-    /// The score of a member; nil when it is none.
+    /// Returns the score of a member; nil if it does not exist.
     fn zscore(key: impl ToArg, member: impl ToArg) -> Option<f64> = "ZSCORE" [key, member], ReadOnly, "1.2.0";
-    /// The scores of members, nil for each that is none.
+    /// Returns the scores of members, nil for missing ones.
     fn zmscore(key: impl ToArg, members: impl ToArgs) -> Vec<Option<f64>> = "ZMSCORE" [key, ..members], ReadOnly, "6.2.0";
     /// Counts the members.
     fn zcard(key: impl ToArg) -> u64 = "ZCARD" [key], ReadOnly, "1.2.0";
@@ -103,11 +107,11 @@ commands! { "sorted-set", "Sorted sets";
     fn zcount(key: impl ToArg, range: impl RangeBounds<f64>) -> u64 = "ZCOUNT" [key, ..scores(&range)], ReadOnly, "2.0.0" @ 4;
     /// Counts the members in the range, in the order of their bytes, if all scores are the same.
     fn zlexcount<'a>(key: impl ToArg, range: impl RangeBounds<&'a str>) -> u64 = "ZLEXCOUNT" [key, ..members(&range)], ReadOnly, "2.8.9" @ 4;
-    /// The rank of a member, 0 for the lowest score; nil when it is none.
+    /// Returns the rank of a member, 0 for the lowest score; nil if it does not exist.
     fn zrank(key: impl ToArg, member: impl ToArg) -> Option<u64> as ZRank = "ZRANK" [key, member], ReadOnly, "2.0.0";
-    /// The rank of a member, 0 for the highest score; nil when it is none.
+    /// Returns the rank of a member, 0 for the highest score; nil if it does not exist.
     fn zrevrank(key: impl ToArg, member: impl ToArg) -> Option<u64> as ZRank = "ZREVRANK" [key, member], ReadOnly, "2.0.0";
-    /// The members, all of them unless an option says which.
+    /// Returns the members, all of them unless an option restricts them.
     ///
     /// ```
     /// use redis_rest::cmd::zrange;
@@ -136,18 +140,18 @@ commands! { "sorted-set", "Sorted sets";
         = "ZMPOP" [(count keys), end], NonIdempotent, "7.0.0";
     /// Some member; nil if there is none.
     fn zrandmember<R>(key: impl ToArg) -> Option<R> as ZRandMember = "ZRANDMEMBER" [key], ReadOnly, "6.2.0", COUNT;
-    /// The members of the first set that are in none of the others.
+    /// Returns the members of the first set that are in none of the others.
     fn zdiff<R>(keys: impl ToArgs) -> Vec<R> as ZDiff = "ZDIFF" [(count keys)], ReadOnly, "6.2.0";
     /// Makes a sorted set of the members of the first that are in none of the others; returns how many.
     fn zdiffstore(destination: impl ToArg, keys: impl ToArgs) -> u64 = "ZDIFFSTORE" [destination, (count keys)], ByArguments, "6.2.0", COPIES;
-    /// The members that are in all of the sets.
+    /// Returns the members that are in all of the sets.
     fn zinter<R>(keys: impl ToArgs) -> Vec<R> as ZCombine = "ZINTER" [(count keys)], ReadOnly, "6.2.0";
     /// Counts the members that are in all of the sets.
     fn zintercard(keys: impl ToArgs) -> u64 as ZInterCard = "ZINTERCARD" [(count keys)], ReadOnly, "7.0.0";
     /// Makes a sorted set of the members that are in all of the others; returns how many.
     fn zinterstore(destination: impl ToArg, keys: impl ToArgs) -> u64 as ZCombine
         = "ZINTERSTORE" [destination, (count keys)], ByArguments, "2.0.0", COPIES;
-    /// The members that are in any of the sets.
+    /// Returns the members that are in any of the sets.
     fn zunion<R>(keys: impl ToArgs) -> Vec<R> as ZCombine = "ZUNION" [(count keys)], ReadOnly, "6.2.0";
     /// Makes a sorted set of the members that are in any of the others; returns how many.
     fn zunionstore(destination: impl ToArg, keys: impl ToArgs) -> u64 as ZCombine
@@ -165,7 +169,7 @@ options! { ZAdd on u64;
     fn gt() = "GT" @ 1;
     /// Moves only to a lower score (Redis 6.2).
     fn lt() = "LT" @ 1;
-    /// Answers how many are new or were moved.
+    /// Returns how many are new or were moved.
     fn changed() = "CH" @ 1;
     /// Adds another member.
     fn and(score: f64, member: impl ToArg) -> u64 = [score, member];
@@ -183,7 +187,7 @@ impl<X> ZAdd<u64, X> {
     }
 }
 
-/// Puts a range in its place, at arguments `first` and after, from the end if that was said already.
+/// Inserts a range at arguments `first` and after, in reverse if [`reverse`] came before.
 fn choose(mut command: Command, first: usize, mut range: [String; 2], kind: &str) -> Command {
     if command.has("REV", first + 2) {
         range.reverse();
@@ -193,7 +197,7 @@ fn choose(mut command: Command, first: usize, mut range: [String; 2], kind: &str
     command.arg(kind)
 }
 
-/// From the highest to the lowest: where the range is of scores or members, the highest comes first.
+/// Reverses the order: in a range of scores or members, the highest comes first.
 fn reverse(mut command: Command, first: usize) -> Command {
     if command.has("BYSCORE", first + 2) || command.has("BYLEX", first + 2) {
         let ends = [first, first + 1].map(|index| command.get(index).unwrap_or_default().to_vec());
@@ -232,7 +236,7 @@ macro_rules! zrange_options {
                 Self(self.0.map(|command| choose(command, $first, members(&range), "BYLEX")))
             }
 
-            /// From the highest to the lowest (Redis 6.2).
+            /// Returns the members from the highest to the lowest (Redis 6.2).
             ///
             /// `REV`.
             #[doc(alias = "REV")]
@@ -240,7 +244,7 @@ macro_rules! zrange_options {
                 Self(self.0.map(|command| reverse(command, $first)))
             }
 
-            /// Skips `offset` members and takes at most `count` (Redis 6.2); not by rank.
+            /// Skips `offset` members and returns at most `count` (Redis 6.2); not by rank.
             ///
             /// `LIMIT`.
             #[doc(alias = "LIMIT")]
@@ -254,22 +258,22 @@ zrange_options!(Vec<R>, ZRange, 1, R);
 zrange_options!(u64, ZRangeStore, 2);
 
 options! { ZRange<R> on Vec<R>;
-    /// Each member with its score; the last of the options.
+    /// Returns each member with its score; the last of the options.
     fn with_scores() -> Vec<(R, f64)> = "WITHSCORES" [];
 }
 
 options! { ZRank on Option<u64>;
-    /// With the score (Redis 7.2).
+    /// Returns the score too (Redis 7.2).
     fn with_score() -> Option<(u64, f64)> = "WITHSCORE" [];
 }
 
 options! { ZPop<R> on Vec<(R, f64)>;
-    /// Up to so many.
+    /// Sets the most members to remove.
     fn count(count: u64) -> Vec<(R, f64)> = [count];
 }
 
 options! { ZMPop<R> on Option<(String, Vec<(R, f64)>)>;
-    /// Up to so many.
+    /// Sets the most members to remove.
     fn count(count: u64) = "COUNT" [count];
 }
 
@@ -279,12 +283,12 @@ options! { ZRandMember<R> on Option<R>;
 }
 
 options! { ZRandMember<R> on Vec<R>;
-    /// Each with its score.
+    /// Returns each member with its score.
     fn with_scores() -> Vec<(R, f64)> = "WITHSCORES" [];
 }
 
 options! { ZDiff<R> on Vec<R>;
-    /// Each member with its score.
+    /// Returns each member with its score.
     fn with_scores() -> Vec<(R, f64)> = "WITHSCORES" [];
 }
 
@@ -296,19 +300,19 @@ options! { ZCombine<R>;
 }
 
 options! { ZCombine<R> on Vec<R>;
-    /// Each member with its score; the last of the options.
+    /// Returns each member with its score; the last of the options.
     fn with_scores() -> Vec<(R, f64)> = "WITHSCORES" [];
 }
 
 options! { ZInterCard on u64;
-    /// Counts no further than this.
+    /// Stops counting at this number.
     fn limit(limit: u64) = "LIMIT" [limit];
 }
 
 options! { ZScan on (u64, Vec<(Bytes, f64)>);
     /// Only members that match this glob pattern.
     fn match_pattern(pattern: impl ToArg) = "MATCH" [pattern];
-    /// About how many members a page holds; Redis's default is 10.
+    /// Sets the approximate number of members on a page; Redis's default is 10.
     fn count(count: u64) = "COUNT" [count];
 }
 

@@ -20,7 +20,8 @@ pub use replies::{
 };
 
 calls! {
-    /// The options of `XADD`: [`no_mkstream`](XAdd::no_mkstream), [`trim`](XAdd::trim), [`references`](XAdd::references).
+    /// The options of `XADD`: [`no_mkstream`](XAdd::no_mkstream), [`trim`](XAdd::trim),
+    /// [`references`](XAdd::references).
     XAdd = Option<String>;
     /// The options of `XTRIM`: [`references`](XTrim::references).
     XTrim = u64;
@@ -30,14 +31,17 @@ calls! {
     XRead;
     /// The options of `XREADGROUP`: [`count`](XReadGroup::count), [`no_ack`](XReadGroup::no_ack).
     XReadGroup;
-    /// The options of `XCLAIM`: [`idle`](XClaim::idle), [`retry_count`](XClaim::retry_count), [`force`](XClaim::force),
-    /// [`just_ids`](XClaim::just_ids).
+    /// The options of `XCLAIM`: [`idle`](XClaim::idle), [`retry_count`](XClaim::retry_count),
+    /// [`force`](XClaim::force), [`just_ids`](XClaim::just_ids).
     XClaim;
-    /// The options of `XAUTOCLAIM`: [`count`](XAutoClaim::count), [`just_ids`](XAutoClaim::just_ids).
+    /// The options of `XAUTOCLAIM`: [`count`](XAutoClaim::count),
+    /// [`just_ids`](XAutoClaim::just_ids).
     XAutoClaim;
-    /// The option of `XPENDING` with a range: [`of_consumer`](XPending::of_consumer), [`idle`](XPending::idle).
+    /// The option of `XPENDING` with a range: [`of_consumer`](XPending::of_consumer),
+    /// [`idle`](XPending::idle).
     XPending = Vec<PendingEntry>;
-    /// The option of `XGROUP CREATE`: [`mkstream`](XGroupCreate::mkstream), [`entries_read`](XGroupCreate::entries_read).
+    /// The option of `XGROUP CREATE`: [`mkstream`](XGroupCreate::mkstream),
+    /// [`entries_read`](XGroupCreate::entries_read).
     XGroupCreate = ();
     /// The option of `XGROUP SETID`: [`entries_read`](XGroupSetId::entries_read).
     XGroupSetId = ();
@@ -54,24 +58,24 @@ pub struct Trim {
 }
 
 impl Trim {
-    /// The last `count` entries.
+    /// Keeps the last `count` entries.
     pub fn max_len(count: u64) -> Self {
         Self { args: vec!["MAXLEN".into(), "=".into(), count.to_string()] }
     }
 
-    /// Entries from this id on.
+    /// Keeps entries from this id on.
     pub fn min_id(id: impl Into<String>) -> Self {
         Self { args: vec!["MINID".into(), "=".into(), id.into()] }
     }
 
-    /// A little more may be kept, where that is cheaper.
+    /// Allows a few more entries to be kept if that is cheaper.
     #[must_use]
     pub fn roughly(mut self) -> Self {
         self.args[1] = "~".into();
         self
     }
 
-    /// Removes at most so many entries at once; only [`roughly`](Self::roughly).
+    /// Removes at most this many entries at once; only with [`roughly`](Self::roughly).
     #[must_use]
     pub fn limit(mut self, count: u64) -> Self {
         self.args.extend(["LIMIT".into(), count.to_string()]);
@@ -93,7 +97,7 @@ pub enum References {
     Keep,
     /// References are removed too.
     Delete,
-    /// Only entries that all groups have acknowledged are removed.
+    /// Removes only entries that all groups have acknowledged.
     Acknowledged,
 }
 
@@ -136,7 +140,7 @@ impl FromValue for Removal {
     }
 }
 
-/// Keys, and then for each the id after which to read.
+/// Keys, followed by the id of each after which to read.
 struct Positions<'a>(&'a [(&'a str, &'a str)]);
 
 impl ToArgs for Positions<'_> {
@@ -162,10 +166,11 @@ commands! { "stream", "Streams";
     fn xdelex(key: impl ToArg, ids: impl ToArgs) -> Vec<Removal> as XDelEx = "XDELEX" [key, "IDS", (count ids)], EffectIdempotent, "8.2.0";
     /// Counts the entries.
     fn xlen(key: impl ToArg) -> u64 = "XLEN" [key], ReadOnly, "5.0.0";
-    /// The entries from `start` to `end`, both included (`-` and `+` are the ends, `(` before an id leaves it out).
+    /// Returns the entries from `start` to `end`, both included (`-` and `+` are the ends, `(`
+    /// before an id leaves it out).
     fn xrange<R>(key: impl ToArg, start: impl ToArg, end: impl ToArg) -> Vec<StreamEntry<R>> as XRange
         = "XRANGE" [key, start, end], ReadOnly, "5.0.0";
-    /// The entries from `end` back to `start`, both included.
+    /// Returns the entries from `end` back to `start`, both included.
     fn xrevrange<R>(key: impl ToArg, end: impl ToArg, start: impl ToArg) -> Vec<StreamEntry<R>> as XRange
         = "XREVRANGE" [key, end, start], ReadOnly, "5.0.0";
     /// Returns the entries of streams after an id, given as pairs of key and id.
@@ -189,7 +194,7 @@ commands! { "stream", "Streams";
     /// Makes the entries from `start` on that were idle for so long a consumer's own; returns them, and where to go on.
     fn xautoclaim<R>(key: impl ToArg, group: impl ToArg, consumer: impl ToArg, idle: Duration, start: impl ToArg) -> AutoClaimed<R> as XAutoClaim
         = "XAUTOCLAIM" [key, group, consumer, whole_millis(idle), start], NonIdempotent, "6.2.0";
-    /// Makes a group that begins after an id (`$`: the last, `0`: the beginning).
+    /// Creates a group that begins after an id (`$`: the last, `0`: the beginning).
     fn xgroup_create(key: impl ToArg, group: impl ToArg, id: impl ToArg) -> () as XGroupCreate
         = "XGROUP CREATE" [key, group, id], EffectIdempotent, "5.0.0";
     /// Makes a consumer; true if there was none.
@@ -200,21 +205,21 @@ commands! { "stream", "Streams";
         = "XGROUP DELCONSUMER" [key, group, consumer], EffectIdempotent, "5.0.0";
     /// Removes a group; true if there was one.
     fn xgroup_destroy(key: impl ToArg, group: impl ToArg) -> bool = "XGROUP DESTROY" [key, group], EffectIdempotent, "5.0.0";
-    /// Has a group go on after another id.
+    /// Makes a group continue after another id.
     fn xgroup_setid(key: impl ToArg, group: impl ToArg, id: impl ToArg) -> () as XGroupSetId
         = "XGROUP SETID" [key, group, id], ByArguments, "5.0.0";
-    /// Sets the id after which the next entry comes.
+    /// Sets the id after which the next entry is added.
     fn xsetid(key: impl ToArg, id: impl ToArg) -> () = "XSETID" [key, id], Idempotent, "5.0.0" @ -3;
-    /// Facts about a stream.
+    /// Returns facts about a stream.
     fn xinfo_stream(key: impl ToArg) -> StreamInfo as XInfoStream = "XINFO STREAM" [key], ReadOnly, "5.0.0";
-    /// The groups of a stream.
+    /// Returns the groups of a stream.
     fn xinfo_groups(key: impl ToArg) -> Vec<GroupInfo> = "XINFO GROUPS" [key], ReadOnly, "5.0.0";
-    /// The consumers of a group.
+    /// Returns the consumers of a group.
     fn xinfo_consumers(key: impl ToArg, group: impl ToArg) -> Vec<ConsumerInfo> = "XINFO CONSUMERS" [key, group], ReadOnly, "5.0.0";
 }
 
 options! { XAdd on Option<String>;
-    /// Makes no stream.
+    /// Does not create the stream.
     fn no_mkstream() = "NOMKSTREAM" @ 1;
 }
 
@@ -279,28 +284,28 @@ options! { XReadGroup<R> on StreamReads<R>;
 options! { XClaim<R>;
     /// Sets the number of deliveries.
     fn retry_count(count: u64) = "RETRYCOUNT" [count];
-    /// Also entries that nobody has pending.
+    /// Includes entries that are not pending.
     fn force() = "FORCE" [];
-    /// Counts as idle for so long.
+    /// Sets the idle time.
     fn idle(idle: Duration) = "IDLE" [whole_millis(idle)];
-    /// Only their ids, and does not count as delivered.
+    /// Returns only their ids, and does not count as a delivery.
     fn just_ids() -> Vec<String> = "JUSTID" [];
 }
 
 options! { XAutoClaim<R>;
-    /// Looks at about so many; Redis's default is 100.
+    /// Examines about this many entries; Redis's default is 100.
     fn count(count: u64) = "COUNT" [count];
-    /// Only their ids, and does not count as delivered.
+    /// Returns only their ids, and does not count as a delivery.
     fn just_ids() -> ClaimedIds = "JUSTID" [];
 }
 
 impl<X> XPending<Vec<PendingEntry>, X> {
-    /// Only those of this consumer.
+    /// Restricts to this consumer.
     pub fn of_consumer(self, consumer: impl ToArg) -> Self {
         Self(self.0.map(|command| command.arg(consumer)))
     }
 
-    /// Only those that are idle for so long (Redis 6.2).
+    /// Restricts to entries idle for at least this time (Redis 6.2).
     #[doc(alias = "IDLE")]
     pub fn idle(self, idle: Duration) -> Self {
         let idle = whole_millis(idle).to_string();
@@ -309,7 +314,7 @@ impl<X> XPending<Vec<PendingEntry>, X> {
 }
 
 options! { XGroupCreate on ();
-    /// Makes the stream where there is none.
+    /// Creates the stream if there is none.
     fn mkstream() = "MKSTREAM" [];
     /// Sets how many entries count as read (Redis 7.0).
     fn entries_read(count: u64) = "ENTRIESREAD" [count];

@@ -27,12 +27,14 @@ calls! {
     /// condition ([`nx`](Set::nx), [`xx`](Set::xx), [`if_eq`](Set::if_eq) …), and whether it returns what was there
     /// ([`get`](Set::get), after the condition).
     Set = ();
-    /// The options of `GETEX`: [`ex`](GetEx::ex), [`ex_at`](GetEx::ex_at), [`persist`](GetEx::persist).
+    /// The options of `GETEX`: [`ex`](GetEx::ex), [`ex_at`](GetEx::ex_at),
+    /// [`persist`](GetEx::persist).
     GetEx;
-    /// The conditions of `DELEX`: [`if_eq`](DelEx::if_eq) and its sisters. Without one it is `DEL`.
+    /// The conditions of `DELEX`: [`if_eq`](DelEx::if_eq) and similar ones. Without one it is
+    /// `DEL`.
     DelEx = bool;
-    /// The options of `MSETEX`: [`ex`](MSetEx::ex), [`ex_at`](MSetEx::ex_at), [`keep_ttl`](MSetEx::keep_ttl), [`nx`](MSetEx::nx),
-    /// [`xx`](MSetEx::xx).
+    /// The options of `MSETEX`: [`ex`](MSetEx::ex), [`ex_at`](MSetEx::ex_at),
+    /// [`keep_ttl`](MSetEx::keep_ttl), [`nx`](MSetEx::nx), [`xx`](MSetEx::xx).
     MSetEx = bool;
     /// The options of `LCS`: [`length`](Lcs::length), [`matches`](Lcs::matches).
     Lcs;
@@ -43,30 +45,32 @@ calls! {
 commands! { "string", "Strings";
     /// The value of `key`; nil if there is none.
     fn get<R>(key: impl ToArg) -> R = "GET" [key], ReadOnly, "1.0.0";
-    /// Sets `key` to `value`, and takes away its time to live unless an option says otherwise.
+    /// Sets `key` to `value`, and removes its time to live unless an option keeps it.
     fn set(key: impl ToArg, value: impl ToArg) -> () as Set = "SET" [key, value], ByArguments, "1.0.0";
-    /// Sets `key` with a time to live, exact to the millisecond, rounded up, at most 1000 years. A time of zero is refused
-    /// before sending.
+    /// Sets `key` with a time to live, exact to the millisecond, rounded up, at most 1000 years. A
+    /// time of zero is refused before sending.
     fn setex(key: impl ToArg, after: Duration, value: impl ToArg) -> () = "PSETEX" [key, TimeToLive(after), value], Idempotent, "2.6.0";
-    /// The value of `key`, which is deleted.
+    /// Returns the value of `key` and deletes the key.
     fn getdel<R>(key: impl ToArg) -> R = "GETDEL" [key], NonIdempotent, "6.2.0";
-    /// The value of `key`, whose time to live can be changed.
+    /// Returns the value of `key`, and may change its time to live.
     fn getex<R>(key: impl ToArg) -> R as GetEx = "GETEX" [key], ByArguments, "6.2.0";
     /// Sets `key` and returns the value before.
     fn getset<R>(key: impl ToArg, value: impl ToArg) -> R = "GETSET" [key, value], NonIdempotent, "1.0.0";
-    /// The bytes of the value from `start` to `end`, both included; negative counts from the end.
+    /// Returns the bytes of the value from `start` to `end`, both included; negative counts from
+    /// the end.
     fn getrange<R>(key: impl ToArg, start: i64, end: i64) -> R = "GETRANGE" [key, start, end], ReadOnly, "2.4.0";
     /// Overwrites the value from byte `offset` on; returns its length.
     fn setrange(key: impl ToArg, offset: u64, value: impl ToArg) -> u64 = "SETRANGE" [key, offset, value], Idempotent, "2.2.0";
-    /// Sets `key` if it does not exist; true when it did.
+    /// Sets `key` if it does not exist; returns true if it was set.
     fn setnx(key: impl ToArg, value: impl ToArg) -> bool = "SETNX" [key, value], EffectIdempotent, "1.0.0";
-    /// The values of `keys`, nil for each that has none.
+    /// Returns the values of `keys`, nil for missing ones.
     fn mget<R>(keys: impl ToArgs) -> Vec<Option<R>> = "MGET" [..keys], ReadOnly, "1.0.0";
     /// Sets several keys at once, given as pairs.
     fn mset(pairs: impl ToArgs) -> () = "MSET" [(even pairs)], Idempotent, "1.0.1";
-    /// Sets several keys if none of them exists; true when it did.
+    /// Sets several keys if none of them exists; returns true if they were set.
     fn msetnx(pairs: impl ToArgs) -> bool = "MSETNX" [(even pairs)], EffectIdempotent, "1.0.1";
-    /// Sets several keys at once, given as pairs, with a time to live or on a condition; true when it did.
+    /// Sets several keys at once, given as pairs, with a time to live or on a condition; returns
+    /// true if they were set.
     fn msetex(pairs: impl ToArgs) -> bool as MSetEx = "MSETEX" [(pairs pairs)], EffectIdempotent, "8.4.0";
     /// Appends to the value; returns its length.
     fn append(key: impl ToArg, value: impl ToArg) -> u64 = "APPEND" [key, value], NonIdempotent, "2.0.0";
@@ -82,15 +86,15 @@ commands! { "string", "Strings";
     fn decr(key: impl ToArg) -> i64 = "DECR" [key], NonIdempotent, "1.0.0";
     /// Subtracts `by`; returns the new value.
     fn decrby(key: impl ToArg, by: i64) -> i64 = "DECRBY" [key, by], NonIdempotent, "1.0.0";
-    /// Deletes `key` if its value is what a condition says; true when it was deleted.
+    /// Deletes `key` if its value meets a condition; returns true if it was deleted.
     fn delex(key: impl ToArg) -> bool as DelEx = "DELEX" [key], EffectIdempotent, "8.4.0";
     /// The hash of the value, for the conditions on digests; nil if there is none.
     fn digest(key: impl ToArg) -> Option<String> = "DIGEST" [key], ReadOnly, "8.4.0";
-    /// The longest common subsequence of two values.
+    /// Returns the longest common subsequence of two values.
     fn lcs<R>(key: impl ToArg, other_key: impl ToArg) -> R as Lcs = "LCS" [key, other_key], ReadOnly, "7.0.0";
 }
 
-/// Reads nil, which says that a condition does not hold, as false.
+/// Reads nil, which means that a condition does not hold, as false.
 pub(super) fn held(value: Value) -> Result<bool, ConvertError> {
     match value {
         Value::Nil => Ok(false),
@@ -101,32 +105,32 @@ pub(super) fn held(value: Value) -> Result<bool, ConvertError> {
 expiring!(Set);
 
 options! { Set<R>;
-    /// Leaves the time to live as it is.
+    /// Keeps the time to live.
     fn keep_ttl() = "KEEPTTL" [];
 }
 
 options! { Set on ();
-    /// Only if the key does not exist; true when it was set.
+    /// Only if the key does not exist; returns true if it was set.
     fn nx() -> bool = "NX" [] by held;
-    /// Only if the key exists; true when it was set.
+    /// Only if the key exists; returns true if it was set.
     fn xx() -> bool = "XX" [] by held;
-    /// Only if this is the value; true when it was set (Redis 8.4).
+    /// Only if this is the value; returns true if it was set (Redis 8.4).
     fn if_eq(value: impl ToArg) -> bool = "IFEQ" [value] by held;
-    /// Only if there is another value or none; true when it was set (Redis 8.4).
+    /// Only if there is another value or none; returns true if it was set (Redis 8.4).
     fn if_ne(value: impl ToArg) -> bool = "IFNE" [value] by held;
-    /// Only if the value has this [`digest`]; true when it was set (Redis 8.4).
+    /// Only if the value has this [`digest`]; returns true if it was set (Redis 8.4).
     fn if_digest_eq(digest: impl ToArg) -> bool = "IFDEQ" [digest] by held;
-    /// Only if the value has another [`digest`]; true when it was set (Redis 8.4).
+    /// Only if the value has another [`digest`]; returns true if it was set (Redis 8.4).
     fn if_digest_ne(digest: impl ToArg) -> bool = "IFDNE" [digest] by held;
-    /// Answers the value that was there before.
+    /// Returns the old value.
     fn get<R>() -> Option<R> = "GET" [];
 }
 
-/// Conditions that are chosen while the program runs.
+/// Conditions chosen at run time.
 macro_rules! conditional {
     ($kind:ident) => {
         impl<X> $kind<(), X> {
-            /// [`nx`](Self::nx) if `condition` is true; else sets always, and returns true.
+            /// Sets [`nx`](Self::nx) if `condition` is true; else sets always, and returns true.
             pub fn nx_if(self, condition: bool) -> $kind<bool, X> {
                 $kind(
                     self.0.map_reply(
@@ -136,7 +140,7 @@ macro_rules! conditional {
                 )
             }
 
-            /// [`xx`](Self::xx) if `condition` is true; else sets always, and returns true.
+            /// Sets [`xx`](Self::xx) if `condition` is true; else sets always, and returns true.
             pub fn xx_if(self, condition: bool) -> $kind<bool, X> {
                 $kind(
                     self.0.map_reply(
@@ -153,14 +157,14 @@ pub(super) use conditional;
 conditional!(Set);
 
 options! { Set on bool;
-    /// Answers the value that was there before, whether or not it was set.
+    /// Returns the old value, whether or not a new one was set.
     fn get<R>() -> Option<R> = "GET" [];
 }
 
 expiring!(GetEx);
 
 options! { GetEx<R>;
-    /// Takes the time to live away.
+    /// Removes the time to live.
     fn persist() = "PERSIST" [];
 }
 
@@ -178,7 +182,7 @@ options! { DelEx on bool;
 expiring!(MSetEx);
 
 options! { MSetEx on bool;
-    /// Leaves their times to live as they are.
+    /// Keeps their times to live.
     fn keep_ttl() = "KEEPTTL" [];
     /// Only if none of them exists.
     fn nx() = "NX" [];
@@ -187,7 +191,7 @@ options! { MSetEx on bool;
 }
 
 options! { Lcs<R>;
-    /// Only how long it is.
+    /// Returns only its length.
     fn length() -> u64 = "LEN" [];
 }
 
@@ -207,7 +211,7 @@ impl<R, X> Lcs<R, X> {
 }
 
 options! { LcsIdx on LcsMatches;
-    /// Only runs of at least so many bytes.
+    /// Restricts to runs of at least this many bytes.
     fn min_length(bytes: u64) = "MINMATCHLEN" [bytes];
 }
 

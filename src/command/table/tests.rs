@@ -26,7 +26,7 @@ fn subcommands_have_rows_and_the_flags_of_both() {
     assert_eq!(find(&cmd("GET").arg("LOAD")).unwrap().command, "GET");
 }
 
-/// `tests/fixtures/redis-commands.py` makes the fixture.
+/// `tests/fixtures/redis-commands.py` generates the fixture.
 #[test]
 fn rows_are_what_redis_says() {
     let fixture = include_str!("../../../tests/fixtures/redis-commands.tsv");
@@ -36,7 +36,7 @@ fn rows_are_what_redis_says() {
         let fields: Vec<_> = line.split('\t').collect();
         let [name, since, arity, keys, flags] = fields.try_into().unwrap();
         let row = find(&cmd(name)).unwrap_or_else(|| panic!("no row for {name}"));
-        // Subcommands of which nothing more is known than of their command.
+        // Subcommands about which only their command's row is known.
         if row.command != name {
             continue;
         }
@@ -67,7 +67,7 @@ fn rows_are_what_redis_says() {
     assert!(checked > 300, "{checked}");
 }
 
-/// First key, last key and step, counted after the command's first word.
+/// Returns first key, last key and step, counted after the command's first word.
 fn range(keys: &str) -> Keys {
     let keys: Vec<i8> = keys.split(' ').map(|part| part.parse().unwrap()).collect();
     match keys[..] {

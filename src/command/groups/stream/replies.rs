@@ -4,13 +4,13 @@ use crate::value::{ConvertError, FromValue, Value, from_fields};
 use serde::Deserialize;
 use std::time::Duration;
 
-/// An entry of a stream. `R` is what its fields are read as: a map, pairs, or a struct with
+/// An entry of a stream. `R` is the type of its fields: a map, pairs, or a struct with
 /// [`Fields`](crate::Fields).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamEntry<R> {
     /// Its id.
     pub id: String,
-    /// Its fields; empty when the entry was deleted meanwhile.
+    /// Its fields; empty if the entry was deleted meanwhile.
     pub fields: R,
 }
 
@@ -28,12 +28,12 @@ impl<R: FromValue> FromValue for StreamEntry<R> {
 pub struct Claimed<R> {
     /// The entries.
     pub entries: Vec<StreamEntry<R>>,
-    /// The number of entries that were pending and are deleted, where Redis tells it (before 7.0).
+    /// The number of entries that were pending and are deleted, if Redis reports it (before 7.0).
     pub missing: usize,
 }
 
-/// The live entries, and how many are nil: Redis before 7.0 puts that in the place of a deleted
-/// one.
+/// Returns the live entries, and how many are nil: Redis before 7.0 replaces a deleted entry by
+/// nil.
 fn entries<R: FromValue>(value: Value) -> Result<(Vec<StreamEntry<R>>, usize), ConvertError> {
     let all = Vec::<Option<StreamEntry<R>>>::from_value(value)?;
     let missing = all.iter().filter(|entry| entry.is_none()).count();
@@ -127,7 +127,7 @@ pub struct PendingEntry {
     pub id: String,
     /// The consumer that has it.
     pub consumer: String,
-    /// For how long.
+    /// Its idle time.
     pub idle: Duration,
     /// The number of deliveries.
     pub deliveries: u64,
@@ -140,7 +140,7 @@ impl FromValue for PendingEntry {
     }
 }
 
-/// Facts about a stream. What a server does not say yet is 0 or nothing.
+/// Facts about a stream. Fields that a server does not report are 0 or empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 #[non_exhaustive]
@@ -203,7 +203,7 @@ fn millis<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration,
     u64::deserialize(deserializer).map(Duration::from_millis)
 }
 
-/// Never is -1.
+/// Reads milliseconds; -1 means never.
 fn millis_or_never<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Duration>, D::Error> {
