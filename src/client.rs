@@ -33,8 +33,9 @@ use std::time::Duration;
 
 /// A Redis client over HTTP. Cheap to clone: clones share connections and settings.
 ///
-/// Its methods are, in this order: making a client and what it does as a whole; then the commands, by the groups of Redis's
-/// documentation. The functions of the same names in [`cmd`](mod@crate::cmd) make the same calls for pipelines.
+/// Its methods are, in this order: creating a client and working with it as a whole; then the
+/// commands, by the groups of Redis's documentation. The functions of the same names in
+/// [`cmd`](mod@crate::cmd) create the same calls for pipelines.
 ///
 /// | group | of the client | for pipelines |
 /// |---|---|---|
@@ -54,11 +55,12 @@ use std::time::Duration;
 /// | the server | [methods](#the-server) | [`cmd::server`](crate::cmd::server) |
 /// | users | [methods](#users) | [`cmd::acl`](crate::cmd::acl) |
 ///
-/// Calls need a Tokio runtime with timers and I/O, and are errors of kind [`ErrorKind::Config`](crate::ErrorKind::Config) elsewhere.
-/// Making a client needs none, nor does `wasm32`.
+/// Calls need a Tokio runtime with timers and I/O, and fail with
+/// [`ErrorKind::Config`](crate::ErrorKind::Config) elsewhere. Creating a client needs none, nor
+/// does `wasm32`.
 ///
-/// Runtimes may share a client. Over REST each has connections and batches of its own: a runtime
-/// that is blocked, or that nobody drives, delays no call of another. A call belongs to the runtime
+/// Runtimes may share a client. Over REST each has separate connections and batches: a runtime that
+/// is blocked, or that no thread drives, delays no call of another. A call belongs to the runtime
 /// that polls its future first; await it there.
 ///
 /// ```
@@ -76,13 +78,13 @@ struct Handle {
     backend: Arc<dyn Backend>,
     /// The same backend, if its calls may join batches.
     rest: Option<Arc<RestBackend>>,
-    /// None: commands go out as they are.
+    /// `None`: commands are sent unchanged.
     scope: Option<Arc<Scope>>,
-    /// Errors show what the server said.
+    /// Errors show the server's text.
     verbose: bool,
 }
 
-/// Each clone counts the calls made by it for itself: one count for all of them would be what the callers of several threads queue for.
+/// Each clone counts its own calls: threads would contend for a shared count.
 impl Clone for Client {
     fn clone(&self) -> Self {
         Self(Arc::new(Handle::clone(&self.0)))
@@ -91,23 +93,25 @@ impl Clone for Client {
 
 /// # The client
 impl Client {
-    /// A client with default settings. See [`Config`] for what can be set, [`Client::builder`] to set it.
+    /// Creates a client with default settings. [`Config`] lists the settings; [`Client::builder`]
+    /// changes them.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) when the address or the token cannot work. Does no I/O.
+    /// Fails with [`ErrorKind::Config`](crate::ErrorKind::Config) if the address or the token is
+    /// invalid. Does no I/O.
     pub fn new(url: impl Into<String>, token: impl Into<String>) -> Result<Self> {
         Self::builder().url(url).token(token).build()
     }
 
-    /// Settings to choose, starting from the defaults.
+    /// Returns the default settings, to be changed.
     pub fn builder() -> Config {
         Config::new()
     }
 
-    /// A client from the environment. [`Config::from_env`] lists the names and their order.
+    /// Creates a client from the environment. [`Config::from_env`] lists the names and their order.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming what was looked for.
+    /// Fails with [`ErrorKind::Config`](crate::ErrorKind::Config), which names the variables.
     pub fn from_env() -> Result<Self> {
         Config::from_env()?.build()
     }
@@ -120,18 +124,18 @@ impl Client {
         Ok(if read_only { client.read_only() } else { client })
     }
 
-    /// A client in front of any [`Backend`].
+    /// Creates a client in front of any [`Backend`].
     pub fn from_backend(backend: impl Backend) -> Self {
         Self::from_shared(Arc::new(backend))
     }
 
-    /// A client in front of a [`Backend`] that others hold too.
+    /// Creates a client in front of a shared [`Backend`].
     pub fn from_shared(backend: Arc<dyn Backend>) -> Self {
         Self(Arc::new(Handle { backend, rest: None, scope: None, verbose: false }))
     }
 
-    /// A client whose commands are answered by a function, for tests of code that takes a client. The commands of pipelines and
-    /// transactions are answered one after another.
+    /// Creates a client whose commands get their replies from a function, for tests of code that
+    /// takes a client. The commands of pipelines and transactions are run one after another.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -149,19 +153,22 @@ impl Client {
         Self::from_backend(FunctionBackend(answer))
     }
 
-    /// The backend behind this client. It knows nothing of the client's [prefix](Self::with_prefix), nor that it may
-    /// [only read](Self::read_only): another client made from it has neither.
+    /// Returns the backend behind this client. It knows neither the client's
+    /// [prefix](Self::with_prefix), nor that it is [read-only](Self::read_only): another client
+    /// created from it has neither.
     pub fn backend(&self) -> &Arc<dyn Backend> {
         &self.0.backend
     }
 
-    /// A client of the same connections that puts `prefix` before every key that its commands name, and takes it off the keys in
-    /// replies: of several keys, of scripts, and of the patterns of `SCAN`, `KEYS` and `SORT`. Channels have no prefix. Prefixes of a
-    /// client with a prefix are joined.
+    /// Returns a client on the same connections that puts `prefix` before every key of its
+    /// commands, and removes it from the keys in replies: of several keys, of scripts, and of the
+    /// patterns of `SCAN`, `KEYS` and `SORT`. Channels have no prefix. Prefixes of a client with a
+    /// prefix are joined.
     ///
-    /// Commands that reach beyond the prefix (`FLUSHDB`, `DBSIZE`, `RANDOMKEY` …), and those whose keys are not known here, are
-    /// refused before sending ([`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported)). Keys that a script makes up by itself are
-    /// its own business.
+    /// Commands that reach beyond the prefix (`FLUSHDB`, `DBSIZE`, `RANDOMKEY` …), and those with
+    /// unknown keys, are refused before sending
+    /// ([`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported)). Keys that a script builds
+    /// itself get no prefix.
     ///
     /// ```
     /// # async fn run(client: redis_rest::Client) -> redis_rest::Result<()> {
@@ -175,14 +182,15 @@ impl Client {
         self.scoped(|scope| scope.prefixed(prefix.as_ref()))
     }
 
-    /// A client of the same connections that only reads: writes are refused before sending
-    /// ([`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported)), and scripts, since they may write.
+    /// Returns a read-only client on the same connections: writes are refused before sending
+    /// ([`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported)), and scripts, since they may
+    /// write.
     #[must_use]
     pub fn read_only(&self) -> Self {
         self.scoped(Scope::read_only)
     }
 
-    /// The same client, for the time of a call.
+    /// Returns the same client, for the duration of a call.
     pub(crate) fn for_call(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
@@ -197,12 +205,12 @@ impl Client {
         }))
     }
 
-    /// What goes before every key.
+    /// Returns the prefix of every key.
     pub(crate) fn prefix(&self) -> &[u8] {
         self.0.scope.as_ref().map_or(&[], |scope| scope.prefix())
     }
 
-    /// The command as it goes out.
+    /// Returns the command as sent.
     pub(crate) fn admit<'a>(&self, command: &'a Command) -> Result<Cow<'a, Command>> {
         match &self.0.scope {
             Some(scope) => scope.admit(command),
@@ -210,12 +218,12 @@ impl Client {
         }
     }
 
-    /// True if errors show what the server said.
+    /// Returns true if errors show the server's text.
     pub(crate) fn is_verbose(&self) -> bool {
         self.0.verbose
     }
 
-    /// The reply as the caller sees it.
+    /// Returns the reply as the caller sees it.
     pub(crate) fn seen(&self, command: &Command, reply: Value) -> Value {
         match &self.0.scope {
             Some(scope) => scope.strip(command, reply),
@@ -223,28 +231,28 @@ impl Client {
         }
     }
 
-    /// Asks the server to answer, and reports how long that took: connecting, where there was no connection, and attempts that
-    /// failed included.
+    /// Pings the server and returns the round-trip time, including a new connection, if there was
+    /// none, and failed attempts.
     ///
     /// # Errors
-    /// What is in the way.
+    /// Fails with the error of the call.
     pub async fn ping(&self) -> Result<Duration> {
         let began = clock::now();
         let _: String = cmd::ping().on(self).await?;
         Ok(began.elapsed())
     }
 
-    /// Connects now, so that the first call does not have to: over REST as many connections as
-    /// [batching](Config::auto_batch_in_flight) keeps busy. They serve the calls of the same
-    /// runtime, and are kept for 50 s without use.
+    /// Connects now, so that the first call need not: over REST with as many connections as
+    /// [batching](Config::auto_batch_in_flight) uses. They serve the calls of the same runtime, and
+    /// are kept for 50 s without use.
     ///
     /// # Errors
-    /// What is in the way.
+    /// Fails with the error of the connection.
     pub async fn warm_up(&self) -> Result<()> {
         self.0.backend.warm_up().await
     }
 
-    /// Any command, with the reply read as `R`.
+    /// Runs any command, with the reply read as `R`.
     ///
     /// ```
     /// # async fn run(client: redis_rest::Client) -> redis_rest::Result<()> {
@@ -256,19 +264,19 @@ impl Client {
         Call::new(command).on(self)
     }
 
-    /// A command that the server runs once, however often it is sent; see [`Call::exactly_once`].
+    /// Runs a command once on the server, even if it is sent again; see [`Call::exactly_once`].
     pub fn exactly_once<C: UnboundCall>(&self, call: C) -> Call<C::Reply> {
         call.into_call().on(self).exactly_once()
     }
 
-    /// Sets `key` to `value` for `ttl` if it does not exist; true when `value` is what it holds now. For locks: `value` must be
-    /// one that nobody else uses, such as a UUID.
+    /// Sets `key` to `value` for `ttl` if it does not exist; returns true if the key then holds
+    /// `value`. For locks: `value` must be unique, such as a UUID.
     ///
-    /// `SET … NX` alone would answer false when it worked, its reply was lost and it was sent again; this reads back instead of
-    /// guessing. It costs a second request whenever the key exists.
+    /// `SET … NX` alone would return false if it worked, its reply was lost and it was sent again;
+    /// this reads back instead of guessing. It costs a second request if the key exists.
     ///
     /// # Errors
-    /// What `SET` or the `GET` after it answers.
+    /// Fails with the error of `SET`, or of the `GET` after it.
     pub async fn set_if_absent(
         &self,
         key: impl ToArg,
@@ -286,27 +294,27 @@ impl Client {
         Ok(held.as_deref() == wanted.as_deref())
     }
 
-    /// The read-your-writes token of the newest reply. A server with replicas answers a request that carries it only from one
-    /// that has caught up. Clones share it; take it along (in a cookie, say) to another instance and
-    /// [set](Self::set_sync_token) it there.
+    /// Returns the read-your-writes token of the newest reply. A server with replicas serves a
+    /// request that carries it only from one that has caught up. Clones share it; carry it (in a
+    /// cookie, say) to another instance and [set](Self::set_sync_token) it there.
     pub fn sync_token(&self) -> Option<String> {
         self.0.backend.sync_token()
     }
 
-    /// Sets the read-your-writes token that the next request carries.
+    /// Sets the read-your-writes token for the next request.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a text that cannot be a token.
+    /// Fails with [`ErrorKind::Config`](crate::ErrorKind::Config) if the text cannot be a token.
     pub fn set_sync_token(&self, token: &str) -> Result<()> {
         self.0.backend.set_sync_token(token)
     }
 
-    /// Commands to send together, not atomically.
+    /// Returns an empty pipeline: commands to send together, not atomically.
     pub fn pipeline(&self) -> Pipeline {
         Pipeline::new(self.for_call())
     }
 
-    /// Commands to execute atomically.
+    /// Returns an empty transaction: commands to execute atomically.
     pub fn transaction(&self) -> Transaction {
         Transaction::new(self.for_call())
     }
@@ -316,7 +324,7 @@ impl Client {
         self.execute_checked(&self.checked(command)?, options).await
     }
 
-    /// The command as it goes out, or why it cannot.
+    /// Returns the command as sent, or why it cannot be sent.
     pub(crate) fn checked(&self, command: Command) -> Result<Command> {
         let admitted = match command.check().and_then(|()| self.admit(&command)) {
             Ok(Cow::Owned(admitted)) => Some(admitted),
@@ -326,9 +334,9 @@ impl Client {
         Ok(admitted.unwrap_or(command))
     }
 
-    /// Executes a command that was [checked](Self::checked).
+    /// Executes a [checked](Self::checked) command.
     pub(crate) async fn execute_checked(&self, command: &Command, options: &CallOptions) -> Reply {
-        // What is rare has its own allocation: every call would carry its state otherwise.
+        // Rare cases are boxed: otherwise every call would carry their state.
         let reply = if options.exactly_once {
             Box::pin(self.execute_once(command, options)).await
         } else {
@@ -344,7 +352,7 @@ impl Client {
         replies.pop().unwrap_or_else(|| Ok(Value::Nil))
     }
 
-    /// A script that the server does not know is sent again as text.
+    /// Sends a script that the server does not have again as text.
     fn send<'a>(
         &'a self,
         command: &'a Command,
@@ -368,10 +376,10 @@ impl Client {
 }
 
 impl Config {
-    /// Checks the settings and makes the client. Does no I/O.
+    /// Checks the settings and creates the client. Does no I/O.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) with what to change.
+    /// Fails with [`ErrorKind::Config`](crate::ErrorKind::Config), which names the setting.
     pub fn build(self) -> Result<Client> {
         Client::from_config(self)
     }

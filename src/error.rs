@@ -1,7 +1,7 @@
 //! Errors: what went wrong, and whether the command ran.
 //!
-//! No text in here holds a value, a key, a token, a session id or a URL. What the server said is kept apart, behind
-//! [`Error::server_message`], and is never part of `Display` or `Debug`.
+//! No text in here contains a value, a key, a token, a session id or a URL. The server's text is
+//! kept apart, behind [`Error::server_message`], and is never part of `Display` or `Debug`.
 
 mod class;
 mod kind;
@@ -26,7 +26,7 @@ type Source = Arc<dyn std::error::Error + Send + Sync>;
 
 /// An error of this crate: one pointer wide, cheap to clone.
 ///
-/// The first question after a failure is whether the command ran; [`Error::outcome`] answers it.
+/// The first question after a failure is whether the command ran; [`Error::outcome`] tells.
 #[derive(Clone)]
 pub struct Error(Box<Inner>);
 
@@ -40,13 +40,13 @@ struct Inner {
     status: Option<u16>,
     attempts: u32,
     retry_after: Option<Duration>,
-    /// Another attempt would end like this one, as far as can be told.
+    /// Another attempt would fail alike, as far as known.
     lasting: bool,
-    /// The server did not look at the request, and will look at the next.
+    /// The server did not process the request, and will process the next.
     unprocessed: bool,
     /// The name of the command, if it looks like one.
     command: Option<Arc<str>>,
-    /// Why the reply could not be read.
+    /// Reason why the reply could not be read.
     conversion: Option<Arc<ConvertError>>,
     /// Texts that may quote data are shown.
     verbose: bool,
@@ -73,8 +73,9 @@ impl Error {
         }))
     }
 
-    /// An error for a [`Backend`](crate::backend::Backend) or [`Transport`](crate::backend::rest::Transport) written
-    /// outside this crate. `message` is shown to users: it must not hold data.
+    /// Creates an error for a [`Backend`](crate::backend::Backend) or
+    /// [`Transport`](crate::backend::rest::Transport) outside this crate. `message` is shown to
+    /// users: it must not contain data.
     ///
     /// ```
     /// use redis_rest::{Error, ErrorKind, Outcome};
@@ -86,7 +87,7 @@ impl Error {
         Self::new(kind, message).with_outcome(outcome)
     }
 
-    /// The error that Redis answered with.
+    /// Creates the error that Redis returned.
     pub fn redis(server: ServerError) -> Self {
         let kind = server.class().facts().kind;
         let outcome =
@@ -96,7 +97,7 @@ impl Error {
         error
     }
 
-    /// With what became of the command.
+    /// Sets the outcome of the command.
     #[must_use]
     pub fn with_outcome(mut self, outcome: Outcome) -> Self {
         self.0.outcome = outcome;
@@ -108,7 +109,7 @@ impl Error {
         self
     }
 
-    /// Names the command, unless that is done or the name may be data.
+    /// Sets the command's name, unless one is set or the name may be data.
     pub(crate) fn of_command(mut self, label: &str) -> Self {
         if self.0.command.is_none() && label != "?" && !label.is_empty() {
             self.0.command = Some(label.into());
@@ -116,8 +117,8 @@ impl Error {
         self
     }
 
-    /// The error of a script or function, which may come from anywhere within it, also after it wrote: only texts that Redis
-    /// says before it starts one are sure.
+    /// Returns the error of a script or function, which may come from any part of it, even after it
+    /// wrote: only texts that Redis sends before it starts one are certain.
     pub(crate) fn of_writing_script(self) -> Self {
         let may_have_run = self.server_class().is_some_and(|class| !class.facts().is_before_start);
         match self.0.outcome {
@@ -126,7 +127,7 @@ impl Error {
         }
     }
 
-    /// The reply could not be read: the command ran.
+    /// Creates the error of an unreadable reply: the command ran.
     pub(crate) fn conversion(error: ConvertError) -> Self {
         let mut this =
             Self::new(ErrorKind::Conversion, "the reply has another type than asked for");
@@ -134,9 +135,10 @@ impl Error {
         this
     }
 
-    /// The same error with all that the server said, and of a reply that could not be read what the deserialiser said. **These
-    /// texts may quote keys and values**: not for logs that others read. [`Config::verbose_errors`](crate::Config::verbose_errors)
-    /// does this to every error of a client.
+    /// Returns the same error with the server's full text, and for an unreadable reply the
+    /// deserializer's. **These texts may quote keys and values**: not for shared logs.
+    /// [`Config::verbose_errors`](crate::Config::verbose_errors) applies this to every error of a
+    /// client.
     #[must_use]
     pub fn verbose(self) -> Self {
         self.shown(true)
@@ -147,7 +149,7 @@ impl Error {
         self
     }
 
-    /// Adds to the text. `detail` must hold nothing from the network or from arguments.
+    /// Appends to the text. `detail` must contain nothing from the network or from arguments.
     pub(crate) fn with_detail(mut self, detail: impl Into<Arc<str>>) -> Self {
         let detail = detail.into();
         self.0.detail = Some(match self.0.detail.take() {
@@ -157,7 +159,7 @@ impl Error {
         self
     }
 
-    /// With the HTTP status that the server answered; shown.
+    /// Sets the HTTP status of the response; it is shown.
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {
         self.0.status = Some(status);
@@ -169,7 +171,7 @@ impl Error {
         self
     }
 
-    /// True if another attempt would end like this one, as far as can be told.
+    /// Returns true if another attempt would fail alike, as far as known.
     pub(crate) fn is_lasting(&self) -> bool {
         self.0.lasting
     }
@@ -180,8 +182,8 @@ impl Error {
         self
     }
 
-    /// True if the server did not look at the request for a reason that another attempt need not
-    /// meet: it renewed the connection, or had no free stream.
+    /// Returns true if the server did not process the request for a reason that another attempt
+    /// need not meet: it renewed the connection, or had no free stream.
     pub(crate) fn is_unprocessed(&self) -> bool {
         self.0.unprocessed
     }
@@ -191,24 +193,25 @@ impl Error {
         self
     }
 
-    /// With how long the server asked to wait. A retry then comes after that long, instead of the policy's backoff, or not at all where
-    /// the deadline is earlier.
+    /// Sets how long the server asked to wait. A retry then follows after that time, instead of the
+    /// policy's backoff, or not at all if the deadline is earlier.
     #[must_use]
     pub fn with_retry_after(mut self, wait: impl Into<Option<Duration>>) -> Self {
         self.0.retry_after = wait.into();
         self
     }
 
-    /// With its cause, which is the [`source`](std::error::Error::source) and part of the `Debug` output, not of the text. It must hold
-    /// nothing secret in either form: texts of HTTP libraries quote URLs, and are stripped before by this crate.
+    /// Sets the cause, which is the [`source`](std::error::Error::source) and part of the `Debug`
+    /// output, not of the text. It must contain nothing secret in either form: texts of HTTP
+    /// libraries quote URLs, which this crate removes.
     #[must_use]
     pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.0.source = Some(Arc::new(source));
         self
     }
 
-    /// The name of the command that failed, as it was sent. `None` if the error is of no single command, or if the name looks
-    /// like data.
+    /// Returns the name of the failed command, as it was sent. `None` if the error concerns no
+    /// single command, or if the name looks like data.
     pub fn command(&self) -> Option<&str> {
         self.0.command.as_deref()
     }
@@ -218,12 +221,12 @@ impl Error {
         self.0.kind
     }
 
-    /// Whether the command took effect.
+    /// Returns whether the command took effect.
     pub fn outcome(&self) -> Outcome {
         self.0.outcome
     }
 
-    /// True when the command may have run although no usable answer came back.
+    /// Returns true if the command may have run although no usable reply came back.
     pub fn maybe_applied(&self) -> bool {
         self.0.outcome == Outcome::MaybeApplied
     }
@@ -233,30 +236,32 @@ impl Error {
         self.0.attempts
     }
 
-    /// True when a timeout or the deadline ended the call.
+    /// Returns true if a timeout or the deadline ended the call.
     pub fn is_timeout(&self) -> bool {
         self.0.kind == ErrorKind::Timeout
     }
 
-    /// True when the server asked to slow down.
+    /// Returns true if the server limits the request rate.
     pub fn is_rate_limited(&self) -> bool {
         self.0.kind == ErrorKind::RateLimited
     }
 
-    /// True when no connection could be made.
+    /// Returns true if no connection could be opened.
     pub fn is_connect(&self) -> bool {
         self.0.kind == ErrorKind::Connect
     }
 
-    /// True if the same call may work later, without a change: no connection, a timeout, a broken connection, a limit on rate or
-    /// quota, a proxy's or server's 5xx, and Redis's `LOADING`, `BUSY`, `READONLY`, `OOM` and their like. What a web handler answers
-    /// 503 for. Says nothing about whether the command ran: see [`outcome`](Self::outcome).
+    /// Returns true if the same call may work later, without a change: no connection, a timeout, a
+    /// broken connection, a limit on rate or quota, a proxy's or server's 5xx, and Redis's
+    /// `LOADING`, `BUSY`, `READONLY`, `OOM` and the like. A web handler should respond 503.
+    /// Independent of whether the command ran: see [`outcome`](Self::outcome).
     pub fn is_transient(&self) -> bool {
         class::is_transient(self)
     }
 
-    /// True if Redis was not reached or refused all work, and did nothing: no connection, a used-up quota, `LOADING`,
-    /// `MASTERDOWN`, `CLUSTERDOWN`, or a 502, 503 or 504 of a server or proxy that says the command did not run.
+    /// Returns true if Redis was not reached or refused all work, and did nothing: no connection,
+    /// an exhausted quota, `LOADING`, `MASTERDOWN`, `CLUSTERDOWN`, or a 502, 503 or 504 of a server
+    /// or proxy that reports that the command did not run.
     pub fn is_unavailable(&self) -> bool {
         class::is_unavailable(self)
     }
@@ -266,12 +271,12 @@ impl Error {
         self.0.retry_after
     }
 
-    /// The HTTP status of the last answer, where there was one.
+    /// Returns the HTTP status of the last response, if there was one.
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
 
-    /// The code that starts Redis's error, such as `WRONGTYPE`.
+    /// Returns the code that starts Redis's error, such as `WRONGTYPE`.
     pub fn redis_code(&self) -> Option<&str> {
         self.0.server.as_ref().map(ServerError::code)
     }
@@ -281,13 +286,14 @@ impl Error {
         self.0.server.as_ref().map(ServerError::class)
     }
 
-    /// The whole text of Redis's error. **It may quote keys and arguments**, so it is not part of `Display` or `Debug`;
-    /// do not log it where those are secret.
+    /// Returns the whole text of Redis's error. **It may quote keys and arguments**, so it is not
+    /// part of `Display` or `Debug`; do not log it if those are secret.
     pub fn server_message(&self) -> Option<&str> {
         self.0.server.as_ref().map(ServerError::message)
     }
 
-    /// The code of Redis's error where it is one of Redis's own, for spans: what a script answers may start with anything.
+    /// Returns the code of Redis's error if it is one of Redis's own, for spans: a script's error
+    /// may start with anything.
     pub(crate) fn known_code(&self) -> Option<&'static str> {
         self.server_error()?.known_code()
     }

@@ -1,9 +1,9 @@
 //! Redis's glob patterns: `*`, `?`, `[a-z]`, `[^a]` and `\` to escape.
 
-/// True when the whole of `text` matches.
+/// Returns true if the whole of `text` matches.
 ///
-/// On a mismatch only the last `*` takes one more byte: anything an earlier star could reach, it can as well. So the
-/// time is at most the product of both lengths, whatever the pattern.
+/// On a mismatch only the last `*` takes one more byte: it can reach anything an earlier star
+/// could. So the time is at most the product of both lengths, whatever the pattern.
 pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
@@ -26,7 +26,7 @@ pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     pattern.iter().skip(p).all(|&byte| byte == b'*')
 }
 
-/// Where the pattern goes on when its element at `p` matches `byte`.
+/// Returns where the pattern continues if its element at `p` matches `byte`.
 fn step(pattern: &[u8], p: usize, byte: u8) -> Option<usize> {
     match *pattern.get(p)? {
         b'?' => Some(p + 1),
@@ -36,7 +36,8 @@ fn step(pattern: &[u8], p: usize, byte: u8) -> Option<usize> {
     }
 }
 
-/// As [`step`] for a class whose content starts at `p`. A class that is never closed ends with the pattern, as in Redis.
+/// Returns the same as [`step`] for a class whose content starts at `p`. An unclosed class ends
+/// with the pattern, as in Redis.
 fn class(pattern: &[u8], mut p: usize, byte: u8) -> Option<usize> {
     let negated = pattern.get(p) == Some(&b'^');
     if negated {

@@ -11,9 +11,9 @@
 //! | moving here | [`from_redis_rs`], [`from_upstash_js`], [`from_go_store`] |
 //! | reference | [`commands`], [`settings`], [`retries`], [`edge`], [`servers_reference`], [`session_tests`], [`glossary`] |
 
-/// A module for each document. Links of the documents lead to files; the first definition of a reference counts, so
-/// `rustdoc-links.md` leads to modules here, and `pictures/rustdoc/` has the pictures themselves. Code that `needs` a feature
-/// is tested with that feature.
+/// A module for each document. Links of the documents lead to files; the first definition of a
+/// reference counts, so `rustdoc-links.md` leads to modules here, and `pictures/rustdoc/` has the
+/// pictures themselves. Code that `needs` a feature is tested with that feature.
 macro_rules! chapters {
     ($($name:ident $(needs $feature:literal)? = $file:literal, $types:literal $(, $picture:literal)?;)*) => {$(
         #[doc = include_str!("../docs/guide/rustdoc-links.md")]

@@ -1,4 +1,5 @@
-//! Redis over HTTP: a client that says whether your command ran, and sessions that survive an outage.
+//! Redis over HTTP: a client that says whether your command ran, and sessions that survive an
+//! outage.
 //!
 //! ```no_run
 //! # #[tokio::main]
@@ -104,8 +105,9 @@ pub use retry::RetryPolicy;
 pub use retry::breaker::{BreakerPolicy, BreakerState};
 pub use value::{ConvertError, Fields, FromValue, Json, Lossy, Value};
 
-/// The names that most programs use: `use redis_rest::prelude::*`. None of them is also one of axum, of tower-sessions or of the
-/// standard prelude: [`Json`], [`Result`] and [`session::Session`] are left out.
+/// The names that most programs use: `use redis_rest::prelude::*`. None of them is also one of
+/// axum, of tower-sessions or of the standard prelude: [`Json`], [`Result`] and
+/// [`session::Session`] are left out.
 pub mod prelude {
     pub use crate::session::SessionStoreExt as _;
     pub use crate::{Args, Client, Config, ErrorKind, Fields, Outcome, Script, UnixTime, cmd};

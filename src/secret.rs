@@ -3,19 +3,21 @@
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// A token or a password in our keeping. Its memory is overwritten when it is dropped, and so is that of each clone.
+/// A token or a password. Its memory is overwritten when it is dropped, and so is that of each
+/// clone.
 ///
-/// Copies that others make are not: those in headers, in the buffers of connections, and in the program's own variables.
+/// Other copies are not wiped: those in headers, in the buffers of connections, and in the
+/// program's own variables.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes the text over; a `String` is not copied.
+    /// Creates a secret; a `String` is not copied.
     pub fn new(text: impl Into<String>) -> Self {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -31,7 +33,7 @@ impl fmt::Debug for Secret {
 mod tests {
     use super::*;
 
-    /// Reads memory that is no longer ours, by the kernel's view of it: only there can be seen what a drop left behind.
+    /// Reads freed memory through the kernel: only there the result of a drop is visible.
     #[test]
     fn dropped_secrets_are_wiped() {
         use std::io::{Read as _, Seek as _, SeekFrom};
@@ -43,7 +45,8 @@ mod tests {
             memory.read_exact(&mut bytes).unwrap();
             bytes
         };
-        // Far longer than what an allocator writes into memory that is free, and far shorter than what it gives back.
+        // Far longer than the data that an allocator writes into free memory, and far shorter than
+        // the blocks it returns to the system.
         let text = "s3cret-".repeat(100);
         let (first, second) = (Secret::new(text.clone()), crate::Config::new().token(text.clone()));
         let copy = second.clone();

@@ -15,7 +15,8 @@ use crate::error::ServerError;
 use bytes::Bytes;
 use std::fmt;
 
-/// A reply as Redis gives it (RESP2: maps come as flat arrays, floats as text). Every backend gives the same values.
+/// A reply in Redis's form (RESP2: maps are flat arrays, floats are text). Every backend returns
+/// the same values.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Value {
@@ -23,27 +24,29 @@ pub enum Value {
     Nil,
     /// An integer, exact over the whole range.
     Int(i64),
-    /// A string of any bytes. Status texts other than `OK` come as bytes too, since JSON cannot tell them apart.
+    /// A string of any bytes. Status texts other than `OK` are bytes too, since JSON cannot
+    /// distinguish them.
     Bytes(Bytes),
     /// The status `OK`.
     Okay,
     /// A list.
     Array(Vec<Value>),
-    /// An error inside a list (a script can answer so). An error as a whole reply is an [`Error`](crate::Error) instead.
+    /// An error inside a list (a script can return one). An error as a whole reply is an
+    /// [`Error`](crate::Error) instead.
     Error(ServerError),
 }
 
-/// About what an element of an array takes in memory beside the bytes of its string.
+/// Approximate memory of an element of an array beside the bytes of its string.
 #[cfg(feature = "native")]
 pub(crate) const ELEMENT_BYTES: usize = 64;
 
 impl Value {
-    /// A string value.
+    /// Creates a string value.
     pub fn bytes(bytes: impl Into<Bytes>) -> Self {
         Self::Bytes(bytes.into())
     }
 
-    /// The kind of value, for error texts.
+    /// Returns the kind of value, for error texts.
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
             Self::Nil => "nil",
@@ -56,7 +59,8 @@ impl Value {
     }
 }
 
-/// Shows the contents, of a string at most 256 bytes: it is the program's own data. Nothing in this crate logs a value.
+/// Shows the contents, of a string at most 256 bytes: it is the program's own data. Nothing in this
+/// crate logs a value.
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MOST: usize = 256;

@@ -48,7 +48,7 @@ impl<R> Call<R> {
                 let command = self.command.take();
                 let command = client.checked(command)?;
                 let options = self.options.take();
-                // A block holds what it captures once; an `async fn` would hold its arguments twice.
+                // A block holds its captures once; an `async fn` would hold its arguments twice.
                 let running = async move {
                     let options = options.as_deref().unwrap_or(&CallOptions::DEFAULT);
                     let reply = client.execute_checked(&command, options).await;
@@ -61,10 +61,10 @@ impl<R> Call<R> {
         Ok(())
     }
 
-    /// The parts of a call.
+    /// Returns the parts of a call.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidCommand`] if it was polled.
+    /// Fails with [`ErrorKind::InvalidCommand`] if it was polled.
     pub(crate) fn into_parts(self) -> Result<(Command, CallOptions, Client)> {
         let options = self.options.map_or_else(CallOptions::default, |options| *options);
         match self.executor.0 {

@@ -1,8 +1,8 @@
-//! Exactly once: a command travels inside a script with an id of its own. The server runs it the first time, keeps the reply,
-//! and answers a replay with what it kept.
+//! Exactly once: a command travels inside a script with a unique id. The server runs it the first
+//! time, stores the reply, and returns the stored reply to a replay.
 //!
-//! It costs a key that lives ten minutes, and about twice the work of the command. What Lua cannot hold exactly, an integer
-//! reply of 2⁵³ or more, is an error instead of a wrong number.
+//! The cost is a key that lives ten minutes, and about twice the work of the command. A value that
+//! Lua cannot hold exactly, an integer reply of 2⁵³ or more, is an error instead of a wrong number.
 
 use crate::backend::{Backend, Reply};
 use crate::command::Script;
@@ -14,17 +14,18 @@ use std::sync::LazyLock;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// How long a reply is kept: longer than any deadline that makes sense, so that every replay finds it.
+/// Time for which a reply is stored: longer than any reasonable deadline, so that every replay
+/// finds it.
 const KEPT_FOR: Duration = Duration::from_secs(600);
 
-/// Lua's stack holds 8000 values; some are the script's own.
+/// Lua's stack holds 8000 values; the script needs some itself.
 const MOST_ARGUMENTS: usize = 7000;
 
-/// Where replies are kept: this and a UUID, after the client's prefix.
+/// Prefix of the keys of stored replies, before a UUID and after the client's prefix.
 const PREFIX: &str = "redis_rest:once:";
 
-/// `KEYS[1]` keeps the replies; the others are named for servers that lock by key. `ARGV`: how long to keep them, how many
-/// commands, then of each the number of its words and the words.
+/// `KEYS[1]` stores the replies; the others are named for servers that lock by key. `ARGV`: how
+/// long to store them, the number of commands, then for each the number of its words and the words.
 const ONCE: &str = r#"
 local kept = redis.call('GET', KEYS[1])
 if not kept then
@@ -56,8 +57,9 @@ return cmsgpack.unpack(kept)
 static SCRIPT: LazyLock<Script> =
     LazyLock::new(|| Script::new(ONCE.trim_start()).idempotency(Idempotency::Idempotent));
 
-/// One command that runs `commands` once, however often it is sent. Checked here, before anything is sent. `prefix` is what the
-/// client puts before every key, so that its permissions hold for the kept reply too.
+/// Returns one command that runs `commands` once, even if it is sent again. Checked here, before
+/// anything is sent. `prefix` is the client's, so that its permissions apply to the stored reply
+/// too.
 pub(crate) fn wrap(prefix: &[u8], commands: &[Command]) -> Result<Command> {
     let refuse = |index: usize, reason: &'static str| {
         Err(Error::new(ErrorKind::InvalidCommand, reason).with_detail(format!("entry {index}")))
@@ -86,19 +88,20 @@ pub(crate) fn wrap(prefix: &[u8], commands: &[Command]) -> Result<Command> {
     Ok(call.call::<Value>().into_command())
 }
 
-/// The keys of a command; of one that is not known here none, rather than an argument that may be something else.
+/// Returns the keys of a command; of an unknown one none, rather than an argument that may be
+/// something else.
 fn keys_of(command: &Command) -> impl Iterator<Item = &[u8]> {
     keys::positions(command).unwrap_or_default().into_iter().filter_map(|index| command.get(index))
 }
 
-/// The commands within what [`wrap`] made; none of any other command.
+/// Returns the commands inside a command of [`wrap`]; none for any other command.
 pub(crate) fn unwrapped(command: &Command) -> Vec<Command> {
     let script = command.get(0).unwrap_or_default();
     let is_ours = (command.is("EVALSHA") && script == SCRIPT.sha1().as_bytes())
         || (command.is("EVAL") && script == SCRIPT.text().as_bytes());
     let number = |part: Option<&[u8]>| std::str::from_utf8(part?).ok()?.parse::<usize>().ok();
     let Some(keys) = number(command.get(1)).filter(|_| is_ours) else { return Vec::new() };
-    // Skips the keys, the time for which replies are kept, and the number of commands.
+    // Skips the keys, the storage time of replies, and the number of commands.
     let mut words = command.arguments().skip(2 + keys + 2);
     std::iter::from_fn(|| {
         let count = number(words.next())?;
@@ -132,7 +135,8 @@ pub(crate) fn unwrap(reply: Reply, count: usize) -> Result<Vec<Reply>> {
         .collect())
 }
 
-/// Refuses a deadline beyond which a replay would find no reply any more: the call's, or else the backend's own.
+/// Refuses a deadline beyond which a replay would find no reply any more: the call's, or else the
+/// backend's own.
 pub(crate) fn check_deadline(backend: &dyn Backend, options: &CallOptions) -> Result<()> {
     match backend.deadline(options) {
         Some(deadline) if deadline >= KEPT_FOR => Err(Error::new(

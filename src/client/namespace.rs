@@ -1,4 +1,5 @@
-//! What a client adds to its commands: a prefix of every key, and whether it may write. No I/O.
+//! A client's modifications of its commands: a prefix of every key, and whether it may write. No
+//! I/O.
 
 use crate::command::table::{self, Flags};
 use crate::command::{Command, Idempotency, keys, safety};
@@ -13,7 +14,7 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// One more prefix, after those there are.
+    /// Returns the namespace with another prefix after the existing ones.
     pub(crate) fn prefixed(&self, prefix: &[u8]) -> Self {
         Self { prefix: [&self.prefix, prefix].concat(), ..self.clone() }
     }
@@ -30,7 +31,7 @@ impl Scope {
         Self { read_only: true, ..self.clone() }
     }
 
-    /// The command as it goes out.
+    /// Returns the command as sent.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`]: a write of a client that only reads, or a command whose keys are not known.
@@ -66,7 +67,7 @@ impl Scope {
         Ok(Cow::Owned(command.with_prefixes(&positions, &self.prefix)))
     }
 
-    /// `SCAN` with a pattern that begins with the prefix.
+    /// Returns `SCAN` with a pattern that begins with the prefix.
     fn scan(&self, command: &Command) -> Command {
         let pattern =
             command.arguments().position(|argument| argument.eq_ignore_ascii_case(b"MATCH"));
@@ -76,7 +77,7 @@ impl Scope {
         }
     }
 
-    /// The reply with the prefix taken off the keys in it.
+    /// Returns the reply with the prefix removed from its keys.
     pub(crate) fn strip(&self, command: &Command, reply: Value) -> Value {
         if self.prefix.is_empty() {
             return reply;
@@ -122,7 +123,7 @@ impl Scope {
     }
 }
 
-/// The prefix where a glob pattern is expected: none of its characters means another.
+/// Returns the prefix for use in a glob pattern, with its special characters escaped.
 fn escaped(prefix: &[u8]) -> Vec<u8> {
     let mut pattern = Vec::with_capacity(prefix.len());
     for &byte in prefix {

@@ -18,7 +18,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// What pipelines and transactions have in common.
+/// Common parts of pipelines and transactions.
 #[derive(Clone)]
 struct Batch {
     client: Client,
@@ -47,7 +47,7 @@ impl Batch {
         ReplyHandle::new(self.id, self.commands.len() - 1, call.read)
     }
 
-    /// Makes the commands what goes out.
+    /// Converts the commands to their sent form.
     fn prepare(&mut self) -> Result<()> {
         for (index, command) in self.commands.iter_mut().enumerate() {
             match command.check().and_then(|()| self.client.admit(command)) {
@@ -62,7 +62,7 @@ impl Batch {
         Ok(())
     }
 
-    /// The replies, unless a command failed whose reply nobody claims.
+    /// Returns the replies, unless a command without a handle failed.
     fn replies(self, items: Vec<Reply>) -> Result<Replies> {
         let truthful = |(reply, command): (Reply, &Command)| {
             Some(
@@ -100,8 +100,8 @@ macro_rules! batch_api {
                 self.0.add(call.into_call())
             }
 
-            /// Adds a command whose reply is of no interest, made by [`cmd`](mod@crate::cmd) or by name. If it fails, `send` is an
-            /// error.
+            /// Adds a command whose reply is not needed, created by [`cmd`](mod@crate::cmd) or by
+            /// name. If it fails, `send` fails.
             pub fn push(&mut self, command: impl Into<Command>) {
                 self.0.unclaimed.push(self.0.commands.len());
                 self.0.commands.push(command.into());
@@ -117,26 +117,26 @@ macro_rules! batch_api {
                 self.0.commands.len()
             }
 
-            /// True when no command was added.
+            /// Returns true if there are no commands.
             pub fn is_empty(&self) -> bool {
                 self.0.commands.is_empty()
             }
 
-            /// Longest time for one attempt, instead of the client's.
+            /// Sets the longest time for one attempt, instead of the client's.
             #[must_use]
             pub fn timeout(mut self, limit: Duration) -> Self {
                 self.0.options.timeout = Some(limit);
                 self
             }
 
-            /// Longest time for the whole with all its attempts, instead of the client's.
+            /// Sets the longest time for the whole with all its attempts, instead of the client's.
             #[must_use]
             pub fn deadline(mut self, limit: Duration) -> Self {
                 self.0.options.deadline = Some(limit);
                 self
             }
 
-            /// Has the server run each command once, however often it is sent; see
+            /// Makes the server run each command once, even if it is sent again; see
             /// [`Call::exactly_once`](crate::Call::exactly_once).
             #[must_use]
             pub fn exactly_once(mut self) -> Self {
@@ -144,7 +144,7 @@ macro_rules! batch_api {
                 self
             }
 
-            /// Sends everything once, whatever happens.
+            /// Sends everything once, even after a failure.
             #[must_use]
             pub fn no_retry(mut self) -> Self {
                 self.0.options.no_retry = true;
@@ -160,8 +160,8 @@ macro_rules! batch_api {
     };
 }
 
-/// Commands that travel together and run in order, **not atomically**: others may come between them, and one that fails
-/// does not stop the others.
+/// Commands that are sent together and run in order, **not atomically**: commands of others may run
+/// in between, and a failing one does not stop the rest.
 ///
 /// ```
 /// # async fn run(client: redis_rest::Client) -> redis_rest::Result<()> {
@@ -178,12 +178,13 @@ pub struct Pipeline(Batch);
 batch_api!(Pipeline);
 
 impl Pipeline {
-    /// Sends the commands, in as few requests as the limits on size and count allow. No commands need no request.
+    /// Sends the commands, in as few requests as the limits on size and count allow. No commands
+    /// need no request.
     ///
     /// # Errors
-    /// Nothing came back for any command; or one of them cannot be sent at all (then none is); or one failed that was added by
-    /// [`push`](Self::push). The last says that the command *may have been applied*, because the others were. Otherwise each
-    /// command has its own result.
+    /// Fails if no reply came for any command; if one of them cannot be sent at all (then none is);
+    /// or if one added by [`push`](Self::push) failed. The last error says that the command *may
+    /// have been applied*, because the others were. Otherwise each command has its own result.
     pub async fn send(mut self) -> Result<Replies> {
         self.0.prepare()?;
         if self.is_empty() {
@@ -200,12 +201,12 @@ impl Pipeline {
             false => send(client, commands, options).await,
         };
         match replies.as_slice() {
-            // One failure of the way there is shared by all entries.
+            // All entries share a connection failure.
             [Err(first), rest @ ..]
                 if first.server_error().is_none()
                     && rest.iter().all(|reply| is_err_of(reply, first)) =>
             {
-                // It says of the whole what it says of the entry that is least sure.
+                // The whole has the outcome of its least certain entry.
                 let worst = replies
                     .iter()
                     .filter_map(|reply| reply.as_ref().err())
@@ -217,15 +218,15 @@ impl Pipeline {
     }
 }
 
-/// Sends commands, and after them as text the scripts that the server did not know.
+/// Sends commands, and then as text the scripts that the server did not have.
 async fn send(client: &Client, commands: &[Command], options: &CallOptions) -> Vec<Reply> {
     let mut replies = client.backend().pipeline(commands, options).await;
     resend_unknown_scripts(client, commands, options, &mut replies).await;
     replies
 }
 
-/// Each command in a script and with an id of its own. One that the server does not know yet is made known first, so that the
-/// order of the commands stays.
+/// Wraps each command in a script with a unique id. A script that the server does not have is
+/// loaded first, so that the order of the commands stays.
 async fn exactly_once_each(
     client: &Client,
     commands: &[Command],
@@ -254,7 +255,7 @@ fn is_err_of(reply: &Reply, first: &Error) -> bool {
     matches!(reply, Err(error) if error.kind() == first.kind() && error.server_error().is_none())
 }
 
-/// Entries answered by `NOSCRIPT` did not run: their scripts follow as text.
+/// Entries with the reply `NOSCRIPT` did not run: their scripts follow as text.
 async fn resend_unknown_scripts(
     client: &Client,
     commands: &[Command],
@@ -279,8 +280,8 @@ async fn resend_unknown_scripts(
     }
 }
 
-/// Commands that run atomically: nothing comes between them. A command that fails while it runs does not undo the others
-/// (Redis has no rollback).
+/// Commands that run atomically: nothing runs in between. A command that fails at run time does not
+/// undo the others (Redis has no rollback).
 ///
 /// ```
 /// # async fn run(client: redis_rest::Client) -> redis_rest::Result<()> {
@@ -299,10 +300,13 @@ impl Transaction {
     /// Sends the transaction as one request. No commands need no request.
     ///
     /// # Errors
-    /// [`ErrorKind::Discarded`](crate::ErrorKind::Discarded) if Redis refused it as a whole: nothing ran. [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the server has no
-    /// transactions. [`ErrorKind::InvalidCommand`](crate::ErrorKind::InvalidCommand) if it is larger than the request limit: a transaction is never split.
-    /// Any other error of Redis for the whole says that a part may have run: some servers send the commands one by one. A command
-    /// that failed and was added by [`push`](Self::push) is an error that says the same: there is no rollback.
+    /// Fails with [`ErrorKind::Discarded`](crate::ErrorKind::Discarded) if Redis refused it as a
+    /// whole: nothing ran; [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the server
+    /// has no transactions; [`ErrorKind::InvalidCommand`](crate::ErrorKind::InvalidCommand) if it
+    /// is larger than the request limit: a transaction is never split. After any other error of
+    /// Redis for the whole a part may have run: some servers send the commands one by one. The same
+    /// applies to the error of a failed command added by [`push`](Self::push): there is no
+    /// rollback.
     pub async fn send(mut self) -> Result<Replies> {
         self.0.prepare()?;
         if self.is_empty() {

@@ -9,23 +9,28 @@ use redis::{Arg, Cmd, Pipeline, RedisError, RedisFuture, RedisResult};
 use std::fmt;
 use std::io;
 
-/// What is said of an error of Redis after which the command may have run.
+/// Appended to the text of an error of Redis after which the command may have run.
 const MAYBE_APPLIED: &str = "; the command may have been applied";
 
-/// A connection for the [`redis`] crate (version 1) that sends its commands through a [`Client`]: everything that works on
-/// any `redis::aio::ConnectionLike` works over HTTP, such as `AsyncCommands`, `redis::cmd`, pipelines, atomic pipelines, scripts
-/// and scans. Made by [`Client::redis_rs`]. Cheap to clone.
+/// A connection for the [`redis`] crate (version 1) that sends its commands through a [`Client`]:
+/// everything that works on any `redis::aio::ConnectionLike` works over HTTP, such as
+/// `AsyncCommands`, `redis::cmd`, pipelines, atomic pipelines, scripts and scans. Created by
+/// [`Client::redis_rs`]. Cheap to clone.
 ///
 /// The type is separate from `Client` because `AsyncCommands` has methods with the names of `Client`'s.
 ///
-/// * Replies are those of RESP2. Statuses other than `OK` arrive as strings, which the crate reads alike.
-/// * An atomic pipeline is one transaction. Written out, `MULTI` is refused.
-/// * Commands that REST cannot carry (`SUBSCRIBE`, `WATCH`, `SELECT`, `CLIENT`, those that block) are errors of kind `Client`, and
-///   so is whatever else was refused before it was sent. Bytes that are not UTF-8 have the limits of REST.
-/// * Errors of Redis have the kind, the code and the text that they have over TCP. **The text may quote keys and arguments.**
-/// * Timeouts, lost connections and what proxies answer are I/O errors. Where the command may have run, the text of any error ends
-///   in `the command may have been applied`.
-/// * What the client does, it does for these commands too: prefix, read-only, batching, retries of what may be sent twice.
+/// * Replies are those of RESP2. Statuses other than `OK` arrive as strings, which the crate reads
+///   alike.
+/// * An atomic pipeline is one transaction. An explicit `MULTI` is refused.
+/// * Commands that REST cannot carry (`SUBSCRIBE`, `WATCH`, `SELECT`, `CLIENT`, blocking ones) are
+///   errors of kind `Client`, and so is everything else that was refused before sending. Bytes that
+///   are not UTF-8 have the limits of REST.
+/// * Errors of Redis have the same kind, code and text as over TCP. **The text may quote keys and
+///   arguments.**
+/// * Timeouts, lost connections and proxies' responses are I/O errors. If the command may have run,
+///   the text of any error ends in `the command may have been applied`.
+/// * The client's features apply to these commands too: prefix, read-only, batching, retries of
+///   idempotent commands.
 ///
 /// ```
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -40,14 +45,14 @@ const MAYBE_APPLIED: &str = "; the command may have been applied";
 pub struct RedisRs(Client);
 
 impl Client {
-    /// A connection for the `redis` crate: its commands, over this client. Does no I/O.
+    /// Returns a connection for the `redis` crate over this client. Does no I/O.
     pub fn redis_rs(&self) -> RedisRs {
         RedisRs(self.clone())
     }
 }
 
 impl RedisRs {
-    /// The client that the commands go through.
+    /// Returns the client behind the connection.
     pub fn client(&self) -> &Client {
         &self.0
     }
@@ -73,7 +78,7 @@ impl RedisRs {
             let _ = batch.add_raw::<Value>(read(cmd)?);
         }
         let replies = batch.send().await.map_err(|error| failure(&error))?;
-        // The reply of EXEC, which is the only one that the crate asks for.
+        // The reply of EXEC, the only one that the crate requests.
         Ok(vec![redis::Value::Array(entries(pipeline, replies.into_values())?)])
     }
 }
@@ -112,10 +117,10 @@ impl fmt::Debug for RedisRs {
     }
 }
 
-/// The command of the crate as one of ours.
+/// Converts the crate's command to this crate's.
 fn read(cmd: &Cmd) -> RedisResult<Command> {
     if cmd.args_iter().any(|arg| matches!(arg, Arg::Cursor)) {
-        // A scan keeps its cursor to itself; only what would go out shows it.
+        // A scan hides its cursor; only the packed form shows it.
         let packed = cmd.get_packed_command();
         return unpack(&packed)
             .map(Command::from_parts)
@@ -127,7 +132,7 @@ fn read(cmd: &Cmd) -> RedisResult<Command> {
     })))
 }
 
-/// The arguments in a request of RESP: an array of bulk strings.
+/// Returns the arguments in a request of RESP: an array of bulk strings.
 fn unpack(packed: &[u8]) -> Option<Vec<&[u8]>> {
     let number = |rest: &[u8], mark: u8| -> Option<(usize, usize)> {
         let end = rest.iter().position(|&byte| byte == b'\r')?;
@@ -145,8 +150,8 @@ fn unpack(packed: &[u8]) -> Option<Vec<&[u8]>> {
     Some(parts)
 }
 
-/// The replies of a pipeline. Errors of Redis stay in their places; any other means that some reply is not known, which the
-/// crate can only say of the whole.
+/// Converts the replies of a pipeline. Errors of Redis stay in their places; any other error means
+/// that a reply is unknown, which the crate can only report for the whole.
 fn entries(
     pipeline: &Pipeline,
     replies: impl Iterator<Item = Reply>,
@@ -157,7 +162,7 @@ fn entries(
             Ok(value) => values.push(as_status(cmd, written(value)?)),
             Err(error) => match server_error(&error) {
                 Some(server) => values.push(redis::Value::ServerError(server?)),
-                // The one that is least sure speaks for all.
+                // The least certain error represents all.
                 None if lost.as_ref().is_none_or(|lost| !lost.maybe_applied()) => {
                     lost = Some(error)
                 }
@@ -185,7 +190,8 @@ fn written(value: Value) -> RedisResult<redis::Value> {
     })
 }
 
-/// The crate reads the reply of `TYPE` from a status only, which REST cannot tell from a string.
+/// Converts the reply of `TYPE`, which the crate reads from a status only: REST cannot tell a
+/// status from a string.
 fn as_status(cmd: &Cmd, value: redis::Value) -> redis::Value {
     let is_type = || matches!(cmd.args_iter().next(), Some(Arg::Simple(name)) if name.eq_ignore_ascii_case(b"TYPE"));
     match value {
@@ -197,9 +203,9 @@ fn as_status(cmd: &Cmd, value: redis::Value) -> redis::Value {
     }
 }
 
-/// The error of Redis in `error`, in the crate's terms.
+/// Returns the error of Redis in `error`, in the crate's terms.
 fn server_error(error: &Error) -> Option<RedisResult<redis::ServerError>> {
-    // To the crate a login that failed is no error of a command.
+    // The crate does not treat a failed login as the error of a command.
     let server = error
         .server_error()
         .filter(|server| error.kind() != ErrorKind::Unauthorized || server.code() == "NOPERM")?;
@@ -209,13 +215,14 @@ fn server_error(error: &Error) -> Option<RedisResult<redis::ServerError>> {
     Some(as_server_error(&format!("{code}{}{doubt}", with_code(server))))
 }
 
-/// The text with a code before it, where it has none: the crate takes its first word for one.
+/// Returns the text with a code before it if it has none: the crate treats its first word as one.
 fn with_code(server: &ServerError) -> String {
     let (code, message) = (server.code(), server.message());
     if message.starts_with(code) { message.to_owned() } else { format!("{code} {message}") }
 }
 
-/// Only the crate's parser knows its codes. A line break would end the error.
+/// Parses an error with the crate's parser, the only code that knows its codes. A line break would
+/// end the error.
 fn as_server_error(text: &str) -> RedisResult<redis::ServerError> {
     let line = format!("-{}\r\n", text.replace(['\r', '\n'], " "));
     match redis::parse_redis_value(line.as_bytes())? {

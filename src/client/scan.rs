@@ -12,11 +12,13 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-/// Adds to a struct of a scan the cursor, which is the argument at `$index`, and the stream of all pages.
+/// Adds the cursor, which is the argument at `$index`, and the stream of all pages to the struct of
+/// a scan.
 macro_rules! scanning {
     ($kind:ident, $index:literal) => {
         impl<R, X> $kind<R, X> {
-            /// Starts at the cursor that the page before returned. Without it the scan starts at the beginning.
+            /// Starts at the cursor that the previous page returned. Without it the scan starts at
+            /// the beginning.
             pub fn cursor(self, cursor: u64) -> Self {
                 Self(self.0.map(|mut command| {
                     command.replace_arg($index, cursor.to_string().as_bytes());
@@ -26,8 +28,9 @@ macro_rules! scanning {
         }
 
         impl<T: $crate::platform::MaybeSend + 'static> $kind<(u64, Vec<T>)> {
-            /// All items, a request for each page. As Redis's scans are: what is there all the time comes at least
-            /// once, and may come twice. Each page has its own retries and deadline.
+            /// Returns all items, with a request for each page. As in Redis's scans, an item that
+            /// exists all the time comes at least once, and may come twice. Each page has its own
+            /// retries and deadline.
             ///
             /// ```
             /// # async fn run(client: redis_rest::Client) -> redis_rest::Result<()> {
@@ -47,12 +50,12 @@ pub(crate) use scanning;
 
 type Page<T> = BoxFuture<'static, Result<(u64, Vec<T>)>>;
 
-/// The items of a scan. A [`Stream`]; [`next`](Self::next) needs no other crate. Ends after the last page, or after an error.
-/// Dropping it gives up the page that is on its way, and nothing else.
+/// The items of a scan. A [`Stream`]; [`next`](Self::next) needs no other crate. Ends after the
+/// last page, or after an error. Dropping it cancels the page in flight, and nothing else.
 #[must_use = "a stream does nothing until it is polled"]
 pub struct ScanStream<T> {
     options: CallOptions,
-    /// Which argument is the cursor.
+    /// Index of the cursor's argument.
     cursor: usize,
     /// The command of the next page.
     next: Option<(Client, Command)>,
@@ -80,15 +83,15 @@ impl<T> ScanStream<T> {
 }
 
 impl<T: FromValue + MaybeSend + Unpin + 'static> ScanStream<T> {
-    /// The next item; `None` at the end.
+    /// Returns the next item; `None` at the end.
     pub async fn next(&mut self) -> Option<Result<T>> {
         poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }
 
-    /// All items.
+    /// Returns all items.
     ///
     /// # Errors
-    /// The first error of a page.
+    /// Fails with the first error of a page.
     pub async fn collect<C: Default + Extend<T>>(mut self) -> Result<C> {
         let mut all = C::default();
         while let Some(item) = self.next().await {

@@ -25,16 +25,16 @@ use tokio::sync::mpsc;
 #[must_use = "a stream does nothing until it is polled"]
 pub struct Subscription {
     backend: Arc<dyn Backend>,
-    /// What is listened to, until the first poll.
+    /// Targets, until the first poll.
     wanted: Vec<SubscriptionTarget>,
     idle: Option<Duration>,
-    /// One for each connection.
+    /// A future for each connection.
     running: Vec<BoxFuture<'static, ()>>,
     sender: Option<mpsc::Sender<Result<Event>>>,
     events: mpsc::Receiver<Result<Event>>,
 }
 
-/// How many events wait for the reader before the connections are no longer read.
+/// Most events that wait for the reader before the connections are no longer read.
 const WAITING: usize = 256;
 
 impl Client {
@@ -82,22 +82,23 @@ impl Client {
 }
 
 impl Subscription {
-    /// Takes a connection on which nothing comes for so long for lost. Without it a connection counts as lost when keep-alives
-    /// that came regularly stay out: after three times their interval, at least 5 s.
+    /// Treats a connection without data for `limit` as lost. By default a connection counts as lost
+    /// when regular keep-alives stop: after three times their interval, at least 5 s.
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.idle = Some(limit);
         self
     }
 
-    /// The next event; `None` when it has ended.
+    /// Returns the next event; `None` when the subscription has ended.
     pub async fn next(&mut self) -> Option<Result<Event>> {
         poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }
 
-    /// The next message, and whether some may have been lost before it; `None` when the subscription has ended.
+    /// Returns the next message, and whether some may have been lost before it; `None` when the
+    /// subscription has ended.
     ///
     /// # Errors
-    /// What ended the subscription.
+    /// Fails with the error that ended the subscription.
     pub async fn next_message(&mut self) -> Option<Result<(Message, bool)>> {
         let mut gap = false;
         loop {
@@ -127,11 +128,11 @@ impl Stream for Subscription {
                 this.running.push(Box::pin(one.run()));
             }
         }
-        // What is there comes first; then the connections, which may put more there.
+        // Pending events come first; then the connections, which may add more.
         for _ in 0..2 {
             if let Poll::Ready(event) = this.events.poll_recv(context) {
                 if event.as_ref().is_some_and(Result::is_err) {
-                    // An error is the last that is told.
+                    // An error is the last event.
                     this.running.clear();
                     this.events.close();
                 }
@@ -149,7 +150,7 @@ impl fmt::Debug for Subscription {
     }
 }
 
-/// One name, over as many connections as it takes.
+/// A target, over successive connections.
 struct Connection {
     backend: Arc<dyn Backend>,
     what: SubscriptionTarget,
@@ -165,7 +166,7 @@ impl Connection {
             let lost = match self.backend.listen(&self.what).await {
                 Ok(stream) => match self.pass_on(stream, connected).await {
                     Ok(told) => {
-                        // A server that accepts and hangs up at once is asked less and less often.
+                        // A server that accepts and closes at once is tried less and less often.
                         failures = if told { 0 } else { failures };
                         connected |= told;
                         None
@@ -182,7 +183,7 @@ impl Connection {
             if let Some(error) = lost
                 && ends(&error, connected, failures, refusals)
             {
-                // Who is gone does not want to know.
+                // A dropped reader needs no error.
                 let _ = self.events.send(Err(error)).await;
                 return;
             }
@@ -190,7 +191,7 @@ impl Connection {
         }
     }
 
-    /// Passes events on until the connection is lost; answers whether there were any.
+    /// Passes events on until the connection is lost. Returns whether there were any.
     async fn pass_on(&self, mut stream: EventStream, again: bool) -> Result<bool, Gone> {
         let (mut told, mut alive) = (false, KeepAlives::default());
         loop {
@@ -227,18 +228,18 @@ impl Connection {
 /// The subscription was dropped, or has ended with an error.
 struct Gone;
 
-/// Attempts to reach a server that was never reached, or that refuses now and did not before.
+/// Most attempts to reach a server that was never reached, or that newly refuses.
 const MOST_FAILURES: u32 = 10;
 
-/// From 50 ms to 2 s, each time about twice as long.
+/// Returns a pause from 50 ms to 2 s, each about twice as long as the previous.
 fn pause(failures: u32) -> Duration {
     let longest =
         Duration::from_millis(50).saturating_mul(1 << failures.min(10)).min(Duration::from_secs(2));
     longest.mul_f64(0.5 + platform::random() / 2.0)
 }
 
-/// Whether an error of connecting ends the subscription: after how many failures, and how many
-/// refusals in a row.
+/// Returns true if a connection error ends the subscription, by the numbers of failures and of
+/// consecutive refusals.
 fn ends(error: &Error, connected: bool, failures: u32, refusals: u32) -> bool {
     if !is_final(error) {
         return !connected && failures >= MOST_FAILURES;
@@ -246,13 +247,13 @@ fn ends(error: &Error, connected: bool, failures: u32, refusals: u32) -> bool {
     !connected || !may_pass(error) || refusals >= MOST_FAILURES
 }
 
-/// Whether a refusal may be that of a proxy whose server is being renewed.
+/// Returns true if a refusal may be that of a proxy whose server is being renewed.
 fn may_pass(error: &Error) -> bool {
     matches!(error.status(), Some(403 | 404))
         || matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::Redis)
 }
 
-/// The server answered that this cannot be had.
+/// Returns true if the server refuses this subscription permanently.
 fn is_final(error: &Error) -> bool {
     matches!(
         error.kind(),
@@ -267,7 +268,7 @@ fn is_final(error: &Error) -> bool {
         || (error.kind() == ErrorKind::Redis && !is_refused(error))
 }
 
-/// How regularly keep-alives come.
+/// Interval of keep-alives.
 #[derive(Default)]
 struct KeepAlives {
     last: Option<crate::clock::Instant>,
@@ -283,7 +284,7 @@ impl KeepAlives {
         }
     }
 
-    /// How long to wait for the next, once there were two.
+    /// Returns how long to wait for the next, once there were two.
     fn patience(&self) -> Option<Duration> {
         Some(self.longest?.saturating_mul(3).max(Duration::from_secs(5)))
     }

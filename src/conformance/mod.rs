@@ -1,8 +1,9 @@
-//! Cases that hold for every implementation, as functions that panic where they do not: for a [`Backend`](crate::backend::Backend)
-//! or a [`SessionStore`](crate::session::SessionStore) of your own.
+//! Cases that hold for every implementation, as functions that panic if they do not: for a custom
+//! [`Backend`](crate::backend::Backend) or [`SessionStore`](crate::session::SessionStore).
 //!
-//! Each case works on keys and users of its own, so cases run side by side on one server. [`backend::run`] and [`sessions::run`] run
-//! all; a macro makes a test of its own from each. New cases come with new versions of this crate, without a new major one.
+//! Each case uses separate keys and users, so cases run in parallel on one server. [`backend::run`]
+//! and [`sessions::run`] run all; a macro creates a separate test for each. New cases come with new
+//! versions of this crate, without a new major one.
 
 pub mod backend;
 pub mod sessions;

@@ -1,14 +1,14 @@
-//! What an error says about the other side.
+//! The meaning of an error for the state of the other side.
 
 use super::{Error, ErrorKind, Outcome};
 
-/// The news about the other side that the end of a call brings.
+/// Evidence about the other side from the end of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
     Works,
     Down,
     Quota,
-    /// The caller's own error: says nothing.
+    /// The caller's own error: no evidence.
     Caller,
 }
 
@@ -22,7 +22,7 @@ impl Signal {
             | ErrorKind::Io
             | ErrorKind::RateLimited
             | ErrorKind::Decode => Self::Down,
-            // A 4xx is about the request; a 5xx is about the server.
+            // A 4xx concerns the request; a 5xx concerns the server.
             ErrorKind::Http if error.status().is_some_and(|status| status < 500) => Self::Caller,
             ErrorKind::Http => Self::Down,
             ErrorKind::Redis | ErrorKind::Discarded => server.unwrap_or(Self::Works),
@@ -37,7 +37,7 @@ impl Signal {
     }
 }
 
-/// True if the same call may work later, without a change.
+/// Returns true if the same call may work later, without a change.
 pub(super) fn is_transient(error: &Error) -> bool {
     match Signal::of(error) {
         Signal::Down | Signal::Quota => true,
@@ -45,7 +45,7 @@ pub(super) fn is_transient(error: &Error) -> bool {
     }
 }
 
-/// True if nothing was reached that could work, and nothing happened.
+/// Returns true if no working server was reached, and nothing happened.
 pub(super) fn is_unavailable(error: &Error) -> bool {
     match (error.outcome(), error.kind()) {
         (Outcome::MaybeApplied | Outcome::Applied, _) => false,

@@ -1,6 +1,6 @@
 //! [`ErrorKind`], and [`Outcome`]: whether the command took effect.
 
-/// Whether a command that failed took effect.
+/// Whether a failed command took effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// The command did not run: it was never sent, or was refused.
@@ -15,36 +15,35 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The configuration cannot work. Nothing was sent.
+    /// The configuration is invalid. Nothing was sent.
     Config,
-    /// The command cannot be sent as it is (an argument REST cannot carry, too large, refused by
-    /// policy).
+    /// The command cannot be sent (an argument REST cannot carry, too large, refused by policy).
     InvalidCommand,
-    /// No connection: refused, name not found, TLS handshake failed. Nothing was sent. Or the server,
-    /// or the end of a connection, left the request unprocessed.
+    /// No connection: refused, name not found, TLS handshake failed. Nothing was sent. Or the
+    /// server, or the end of a connection, left the request unprocessed.
     Connect,
     /// The attempt's timeout or the call's deadline passed.
     Timeout,
     /// The connection broke after the request had started to leave.
     Io,
-    /// The server asks to slow down (HTTP 429).
+    /// The server limits the request rate (HTTP 429).
     RateLimited,
-    /// The token is missing, wrong, or not allowed to do this.
+    /// The token is missing, wrong, or lacks the permission.
     Unauthorized,
-    /// An HTTP status that is no success, without a Redis error in the body (a proxy's page, for
+    /// An HTTP status other than success, without a Redis error in the body (a proxy's page, for
     /// example).
     Http,
-    /// The reply could not be read: not the protocol, cut off, or not decodable.
+    /// The reply could not be read: another protocol, truncated, or not decodable.
     Decode,
     /// The reply is larger, deeper or longer than allowed.
     ReplyTooLarge,
-    /// Redis answered with an error; see [`Error::redis_code`](crate::Error::redis_code).
+    /// Redis returned an error; see [`Error::redis_code`](crate::Error::redis_code).
     Redis,
     /// The transaction was discarded as a whole.
     Discarded,
-    /// The reply is not of the type that was asked for.
+    /// The reply does not have the requested type.
     Conversion,
-    /// The command ran, but its reply is an integer that the way of asking cannot hold exactly.
+    /// The command ran, but its reply is an integer that the request's method cannot carry exactly.
     Inexact,
     /// The backend cannot do this.
     Unsupported,
@@ -76,7 +75,7 @@ impl ErrorKind {
         ErrorKind::Closed,
     ];
 
-    /// What is known about the command when nothing else says so.
+    /// Returns the default outcome of this kind.
     pub(super) const fn default_outcome(self) -> Outcome {
         match self {
             Self::Config

@@ -4,14 +4,15 @@ use super::ServerErrorClass;
 use std::fmt;
 use std::sync::Arc;
 
-/// An error as Redis words it: a code, and a text that may quote keys and arguments.
+/// An error in Redis's words: a code, and a text that may quote keys and arguments.
 ///
-/// `Display` and `Debug` show the code and, where the text is one of Redis's constant sentences, the text.
+/// `Display` and `Debug` show the code and, if the text is one of Redis's constant sentences, the
+/// text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServerError(Arc<str>);
 
-/// Codes that Redis, its cluster and Upstash use. Another first word may be data (a script can answer with any text), so
-/// it is not shown.
+/// Codes that Redis, its cluster and Upstash use. Another first word may be data (a script can
+/// return any text), so it is not shown.
 const CODES: [&str; 31] = [
     "ERR",
     "WRONGTYPE",
@@ -46,7 +47,7 @@ const CODES: [&str; 31] = [
     "INVALIDOBJ",
 ];
 
-/// Sentences without data in them: exact, or up to the first name that they quote.
+/// Sentences without data: exact, or up to the first quoted name.
 const SENTENCES: [&str; 48] = [
     "Operation against a key holding the wrong kind of value",
     "No matching script",
@@ -99,12 +100,12 @@ const SENTENCES: [&str; 48] = [
 ];
 
 impl ServerError {
-    /// From the text as Redis sends it, without the leading `-`.
+    /// Creates an error from Redis's text, without the leading `-`.
     pub fn new(text: impl Into<Arc<str>>) -> Self {
         Self(text.into())
     }
 
-    /// The first word, such as `WRONGTYPE`; `ERR` where the text does not start with a code.
+    /// Returns the first word, such as `WRONGTYPE`; `ERR` if the text does not start with a code.
     pub fn code(&self) -> &str {
         let first = self.0.split([' ', '\r', '\n']).next().unwrap_or_default();
         let is_code = !first.is_empty()
@@ -116,22 +117,22 @@ impl ServerError {
         if is_code { first } else { "ERR" }
     }
 
-    /// The code if it is one that Redis has; another may be data.
+    /// Returns the code if it is one of Redis's; another may be data.
     pub(super) fn known_code(&self) -> Option<&'static str> {
         CODES.into_iter().find(|known| *known == self.code())
     }
 
-    /// The whole text. It may quote keys and arguments.
+    /// Returns the whole text. It may quote keys and arguments.
     pub fn message(&self) -> &str {
         &self.0
     }
 
-    /// The text without the code.
+    /// Returns the text without the code.
     pub(super) fn sentence(&self) -> &str {
         self.0.strip_prefix(self.code()).unwrap_or(&self.0).trim_start()
     }
 
-    /// The line of the script that failed, which has at most six digits.
+    /// Returns the failing line of the script, which has at most six digits.
     fn script_line(&self) -> Option<&str> {
         let after = self.0.split("user_script:").nth(1)?;
         let digits = after.split(|byte: char| !byte.is_ascii_digit()).next()?;
@@ -143,7 +144,8 @@ impl ServerError {
         ServerErrorClass::of(self)
     }
 
-    /// True for a refusal of everything for a while: Redis loads its data, runs a script, or waits for its master. Nothing ran.
+    /// Returns true for a temporary refusal of everything: Redis loads its data, runs a script, or
+    /// waits for its master. Nothing ran.
     pub(crate) fn is_busy(&self) -> bool {
         // A cluster that is down may stay so.
         let refused = self.refusal();
@@ -152,26 +154,28 @@ impl ServerError {
         is_class && refused.code() != "CLUSTERDOWN" && !self.may_have_run()
     }
 
-    /// True for the refusal of a Redis that runs a script. Nothing ran.
+    /// Returns true for the refusal of a Redis that runs a script. Nothing ran.
     #[cfg(feature = "native")]
     pub(crate) fn is_busy_script(&self) -> bool {
         self.refusal().class() == ServerErrorClass::Busy && !self.may_have_run()
     }
 
-    /// The error itself, or that for which a transaction was discarded.
+    /// Returns the error itself, or the one for which a transaction was discarded.
     fn refusal(&self) -> Self {
         let reason = self.0.strip_prefix("EXECABORT Transaction discarded because of: ");
         reason.map_or_else(|| self.clone(), Self::new)
     }
 
-    /// True for an error after which the command, or a part of it, may have taken effect: raised inside a script that had
-    /// already started, told by a proxy whose caller went away, or about a reply that the server could not carry.
+    /// Returns true for an error after which the command, or a part of it, may have taken effect:
+    /// raised inside a running script, sent by a proxy whose caller was gone, or about a reply that
+    /// the server could not carry.
     pub(crate) fn may_have_run(&self) -> bool {
         let (text, class) = (self.0.as_ref(), self.class());
         if class == ServerErrorClass::NoScript || text.starts_with("ERR Error compiling script") {
             return false;
         }
-        // Redis 7 appends `script: <sha>, on @user_script:<line>.`; Redis 6 and Upstash start with the call that failed.
+        // Redis 7 appends `script: <sha>, on @user_script:<line>.`; Redis 6 and Upstash start with
+        // the call that failed.
         class.facts().may_have_run
             || text.contains("user_script")
             || text.starts_with("ERR Error running script")

@@ -12,15 +12,15 @@ pub enum ServerErrorClass {
     Busy,
     /// `TRYAGAIN`: the keys are moving to another node of the cluster.
     TryAgain,
-    /// `READONLY` during an upgrade: no writes for now.
+    /// `READONLY` during an upgrade: temporarily no writes.
     Upgrading,
-    /// `DB connection refused`: the server does not reach Redis.
+    /// `DB connection refused`: the server cannot reach Redis.
     NoConnection,
-    /// `READONLY`: a replica, which takes no writes.
+    /// `READONLY`: a replica, which accepts no writes.
     ReadOnly,
-    /// `OOM`, `MISCONF`, `NOREPLICAS`: no writes until somebody helps.
+    /// `OOM`, `MISCONF`, `NOREPLICAS`: no writes until an operator acts.
     NoWrites,
-    /// `max requests limit exceeded` or that of a day: every request is refused.
+    /// `max requests limit exceeded` or the daily one: every request is refused.
     RequestQuota,
     /// `DB capacity quota exceeded`: nothing more can be stored.
     StorageQuota,
@@ -46,7 +46,8 @@ pub enum ServerErrorClass {
     NoScript,
     /// `WRONGTYPE`.
     WrongType,
-    /// No such command, script or function can be started: unknown, wrong number of arguments, not compiled.
+    /// The command, script or function cannot be started: unknown, wrong number of arguments, not
+    /// compiled.
     Malformed,
     /// Any other.
     Other,
@@ -96,7 +97,7 @@ impl ServerErrorClass {
         }
     }
 
-    /// What follows from it, in one place for all.
+    /// Returns the consequences, in one place for all classes.
     #[rustfmt::skip]
     pub(crate) fn facts(self) -> Facts {
         use {ErrorKind as Kind, Signal as To};
@@ -127,29 +128,29 @@ impl ServerErrorClass {
     }
 }
 
-/// What follows from a class.
+/// The consequences of a class.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
     pub(crate) kind: ErrorKind,
-    /// The news about the server.
+    /// The evidence about the server.
     pub(crate) signal: Signal,
     pub(crate) prospect: Prospect,
-    /// Redis says it before it starts a command or a script.
+    /// Redis sends it before it starts a command or a script.
     pub(crate) is_before_start: bool,
     /// The command may have run, or a part of it.
     pub(crate) may_have_run: bool,
-    /// Nothing works.
+    /// Everything is refused.
     pub(crate) is_unavailable: bool,
 }
 
-/// What the next attempt would meet.
+/// The expected result of the next attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Prospect {
-    /// It passes by itself.
+    /// The error passes by itself.
     Passes,
     /// The same error.
     Lasts,
-    /// The same, unless the HTTP status says that the server failed.
+    /// The same, unless the HTTP status shows that the server failed.
     ByStatus,
 }
 

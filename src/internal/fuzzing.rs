@@ -1,4 +1,5 @@
-//! Private functions that the targets of `fuzz/` call. Here only with `--cfg fuzzing`, as `cargo fuzz` sets it.
+//! Private functions that the targets of `fuzz/` call. Compiled only with `--cfg fuzzing`, as
+//! `cargo fuzz` sets it.
 
 use crate::backend::Reply;
 use crate::backend::rest::block::Blocks;
@@ -18,7 +19,7 @@ use url::Url;
 pub use crate::backend::native::resp::{
     Broken, Excess, Limits as ReplyLimits, Received, ReplyReader,
 };
-/// The times that headers say.
+/// The times in response headers.
 pub use crate::backend::rest::response_headers;
 
 /// The deepest arrays that HTTP bodies may have.
@@ -36,7 +37,7 @@ pub enum Format {
     Checked,
     /// In base64.
     Base64,
-    /// Not JSON at all.
+    /// RESP2 instead of JSON.
     Resp2,
 }
 
@@ -78,8 +79,8 @@ pub fn encode(command: &Command) -> Option<Vec<u8>> {
     wire::encode(command, &mut out).ok().map(|()| out)
 }
 
-/// Returns the events in `bytes`, which come in pieces of these lengths and the rest: `None` for a comment. False if an event was
-/// larger than `limit`.
+/// Returns the events in `bytes`, which come in pieces of these lengths and the rest: `None` for a
+/// comment. False if an event was larger than `limit`.
 pub fn parse_events(bytes: &[u8], cuts: &[u8], limit: usize) -> (Vec<Option<Bytes>>, bool) {
     let data = |event| match event {
         Sse::Data(data) => Some(data),
@@ -102,7 +103,7 @@ pub fn parse_events(bytes: &[u8], cuts: &[u8], limit: usize) -> (Vec<Option<Byte
 /// Reads the data of an event.
 ///
 /// # Errors
-/// It is none that such a subscription has.
+/// Fails if such a subscription has no such event.
 pub fn read_event(what: &SubscriptionTarget, data: &Bytes) -> Result<Option<Event>> {
     listen::read(what, data)
 }
@@ -110,7 +111,7 @@ pub fn read_event(what: &SubscriptionTarget, data: &Bytes) -> Result<Option<Even
 /// Reads the data of an event with names and payload in base64.
 ///
 /// # Errors
-/// It is none that such a subscription has.
+/// Fails if such a subscription has no such event.
 pub fn read_event_base64(what: &SubscriptionTarget, data: &Bytes) -> Result<Option<Event>> {
     listen::read_base64(what, data)
 }
@@ -126,7 +127,7 @@ pub fn json_members(json: &str) -> Option<Vec<(String, String)>> {
     Some(members.into_iter().map(|(name, raw)| (name, raw.get().to_owned())).collect())
 }
 
-/// Returns the address and the token of these settings, as they are sent to and sent.
+/// Returns the address and the token of these settings, in their used form.
 pub fn address_and_token(config: &Config) -> (Option<Url>, Option<String>) {
     (config.parsed_url().ok(), config.checked_token().ok().map(str::to_owned))
 }

@@ -4,7 +4,7 @@
 mod span;
 #[cfg(feature = "metrics")]
 mod table;
-// One of the two: what the rest of the crate calls is the same, and does nothing without the feature.
+// Either of the two: both have the same interface, which does nothing without the feature.
 #[cfg_attr(feature = "metrics", path = "on/mod.rs")]
 #[cfg_attr(not(feature = "metrics"), path = "off.rs")]
 mod recorded;
@@ -20,23 +20,23 @@ pub(crate) use span::{Attempt, Operation, call};
 
 use crate::error::ErrorKind;
 
-/// Which request carries several commands.
+/// Origin of a request with several commands.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Batch {
-    /// Put together from calls that waited.
+    /// Built from waiting calls.
     Auto,
     Pipeline,
     Transaction,
 }
 
-/// Whose breaker it is.
+/// Owner of a breaker.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Guarded {
     SessionStore,
     Failover,
 }
 
-/// Where a session was looked for, or found to have expired.
+/// Place of a lookup or an expiry of a session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Place {
     Manager,
@@ -44,7 +44,7 @@ pub(crate) enum Place {
     Redis,
 }
 
-/// How a look for a session ended.
+/// Result of a session lookup.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Retrieved {
     Found,
@@ -52,7 +52,7 @@ pub(crate) enum Retrieved {
     Failed,
 }
 
-/// What went wrong, as a label: one of a fixed set.
+/// Returns the label of an error's kind: one of a fixed set.
 const fn name_of(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Config => "config",

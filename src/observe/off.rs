@@ -1,4 +1,4 @@
-//! Without feature `metrics`: the same functions, empty, so that nobody else has to ask.
+//! Without feature `metrics`: the same functions, empty, so that callers need no condition.
 
 use super::{Batch, Guarded, Place, Retrieved};
 use crate::clock::Instant;

@@ -1,4 +1,5 @@
-//! Spans: one for each call, one for each HTTP attempt. Names of commands, counts, kinds and codes only.
+//! Spans: one for each call, one for each HTTP attempt. Names of commands, counts, kinds and codes
+//! only.
 
 use super::{name_of, recorded};
 use crate::clock::Instant;
@@ -12,10 +13,10 @@ use tracing::field::Empty;
 use tracing::instrument::Instrumented;
 use tracing::{Instrument as _, Level, Span};
 
-/// What a call does, by names.
+/// A call's operation, by names.
 pub(crate) struct Operation<'a> {
     name: Cow<'a, str>,
-    /// How many commands, for more than one: a batch of one counts as its command.
+    /// The number of commands, if more than one: a batch of one counts as its command.
     batch: Option<usize>,
     recorded: recorded::Name,
 }
@@ -44,7 +45,7 @@ impl Operation<'static> {
             };
         }
         let name = match commands {
-            // Put together for those who look at it only.
+            // Built only if spans are recorded.
             [first, rest @ ..]
                 if tracing::span_enabled!(Level::DEBUG)
                     && rest.iter().all(|other| other.label() == first.label()) =>
@@ -57,7 +58,8 @@ impl Operation<'static> {
     }
 }
 
-/// Runs a call that begins `now` in its span, and counts it when it ends. One that its caller gives up is not counted.
+/// Runs a call that begins `now` in its span, and counts it when it ends. A cancelled call is not
+/// counted.
 pub(crate) fn call<F: Future<Output = Result<T>>, T>(
     operation: Operation<'_>,
     now: Instant,
@@ -81,11 +83,12 @@ pub(crate) fn call<F: Future<Output = Result<T>>, T>(
 }
 
 pin_project! {
-    /// A call under way. Written by hand since an `async` block would hold the call twice, and every call that waits holds this.
+    /// A call in flight. Written by hand since an `async` block would hold the call twice, and
+    /// every waiting call holds this.
     pub(crate) struct Call<F> {
         #[pin]
         call: Instrumented<F>,
-        // None: it has ended.
+        // `None`: it has ended.
         began: Option<recorded::Call>,
     }
 }
@@ -111,8 +114,8 @@ impl<F: Future<Output = Result<T>>, T> Future for Call<F> {
     }
 }
 
-/// One HTTP request of a call, or of a batch of calls. Dropped before [`Attempt::end`] it was given up, and only leaves the level
-/// of requests in flight.
+/// An HTTP request of a call, or of a batch of calls. If it is dropped before [`Attempt::end`], it
+/// was cancelled, and only leaves the level of requests in flight.
 pub(crate) struct Attempt {
     span: Span,
     recorded: recorded::Attempt,
@@ -126,7 +129,7 @@ impl Attempt {
             otel.kind = "client",
             otel.name = "POST",
             http.request.method = "POST",
-            // Only where it was sent before, as the conventions want it.
+            // Only if it was sent before, as the conventions require.
             http.request.resend_count = (number > 1).then(|| number - 1),
             http.response.status_code = Empty,
             error.r#type = Empty,
@@ -135,7 +138,7 @@ impl Attempt {
         Self { span, recorded: recorded::Attempt::begin() }
     }
 
-    /// It carries calls that are under way elsewhere.
+    /// Links the attempt to calls in other tasks.
     pub(crate) fn follows(&self, calls: &[Span]) {
         for call in calls {
             self.span.follows_from(call);
@@ -146,7 +149,7 @@ impl Attempt {
         self.span.clone()
     }
 
-    /// An answer came with this status.
+    /// Records a response with this status.
     pub(crate) fn answered(&self, status: u16) {
         self.span.record("http.response.status_code", status);
     }
@@ -159,7 +162,8 @@ impl Attempt {
     }
 }
 
-/// The type of an error is Redis's code where it is one of Redis's own, else the kind of the error.
+/// Records an error. Its type is Redis's code if it is one of Redis's own, else the kind of the
+/// error.
 fn failed(span: &Span, error: &Error) {
     span.record("error.type", error.known_code().unwrap_or_else(|| name_of(error.kind())));
     span.record("otel.status_code", "ERROR");

@@ -1,4 +1,4 @@
-//! The metrics that there are: names, units, labels. The documentation's table is compared with this one by a test.
+//! The metrics: names, units, labels. A test compares the documentation's table with this one.
 
 use ::metrics::{KeyName, SharedString, Unit, with_recorder};
 
@@ -28,7 +28,7 @@ pub struct Metric {
     pub labels: &'static [&'static str],
     /// The thing that it counts or measures.
     pub about: &'static str,
-    /// For a histogram: boundaries that suit it. For times they are those that OpenTelemetry recommends.
+    /// For a histogram: suitable boundaries. For times those that OpenTelemetry recommends.
     pub buckets: &'static [f64],
 }
 
@@ -119,8 +119,8 @@ pub const METRICS: &[Metric] = &[
     gauge(REDIS_MEMORY, "By", &[], "Memory that the store of a manager takes, when last asked"),
 ];
 
-/// Tells the recorder units and descriptions of all metrics. To be called once, after the recorder was installed; exporters that
-/// put the unit into the name need it.
+/// Sends units and descriptions of all metrics to the recorder. Call it once, after the recorder
+/// was installed; exporters that put the unit into the name need it.
 pub fn describe() {
     with_recorder(|recorder| {
         for metric in METRICS {

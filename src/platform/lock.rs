@@ -1,4 +1,5 @@
-//! Locks that stay usable after a panic, since code under them keeps what they hold whole; and padding for what threads share.
+//! Locks that stay usable after a panic, since code under them keeps what they hold whole; and
+//! padding for what threads share.
 
 use std::sync::{self, MutexGuard, PoisonError, RwLockReadGuard, RwLockWriteGuard};
 

@@ -1,7 +1,9 @@
-//! The one place that knows whether futures must be `Send`, which timers and clocks there are, and where chance comes from.
+//! The only module that knows whether futures must be `Send`, the timers and clocks, and the source
+//! of randomness.
 //!
-//! On `wasm32` requests are futures of the JavaScript host and cannot cross threads; everywhere else every future of
-//! this crate is `Send`. Code elsewhere says [`BoxFuture`] and [`MaybeSend`] and needs no `cfg`.
+//! On `wasm32` requests are futures of the JavaScript host and cannot cross threads; everywhere
+//! else every future of this crate is `Send`. Other code uses [`BoxFuture`] and [`MaybeSend`] and
+//! needs no `cfg`.
 
 mod lock;
 #[cfg(not(target_family = "wasm"))]
@@ -25,7 +27,7 @@ pub(crate) use lock::{CachePadded, Mutex, RwLock};
 
 use std::future::Future;
 
-/// What comes through a channel, as a stream.
+/// The items of a channel, as a stream.
 #[cfg(feature = "native")]
 pub(crate) struct Received<T>(pub(crate) tokio::sync::mpsc::Receiver<T>);
 
@@ -41,7 +43,7 @@ impl<T> futures_core::Stream for Received<T> {
     }
 }
 
-/// The outputs of `futures`, which run at the same time.
+/// Returns the outputs of `futures`, which run concurrently.
 pub(crate) async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     let mut futures: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
     std::future::poll_fn(|context| {
@@ -58,7 +60,7 @@ pub(crate) async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) ->
     futures.into_iter().filter_map(|(_, output)| output).collect()
 }
 
-/// Lets the other tasks run that are ready.
+/// Lets other ready tasks run.
 pub(crate) async fn yield_now() {
     let mut yielded = false;
     std::future::poll_fn(|context| {

@@ -1,4 +1,4 @@
-//! Where there are threads: tokio's timers and tasks.
+//! Platforms with threads: tokio's timers and tasks.
 
 pub(crate) use super::runtimes::{PerRuntime, RuntimeId};
 
@@ -23,25 +23,26 @@ pub(crate) type Instant = tokio::time::Instant;
 /// There is a file system.
 pub(crate) const HAS_FILES: bool = true;
 
-/// What requests say that they come from.
-/// False where a header that a server does not expect can be refused by the host.
+/// Whether requests may name their origin. False if the host can refuse a header that a server does
+/// not expect.
 pub(crate) const MAY_ADD_HEADERS: bool = true;
 pub(crate) const USER_AGENT: Option<&str> = Some(concat!("redis-rest/", env!("CARGO_PKG_VERSION")));
 
-/// A number from 0 to below 1, for jitter: not for secrets.
+/// Returns a number from 0 to below 1, for jitter: not for secrets.
 pub(crate) fn random() -> f64 {
     fastrand::f64()
 }
 
-/// Runs `future` beside the caller, on the caller's runtime. Dropped at once where there is none.
+/// Runs `future` in parallel to the caller, on the caller's runtime. Drops it at once if there is
+/// none.
 pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) {
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         runtime.spawn(future);
     }
 }
 
-/// Lets any thread of the runtime run the task that the caller has just made ready. Tokio keeps
-/// that task for this thread, which may compute for long before the caller waits.
+/// Lets any thread of the runtime run the task that the caller has just woken. Tokio keeps that
+/// task for this thread, which may compute for long before the caller waits.
 pub(crate) fn share_woken() {
     if let Ok(current) = tokio::runtime::Handle::try_current()
         && current.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread
@@ -51,17 +52,17 @@ pub(crate) fn share_woken() {
     }
 }
 
-/// There is no runtime here: nothing that waits or connects can be made.
+/// There is no runtime here: waiting and connecting are impossible.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NoRuntime;
 
-/// That this is called within a runtime. What waits or connects panics elsewhere.
+/// Checks that this is called within a runtime. Elsewhere waiting and connecting would panic.
 pub(crate) fn in_runtime() -> Result<(), NoRuntime> {
     tokio::runtime::Handle::try_current().map(drop).map_err(|_| NoRuntime)
 }
 
-/// Runs `act`, which blocks, on a thread for that, from now on and also if nobody waits for the end; here where there is no runtime.
-/// `None` when the runtime ends before it could begin.
+/// Runs `act`, which blocks, on a thread for blocking code, at once and even if the result is not
+/// awaited; here if there is no runtime. `None` if the runtime ends before it could begin.
 pub(crate) fn blocking<T: Send + 'static>(
     act: impl FnOnce() -> T + Send + 'static,
 ) -> impl Future<Output = Option<T>> {
@@ -82,13 +83,14 @@ pub(crate) async fn sleep(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
 
-/// The output of `future`, or `None` when `limit` passes first.
+/// Returns the output of `future`, or `None` if `limit` passes first.
 pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     tokio::time::timeout(limit, future).await.ok()
 }
 
-/// Timers that are used again. Moving one that is set already to a later time takes no lock of the runtime's, which all its timers
-/// share: with 64 callers, setting a new one for each call and taking it back costs a tenth of what can be done.
+/// Reusable timers. Moving a set timer to a later time takes no lock of the runtime's, which all
+/// its timers share: with 64 callers, setting and cancelling a new one for each call costs a tenth
+/// of the throughput.
 #[derive(Default)]
 pub(crate) struct Timers(Mutex<Vec<Timer>>);
 
@@ -96,10 +98,11 @@ pub(crate) struct Timers(Mutex<Vec<Timer>>);
 type Timer = (tokio::runtime::Id, Pin<Box<tokio::time::Sleep>>);
 
 impl Timers {
-    /// More than this are not kept.
+    /// Most timers kept.
     const KEPT: usize = 1024;
 
-    /// The output of `future`, or `None` when `limit` passes first. Outside of a runtime `future` is not begun.
+    /// Returns the output of `future`, or `None` if `limit` passes first. Outside of a runtime
+    /// `future` is not polled.
     pub(crate) async fn timeout<F: Future>(
         &self,
         limit: Duration,
@@ -108,7 +111,7 @@ impl Timers {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| NoRuntime)?.id();
         let kept = self.0.lock().pop();
         let mut timer = match kept {
-            // One of another runtime would not go off when that has ended.
+            // A timer of another runtime would not fire once that has ended.
             Some((of, mut timer)) if of == runtime => {
                 timer.as_mut().reset(crate::clock::after(limit));
                 timer

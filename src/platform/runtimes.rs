@@ -14,20 +14,20 @@ pub(crate) struct RuntimeId(Id);
 
 impl RuntimeId {
     pub(crate) fn current() -> Result<Self, NoRuntime> {
-        // A cache by thread or by task would be wrong at times: a thread can enter several
+        // A cache by thread or by task would sometimes be wrong: a thread can enter several
         // runtimes, and so can a `LocalSet` with its tasks.
         Handle::try_current().map(|runtime| Self(runtime.id())).map_err(|_| NoRuntime)
     }
 }
 
-/// A value for each runtime that asks for one.
+/// A value for each runtime that requests one.
 ///
-/// Nothing tells when a runtime ends. Instead, spent values are dropped whenever the number of
-/// values has doubled: a program that makes a runtime for each event holds a bounded number of
+/// The end of a runtime is not observable. Instead, spent values are dropped whenever the number of
+/// values has doubled: a program that creates a runtime for each event holds a bounded number of
 /// them.
 pub(crate) struct PerRuntime<T> {
     is_spent: fn(&T) -> bool,
-    /// The value that a thread used last. Calls of several threads would queue for one lock.
+    /// The value that a thread used last. Threads would contend for one lock.
     recent: PerThread<Mutex<Option<Entry<T>>>>,
     all: Mutex<All<T>>,
 }
@@ -41,21 +41,21 @@ struct All<T> {
 }
 
 impl<T> PerRuntime<T> {
-    /// More values than a program has runtimes at the same time, as a rule.
+    /// More values than most programs have concurrent runtimes.
     const FEW: usize = 64;
 
-    /// Starts without values. A value for which `is_spent` returns true may be dropped, and made
-    /// again, at any time.
+    /// Creates an empty set. A value for which `is_spent` returns true may be dropped, and
+    /// recreated, at any time.
     pub(crate) fn new(is_spent: fn(&T) -> bool) -> Self {
         let all = All { values: HashMap::new(), full: Self::FEW };
         Self { is_spent, recent: PerThread::new(Self::FEW), all: Mutex::new(all) }
     }
 
     /// Passes the value of the caller's runtime to `act`, under a lock: `act` must not block, nor
-    /// wake a task. Without a value, `make` makes one.
+    /// wake a task. Without a value, `make` creates one.
     ///
     /// # Errors
-    /// [`NoRuntime`] outside of a runtime, or the error of `make`.
+    /// Fails with [`NoRuntime`] outside of a runtime, or with the error of `make`.
     pub(crate) fn with<R, E: From<NoRuntime>>(
         &self,
         make: impl FnOnce(RuntimeId) -> Result<T, E>,
@@ -117,7 +117,7 @@ thread_local! {
 }
 
 impl<T: Default> PerThread<T> {
-    /// As many values as there are processors, but at most `most`.
+    /// Creates one value per processor, but at most `most`.
     pub(crate) fn new(most: usize) -> Self {
         // Read from files if a container has limits.
         static PROCESSORS: LazyLock<usize> =
@@ -127,14 +127,14 @@ impl<T: Default> PerThread<T> {
 }
 
 impl<T> PerThread<T> {
-    /// The value of this thread.
+    /// Returns the value of this thread.
     pub(crate) fn get(&self) -> &T {
         // A thread that is about to end may use any value.
         let number = NUMBER.try_with(|number| number % self.0.len()).unwrap_or_default();
         &self.0[number].0
     }
 
-    /// The values of all threads.
+    /// Returns the values of all threads.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.0.iter().map(|value| &value.0)
     }

@@ -1,4 +1,5 @@
-//! Where a JavaScript host runs the futures: browsers, Workers, Node. Its timers and its tasks; `tokio`'s compile there, and panic.
+//! Platforms on which a JavaScript host runs the futures: browsers, Workers, Node. Uses its timers
+//! and its tasks; those of `tokio` compile there, and panic.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -19,20 +20,21 @@ impl<T: ?Sized> MaybeSend for T {}
 /// `performance.now()`. Workers stop it while code runs, and let it go on at every I/O.
 pub(crate) type Instant = web_time::Instant;
 
-/// There is a file system.
+/// There is no file system.
 pub(crate) const HAS_FILES: bool = false;
 
-/// What requests say that they come from: the host says it. A header of our own would have to be allowed by the server (CORS).
-/// A browser asks the server first whether it allows a header, and refuses the request if not.
+/// The host names the origin of requests. A header of our own would have to be allowed by the
+/// server (CORS): a browser asks the server first whether it allows a header, and refuses the
+/// request if not.
 pub(crate) const MAY_ADD_HEADERS: bool = false;
 pub(crate) const USER_AGENT: Option<&str> = None;
 
-/// A number from 0 to below 1, for jitter: not for secrets.
+/// Returns a number from 0 to below 1, for jitter: not for secrets.
 pub(crate) fn random() -> f64 {
     js_sys::Math::random()
 }
 
-/// Runs `future` beside the caller.
+/// Runs `future` in parallel to the caller.
 pub(crate) fn spawn(future: impl Future<Output = ()> + 'static) {
     wasm_bindgen_futures::spawn_local(future);
 }
@@ -50,16 +52,16 @@ impl RuntimeId {
 /// There is one thread.
 pub(crate) fn share_woken() {}
 
-/// One value: the host is the only runtime.
+/// A single value: the host is the only runtime.
 pub(crate) struct PerRuntime<T>(OnceLock<Arc<T>>);
 
 impl<T> PerRuntime<T> {
-    /// Without a value. It is kept, spent or not.
+    /// Creates an empty set. Its value is kept, spent or not.
     pub(crate) fn new(_is_spent: fn(&T) -> bool) -> Self {
         Self(OnceLock::new())
     }
 
-    /// Passes the value to `act`. `make` makes it.
+    /// Passes the value to `act`. `make` creates it.
     pub(crate) fn with<R, E: From<NoRuntime>>(
         &self,
         make: impl FnOnce(RuntimeId) -> Result<T, E>,
@@ -73,10 +75,10 @@ impl<T> PerRuntime<T> {
     }
 }
 
-/// The host always runs what waits.
+/// The host always drives waiting futures.
 pub(crate) type NoRuntime = std::convert::Infallible;
 
-/// That futures can wait here.
+/// Checks that futures can wait here.
 pub(crate) fn in_runtime() -> Result<(), NoRuntime> {
     Ok(())
 }
@@ -86,15 +88,16 @@ pub(crate) fn blocking<T>(act: impl FnOnce() -> T) -> impl Future<Output = Optio
     std::future::ready(Some(act()))
 }
 
-/// Waits for `duration`, at most for 24.8 days: `setTimeout` counts milliseconds in 31 bits, and takes more for none.
+/// Waits for `duration`, at most for 24.8 days: `setTimeout` counts milliseconds in 31 bits, and
+/// treats larger values as zero.
 pub(crate) async fn sleep(duration: Duration) {
     const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
-    // Rounded up: a timer must not go off before its time.
+    // Rounded up: a timer must not fire early.
     let whole = duration.saturating_add(Duration::from_micros(999)).min(LONGEST);
     gloo_timers::future::sleep(whole).await;
 }
 
-/// The output of `future`, or `None` when `limit` passes first.
+/// Returns the output of `future`, or `None` if `limit` passes first.
 pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     let (mut future, mut timer) = (pin!(future), pin!(sleep(limit)));
     std::future::poll_fn(|context| match future.as_mut().poll(context) {
@@ -104,12 +107,12 @@ pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Option<F::
     .await
 }
 
-/// Timers of attempts. The host's cost what they cost.
+/// Timers of attempts. The host's timers cannot be reused.
 #[derive(Default)]
 pub(crate) struct Timers;
 
 impl Timers {
-    /// The output of `future`, or `None` when `limit` passes first.
+    /// Returns the output of `future`, or `None` if `limit` passes first.
     #[allow(clippy::unused_self, reason = "elsewhere it keeps timers")]
     pub(crate) async fn timeout<F: Future>(
         &self,

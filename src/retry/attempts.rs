@@ -1,4 +1,4 @@
-//! The attempts of one call: what their failures mean, how many there may be, and the waits between.
+//! The attempts of one call: classification of failures, limits, and waits in between.
 
 use super::RetryPolicy;
 use crate::clock::{self, Instant};
@@ -8,19 +8,19 @@ use crate::observe;
 use crate::platform;
 use std::time::Duration;
 
-/// What a failure means for trying again.
+/// Class of a failure, which decides about a retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
     /// Nothing left this machine.
     NeverSent,
-    /// The server did not look at the request, since it renewed the connection or had no free
+    /// The server did not process the request, since it renewed the connection or had no free
     /// stream.
     Unprocessed,
-    /// The server refused for now and did not run the command.
+    /// The server refused temporarily and did not run the command.
     Refused,
     /// The command may have run.
     Ambiguous,
-    /// Trying again would fail again.
+    /// A retry would fail again.
     Permanent,
 }
 
@@ -29,7 +29,7 @@ fn class_of(error: &Error) -> Class {
         return class_of_redis_error(error, server);
     }
     match error.kind() {
-        // The certificate is for another name, has expired, or nobody trusts its issuer.
+        // The certificate is for another name, has expired, or has an untrusted issuer.
         ErrorKind::Connect if error.is_lasting() => Class::Permanent,
         ErrorKind::Connect if error.is_unprocessed() => Class::Unprocessed,
         ErrorKind::Connect => Class::NeverSent,
@@ -39,11 +39,11 @@ fn class_of(error: &Error) -> Class {
             Outcome::NotApplied => Class::Refused,
             Outcome::MaybeApplied | Outcome::Applied => Class::Ambiguous,
         },
-        // The server would not take the request on this connection, or this early in it.
+        // The server rejected the request on this connection, or this early in it.
         ErrorKind::Http if matches!(error.status(), Some(421 | 425)) => Class::Refused,
         ErrorKind::Http => match (error.outcome(), error.status()) {
             (Outcome::MaybeApplied, _) => Class::Ambiguous,
-            // Answered before the whole request was there.
+            // Responded before the whole request was there.
             (Outcome::NotApplied, Some(408 | 500 | 502..)) => Class::Refused,
             (Outcome::NotApplied | Outcome::Applied, _) => Class::Permanent,
         },
@@ -81,14 +81,14 @@ fn class_of_redis_error(error: &Error, server: &ServerError) -> Class {
 /// Most attempts of a call that the server may leave unprocessed. If each connection takes three
 /// requests, and 300 callers send theirs at once, some wait for the hundredth connection.
 const MOST_UNPROCESSED: u32 = 300;
-/// The longest wait after one of them.
+/// Longest wait after an unprocessed attempt.
 const UNPROCESSED_WAIT: Duration = Duration::from_millis(20);
 
-/// A larger request that gets 500 twice is not sent a third time: some servers answer so where a
-/// request is too large for them.
+/// A larger request that gets 500 twice is not sent a third time: some servers respond so to a
+/// request that is too large for them.
 const LARGE: usize = 1_000_000;
 
-/// One call's attempts.
+/// The attempts of one call.
 #[derive(Debug)]
 pub(crate) struct Attempts<'a> {
     policy: &'a RetryPolicy,
@@ -107,12 +107,12 @@ pub(crate) struct Attempts<'a> {
     unprocessed: u32,
 }
 
-/// True for a refusal that says the command did not run and may work later.
+/// Returns true for a refusal that reports that the command did not run and may work later.
 pub(crate) fn is_refused(error: &Error) -> bool {
     class_of(error) == Class::Refused
 }
 
-/// True for a quota that is used up: every further request is refused too.
+/// Returns true for an exhausted quota: every further request is refused too.
 pub(crate) fn is_exhausted(error: &Error) -> bool {
     error.server_class() == Some(ServerErrorClass::RequestQuota)
 }
@@ -139,8 +139,8 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Counts an attempt and answers its number and how long it may take; `None` when the deadline
-    /// has passed.
+    /// Counts an attempt and returns its number and its time limit; `None` if the deadline has
+    /// passed.
     pub(crate) fn begin(&mut self, timeout: Duration) -> Option<(u32, Duration)> {
         let left =
             self.deadline.checked_duration_since(clock::now()).filter(|left| !left.is_zero())?;
@@ -148,18 +148,18 @@ impl<'a> Attempts<'a> {
         Some((self.made, left.min(timeout)))
     }
 
-    /// The attempts send a request of this size.
+    /// Sets the size of the request.
     pub(crate) fn of_size(mut self, bytes: usize) -> Self {
         self.large = bytes > LARGE;
         self
     }
 
-    /// An earlier call for the same command may have run it.
+    /// Records that an earlier call for the same command may have run it.
     pub(crate) fn assume_it_may_have_run(&mut self) {
         self.ambiguous = true;
     }
 
-    /// Takes notice of a failed attempt.
+    /// Records a failed attempt.
     pub(crate) fn note(&mut self, error: &Error) {
         let class = class_of(error);
         self.ambiguous |= class == Class::Ambiguous;
@@ -167,33 +167,33 @@ impl<'a> Attempts<'a> {
         self.internal_errors += u32::from(error.status() == Some(500));
     }
 
-    /// True when one of the attempts may have run the command.
+    /// Returns true if one of the attempts may have run the command.
     pub(crate) fn may_have_run(&self) -> bool {
         self.ambiguous
     }
 
-    /// Whether a command of this safety may be sent again after `error` (already
+    /// Returns true if a command of this idempotency may be retried after `error` (already
     /// [noted](Self::note)).
     pub(crate) fn allows(&self, error: &Error, safety: Idempotency) -> bool {
-        // Twice the same: a proxy may have answered once in the place of the server.
+        // The same error twice: a proxy may have responded once in place of the server.
         if error.is_lasting() && self.made > 1 || self.large && self.internal_errors > 1 {
             return false;
         }
         let replay = self.policy.allows_replay(safety);
         let allowed = match class_of(error) {
-            // A refused connection costs nothing to try again, but a dead address must not hold a
-            // caller for long.
+            // Retrying a refused connection is free, but a dead address must not hold a caller for
+            // long.
             Class::NeverSent => self.started.elapsed() < self.connect_timeout,
             Class::Unprocessed | Class::Refused => true,
             Class::Ambiguous => replay,
             Class::Permanent => false,
         };
-        // An earlier attempt may have run: from then on only what may run twice goes again.
+        // An earlier attempt may have run: from then on only idempotent commands are retried.
         allowed && (!self.ambiguous || replay)
     }
 
-    /// How long to wait before the next attempt, which then has to follow; `None` when attempts,
-    /// deadline or budget are spent.
+    /// Returns how long to wait before the next attempt, which then has to follow; `None` if
+    /// attempts, deadline or budget are spent.
     pub(crate) fn wait(&mut self, error: &Error) -> Option<Duration> {
         let class = class_of(error);
         let free = class == Class::Unprocessed;
@@ -206,7 +206,7 @@ impl<'a> Attempts<'a> {
         }
         let backoff = || if free { self.unprocessed_wait() } else { self.backoff() };
         let wait = error.retry_after().unwrap_or_else(backoff);
-        // Until when the next attempt must have begun.
+        // Latest begin of the next attempt.
         let latest = match class {
             Class::NeverSent => self
                 .started
@@ -232,12 +232,13 @@ impl<'a> Attempts<'a> {
         Some(wait)
     }
 
-    /// The attempts that the policy counts.
+    /// Returns the number of attempts that the policy counts.
     fn counted(&self) -> u32 {
         self.made - self.unprocessed.min(self.made)
     }
 
-    /// Short, and none before the second: the next connection is mostly there already.
+    /// Returns a short wait, and none before the second attempt: the next connection usually exists
+    /// already.
     fn unprocessed_wait(&self) -> Duration {
         let longest = Duration::from_millis(u64::from(self.unprocessed.saturating_sub(1)));
         longest.min(UNPROCESSED_WAIT).mul_f64(platform::random())
@@ -256,8 +257,8 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// The error for the caller: with the number of attempts, and with the outcome of all of them,
-    /// not only the last.
+    /// Returns the error for the caller: with the number of attempts, and with the outcome of all
+    /// of them, not only the last.
     pub(crate) fn finish(&self, error: Error, safety: Idempotency) -> Error {
         let error = match safety {
             Idempotency::ReadOnly => error.with_outcome(Outcome::NotApplied),
@@ -267,7 +268,7 @@ impl<'a> Attempts<'a> {
         error.with_attempts(self.made)
     }
 
-    /// The error when the deadline passed before another attempt could begin.
+    /// Returns the error if the deadline passed before another attempt could begin.
     #[allow(clippy::unused_self, reason = "belongs to the call")]
     pub(crate) fn expired(&self) -> Error {
         Error::new(ErrorKind::Timeout, "the deadline passed").with_outcome(Outcome::NotApplied)

@@ -1,6 +1,7 @@
-//! A circuit breaker: knows that something is down, so that nobody waits for it.
+//! A circuit breaker: knows that a server is unavailable, so that no call waits for it.
 //!
-//! Driven by calls alone, so it works where no background task runs. Knows no backend: it is told how calls ended.
+//! Driven by calls alone, so it works without background tasks. Knows no backend: callers report
+//! how calls ended.
 
 use crate::clock::{self, Instant};
 pub(crate) use crate::error::Signal;
@@ -9,7 +10,7 @@ use crate::platform::{self, Mutex};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// When a breaker opens and how long it stays so.
+/// When a breaker opens and how long it stays open.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct BreakerPolicy {
@@ -74,15 +75,15 @@ pub enum BreakerState {
     Closed,
     /// No call passes.
     Open,
-    /// One call passes, as a probe.
+    /// A single call passes, as a probe.
     HalfOpen,
 }
 
-/// What a breaker says to a call.
+/// A breaker's decision about a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
     Pass,
-    /// Pass, and say by [`Breaker::probed`] how it ended.
+    /// The call passes, and reports its end by [`Breaker::probed`].
     Probe,
     Reject,
 }
@@ -90,13 +91,13 @@ pub(crate) enum Admission {
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    /// When the phase began, in the sense of being down or not: half-open does not start anew.
+    /// Begin of the current phase, available or not: half-open does not start a new one.
     since: Instant,
 }
 
 #[derive(Debug)]
 enum Phase {
-    /// When calls ended, and whether they failed.
+    /// Ends of calls, and whether they failed.
     Closed(VecDeque<(Instant, bool)>),
     Open {
         until: Instant,
@@ -105,13 +106,13 @@ enum Phase {
     },
 }
 
-/// See the module.
+/// A circuit breaker for one backend.
 #[derive(Debug)]
 pub(crate) struct Breaker {
     policy: BreakerPolicy,
-    /// Held for a few operations only, never across an await.
+    /// Locked for a few operations only, never across an await.
     state: Mutex<State>,
-    /// Told of every change, while the lock is held.
+    /// Receives every change, while the lock is held.
     watch: BreakerWatch,
 }
 
@@ -133,7 +134,7 @@ impl Breaker {
         }
     }
 
-    /// How a call ended that was admitted by [`Admission::Pass`]; true when that opened it.
+    /// Records the end of a call admitted by [`Admission::Pass`]; returns true if that opened it.
     pub(crate) fn record(&self, signal: Signal) -> bool {
         let now = clock::now();
         let state = &mut *self.state.lock();
@@ -166,7 +167,7 @@ impl Breaker {
         false
     }
 
-    /// How a probe ended.
+    /// Records the end of a probe.
     pub(crate) fn probed(&self, signal: Signal) {
         let state = &mut *self.state.lock();
         let Phase::Open { failed_probes, .. } = state.phase else { return };
@@ -192,7 +193,7 @@ impl Breaker {
         });
     }
 
-    /// A probe that was given up before it ended: the next call may probe.
+    /// Records a cancelled probe: the next call may probe.
     pub(crate) fn abandon(&self) {
         if let Phase::Open { probing, .. } = &mut self.state.lock().phase {
             *probing = false;
@@ -200,7 +201,7 @@ impl Breaker {
         }
     }
 
-    /// Opens it: the other side was seen not to work.
+    /// Opens it: the other side was seen to fail.
     pub(crate) fn open_now(&self) {
         let mut state = self.state.lock();
         *state = Self::open(jittered(self.policy.open_for), 0);
@@ -216,7 +217,7 @@ impl Breaker {
         }
     }
 
-    /// The state, and for how long it has been up or down.
+    /// Returns the state, and for how long the other side has been available or unavailable.
     pub(crate) fn state(&self) -> (BreakerState, Duration) {
         let now = clock::now();
         let state = self.state.lock();
@@ -238,7 +239,7 @@ impl Breaker {
     }
 }
 
-/// The right to probe. Dropped before [`Probe::ended`], another call may probe.
+/// The right to probe. If it is dropped before [`Probe::ended`], another call may probe.
 pub(crate) struct Probe<'a>(Option<&'a Breaker>);
 
 impl<'a> Probe<'a> {
@@ -261,7 +262,8 @@ impl Drop for Probe<'_> {
     }
 }
 
-/// Evenly from half of `time` to all of it, so that many clients do not probe at once.
+/// Returns a time drawn evenly from half of `time` to all of it, so that many clients do not probe
+/// at once.
 fn jittered(time: Duration) -> Duration {
     time.mul_f64(0.5 + platform::random() / 2.0)
 }

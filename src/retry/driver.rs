@@ -1,4 +1,4 @@
-//! The one loop of attempts.
+//! The loop of attempts.
 
 use super::Attempts;
 use crate::error::Error;
@@ -6,17 +6,17 @@ use std::time::Duration;
 
 /// The entries of one request: a single command, a transaction, a pipeline, or a batch.
 pub(crate) trait Entries {
-    /// Ends entries whose time is over.
+    /// Ends entries whose deadline has passed.
     fn expire(&mut self) {}
 
-    /// How many entries wait for a reply.
+    /// Returns the number of entries that wait for a reply.
     fn len(&self) -> usize;
 
-    /// Sends a request with the entries that are left, and keeps the replies. `number` counts from 1;
+    /// Sends a request with the remaining entries, and keeps the replies. `number` counts from 1;
     /// `may_have_run` is true if an earlier one may have been executed.
     async fn attempt(&mut self, number: u32, limit: Duration, may_have_run: bool) -> Attempted;
 
-    /// Ends the entries that must not go again after `error`.
+    /// Ends the entries that must not be retried after `error`.
     fn give_up(&mut self, error: &Error, attempts: &Attempts<'_>);
 
     /// Ends all entries.
@@ -29,15 +29,15 @@ pub(crate) trait Entries {
     }
 }
 
-/// How an attempt ended.
+/// End of an attempt.
 pub(crate) enum Attempted {
     /// Every entry has its reply.
     Done,
-    /// The entries that are left were refused for now; the others have their replies.
+    /// The remaining entries were refused temporarily; the others have their replies.
     Refused(Error),
     /// No entry has a reply.
     Failed(Error),
-    /// The replies were thrown away. The next attempt follows at once.
+    /// The replies were discarded. The next attempt follows at once.
     Repeat,
 }
 

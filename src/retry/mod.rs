@@ -1,5 +1,5 @@
-//! Whether and when a failed attempt is followed by another. Sees an error's kind, the command's
-//! replay safety and `Retry-After`; knows no HTTP.
+//! Decides whether and when a failed attempt is followed by another. Sees an error's kind, the
+//! command's idempotency and `Retry-After`; knows no HTTP.
 
 mod attempts;
 pub(crate) mod breaker;
@@ -13,14 +13,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-/// When and how often to try again.
+/// When and how often to retry.
 ///
 /// The wait before retry `n` is drawn evenly from zero to `min(max_backoff, min_backoff × 2ⁿ⁻¹)`
-/// ("full jitter"), so that many clients that failed together do not come back together.
+/// ("full jitter"), so that many clients that failed together do not retry together.
 ///
-/// All retries of a client and its clones also spend from one budget: 500 at first and at most, and
-/// each call earns a fifth of one. Each client that is built has its own, also where several are
-/// built with clones of one policy.
+/// All retries of a client and its clones share one budget: 500 at first and at most, and each call
+/// earns a fifth of one. Each client that is built has its own, even if several are built with
+/// clones of one policy.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct RetryPolicy {
@@ -28,9 +28,10 @@ pub struct RetryPolicy {
     min_backoff: Duration,
     max_backoff: Duration,
     multiplier: f64,
-    /// How far a wait may be from the backoff, as a part of it. `None`: evenly from zero to it.
+    /// Largest deviation of a wait from the backoff, as a ratio. `None`: evenly from zero to the
+    /// backoff.
     spread: Option<f64>,
-    /// No retry begins later than this after the call began.
+    /// Latest begin of a retry after the begin of the call.
     max_elapsed: Option<Duration>,
     replay_effect_idempotent: bool,
     budget: Budget,
@@ -52,37 +53,38 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The same policy with a full budget of its own: clones of a policy share theirs.
+    /// Returns the same policy with a full budget of its own: clones of a policy share theirs.
     pub(crate) fn with_own_budget(self) -> Self {
         Self { budget: Budget::default(), ..self }
     }
 
-    /// One retry's worth, for a second copy of a slow read; false when the budget is spent.
+    /// Takes one retry from the budget, for a second copy of a slow read; returns false if the
+    /// budget is spent.
     pub(crate) fn spend(&self) -> bool {
         self.budget.spend()
     }
 
-    /// Most attempts of one call, the first included (default 10).
+    /// Sets the most attempts of one call, the first included (default 10).
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = attempts.max(1);
         self
     }
 
-    /// The shortest and the longest backoff (default 50 ms and 2 s).
+    /// Sets the shortest and the longest backoff (default 50 ms and 2 s).
     pub fn backoff(mut self, min: Duration, max: Duration) -> Self {
         (self.min_backoff, self.max_backoff) = (min, max.max(min));
         self
     }
 
-    /// Does not send commands again whose second reply may differ from the first
-    /// ([`Idempotency::EffectIdempotent`]: `DEL` answers 0, `SET … NX` answers nil after it
-    /// worked). By default they are sent again.
+    /// Does not retry commands whose second reply may differ from the first
+    /// ([`Idempotency::EffectIdempotent`]: `DEL` returns 0, `SET … NX` returns nil after it
+    /// worked). By default they are retried.
     pub fn no_effect_idempotent_replays(mut self) -> Self {
         self.replay_effect_idempotent = false;
         self
     }
 
-    /// Whether a command of this safety may be sent again after it may have run.
+    /// Returns true if a command of this idempotency may be retried after it may have run.
     pub(crate) fn allows_replay(&self, safety: Idempotency) -> bool {
         match safety {
             Idempotency::ReadOnly | Idempotency::Idempotent => true,
@@ -92,9 +94,9 @@ impl RetryPolicy {
     }
 }
 
-/// The schedule of a `backoff::ExponentialBackoff`: its first interval, multiplier, longest
-/// interval, spread and longest elapsed time. What may be sent again stays this crate's decision,
-/// and attempts and budget keep their limits.
+/// Uses the schedule of a `backoff::ExponentialBackoff`: its first interval, multiplier, longest
+/// interval, spread and longest elapsed time. This crate still decides what may be retried, and
+/// attempts and budget keep their limits.
 ///
 /// ```
 /// let policy = redis_rest::RetryPolicy::from(backoff::ExponentialBackoff::default()).max_attempts(5);
@@ -115,14 +117,14 @@ impl From<backoff::ExponentialBackoff> for RetryPolicy {
     }
 }
 
-/// What all retries of a client and its clones spend from: every call earns a fifth of a retry, up
-/// to 500 retries, which is also the start. An outage then adds at most a fifth to the load once
-/// the 500 are spent.
+/// The retry budget of a client and its clones: every call earns a fifth of a retry, up to 500
+/// retries, which is also the start. An outage then adds at most a fifth to the load once the 500
+/// are spent.
 #[derive(Clone, Debug)]
 struct Budget(Arc<AtomicI64>);
 
 impl Budget {
-    /// In thousandths of a retry.
+    /// Capacity in thousandths of a retry.
     const CAP: i64 = 500_000;
     const EARNED_BY_CALL: i64 = 200;
     const RETRY: i64 = 1000;

@@ -11,10 +11,10 @@ use std::hash::{BuildHasher, Hash};
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// A type that a reply can be read as.
+/// A type to which a reply can be converted.
 ///
-/// Nothing guesses: the text `007` is the string `"007"`, and asking for it as a number is an error, as `INCR` on it
-/// would be. A nil is only accepted by `Option` and [`Value`].
+/// There is no guessing: the text `007` is the string `"007"`, and reading it as a number is an
+/// error, as `INCR` on it would be. Only `Option` and [`Value`] accept nil.
 ///
 /// ```
 /// use redis_rest::{FromValue, Value};
@@ -33,7 +33,7 @@ pub trait FromValue: Sized {
     /// Reads `value` as this type.
     ///
     /// # Errors
-    /// The value is of another type.
+    /// Fails if the value has another type.
     fn from_value(value: Value) -> Result<Self, ConvertError>;
 
     /// Reads a value that may be missing.
@@ -45,8 +45,8 @@ pub trait FromValue: Sized {
         }
     }
 
-    /// Reads an array as a list of this type. Tuples take their elements from a flat array too, which is how Redis sends
-    /// pairs; bytes read a string.
+    /// Reads an array as a list of this type. Tuples take their elements from a flat array too,
+    /// Redis's form of pairs; bytes read a string.
     #[doc(hidden)]
     fn list_from_value(value: Value) -> Result<Vec<Self>, ConvertError> {
         array(value)?.into_iter().map(Self::from_value).collect()
@@ -71,7 +71,7 @@ fn is_okay(bytes: &[u8]) -> bool {
     bytes == b"OK"
 }
 
-/// Only `OK`: a reply that says more is not thrown away.
+/// Only `OK`: a longer reply is not discarded.
 impl FromValue for () {
     fn from_value(value: Value) -> Result<Self, ConvertError> {
         match value {
@@ -113,7 +113,8 @@ impl FromValue for Arc<str> {
     }
 }
 
-/// An integer as Redis itself accepts one: an optional minus, no leading zeros, no plus, no spaces.
+/// Returns true for an integer in the form that Redis accepts: an optional minus, no leading zeros,
+/// no plus, no spaces.
 pub(super) fn canonical_integer(bytes: &[u8]) -> bool {
     let digits = bytes.strip_prefix(b"-").unwrap_or(bytes);
     match digits {
@@ -160,7 +161,8 @@ impl FromValue for u8 {
     }
 }
 
-/// `1` and `OK` are true, `0` is false; anything else is an error, a nil too: `Option<bool>` reads that.
+/// `1` and `OK` are true, `0` is false; anything else is an error, including nil: `Option<bool>`
+/// reads that.
 impl FromValue for bool {
     fn from_value(value: Value) -> Result<Self, ConvertError> {
         match value {
@@ -173,15 +175,15 @@ impl FromValue for bool {
     }
 }
 
-/// A nil is `None`. So is a hash without fields that is read as [`Fields`](super::Fields): Redis has no other sign that a hash
-/// does not exist.
+/// A nil is `None`. So is a hash without fields read as [`Fields`](super::Fields): Redis has no
+/// other sign that a hash does not exist.
 impl<T: FromValue> FromValue for Option<T> {
     fn from_value(value: Value) -> Result<Self, ConvertError> {
         T::option_from_value(value)
     }
 }
 
-/// An error inside an array, kept beside its neighbours.
+/// An error inside an array, kept beside the other elements.
 impl<T: FromValue> FromValue for Result<T, Error> {
     fn from_value(value: Value) -> Result<Self, ConvertError> {
         match value {
@@ -241,7 +243,8 @@ macro_rules! tuples {
                 Ok(($($t::from_value(items.next().unwrap_or(Value::Nil))?,)*))
             }
 
-            /// Nested (each element an array of the tuple's length) or flat, which is how RESP2 sends pairs.
+            /// Reads nested arrays (each element an array of the tuple's length) or a flat one,
+            /// RESP2's form of pairs.
             fn list_from_value(value: Value) -> Result<Vec<Self>, ConvertError> {
                 let items = array(value)?;
                 let nested = |item: &Value| matches!(item, Value::Array(inner) if inner.len() == $arity);
@@ -263,7 +266,7 @@ macro_rules! tuples {
 }
 tuples! { 1: A; 2: A B; 3: A B C; 4: A B C D; 5: A B C D E; 6: A B C D E F; }
 
-/// A value kept in Redis as JSON text, by serde. As an argument it is written, as a reply it is read.
+/// A value stored in Redis as JSON text, by serde. Written as an argument, read as a reply.
 ///
 /// ```
 /// use redis_rest::{FromValue, Json, Value};

@@ -5,8 +5,8 @@ use crate::error::{Error, Outcome, ServerError};
 use std::fmt;
 use std::sync::Arc;
 
-/// Why a reply is not of the wanted type. Names types, the struct's own fields, and places in JSON;
-/// never values.
+/// Reason why a reply does not have the wanted type. Names types, the struct's own fields, and
+/// places in JSON; never values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConvertError {
     wanted: &'static str,
@@ -18,7 +18,7 @@ pub struct ConvertError {
     nested: Option<ServerError>,
 }
 
-/// A text that may quote a value: it is only shown where that was asked for.
+/// A text that may quote a value: it is shown only on request.
 #[derive(Clone, PartialEq, Eq)]
 struct Quoting(Arc<str>);
 
@@ -29,7 +29,8 @@ impl fmt::Debug for Quoting {
 }
 
 impl ConvertError {
-    /// `wanted` and `found` name types: they are shown to users and must not hold data.
+    /// Creates an error. `wanted` and `found` name types: they are shown to users and must not
+    /// contain data.
     pub const fn new(wanted: &'static str, found: &'static str) -> Self {
         Self { wanted, found, field: None, at: None, text: None, nested: None }
     }
@@ -39,35 +40,35 @@ impl ConvertError {
         Self { nested, ..Self::new(wanted, value.kind()) }
     }
 
-    /// A field of the struct that the reply does not have.
+    /// Creates an error for a field of the struct that the reply lacks.
     pub(super) fn missing(field: &'static str) -> Self {
         Self::new("a field", "missing").in_field(Some(field))
     }
 
-    /// The words of a deserialiser, which may quote a value.
+    /// Creates an error with the deserializer's text, which may quote a value.
     pub(super) fn custom(text: String) -> Self {
         let text = Some(Quoting(text.into()));
         Self { text, ..Self::new("a value of the wanted type", "another value") }
     }
 
-    /// An error of serde_json, of which only the class and the place are free of data.
+    /// Converts an error of serde_json, of which only the class and the place are free of data.
     pub(super) fn json(error: &serde_json::Error) -> Self {
         let found = if error.is_data() { "JSON of another type" } else { "no JSON text" };
         Self { at: Some((error.line(), error.column())), found, ..Self::custom(error.to_string()) }
     }
 
-    /// Within this field, unless a field in it is named already.
+    /// Adds the field's name, unless a field in it is named already.
     pub(super) fn in_field(mut self, field: Option<&'static str>) -> Self {
         self.field = self.field.or(field);
         self
     }
 
-    /// The field of the struct that could not be read, by the struct's own name.
+    /// Returns the field of the struct that could not be read, by the struct's own name.
     pub fn field(&self) -> Option<&'static str> {
         self.field
     }
 
-    /// Line and column of the JSON text that could not be read, both from 1.
+    /// Returns line and column of the JSON text that could not be read, both from 1.
     pub fn position(&self) -> Option<(usize, usize)> {
         self.at
     }

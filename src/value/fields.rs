@@ -10,9 +10,10 @@ use std::fmt;
 
 /// A reply of names and values, such as that of `HGETALL`, read as a struct by serde.
 ///
-/// Texts become numbers where the struct has numbers, since Redis keeps both as text; `1`, `0`, `true` and `false` become bools.
-/// Nothing is guessed: what the struct has as a `String` stays one. A hash that does not exist has no fields: it is read by
-/// `Option<Fields<T>>`, as `None`. As an argument the fields are names and values: `client.hset("user:1", Fields(&user))`.
+/// Texts become numbers if the struct has numbers, since Redis stores both as text; `1`, `0`,
+/// `true` and `false` become bools. There is no guessing: a `String` of the struct stays one. A
+/// hash that does not exist has no fields: `Option<Fields<T>>` reads it as `None`. As an argument
+/// the fields are names and values: `client.hset("user:1", Fields(&user))`.
 ///
 /// ```
 /// use redis_rest::{Fields, FromValue, Value};
@@ -39,7 +40,7 @@ impl<T: DeserializeOwned> FromValue for Fields<T> {
     }
 }
 
-/// [`FromValue`] for a struct that serde reads.
+/// Implements [`FromValue`] for a struct that serde reads.
 macro_rules! from_fields {
     ($type:ty) => {
         impl $crate::value::FromValue for $type {
@@ -179,7 +180,8 @@ impl<'de> Deserializer<'de> for De {
     forward_to_deserialize_any! { i128 u128 char bytes byte_buf unit unit_struct seq tuple tuple_struct identifier ignored_any }
 }
 
-/// The fields of a struct. A key of the reply is data, and only named if it is one of the struct's own names.
+/// The fields of a struct. A key of the reply is data, and only named if it is one of the struct's
+/// own names.
 struct Members {
     pairs: std::vec::IntoIter<(Value, Value)>,
     value: Option<(Option<&'static str>, Value)>,

@@ -3,8 +3,8 @@
 use super::convert::canonical_integer;
 use super::{ConvertError, FromValue, Value};
 
-/// An exact number, or an infinity, which scores may be. What a double cannot hold exactly, an overflow and `nan` are errors;
-/// [`Lossy`] reads those too.
+/// An exact number, or an infinity, which is a valid score. A value that a double cannot hold
+/// exactly, an overflow and `nan` are errors; [`Lossy`] reads those too.
 impl FromValue for f64 {
     fn from_value(value: Value) -> Result<Self, ConvertError> {
         let inexact = || ConvertError::new("a float", "an integer that a float cannot hold");
@@ -38,7 +38,8 @@ fn parsed(bytes: &[u8]) -> Result<f64, ConvertError> {
         .ok_or(ConvertError::new("a float", "a string that is none"))
 }
 
-/// Whether a float is this integer, or is written like this: Redis fills the shortest digits up with zeros.
+/// Returns true if a float is this integer, or is written like this: Redis fills the shortest
+/// digits up with zeros.
 fn holds(float: f64, integer: &[u8]) -> bool {
     let exact = std::str::from_utf8(integer).ok().and_then(|text| text.parse::<i128>().ok());
     exact == Some(float as i128) || float.to_string().as_bytes() == integer
@@ -55,7 +56,8 @@ impl FromValue for f32 {
     }
 }
 
-/// A float that need not be exact: the nearest to the number, also of integers that a float cannot hold. `nan` is one too.
+/// A float that need not be exact: the nearest to the number, also of integers that a float cannot
+/// hold. `nan` is one too.
 ///
 /// ```
 /// use redis_rest::{FromValue, Lossy, Value};

@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Outcome, Result};
 use crate::value::{ConvertError, FromValue, Value};
 use std::fmt;
 
-/// A claim on one command's reply. [`Replies::take`] trades it for the reply.
+/// A claim on one command's reply. [`Replies::take`] exchanges it for the reply.
 #[must_use = "the handle is the only way to the reply: use `push` for a command whose reply is of no interest"]
 pub struct ReplyHandle<R> {
     batch: u64,
@@ -37,7 +37,7 @@ pub struct Replies {
     items: Vec<Option<Reply>>,
 }
 
-/// Shows how many replies there are.
+/// Shows the number of replies.
 impl fmt::Debug for Replies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Replies({})", self.items.len())
@@ -54,20 +54,19 @@ impl Replies {
         Self { batch, commands, verbose, items }
     }
 
-    /// The replies that the handles stand for: of one handle, a tuple, an array or a `Vec` of them.
+    /// Returns the replies of the handles: of one handle, a tuple, an array or a `Vec` of them.
     ///
     /// # Errors
-    /// The first command's own error, or [`ErrorKind::InvalidCommand`] for a handle of another
-    /// pipeline.
+    /// Fails with the first command's own error, or with [`ErrorKind::InvalidCommand`] for a handle
+    /// of another pipeline.
     pub fn take<H: ReplyHandles>(&mut self, handles: H) -> Result<H::Replies> {
         handles.take_from(self)
     }
 
-    /// Fails with the error of the first command that failed, of those whose replies were not
-    /// taken.
+    /// Fails with the error of the first failed command whose reply was not taken.
     ///
     /// # Errors
-    /// The command's own error, with its place.
+    /// Fails with the command's own error and its position.
     pub fn check(&self) -> Result<&Self> {
         let failed = self.items.iter().enumerate().find_map(|(index, item)| match item {
             Some(Err(error)) => Some(error.clone().with_detail(format!("entry {index}"))),
@@ -102,20 +101,20 @@ impl Replies {
         self.items.len()
     }
 
-    /// True for the replies to no commands.
+    /// Returns true for the replies to no commands.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
-    /// All replies that were not taken, in order.
+    /// Returns all replies that were not taken, in order.
     pub fn into_values(self) -> impl Iterator<Item = Result<Value>> {
         self.items.into_iter().flatten()
     }
 
-    /// All replies as one type; the first error ends it.
+    /// Returns all replies as one type; stops at the first error.
     ///
     /// # Errors
-    /// The first error of a command, or a reply of another type.
+    /// Fails with the first error of a command, or if a reply has another type.
     pub fn all<R: FromValue>(mut self) -> Result<Vec<R>> {
         let items = std::mem::take(&mut self.items).into_iter().enumerate();
         let read = |(index, reply): (usize, Reply)| {

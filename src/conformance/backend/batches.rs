@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind};
 use crate::value::Value;
 use bytes::Bytes;
 
-/// One result for each command, in order; a bad one does not lose the others.
+/// Returns one result for each command, in order; a failing one does not affect the others.
 pub async fn pipelines(client: &Client) {
     let keys = Keys::new();
     let (text, n) = (keys.key("text"), keys.key("n"));
@@ -64,7 +64,7 @@ pub async fn transactions(client: &Client) {
     assert_eq!(client.get::<i64>(&n).await.unwrap(), 1, "a discarded transaction did nothing");
     assert!(client.transaction().send().await.unwrap().is_empty());
 
-    // Others at the same time see both writes or none.
+    // Concurrent readers see both writes or none.
     let (left, right) = (keys.key("left"), keys.key("right"));
     client.mset([(&left, 0), (&right, 0)]).await.unwrap();
     let write = async {
@@ -96,7 +96,7 @@ pub async fn transactions(client: &Client) {
 pub async fn scripts(client: &Client) {
     let keys = Keys::new();
     let key = keys.key("n");
-    // A text of its own, which no server can know yet.
+    // A unique text, which no server can have yet.
     let script =
         Script::new(format!("-- {}\nreturn redis.call('INCRBY', KEYS[1], ARGV[1])", keys.key("")));
     for wanted in [3, 6] {
@@ -151,7 +151,7 @@ pub async fn scripts(client: &Client) {
     assert_eq!(client.get::<Bytes>(&key).await.unwrap(), "1");
 }
 
-/// Scripts that the server does not know, in a pipeline and in a transaction.
+/// Scripts that the server does not have, in a pipeline and in a transaction.
 pub async fn scripts_in_batches(client: &Client) {
     let keys = Keys::new();
     let key = keys.key("n");

@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 use std::time::Duration;
 
-/// Values of any bytes come back as they went.
+/// Values of any bytes are unchanged.
 pub async fn strings(client: &Client) {
     let keys = Keys::new();
     let key = keys.key("value");
@@ -143,7 +143,7 @@ pub async fn ttls(client: &Client) {
     refused(client.run::<Value>(cmd("SET").arg(&key).arg("v").arg("EX")).await, "ERR");
 }
 
-/// The conditions of `EXPIRE`, which Redis has from 7.0 on.
+/// The conditions of `EXPIRE`, since Redis 7.0.
 pub async fn expire_conditions(client: &Client) {
     let key = Keys::new().key("ttl");
     let hour = Duration::from_secs(3600);
@@ -263,7 +263,7 @@ pub async fn sorted_sets(client: &Client) {
     assert_eq!(client.zcard(&key).await.unwrap(), 0);
 }
 
-/// `SCAN` meets every key that is there all the time.
+/// `SCAN` returns every key that exists all the time.
 pub async fn scanning(client: &Client) {
     let keys = Keys::new();
     let wanted: BTreeSet<String> = (0..50).map(|n| keys.key(&format!("scan:{n}"))).collect();
@@ -291,7 +291,7 @@ pub async fn scanning(client: &Client) {
     assert_eq!(found, wanted);
 }
 
-/// A megabyte there and back.
+/// A value of a megabyte is unchanged.
 pub async fn large_values(client: &Client) {
     let key = Keys::new().key("large");
     let text: String = ('a'..='z').cycle().take(1 << 20).collect();

@@ -1,4 +1,4 @@
-//! What every [`Backend`](crate::backend::Backend) does, whatever stands behind it.
+//! Behaviour of every [`Backend`](crate::backend::Backend).
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -12,7 +12,7 @@
 //! # }
 //! ```
 //!
-//! Or each case as a test of its own:
+//! Alternatively each case as a separate test:
 //!
 //! ```
 //! # use redis_rest::Client;
@@ -75,7 +75,7 @@ pub async fn run(client: &Client) {
     each_backend_case!(run_each);
 }
 
-/// Keys that nobody else uses.
+/// Keys that no other case uses.
 struct Keys(uuid::Uuid);
 
 impl Keys {
@@ -88,7 +88,7 @@ impl Keys {
     }
 }
 
-/// The error that must have come, checked for its code.
+/// Returns the expected error, after a check of its code.
 #[track_caller]
 fn refused<T>(result: Result<T>, code: &str) -> Error {
     let error = result.err().expect("this must be an error");
@@ -97,7 +97,7 @@ fn refused<T>(result: Result<T>, code: &str) -> Error {
     error
 }
 
-/// The conversion error that must have come.
+/// Asserts a conversion error.
 #[track_caller]
 fn unfit<T>(result: Result<T>) {
     let error = result.err().expect("this must be an error");

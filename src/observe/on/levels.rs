@@ -1,4 +1,4 @@
-//! Levels: how much there is of something, told as what is added and taken away, so that several of a kind add up.
+//! Gauges of amounts, reported as increments and decrements, so that several of a kind add up.
 
 use super::super::{Guarded, table};
 use super::{counter, gauge, key};
@@ -6,7 +6,7 @@ use ::metrics::Key;
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// What one holder has; what is left of it is taken away when it is dropped.
+/// The amount of one holder; the rest is subtracted when it is dropped.
 struct Tally {
     key: &'static Key,
     value: usize,
@@ -33,7 +33,7 @@ impl Drop for Tally {
     }
 }
 
-/// Of an in-memory store.
+/// The level of an in-memory store.
 pub(crate) struct CacheLevel {
     entries: Tally,
     bytes: Tally,
@@ -54,7 +54,7 @@ impl CacheLevel {
     }
 }
 
-/// Of a manager's memory.
+/// The level of a manager's memory.
 pub(crate) struct HeldLevel(Tally);
 
 impl Default for HeldLevel {
@@ -70,7 +70,7 @@ impl HeldLevel {
     }
 }
 
-/// Of what a store is owed.
+/// The level of changes pending for a store.
 pub(crate) struct PendingLevel {
     sessions: Tally,
     deletions: Tally,
@@ -100,7 +100,7 @@ impl PendingLevel {
 
 const CLOSED: u8 = 0;
 
-/// The state of one breaker, as it was last told.
+/// The last reported state of one breaker.
 pub(crate) struct BreakerWatch {
     guarded: Guarded,
     /// Changed under the breaker's lock only.
@@ -108,7 +108,7 @@ pub(crate) struct BreakerWatch {
 }
 
 impl BreakerWatch {
-    /// Of a breaker that is closed.
+    /// Creates the watch of a closed breaker.
     pub(crate) fn new(guarded: Guarded) -> Self {
         gauge(level(guarded, CLOSED)).increment(1.0);
         Self { guarded, state: AtomicU8::new(CLOSED) }

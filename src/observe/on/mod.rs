@@ -1,7 +1,7 @@
-//! With feature `metrics`: what is recorded, through the facade.
+//! With feature `metrics`: recording through the facade.
 //!
-//! Keys are static or made once, so that a call allocates nothing. Handles are not kept: they belong to the recorder that was
-//! there when they were made, and a program may install its own later.
+//! Keys are static or created once, so that a call allocates nothing. Handles are not kept: they
+//! belong to the recorder installed at their creation, and a program may install its own later.
 
 mod levels;
 mod names;
@@ -50,7 +50,7 @@ fn by_kind(name: &'static str) -> ByKind {
     })
 }
 
-/// The place of a kind in [`ErrorKind::ALL`].
+/// Returns the position of a kind in [`ErrorKind::ALL`].
 const fn place_of(kind: ErrorKind) -> usize {
     kind as usize
 }
@@ -93,7 +93,8 @@ impl Attempt {
     }
 }
 
-/// A request on its way. The handle is kept, so that the recorder that was told of its beginning is told of its end.
+/// A request in flight. The handle is kept, so that the same recorder receives its beginning and
+/// its end.
 struct InFlight(Gauge);
 
 impl InFlight {
@@ -135,7 +136,7 @@ impl Retrieval {
         let [found, not_found, failed] = match self.place {
             Place::Manager => &MANAGER,
             Place::Redis => &REDIS,
-            // A look into a map: not worth a clock.
+            // A lookup in a map: not worth a clock.
             Place::Memory => return,
         };
         let key = match retrieved {

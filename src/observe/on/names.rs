@@ -1,4 +1,5 @@
-//! Names of commands as labels: those of the command table and a few more, so that there is an end to them.
+//! Names of commands as labels: those of the command table and a few more, so that their number is
+//! bounded.
 
 use super::super::{name_of, table as metrics};
 use super::{ByKind, place_of};
@@ -15,7 +16,7 @@ pub(in super::super) struct Name(&'static Keys);
 
 /// The keys of one name.
 struct Keys {
-    /// By outcome; the first is of calls that went well.
+    /// By outcome; the first is for successful calls.
     calls: [Key; 4],
     went_well: Key,
     failed: ByKind,
@@ -36,9 +37,10 @@ static PIPELINE: Place = Place::new();
 static TRANSACTION: Place = Place::new();
 
 impl Name {
-    /// The name in the command table, of one word or of two; what is not in it is `other`, since it may be anything.
+    /// Returns the name in the command table, of one word or of two; for an unknown command
+    /// `other`, since its name may be anything.
     pub(in super::super) fn of(command: &Command) -> Self {
-        // Mostly that of the call before: to look for it costs more than to compare it.
+        // Usually that of the previous call: a search costs more than a comparison.
         if let Some((last, name)) = LAST.get()
             && command.is(last)
         {
