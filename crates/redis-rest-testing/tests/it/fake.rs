@@ -6,7 +6,7 @@ use redis_rest::session::{
     SessionStoreExt as _, When,
 };
 use redis_rest::{Client, Encoding, ErrorKind, Event, Value, cmd};
-use redis_rest_testing::{FakeRedis, any_pipeline, command, html_502, with_key};
+use redis_rest_testing::{FakeRedis, command, html_502, with_key};
 use std::time::Duration;
 use wiremock::{Mock, Respond, ResponseTemplate};
 
@@ -129,7 +129,7 @@ async fn sessions_are_stored_and_listed_and_survive_an_outage() {
 
     // The read survives one scripted 503.
     let before = redis.requests().await.len();
-    let once = Mock::given(any_pipeline())
+    let once = Mock::given(with_key(format!("session:{}", first.id)))
         .respond_with(ResponseTemplate::new(503))
         .up_to_n_times(1)
         .expect(1);
