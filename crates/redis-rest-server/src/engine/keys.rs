@@ -2,8 +2,23 @@
 
 use super::args::{Argv, Fault, NO_SUCH_KEY, Outcome, SYNTAX, int, is, len};
 use super::db::{Data, Db};
+use super::table::{KEY, KEYS, NO_KEYS, READ, Spec, TWO_KEYS, WRITE, row};
 use redis_rest::Value;
 use redis_rest::internal::glob_matches;
+
+#[rustfmt::skip]
+pub(super) const COMMANDS: &[Spec] = &[
+    row("del", -2, WRITE, KEYS, del),
+    row("unlink", -2, WRITE, KEYS, del),
+    row("exists", -2, READ, KEYS, exists),
+    row("touch", -2, READ, KEYS, exists),
+    row("keys", 2, READ, NO_KEYS, keys),
+    row("randomkey", 1, READ, NO_KEYS, random),
+    row("type", 2, READ, KEY, type_of),
+    row("rename", 3, WRITE, TWO_KEYS, rename),
+    row("renamenx", 3, WRITE, TWO_KEYS, renamenx),
+    row("copy", -3, WRITE, TWO_KEYS, copy),
+];
 
 pub(super) fn del(db: &mut Db, argv: Argv) -> Outcome {
     Ok(len(argv[1..].iter().filter(|key| db.remove(key).is_some()).count()))

@@ -5,8 +5,29 @@ use super::args::{
     positive, wrong_arity,
 };
 use super::db::{Db, List};
+use super::table::{KEY, READ, Spec, TWO_KEYS, WRITE, row};
 use bytes::Bytes;
 use redis_rest::Value;
+
+#[rustfmt::skip]
+pub(super) const COMMANDS: &[Spec] = &[
+    row("lpush", -3, WRITE, KEY, lpush),
+    row("rpush", -3, WRITE, KEY, rpush),
+    row("lpushx", -3, WRITE, KEY, lpushx),
+    row("rpushx", -3, WRITE, KEY, rpushx),
+    row("lpop", -2, WRITE, KEY, lpop),
+    row("rpop", -2, WRITE, KEY, rpop),
+    row("llen", 2, READ, KEY, llen),
+    row("lrange", 4, READ, KEY, lrange),
+    row("lindex", 3, READ, KEY, lindex),
+    row("lset", 4, WRITE, KEY, lset),
+    row("lrem", 4, WRITE, KEY, lrem),
+    row("ltrim", 4, WRITE, KEY, ltrim),
+    row("linsert", 5, WRITE, KEY, linsert),
+    row("lpos", -3, READ, KEY, lpos),
+    row("lmove", 5, WRITE, TWO_KEYS, lmove),
+    row("rpoplpush", 3, WRITE, TWO_KEYS, rpoplpush),
+];
 
 #[derive(Clone, Copy, PartialEq)]
 enum End {

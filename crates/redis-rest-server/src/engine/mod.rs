@@ -179,7 +179,7 @@ impl MemoryBackend {
         let now = db.now;
         db.hub.ran(now, &argv);
         match spec.run {
-            table::Run::Here(run) if !spec.needs_lua(&argv) => run(&mut db, &argv).map_err(error),
+            table::Run::Here(run) => run(&mut db, &argv).map_err(error),
             _ => match self.shared.worker.run(db, vec![command.clone()]).await?.pop() {
                 Some(reply) => reply,
                 None => Err(Error::custom(
@@ -197,7 +197,7 @@ impl MemoryBackend {
             command.check()?;
             let argv: Vec<&[u8]> = command.parts().collect();
             match table::resolve(&argv) {
-                Ok(spec) => with_lua |= spec.needs_lua(&argv),
+                Ok(spec) => with_lua |= spec.needs_lua(),
                 Err(_) => {
                     return Err(error(Fault::new(
                         "EXECABORT Transaction discarded because of previous errors.",
@@ -222,7 +222,7 @@ fn run_plain(db: &mut Db, command: &Command) -> Reply {
     let argv: Vec<&[u8]> = command.parts().collect();
     match table::resolve(&argv).map_err(error)?.run {
         table::Run::Here(run) => run(db, &argv).map_err(error),
-        table::Run::Lua => Err(error(Fault::new("ERR This Redis command is not allowed here"))),
+        _ => Err(error(Fault::new("ERR This Redis command is not allowed here"))),
     }
 }
 

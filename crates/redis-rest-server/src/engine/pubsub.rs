@@ -1,13 +1,22 @@
 //! Channels, and who listens to them.
 
-use super::args::{Argv, Outcome, is, len};
+use super::args::{Argv, Outcome, len, wrong_arity};
 use super::db::Db;
-use super::server::unknown_subcommand;
+use super::table::{NO_KEYS, OTHER, Spec, container, row};
 use bytes::Bytes;
 use redis_rest::internal::glob_matches;
 use redis_rest::{Event, Message, SubscriptionTarget, Value};
 use std::collections::BTreeMap;
 use tokio::sync::mpsc;
+
+#[rustfmt::skip]
+pub(super) const COMMANDS: &[Spec] = &[
+    row("publish", 3, OTHER, NO_KEYS, publish),
+    container("pubsub"),
+    row("pubsub|channels", -2, OTHER, NO_KEYS, channels),
+    row("pubsub|numsub", -2, OTHER, NO_KEYS, numsub),
+    row("pubsub|numpat", 2, OTHER, NO_KEYS, numpat),
+];
 
 /// How many events wait for a listener; one that is further behind is cut off.
 const WAITING: usize = 1024;
@@ -93,37 +102,31 @@ pub(super) fn publish(db: &mut Db, argv: Argv) -> Outcome {
     Ok(len(db.hub.publish(argv[1], argv[2])))
 }
 
-/// `PUBSUB CHANNELS`, `NUMSUB` and `NUMPAT`.
-pub(super) fn pubsub(db: &mut Db, argv: Argv) -> Outcome {
-    match argv[1..] {
-        [word, ref pattern @ ..] if is(word, "CHANNELS") && pattern.len() <= 1 => {
-            let channels = db.hub.channels().into_keys();
-            let wanted = channels
-                .filter(|name| pattern.first().is_none_or(|pattern| glob_matches(pattern, name)));
-            Ok(Value::Array(wanted.map(Value::Bytes).collect()))
-        }
-        [word, ref names @ ..] if is(word, "NUMSUB") => {
-            let channels = db.hub.channels();
-            let counts = names.iter().flat_map(|name| {
-                [Value::bytes(name.to_vec()), len(channels.get(*name).copied().unwrap_or(0))]
-            });
-            Ok(Value::Array(counts.collect()))
-        }
-        [word] if is(word, "NUMPAT") => {
-            let patterns: std::collections::BTreeSet<_> = db
-                .hub
-                .live()
-                .filter_map(|what| {
-                    if let SubscriptionTarget::Pattern(pattern) = what {
-                        Some(pattern)
-                    } else {
-                        None
-                    }
-                })
-                .collect();
-            Ok(len(patterns.len()))
-        }
-        [word, ..] => Err(unknown_subcommand("PUBSUB", word)),
-        [] => Err(super::args::wrong_arity("pubsub")),
+fn channels(db: &mut Db, argv: Argv) -> Outcome {
+    if argv.len() > 3 {
+        return Err(wrong_arity("pubsub|channels"));
     }
+    let wanted = |name: &Bytes| argv.get(2).is_none_or(|pattern| glob_matches(pattern, name));
+    let channels = db.hub.channels().into_keys().filter(wanted);
+    Ok(Value::Array(channels.map(Value::Bytes).collect()))
+}
+
+fn numsub(db: &mut Db, argv: Argv) -> Outcome {
+    let channels = db.hub.channels();
+    let counts = argv[2..].iter().flat_map(|name| {
+        [Value::bytes(name.to_vec()), len(channels.get(*name).copied().unwrap_or(0))]
+    });
+    Ok(Value::Array(counts.collect()))
+}
+
+fn numpat(db: &mut Db, _: Argv) -> Outcome {
+    let patterns: std::collections::BTreeSet<_> = db
+        .hub
+        .live()
+        .filter_map(|what| match what {
+            SubscriptionTarget::Pattern(pattern) => Some(pattern),
+            _ => None,
+        })
+        .collect();
+    Ok(len(patterns.len()))
 }

@@ -4,9 +4,18 @@ use super::args::{Argv, Fault, NOT_INT, Outcome, SYNTAX, is, score, strict_int};
 use super::db::{Db, Hash, Set};
 use super::ordered::Ordered;
 use super::sorted_sets::SortedSet;
+use super::table::{KEY, NO_KEYS, READ, Spec, row};
 use bytes::Bytes;
 use redis_rest::Value;
 use redis_rest::internal::glob_matches;
+
+#[rustfmt::skip]
+pub(super) const COMMANDS: &[Spec] = &[
+    row("scan", -2, READ, NO_KEYS, scan),
+    row("hscan", -3, READ, KEY, hscan),
+    row("sscan", -3, READ, KEY, sscan),
+    row("zscan", -3, READ, KEY, zscan),
+];
 
 /// Collections up to this size come in one reply, as Redis does with compact encodings.
 const IN_ONE_REPLY: usize = 128;

@@ -2,9 +2,27 @@
 
 use super::args::{Argv, Fault, Outcome, SYNTAX, int, is, len, text, wrong_arity};
 use super::db::Db;
-use super::table::{self, SPECS};
+use super::table::{self, NO_KEYS, NO_SCRIPT, OTHER, READ, Spec, WRITE, container, row};
 use bytes::Bytes;
 use redis_rest::Value;
+
+#[rustfmt::skip]
+pub(super) const COMMANDS: &[Spec] = &[
+    row("ping", -1, OTHER, NO_KEYS, ping),
+    row("echo", 2, OTHER, NO_KEYS, echo),
+    row("dbsize", 1, READ, NO_KEYS, dbsize),
+    row("time", 1, OTHER, NO_KEYS, time),
+    row("info", -1, OTHER, NO_KEYS, info),
+    row("flushdb", -1, WRITE, NO_KEYS, flush),
+    row("flushall", -1, WRITE, NO_KEYS, flush),
+    row("select", 2, OTHER, NO_KEYS, select),
+    row("command", -1, OTHER, NO_KEYS, command),
+    row("command|count", 2, OTHER, NO_KEYS, command_count),
+    row("command|info", -2, OTHER, NO_KEYS, command_info),
+    container("script"),
+    row("script|exists", -3, NO_SCRIPT, NO_KEYS, script_exists),
+    row("script|flush", -2, NO_SCRIPT, NO_KEYS, script_flush),
+];
 
 pub(super) fn ping(_: &mut Db, argv: Argv) -> Outcome {
     match argv[1..] {
@@ -57,53 +75,43 @@ pub(super) fn select(_: &mut Db, argv: Argv) -> Outcome {
     }
 }
 
-/// `COMMAND COUNT` and `COMMAND INFO`: six entries for each command, as in Redis before 7.
-pub(super) fn command(_: &mut Db, argv: Argv) -> Outcome {
-    match argv[1..] {
-        [] => Ok(Value::Array(SPECS.iter().map(table::describe).collect())),
-        [word] if is(word, "COUNT") => Ok(len(SPECS.len())),
-        [word] if is(word, "INFO") => Ok(Value::Array(SPECS.iter().map(table::describe).collect())),
-        [word, ref names @ ..] if is(word, "INFO") => Ok(Value::Array(
-            names
-                .iter()
-                .map(|name| table::find(name).map_or(Value::Nil, table::describe))
-                .collect(),
-        )),
-        [word, ..] => Err(unknown_subcommand("COMMAND", word)),
-    }
+/// Six entries for each command, as in Redis before 7.
+fn command(_: &mut Db, _: Argv) -> Outcome {
+    Ok(Value::Array(commands().map(table::describe).collect()))
 }
 
-pub(super) fn unknown_subcommand(command: &str, word: &[u8]) -> Fault {
-    Fault::owned(format!(
-        "ERR unknown subcommand '{}'. Try {command} HELP.",
-        String::from_utf8_lossy(word)
-    ))
+fn commands() -> impl Iterator<Item = &'static Spec> {
+    table::all().filter(|spec| !spec.name.contains('|'))
 }
 
-/// The parts of `SCRIPT` that need no Lua. `SCRIPT LOAD` compiles, so it runs on the script thread.
-pub(super) fn script(db: &mut Db, argv: Argv) -> Outcome {
-    match argv[1..] {
-        [word, _, ..] if is(word, "EXISTS") => {
-            let known = |sha: &&[u8]| {
-                let sha = String::from_utf8_lossy(sha).to_ascii_lowercase();
-                Value::Int(db.scripts.contains_key(&sha).into())
-            };
-            Ok(Value::Array(argv[2..].iter().map(known).collect()))
-        }
-        [word, ref mode @ ..] if is(word, "FLUSH") => {
-            match mode {
-                [] => {}
-                [mode] if is(mode, "ASYNC") || is(mode, "SYNC") => {}
-                _ => return Err(Fault::new("ERR SCRIPT FLUSH only support SYNC|ASYNC option")),
-            }
-            db.scripts.clear();
-            Ok(Value::Okay)
-        }
-        [word, ..] if is(word, "EXISTS") => Err(wrong_arity("script|exists")),
-        [word, ..] if is(word, "LOAD") => Err(wrong_arity("script|load")),
-        [word, ..] => Err(unknown_subcommand("SCRIPT", word)),
-        [] => Err(wrong_arity("script")),
+fn command_count(_: &mut Db, _: Argv) -> Outcome {
+    Ok(len(commands().count()))
+}
+
+fn command_info(db: &mut Db, argv: Argv) -> Outcome {
+    if argv.len() == 2 {
+        return command(db, argv);
     }
+    let described = |name: &&[u8]| table::find(name).map_or(Value::Nil, table::describe);
+    Ok(Value::Array(argv[2..].iter().map(described).collect()))
+}
+
+fn script_exists(db: &mut Db, argv: Argv) -> Outcome {
+    let known = |sha: &&[u8]| {
+        let sha = String::from_utf8_lossy(sha).to_ascii_lowercase();
+        Value::Int(db.scripts.contains_key(&sha).into())
+    };
+    Ok(Value::Array(argv[2..].iter().map(known).collect()))
+}
+
+fn script_flush(db: &mut Db, argv: Argv) -> Outcome {
+    match argv[2..] {
+        [] => {}
+        [mode] if is(mode, "ASYNC") || is(mode, "SYNC") => {}
+        _ => return Err(Fault::new("ERR SCRIPT FLUSH only support SYNC|ASYNC option")),
+    }
+    db.scripts.clear();
+    Ok(Value::Okay)
 }
 
 /// Remembers a script's source and answers its SHA-1.

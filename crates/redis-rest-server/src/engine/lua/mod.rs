@@ -110,7 +110,7 @@ fn run_one(
         ));
     };
     match spec.run {
-        table::Run::Here(run) if !spec.needs_lua(&argv) => run(db, &argv).map_err(error),
+        table::Run::Here(run) => run(db, &argv).map_err(error),
         _ => scripts.run(held, spec.name, &argv).map_err(error),
     }
 }

@@ -82,7 +82,7 @@ impl Scripts {
     ) -> Outcome {
         let by_sha = name.starts_with("evalsha");
         let db = held.as_mut().ok_or(BROKEN)?;
-        if name == "script" {
+        if name == "script|load" {
             return self.load(db, argv[2]);
         }
         let (keys, args) = split(argv)?;

@@ -8,9 +8,37 @@ pub(super) use range::*;
 pub(super) use store::*;
 pub(super) use write::*;
 
+use super::table::{KEY, READ, Spec, WRITE, row};
 use bytes::Bytes;
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
+
+#[rustfmt::skip]
+pub(super) const COMMANDS: &[Spec] = &[
+    row("zadd", -4, WRITE, KEY, zadd),
+    row("zincrby", 4, WRITE, KEY, zincrby),
+    row("zrem", -3, WRITE, KEY, zrem),
+    row("zscore", 3, READ, KEY, zscore),
+    row("zmscore", -3, READ, KEY, zmscore),
+    row("zcard", 2, READ, KEY, zcard),
+    row("zcount", 4, READ, KEY, zcount),
+    row("zlexcount", 4, READ, KEY, zlexcount),
+    row("zrank", 3, READ, KEY, zrank),
+    row("zrevrank", 3, READ, KEY, zrevrank),
+    row("zrange", -4, READ, KEY, zrange),
+    row("zrevrange", -4, READ, KEY, zrevrange),
+    row("zrangebyscore", -4, READ, KEY, zrangebyscore),
+    row("zrevrangebyscore", -4, READ, KEY, zrevrangebyscore),
+    row("zrangebylex", -4, READ, KEY, zrangebylex),
+    row("zrevrangebylex", -4, READ, KEY, zrevrangebylex),
+    row("zremrangebyrank", 4, WRITE, KEY, zremrangebyrank),
+    row("zremrangebyscore", 4, WRITE, KEY, zremrangebyscore),
+    row("zremrangebylex", 4, WRITE, KEY, zremrangebylex),
+    row("zpopmin", -2, WRITE, KEY, zpopmin),
+    row("zpopmax", -2, WRITE, KEY, zpopmax),
+    row("zunionstore", -4, WRITE, KEY, zunionstore),
+    row("zinterstore", -4, WRITE, KEY, zinterstore),
+];
 
 /// A score; never NaN, and minus zero equals zero.
 #[derive(Clone, Copy, PartialEq)]
