@@ -61,12 +61,7 @@ pub(super) fn positive(text: &[u8]) -> Result<usize, Fault> {
     }
 }
 
-/// A float; infinities by name only, never NaN.
-pub(super) fn strict_float(text: &[u8]) -> Option<f64> {
-    let number: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
-    let named = text.iter().any(|byte| byte.eq_ignore_ascii_case(&b'n'));
-    if number.is_nan() || (number.is_infinite() && !named) { None } else { Some(number) }
-}
+pub(super) use super::number::strict_float;
 
 pub(super) fn float(text: &[u8]) -> Result<f64, Fault> {
     strict_float(text).ok_or(NOT_FLOAT)
@@ -101,7 +96,24 @@ pub(super) fn clamp_range(start: i64, stop: i64, length: usize) -> std::ops::Ran
     if start >= end { 0..0 } else { start..end }
 }
 
-/// C's `%.{precision}g`: what Redis 7.0 uses for scores (17) and cjson for numbers (14).
+/// The half-open range of bytes of an inclusive one. Unlike [`clamp_range`], what ends before the beginning ends at it.
+pub(super) fn byte_range(start: i64, stop: i64, length: usize) -> std::ops::Range<usize> {
+    if start < 0 && stop < 0 && start > stop {
+        return 0..0;
+    }
+    clamp_range(offset(start, length).max(0), offset(stop, length).max(0), length)
+}
+
+/// An integer between two others.
+pub(super) fn int_between(text: &[u8], low: i64, high: i64) -> Result<i64, Fault> {
+    let number = int(text)?;
+    if (low..=high).contains(&number) {
+        return Ok(number);
+    }
+    Err(Fault::owned(format!("ERR value is out of range, value must between {low} and {high}")))
+}
+
+/// C's `%.{precision}g`: what scripts use for numbers (17), and cjson (14).
 pub(super) fn format_g(number: f64, precision: usize) -> String {
     if number.is_nan() {
         return "nan".to_owned();
@@ -131,52 +143,7 @@ fn trim_zeros(number: &str) -> &str {
 
 /// A score in a reply.
 pub(super) fn score(number: f64) -> Value {
-    Value::bytes(format_g(number, 17))
-}
-
-/// `left + right` for `INCRBYFLOAT`, as text. Redis adds in long double and prints 17 decimals, so that 0.1 + 0.2 is 0.3;
-/// here decimals are added exactly where both fit, in double precision otherwise.
-pub(super) fn add_floats(left: &[u8], right: &[u8]) -> Result<String, Fault> {
-    if let (Some(a), Some(b)) = (fixed_point(left), fixed_point(right)) {
-        return Ok(format_fixed(a + b));
-    }
-    let sum = float(left)? + float(right)?;
-    if !sum.is_finite() {
-        return Err(NAN_OR_INF);
-    }
-    Ok(format!("{}", sum + 0.0))
-}
-
-const SCALE: i128 = 100_000_000_000_000_000;
-const DECIMALS: usize = 17;
-
-/// A plain decimal number in units of 10⁻¹⁷, where it has at most that many decimals and 18 digits before them.
-fn fixed_point(text: &[u8]) -> Option<i128> {
-    let text = std::str::from_utf8(text).ok()?;
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text),
-    };
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty()
-        || whole.len() > 18
-        || fraction.len() > DECIMALS
-        || !plain(whole)
-        || !plain(fraction)
-    {
-        return None;
-    }
-    let units: i128 = format!("{whole}{fraction:0<DECIMALS$}").parse().ok()?;
-    Some(if negative { -units } else { units })
-}
-
-fn format_fixed(units: i128) -> String {
-    let sign = if units < 0 { "-" } else { "" };
-    let magnitude = units.unsigned_abs();
-    let scale = SCALE.unsigned_abs();
-    let whole = format!("{sign}{}.{:017}", magnitude / scale, magnitude % scale);
-    trim_zeros(&whole).to_owned()
+    Value::bytes(super::number::shortest(number))
 }
 
 #[cfg(test)]
@@ -207,18 +174,6 @@ mod tests {
         }
         assert_eq!(format_g(1.234_567_890_123_456_7e17, 14), "1.2345678901235e+17");
         assert_eq!(format_g(f64::NEG_INFINITY, 17), "-inf");
-    }
-
-    #[test]
-    fn float_increments_add_decimals() {
-        let sum = |a: &str, b: &str| {
-            add_floats(a.as_bytes(), b.as_bytes()).map_err(|fault| fault.0.into_owned())
-        };
-        assert_eq!(sum("0.1", "0.2").unwrap(), "0.3");
-        assert_eq!(sum("10.50", "-10.5").unwrap(), "0");
-        assert_eq!(sum("5.0e3", "200").unwrap(), "5200");
-        assert!(sum("1", "inf").is_err());
-        assert!(sum("x", "1").is_err());
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! The keyspace: values by key, their types and their expiry.
 
 use super::args::{Fault, WRONG_TYPE};
+pub(super) use super::hash::Hash;
+use super::json::Json;
 use super::ordered::Ordered;
 use super::pubsub::Hub;
 use super::sorted_sets::SortedSet;
+use super::streams::Stream;
 use bytes::Bytes;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-pub(super) type Hash = Ordered<Bytes>;
 pub(super) type List = VecDeque<Bytes>;
 pub(super) type Set = Ordered<()>;
 
@@ -19,6 +21,8 @@ pub(super) enum Data {
     List(List),
     Set(Set),
     SortedSet(SortedSet),
+    Stream(Stream),
+    Json(Json),
 }
 
 impl Data {
@@ -29,12 +33,14 @@ impl Data {
             Self::List(_) => "list",
             Self::Set(_) => "set",
             Self::SortedSet(_) => "zset",
+            Self::Stream(_) => "stream",
+            Self::Json(_) => "ReJSON-RL",
         }
     }
 
     fn is_empty_collection(&self) -> bool {
         match self {
-            Self::String(_) => false,
+            Self::String(_) | Self::Stream(_) | Self::Json(_) => false,
             Self::Hash(hash) => hash.is_empty(),
             Self::List(list) => list.is_empty(),
             Self::Set(set) => set.is_empty(),
@@ -43,13 +49,15 @@ impl Data {
     }
 
     /// Bytes of content, without any overhead.
-    fn weight(&self) -> usize {
+    pub(super) fn weight(&self) -> usize {
         match self {
             Self::String(bytes) => bytes.len(),
             Self::Hash(hash) => hash.iter().map(|(field, value)| field.len() + value.len()).sum(),
             Self::List(list) => list.iter().map(Bytes::len).sum(),
             Self::Set(set) => set.keys().map(Bytes::len).sum(),
             Self::SortedSet(set) => set.iter().map(|(_, member)| member.len() + 8).sum(),
+            Self::Stream(stream) => stream.weight(),
+            Self::Json(document) => document.weight(),
         }
     }
 }
@@ -82,6 +90,8 @@ kind!(Hash, Hash);
 kind!(List, List);
 kind!(Set, Set);
 kind!(SortedSet, SortedSet);
+kind!(Stream, Stream);
+kind!(Json, Json);
 
 struct Entry {
     data: Data,
@@ -95,6 +105,8 @@ pub(super) struct Db {
     keys: Ordered<Entry>,
     /// The keys that expire, soonest first.
     expiring: BTreeSet<(i64, Bytes)>,
+    /// The hashes with fields that expire, soonest first. One that has changed meanwhile may still be here.
+    expiring_fields: BTreeSet<(i64, Bytes)>,
     /// The time, in milliseconds. It stands still during a command, a script and a transaction, as in Redis.
     pub(super) now: i64,
     /// Sources of scripts by their SHA-1 in lower case.
@@ -113,6 +125,14 @@ impl Db {
             }
             self.keys.remove(key);
             self.expiring.pop_first();
+        }
+        while self.expiring_fields.first().is_some_and(|(due, _)| *due <= now) {
+            let Some((_, key)) = self.expiring_fields.pop_first() else { break };
+            if let Ok(Some(hash)) = self.write::<Hash>(&key) {
+                hash.expire(now);
+            }
+            self.note_fields(&key);
+            self.drop_if_empty(&key);
         }
     }
 
@@ -179,6 +199,15 @@ impl Db {
         self.write(key)?.ok_or(WRONG_TYPE)
     }
 
+    /// Remembers when the next field of a hash expires.
+    pub(super) fn note_fields(&mut self, key: &[u8]) {
+        if let Ok(Some(hash)) = self.read::<Hash>(key)
+            && let Some(due) = hash.first_deadline()
+        {
+            self.expiring_fields.insert((due, Bytes::copy_from_slice(key)));
+        }
+    }
+
     /// Redis has no empty collections: the key goes with the last element.
     pub(super) fn drop_if_empty(&mut self, key: &[u8]) {
         if self.data(key).is_some_and(Data::is_empty_collection) {
@@ -190,6 +219,7 @@ impl Db {
     pub(super) fn set(&mut self, key: &[u8], data: Data) {
         self.clear_expiry(key);
         self.keys.insert(key, Entry { data, expires: None });
+        self.note_fields(key);
     }
 
     /// Sets a value and leaves the expiry as it is.
@@ -206,7 +236,13 @@ impl Db {
 
     pub(super) fn remove(&mut self, key: &[u8]) -> Option<Data> {
         self.clear_expiry(key);
-        self.keys.remove(key).map(|entry| entry.data)
+        let data = self.keys.remove(key)?.data;
+        if let Data::Hash(hash) = &data
+            && let Some(due) = hash.first_deadline()
+        {
+            self.expiring_fields.remove(&(due, Bytes::copy_from_slice(key)));
+        }
+        Some(data)
     }
 
     /// Removes the expiry; false where there was none.
@@ -232,5 +268,6 @@ impl Db {
     pub(super) fn flush(&mut self) {
         self.keys.clear();
         self.expiring.clear();
+        self.expiring_fields.clear();
     }
 }

@@ -40,6 +40,56 @@ impl Unit {
     }
 }
 
+/// The word that stands beside times in the options of a command.
+#[derive(Clone, Copy)]
+pub(super) enum Keyword {
+    KeepTtl,
+    Persist,
+}
+
+impl Keyword {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::KeepTtl => "KEEPTTL",
+            Self::Persist => "PERSIST",
+        }
+    }
+}
+
+/// The options that say how long a value lives: one time, or the keyword.
+#[derive(Default)]
+pub(super) struct Lifetime<'a> {
+    pub(super) time: Option<(Unit, &'a [u8])>,
+    pub(super) keyword: bool,
+}
+
+impl<'a> Lifetime<'a> {
+    /// Reads one option; returns what follows it. A repetition replaces the time, another unit is refused.
+    pub(super) fn option(&mut self, args: &'a [&'a [u8]], keyword: Keyword) -> Option<Argv<'a>> {
+        let (word, rest) = args.split_first()?;
+        if is(word, keyword.name()) {
+            self.keyword = true;
+            return self.time.is_none().then_some(rest);
+        }
+        let unit = Unit::of_option(word)?;
+        let (amount, rest) = rest.split_first()?;
+        let free = !self.keyword && self.time.is_none_or(|(other, _)| other == unit);
+        self.time = Some((unit, amount));
+        free.then_some(rest)
+    }
+
+    pub(super) const fn is_set(&self) -> bool {
+        self.time.is_some() || self.keyword
+    }
+
+    /// The time in milliseconds.
+    pub(super) fn due(&self, db: &Db, name: &str) -> Result<Option<i64>, Fault> {
+        let Some((unit, amount)) = self.time else { return Ok(None) };
+        let amount = is_positive(int(amount)?, name)?;
+        due_at(db, unit, amount, name).map(Some)
+    }
+}
+
 fn invalid(name: &str) -> Fault {
     Fault::owned(format!("ERR invalid expire time in '{name}' command"))
 }
@@ -63,11 +113,27 @@ pub(super) fn due_at(db: &Db, unit: Unit, amount: i64, name: &str) -> Result<i64
 }
 
 #[derive(Default)]
-struct Conditions {
+pub(super) struct Conditions {
     nx: bool,
     xx: bool,
     gt: bool,
     lt: bool,
+}
+
+impl Conditions {
+    /// The one of a field, as `HEXPIRE` reads it.
+    pub(super) fn of_field(word: &[u8]) -> Option<Self> {
+        conditions(&[word]).ok()
+    }
+
+    /// No expiry counts as one that never comes.
+    pub(super) fn admit(&self, old: Option<i64>, due: i64) -> bool {
+        let refused = (self.nx && old.is_some())
+            || (self.xx && old.is_none())
+            || (self.gt && old.is_none_or(|old| due <= old))
+            || (self.lt && old.is_some_and(|old| due >= old));
+        !refused
+    }
 }
 
 fn conditions(args: Argv) -> Result<Conditions, Fault> {
@@ -103,16 +169,11 @@ fn set_expiry(db: &mut Db, argv: Argv, unit: Unit, name: &str) -> Outcome {
     if !db.exists(argv[1]) {
         return Ok(Value::Int(0));
     }
-    // No expiry counts as one that never comes.
-    let old = db.expires(argv[1]);
-    let refused = (conditions.nx && old.is_some())
-        || (conditions.xx && old.is_none())
-        || (conditions.gt && old.is_none_or(|old| due <= old))
-        || (conditions.lt && old.is_some_and(|old| due >= old));
-    if !refused {
+    let admitted = conditions.admit(db.expires(argv[1]), due);
+    if admitted {
         db.set_expiry(argv[1], due);
     }
-    Ok(Value::Int((!refused).into()))
+    Ok(Value::Int(admitted.into()))
 }
 
 pub(super) fn expire(db: &mut Db, argv: Argv) -> Outcome {

@@ -1,11 +1,11 @@
 //! Hashes.
 
 use super::args::{
-    Argv, Fault, NAN_OR_INF, NOT_FLOAT, OVERFLOW, Outcome, SYNTAX, add_floats, int, is, len,
-    strict_float, strict_int, wrong_arity,
+    Argv, Fault, NAN_OR_INF, NOT_FLOAT, OVERFLOW, Outcome, int, len, strict_int, wrong_arity,
 };
 use super::db::{Db, Hash};
-use super::random::pick;
+use super::number::Extended;
+use super::random::{count_of, pick};
 use super::table::{KEY, READ, Spec, WRITE, row};
 use bytes::Bytes;
 use redis_rest::Value;
@@ -129,41 +129,35 @@ pub(super) fn hincrby(db: &mut Db, argv: Argv) -> Outcome {
         None => 0,
     };
     let new = old.checked_add(amount).ok_or(OVERFLOW)?;
-    db.write_or_create::<Hash>(argv[1])?.insert(argv[2], Bytes::from(new.to_string()));
+    db.write_or_create::<Hash>(argv[1])?.replace(argv[2], Bytes::from(new.to_string()));
     Ok(Value::Int(new))
 }
 
 pub(super) fn hincrbyfloat(db: &mut Db, argv: Argv) -> Outcome {
-    let amount = strict_float(argv[3]).ok_or(NOT_FLOAT)?;
-    if amount.is_infinite() {
-        return Err(Fault::new("ERR value is NaN or Infinity"));
-    }
+    let amount = Extended::parse(argv[3]).ok_or(NOT_FLOAT)?;
+    let amount = amount.map_err(|()| Fault::new("ERR value is NaN or Infinity"))?;
     let old = field_of(db, argv[1], argv[2])?.unwrap_or_else(|| Bytes::from_static(b"0"));
-    let number = strict_float(&old).ok_or(Fault::new("ERR hash value is not a float"))?;
-    if !(number + amount).is_finite() {
-        return Err(NAN_OR_INF);
-    }
-    let new = Bytes::from(add_floats(&old, argv[3])?);
-    db.write_or_create::<Hash>(argv[1])?.insert(argv[2], new.clone());
+    let old = Extended::parse(&old).ok_or(Fault::new("ERR hash value is not a float"))?;
+    let sum = old.and_then(|old| old.plus(amount).ok_or(())).map_err(|()| NAN_OR_INF)?;
+    let new = Bytes::from(sum.text());
+    db.write_or_create::<Hash>(argv[1])?.replace(argv[2], new.clone());
     Ok(Value::Bytes(new))
 }
 
 pub(super) fn hrandfield(db: &mut Db, argv: Argv) -> Outcome {
-    let hash = db.read::<Hash>(argv[1])?;
-    let (count, with_values) = match argv[2..] {
-        [] => return Ok(or_nil(hash.and_then(|hash| hash.random().cloned()))),
-        [count] => (count, false),
-        [count, word] if is(word, "WITHVALUES") => (count, true),
-        _ => return Err(SYNTAX),
+    let [count, ref options @ ..] = argv[2..] else {
+        let hash = db.read::<Hash>(argv[1])?;
+        return Ok(or_nil(hash.and_then(|hash| hash.fields().random().cloned())));
     };
+    let (count, with_values) = count_of(count, options, "WITHVALUES")?;
+    let hash = db.read::<Hash>(argv[1])?;
     let pairs: Vec<_> = hash.map(|hash| hash.iter().collect()).unwrap_or_default();
     let mut reply = Vec::new();
-    for (field, value) in
-        pick(count, pairs.len())?.into_iter().filter_map(|index| pairs.get(index).copied())
-    {
-        reply.push(Value::Bytes(field.clone()));
+    for index in pick(count, pairs.len())? {
+        let Some((field, value)) = pairs.get(index) else { continue };
+        reply.push(Value::Bytes((*field).clone()));
         if with_values {
-            reply.push(Value::Bytes(value.clone()));
+            reply.push(Value::Bytes((*value).clone()));
         }
     }
     Ok(Value::Array(reply))

@@ -72,21 +72,25 @@ pub(super) fn renamenx(db: &mut Db, argv: Argv) -> Outcome {
 }
 
 pub(super) fn copy(db: &mut Db, argv: Argv) -> Outcome {
-    let mut replace = false;
+    let (mut replace, mut elsewhere) = (false, false);
     let mut rest = argv[3..].iter();
     while let Some(word) = rest.next() {
         if is(word, "REPLACE") {
             replace = true;
         } else if is(word, "DB") {
             let number = int(rest.next().ok_or(SYNTAX)?)?;
-            if number != 0 {
+            elsewhere = number != 0;
+            if !(0..16).contains(&number) {
                 return Err(Fault::new("ERR DB index is out of range"));
             }
         } else {
             return Err(SYNTAX);
         }
     }
-    if argv[1] == argv[2] {
+    if elsewhere && db.exists(argv[1]) {
+        return Err(Fault::new("ERR the engine has one database"));
+    }
+    if argv[1] == argv[2] && !elsewhere {
         return Err(Fault::new("ERR source and destination objects are the same"));
     }
     if db.exists(argv[2]) && !replace {

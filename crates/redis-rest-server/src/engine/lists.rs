@@ -1,11 +1,12 @@
 //! Lists.
 
 use super::args::{
-    Argv, Fault, NO_SUCH_KEY, OUT_OF_RANGE, Outcome, SYNTAX, clamp_range, int, is, len, offset,
-    positive, wrong_arity,
+    Argv, Fault, NO_SUCH_KEY, OUT_OF_RANGE, Outcome, SYNTAX, clamp_range, int, int_between, is,
+    len, offset, positive, wrong_arity,
 };
 use super::db::{Db, List};
-use super::table::{KEY, READ, Spec, TWO_KEYS, WRITE, row};
+use super::sorted_sets::{count_option, from_first};
+use super::table::{KEY, NO_KEYS, READ, Spec, TWO_KEYS, WRITE, row};
 use bytes::Bytes;
 use redis_rest::Value;
 
@@ -17,6 +18,7 @@ pub(super) const COMMANDS: &[Spec] = &[
     row("rpushx", -3, WRITE, KEY, rpushx),
     row("lpop", -2, WRITE, KEY, lpop),
     row("rpop", -2, WRITE, KEY, rpop),
+    row("lmpop", -4, WRITE, NO_KEYS, lmpop),
     row("llen", 2, READ, KEY, llen),
     row("lrange", 4, READ, KEY, lrange),
     row("lindex", 3, READ, KEY, lindex),
@@ -146,7 +148,7 @@ pub(super) fn lset(db: &mut Db, argv: Argv) -> Outcome {
 }
 
 pub(super) fn lrem(db: &mut Db, argv: Argv) -> Outcome {
-    let count = int(argv[2])?;
+    let count = int_between(argv[2], -i64::MAX, i64::MAX)?;
     let Some(list) = db.write::<List>(argv[1])? else { return Ok(Value::Int(0)) };
     let limit = if count == 0 {
         usize::MAX
@@ -199,7 +201,7 @@ pub(super) fn lpos(db: &mut Db, argv: Argv) -> Outcome {
     for pair in argv[3..].chunks(2) {
         let [word, number] = pair else { return Err(SYNTAX) };
         if is(word, "RANK") {
-            rank = int(number)?;
+            rank = int_between(number, -i64::MAX, i64::MAX)?;
             if rank == 0 {
                 return Err(Fault::new(
                     "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list",
@@ -252,4 +254,18 @@ pub(super) fn lmove(db: &mut Db, argv: Argv) -> Outcome {
 
 pub(super) fn rpoplpush(db: &mut Db, argv: Argv) -> Outcome {
     move_item(db, argv[1], argv[2], End::Right, End::Left)
+}
+
+pub(super) fn lmpop(db: &mut Db, argv: Argv) -> Outcome {
+    let (keys, word) = from_first(argv)?;
+    let end = End::parse(word)?;
+    let count = count_option(&argv[keys.len() + 3..])?;
+    for key in keys {
+        let Some(list) = db.write::<List>(key)? else { continue };
+        let count = count.min(list.len());
+        let taken = (0..count).filter_map(|_| end.pop(list)).map(Value::Bytes).collect();
+        db.drop_if_empty(key);
+        return Ok(Value::Array(vec![Value::bytes(key.to_vec()), Value::Array(taken)]));
+    }
+    Ok(Value::Nil)
 }

@@ -1,19 +1,31 @@
 //! An embedded engine, for tests, examples and offline work.
 
 mod args;
+mod bitmaps;
+mod conditional;
 mod db;
 mod expiry;
+mod fields;
+mod geo;
+mod hash;
 mod hashes;
+mod hyperloglog;
+mod json;
 mod keys;
+mod lcs;
 mod lists;
 mod lua;
+mod number;
+mod object;
 mod ordered;
 mod pubsub;
 mod random;
 mod scan;
 mod server;
 mod sets;
+mod sort;
 mod sorted_sets;
+mod streams;
 mod strings;
 mod table;
 
@@ -30,6 +42,7 @@ use redis_rest::{
     BoxFuture, CallOptions, Command, Error, ErrorKind, Event, Outcome, Result, ServerError,
     SubscriptionTarget,
 };
+use std::borrow::Cow;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -40,8 +53,9 @@ use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
 
 /// An embedded engine with its data, for tests, examples and offline work. Clones share both.
 ///
-/// It answers the commands of Redis 7.0 on strings, keys, hashes, lists, sets,
-/// sorted sets and scripts, with Redis's own replies and error texts, in this process and without a
+/// It has the commands of Redis 8.2 on strings, bitmaps, keys, hashes, lists, sets, sorted sets, streams,
+/// places, HyperLogLogs and scripts, those of RedisJSON, and the conditions of Redis 8.4 (`SET … IFEQ`,
+/// `DELEX`, `DIGEST`, `MSETEX`), with Redis's own replies and error texts, in this process and without a
 /// server.
 ///
 /// ```
@@ -51,9 +65,9 @@ use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
 /// engine.advance(Duration::from_secs(60)); // whatever lives for less has now expired
 /// ```
 ///
-/// Limits, beyond the commands that are not there: one database; ranks and score ranges take linear
-/// time; the collections come in insertion order where Redis promises none; there is no bound on
-/// the data, and a glob pattern of many kilobytes against a key or channel of megabytes holds up
+/// Limits, beyond the commands that are not there: one database; the collections come in insertion
+/// order where Redis promises none; `XADD` and `XTRIM` trim exactly even with `~`; places are searched
+/// one by one; JSONPath filters have no regular expressions; there is no bound on the data, and a glob pattern of many kilobytes against a key or channel of megabytes holds up
 /// the engine, as it does Redis. What a script wrote before a limit ended it stays: there is no way
 /// back, as in Redis.
 #[derive(Clone)]
@@ -227,7 +241,15 @@ fn run_plain(db: &mut Db, command: &Command) -> Reply {
 }
 
 fn error(fault: Fault) -> Error {
-    Error::redis(ServerError::new(fault.0.as_ref()))
+    Error::redis(ServerError::new(one_line(&fault.0).as_ref()))
+}
+
+/// Line breaks would end an error on the wire.
+fn one_line(text: &str) -> Cow<'_, str> {
+    match text.contains(['\r', '\n']) {
+        true => Cow::Owned(text.replace(['\r', '\n'], " ")),
+        false => Cow::Borrowed(text),
+    }
 }
 
 /// The call's own time limit. A command that is given up may still run.

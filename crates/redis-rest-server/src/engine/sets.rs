@@ -1,6 +1,6 @@
 //! Sets.
 
-use super::args::{Argv, Fault, Outcome, SYNTAX, is, len, positive, strict_int};
+use super::args::{Argv, Fault, Outcome, SYNTAX, int_between, is, len, positive, strict_int};
 use super::db::{Data, Db, Set};
 use super::random::pick;
 use super::table::{KEY, KEYS, NO_KEYS, READ, Spec, TWO_KEYS, WRITE, row};
@@ -84,16 +84,17 @@ pub(super) fn spop(db: &mut Db, argv: Argv) -> Outcome {
 }
 
 pub(super) fn srandmember(db: &mut Db, argv: Argv) -> Outcome {
-    let set = db.read::<Set>(argv[1])?;
     let count = match argv[2..] {
         [] => {
+            let set = db.read::<Set>(argv[1])?;
             return Ok(set
                 .and_then(Set::random)
                 .map_or(Value::Nil, |member| Value::Bytes(member.clone())));
         }
-        [count] => count,
+        [count] => int_between(count, -i64::MAX, i64::MAX)?,
         _ => return Err(SYNTAX),
     };
+    let set = db.read::<Set>(argv[1])?;
     let all: Vec<&Bytes> = set.map(|set| set.keys().collect()).unwrap_or_default();
     let chosen = pick(count, all.len())?.into_iter().filter_map(|index| all.get(index));
     Ok(Value::Array(chosen.map(|member| Value::Bytes((*member).clone())).collect()))

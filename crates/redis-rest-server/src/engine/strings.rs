@@ -1,11 +1,12 @@
 //! Strings.
 
 use super::args::{
-    Argv, Fault, NAN_OR_INF, NOT_FLOAT, NOT_INT, OVERFLOW, Outcome, SYNTAX, add_floats,
-    clamp_range, int, is, len, strict_float, strict_int, wrong_arity,
+    Argv, Fault, NAN_OR_INF, NOT_FLOAT, NOT_INT, OVERFLOW, Outcome, SYNTAX, byte_range, int, len,
+    strict_int, wrong_arity,
 };
 use super::db::{Data, Db};
-use super::expiry::{Unit, due_at, is_positive};
+use super::expiry::{Keyword, Lifetime, Unit, due_at, is_positive};
+use super::number::Extended;
 use super::table::{KEY, KEYS, PAIRS, READ, Spec, WRITE, row};
 use bytes::{Bytes, BytesMut};
 use redis_rest::Value;
@@ -13,7 +14,6 @@ use redis_rest::Value;
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Spec] = &[
     row("get", 2, READ, KEY, get),
-    row("set", -3, WRITE, KEY, set),
     row("setnx", 3, WRITE, KEY, setnx),
     row("setex", 4, WRITE, KEY, setex),
     row("psetex", 4, WRITE, KEY, psetex),
@@ -36,9 +36,9 @@ pub(super) const COMMANDS: &[Spec] = &[
 ];
 
 const TOO_LONG: Fault = Fault::new("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
-const MAX_LEN: usize = 512 * 1024 * 1024;
+pub(super) const MAX_LEN: usize = 512 * 1024 * 1024;
 
-fn value_of(db: &Db, key: &[u8]) -> Outcome {
+pub(super) fn value_of(db: &Db, key: &[u8]) -> Outcome {
     Ok(db.read::<Bytes>(key)?.map_or(Value::Nil, |bytes| Value::Bytes(bytes.clone())))
 }
 
@@ -48,66 +48,6 @@ fn put(db: &mut Db, key: &[u8], value: &[u8]) {
 
 pub(super) fn get(db: &mut Db, argv: Argv) -> Outcome {
     value_of(db, argv[1])
-}
-
-/// What `SET` does with the expiry.
-enum Expiry {
-    Clear,
-    Keep,
-    At(i64),
-}
-
-struct SetOptions {
-    expiry: Expiry,
-    if_absent: bool,
-    if_present: bool,
-    get: bool,
-}
-
-fn set_options(db: &Db, name: &str, args: Argv) -> Result<SetOptions, Fault> {
-    let mut options =
-        SetOptions { expiry: Expiry::Clear, if_absent: false, if_present: false, get: false };
-    let mut rest = args.iter();
-    while let Some(word) = rest.next() {
-        let free = matches!(options.expiry, Expiry::Clear);
-        if is(word, "NX") && !options.if_present {
-            options.if_absent = true;
-        } else if is(word, "XX") && !options.if_absent {
-            options.if_present = true;
-        } else if is(word, "GET") {
-            options.get = true;
-        } else if is(word, "KEEPTTL") && free {
-            options.expiry = Expiry::Keep;
-        } else if let Some(unit) = Unit::of_option(word).filter(|_| free) {
-            let amount = rest.next().ok_or(SYNTAX)?;
-            options.expiry = Expiry::At(
-                is_positive(int(amount)?, name)
-                    .and_then(|amount| due_at(db, unit, amount, name))?,
-            );
-        } else {
-            return Err(SYNTAX);
-        }
-    }
-    Ok(options)
-}
-
-pub(super) fn set(db: &mut Db, argv: Argv) -> Outcome {
-    let options = set_options(db, "set", &argv[3..])?;
-    let old = if options.get { value_of(db, argv[1])? } else { Value::Nil };
-    let exists = db.exists(argv[1]);
-    if (options.if_absent && exists) || (options.if_present && !exists) {
-        return Ok(old);
-    }
-    let value = Data::String(Bytes::copy_from_slice(argv[2]));
-    match options.expiry {
-        Expiry::Keep => db.replace(argv[1], value),
-        Expiry::Clear => db.set(argv[1], value),
-        Expiry::At(due) => {
-            db.set(argv[1], value);
-            db.set_expiry(argv[1], due);
-        }
-    }
-    Ok(if options.get { old } else { Value::Okay })
 }
 
 pub(super) fn setnx(db: &mut Db, argv: Argv) -> Outcome {
@@ -146,26 +86,22 @@ pub(super) fn getdel(db: &mut Db, argv: Argv) -> Outcome {
 }
 
 pub(super) fn getex(db: &mut Db, argv: Argv) -> Outcome {
-    let expiry = match argv[2..] {
-        [] => Expiry::Keep,
-        [word] if is(word, "PERSIST") => Expiry::Clear,
-        [word, amount] => {
-            let unit = Unit::of_option(word).ok_or(SYNTAX)?;
-            // Redis looks at the amount only where there is a value.
-            if db.read::<Bytes>(argv[1])?.is_none() {
-                return Ok(Value::Nil);
-            }
-            Expiry::At(due_at(db, unit, is_positive(int(amount)?, "getex")?, "getex")?)
-        }
-        _ => return Err(SYNTAX),
-    };
+    let mut lifetime = Lifetime::default();
+    let mut rest = &argv[2..];
+    while !rest.is_empty() {
+        rest = lifetime.option(rest, Keyword::Persist).ok_or(SYNTAX)?;
+    }
+    // Redis looks at the amount only where there is a value.
     let value = value_of(db, argv[1])?;
-    match expiry {
-        Expiry::Keep => {}
-        Expiry::Clear => {
+    if value == Value::Nil {
+        return Ok(value);
+    }
+    match lifetime.due(db, "getex")? {
+        Some(due) => db.set_expiry(argv[1], due),
+        None if lifetime.keyword => {
             db.clear_expiry(argv[1]);
         }
-        Expiry::At(due) => db.set_expiry(argv[1], due),
+        None => {}
     }
     Ok(value)
 }
@@ -173,11 +109,11 @@ pub(super) fn getex(db: &mut Db, argv: Argv) -> Outcome {
 pub(super) fn getrange(db: &mut Db, argv: Argv) -> Outcome {
     let (start, stop) = (int(argv[2])?, int(argv[3])?);
     let Some(value) = db.read::<Bytes>(argv[1])? else { return Ok(Value::bytes("")) };
-    Ok(Value::Bytes(value.slice(clamp_range(start, stop, value.len()))))
+    Ok(Value::Bytes(value.slice(byte_range(start, stop, value.len()))))
 }
 
 /// Changes the bytes of a string in place, keeping its expiry.
-fn edit(db: &mut Db, key: &[u8], change: impl FnOnce(&mut BytesMut)) -> Outcome {
+pub(super) fn edit(db: &mut Db, key: &[u8], change: impl FnOnce(&mut BytesMut)) -> Outcome {
     if !db.exists(key) {
         db.set(key, Data::String(Bytes::new()));
     }
@@ -272,11 +208,10 @@ pub(super) fn decrby(db: &mut Db, argv: Argv) -> Outcome {
 
 pub(super) fn incrbyfloat(db: &mut Db, argv: Argv) -> Outcome {
     let old = db.read::<Bytes>(argv[1])?.cloned().unwrap_or_else(|| Bytes::from_static(b"0"));
-    strict_float(&old).ok_or(NOT_FLOAT)?;
-    if strict_float(argv[2]).ok_or(NOT_FLOAT)?.is_infinite() {
-        return Err(NAN_OR_INF);
-    }
-    let new = Bytes::from(add_floats(&old, argv[2])?);
+    let old = Extended::parse(&old).ok_or(NOT_FLOAT)?;
+    let amount = Extended::parse(argv[2]).ok_or(NOT_FLOAT)?;
+    let sum = old.and_then(|old| old.plus(amount?).ok_or(())).map_err(|()| NAN_OR_INF)?;
+    let new = Bytes::from(sum.text());
     db.replace(argv[1], Data::String(new.clone()));
     Ok(Value::Bytes(new))
 }

@@ -2,7 +2,10 @@
 
 use super::args::{Argv, Fault, Outcome, wrong_arity};
 use super::db::Db;
-use super::{expiry, hashes, keys, lists, pubsub, scan, server, sets, sorted_sets, strings};
+use super::{
+    bitmaps, conditional, expiry, fields, geo, hashes, hyperloglog, json, keys, lcs, lists, object,
+    pubsub, scan, server, sets, sort, sorted_sets, streams, strings,
+};
 use redis_rest::Value;
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -95,11 +98,23 @@ pub(super) fn find(name: &[u8]) -> Option<&'static Spec> {
     SPECS.get(&*lower).copied()
 }
 
+/// True if there is the command, and its subcommand where it has some.
+pub(super) fn exists(argv: Argv) -> bool {
+    match (argv.first().and_then(|name| find(name)), argv.get(1)) {
+        (Some(Spec { name, run: Run::Container, .. }), Some(word)) => {
+            find(&[name.as_bytes(), b"|", word].concat()).is_some()
+        }
+        (spec, _) => spec.is_some(),
+    }
+}
+
 /// Finds the command, or the subcommand, and checks the number of arguments.
 pub(super) fn resolve(argv: Argv) -> Result<&'static Spec, Fault> {
     let Some(spec) = argv.first().and_then(|name| find(name)) else { return Err(unknown(argv)) };
-    let spec = match (&spec.run, argv.get(1)) {
-        (Run::Container, Some(word)) => find(&[spec.name.as_bytes(), b"|", word].concat())
+    // `COMMAND` runs by itself, too.
+    let contains = matches!(spec.run, Run::Container) || spec.name == "command";
+    let spec = match argv.get(1) {
+        Some(word) if contains => find(&[spec.name.as_bytes(), b"|", word].concat())
             .ok_or_else(|| unknown_subcommand(spec.name, word))?,
         _ => spec,
     };
@@ -149,13 +164,23 @@ static SPECS: LazyLock<HashMap<&'static [u8], &'static Spec>> =
 /// The groups, each beside its functions.
 const GROUPS: &[&[Spec]] = &[
     strings::COMMANDS,
+    bitmaps::COMMANDS,
+    conditional::COMMANDS,
     keys::COMMANDS,
     scan::COMMANDS,
     expiry::COMMANDS,
     hashes::COMMANDS,
+    fields::COMMANDS,
     lists::COMMANDS,
     sets::COMMANDS,
     sorted_sets::COMMANDS,
+    streams::COMMANDS,
+    geo::COMMANDS,
+    hyperloglog::COMMANDS,
+    json::COMMANDS,
+    lcs::COMMANDS,
+    object::COMMANDS,
+    sort::COMMANDS,
     pubsub::COMMANDS,
     server::COMMANDS,
     LUA,

@@ -2,6 +2,7 @@
 
 use super::state::{Run, out_of_memory, raise};
 use crate::engine::args::format_g;
+use crate::engine::number::shortest;
 use crate::engine::table::{self, Run as Where};
 use mlua::{Lua, MultiValue, Table, Value};
 use redis_rest::{ServerError, Value as Reply};
@@ -117,7 +118,7 @@ fn execute(run: &mut Run, argv: &[&[u8]]) -> Called {
     let refused = "ERR This Redis command is not allowed from script";
     let spec = match table::resolve(argv) {
         Ok(spec) => spec,
-        Err(_) if argv.first().and_then(|name| table::find(name)).is_some() => {
+        Err(_) if table::exists(argv) => {
             return Err("ERR Wrong number of args calling Redis command from script".to_owned());
         }
         Err(_) => {
@@ -293,6 +294,43 @@ fn truncate(number: f64) -> i64 {
     if number.is_nan() || number.abs() >= TOO_LARGE { i64::MIN } else { number as i64 }
 }
 
+/// Tables that stand for types of RESP3, as RESP2 has them: a map is flat, a set is a list.
+fn of_resp3(table: &Table, depth: usize, budget: &mut usize) -> Result<Option<Reply>, String> {
+    let field = |name: &str| table.raw_get::<Value>(name).unwrap_or(Value::Nil);
+    let number = match field("double") {
+        Value::Integer(number) => Some(number as f64),
+        Value::Number(number) => Some(number),
+        _ => None,
+    };
+    if let Some(number) = number {
+        return Ok(Some(Reply::bytes(shortest(number))));
+    }
+    for (name, pairs) in [("map", true), ("set", false)] {
+        let Value::Table(inner) = field(name) else { continue };
+        if depth >= DEPTH {
+            return Err("ERR reached lua stack limit".to_owned());
+        }
+        let mut items = Vec::new();
+        for entry in inner.pairs::<Value, Value>() {
+            let (key, value) = entry.map_err(|_| "ERR unreadable reply".to_owned())?;
+            items.push(from_lua(&key, depth + 1, budget)?);
+            if pairs {
+                items.push(from_lua(&value, depth + 1, budget)?);
+            }
+        }
+        return Ok(Some(Reply::Array(items)));
+    }
+    if let Value::String(text) = field("big_number") {
+        return Ok(Some(Reply::bytes(one_line(&text.to_string_lossy()))));
+    }
+    if let Value::Table(inner) = field("verbatim_string")
+        && let Ok(Value::String(text)) = inner.raw_get::<Value>("string")
+    {
+        return Ok(Some(Reply::bytes(text.as_bytes().to_vec())));
+    }
+    Ok(None)
+}
+
 fn from_table(table: &Table, depth: usize, budget: &mut usize) -> Result<Reply, String> {
     let field = |name: &str| match table.raw_get::<Value>(name) {
         Ok(Value::String(text)) => Some(text.as_bytes().to_vec()),
@@ -309,6 +347,9 @@ fn from_table(table: &Table, depth: usize, budget: &mut usize) -> Result<Reply, 
             .map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte })
             .collect();
         return Ok(if text == b"OK" { Reply::Okay } else { Reply::bytes(text) });
+    }
+    if let Some(typed) = of_resp3(table, depth, budget)? {
+        return Ok(typed);
     }
     if depth >= DEPTH {
         return Err("ERR reached lua stack limit".to_owned());

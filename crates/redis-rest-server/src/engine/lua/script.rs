@@ -45,7 +45,12 @@ impl<'a> Source<'a> {
             for flag in flags.split(',').filter(|flag| !flag.is_empty()) {
                 match flag {
                     "no-writes" => no_writes = true,
-                    "allow-oom" | "allow-stale" | "no-cluster" | "allow-cross-slot-keys" => {}
+                    "allow-oom"
+                    | "allow-stale"
+                    | "no-cluster"
+                    | "allow-cross-slot-keys"
+                    // Known to one vendor alone, whose libraries begin their scripts with it.
+                    | "allow-key-locking" => {}
                     other => {
                         return Err(Fault::owned(format!(
                             "ERR Unexpected flag in script shebang: {other}"
@@ -59,6 +64,8 @@ impl<'a> Source<'a> {
 }
 
 const NO_SCRIPT: Fault = Fault::new("NOSCRIPT No matching script. Please use EVAL.");
+/// A name in hexadecimal.
+const SHA_LENGTH: usize = 40;
 const BROKEN: Fault = Fault::new("ERR the script engine lost its state");
 
 impl Scripts {
@@ -84,6 +91,10 @@ impl Scripts {
         let db = held.as_mut().ok_or(BROKEN)?;
         if name == "script|load" {
             return self.load(db, argv[2]);
+        }
+        // Redis looks at the length of a name before anything else.
+        if by_sha && argv[1].len() != SHA_LENGTH {
+            return Err(NO_SCRIPT);
         }
         let (keys, args) = split(argv)?;
         let (sha, text) = if by_sha {

@@ -1,17 +1,23 @@
 //! Sorted sets.
 
+mod algebra;
+mod pop;
 mod range;
-mod store;
+mod ranked;
 mod write;
 
-pub(super) use range::*;
-pub(super) use store::*;
-pub(super) use write::*;
+use algebra::*;
+use pop::*;
+pub(super) use pop::{count_option, from_first};
+use range::*;
+use ranked::Ranked;
+pub(super) use write::zadd;
+use write::*;
 
-use super::table::{KEY, READ, Spec, WRITE, row};
+use super::table::{KEY, NO_KEYS, READ, Spec, TWO_KEYS, WRITE, row};
 use bytes::Bytes;
-use std::cmp::Ordering;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
+use std::ops::Range;
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Spec] = &[
@@ -23,8 +29,8 @@ pub(super) const COMMANDS: &[Spec] = &[
     row("zcard", 2, READ, KEY, zcard),
     row("zcount", 4, READ, KEY, zcount),
     row("zlexcount", 4, READ, KEY, zlexcount),
-    row("zrank", 3, READ, KEY, zrank),
-    row("zrevrank", 3, READ, KEY, zrevrank),
+    row("zrank", -3, READ, KEY, zrank),
+    row("zrevrank", -3, READ, KEY, zrevrank),
     row("zrange", -4, READ, KEY, zrange),
     row("zrevrange", -4, READ, KEY, zrevrange),
     row("zrangebyscore", -4, READ, KEY, zrangebyscore),
@@ -36,33 +42,23 @@ pub(super) const COMMANDS: &[Spec] = &[
     row("zremrangebylex", 4, WRITE, KEY, zremrangebylex),
     row("zpopmin", -2, WRITE, KEY, zpopmin),
     row("zpopmax", -2, WRITE, KEY, zpopmax),
+    row("zmpop", -4, WRITE, NO_KEYS, zmpop),
+    row("zrandmember", -2, READ, KEY, zrandmember),
+    row("zrangestore", -5, WRITE, TWO_KEYS, zrangestore),
+    row("zunion", -3, READ, NO_KEYS, zunion),
+    row("zinter", -3, READ, NO_KEYS, zinter),
+    row("zdiff", -3, READ, NO_KEYS, zdiff),
     row("zunionstore", -4, WRITE, KEY, zunionstore),
     row("zinterstore", -4, WRITE, KEY, zinterstore),
+    row("zdiffstore", -4, WRITE, KEY, zdiffstore),
+    row("zintercard", -3, READ, NO_KEYS, zintercard),
 ];
 
-/// A score; never NaN, and minus zero equals zero.
-#[derive(Clone, Copy, PartialEq)]
-struct Score(f64);
-
-impl Eq for Score {}
-
-impl PartialOrd for Score {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Score {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.0.partial_cmp(&other.0).unwrap_or(Ordering::Equal)
-    }
-}
-
-/// Members by name and by score. A rank is found by counting: linear, which is enough for tests and offline work.
+/// Members by name, and by score.
 #[derive(Clone, Default)]
 pub(super) struct SortedSet {
     scores: HashMap<Bytes, f64>,
-    order: BTreeSet<(Score, Bytes)>,
+    order: Ranked,
 }
 
 impl SortedSet {
@@ -78,26 +74,47 @@ impl SortedSet {
         self.scores.get(member).copied()
     }
 
+    /// All members, lowest first.
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (f64, &Bytes)> {
-        self.order.iter().map(|(score, member)| (score.0, member))
+        self.slice(0..self.len()).into_iter()
+    }
+
+    /// The members of these ranks, lowest first.
+    pub(super) fn slice(&self, ranks: Range<usize>) -> Vec<(f64, &Bytes)> {
+        self.order.slice(ranks)
     }
 
     /// Sets a score; true when the member is new.
-    fn insert(&mut self, member: &[u8], score: f64) -> bool {
+    pub(super) fn insert(&mut self, member: &[u8], score: f64) -> bool {
         let known = self.remove(member);
         let member = Bytes::copy_from_slice(member);
-        self.order.insert((Score(score), member.clone()));
+        self.order.insert(score, member.clone());
         self.scores.insert(member, score);
         !known
     }
 
-    fn remove(&mut self, member: &[u8]) -> bool {
-        let Some((member, score)) = self.scores.remove_entry(member) else { return false };
-        self.order.remove(&(Score(score), member))
+    pub(super) fn remove(&mut self, member: &[u8]) -> bool {
+        let Some(score) = self.scores.remove(member) else { return false };
+        self.order.remove(score, member);
+        true
     }
 
     fn rank(&self, member: &[u8]) -> Option<usize> {
-        let (name, score) = self.scores.get_key_value(member)?;
-        Some(self.order.range(..(Score(*score), name.clone())).count())
+        Some(self.order.rank(self.score(member)?, member))
+    }
+
+    /// Takes members from an end.
+    fn pop(&mut self, count: usize, highest: bool) -> Vec<(f64, Bytes)> {
+        let count = count.min(self.len());
+        let ranks = if highest { self.len() - count..self.len() } else { 0..count };
+        let taken = self.slice(ranks).into_iter().map(|(score, member)| (score, member.clone()));
+        let mut taken: Vec<_> = taken.collect();
+        if highest {
+            taken.reverse();
+        }
+        for (_, member) in &taken {
+            self.remove(member);
+        }
+        taken
     }
 }

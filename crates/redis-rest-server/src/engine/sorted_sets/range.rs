@@ -1,12 +1,12 @@
 //! Ranges by rank, score and name.
 
 use super::SortedSet;
-use crate::engine::args::{
-    Argv, Fault, Outcome, SYNTAX, clamp_range, int, is, len, score, strict_float,
-};
-use crate::engine::db::Db;
+use crate::engine::args::{Argv, Fault, Outcome, SYNTAX, clamp_range, int, is, len, score};
+use crate::engine::db::{Data, Db};
+use crate::engine::number::bound;
 use bytes::Bytes;
 use redis_rest::Value;
+use std::ops::Range;
 
 const BAD_SCORE: Fault = Fault::new("ERR min or max is not a float");
 const BAD_LEX: Fault = Fault::new("ERR min or max not valid string range item");
@@ -30,7 +30,7 @@ impl ScoreBound {
             Some(rest) => (true, rest),
             None => (false, text),
         };
-        Ok(Self { at: strict_float(number).ok_or(BAD_SCORE)?, exclusive })
+        Ok(Self { at: bound(number).ok_or(BAD_SCORE)?, exclusive })
     }
 
     fn below(&self, score: f64) -> bool {
@@ -100,47 +100,45 @@ impl<'a> Query<'a> {
         };
         let empty = SortedSet::default();
         let set = set.unwrap_or(&empty);
-        let found: Vec<_> = match self.by {
+        let order = &set.order;
+        let ranks = match self.by {
             By::Rank => {
                 let range = clamp_range(int(low)?, int(high)?, set.len());
-                let (skip, take) = (range.start, range.len());
-                if self.reverse {
-                    set.iter().rev().skip(skip).take(take).collect()
-                } else {
-                    set.iter().skip(skip).take(take).collect()
+                match self.reverse {
+                    true => set.len() - range.end..set.len() - range.start,
+                    false => range,
                 }
             }
             By::Score => {
                 let (low, high) = (ScoreBound::parse(low)?, ScoreBound::parse(high)?);
-                self.limited(
-                    set.iter().filter(|(score, _)| low.below(*score) && high.above(*score)),
-                )
+                order.partition_point(|score, _| !low.below(score))
+                    ..order.partition_point(|score, _| high.above(score))
             }
             By::Lex => {
                 let (low, high) = (LexBound::parse(low)?, LexBound::parse(high)?);
-                self.limited(
-                    set.iter().filter(|(_, member)| low.below(member) && high.above(member)),
-                )
+                order.partition_point(|_, member| !low.below(member))
+                    ..order.partition_point(|_, member| high.above(member))
             }
         };
-        Ok(found.into_iter().map(|(score, member)| (score, member.clone())).collect())
+        let found = set.slice(self.limited(ranks)).into_iter();
+        let found = found.map(|(score, member)| (score, member.clone()));
+        Ok(if self.reverse { found.rev().collect() } else { found.collect() })
     }
 
-    fn limited<'s>(
-        &self,
-        all: impl DoubleEndedIterator<Item = (f64, &'s Bytes)>,
-    ) -> Vec<(f64, &'s Bytes)> {
-        let Ok(skip) = usize::try_from(self.offset) else { return Vec::new() };
+    /// The ranks that `LIMIT` leaves.
+    fn limited(&self, ranks: Range<usize>) -> Range<usize> {
+        let Ok(skip) = usize::try_from(self.offset) else { return 0..0 };
         let take = usize::try_from(self.count).unwrap_or(usize::MAX);
-        if self.reverse {
-            all.rev().skip(skip).take(take).collect()
-        } else {
-            all.skip(skip).take(take).collect()
+        let length = ranks.len();
+        let (first, last) = (skip.min(length), skip.saturating_add(take).min(length));
+        match self.reverse {
+            true => ranks.start + length - last..ranks.start + length - first,
+            false => ranks.start + first..ranks.start + last,
         }
     }
 }
 
-fn reply(members: Vec<(f64, Bytes)>, with_scores: bool) -> Outcome {
+pub(super) fn reply(members: Vec<(f64, Bytes)>, with_scores: bool) -> Outcome {
     let mut values = Vec::with_capacity(members.len());
     for (number, member) in members {
         values.push(Value::Bytes(member));
@@ -164,9 +162,9 @@ fn options<'a>(query: &mut Query<'a>, args: &[&'a [u8]], unified: bool) -> Resul
                 };
                 (query.offset, query.count, limited) = (int(offset)?, int(count)?, true);
             }
-            () if unified && is(word, "BYSCORE") => query.by = By::Score,
-            () if unified && is(word, "BYLEX") => query.by = By::Lex,
-            () if unified && is(word, "REV") => query.reverse = true,
+            () if unified && query.by == By::Rank && is(word, "BYSCORE") => query.by = By::Score,
+            () if unified && query.by == By::Rank && is(word, "BYLEX") => query.by = By::Lex,
+            () if unified && !query.reverse && is(word, "REV") => query.reverse = true,
             () => return Err(SYNTAX),
         }
     }
@@ -253,4 +251,20 @@ pub(in crate::engine) fn zremrangebyscore(db: &mut Db, argv: Argv) -> Outcome {
 
 pub(in crate::engine) fn zremrangebylex(db: &mut Db, argv: Argv) -> Outcome {
     remove(db, argv, By::Lex)
+}
+
+/// As `ZRANGE`, into another key.
+pub(in crate::engine) fn zrangestore(db: &mut Db, argv: Argv) -> Outcome {
+    let mut query = Query::new(By::Rank, false, argv[3], argv[4]);
+    if options(&mut query, &argv[5..], true)? {
+        return Err(SYNTAX);
+    }
+    query.select(None)?;
+    let found = query.select(db.read(argv[2])?)?;
+    let mut set = SortedSet::default();
+    for (score, member) in &found {
+        set.insert(member, *score);
+    }
+    db.store(argv[1], Data::SortedSet(set));
+    Ok(len(found.len()))
 }

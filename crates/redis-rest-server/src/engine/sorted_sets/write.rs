@@ -1,7 +1,7 @@
 //! Adding, counting up, removing, popping and looking up.
 
 use super::SortedSet;
-use crate::engine::args::{Argv, Fault, Outcome, SYNTAX, float, is, len, positive, score};
+use crate::engine::args::{Argv, Fault, Outcome, SYNTAX, float, is, len, score, wrong_arity};
 use crate::engine::db::Db;
 use redis_rest::Value;
 
@@ -135,42 +135,26 @@ pub(in crate::engine) fn zcard(db: &mut Db, argv: Argv) -> Outcome {
     Ok(len(db.read::<SortedSet>(argv[1])?.map_or(0, SortedSet::len)))
 }
 
+fn rank(db: &Db, argv: Argv, reverse: bool, name: &str) -> Outcome {
+    let with_score = match argv[3..] {
+        [] => false,
+        [word] if is(word, "WITHSCORE") => true,
+        [_] => return Err(SYNTAX),
+        _ => return Err(wrong_arity(name)),
+    };
+    let Some(set) = db.read::<SortedSet>(argv[1])? else { return Ok(Value::Nil) };
+    let Some(rank) = set.rank(argv[2]) else { return Ok(Value::Nil) };
+    let rank = len(if reverse { set.len() - 1 - rank } else { rank });
+    Ok(match with_score {
+        true => Value::Array(vec![rank, score_or_nil(Some(set), argv[2])]),
+        false => rank,
+    })
+}
+
 pub(in crate::engine) fn zrank(db: &mut Db, argv: Argv) -> Outcome {
-    let rank = db.read::<SortedSet>(argv[1])?.and_then(|set| set.rank(argv[2]));
-    Ok(rank.map_or(Value::Nil, len))
+    rank(db, argv, false, "zrank")
 }
 
 pub(in crate::engine) fn zrevrank(db: &mut Db, argv: Argv) -> Outcome {
-    let rank =
-        db.read::<SortedSet>(argv[1])?.and_then(|set| Some(set.len() - 1 - set.rank(argv[2])?));
-    Ok(rank.map_or(Value::Nil, len))
-}
-
-fn pop(db: &mut Db, argv: Argv, highest: bool) -> Outcome {
-    let count = match argv[2..] {
-        [] => 1,
-        [count] => positive(count)?,
-        _ => return Err(SYNTAX),
-    };
-    let Some(set) = db.write::<SortedSet>(argv[1])? else { return Ok(Value::Array(Vec::new())) };
-    let mut reply = Vec::new();
-    for _ in 0..count.min(set.len()) {
-        let Some((number, member)) =
-            (if highest { set.order.pop_last() } else { set.order.pop_first() })
-        else {
-            break;
-        };
-        set.scores.remove(&member);
-        reply.extend([Value::Bytes(member), score(number.0)]);
-    }
-    db.drop_if_empty(argv[1]);
-    Ok(Value::Array(reply))
-}
-
-pub(in crate::engine) fn zpopmin(db: &mut Db, argv: Argv) -> Outcome {
-    pop(db, argv, false)
-}
-
-pub(in crate::engine) fn zpopmax(db: &mut Db, argv: Argv) -> Outcome {
-    pop(db, argv, true)
+    rank(db, argv, true, "zrevrank")
 }

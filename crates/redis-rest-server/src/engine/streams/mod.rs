@@ -1,0 +1,147 @@
+//! Streams.
+
+mod claim;
+mod delete;
+mod group;
+mod id;
+mod info;
+mod read;
+mod write;
+
+use super::args::Argv;
+use super::table::{KEY, NO_KEYS, READ, SECOND, Spec, WRITE, container, row};
+use bytes::Bytes;
+use group::Group;
+use id::Id;
+use redis_rest::Value;
+use std::collections::BTreeMap;
+
+#[rustfmt::skip]
+pub(super) const COMMANDS: &[Spec] = &[
+    row("xadd", -5, WRITE, KEY, write::xadd),
+    row("xtrim", -4, WRITE, KEY, write::xtrim),
+    row("xdel", -3, WRITE, KEY, delete::xdel),
+    row("xdelex", -5, WRITE, KEY, delete::xdelex),
+    row("xackdel", -6, WRITE, KEY, delete::xackdel),
+    row("xsetid", -3, WRITE, KEY, write::xsetid),
+    row("xlen", 2, READ, KEY, read::xlen),
+    row("xrange", -4, READ, KEY, read::xrange),
+    row("xrevrange", -4, READ, KEY, read::xrevrange),
+    row("xread", -4, READ, NO_KEYS, read::xread),
+    row("xreadgroup", -7, WRITE, NO_KEYS, read::xreadgroup),
+    container("xgroup"),
+    row("xgroup|create", -5, WRITE, SECOND, group::create),
+    row("xgroup|setid", -5, WRITE, SECOND, group::setid),
+    row("xgroup|destroy", 4, WRITE, SECOND, group::destroy),
+    row("xgroup|createconsumer", 5, WRITE, SECOND, group::createconsumer),
+    row("xgroup|delconsumer", 5, WRITE, SECOND, group::delconsumer),
+    row("xack", -4, WRITE, KEY, group::xack),
+    row("xpending", -3, READ, KEY, group::xpending),
+    row("xclaim", -6, WRITE, KEY, claim::xclaim),
+    row("xautoclaim", -6, WRITE, KEY, claim::xautoclaim),
+    container("xinfo"),
+    row("xinfo|stream", -3, READ, SECOND, info::stream),
+    row("xinfo|groups", 3, READ, SECOND, info::groups),
+    row("xinfo|consumers", 4, READ, SECOND, info::consumers),
+];
+
+/// Fields and values of an entry, each after its length: one allocation for them all.
+#[derive(Clone)]
+struct Entry(Box<[u8]>);
+
+impl Entry {
+    fn new(words: Argv) -> Self {
+        let length = words.iter().map(|word| word.len() + 4).sum();
+        let mut bytes = Vec::with_capacity(length);
+        for word in words {
+            let length = u32::try_from(word.len()).unwrap_or(u32::MAX);
+            bytes.extend_from_slice(&length.to_le_bytes());
+            bytes.extend_from_slice(word);
+        }
+        Self(bytes.into())
+    }
+
+    fn words(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = &*self.0;
+        std::iter::from_fn(move || {
+            let (length, tail) = rest.split_first_chunk()?;
+            let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+            let (word, tail) = tail.split_at_checked(length)?;
+            rest = tail;
+            Some(word)
+        })
+    }
+}
+
+/// Entries by their ids, and the groups that read them.
+#[derive(Clone, Default)]
+pub(super) struct Stream {
+    entries: BTreeMap<Id, Entry>,
+    last: Id,
+    added: u64,
+    max_deleted: Id,
+    groups: BTreeMap<Bytes, Group>,
+}
+
+impl Stream {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn weight(&self) -> usize {
+        self.entries.values().map(|entry| entry.0.len() + 16).sum()
+    }
+
+    fn first(&self) -> Id {
+        self.entries.keys().next().copied().unwrap_or_default()
+    }
+
+    fn append(&mut self, id: Id, entry: Entry) {
+        self.entries.insert(id, entry);
+        self.last = id;
+        self.added += 1;
+    }
+
+    fn remove(&mut self, id: Id) -> bool {
+        let removed = self.entries.remove(&id).is_some();
+        if removed {
+            self.max_deleted = self.max_deleted.max(id);
+        }
+        removed
+    }
+
+    /// True if an entry was deleted from `start` on.
+    fn has_gap_after(&self, start: Id) -> bool {
+        !self.entries.is_empty() && self.max_deleted != Id::default() && start <= self.max_deleted
+    }
+
+    /// How many entries were ever added up to this one, where that can be told.
+    fn distance(&self, id: Id) -> Option<u64> {
+        let length = self.entries.len() as u64;
+        if self.added == 0 {
+            return Some(0);
+        }
+        if length == 0 && id <= self.last {
+            return Some(self.added);
+        }
+        if id != Id::default() && id < self.max_deleted {
+            return None;
+        }
+        if id >= self.last {
+            return (id == self.last).then_some(self.added);
+        }
+        let first = self.first();
+        let whole = self.max_deleted == Id::default() || self.max_deleted < first;
+        match id.cmp(&first) {
+            std::cmp::Ordering::Less if whole => Some(self.added - length),
+            std::cmp::Ordering::Equal if whole => Some(self.added - length + 1),
+            _ => None,
+        }
+    }
+
+    /// An entry in a reply.
+    fn show(id: Id, entry: &Entry) -> Value {
+        let words = entry.words().map(|word| Value::bytes(word.to_vec())).collect();
+        Value::Array(vec![id.value(), Value::Array(words)])
+    }
+}
