@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_fuzzer_kept_still_holds() {
+    fn corpus_is_replayed() {
         for (name, target) in TARGETS {
             let inputs = fs::read_dir(fuzz().join("corpus").join(name)).unwrap();
             let inputs: Vec<_> = inputs.map(|input| input.unwrap().path()).collect();
@@ -106,7 +106,7 @@ mod tests {
 
         /// Commands and their replies arrive unchanged.
         #[test]
-        fn commands_and_replies_survive_the_way_there_and_back(data in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn commands_and_replies_arrive_unchanged(data in prop::collection::vec(any::<u8>(), 0..300)) {
             round_trip(&data);
         }
     }

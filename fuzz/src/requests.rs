@@ -73,7 +73,7 @@ async fn answer(service: &Service, head: &Parts, body: &[u8]) -> Option<Answer> 
         Ok(admitted) if admitted.is_stream() => None,
         Ok(admitted) => {
             let body = bytes::Bytes::copy_from_slice(body);
-            Some(service.perform(head, &admitted, body, service.holds()).await)
+            Some(service.perform(head, &admitted, body, service.reserve()).await)
         }
         Err(refusal) => Some(*refusal),
     }

@@ -2,7 +2,6 @@
 
 use redis_rest::Client;
 use redis_rest::conformance::backend;
-use redis_rest_test_support::redis::Redis;
 use redis_rest_test_support::rest;
 
 macro_rules! native {
@@ -11,7 +10,7 @@ macro_rules! native {
             use super::*;
             $(#[tokio::test]
             async fn $case() {
-                let Some(redis) = Redis::start() else { return };
+                let redis = redis_rest_test_support::redis_test!();
                 backend::$case(&Client::from_backend(redis.backend().await)).await;
             })*
         }
@@ -25,7 +24,7 @@ macro_rules! rest_over_redis {
             use super::*;
             $(#[tokio::test]
             async fn $case() {
-                let Some(redis) = Redis::start() else { return };
+                let redis = redis_rest_test_support::redis_test!();
                 let server = rest::serve(redis.backend().await).await;
                 backend::$case(&rest::client(&server)).await;
             })*
@@ -41,7 +40,7 @@ macro_rules! resp2_over_redis {
             use super::*;
             $(#[tokio::test]
             async fn $case() {
-                let Some(redis) = Redis::start() else { return };
+                let redis = redis_rest_test_support::redis_test!();
                 let server = rest::serve(redis.backend().await).await;
                 let client = rest::config(&server).encoding(redis_rest::Encoding::Resp2).build().unwrap();
                 backend::$case(&client).await;

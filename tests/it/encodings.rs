@@ -2,7 +2,7 @@
 
 use base64_simd::STANDARD;
 use redis_rest::{Client, Config, Encoding, ErrorKind, Value, cmd};
-use redis_rest_test_support::scripted::{Answer, Scripted, redis_error, says};
+use redis_rest_test_support::scripted::{Scripted, ScriptedResponse, redis_error, respond};
 use redis_rest_testing::{command, config_for};
 use serde_json::{Value as Json, json};
 use std::sync::Mutex;
@@ -20,12 +20,15 @@ fn client(server: &Scripted) -> Client {
     config(server).no_retry().build().unwrap()
 }
 
-fn result(value: &Json) -> Answer {
-    says(200, json!({ "result": value }).to_string())
+fn result(value: &Json) -> ScriptedResponse {
+    respond(200, json!({ "result": value }).to_string())
 }
 
 /// Replies to `ECHO` by a function of its text, and to other commands with `value`.
-fn server(echo: impl Fn(&str) -> Answer + Send + Sync + 'static, value: &Json) -> Scripted {
+fn server(
+    echo: impl Fn(&str) -> ScriptedResponse + Send + Sync + 'static,
+    value: &Json,
+) -> Scripted {
     let value = value.clone();
     Scripted::new(move |_, body| match serde_json::from_slice::<Vec<String>>(body).unwrap() {
         parts if parts[0] == "ECHO" => echo(&parts[1]),
@@ -33,16 +36,16 @@ fn server(echo: impl Fn(&str) -> Answer + Send + Sync + 'static, value: &Json) -
     })
 }
 
-fn in_text(echo: &str) -> Answer {
+fn in_text(echo: &str) -> ScriptedResponse {
     result(&json!(echo))
 }
 
-fn in_base64(echo: &str) -> Answer {
+fn in_base64(echo: &str) -> ScriptedResponse {
     result(&json!(STANDARD.encode_to_string(echo)))
 }
 
 #[tokio::test]
-async fn text_that_could_be_base64_is_read_as_the_server_means_it() {
+async fn text_that_looks_like_base64_is_read_correctly() {
     let ignoring = client(&server(in_text, &json!("abcd")));
     assert_eq!(ignoring.get::<String>("k").await.unwrap(), "abcd");
     let encoding = client(&server(in_base64, &json!("abcd")));
@@ -50,7 +53,7 @@ async fn text_that_could_be_base64_is_read_as_the_server_means_it() {
 }
 
 #[tokio::test]
-async fn server_is_asked_once_and_only_for_replies_with_text() {
+async fn encoding_is_probed_once_and_only_for_text_replies() {
     let server = server(in_text, &json!("abcd"));
     let client = client(&server);
     for value in [json!(1), Json::Null, json!("OK"), json!([1, ["", null]])] {
@@ -65,7 +68,7 @@ async fn server_is_asked_once_and_only_for_replies_with_text() {
 }
 
 #[tokio::test]
-async fn calls_at_the_same_time_share_the_question() {
+async fn concurrent_calls_share_the_probe() {
     let server = server(in_base64, &json!("abcd"));
     let client = config(&server).no_auto_batch().build().unwrap();
     let get = || client.get::<Vec<u8>>("k").into_future();
@@ -78,12 +81,12 @@ async fn calls_at_the_same_time_share_the_question() {
 
 /// The probe is no call of the user: whatever it returns, the call has its reply.
 #[tokio::test]
-async fn question_that_is_not_answered_fails_no_call() {
-    let answers: [fn(&str) -> Answer; 4] = [
+async fn failed_encoding_probe_fails_no_call() {
+    let answers: [fn(&str) -> ScriptedResponse; 4] = [
         |_| redis_error(400, "NOPERM this user has no permissions"),
-        |_| says(404, "not found"),
+        |_| respond(404, "not found"),
         |_| result(&json!(7)),
-        |_| says(502, "<html>"),
+        |_| respond(502, "<html>"),
     ];
     for echo in answers {
         let client = client(&server(echo, &json!("abcd")));
@@ -124,7 +127,7 @@ async fn reply_that_is_not_base64_is_an_error_once_base64_is_known() {
 }
 
 #[tokio::test]
-async fn text_that_lost_bytes_is_an_error_unless_text_was_chosen() {
+async fn lossy_text_is_an_error_unless_text_was_chosen() {
     let server = server(in_text, &json!("caf\u{FFFD}"));
     let error = client(&server).get::<String>("k").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Decode);
@@ -135,7 +138,7 @@ async fn text_that_lost_bytes_is_an_error_unless_text_was_chosen() {
 }
 
 #[tokio::test]
-async fn chosen_encoding_asks_nothing() {
+async fn chosen_encoding_needs_no_probe() {
     for (encoding, value) in [(Encoding::Base64, &b"i\xb7\x1d"[..]), (Encoding::Text, b"abcd")] {
         let server = server(in_text, &json!("abcd"));
         let client = config(&server).encoding(encoding).build().unwrap();
@@ -146,7 +149,7 @@ async fn chosen_encoding_asks_nothing() {
 
 /// A server that supports neither: the client asks for RESP2, and then for base64.
 #[tokio::test]
-async fn server_without_resp2_that_ignores_base64_is_found_out() {
+async fn server_without_resp2_that_ignores_base64_is_detected() {
     let server = server(in_text, &json!("abcd"));
     let client = config(&server).encoding(Encoding::Resp2).build().unwrap();
     for _ in 0..2 {
@@ -155,13 +158,13 @@ async fn server_without_resp2_that_ignores_base64_is_found_out() {
 }
 
 #[tokio::test]
-async fn values_of_a_batch_wait_for_the_answer_too() {
+async fn values_of_a_batch_wait_for_the_probe_too() {
     let server =
         Scripted::new(|_, body| match serde_json::from_slice::<Vec<Json>>(body).unwrap() {
             parts if parts[0] == "ECHO" => in_text(parts[1].as_str().unwrap()),
             commands => {
                 let entry = json!({ "result": "abcd" });
-                says(200, Json::from(vec![entry; commands.len()]).to_string())
+                respond(200, Json::from(vec![entry; commands.len()]).to_string())
             }
         });
     let client = client(&server);
@@ -172,7 +175,7 @@ async fn values_of_a_batch_wait_for_the_answer_too() {
 }
 
 #[tokio::test]
-async fn server_that_ignores_base64_is_not_asked_for_it_again() {
+async fn server_that_ignores_base64_is_remembered() {
     let server = wiremock::MockServer::start().await;
     let template =
         |text| wiremock::ResponseTemplate::new(200).set_body_json(json!({ "result": text }));
@@ -195,7 +198,7 @@ async fn server_that_ignores_base64_is_not_asked_for_it_again() {
 
 /// The process caches the result by address.
 #[tokio::test]
-async fn process_asks_once_for_each_address() {
+async fn process_probes_each_address_once() {
     let server = wiremock::MockServer::start().await;
     let template =
         |text| wiremock::ResponseTemplate::new(200).set_body_json(json!({ "result": text }));

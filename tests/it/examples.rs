@@ -3,15 +3,15 @@
 #[cfg(feature = "native")]
 use redis_rest_server::DEFAULT_TOKEN;
 #[cfg(feature = "native")]
-use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::redis_test;
 #[cfg(feature = "native")]
 use redis_rest_test_support::rest;
 use std::process::Command;
 
-/// The examples that need more than the default features.
+/// Examples that need more than the default features.
 const NEED_FEATURES: [&str; 2] = ["first_reply", "observability"];
 
-/// Where cargo put the example that it built beside this test.
+/// Returns the example that cargo built beside this test.
 fn example(name: &str) -> Command {
     let test = std::env::current_exe().unwrap();
     let built =
@@ -84,8 +84,8 @@ fn quickstart_shows_the_wire_and_no_token() {
 
 #[cfg(feature = "native")]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_does_its_jobs() {
-    let Some(redis) = Redis::start() else { return };
+async fn worker_example_runs() {
+    let redis = redis_test!();
     let server = rest::serve(redis.backend().await).await;
     let mut command = example("worker");
     command.env("REDIS_REST_URL", server.url()).env("REDIS_REST_TOKEN", DEFAULT_TOKEN);
@@ -107,7 +107,7 @@ async fn a_worker_does_its_jobs() {
 }
 
 #[test]
-fn an_outage_loses_nothing() {
+fn outage_example_loses_nothing() {
     shows(
         "outage",
         &[
@@ -144,11 +144,11 @@ fn sessions_shows_every_part_of_the_store() {
 }
 
 #[test]
-fn a_transport_of_ones_own_carries_everything() {
+fn custom_transport_example_runs() {
     shows("custom_transport", &["3 visits of Ada"]);
 }
 
 #[test]
-fn the_first_reply_asks_for_an_address_where_there_is_none() {
+fn first_reply_example_needs_an_address() {
     shows("first_reply", &["REDIS_REST_URL with REDIS_REST_TOKEN", "Start a server with"]);
 }

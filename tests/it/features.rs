@@ -10,7 +10,8 @@ const FEATURES: [(&str, bool); 7] = [
     ("webpki-roots", cfg!(feature = "webpki-roots")),
 ];
 
-/// No member of the workspace switches on what its users did not ask for. `.ci/test` names what it expects, separated by spaces.
+/// No member of the workspace enables features that its users did not ask for. `.ci/test` names the
+/// expected features, separated by spaces.
 #[test]
 fn the_features_are_those_that_were_asked_for() {
     let manifest =

@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex};
 /// Removes the wish for RESP2 from requests, like a server that ignores it; records how each was
 /// replied to.
 #[derive(Clone)]
-struct Ignorant(Counting, Arc<Mutex<Vec<bool>>>);
+struct WithoutResp2(Counting, Arc<Mutex<Vec<bool>>>);
 
-impl Transport for Ignorant {
+impl Transport for WithoutResp2 {
     fn send(&self, mut request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse, Error>> {
         let asked = request.headers.remove("upstash-response-format").is_some();
         self.1.lock().unwrap().push(asked);
@@ -22,10 +22,10 @@ impl Transport for Ignorant {
     }
 }
 
-async fn ignorant() -> (Client, Client, Ignorant, redis_rest_server::RunningServer) {
+async fn ignorant() -> (Client, Client, WithoutResp2, redis_rest_server::RunningServer) {
     let engine = MemoryBackend::new();
     let server = rest::serve(engine.clone()).await;
-    let transport = Ignorant(Counting::new(), Arc::default());
+    let transport = WithoutResp2(Counting::new(), Arc::default());
     let client = rest::config(&server)
         .encoding(Encoding::Resp2)
         .transport(transport.clone())
@@ -35,7 +35,7 @@ async fn ignorant() -> (Client, Client, Ignorant, redis_rest_server::RunningServ
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_know_resp2_is_asked_for_base64_from_then_on() {
+async fn server_without_resp2_is_asked_for_base64_from_then_on() {
     let (client, direct, transport, _server) = ignorant().await;
     direct.set("k", &b"\xff\0"[..]).await.unwrap();
     assert_eq!(client.get::<Vec<u8>>("k").await.unwrap(), b"\xff\0", "asked again");
@@ -56,7 +56,7 @@ async fn a_server_that_does_not_know_resp2_is_asked_for_base64_from_then_on() {
 }
 
 #[tokio::test]
-async fn text_that_may_have_lost_bytes_is_an_error_where_it_cannot_be_asked_for_again() {
+async fn lossy_text_is_an_error_if_it_cannot_be_requested_again() {
     let (client, direct, transport, _server) = ignorant().await;
     direct.set("k", &b"\xff\0"[..]).await.unwrap();
     let error = client.getset::<Vec<u8>>("k", "new").await.unwrap_err();
@@ -75,7 +75,7 @@ async fn text_that_may_have_lost_bytes_is_an_error_where_it_cannot_be_asked_for_
 }
 
 #[tokio::test]
-async fn an_error_of_a_proxy_says_nothing_about_formats() {
+async fn proxy_error_does_not_change_the_format() {
     let page = wiremock::MockServer::start().await;
     let refusal = wiremock::ResponseTemplate::new(503)
         .set_body_raw("{\"error\":\"busy\"}", "application/json");

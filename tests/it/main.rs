@@ -7,12 +7,11 @@
     reason = "a panic here is a red test, which is what it should be"
 )]
 
-/// A client that meets what it should not: wrong tokens, pages of HTML, cut replies, floods, odd addresses.
-#[cfg(all(feature = "native", feature = "reqwest"))]
-mod bad_input;
+/// Invalid and malicious servers: wrong tokens, truncated replies, leaks, memory exhaustion.
+mod adversarial;
 /// Automatic batching: composition and outcome of batches.
 mod batching;
-/// Sessions through everything that can go wrong, compared with a model.
+/// Sessions under every kind of fault, compared with a model.
 #[cfg(feature = "native")]
 mod chaos;
 /// Every declared command: on the wire, and on a real server.
@@ -20,6 +19,8 @@ mod commands;
 /// The conformance cases on every backend.
 #[cfg(all(feature = "conformance", feature = "native"))]
 mod conformance;
+/// Documents that name the test of each claim.
+mod doc_references;
 /// Servers that ignore `Upstash-Encoding`.
 mod encodings;
 /// The examples, run as a new user runs them.
@@ -32,12 +33,10 @@ mod formats;
 /// connections, reloads.
 #[cfg(feature = "rustls")]
 mod fronts;
-/// Servers that mean harm: what leaks, what balloons, what gets through.
-mod hostile;
 /// The backend over TCP: TLS, settings, sentinels, clusters.
 #[cfg(all(feature = "conformance", feature = "native", feature = "rustls"))]
 mod native;
-/// What is counted, what spans hold, and that nothing of it is secret.
+/// Metrics and spans, and the absence of secrets in them.
 #[cfg(feature = "metrics")]
 mod observability;
 /// Exactly once, hedged reads, read your writes.
@@ -46,8 +45,6 @@ mod once;
 /// Proxies that change the paths of requests, and the defences of client and server.
 mod paths;
 mod peers;
-/// Documents that name the test of each claim.
-mod promises;
 /// Forward proxies between the client and its server.
 #[cfg(feature = "rustls")]
 mod proxies;
@@ -62,14 +59,14 @@ mod sessions;
 mod settings;
 /// Histories of managers, stores, faults and crashes in virtual time, each decided by a seed.
 mod simulation;
+/// A process that was frozen: the cost of connections that died meanwhile.
+#[cfg(feature = "rustls")]
+mod stale_connections;
 /// Published messages, as streams.
 mod subscriptions;
-/// A process that was frozen: what its connections cost that died meanwhile.
-#[cfg(feature = "rustls")]
-mod thaw;
-/// Whom a client trusts over TLS.
+/// Certificates that a client trusts over TLS.
 #[cfg(feature = "webpki-roots")]
 mod tls;
-/// The two transports: what they do alike, and what each has for itself.
+/// The two transports: common behaviour, and differences.
 #[cfg(all(feature = "conformance", feature = "reqwest", feature = "rustls"))]
 mod transports;

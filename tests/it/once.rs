@@ -6,20 +6,20 @@ use redis_rest::backend::native::NativeBackend;
 use redis_rest::backend::rest::{HttpRequest, HttpResponse, HttpTransport, Transport};
 use redis_rest::{BoxFuture, Client, Error, ErrorKind, Outcome, RetryPolicy, Value, cmd};
 use redis_rest_server::MemoryBackend;
-use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::redis_test;
 use redis_rest_test_support::rest;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Executes every request, and loses the reply of each one that `lose` selects by its number.
-struct Losing<F> {
+struct LossyTransport<F> {
     inner: HttpTransport,
     sent: Arc<AtomicUsize>,
     lose: F,
 }
 
-impl<F: Fn(usize) -> bool + Send + Sync + 'static> Transport for Losing<F> {
+impl<F: Fn(usize) -> bool + Send + Sync + 'static> Transport for LossyTransport<F> {
     fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse, Error>> {
         Box::pin(async move {
             let number = self.sent.fetch_add(1, Ordering::Relaxed);
@@ -39,7 +39,7 @@ fn losing(
     lose: impl Fn(usize) -> bool + Send + Sync + 'static,
 ) -> (Client, Arc<AtomicUsize>) {
     let sent = Arc::new(AtomicUsize::new(0));
-    let transport = Losing {
+    let transport = LossyTransport {
         inner: HttpTransport::new(Duration::from_secs(3)).unwrap(),
         sent: Arc::clone(&sent),
         lose,
@@ -95,7 +95,7 @@ async fn counts_exactly(url: &str) {
 
 #[tokio::test]
 async fn with_lost_replies_every_increment_counts_once_on_redis() {
-    let Some(redis) = Redis::start() else { return };
+    let redis = redis_test!();
     let server = rest::serve(redis.backend().await).await;
     counts_exactly(&server.url()).await;
 }
@@ -107,8 +107,8 @@ async fn with_lost_replies_every_increment_counts_once_on_the_engine() {
 }
 
 #[tokio::test]
-async fn kept_replies_are_what_the_command_said() {
-    let Some(redis) = Redis::start() else { return };
+async fn stored_replies_equal_the_commands_reply() {
+    let redis = redis_test!();
     let server = rest::serve(redis.backend().await).await;
     // Every first reply is lost, so each reply below is a stored one.
     let (client, _) = losing(&server.url(), |number| number.is_multiple_of(2));
@@ -155,8 +155,8 @@ async fn kept_replies_are_what_the_command_said() {
 }
 
 #[tokio::test]
-async fn a_user_of_one_prefix_needs_no_other_key() {
-    let Some(redis) = Redis::start() else { return };
+async fn exactly_once_stays_within_the_prefix() {
+    let redis = redis_test!();
     redis.control("ACL SETUSER app on >pw ~app:* +@all");
     let native = NativeBackend::connect(&redis.url().replace("//", "//app:pw@")).await.unwrap();
     let server = rest::serve(native).await;
@@ -171,7 +171,7 @@ async fn a_user_of_one_prefix_needs_no_other_key() {
 }
 
 #[tokio::test]
-async fn a_deadline_for_which_no_reply_is_kept_is_refused() {
+async fn deadline_beyond_the_stored_reply_is_refused() {
     let sent = Arc::new(AtomicUsize::new(0));
     let with = |minutes: u64| {
         let transport = Scripted(
@@ -213,7 +213,7 @@ async fn a_deadline_for_which_no_reply_is_kept_is_refused() {
 }
 
 #[tokio::test]
-async fn a_lock_reads_back_instead_of_guessing() {
+async fn lock_with_a_lost_reply_is_read_back() {
     let server = rest::serve(MemoryBackend::new()).await;
     let (client, _) = losing(&server.url(), |number| number == 0);
     let lock = |value: &'static str| client.set_if_absent("lock", value, Duration::from_secs(9));

@@ -9,7 +9,7 @@ use redis_rest_server::MemoryBackend;
 use redis_rest_server::{DEFAULT_TOKEN, Server, ServerConfig};
 use redis_rest_test_support::nginx::Nginx;
 #[cfg(feature = "native")]
-use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::redis_test;
 use redis_rest_test_support::rest;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -108,20 +108,20 @@ async fn published_messages_arrive_over_rest() {
 #[cfg(feature = "native")]
 #[tokio::test]
 async fn published_messages_arrive_natively() {
-    let Some(redis) = Redis::start() else { return };
+    let redis = redis_test!();
     published_messages_arrive(Client::from_backend(redis.backend().await)).await;
 }
 
 #[cfg(feature = "native")]
 #[tokio::test]
 async fn published_messages_arrive_over_rest_from_redis() {
-    let Some(redis) = Redis::start() else { return };
+    let redis = redis_test!();
     let server = rest::serve(redis.backend().await).await;
     published_messages_arrive(rest::client(&server)).await;
 }
 
 #[tokio::test]
-async fn a_subscriber_survives_the_servers_restart_and_knows_of_the_gap() {
+async fn subscriber_survives_a_restart_and_reports_the_gap() {
     let engine = MemoryBackend::new();
     let server = rest::serve(engine.clone()).await;
     let address = server.local_addr();
@@ -142,7 +142,7 @@ async fn a_subscriber_survives_the_servers_restart_and_knows_of_the_gap() {
 }
 
 #[tokio::test]
-async fn a_reader_that_is_too_slow_is_cut_off_and_knows_of_the_gap() {
+async fn slow_reader_is_disconnected_and_reports_the_gap() {
     let client = Client::from_backend(MemoryBackend::new());
     let mut subscription = client.subscribe(["c"]);
     assert_eq!(next(&mut subscription).await, Event::Subscribed("c".into()));
@@ -165,7 +165,7 @@ async fn a_reader_that_is_too_slow_is_cut_off_and_knows_of_the_gap() {
 }
 
 #[tokio::test]
-async fn a_server_that_refuses_ends_it_with_an_error() {
+async fn refusal_ends_a_subscription_with_an_error() {
     let server = rest::serve(MemoryBackend::new()).await;
     let error = |token: &'static str, listen: fn(&Client) -> Subscription| {
         let client = Client::new(server.url(), token).unwrap();
@@ -189,7 +189,7 @@ async fn a_server_that_refuses_ends_it_with_an_error() {
 
 /// Starts a server that sends one message on each connection, and then stays silent.
 #[tokio::test]
-async fn a_connection_on_which_nothing_comes_is_lost() {
+async fn silent_connection_is_lost() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let server = tokio::spawn(async move {
@@ -214,7 +214,7 @@ async fn a_connection_on_which_nothing_comes_is_lost() {
 async fn stream_passes_an_nginx_with_default_settings() {
     let server = rest::serve(MemoryBackend::new()).await;
     let proxied = format!("location / {{ proxy_pass http://{}; }}", server.local_addr());
-    let Some(nginx) = Nginx::start(&proxied) else { return };
+    let nginx = redis_test!(Nginx::start(&proxied));
     let client = Client::new(nginx.url(), DEFAULT_TOKEN).unwrap();
     let mut subscription = client.subscribe(["c"]);
     assert_eq!(next(&mut subscription).await, Event::Subscribed("c".into()));
@@ -223,7 +223,7 @@ async fn stream_passes_an_nginx_with_default_settings() {
 }
 
 #[tokio::test]
-async fn answer_that_is_no_stream_ends_it_at_once() {
+async fn response_that_is_no_stream_ends_it_at_once() {
     let said = |status, body: &str| {
         let body = body.to_owned();
         async move {
@@ -339,7 +339,7 @@ fn refusal(kind: ErrorKind, status: u16) -> Result<(), Error> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn single_refusals_at_a_reconnect_are_outlived() {
+async fn single_refusals_at_a_reconnect_are_retried() {
     let (forbidden, missing) =
         (refusal(ErrorKind::Unauthorized, 403), refusal(ErrorKind::Http, 404));
     let results = vec![Ok(()), forbidden.clone(), missing.clone(), Ok(()), missing.clone()];

@@ -33,7 +33,7 @@ async fn an_authority_that_was_added_is_trusted_over_either_protocol() {
 }
 
 #[tokio::test]
-async fn an_authority_that_nobody_added_is_refused_before_anything_is_sent() {
+async fn unknown_authority_is_refused_before_sending() {
     let server = Tls::start("http/1.1").await;
     let other = Certificates::new().authority;
     let plain = HttpTransport::new(Duration::from_secs(3)).unwrap();
@@ -55,7 +55,7 @@ async fn an_authority_that_nobody_added_is_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn certificate_that_is_refused_is_not_asked_for_again() {
+async fn refused_certificate_is_not_retried() {
     let server = Tls::with(self_signed(), "http/1.1").await;
     let client = Client::builder().url(server.url()).token("t").webpki_roots().build().unwrap();
     let error = client.incr("n").await.unwrap_err();
@@ -63,7 +63,7 @@ async fn certificate_that_is_refused_is_not_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_not_right_is_refused_before_anything_is_sent() {
+async fn invalid_certificate_is_refused_before_sending() {
     let elsewhere =
         Certificates::signed(|leaf| leaf.subject_alt_names = names(&["elsewhere.example"]));
     let expired = Certificates::signed(|leaf| leaf.not_after = rcgen::date_time_ymd(2020, 1, 1));
@@ -110,7 +110,7 @@ fn self_signed() -> Certificates {
 }
 
 #[tokio::test]
-async fn certificates_that_come_with_the_program_leave_room_for_ones_that_are_added() {
+async fn compiled_in_roots_and_added_certificates_are_trusted() {
     let server = Tls::start("http/1.1").await;
     let client = config(&server)
         .webpki_roots()
@@ -121,7 +121,7 @@ async fn certificates_that_come_with_the_program_leave_room_for_ones_that_are_ad
 }
 
 #[tokio::test]
-async fn a_text_that_is_no_certificate_is_refused_at_the_start() {
+async fn invalid_certificate_text_is_refused_at_build() {
     let server = Tls::start("http/1.1").await;
     let cut = &server.authority[..server.authority.len() / 2];
     let wrong = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";

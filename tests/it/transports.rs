@@ -6,9 +6,9 @@ use redis_rest::backend::rest::ReqwestTransport;
 use redis_rest::{Client, Error, ErrorKind, Outcome, cmd};
 use redis_rest_server::MemoryBackend;
 use redis_rest_test_support::certificates::Certificates;
-use redis_rest_test_support::raw::answering;
+use redis_rest_test_support::raw::serve_raw;
 use redis_rest_test_support::rest;
-use redis_rest_test_support::scripted::{Answer, Scripted};
+use redis_rest_test_support::scripted::{Scripted, ScriptedResponse};
 use redis_rest_test_support::tls::url;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ macro_rules! conformance {
 redis_rest::each_backend_case!(conformance);
 
 #[tokio::test]
-async fn a_client_of_the_users_own_goes_through_their_proxy() {
+async fn custom_reqwest_client_uses_its_proxy() {
     let proxy = MockServer::start().await;
     let reply = ResponseTemplate::new(200).set_body_string(r#"{"result":1}"#);
     Mock::given(header("host", "redis.internal.example:8079"))
@@ -58,7 +58,7 @@ async fn a_client_of_the_users_own_goes_through_their_proxy() {
 
 /// The `reqwest` of these tests is built without TLS.
 #[tokio::test]
-async fn a_client_of_the_users_own_without_tls_says_so_at_once() {
+async fn custom_reqwest_client_without_tls_is_refused_at_build() {
     let client =
         Client::builder().url("https://127.0.0.1:1").token("t").transport(own()).build().unwrap();
     let error = client.ping().await.unwrap_err();
@@ -66,7 +66,7 @@ async fn a_client_of_the_users_own_without_tls_says_so_at_once() {
 }
 
 #[tokio::test]
-async fn a_client_of_the_users_own_follows_no_redirect_even_if_told_to() {
+async fn custom_reqwest_client_follows_no_redirect() {
     let elsewhere = MockServer::start().await;
     Mock::given(any()).respond_with(ResponseTemplate::new(200)).expect(0).mount(&elsewhere).await;
     let server = MockServer::start().await;
@@ -83,10 +83,10 @@ async fn a_client_of_the_users_own_follows_no_redirect_even_if_told_to() {
 }
 
 #[tokio::test]
-async fn a_client_of_the_users_own_says_whether_anything_left() {
+async fn custom_reqwest_client_reports_unsent_requests() {
     let down = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let cut = answering("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"result\":").await;
-    let long = answering("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{\"result\":").await;
+    let cut = serve_raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"result\":").await;
+    let long = serve_raw("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{\"result\":").await;
     for (addr, kind, outcome) in [
         (down, ErrorKind::Connect, Outcome::NotApplied),
         (cut, ErrorKind::Io, Outcome::MaybeApplied),
@@ -111,7 +111,7 @@ async fn headers_without_end_are_not_read() {
     let many: String = (0..90).map(|n| format!("x-{n}: {}\r\n", "x".repeat(200))).collect();
     let text: &'static str =
         format!("HTTP/1.1 200 OK\r\n{many}Content-Length: 12\r\n\r\n{{\"result\":1}}").leak();
-    let addr = answering(text).await;
+    let addr = serve_raw(text).await;
     let config = Client::builder().url(format!("http://{addr}")).token("t").no_retry();
     assert_eq!(config.clone().build().unwrap().incr("n").await.unwrap(), 1);
     let small = config.clone().max_reply_header_bytes(8 << 10).build().unwrap();
@@ -212,7 +212,7 @@ async fn impatient(answer: &'static str) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn requests_that_were_answered_before_they_had_left_go_again() {
+async fn requests_with_an_early_response_are_retried() {
     for answer in [
         "HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
         "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
@@ -230,7 +230,7 @@ async fn outcome_of_a_custom_transport_is_kept() {
         .with_source(std::io::Error::from(std::io::ErrorKind::ConnectionRefused))
         .with_status(502)
         .with_retry_after(Duration::from_millis(700));
-    let transport = Scripted::answers([Answer::Fails(refused)]);
+    let transport = Scripted::sequence([ScriptedResponse::Fail(refused)]);
     let client = transport.config().connect_timeout(Duration::from_secs(1)).build().unwrap();
     let began = tokio::time::Instant::now();
     let error = client.incr("n").await.unwrap_err();

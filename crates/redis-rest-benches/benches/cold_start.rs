@@ -43,7 +43,7 @@ struct Case {
 }
 
 fn main() -> Result<(), Failure> {
-    constant::serve_if_told();
+    constant::serve_if_started_as_server();
     let args = Args::parse();
     let starts = if args.quick { 2 } else { args.starts.max(1) };
     let binary = support::build(

@@ -60,7 +60,7 @@ const TOKEN: &str = "bench-token";
 const VALUE_BYTES: usize = 500;
 
 fn main() -> Result<(), Failure> {
-    constant::serve_if_told();
+    constant::serve_if_started_as_server();
     let args = Args::parse();
     let (rounds, length) = if args.quick { (1, 0.1) } else { (args.rounds.max(1), args.seconds) };
     let length = Duration::from_secs_f64(length);

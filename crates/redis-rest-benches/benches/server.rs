@@ -44,7 +44,7 @@ const CONNECTIONS: usize = 64;
 const WANTED: Wanted = Wanted::AtLeast(0.38);
 
 fn main() -> Result<(), Failure> {
-    constant::serve_if_told();
+    constant::serve_if_started_as_server();
     let args = Args::parse();
     let (seconds, rounds) = if args.quick { (1, 1) } else { (args.seconds, args.rounds) };
     let redis = Redis::start()?;

@@ -127,7 +127,7 @@ pub(crate) struct Limits {
 #[derive(ClapArgs)]
 pub(crate) struct Exec {
     #[command(flatten)]
-    pub(crate) show: Show,
+    pub(crate) show: OutputOptions,
     /// Execute the command N times and print one line of JSON: the numbers of calls that succeeded,
     /// failed (not applied) and maybe applied, which add up to N, and the speed
     #[arg(long, value_name = "N", conflicts_with_all = ["json", "raw"])]
@@ -145,7 +145,7 @@ pub(crate) struct Exec {
 
 /// Format of replies.
 #[derive(ClapArgs)]
-pub(crate) struct Show {
+pub(crate) struct OutputOptions {
     /// Print replies as JSON, one per line; bytes that are not UTF-8 as {"base64": "…"}
     #[arg(long)]
     json: bool,
@@ -154,7 +154,7 @@ pub(crate) struct Show {
     raw: bool,
 }
 
-impl Show {
+impl OutputOptions {
     pub(crate) fn format(&self) -> Format {
         match (self.json, self.raw) {
             (true, _) => Format::Json,
@@ -167,7 +167,7 @@ impl Show {
 #[derive(ClapArgs)]
 pub(crate) struct Repl {
     #[command(flatten)]
-    pub(crate) show: Show,
+    pub(crate) show: OutputOptions,
     /// Neither read nor write the history file
     #[arg(long)]
     pub(crate) no_history: bool,
@@ -200,18 +200,18 @@ pub(crate) struct Subscribe {
     #[arg(long)]
     pub(crate) pattern: bool,
     #[command(flatten)]
-    pub(crate) events: Events,
+    pub(crate) events: EventOptions,
 }
 
 #[derive(ClapArgs)]
 pub(crate) struct Monitor {
     #[command(flatten)]
-    pub(crate) events: Events,
+    pub(crate) events: EventOptions,
 }
 
 /// Format and number of events.
 #[derive(ClapArgs)]
-pub(crate) struct Events {
+pub(crate) struct EventOptions {
     /// Print every event as a JSON object on a line, including the start of a subscription and gaps
     #[arg(long)]
     pub(crate) json: bool,
@@ -355,7 +355,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     #[test]
-    fn the_definition_holds() {
+    fn clap_definition_is_valid() {
         Args::command().debug_assert();
     }
 

@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_values_that_were_seen() {
+    fn percentiles_are_measured_values() {
         let tally = |latencies: Vec<u64>| Tally { latencies, ..Tally::default() };
         assert_eq!(tally((1..=100).collect()).percentile(50), 50);
         assert_eq!(tally((1..=100).collect()).percentile(99), 99);

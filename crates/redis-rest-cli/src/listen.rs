@@ -1,6 +1,6 @@
 //! `subscribe` and `monitor`: print events as they arrive.
 
-use crate::args::{Events, Monitor, Subscribe};
+use crate::args::{EventOptions, Monitor, Subscribe};
 use crate::connection::Connection;
 use crate::output::{Failure, Stream, bytes_as_json, name, note};
 use crate::signals::Signals;
@@ -22,7 +22,7 @@ pub(crate) async fn monitor(args: Monitor, connection: &Connection) -> Result<()
 
 /// Prints events until the count is reached, a signal arrives, standard output is closed, or the
 /// server refuses.
-async fn print_all(mut events: Subscription, args: Events) -> Result<(), Failure> {
+async fn print_all(mut events: Subscription, args: EventOptions) -> Result<(), Failure> {
     let stop = Signals::listen()?.first();
     tokio::pin!(stop);
     let (mut out, mut left) = (Stream::new(), args.count.map(std::num::NonZeroU64::get));

@@ -20,7 +20,7 @@ impl Failure {
     }
 
     /// A failure that was already reported: only the exit code remains.
-    pub(crate) fn told(code: u8) -> Self {
+    pub(crate) fn reported(code: u8) -> Self {
         Self { code, message: String::new(), hint: None }
     }
 
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn raw_is_what_the_server_holds() {
+    fn raw_output_is_the_servers_bytes() {
         let nested = Value::Array(vec![
             Value::Int(1),
             Value::Array(vec![Value::bytes(&b"\xff\""[..]), Value::Nil]),

@@ -4,7 +4,7 @@
 //! A task therefore takes events out of the backend's queue as they arrive, and counts their bytes,
 //! per reader and for the whole server.
 
-use super::memory::Held;
+use super::memory::Reservation;
 use redis_rest::Event;
 use redis_rest::backend::EventStream;
 use std::future::poll_fn;
@@ -18,13 +18,13 @@ const OVERHEAD: usize = 128;
 /// The reader's end of a queue. Dropping it ends the task.
 pub(super) struct Backlog {
     events: mpsc::UnboundedReceiver<Event>,
-    waiting: Arc<Waiting>,
+    waiting: Arc<PendingBytes>,
 }
 
 /// Bytes pending for the reader.
-struct Waiting(Mutex<(usize, Held)>);
+struct PendingBytes(Mutex<(usize, Reservation)>);
 
-impl Waiting {
+impl PendingBytes {
     /// Adds an event. Returns false if more than `most` bytes would be pending, or if the server
     /// holds too much.
     fn add(&self, event: &Event, most: usize) -> bool {
@@ -47,11 +47,11 @@ impl Waiting {
 pub(super) fn follow(
     mut events: EventStream,
     most: usize,
-    held: Held,
+    held: Reservation,
     cut: Arc<Notify>,
 ) -> Backlog {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let waiting = Arc::new(Waiting(Mutex::new((0, held))));
+    let waiting = Arc::new(PendingBytes(Mutex::new((0, held))));
     let counted = Arc::clone(&waiting);
     tokio::spawn(async move {
         loop {

@@ -1,7 +1,7 @@
 //! The body of a response, in the client's encoding.
 
 use super::encode::Encoder;
-use super::memory::Held;
+use super::memory::Reservation;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use std::convert::Infallible;
@@ -16,7 +16,7 @@ pub struct ReplyBody {
     next: Bytes,
     rest: Option<Encoder>,
     /// Released on drop: the body was handed to the connection, or its client is gone.
-    _held: Option<Held>,
+    _held: Option<Reservation>,
 }
 
 impl ReplyBody {
@@ -26,7 +26,7 @@ impl ReplyBody {
     }
 
     /// Returns a body of replies that count as held until they are sent.
-    pub fn replies(mut encoder: Encoder, held: Held) -> Self {
+    pub fn replies(mut encoder: Encoder, held: Reservation) -> Self {
         let mut next = Vec::with_capacity(64);
         let rest = encoder.fill(&mut next, PIECE).then_some(encoder);
         Self { next: next.into(), rest, _held: Some(held) }

@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn long_strings_are_the_same_wherever_their_pieces_end() {
+    fn long_strings_are_independent_of_piece_boundaries() {
         let mut texts = vec![vec![b'"'; 3 * PIECE], vec![0xbf; 2 * PIECE], vec![0xf0; 2 * PIECE]];
         for shift in 0..4 {
             let text = ["x".repeat(PIECE - shift), "\u{1f980}é\n".repeat(PIECE / 4)].concat();

@@ -140,7 +140,7 @@ mod tests {
     use redis_rest::Message;
 
     #[test]
-    fn paths_name_what_is_wanted() {
+    fn paths_name_channels_patterns_and_monitor() {
         assert_eq!(wanted("/subscribe/a%2Cb%2F"), Some(SubscriptionTarget::Channel("a,b/".into())));
         assert_eq!(wanted("/psubscribe/*"), Some(SubscriptionTarget::Pattern("*".into())));
         assert_eq!(wanted("/monitor"), Some(SubscriptionTarget::Monitor));
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_lines_cannot_make_events_of_its_own() {
+    fn line_breaks_in_a_message_create_no_events() {
         let what = SubscriptionTarget::Channel("c".into());
         let message = Event::Message(Message::new(
             None,

@@ -1,14 +1,14 @@
-//! Serves one HTTP request on a connection: its body, and event streams. The `answer` module
+//! Serves one HTTP request on a connection: its body, and event streams. The `service` module
 //! decides the response.
 
-use super::answer::{self, Admitted, Service};
 use super::backlog;
 use super::body::ReplyBody;
 use super::config::Limits;
 use super::cors;
 use super::events::{self, EventBody};
-use super::memory::Held;
+use super::memory::Reservation;
 use super::origin::{Admission, Refusal};
+use super::service::{self, Admitted, Service};
 use crate::clock;
 use bytes::{Bytes, BytesMut};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -38,7 +38,7 @@ pub(super) struct Shared {
 
 type Answer = Response<Either<ReplyBody, EventBody>>;
 
-fn whole(answer: answer::Answer) -> Answer {
+fn whole(answer: service::Answer) -> Answer {
     answer.map(Either::Left)
 }
 
@@ -53,7 +53,7 @@ pub(super) async fn answer(
         Ok(None) => return respond(shared, request, cut).await,
         Err(Refusal(text)) => {
             discard(request.into_body(), shared.limits.max_request_bytes);
-            return Ok(whole(answer::failure(StatusCode::FORBIDDEN, text)));
+            return Ok(whole(service::failure(StatusCode::FORBIDDEN, text)));
         }
     };
     let mut answer = match cors::is_preflight(&request) {
@@ -95,9 +95,9 @@ async fn respond(
 impl Shared {
     /// Reads the whole body. Fails with the response to a body that is too large, too slow or
     /// incomplete.
-    async fn read(&self, mut body: Incoming) -> Result<(Bytes, Held), Box<answer::Answer>> {
+    async fn read(&self, mut body: Incoming) -> Result<(Bytes, Reservation), Box<service::Answer>> {
         let deadline = clock::after(self.limits.body_timeout);
-        let mut held = self.service.holds();
+        let mut held = self.service.reserve();
         let mut all = BytesMut::new();
         loop {
             match tokio::time::timeout_at(deadline, body.frame()).await {
@@ -113,18 +113,18 @@ impl Shared {
                     }
                     if held.grow(data.len()).is_err() {
                         discard(body, self.limits.max_request_bytes);
-                        return Err(Box::new(answer::busy()));
+                        return Err(Box::new(service::busy()));
                     }
                     all.extend_from_slice(data);
                 }
                 Ok(Some(Err(_))) => {
-                    return Err(Box::new(answer::failure(
+                    return Err(Box::new(service::failure(
                         StatusCode::BAD_REQUEST,
                         "ERR the body broke off",
                     )));
                 }
                 Err(_) => {
-                    return Err(Box::new(answer::failure(
+                    return Err(Box::new(service::failure(
                         StatusCode::REQUEST_TIMEOUT,
                         "ERR the body took too long",
                     )));
@@ -135,13 +135,13 @@ impl Shared {
 
     async fn stream(&self, head: &Parts, admitted: &Admitted, cut: Arc<Notify>) -> Answer {
         let Some(what) = events::wanted(head.uri.path()) else {
-            return whole(answer::failure(
+            return whole(service::failure(
                 StatusCode::BAD_REQUEST,
                 "ERR a channel or a pattern belongs into the path, percent-encoded",
             ));
         };
         if what == SubscriptionTarget::Monitor && admitted.is_read_only() {
-            return whole(answer::failure(
+            return whole(service::failure(
                 StatusCode::FORBIDDEN,
                 "NOPERM this user has no permissions to run the 'monitor' command",
             ));
@@ -149,7 +149,7 @@ impl Shared {
         match self.service.backend().listen(&what).await {
             Ok(stream) => {
                 let most = self.limits.max_backlog_bytes;
-                let backlog = backlog::follow(stream, most, self.service.holds(), cut);
+                let backlog = backlog::follow(stream, most, self.service.reserve(), cut);
                 let in_base64 = head.headers.get(EVENTS_HEADER) == Some(&IN_BASE64);
                 let closing = self.closing.subscribe();
                 let body = events::body(what, backlog, in_base64, closing);
@@ -164,7 +164,7 @@ impl Shared {
                 }
                 answer
             }
-            Err(error) => whole(answer::error_answer(&error)),
+            Err(error) => whole(service::error_answer(&error)),
         }
     }
 }

@@ -9,13 +9,13 @@
 //! Web pages may use it only if their origin is allowed ([`ServerConfig::cors`]); on loopback it
 //! accepts only loopback names and those of [`ServerConfig::host`].
 //!
-//! [`MemoryBackend`] is an embedded engine, for tests, examples and offline work. In front of a Redis the server takes a
-//! `redis_rest::backend::native::NativeBackend`, which the feature `redis` switches on.
+//! [`MemoryBackend`] is an embedded engine, for tests, examples and offline work. In front of a
+//! Redis the server takes a `redis_rest::backend::native::NativeBackend`, which the feature `redis`
+//! switches on.
 //!
-//! Limits: it has no TLS, so it listens on loopback unless told otherwise. What is no HTTP at all is answered by the HTTP
-//! library, without a JSON body.
+//! Limits: it has no TLS, so it listens on loopback by default. The HTTP library responds to
+//! messages that are not HTTP, without a JSON body.
 
-mod answer;
 mod backlog;
 mod body;
 mod clock;
@@ -24,25 +24,26 @@ mod cors;
 mod encode;
 mod engine;
 mod events;
-mod full;
 mod guard;
 mod http;
 #[doc(hidden)]
 pub mod internal;
 mod memory;
 mod origin;
-mod paced;
+mod overload;
 mod reply;
 mod request;
+mod service;
 mod slices;
+mod write_timeout;
 
-use self::answer::Service;
 pub use self::config::{DEFAULT_TOKEN, ServerConfig};
 pub use self::engine::{MemoryBackend, MemoryBackendBuilder};
-use self::full::Full;
 use self::http::Shared;
 use self::origin::Admission;
-use self::paced::Paced;
+use self::overload::Overload;
+use self::service::Service;
+use self::write_timeout::WithWriteTimeout;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -148,7 +149,7 @@ impl Server {
             .header_read_timeout(limits.header_timeout)
             .max_buf_size(limits.max_header_bytes);
         let room = Arc::new(Semaphore::new(limits.max_connections));
-        let full = Full::new();
+        let overload = Overload::new();
         // Dropped at the end, which closes the remaining connections.
         let mut connections = JoinSet::new();
         tokio::pin!(shutdown);
@@ -162,7 +163,7 @@ impl Server {
                         // one.
                         let _ = stream.set_nodelay(true);
                         let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
-                            if let Some(answer) = full.refuse(stream) {
+                            if let Some(answer) = overload.refuse(stream) {
                                 connections.spawn(answer);
                             }
                             continue;
@@ -170,7 +171,7 @@ impl Server {
                         let (shared, cut) = (Arc::clone(&shared), Arc::new(Notify::new()));
                         let cut_off = Arc::clone(&cut);
                         let service = service_fn(move |request| http::answer(Arc::clone(&shared), request, Arc::clone(&cut)));
-                        let stream = TokioIo::new(Paced::new(stream, limits.write_timeout));
+                        let stream = TokioIo::new(WithWriteTimeout::new(stream, limits.write_timeout));
                         let connection = graceful.watch(http.serve_connection(stream, service));
                         connections.spawn(async move {
                             tokio::select! {

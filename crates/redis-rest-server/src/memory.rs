@@ -20,7 +20,7 @@ pub(crate) struct Memory {
 
 /// The limit is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Full;
+pub(crate) struct LimitReached;
 
 impl Memory {
     pub(crate) fn new(most: usize) -> Arc<Self> {
@@ -28,29 +28,29 @@ impl Memory {
     }
 
     /// Returns an empty account, whose bytes are released when it is dropped.
-    pub(crate) fn share(self: &Arc<Self>) -> Held {
-        Held { memory: Arc::clone(self), bytes: 0 }
+    pub(crate) fn share(self: &Arc<Self>) -> Reservation {
+        Reservation { memory: Arc::clone(self), bytes: 0 }
     }
 }
 
 /// Bytes that one request, reply or stream holds.
 #[derive(Debug)]
-pub struct Held {
+pub struct Reservation {
     memory: Arc<Memory>,
     bytes: usize,
 }
 
-impl Held {
+impl Reservation {
     /// # Errors
     /// Adds `bytes`. Fails without adding anything if there is no room.
-    pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), Full> {
+    pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), LimitReached> {
         let most = match self.bytes.saturating_add(bytes) {
             ..=FREE => usize::MAX,
             _ => self.memory.most,
         };
         let held = &self.memory.held;
         let grown = |held: usize| held.checked_add(bytes).filter(|held| *held <= most);
-        held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown).map_err(|_| Full)?;
+        held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown).map_err(|_| LimitReached)?;
         self.bytes += bytes;
         Ok(())
     }
@@ -62,7 +62,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for Reservation {
     fn drop(&mut self) {
         self.shrink(self.bytes);
     }
@@ -92,15 +92,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_have_one_limit_which_small_ones_pass() {
+    fn accounts_share_one_limit_except_small_ones() {
         let memory = Memory::new(100_000);
         let (mut one, mut other) = (memory.share(), memory.share());
         assert_eq!(one.grow(60_000), Ok(()));
-        assert_eq!((other.grow(40_001), other.grow(40_000)), (Err(Full), Ok(())));
-        assert_eq!(other.grow(1), Err(Full));
+        assert_eq!((other.grow(40_001), other.grow(40_000)), (Err(LimitReached), Ok(())));
+        assert_eq!(other.grow(1), Err(LimitReached));
         let mut small = memory.share();
-        assert_eq!((small.grow(FREE), small.grow(1)), (Ok(()), Err(Full)));
-        assert_eq!(one.grow(usize::MAX), Err(Full));
+        assert_eq!((small.grow(FREE), small.grow(1)), (Ok(()), Err(LimitReached)));
+        assert_eq!(one.grow(usize::MAX), Err(LimitReached));
         one.shrink(30_000);
         assert_eq!(small.grow(1), Ok(()));
         drop((one, other, small));

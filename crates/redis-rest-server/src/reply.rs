@@ -1,6 +1,6 @@
 //! Replies of a response, within the memory limits, and the texts of errors.
 
-use super::memory::{Held, value_bytes};
+use super::memory::{Reservation, value_bytes};
 use redis_rest::backend::Reply;
 use redis_rest::{Error, ErrorKind, Outcome, ServerError};
 
@@ -19,16 +19,16 @@ pub enum Encoding {
 const FREE_TEXT: usize = 256;
 
 /// The memory budget for the replies of one response.
-pub(crate) struct Room {
+pub(crate) struct ReplyBudget {
     left: usize,
     most: usize,
-    held: Held,
+    held: Reservation,
     /// A reply was left out because this server holds too much, not because it is too large.
     short_of_memory: bool,
 }
 
-impl Room {
-    pub fn new(most: usize, held: Held) -> Self {
+impl ReplyBudget {
+    pub fn new(most: usize, held: Reservation) -> Self {
         Self { left: most, most, held, short_of_memory: false }
     }
 
@@ -72,7 +72,7 @@ impl Room {
     }
 
     /// Returns the server memory that the response holds.
-    pub(crate) fn into_held(self) -> Held {
+    pub(crate) fn into_held(self) -> Reservation {
         self.held
     }
 }
@@ -122,8 +122,8 @@ mod tests {
     }
 
     #[test]
-    fn replies_without_room_become_errors_that_say_that_the_command_ran() {
-        let mut room = Room::new(100_000, Memory::new(80_000).share());
+    fn replies_over_budget_become_errors_that_say_the_command_ran() {
+        let mut room = ReplyBudget::new(100_000, Memory::new(80_000).share());
         let large = |bytes: usize| Ok(Value::bytes(vec![b'x'; bytes]));
         assert!(room.fit(large(70_000)).is_ok());
         let error = room.fit(large(40_000)).unwrap_err();
@@ -143,8 +143,8 @@ mod tests {
     }
 
     #[test]
-    fn errors_stay_what_they_are_unless_they_are_long() {
-        let mut room = Room::new(1000, Memory::new(1000).share());
+    fn errors_are_unchanged_unless_they_are_long() {
+        let mut room = ReplyBudget::new(1000, Memory::new(1000).share());
         let error = |bytes: usize| Err(Error::redis(ServerError::new("x".repeat(bytes))));
         assert!(!room.fit(error(1000)).unwrap_err().maybe_applied());
         for _ in 0..100 {

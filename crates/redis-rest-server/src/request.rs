@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 /// Reason why a request is no command. The text is constant: it contains no part of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bad(pub(crate) &'static str);
+pub struct BadRequest(pub(crate) &'static str);
 
 /// Most commands in one request. A body of the largest size could hold millions of empty ones, each
 /// of which costs far more memory than its three bytes.
@@ -17,31 +17,33 @@ const MOST_COMMANDS: usize = 100_000;
 /// Most parts of one command: Redis 6 accepts no more, and each may cost ten times its bytes here.
 const MOST_PARTS: usize = 1024 * 1024;
 
-pub(super) const NO_COMMAND: Bad = Bad("ERR the command has no name");
+pub(super) const NO_COMMAND: BadRequest = BadRequest("ERR the command has no name");
 
 /// Parses one command: a JSON array.
-pub fn command(body: &[u8]) -> Result<Command, Bad> {
-    let parts = serde_json::from_slice(body)
-        .map_err(|_| Bad("ERR the body must be a JSON array: a command and its arguments"))?;
+pub fn command(body: &[u8]) -> Result<Command, BadRequest> {
+    let parts = serde_json::from_slice(body).map_err(|_| {
+        BadRequest("ERR the body must be a JSON array: a command and its arguments")
+    })?;
     build(parts)
 }
 
 /// Parses many commands: a JSON array of arrays.
-pub fn commands(body: &[u8]) -> Result<Vec<Command>, Bad> {
-    let entries: Vec<&RawValue> = serde_json::from_slice(body)
-        .map_err(|_| Bad("ERR the body must be a JSON array of commands, each a JSON array"))?;
+pub fn commands(body: &[u8]) -> Result<Vec<Command>, BadRequest> {
+    let entries: Vec<&RawValue> = serde_json::from_slice(body).map_err(|_| {
+        BadRequest("ERR the body must be a JSON array of commands, each a JSON array")
+    })?;
     if entries.is_empty() {
-        return Err(Bad("ERR there is no command in the body"));
+        return Err(BadRequest("ERR there is no command in the body"));
     }
     if entries.len() > MOST_COMMANDS {
-        return Err(Bad("ERR too many commands in one request"));
+        return Err(BadRequest("ERR too many commands in one request"));
     }
     entries.into_iter().map(|entry| command(entry.get().as_bytes())).collect()
 }
 
-fn build(parts: Vec<&RawValue>) -> Result<Command, Bad> {
+fn build(parts: Vec<&RawValue>) -> Result<Command, BadRequest> {
     if parts.len() > MOST_PARTS {
-        return Err(Bad("ERR too many arguments in one command"));
+        return Err(BadRequest("ERR too many arguments in one command"));
     }
     let parts = parts.into_iter().map(argument).collect::<Result<Vec<_>, _>>()?;
     match parts.first() {
@@ -54,7 +56,7 @@ fn build(parts: Vec<&RawValue>) -> Result<Command, Bad> {
 
 /// Returns a string, or a number or boolean as it is written: a number too large for any type is
 /// unchanged.
-fn argument(raw: &RawValue) -> Result<Cow<'_, str>, Bad> {
+fn argument(raw: &RawValue) -> Result<Cow<'_, str>, BadRequest> {
     /// Borrows if the text has no escapes.
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -62,10 +64,10 @@ fn argument(raw: &RawValue) -> Result<Cow<'_, str>, Bad> {
     match raw.get().as_bytes().first() {
         Some(b'"') => match serde_json::from_str::<Text<'_>>(raw.get()) {
             Ok(Text(text)) => Ok(text),
-            Err(_) => Err(Bad("ERR an argument is no valid text")),
+            Err(_) => Err(BadRequest("ERR an argument is no valid text")),
         },
         Some(b'-' | b'0'..=b'9' | b't' | b'f') => Ok(Cow::Borrowed(raw.get())),
-        _ => Err(Bad("ERR an argument must be a string, a number or a boolean")),
+        _ => Err(BadRequest("ERR an argument must be a string, a number or a boolean")),
     }
 }
 
@@ -112,7 +114,7 @@ pub(crate) fn query_token(query: Option<&str>) -> Option<Vec<u8>> {
 type Pair = (Vec<u8>, Option<Vec<u8>>);
 
 /// Returns the pairs of a query; `?NX` has no value.
-fn pairs(query: Option<&str>) -> impl Iterator<Item = Result<Pair, Bad>> {
+fn pairs(query: Option<&str>) -> impl Iterator<Item = Result<Pair, BadRequest>> {
     query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let plus = |text: &str| decode(text.replace('+', " ").as_bytes());
         Ok(match pair.split_once('=') {
@@ -122,11 +124,13 @@ fn pairs(query: Option<&str>) -> impl Iterator<Item = Result<Pair, Bad>> {
     })
 }
 
-fn decode(text: &[u8]) -> Result<Vec<u8>, Bad> {
+fn decode(text: &[u8]) -> Result<Vec<u8>, BadRequest> {
     let hex = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_hexdigit);
     let broken = |at: usize| !hex(text.get(at + 1)) || !hex(text.get(at + 2));
     if text.iter().enumerate().any(|(at, &byte)| byte == b'%' && broken(at)) {
-        return Err(Bad("ERR a percent sign in the address is not followed by two hex digits"));
+        return Err(BadRequest(
+            "ERR a percent sign in the address is not followed by two hex digits",
+        ));
     }
     Ok(percent_decode(text).collect())
 }
@@ -140,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_are_taken_as_they_are_written() {
+    fn arguments_are_unchanged() {
         let command = command(
             r#" ["SET", "a\u00e9\"", 1e400, -0, 12345678901234567890123, true, "", "a b"] "#
                 .as_bytes(),

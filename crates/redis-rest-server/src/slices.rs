@@ -2,9 +2,9 @@
 //!
 //! Redis keeps all replies to a batch, however large, before it sends the first.
 
-use super::answer::lost;
 use super::memory::value_bytes;
-use super::reply::Room;
+use super::reply::ReplyBudget;
+use super::service::lost;
 use redis_rest::backend::{Backend, Reply};
 use redis_rest::{CallOptions, Command, Error, ErrorKind, Outcome};
 
@@ -21,7 +21,7 @@ const SMALL_BYTES: usize = 1024 * 1024;
 pub(super) async fn run(
     backend: &dyn Backend,
     commands: &[Command],
-    room: &mut Room,
+    room: &mut ReplyBudget,
 ) -> Vec<Reply> {
     let mut slices = Slices::new();
     let mut answers: Vec<Reply> = Vec::with_capacity(commands.len());

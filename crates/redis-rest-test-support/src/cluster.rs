@@ -16,18 +16,18 @@ pub struct Cluster {
 impl Cluster {
     pub fn start(replicas: usize) -> Option<Self> {
         let nodes = (0..3 + replicas).map(|_| node()).collect::<Option<Vec<_>>>()?;
-        let ids: Vec<String> = nodes.iter().map(|(node, _)| node.ask("CLUSTER MYID")).collect();
+        let ids: Vec<String> = nodes.iter().map(|(node, _)| node.query("CLUSTER MYID")).collect();
         for (number, (node, _)) in nodes.iter().enumerate() {
-            node.ask::<()>(&format!("CLUSTER SET-CONFIG-EPOCH {}", number + 1));
+            node.query::<()>(&format!("CLUSTER SET-CONFIG-EPOCH {}", number + 1));
             if number < 3 {
-                node.ask::<()>(&format!(
+                node.query::<()>(&format!(
                     "CLUSTER ADDSLOTSRANGE {} {}",
                     number * SLOTS / 3,
                     (number + 1) * SLOTS / 3 - 1
                 ));
             }
             for (other, bus) in &nodes[..number] {
-                node.ask::<()>(&format!("CLUSTER MEET 127.0.0.1 {} {bus}", other.port));
+                node.query::<()>(&format!("CLUSTER MEET 127.0.0.1 {} {bus}", other.port));
             }
         }
         let nodes: Vec<Process> = nodes.into_iter().map(|(node, _)| node).collect();
@@ -35,17 +35,17 @@ impl Cluster {
         cluster.settle();
         for replica in 3..cluster.nodes.len() {
             cluster.nodes[replica]
-                .ask::<()>(&format!("CLUSTER REPLICATE {}", cluster.ids[replica - 3]));
+                .query::<()>(&format!("CLUSTER REPLICATE {}", cluster.ids[replica - 3]));
         }
         for replica in &cluster.nodes[3..] {
             until("a replica with the data", || {
-                replica.ask::<String>("INFO replication").contains("master_link_status:up")
+                replica.query::<String>("INFO replication").contains("master_link_status:up")
             });
         }
         // The other nodes must know the replicas too, to vote.
         until("replicas that all know", || {
             cluster.nodes.iter().all(|node| {
-                node.ask::<String>("CLUSTER NODES").matches("slave").count() == replicas
+                node.query::<String>("CLUSTER NODES").matches("slave").count() == replicas
             })
         });
         Some(cluster)
@@ -56,7 +56,7 @@ impl Cluster {
         let known = format!("cluster_known_nodes:{}\r", self.nodes.len());
         until("a cluster", || {
             self.nodes.iter().all(|node| {
-                let info: String = node.ask("CLUSTER INFO");
+                let info: String = node.query("CLUSTER INFO");
                 info.contains("cluster_state:ok")
                     && info.contains("cluster_slots_ok:16384")
                     && info.contains(&known)
@@ -74,7 +74,7 @@ impl Cluster {
 
     /// Returns the first master of a key's slot, and the slot.
     pub fn owner(&self, key: &str) -> (usize, usize) {
-        let slot: usize = self.nodes[0].ask(&format!("CLUSTER KEYSLOT {key}"));
+        let slot: usize = self.nodes[0].query(&format!("CLUSTER KEYSLOT {key}"));
         let has = |&master: &usize| (master * SLOTS / 3..(master + 1) * SLOTS / 3).contains(&slot);
         ((0..3).find(has).expect("every slot has a master"), slot)
     }
@@ -82,18 +82,18 @@ impl Cluster {
     /// Moves a slot key by key, and calls `between` after each.
     pub fn move_slot(&self, slot: usize, from: usize, to: usize, mut between: impl FnMut()) {
         let (source, target) = (&self.nodes[from], &self.nodes[to]);
-        target.ask::<()>(&format!("CLUSTER SETSLOT {slot} IMPORTING {}", self.ids[from]));
-        source.ask::<()>(&format!("CLUSTER SETSLOT {slot} MIGRATING {}", self.ids[to]));
+        target.query::<()>(&format!("CLUSTER SETSLOT {slot} IMPORTING {}", self.ids[from]));
+        source.query::<()>(&format!("CLUSTER SETSLOT {slot} MIGRATING {}", self.ids[to]));
         loop {
-            let keys: Vec<String> = source.ask(&format!("CLUSTER GETKEYSINSLOT {slot} 1"));
+            let keys: Vec<String> = source.query(&format!("CLUSTER GETKEYSINSLOT {slot} 1"));
             let Some(key) = keys.first() else { break };
-            source.ask::<String>(&format!("MIGRATE 127.0.0.1 {} {key} 0 5000", target.port));
+            source.query::<String>(&format!("MIGRATE 127.0.0.1 {} {key} 0 5000", target.port));
             between();
         }
         // The new owner first: otherwise a node could redirect to a node that redirects back.
         let others = (0..3).filter(|&node| node != to);
         for node in std::iter::once(to).chain(others) {
-            self.nodes[node].ask::<()>(&format!("CLUSTER SETSLOT {slot} NODE {}", self.ids[to]));
+            self.nodes[node].query::<()>(&format!("CLUSTER SETSLOT {slot} NODE {}", self.ids[to]));
         }
     }
 

@@ -15,7 +15,7 @@ pub const HEAD: &str =
     "POST / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer local-token\r\n";
 
 /// Returns a complete request for a connection that stays open.
-pub fn whole(body: &str) -> String {
+pub fn full_request(body: &str) -> String {
     format!("{HEAD}Content-Length: {}\r\n\r\n{body}", body.len())
 }
 
@@ -28,7 +28,7 @@ pub async fn send(stream: &mut TcpStream, bytes: impl AsRef<[u8]>) {
 }
 
 /// Reads until the server closes or resets the connection.
-pub async fn rest(stream: &mut TcpStream) -> String {
+pub async fn read_to_end(stream: &mut TcpStream) -> String {
     let mut all = Vec::new();
     let read = tokio::time::timeout(LONG, stream.read_to_end(&mut all)).await;
     let _ = read.expect("the server ends the connection");
@@ -37,7 +37,7 @@ pub async fn rest(stream: &mut TcpStream) -> String {
 
 /// Reads one response with a length on a connection that stays open. Returns `None` if the
 /// connection ended before.
-pub async fn answer(stream: &mut TcpStream) -> Option<(u16, String)> {
+pub async fn read_response(stream: &mut TcpStream) -> Option<(u16, String)> {
     let read = async {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -60,9 +60,9 @@ pub async fn answer(stream: &mut TcpStream) -> Option<(u16, String)> {
 }
 
 /// Sends a request and reads the response on a connection that stays open.
-pub async fn ask(stream: &mut TcpStream, body: &str) -> Option<(u16, String)> {
-    stream.write_all(whole(body).as_bytes()).await.ok()?;
-    answer(stream).await
+pub async fn exchange(stream: &mut TcpStream, body: &str) -> Option<(u16, String)> {
+    stream.write_all(full_request(body).as_bytes()).await.ok()?;
+    read_response(stream).await
 }
 
 pub fn pong() -> Option<(u16, String)> {

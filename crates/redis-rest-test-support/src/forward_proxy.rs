@@ -9,11 +9,11 @@ use tokio_rustls::TlsAcceptor;
 
 /// The behaviour of a proxy.
 #[derive(Clone)]
-pub enum Does {
+pub enum ProxyBehavior {
     /// Connects to this server, whatever host is requested.
-    Lead(SocketAddr),
+    Connect(SocketAddr),
     /// Connects to this server if `Proxy-Authorization` has this value; returns 407 otherwise.
-    LeadWith(SocketAddr, &'static str),
+    ConnectWithCredentials(SocketAddr, &'static str),
     /// Refuses with this status.
     Refuse(u16),
 }
@@ -25,28 +25,28 @@ pub struct ForwardProxy {
 }
 
 impl ForwardProxy {
-    pub async fn start(does: Does) -> Self {
-        Self::start_with(does, None).await
+    pub async fn start(behavior: ProxyBehavior) -> Self {
+        Self::start_with(behavior, None).await
     }
 
     /// Starts a proxy that accepts TLS connections.
-    pub async fn start_tls(does: Does, certificates: &Certificates) -> Self {
+    pub async fn start_tls(behavior: ProxyBehavior, certificates: &Certificates) -> Self {
         let acceptor = TlsAcceptor::from(certificates.server("http/1.1"));
-        Self::start_with(does, Some(acceptor)).await
+        Self::start_with(behavior, Some(acceptor)).await
     }
 
-    async fn start_with(does: Does, tls: Option<TlsAcceptor>) -> Self {
+    async fn start_with(behavior: ProxyBehavior, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let heads = Arc::<Mutex<Vec<String>>>::default();
         let seen = Arc::clone(&heads);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (does, seen, tls) = (does.clone(), Arc::clone(&seen), tls.clone());
+                let (behavior, seen, tls) = (behavior.clone(), Arc::clone(&seen), tls.clone());
                 tokio::spawn(async move {
                     match tls {
-                        Some(tls) => serve(tls.accept(stream).await.ok()?, does, &seen).await,
-                        None => serve(stream, does, &seen).await,
+                        Some(tls) => serve(tls.accept(stream).await.ok()?, behavior, &seen).await,
+                        None => serve(stream, behavior, &seen).await,
                     }
                 });
             }
@@ -66,7 +66,7 @@ impl ForwardProxy {
 
 async fn serve(
     mut client: impl AsyncRead + AsyncWrite + Unpin,
-    does: Does,
+    behavior: ProxyBehavior,
     seen: &Mutex<Vec<String>>,
 ) -> Option<()> {
     let mut head = Vec::new();
@@ -80,11 +80,13 @@ async fn serve(
             name.eq_ignore_ascii_case("proxy-authorization") && value == credentials
         })
     };
-    let (server, refusal) = match does {
-        Does::Lead(server) => (server, None),
-        Does::LeadWith(server, credentials) if allowed(credentials) => (server, None),
-        Does::LeadWith(server, _) => (server, Some(407)),
-        Does::Refuse(status) => (([127, 0, 0, 1], 1).into(), Some(status)),
+    let (server, refusal) = match behavior {
+        ProxyBehavior::Connect(server) => (server, None),
+        ProxyBehavior::ConnectWithCredentials(server, credentials) if allowed(credentials) => {
+            (server, None)
+        }
+        ProxyBehavior::ConnectWithCredentials(server, _) => (server, Some(407)),
+        ProxyBehavior::Refuse(status) => (([127, 0, 0, 1], 1).into(), Some(status)),
     };
     if let Some(status) = refusal {
         let answer = format!("HTTP/1.1 {status} Refused\r\nContent-Length: 0\r\n\r\n");

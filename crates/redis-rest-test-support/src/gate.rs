@@ -18,18 +18,18 @@ pub const HOUR: Duration = Duration::from_secs(3600);
 /// State of the connection to the server.
 #[derive(Clone, Copy)]
 #[repr(u8)]
-pub enum Way {
+pub enum GateState {
     Open,
     /// Nothing gets through.
-    Cut,
+    Closed,
     /// Requests get through, replies are lost.
-    Deaf,
+    RepliesLost,
 }
 
 #[derive(Clone)]
 pub struct Gate {
     inner: HttpTransport,
-    way: Arc<AtomicU8>,
+    state: Arc<AtomicU8>,
     tried: Arc<AtomicUsize>,
 }
 
@@ -37,16 +37,16 @@ impl Gate {
     pub fn new() -> Self {
         Self {
             inner: HttpTransport::new(Duration::from_secs(3)).unwrap(),
-            way: Arc::default(),
+            state: Arc::default(),
             tried: Arc::default(),
         }
     }
 
-    pub fn set(&self, way: Way) {
-        self.way.store(way as u8, Ordering::Relaxed);
+    pub fn set(&self, state: GateState) {
+        self.state.store(state as u8, Ordering::Relaxed);
     }
 
-    pub fn tried(&self) -> usize {
+    pub fn attempts(&self) -> usize {
         self.tried.load(Ordering::Relaxed)
     }
 }
@@ -55,12 +55,12 @@ impl Transport for Gate {
     fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse, Error>> {
         Box::pin(async move {
             self.tried.fetch_add(1, Ordering::Relaxed);
-            let way = self.way.load(Ordering::Relaxed);
-            if way == Way::Cut as u8 {
+            let state = self.state.load(Ordering::Relaxed);
+            if state == GateState::Closed as u8 {
                 return Err(Error::custom(ErrorKind::Connect, Outcome::NotApplied, "no way there"));
             }
             let response = self.inner.send(request).await?;
-            match way == Way::Deaf as u8 {
+            match state == GateState::RepliesLost as u8 {
                 true => Err(Error::custom(ErrorKind::Io, Outcome::MaybeApplied, "no way back")),
                 false => Ok(response),
             }
@@ -93,12 +93,12 @@ pub fn checked() -> ManagerOptions {
 
 impl Node {
     pub async fn new(recovery: Recovery) -> Self {
-        Self::of(ManagerOptions::default().recovery(recovery)).await
+        Self::with_options(ManagerOptions::default().recovery(recovery)).await
     }
 
     /// Creates the manager with these options, except that every copy is checked and reads do not
     /// touch.
-    pub async fn of(options: ManagerOptions) -> Self {
+    pub async fn with_options(options: ManagerOptions) -> Self {
         let options = options.max_staleness(Duration::ZERO).touch_interval(HOUR);
         Self::with(SessionManager::with_options("", 0, options)).await
     }

@@ -49,7 +49,7 @@ impl Haproxy {
                 lines.map_while(Result::ok).for_each(|line| drop(sender.send(line)));
             });
             let haproxy = Self { child, port, log, _dir: dir };
-            if haproxy.says("Loading success") {
+            if haproxy.wait_for_line("Loading success") {
                 return Some(haproxy);
             }
         }
@@ -57,14 +57,14 @@ impl Haproxy {
     }
 
     /// Waits for a line with `text`. Returns false if haproxy ended before.
-    fn says(&self, text: &str) -> bool {
+    fn wait_for_line(&self, text: &str) -> bool {
         std::iter::from_fn(|| self.log.recv_timeout(PATIENCE).ok()).any(|line| line.contains(text))
     }
 
     /// Replaces the worker by a new one, like a reload after a configuration change.
     pub fn reload(&self) {
         signal_handler("-USR2", 12, &self.child);
-        assert!(self.says("Loading success"), "haproxy does not reload");
+        assert!(self.wait_for_line("Loading success"), "haproxy does not reload");
     }
 
     pub fn addr(&self) -> SocketAddr {

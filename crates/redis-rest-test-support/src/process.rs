@@ -46,7 +46,7 @@ impl Process {
                     .for_each(|line| drop(sender.send(line)))
             });
             let process = Self { child, port, lines, _dir: dir };
-            if process.says(ready) {
+            if process.wait_for_line(ready) {
                 return Some(process);
             }
             // Another process took the port.
@@ -55,7 +55,7 @@ impl Process {
     }
 
     /// Starts an ordinary server with additional arguments.
-    pub fn plain(more: &[&str]) -> Option<Self> {
+    pub fn start_with(more: &[&str]) -> Option<Self> {
         Self::start("Ready to accept connections", |port, dir| {
             let mut arguments = base(dir);
             arguments.extend(["--port".to_owned(), port.to_string()]);
@@ -69,7 +69,7 @@ impl Process {
     }
 
     /// Waits for a line with `text`. Returns false if the server ended before.
-    pub fn says(&self, text: &str) -> bool {
+    pub fn wait_for_line(&self, text: &str) -> bool {
         let until = Instant::now() + PATIENCE;
         loop {
             match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
@@ -81,9 +81,9 @@ impl Process {
         }
     }
 
-    /// Runs a command of an administrator on a connection of its own.
+    /// Runs an administrative command on a separate connection.
     #[cfg(feature = "native")]
-    pub fn try_ask<T: redis::FromRedisValue>(&self, command: &str) -> redis::RedisResult<T> {
+    pub fn try_query<T: redis::FromRedisValue>(&self, command: &str) -> redis::RedisResult<T> {
         let mut connection = redis::Client::open(self.url())?.get_connection()?;
         let mut words = command.split_whitespace();
         let mut cmd = redis::cmd(words.next().unwrap_or_default());
@@ -94,8 +94,8 @@ impl Process {
     }
 
     #[cfg(feature = "native")]
-    pub fn ask<T: redis::FromRedisValue>(&self, command: &str) -> T {
-        self.try_ask(command).unwrap_or_else(|error| panic!("{command}: {error}"))
+    pub fn query<T: redis::FromRedisValue>(&self, command: &str) -> T {
+        self.try_query(command).unwrap_or_else(|error| panic!("{command}: {error}"))
     }
 
     pub fn kill(&mut self) {

@@ -49,11 +49,11 @@ pub fn parse(answer: &str) -> (u16, String) {
         .unwrap_or_else(|| panic!("no HTTP: {answer:?}"));
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
     let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
-    (status, if chunked { of_chunks(body) } else { body.to_owned() })
+    (status, if chunked { decode_chunks(body) } else { body.to_owned() })
 }
 
 /// Returns the body from its complete chunks.
-pub fn of_chunks(mut body: &str) -> String {
+pub fn decode_chunks(mut body: &str) -> String {
     let mut all = String::new();
     while let Some((size, rest)) = body.split_once("\r\n")
         && let Ok(size) = usize::from_str_radix(size, 16)
@@ -67,7 +67,7 @@ pub fn of_chunks(mut body: &str) -> String {
 
 /// Starts a server that reads the beginning of each request, sends `answer` unchanged, and closes
 /// the connection.
-pub async fn answering(answer: impl Into<Vec<u8>>) -> SocketAddr {
+pub async fn serve_raw(answer: impl Into<Vec<u8>>) -> SocketAddr {
     let answer = answer.into();
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
     let addr = listener.local_addr().expect("it is bound");

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex};
 
 /// Outcome of one request.
 #[derive(Clone)]
-pub enum Answer {
-    Fails(Error),
-    Says {
+pub enum ScriptedResponse {
+    Fail(Error),
+    Respond {
         status: u16,
         header: Option<(HeaderName, &'static str)>,
         body: Bytes,
@@ -27,26 +27,38 @@ pub enum Answer {
 }
 
 /// Returns a response with this status and body.
-pub fn says(status: u16, body: impl Into<Bytes>) -> Answer {
-    Answer::Says { status, header: None, body: body.into() }
+pub fn respond(status: u16, body: impl Into<Bytes>) -> ScriptedResponse {
+    ScriptedResponse::Respond { status, header: None, body: body.into() }
 }
 
 /// Returns a response with a `Retry-After` header.
-pub fn says_wait(status: u16, retry_after: &'static str, body: impl Into<Bytes>) -> Answer {
-    Answer::Says { status, header: Some((RETRY_AFTER, retry_after)), body: body.into() }
+pub fn respond_retry_after(
+    status: u16,
+    retry_after: &'static str,
+    body: impl Into<Bytes>,
+) -> ScriptedResponse {
+    ScriptedResponse::Respond {
+        status,
+        header: Some((RETRY_AFTER, retry_after)),
+        body: body.into(),
+    }
 }
 
 /// Returns a response with this media type.
-pub fn says_as(media_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    Answer::Says { status: 200, header: Some((CONTENT_TYPE, media_type)), body: body.into() }
+pub fn respond_as(media_type: &'static str, body: impl Into<Bytes>) -> ScriptedResponse {
+    ScriptedResponse::Respond {
+        status: 200,
+        header: Some((CONTENT_TYPE, media_type)),
+        body: body.into(),
+    }
 }
 
 /// Returns a server's response to a Redis error.
-pub fn redis_error(status: u16, text: &str) -> Answer {
-    says(status, serde_json::json!({ "error": text }).to_string())
+pub fn redis_error(status: u16, text: &str) -> ScriptedResponse {
+    respond(status, serde_json::json!({ "error": text }).to_string())
 }
 
-type Script = dyn Fn(usize, &str, &[u8]) -> Answer + Send + Sync;
+type Script = dyn Fn(usize, &str, &[u8]) -> ScriptedResponse + Send + Sync;
 
 /// A transport whose response to request `n`, counted from 0, is a function of `n` and the body.
 #[derive(Clone)]
@@ -57,12 +69,14 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    pub fn new(script: impl Fn(usize, &[u8]) -> Answer + Send + Sync + 'static) -> Self {
+    pub fn new(script: impl Fn(usize, &[u8]) -> ScriptedResponse + Send + Sync + 'static) -> Self {
         Self::of(Arc::new(move |n, _, body| script(n, body)))
     }
 
     /// Creates a transport whose responses depend on the path and the body.
-    pub fn with_paths(script: impl Fn(&str, &[u8]) -> Answer + Send + Sync + 'static) -> Self {
+    pub fn with_paths(
+        script: impl Fn(&str, &[u8]) -> ScriptedResponse + Send + Sync + 'static,
+    ) -> Self {
         Self::of(Arc::new(move |_, path, body| script(path, body)))
     }
 
@@ -71,7 +85,7 @@ impl Scripted {
     }
 
     /// Creates a transport that returns these responses in order, and then repeats the last one.
-    pub fn answers(answers: impl Into<Vec<Answer>>) -> Self {
+    pub fn sequence(answers: impl Into<Vec<ScriptedResponse>>) -> Self {
         let answers = answers.into();
         Self::new(move |n, _| answers[n.min(answers.len() - 1)].clone())
     }
@@ -126,23 +140,30 @@ impl Transport for Scripted {
                 seen.len() - 1
             };
             let answer = (self.script)(n, request.url.path(), &request.body);
-            if matches!(answer, Answer::NeverLeaves | Answer::BreaksEarly | Answer::Early(_)) {
+            if matches!(
+                answer,
+                ScriptedResponse::NeverLeaves
+                    | ScriptedResponse::BreaksEarly
+                    | ScriptedResponse::Early(_)
+            ) {
                 request.progress().waits();
             }
             match answer {
-                Answer::BreaksEarly => {
+                ScriptedResponse::BreaksEarly => {
                     Err(Error::custom(ErrorKind::Io, Outcome::MaybeApplied, "the connection broke"))
                 }
-                Answer::Fails(error) => Err(error),
-                Answer::Says { status, header, body } => {
+                ScriptedResponse::Fail(error) => Err(error),
+                ScriptedResponse::Respond { status, header, body } => {
                     let mut headers = http::HeaderMap::new();
                     headers.extend(
                         header.map(|(name, value)| (name, http::HeaderValue::from_static(value))),
                     );
                     Ok(HttpResponse::new(status, headers, body))
                 }
-                Answer::Early(status) => Ok(HttpResponse::new(status, http::HeaderMap::new(), "")),
-                Answer::Never | Answer::NeverLeaves => {
+                ScriptedResponse::Early(status) => {
+                    Ok(HttpResponse::new(status, http::HeaderMap::new(), ""))
+                }
+                ScriptedResponse::Never | ScriptedResponse::NeverLeaves => {
                     let _unfinished = Unfinished(Arc::clone(&self.dropped));
                     std::future::pending().await
                 }

@@ -5,7 +5,7 @@ use tracing::subscriber::DefaultGuard;
 use tracing::{Dispatch, Subscriber};
 
 /// Sends spans of this thread to `subscriber` until the guard is dropped.
-pub fn seen_by(subscriber: impl Subscriber + Send + Sync) -> DefaultGuard {
+pub fn collect_spans(subscriber: impl Subscriber + Send + Sync) -> DefaultGuard {
     // With a single subscriber, tracing caches a call site as disabled for all threads if another
     // test's thread meets it first. A second subscriber makes tracing ask each time.
     static ANOTHER: OnceLock<Dispatch> = OnceLock::new();

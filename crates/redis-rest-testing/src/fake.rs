@@ -255,7 +255,7 @@ impl FakeReply {
             ),
             Ok(admitted) => {
                 let body = request.body.clone().into();
-                drive(self.service.perform(&head, &admitted, body, self.service.holds()))
+                drive(self.service.perform(&head, &admitted, body, self.service.reserve()))
             }
             Err(refusal) => *refusal,
         })

@@ -58,7 +58,7 @@
 //!
 //! let redis = FakeRedis::start().await;
 //! let limited = Mock::given(command("SET").with_key("name"))
-//!     .respond_with(rate_limited(Duration::ZERO)) // the client waits as long as it is told
+//!     .respond_with(rate_limited(Duration::ZERO)) // the client waits for `Retry-After`
 //!     .up_to_n_times(1);
 //! redis.mount(limited).await; // the test fails if it never matches
 //!

@@ -11,7 +11,7 @@ use redis_rest::Value;
 /// | `Vec<u8>`, `&[u8]`, `[u8; N]`, `Bytes` | a string of these bytes, also of the letters `OK` |
 /// | integers | an integer |
 /// | `bool` | 1 or 0 |
-/// | `f32`, `f64` | its text, as Redis answers |
+/// | `f32`, `f64` | its text, in Redis's format |
 /// | `()`, `None` | nil |
 /// | `Vec`, arrays, slices, tuples | an array |
 /// | [`serde_json::Value`] | as above; an object is a flat array of names and values, a number with a fraction or beyond 64 bits its text |

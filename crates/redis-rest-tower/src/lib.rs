@@ -91,10 +91,10 @@
 //!
 //! The manager needs room for anonymous sessions too: set no limit, or a generous one.
 
-mod place;
 mod record;
+mod target;
 
-use place::Place;
+use target::Target;
 use record::Encoded;
 use redis_rest::session::{
     Conflict, SessionError, SessionManager, SessionStore as Store, redacted_id,
@@ -113,7 +113,7 @@ const ID_TRIES: usize = 5;
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct TowerStore {
-    place: Place,
+    target: Target,
     user_of: Arc<UserOf>,
 }
 
@@ -122,13 +122,13 @@ type UserOf = dyn Fn(&Record) -> Option<String> + Send + Sync;
 impl TowerStore {
     /// Creates a store in which each call goes to `store`.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { place: Place::Store(store), user_of: Arc::new(record::user) }
+        Self { target: Target::Store(store), user_of: Arc::new(record::user) }
     }
 
     /// Creates a store over a manager: sessions are held in memory too, and remain available while
     /// the manager's store is unavailable.
     pub fn over_manager(manager: SessionManager) -> Self {
-        Self { place: Place::Manager(manager), user_of: Arc::new(record::user) }
+        Self { target: Target::Manager(manager), user_of: Arc::new(record::user) }
     }
 
     /// Finds the user of a record by `user_of` instead of [`USER_KEY`]. `None` and the empty text
@@ -170,7 +170,7 @@ impl tower_sessions_core::SessionStore for TowerStore {
                 // An expired session would not be found.
                 return Ok(());
             }
-            match self.place.create(&encoded).await {
+            match self.target.create(&encoded).await {
                 Ok(known) => return encoded.note_log_outs(record, &known),
                 // The session expired meanwhile.
                 Err(SessionError::NotFound | SessionError::Conflict(_)) if encoded.expired() => {
@@ -195,9 +195,9 @@ impl tower_sessions_core::SessionStore for TowerStore {
     async fn save(&self, record: &Record) -> Result<()> {
         let encoded = self.encode(record)?;
         let saved = if encoded.expired() {
-            self.place.delete(encoded.id()).await
+            self.target.delete(encoded.id()).await
         } else {
-            self.place.save(&encoded).await
+            self.target.save(&encoded).await
         };
         match saved {
             Err(SessionError::NotFound) => {
@@ -209,7 +209,7 @@ impl tower_sessions_core::SessionStore for TowerStore {
     }
 
     async fn load(&self, id: &Id) -> Result<Option<Record>> {
-        match self.place.load(&id.to_string()).await {
+        match self.target.load(&id.to_string()).await {
             Ok((session, known)) => record::decode(*id, &session, &known),
             Err(SessionError::NotFound) => Ok(None),
             Err(failed) => Err(error(failed)),
@@ -217,7 +217,7 @@ impl tower_sessions_core::SessionStore for TowerStore {
     }
 
     async fn delete(&self, id: &Id) -> Result<()> {
-        self.place.delete(&id.to_string()).await.map_err(error)
+        self.target.delete(&id.to_string()).await.map_err(error)
     }
 }
 
@@ -235,7 +235,7 @@ fn error(error: SessionError) -> Error {
 /// Shows nothing of sessions.
 impl fmt::Debug for TowerStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TowerStore").field("place", &self.place).finish_non_exhaustive()
+        f.debug_struct("TowerStore").field("target", &self.target).finish_non_exhaustive()
     }
 }
 

@@ -105,7 +105,7 @@ async fn log_in_list_and_log_out_everywhere() {
 }
 
 #[tokio::test]
-async fn what_visitors_send_is_text() {
+async fn visitors_input_is_escaped() {
     let mut browser = Browser::new(&app(), "<script>\"'&");
     browser.post("/login", "user=%3Cb%3Eada%26%22").await;
     let page = browser.page().await;
@@ -121,7 +121,7 @@ async fn what_visitors_send_is_text() {
 }
 
 #[tokio::test]
-async fn an_old_cookie_is_worth_nothing_after_a_log_in() {
+async fn old_cookie_is_invalid_after_a_log_in() {
     let mut browser = Browser::new(&app(), "a laptop");
     browser.post("/login", "user=ada").await;
     let old = browser.cookie.clone();

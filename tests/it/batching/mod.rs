@@ -13,19 +13,19 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 /// A request that waits for its response.
-struct Asked {
+struct PausedRequest {
     path: String,
     body: Json,
     answer: oneshot::Sender<Result<HttpResponse>>,
 }
 
-impl Asked {
-    fn says(self, status: u16, body: &Json) {
+impl PausedRequest {
+    fn respond(self, status: u16, body: &Json) {
         let body = Bytes::from(body.to_string());
         let _ = self.answer.send(Ok(HttpResponse::new(status, http::HeaderMap::new(), body)));
     }
 
-    fn breaks(self) {
+    fn fail(self) {
         let _ = self.answer.send(Err(Error::custom(
             ErrorKind::Io,
             Outcome::MaybeApplied,
@@ -34,13 +34,13 @@ impl Asked {
     }
 
     /// Replies to each command with its key.
-    fn echoes(self) {
+    fn echo(self) {
         let reply = |command: &Json| json!({ "result": command[1] });
         let body = match self.path.as_str() {
             "/" => reply(&self.body),
             _ => self.body.as_array().unwrap().iter().map(reply).collect(),
         };
-        self.says(200, &body);
+        self.respond(200, &body);
     }
 
     fn keys(&self) -> Vec<&str> {
@@ -57,30 +57,36 @@ impl Asked {
     }
 }
 
-struct Held(mpsc::UnboundedSender<Asked>);
+struct PausedTransport(mpsc::UnboundedSender<PausedRequest>);
 
-impl Transport for Held {
+impl Transport for PausedTransport {
     fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
         let (answer, answered) = oneshot::channel();
         let body = serde_json::from_slice(&request.body).unwrap();
-        let _ = self.0.send(Asked { path: request.url.path().to_owned(), body, answer });
+        let _ = self.0.send(PausedRequest { path: request.url.path().to_owned(), body, answer });
         Box::pin(async {
             answered.await.unwrap_or_else(|_| {
-                Err(Error::custom(ErrorKind::Connect, Outcome::NotApplied, "nobody answers"))
+                Err(Error::custom(
+                    ErrorKind::Connect,
+                    Outcome::NotApplied,
+                    "the test dropped the request",
+                ))
             })
         })
     }
 }
 
 /// Returns a client, and the receiver of its requests.
-fn held(settings: impl FnOnce(Config) -> Config) -> (Client, mpsc::UnboundedReceiver<Asked>) {
-    let (sender, asked) = mpsc::unbounded_channel();
+fn paused_client(
+    settings: impl FnOnce(Config) -> Config,
+) -> (Client, mpsc::UnboundedReceiver<PausedRequest>) {
+    let (sender, requests) = mpsc::unbounded_channel();
     let config = Client::builder()
         .url("http://localhost:1")
         .token("t")
         .encoding(redis_rest::Encoding::Text)
-        .transport(Held(sender));
-    (settings(config).build().unwrap(), asked)
+        .transport(PausedTransport(sender));
+    (settings(config).build().unwrap(), requests)
 }
 
 type Call = JoinHandle<Result<String>>;
@@ -94,11 +100,14 @@ fn getdel(client: &Client, key: &str) -> Call {
 }
 
 /// Puts two requests in flight, so that further calls wait.
-async fn busy(client: &Client, asked: &mut mpsc::UnboundedReceiver<Asked>) -> (Asked, Asked) {
+async fn busy(
+    client: &Client,
+    requests: &mut mpsc::UnboundedReceiver<PausedRequest>,
+) -> (PausedRequest, PausedRequest) {
     get(client, "busy:1");
-    let first = asked.recv().await.unwrap();
+    let first = requests.recv().await.unwrap();
     get(client, "busy:2");
-    (first, asked.recv().await.unwrap())
+    (first, requests.recv().await.unwrap())
 }
 
 /// Runs every task until it waits.
@@ -110,100 +119,100 @@ async fn settle() {
 
 #[tokio::test]
 async fn sequential_calls_are_not_batched() {
-    let (client, mut asked) = held(|config| config);
+    let (client, mut requests) = paused_client(|config| config);
     for key in ["a", "b"] {
         let call = get(&client, key);
-        let request = asked.recv().await.unwrap();
+        let request = requests.recv().await.unwrap();
         assert_eq!((request.path.as_str(), &request.body), ("/", &json!(["GET", key])));
-        request.echoes();
+        request.echo();
         assert_eq!(call.await.unwrap().unwrap(), key);
     }
 }
 
 #[tokio::test]
 async fn calls_made_during_a_request_share_the_next() {
-    let (client, mut asked) = held(|config| config);
+    let (client, mut requests) = paused_client(|config| config);
     let alone = get(&client, "alone");
-    let first = asked.recv().await.unwrap();
+    let first = requests.recv().await.unwrap();
     // A further request may be in flight: all waiting calls share it.
     let reads: Vec<Call> = ["a", "b", "c"].map(|key| get(&client, key)).into();
-    let second = asked.recv().await.unwrap();
+    let second = requests.recv().await.unwrap();
     assert_eq!((second.path.as_str(), second.keys()), ("/pipeline", vec!["a", "b", "c"]));
     // Now two are in flight, and all other calls wait. Non-retry-safe commands travel separately.
     let mixed: Vec<Call> =
         vec![get(&client, "d"), getdel(&client, "x"), get(&client, "e"), getdel(&client, "y")];
     settle().await;
-    assert!(asked.try_recv().is_err());
-    first.echoes();
+    assert!(requests.try_recv().is_err());
+    first.echo();
     assert_eq!(alone.await.unwrap().unwrap(), "alone");
-    let third = asked.recv().await.unwrap();
+    let third = requests.recv().await.unwrap();
     assert_eq!(third.keys(), ["d", "e"]);
-    second.echoes();
-    let fourth = asked.recv().await.unwrap();
+    second.echo();
+    let fourth = requests.recv().await.unwrap();
     assert_eq!(fourth.keys(), ["x", "y"]);
-    fourth.echoes();
-    third.echoes();
+    fourth.echo();
+    third.echo();
     for (call, key) in reads.into_iter().chain(mixed).zip(["a", "b", "c", "d", "x", "e", "y"]) {
         assert_eq!(call.await.unwrap().unwrap(), key);
     }
     settle().await;
     get(&client, "after");
-    assert_eq!(asked.recv().await.unwrap().path, "/");
+    assert_eq!(requests.recv().await.unwrap().path, "/");
 }
 
 #[tokio::test]
-async fn without_batching_everyone_goes_at_once() {
-    let (client, mut asked) = held(Config::no_auto_batch);
+async fn without_batching_calls_are_sent_at_once() {
+    let (client, mut requests) = paused_client(Config::no_auto_batch);
     for key in ["a", "b", "c", "d"] {
         get(&client, key);
-        assert_eq!(asked.recv().await.unwrap().keys(), [key]);
+        assert_eq!(requests.recv().await.unwrap().keys(), [key]);
     }
 }
 
 #[tokio::test]
 async fn large_commands_and_calls_with_options_go_alone() {
-    let (client, mut asked) = held(|config| config);
-    let _busy = busy(&client, &mut asked).await;
+    let (client, mut requests) = paused_client(|config| config);
+    let _busy = busy(&client, &mut requests).await;
     tokio::spawn(client.set("large", "x".repeat(70_000)));
-    assert_eq!(asked.recv().await.unwrap().keys(), ["large"]);
+    assert_eq!(requests.recv().await.unwrap().keys(), ["large"]);
     tokio::spawn(client.get::<String>("patient").timeout(Duration::from_secs(9)));
-    assert_eq!(asked.recv().await.unwrap().keys(), ["patient"]);
+    assert_eq!(requests.recv().await.unwrap().keys(), ["patient"]);
     tokio::spawn(client.incr("once").exactly_once());
-    assert_eq!(asked.recv().await.unwrap().path, "/");
+    assert_eq!(requests.recv().await.unwrap().path, "/");
 }
 
 #[tokio::test]
 async fn batches_are_bounded() {
-    let (client, mut asked) = held(|config| config.max_pipeline_commands(2));
-    let (first, _second) = busy(&client, &mut asked).await;
+    let (client, mut requests) = paused_client(|config| config.max_pipeline_commands(2));
+    let (first, _second) = busy(&client, &mut requests).await;
     let calls = ["a", "b", "c"].map(|key| get(&client, key));
     settle().await;
-    first.echoes();
-    let batch = asked.recv().await.unwrap();
+    first.echo();
+    let batch = requests.recv().await.unwrap();
     assert_eq!(batch.keys(), ["a", "b"]);
-    batch.echoes();
-    let batch = asked.recv().await.unwrap();
+    batch.echo();
+    let batch = requests.recv().await.unwrap();
     assert_eq!((batch.path.as_str(), batch.keys()), ("/", vec!["c"]));
-    batch.echoes();
+    batch.echo();
     for call in calls {
         call.await.unwrap().unwrap();
     }
 }
 
 #[tokio::test]
-async fn no_batch_is_longer_than_a_request_may_be() {
-    let (client, mut asked) = held(|config| config.max_request_bytes(100));
-    let (first, _second) = busy(&client, &mut asked).await;
+async fn batches_respect_the_request_limit() {
+    let (client, mut requests) = paused_client(|config| config.max_request_bytes(100));
+    let (first, _second) = busy(&client, &mut requests).await;
     let calls: Vec<Call> =
         (0..10).map(|number| get(&client, &format!("a-key-of-some-length-{number}"))).collect();
     settle().await;
-    first.echoes();
+    first.echo();
     let mut commands = 0;
     while commands < calls.len() {
-        let request = asked.recv().await.unwrap();
+        let request = requests.recv().await.unwrap();
         assert!(request.body.to_string().len() <= 100);
         commands += request.keys().len();
-        request.echoes();
+        request.echo();
     }
     for call in calls {
         call.await.unwrap().unwrap();
@@ -211,17 +220,17 @@ async fn no_batch_is_longer_than_a_request_may_be() {
 }
 
 #[tokio::test]
-async fn an_error_is_that_of_its_command_only() {
-    let (client, mut asked) = held(|config| config);
-    let (first, _second) = busy(&client, &mut asked).await;
+async fn error_affects_its_command_only() {
+    let (client, mut requests) = paused_client(|config| config);
+    let (first, _second) = busy(&client, &mut requests).await;
     let calls = ["a", "b"].map(|key| get(&client, key));
     settle().await;
-    first.echoes();
-    asked
+    first.echo();
+    requests
         .recv()
         .await
         .unwrap()
-        .says(200, &json!([{ "error": "WRONGTYPE Operation" }, { "result": "b" }]));
+        .respond(200, &json!([{ "error": "WRONGTYPE Operation" }, { "result": "b" }]));
     let [a, b] = calls;
     assert_eq!(a.await.unwrap().unwrap_err().redis_code(), Some("WRONGTYPE"));
     assert_eq!(b.await.unwrap().unwrap(), "b");
@@ -229,48 +238,48 @@ async fn an_error_is_that_of_its_command_only() {
 
 #[tokio::test]
 async fn cancelled_caller_does_not_affect_batch() {
-    let (client, mut asked) = held(|config| config);
-    let (first, second) = busy(&client, &mut asked).await;
+    let (client, mut requests) = paused_client(|config| config);
+    let (first, second) = busy(&client, &mut requests).await;
     let [a, b, c] = ["a", "b", "c"].map(|key| get(&client, key));
     settle().await;
     a.abort();
     assert!(a.await.is_err());
-    first.echoes();
+    first.echo();
     // A call cancelled before its request is not sent.
-    let batch = asked.recv().await.unwrap();
+    let batch = requests.recv().await.unwrap();
     assert_eq!(batch.keys(), ["b", "c"]);
     b.abort();
     assert!(b.await.is_err());
-    batch.echoes();
+    batch.echo();
     assert_eq!(c.await.unwrap().unwrap(), "c");
-    second.echoes();
+    second.echo();
 }
 
 #[tokio::test]
-async fn a_lone_call_that_is_given_up_frees_its_place() {
-    let (client, mut asked) = held(|config| config.auto_batch_in_flight(1));
+async fn cancelled_lone_call_frees_its_permit() {
+    let (client, mut requests) = paused_client(|config| config.auto_batch_in_flight(1));
     let alone = get(&client, "alone");
-    let _never = asked.recv().await.unwrap();
+    let _never = requests.recv().await.unwrap();
     let waiting = get(&client, "waiting");
     settle().await;
     alone.abort();
-    asked.recv().await.unwrap().echoes();
+    requests.recv().await.unwrap().echo();
     assert_eq!(waiting.await.unwrap().unwrap(), "waiting");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_reply_is_asked_for_again_where_that_is_safe() {
-    let (client, mut asked) = held(|config| config);
-    let (first, second) = busy(&client, &mut asked).await;
+async fn commands_with_lost_replies_are_retried_if_safe() {
+    let (client, mut requests) = paused_client(|config| config);
+    let (first, second) = busy(&client, &mut requests).await;
     let reads = ["a", "b"].map(|key| get(&client, key));
     let writes = ["x", "y"].map(|key| getdel(&client, key));
     settle().await;
-    first.echoes();
-    second.echoes();
-    let (batch, other) = (asked.recv().await.unwrap(), asked.recv().await.unwrap());
+    first.echo();
+    second.echo();
+    let (batch, other) = (requests.recv().await.unwrap(), requests.recv().await.unwrap());
     assert_eq!((batch.keys(), other.keys()), (vec!["a", "b"], vec!["x", "y"]));
-    batch.breaks();
-    other.breaks();
+    batch.fail();
+    other.fail();
     for write in writes {
         let error = write.await.unwrap().unwrap_err();
         assert_eq!(
@@ -278,54 +287,54 @@ async fn a_lost_reply_is_asked_for_again_where_that_is_safe() {
             (ErrorKind::Io, true, 1)
         );
     }
-    let again = asked.recv().await.unwrap();
+    let again = requests.recv().await.unwrap();
     assert_eq!(again.keys(), ["a", "b"]);
-    again.says(200, &json!([{ "error": "LOADING Redis is loading" }, { "result": "b" }]));
+    again.respond(200, &json!([{ "error": "LOADING Redis is loading" }, { "result": "b" }]));
     // A temporarily refused batch is retried separately.
-    let third = asked.recv().await.unwrap();
+    let third = requests.recv().await.unwrap();
     assert_eq!((third.path.as_str(), third.keys()), ("/", vec!["a"]));
-    third.echoes();
+    third.echo();
     for (read, key) in reads.into_iter().zip(["a", "b"]) {
         assert_eq!(read.await.unwrap().unwrap(), key);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_one_is_tried_again_others_go() {
-    let (client, mut asked) = held(|config| config.auto_batch_in_flight(1));
+async fn retries_do_not_block_other_batches() {
+    let (client, mut requests) = paused_client(|config| config.auto_batch_in_flight(1));
     let first = get(&client, "first");
-    let held_up = asked.recv().await.unwrap();
+    let held_up = requests.recv().await.unwrap();
     let second = get(&client, "second");
     settle().await;
-    held_up.echoes();
+    held_up.echo();
     first.await.unwrap().unwrap();
-    asked.recv().await.unwrap().breaks();
+    requests.recv().await.unwrap().fail();
     settle().await;
     // The batch with "second" waits for its next attempt: no call is queued behind it.
     let third = get(&client, "third");
-    let (one, other) = (asked.recv().await.unwrap(), asked.recv().await.unwrap());
+    let (one, other) = (requests.recv().await.unwrap(), requests.recv().await.unwrap());
     let mut keys = [one.keys()[0].to_owned(), other.keys()[0].to_owned()];
     keys.sort();
     assert_eq!(keys, ["second", "third"]);
-    one.echoes();
-    other.echoes();
+    one.echo();
+    other.echo();
     assert!(second.await.unwrap().is_ok() && third.await.unwrap().is_ok());
 }
 
 #[tokio::test]
 async fn command_that_fails_its_batch_is_found() {
-    let (client, mut asked) = held(|config| config);
-    let (first, second) = busy(&client, &mut asked).await;
+    let (client, mut requests) = paused_client(|config| config);
+    let (first, second) = busy(&client, &mut requests).await;
     let calls = ["a", "b", "bad", "d"].map(|key| get(&client, key));
     settle().await;
-    first.echoes();
-    second.echoes();
+    first.echo();
+    second.echo();
     // The server refuses every request that contains it.
     while calls.iter().any(|call| !call.is_finished()) {
         tokio::select! {
-            request = asked.recv() => match request.unwrap() {
-                request if request.keys().contains(&"bad") => request.says(400, &json!({ "error": "ERR max request size exceeded" })),
-                request => request.echoes(),
+            request = requests.recv() => match request.unwrap() {
+                request if request.keys().contains(&"bad") => request.respond(400, &json!({ "error": "ERR max request size exceeded" })),
+                request => request.echo(),
             },
             () = settle() => {}
         }
@@ -345,29 +354,29 @@ async fn command_that_fails_its_batch_is_found() {
 
 #[tokio::test]
 async fn a_server_without_pipelines_gets_single_commands() {
-    let (client, mut asked) = held(|config| config);
-    let (first, second) = busy(&client, &mut asked).await;
+    let (client, mut requests) = paused_client(|config| config);
+    let (first, second) = busy(&client, &mut requests).await;
     let calls = ["a", "b"].map(|key| get(&client, key));
     settle().await;
-    first.echoes();
-    second.echoes();
-    asked.recv().await.unwrap().says(404, &json!("not found"));
+    first.echo();
+    second.echo();
+    requests.recv().await.unwrap().respond(404, &json!("not found"));
     for _ in 0..2 {
-        let request = asked.recv().await.unwrap();
+        let request = requests.recv().await.unwrap();
         assert_eq!(request.path, "/");
-        request.echoes();
+        request.echo();
     }
     for call in calls {
         call.await.unwrap().unwrap();
     }
-    let _busy = busy(&client, &mut asked).await;
+    let _busy = busy(&client, &mut requests).await;
     get(&client, "third");
-    assert_eq!(asked.recv().await.unwrap().keys(), ["third"], "nothing waits any more");
+    assert_eq!(requests.recv().await.unwrap().keys(), ["third"], "nothing waits any more");
 }
 
 #[tokio::test(start_paused = true)]
-async fn deadlines_hold_while_waiting_and_while_in_flight() {
-    let (client, mut asked) = held(|config| {
+async fn deadlines_hold_in_the_queue_and_in_flight() {
+    let (client, mut requests) = paused_client(|config| {
         config
             .deadline(Duration::from_secs(2))
             .timeout(Duration::from_secs(60))
@@ -375,9 +384,9 @@ async fn deadlines_hold_while_waiting_and_while_in_flight() {
     });
     let alone = tokio::spawn(client.get::<String>("alone").deadline(Duration::from_secs(60)));
     // Calls with options of their own do not count: the next request is the one in flight.
-    let _unanswered = asked.recv().await.unwrap();
+    let _unanswered = requests.recv().await.unwrap();
     let first = get(&client, "first");
-    let _first = asked.recv().await.unwrap();
+    let _first = requests.recv().await.unwrap();
     let (read, write) = (get(&client, "read"), getdel(&client, "write"));
     let started = tokio::time::Instant::now();
     for call in [first, read] {
@@ -394,8 +403,8 @@ async fn deadlines_hold_while_waiting_and_while_in_flight() {
     alone.abort();
 
     let (first, write) = (get(&client, "first"), getdel(&client, "write"));
-    asked.recv().await.unwrap().echoes();
-    let _left = asked.recv().await.unwrap();
+    requests.recv().await.unwrap().echo();
+    let _left = requests.recv().await.unwrap();
     first.await.unwrap().unwrap();
     assert_eq!(write.await.unwrap().unwrap_err().outcome(), Outcome::MaybeApplied);
 }
@@ -403,10 +412,10 @@ async fn deadlines_hold_while_waiting_and_while_in_flight() {
 #[test]
 fn a_client_outlives_the_runtime_that_carried_its_requests() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (client, mut asked) = held(|config| config.auto_batch_in_flight(1));
+    let (client, mut requests) = paused_client(|config| config.auto_batch_in_flight(1));
     let (reading, writing, waiting, _requests) = runtime().block_on(async {
         let alone = get(&client, "alone");
-        let first = asked.recv().await.unwrap();
+        let first = requests.recv().await.unwrap();
         let mut calls = Vec::new();
         for (index, write) in [false, true, false].into_iter().enumerate() {
             let (done, result) = oneshot::channel();
@@ -424,17 +433,17 @@ fn a_client_outlives_the_runtime_that_carried_its_requests() {
             );
             calls.push((call, result));
         }
-        first.echoes();
+        first.echo();
         alone.await.unwrap().unwrap();
-        let flight = asked.recv().await.unwrap();
+        let flight = requests.recv().await.unwrap();
         let [first, second, third] = <[_; 3]>::try_from(calls).ok().unwrap();
         (first, second, third, flight)
     });
     runtime().block_on(async {
         // Reads are retried; the write was never sent, or may have run.
         let again = tokio::spawn(async move {
-            while let Some(request) = asked.recv().await {
-                request.echoes();
+            while let Some(request) = requests.recv().await {
+                request.echo();
             }
         });
         for (call, result) in [reading, waiting] {

@@ -1,6 +1,6 @@
 //! Runtimes that share a client do not wait for each other.
 
-use super::{Asked, Call, get, getdel, held, settle};
+use super::{Call, PausedRequest, get, getdel, paused_client, settle};
 use redis_rest::backend::rest::ReqwestTransport;
 use redis_rest::{Client, ErrorKind, Outcome, Value};
 use redis_rest_server::MemoryBackend;
@@ -33,12 +33,12 @@ enum Standstill {
 const BOTH: [Standstill; 2] = [Standstill::Blocked, Standstill::Idle];
 
 /// A runtime on a separate thread that stands still until this is dropped.
-struct Stuck {
+struct StalledRuntime {
     release: Option<blocking::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Stuck {
+impl StalledRuntime {
     /// Creates a runtime that has run `begin` to its end, and returns its output.
     fn after<F: Future<Output: Send + 'static>>(
         how: Standstill,
@@ -63,7 +63,7 @@ impl Stuck {
     }
 }
 
-impl Drop for Stuck {
+impl Drop for StalledRuntime {
     fn drop(&mut self) {
         drop(self.release.take());
         let ended = self.thread.take().map(JoinHandle::join);
@@ -80,22 +80,22 @@ fn current_thread() -> Runtime {
 fn shared(
     how: Standstill,
     in_flight: usize,
-) -> (Stuck, Client, Vec<Asked>, mpsc::UnboundedReceiver<Asked>) {
-    let (client, mut asked) = held(|config| {
+) -> (StalledRuntime, Client, Vec<PausedRequest>, mpsc::UnboundedReceiver<PausedRequest>) {
+    let (client, mut requests) = paused_client(|config| {
         config.deadline(DEADLINE).timeout(Duration::from_secs(60)).auto_batch_in_flight(in_flight)
     });
     let other = client.clone();
-    let (stuck, (unanswered, asked)) = Stuck::after(how, async move || {
+    let (stuck, (unanswered, requests)) = StalledRuntime::after(how, async move || {
         let mut unanswered = Vec::new();
         for key in ["lone", "batched", "waits"] {
             get(&other, key);
             settle().await;
-            unanswered.extend(asked.try_recv());
+            unanswered.extend(requests.try_recv());
         }
         assert_eq!(unanswered.len(), in_flight);
-        (unanswered, asked)
+        (unanswered, requests)
     });
-    (stuck, client, unanswered, asked)
+    (stuck, client, unanswered, requests)
 }
 
 /// Returns the result of a call that must not wait for the other runtime.
@@ -106,7 +106,7 @@ async fn ended<T>(call: impl Future<Output = T>) -> T {
 async fn deadlines_hold() {
     for how in BOTH {
         for in_flight in [1, 2] {
-            let (stuck, client, unanswered, mut asked) = shared(how, in_flight);
+            let (stuck, client, unanswered, mut requests) = shared(how, in_flight);
             let calls: Vec<(String, Call, Call)> = (0..CALLERS)
                 .map(|number| {
                     let (read, write) = (format!("read:{number}"), format!("write:{number}"));
@@ -126,8 +126,9 @@ async fn deadlines_hold() {
                 assert_eq!(error.kind(), ErrorKind::Timeout, "{error:?}");
                 outcomes.push((write, error.outcome()));
             }
-            let sent: Vec<Asked> = std::iter::from_fn(|| asked.try_recv().ok()).collect();
-            let sent: HashSet<&str> = sent.iter().flat_map(Asked::keys).collect();
+            let sent: Vec<PausedRequest> =
+                std::iter::from_fn(|| requests.try_recv().ok()).collect();
+            let sent: HashSet<&str> = sent.iter().flat_map(PausedRequest::keys).collect();
             for (write, outcome) in &outcomes {
                 let expected = match sent.contains(write.as_str()) {
                     true => Outcome::MaybeApplied,
@@ -154,10 +155,10 @@ async fn deadlines_of_a_paused_clock_hold_while_another_runtime_stands_still() {
 async fn calls_succeed_while_another_runtime_stands_still() {
     for how in BOTH {
         for in_flight in [1, 2] {
-            let (stuck, client, unanswered, mut asked) = shared(how, in_flight);
+            let (stuck, client, unanswered, mut requests) = shared(how, in_flight);
             let answering = tokio::spawn(async move {
-                while let Some(request) = asked.recv().await {
-                    request.echoes();
+                while let Some(request) = requests.recv().await {
+                    request.echo();
                 }
             });
             assert_eq!(ended(client.get::<String>("first")).await.unwrap(), "first");
@@ -194,7 +195,7 @@ async fn connections_of_a_runtime_that_stands_still_are_not_used_by_others() {
         for how in BOTH {
             let client = config.clone().no_auto_batch().no_retry().build().unwrap();
             let other = client.clone();
-            let (stuck, ()) = Stuck::after(how, async move || {
+            let (stuck, ()) = StalledRuntime::after(how, async move || {
                 other.warm_up().await.unwrap();
                 let calls: Vec<_> =
                     (0..CALLERS).map(|_| tokio::spawn(other.get::<Value>("k"))).collect();
@@ -224,7 +225,7 @@ async fn deadlines_hold_over_connections_of_a_runtime_that_stands_still() {
         let config = rest::config(&server).transport(transport).deadline(DEADLINE);
         let client = config.build().unwrap();
         let other = client.clone();
-        let (stuck, ()) = Stuck::after(how, async move || other.warm_up().await.unwrap());
+        let (stuck, ()) = StalledRuntime::after(how, async move || other.warm_up().await.unwrap());
         let error = ended(client.incr("n")).await.unwrap_err();
         assert_eq!(
             (error.kind(), error.outcome()),
@@ -236,7 +237,7 @@ async fn deadlines_hold_over_connections_of_a_runtime_that_stands_still() {
 }
 
 #[test]
-fn a_call_outside_of_a_runtime_does_not_join_what_a_runtime_has_in_flight() {
+fn call_outside_a_runtime_joins_no_batch_of_a_runtime() {
     let (stuck, client, _unanswered, _asked) = shared(Standstill::Idle, 2);
     let mut call = client.get::<String>("key");
     match Pin::new(&mut call).poll(&mut Context::from_waker(Waker::noop())) {
@@ -248,13 +249,13 @@ fn a_call_outside_of_a_runtime_does_not_join_what_a_runtime_has_in_flight() {
 
 /// A call that was started and is not polled keeps its request in flight.
 #[tokio::test(start_paused = true)]
-async fn a_lone_call_that_nobody_polls_keeps_nobody_beyond_their_deadline() {
-    let (client, mut asked) =
-        held(|config| config.deadline(DEADLINE).auto_batch_in_flight(1).no_retry());
+async fn unpolled_lone_call_delays_no_other_past_its_deadline() {
+    let (client, mut requests) =
+        paused_client(|config| config.deadline(DEADLINE).auto_batch_in_flight(1).no_retry());
     let mut lone = client.get::<String>("lone");
     let begun = poll_fn(|context| Poll::Ready(Pin::new(&mut lone).poll(context))).await;
     assert!(begun.is_pending());
-    let held_up = asked.recv().await.unwrap();
+    let held_up = requests.recv().await.unwrap();
     for call in [get(&client, "read"), getdel(&client, "write")] {
         let error = ended(call).await.unwrap().unwrap_err();
         assert_eq!((error.kind(), error.outcome()), (ErrorKind::Timeout, Outcome::NotApplied));
@@ -262,43 +263,44 @@ async fn a_lone_call_that_nobody_polls_keeps_nobody_beyond_their_deadline() {
     // The permit that the lone call returns goes to the waiting calls.
     let next = [get(&client, "a"), get(&client, "b")];
     settle().await;
-    held_up.echoes();
+    held_up.echo();
     assert_eq!(lone.await.unwrap(), "lone");
-    let batch = ended(asked.recv()).await.unwrap();
+    let batch = ended(requests.recv()).await.unwrap();
     assert_eq!(batch.keys(), ["a", "b"]);
-    batch.echoes();
+    batch.echo();
     for call in next {
         call.await.unwrap().unwrap();
     }
     get(&client, "after");
-    assert_eq!(ended(asked.recv()).await.unwrap().keys(), ["after"]);
+    assert_eq!(ended(requests.recv()).await.unwrap().keys(), ["after"]);
 }
 
 #[tokio::test]
-async fn a_lone_call_that_is_dropped_on_another_runtime_leaves_the_others_where_they_are() {
+async fn lone_call_dropped_on_another_runtime_affects_no_other() {
     let patience = 2 * WATCHDOG;
-    let (client, mut asked) = held(|config| config.deadline(patience).timeout(patience));
+    let (client, mut requests) =
+        paused_client(|config| config.deadline(patience).timeout(patience));
     let mut lone = client.get::<String>("lone");
     let begun = poll_fn(|context| Poll::Ready(Pin::new(&mut lone).poll(context))).await;
     assert!(begun.is_pending());
-    let _lone = asked.recv().await.unwrap();
+    let _lone = requests.recv().await.unwrap();
     get(&client, "batched");
-    let _batched = asked.recv().await.unwrap();
+    let _batched = requests.recv().await.unwrap();
     let waits = get(&client, "waits");
     settle().await;
-    let (stuck, ()) = Stuck::after(Standstill::Idle, async move || drop(lone));
-    let next = ended(asked.recv()).await.unwrap();
+    let (stuck, ()) = StalledRuntime::after(Standstill::Idle, async move || drop(lone));
+    let next = ended(requests.recv()).await.unwrap();
     assert_eq!(next.keys(), ["waits"]);
-    next.echoes();
+    next.echo();
     assert_eq!(waits.await.unwrap().unwrap(), "waits");
     drop(stuck);
 }
 
 /// Tokio keeps the most recently woken task on the thread that woke it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_caller_that_computes_after_its_call_keeps_nobody_waiting() {
+async fn caller_that_computes_after_its_call_blocks_no_other() {
     for in_flight in [1, 2] {
-        let (client, mut asked) = held(|config| {
+        let (client, mut requests) = paused_client(|config| {
             config.deadline(2 * WATCHDOG).timeout(2 * WATCHDOG).auto_batch_in_flight(in_flight)
         });
         let (done, computes) = blocking::channel::<()>();
@@ -308,20 +310,20 @@ async fn a_caller_that_computes_after_its_call_keeps_nobody_waiting() {
             // An error: the sender was dropped.
             let _ = computes.recv();
         });
-        let held_up = asked.recv().await.unwrap();
+        let held_up = requests.recv().await.unwrap();
         let mut batched = Vec::new();
         if in_flight == 2 {
             get(&client, "batched");
-            batched.push(asked.recv().await.unwrap());
+            batched.push(requests.recv().await.unwrap());
         }
         // Queued at once, because it is polled here.
         let mut waits = client.get::<String>("waits");
         let begun = poll_fn(|context| Poll::Ready(Pin::new(&mut waits).poll(context))).await;
         assert!(begun.is_pending());
-        held_up.echoes();
-        let next = ended(asked.recv()).await.unwrap();
+        held_up.echo();
+        let next = ended(requests.recv()).await.unwrap();
         assert_eq!(next.keys(), ["waits"]);
-        next.echoes();
+        next.echo();
         assert_eq!(ended(waits).await.unwrap(), "waits");
         drop(done);
         computing.await.unwrap();

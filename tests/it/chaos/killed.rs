@@ -1,10 +1,11 @@
 //! Processes whose managers have journals, killed at any moment and restarted with the same file.
 
 use super::faults;
-use super::model::{self, Deadline, Deadlines, Entry, Known, Wrong};
+use super::model::{self, Certainty, Deadline, Deadlines, Deviations, Entry};
 use chrono::{DateTime, Utc};
 use redis_rest_test_support::proxy::{Fault, Proxy};
 use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::redis_test;
 use redis_rest_test_support::rest;
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
@@ -19,7 +20,7 @@ const USERS: usize = 40;
 
 /// Sessions of one process, by its output before and after each call.
 #[derive(Default)]
-struct Book {
+struct Ledger {
     entries: HashMap<String, Entry>,
     /// Calls that have not returned.
     open: HashMap<String, Vec<String>>,
@@ -29,7 +30,7 @@ struct Book {
     wrong: Vec<String>,
 }
 
-impl Book {
+impl Ledger {
     fn take(&mut self, line: &str) {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
         let [kind, call, rest @ ..] = words.as_slice() else { return };
@@ -58,7 +59,7 @@ impl Book {
                     user,
                     version,
                     home: 0,
-                    ended: Known::Maybe,
+                    ended: Certainty::Maybe,
                     others: Vec::new(),
                     durable: false,
                 };
@@ -69,12 +70,12 @@ impl Book {
             }
             [kind, _, id, _] if kind == "end" => {
                 let entry = self.entry(id);
-                entry.ended = entry.ended.max(Known::Maybe);
+                entry.ended = entry.ended.max(Certainty::Maybe);
             }
             [_, user, ..] => {
                 // Even if the log-out never returns: the store may have executed it.
                 self.logged_out.insert(user.clone());
-                self.end_user(user, Known::Maybe);
+                self.end_user(user, Certainty::Maybe);
             }
             _ => {}
         }
@@ -90,11 +91,11 @@ impl Book {
                 let certain = durable || !was_logged_out;
                 let entry = self.entry(id);
                 entry.ended = if failed {
-                    Known::Yes
+                    Certainty::Yes
                 } else if certain {
-                    Known::No
+                    Certainty::No
                 } else {
-                    Known::Maybe
+                    Certainty::Maybe
                 };
                 entry.durable = durable;
             }
@@ -104,9 +105,9 @@ impl Book {
                 entry.others.clear();
                 entry.durable |= durable;
             }
-            [kind, _, id, _] if kind == "end" && !failed => self.entry(id).ended = Known::Yes,
+            [kind, _, id, _] if kind == "end" && !failed => self.entry(id).ended = Certainty::Yes,
             [kind, user, ..] if kind == "logout" && !failed => {
-                self.end_user(user, Known::Yes);
+                self.end_user(user, Certainty::Yes);
             }
             _ => {}
         }
@@ -116,7 +117,7 @@ impl Book {
         self.entries.get_mut(id).unwrap()
     }
 
-    fn end_user(&mut self, user: &str, ended: Known) {
+    fn end_user(&mut self, user: &str, ended: Certainty) {
         let of_user = self.entries.values_mut().filter(|entry| entry.user == user);
         of_user.for_each(|entry| entry.ended = entry.ended.max(ended));
     }
@@ -129,7 +130,7 @@ impl Book {
     /// Returns the sessions that must exist, for the next process.
     fn alive(&self) -> String {
         let mut text = String::new();
-        for (id, entry) in self.entries.iter().filter(|(_, entry)| entry.ended == Known::No) {
+        for (id, entry) in self.entries.iter().filter(|(_, entry)| entry.ended == Certainty::No) {
             let versions = [&[entry.version.clone()][..], &entry.others].concat().join(",");
             writeln!(text, "{id} {} {versions}", entry.user).unwrap();
         }
@@ -142,7 +143,7 @@ struct Process {
     url: String,
     dir: PathBuf,
     number: usize,
-    book: Arc<Mutex<Book>>,
+    book: Arc<Mutex<Ledger>>,
 }
 
 impl Process {
@@ -189,7 +190,7 @@ impl Process {
     }
 }
 
-async fn chaos(seed: u64, time: Duration) -> Option<(Wrong, Vec<String>)> {
+async fn chaos(seed: u64, time: Duration) -> Option<(Deviations, Vec<String>)> {
     let mut redis = Redis::start_durable()?;
     let mut rng = fastrand::Rng::with_seed(seed);
     let server = rest::serve(redis.backend().await).await;
@@ -246,9 +247,9 @@ pub fn users_of(process: usize) -> impl Iterator<Item = String> {
 }
 
 async fn check(seed: u64, time: Duration) {
-    let Some((found, wrong)) = chaos(seed, time).await else { return };
+    let (found, wrong) = redis_test!(chaos(seed, time).await);
     wrong.iter().take(20).for_each(|line| println!("{line}"));
-    assert_eq!((found, wrong.len()), (Wrong::default(), 0), "seed {seed}");
+    assert_eq!((found, wrong.len()), (Deviations::default(), 0), "seed {seed}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

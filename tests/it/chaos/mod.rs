@@ -10,7 +10,7 @@ mod model;
 mod process;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use model::{Deadline, Deadlines, Entry, Known, Wrong};
+use model::{Certainty, Deadline, Deadlines, Deviations, Entry};
 use redis_rest::session::{
     Conflict, Durability, ManagerOptions, NewSession, Pending, Recovery, RedisSessionStore,
     Session, SessionError, SessionManager, SessionStoreExt as _,
@@ -19,6 +19,7 @@ use redis_rest::{BreakerPolicy, Client};
 use redis_rest_server::DEFAULT_TOKEN;
 use redis_rest_test_support::proxy::{Fault, Proxy};
 use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::redis_test;
 use redis_rest_test_support::rest;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -59,7 +60,7 @@ impl Worker {
         while tokio::time::Instant::now() < end {
             self.operations.fetch_add(1, Ordering::Relaxed);
             self.count += 1;
-            self.alive.retain(|id| self.entries[id].ended == Known::No);
+            self.alive.retain(|id| self.entries[id].ended == Certainty::No);
             let id = (!self.alive.is_empty())
                 .then(|| self.alive[self.rng.usize(..self.alive.len())].clone());
             match (self.rng.u8(0..100), id) {
@@ -99,7 +100,7 @@ impl Worker {
             Ok(created) => {
                 let durable = created.durability == Durability::Durable;
                 let overtaken = is_pending || (was_logged_out && !durable);
-                let ended = if overtaken { Known::Maybe } else { Known::No };
+                let ended = if overtaken { Certainty::Maybe } else { Certainty::No };
                 let id = created.session.id;
                 let deadline = Deadline {
                     earliest: plus(before, TTL),
@@ -220,13 +221,13 @@ impl Worker {
         let entry = self.entries.get_mut(id).unwrap();
         match result {
             Ok(_) => {
-                entry.ended = Known::Yes;
+                entry.ended = Certainty::Yes;
                 if self.managers[by].get_session(id).await.is_ok() {
                     self.refused.push("get: found after its end".into());
                 }
             }
             Err(error) => {
-                entry.ended = Known::Maybe;
+                entry.ended = Certainty::Maybe;
                 self.refused.push(format!("end: {error:?}"));
             }
         }
@@ -240,12 +241,12 @@ impl Worker {
         for entry in self
             .entries
             .values_mut()
-            .filter(|entry| entry.user == user && entry.ended != Known::Yes)
+            .filter(|entry| entry.user == user && entry.ended != Certainty::Yes)
         {
             entry.ended = if result.is_ok() && (entry.durable || entry.home == by) {
-                Known::Yes
+                Certainty::Yes
             } else {
-                Known::Maybe
+                Certainty::Maybe
             };
         }
         self.log_outs.insert((user, by));
@@ -256,7 +257,7 @@ impl Worker {
 }
 
 /// Runs with a seed for a time. Returns the deviations at the end.
-async fn chaos(seed: u64, time: Duration, two_steps: bool) -> Option<(Wrong, Vec<String>)> {
+async fn chaos(seed: u64, time: Duration, two_steps: bool) -> Option<(Deviations, Vec<String>)> {
     let mut redis = Redis::start_durable()?;
     let mut rng = fastrand::Rng::with_seed(seed);
     let server = rest::serve(redis.backend().await).await;
@@ -341,9 +342,9 @@ fn store(client: Client, two_steps: bool) -> RedisSessionStore {
 }
 
 async fn check(seed: u64, time: Duration, two_steps: bool) {
-    let Some((wrong, refused)) = chaos(seed, time, two_steps).await else { return };
+    let (wrong, refused) = redis_test!(chaos(seed, time, two_steps).await);
     refused.iter().take(20).for_each(|error| println!("{error}"));
-    assert_eq!((wrong, refused.len()), (Wrong::default(), 0), "seed {seed}");
+    assert_eq!((wrong, refused.len()), (Deviations::default(), 0), "seed {seed}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

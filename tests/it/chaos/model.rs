@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 /// Certainty of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Known {
+pub enum Certainty {
     No,
     Maybe,
     Yes,
@@ -32,7 +32,7 @@ pub struct Entry {
     pub user: String,
     /// The manager that changes it.
     pub home: usize,
-    pub ended: Known,
+    pub ended: Certainty,
     /// The version acknowledged last, and later ones that were refused or whose outcome is unknown.
     pub version: String,
     pub others: Vec<String>,
@@ -47,7 +47,7 @@ pub fn version_of(prompt: &str) -> &str {
 
 /// Deviations of the stored data.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Wrong {
+pub struct Deviations {
     pub lost: usize,
     pub alive: usize,
     pub versions: usize,
@@ -56,7 +56,7 @@ pub struct Wrong {
     pub details: Vec<String>,
 }
 
-impl Wrong {
+impl Deviations {
     fn add(&mut self, count: fn(&mut Self) -> &mut usize, detail: String) {
         *count(self) += 1;
         if self.details.len() < 20 {
@@ -71,9 +71,9 @@ pub async fn compare(
     entries: &HashMap<String, Entry>,
     deadlines: &Deadlines,
     users: &[String],
-) -> Wrong {
+) -> Deviations {
     let store = RedisSessionStore::new(client.clone(), std::time::Duration::from_secs(1));
-    let mut wrong = Wrong::default();
+    let mut wrong = Deviations::default();
     let mut stored: HashMap<String, Session> = HashMap::new();
     for user in users {
         let ids: Vec<String> =
@@ -102,13 +102,13 @@ pub async fn compare(
     }
     for (id, entry) in entries {
         match (stored.get(id), entry.ended) {
-            (Some(_), Known::Yes) => {
+            (Some(_), Certainty::Yes) => {
                 wrong.add(|wrong| &mut wrong.alive, format!("{id} is alive: {entry:?}"))
             }
-            (None, Known::No) => {
+            (None, Certainty::No) => {
                 wrong.add(|wrong| &mut wrong.lost, format!("{id} is lost: {entry:?}"))
             }
-            (Some(session), Known::No | Known::Maybe) => {
+            (Some(session), Certainty::No | Certainty::Maybe) => {
                 let version = version_of(&session.system_prompt);
                 if version != entry.version && !entry.others.iter().any(|other| other == version) {
                     let detail = format!("{id} has {version:?}: {entry:?}");
@@ -126,7 +126,7 @@ pub async fn compare(
                     );
                 }
             }
-            (None, Known::Yes | Known::Maybe) => {}
+            (None, Certainty::Yes | Certainty::Maybe) => {}
         }
     }
     wrong

@@ -20,7 +20,7 @@ fn prompt(version: &str, large: bool) -> String {
 
 /// A session that must exist, and its possible versions.
 #[derive(Clone)]
-struct Alive {
+struct LiveSession {
     id: String,
     user: String,
     versions: Vec<String>,
@@ -32,7 +32,7 @@ struct Caller {
     rng: fastrand::Rng,
     name: String,
     users: Vec<String>,
-    alive: Vec<Alive>,
+    alive: Vec<LiveSession>,
     count: u64,
 }
 
@@ -67,7 +67,7 @@ impl Caller {
             Ok(created) => {
                 done(&call, &created.durability);
                 if created.durability == Durability::Durable {
-                    self.alive.push(Alive { id, user, versions: vec![version] });
+                    self.alive.push(LiveSession { id, user, versions: vec![version] });
                 }
             }
             Err(error) => println!("wrong {call} create: {error:?}"),
@@ -80,7 +80,7 @@ impl Caller {
 
     async fn update(&mut self, place: usize) {
         let Some(mut session) = self.read(place).await else { return };
-        let Alive { id, user, .. } = self.alive[place].clone();
+        let LiveSession { id, user, .. } = self.alive[place].clone();
         let version = self.version();
         session.system_prompt = prompt(&version, self.rng.u8(0..10) == 0);
         let call = self.begin(&["update", &user, &id, &version]);
@@ -96,7 +96,7 @@ impl Caller {
 
     /// A session of an earlier process is unknown while the store is unavailable.
     async fn read(&mut self, place: usize) -> Option<redis_rest::session::Session> {
-        let Alive { id, versions, .. } = &self.alive[place];
+        let LiveSession { id, versions, .. } = &self.alive[place];
         match self.manager.get_session(id).await {
             Ok(session) => {
                 let version = model::version_of(&session.system_prompt);
@@ -114,7 +114,7 @@ impl Caller {
     }
 
     async fn end(&mut self, place: usize) {
-        let Alive { id, user, .. } = self.alive.swap_remove(place);
+        let LiveSession { id, user, .. } = self.alive.swap_remove(place);
         let call = self.begin(&["end", &user, &id, "-"]);
         match self.manager.cleanup_session(&id).await {
             Ok(ended) => done(&call, &ended.durability),
@@ -169,14 +169,14 @@ async fn manager_process() {
     if let Err(error) = set {
         assert!(matches!(error, SessionError::Unavailable(_) | SessionError::MaybeApplied(_)));
     }
-    let alive: Vec<Alive> = std::fs::read_to_string(dir.join("alive"))
+    let alive: Vec<LiveSession> = std::fs::read_to_string(dir.join("alive"))
         .unwrap()
         .lines()
         .map(|line| {
             let mut words = line.split(' ').map(str::to_owned);
             let mut word = || words.next().unwrap();
             let (id, user) = (word(), word());
-            Alive { id, user, versions: word().split(',').map(str::to_owned).collect() }
+            LiveSession { id, user, versions: word().split(',').map(str::to_owned).collect() }
         })
         .collect();
     let number: usize = run.split('-').next().unwrap().parse().unwrap();

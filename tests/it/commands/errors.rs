@@ -71,7 +71,7 @@ async fn errors_name_the_command_and_quote_nothing() {
 }
 
 #[tokio::test]
-async fn verbose_errors_are_shown_where_they_are_asked_for() {
+async fn verbose_errors_are_opt_in() {
     let redis = FakeRedis::start().await;
     let client = redis.config().verbose_errors(true).build().unwrap();
     let errors = failures(&client).await;

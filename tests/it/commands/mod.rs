@@ -4,12 +4,12 @@
 mod cases;
 mod errors;
 mod futures;
+mod namespace;
 mod pipelines;
 #[cfg(feature = "native")]
 mod prefixes;
 #[cfg(feature = "native")]
 mod replies;
-mod scope;
 mod table;
 mod times;
 
@@ -17,7 +17,7 @@ use redis_rest::cmd;
 use std::collections::BTreeSet;
 
 #[test]
-fn every_command_goes_out_as_it_should() {
+fn every_command_has_its_wire_form() {
     let mut wrong = Vec::new();
     for case in cases::all() {
         let wire = cases::wire(&case.command);

@@ -21,7 +21,7 @@ async fn replies_are_taken_as_tuples_arrays_and_lists() {
 }
 
 #[tokio::test]
-async fn a_failed_entry_without_a_handle_is_an_error_of_the_whole() {
+async fn failed_entry_without_a_handle_fails_the_pipeline() {
     let client = Client::from_backend(MemoryBackend::new());
     client.set("text", "x").await.unwrap();
     let mut pipe = client.pipeline();
@@ -57,7 +57,7 @@ async fn check_fails_on_the_first_failed_entry() {
 }
 
 #[tokio::test]
-async fn a_function_answers_every_command() {
+async fn function_replies_to_every_command() {
     let client = Client::from_fn(|command| match command.name() {
         b"INCR" => Ok(Value::Int(5)),
         _ => Ok(Value::bytes(command.get(0).unwrap_or_default().to_vec())),
@@ -87,7 +87,7 @@ mod names {
     use tower_sessions_core::*;
 
     #[test]
-    fn the_prelude_collides_with_nothing() {
+    fn prelude_names_do_not_collide() {
         fn result() -> Result<Session, std::fmt::Error> {
             Err(std::fmt::Error)
         }

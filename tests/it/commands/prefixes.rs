@@ -3,12 +3,12 @@
 use super::cases;
 use redis_rest::backend::{Backend, Reply};
 use redis_rest::{BoxFuture, CallOptions, Client, Command, ErrorKind, Script, Value, cmd};
-use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::redis_test;
 use redis_rest_test_support::rest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-/// Remembers what it is given, and answers nil.
+/// A backend that records commands and replies nil.
 #[derive(Clone, Default)]
 struct Recorder(Arc<Mutex<Vec<Command>>>);
 
@@ -36,8 +36,8 @@ impl Backend for Recorder {
 }
 
 #[tokio::test]
-async fn the_prefix_goes_where_redis_says_the_keys_are() {
-    let Some(redis) = Redis::start() else { return };
+async fn prefix_applies_to_the_keys_that_redis_reports() {
+    let redis = redis_test!();
     let native = Client::from_backend(redis.backend().await);
     let recorder = Recorder::default();
     let scoped = Client::from_backend(recorder.clone()).with_prefix("app:");
@@ -56,7 +56,7 @@ async fn the_prefix_goes_where_redis_says_the_keys_are() {
             // The server does not know the command.
             Err(_) => continue,
         };
-        // Patterns, and what would reach further.
+        // Patterns, and commands that reach beyond the prefix.
         if ["SCAN", "KEYS", "SORT", "SORT_RO", "DBSIZE", "FLUSHALL", "FLUSHDB", "RANDOMKEY"]
             .iter()
             .any(|name| case.command.is(name))
@@ -86,7 +86,7 @@ async fn the_prefix_goes_where_redis_says_the_keys_are() {
 
 #[tokio::test]
 async fn a_client_with_a_prefix_sees_its_own_keys_only() {
-    let Some(redis) = Redis::start() else { return };
+    let redis = redis_test!();
     let server = rest::serve(redis.backend().await).await;
     let all = rest::client(&server);
     let app = all.with_prefix("a[p]").with_prefix(":");
@@ -127,8 +127,8 @@ async fn a_client_with_a_prefix_sees_its_own_keys_only() {
 }
 
 #[tokio::test]
-async fn scans_are_streams_of_one_request_a_page() {
-    let Some(redis) = Redis::start() else { return };
+async fn scans_send_one_request_per_page() {
+    let redis = redis_test!();
     let server = rest::serve(redis.backend().await).await;
     let (client, sent) = rest::counted(&server);
     let fields: Vec<(String, u32)> = (0..1000).map(|n| (format!("f{n:04}"), n)).collect();

@@ -1,11 +1,11 @@
-//! What a real server's reply is read as, through client, pipeline and transaction.
+//! A real server's decoded replies, through client, pipeline and transaction.
 
 use super::cases::{self, Case, Reply};
 use redis_rest::{Client, Command, Error, Value, cmd};
-use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::redis_test;
 use redis_rest_test_support::rest;
 
-/// The data that every case starts from; parts are separated by spaces.
+/// Initial data of every case; parts are separated by spaces.
 const SEED: &[&str] = &[
     "SET s hello",
     "SET n 10",
@@ -45,7 +45,7 @@ async fn seed(client: &Client) {
     pipe.send().await.unwrap().all::<Value>().unwrap();
 }
 
-/// A version as numbers, to compare.
+/// Returns a version as numbers, for comparison.
 fn version(text: &str) -> Option<Vec<u32>> {
     text.split('.').map(|part| part.parse().ok()).collect()
 }
@@ -54,7 +54,7 @@ fn since(case: &Case) -> &'static str {
     case.since.unwrap_or(case.row().since)
 }
 
-/// What the three ways to send a command answer.
+/// Returns the results of the three ways to send a command.
 async fn three_ways(client: &Client, case: &Case) -> [Result<Value, Error>; 3] {
     seed(client).await;
     let alone = client.run::<Value>(case.command.clone()).await;
@@ -76,8 +76,8 @@ async fn three_ways(client: &Client, case: &Case) -> [Result<Value, Error>; 3] {
 }
 
 #[tokio::test]
-async fn every_command_answers_as_it_should_through_client_pipeline_and_transaction() {
-    let Some(redis) = Redis::start() else { return };
+async fn every_command_replies_through_client_pipeline_and_transaction() {
+    let redis = redis_test!();
     let native = Client::from_backend(redis.backend().await);
     let server = rest::serve(redis.backend().await).await;
     let client = rest::client(&server);
@@ -89,17 +89,17 @@ async fn every_command_answers_as_it_should_through_client_pipeline_and_transact
         .unwrap();
     let (mut ran, mut wrong) = (0, Vec::new());
     for case in cases::all() {
-        // Modules, a vendor's own, and what is newer than the server.
+        // Modules, vendor extensions, and commands newer than the server.
         if version(since(&case)).is_none_or(|since| since > running) {
             continue;
         }
         ran += 1;
-        // `serve` refuses what administers the server.
+        // `serve` refuses administrative commands.
         let by = if case.admin { &native } else { &client };
         for (way, reply) in
             ["alone", "piped", "in a transaction"].into_iter().zip(three_ways(by, &case).await)
         {
-            // Restoring what is binary goes alone, or over the native protocol.
+            // Binary values are restored alone, or over the native protocol.
             if way != "alone" && case.binary {
                 continue;
             }

@@ -3,7 +3,7 @@
 use redis_rest::{Client, cmd};
 use redis_rest_server::MemoryBackend;
 #[cfg(feature = "native")]
-use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::redis_test;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -146,7 +146,7 @@ async fn the_documentation_has_the_declared_commands() {
 }
 
 #[test]
-fn all_that_the_vendor_carries_over_rest_is_typed_or_named() {
+fn vendor_commands_over_rest_are_typed_or_listed() {
     let table = include_str!("../../fixtures/vendor-commands.tsv");
     let mut seen = 0;
     for line in table.lines().filter(|line| !line.starts_with('#')) {
@@ -166,8 +166,8 @@ fn all_that_the_vendor_carries_over_rest_is_typed_or_named() {
 
 #[cfg(feature = "native")]
 #[tokio::test]
-async fn all_that_the_server_lists_is_typed_or_named() {
-    let Some(redis) = Redis::start() else { return };
+async fn server_commands_are_typed_or_listed() {
+    let redis = redis_test!();
     let client = redis_rest::Client::from_backend(redis.backend().await);
     let listed: Vec<String> = client.command_list().await.unwrap();
     let names: BTreeSet<String> =

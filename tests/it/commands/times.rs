@@ -12,7 +12,7 @@ fn wire(command: impl Into<Command>) -> String {
 }
 
 #[tokio::test]
-async fn a_time_to_live_of_zero_is_refused_where_redis_refuses_it() {
+async fn zero_time_to_live_is_refused_if_redis_refuses_it() {
     let client = Client::from_backend(MemoryBackend::new());
     client.set("k", "v").await.unwrap();
     let refused = [
@@ -33,7 +33,7 @@ async fn a_time_to_live_of_zero_is_refused_where_redis_refuses_it() {
 }
 
 #[tokio::test]
-async fn a_time_to_live_of_zero_deletes_where_redis_deletes() {
+async fn zero_time_to_live_deletes_if_redis_deletes() {
     let client = Client::from_backend(MemoryBackend::new());
     client.set("k", "v").await.unwrap();
     assert!(client.expire("k", ZERO).await.unwrap());

@@ -1,6 +1,7 @@
 use super::{Counts, counted, increments, secure, server};
 use redis_rest_test_support::certificates::Certificates;
 use redis_rest_test_support::nginx::Nginx;
+use redis_rest_test_support::redis_test;
 
 const CALLERS: usize = 300;
 
@@ -13,7 +14,7 @@ async fn every_increment_succeeds(streams: usize, requests: usize, batched: bool
         location / {{ proxy_pass http://{}; proxy_http_version 1.1; }}",
         server.local_addr()
     );
-    let Some(nginx) = Nginx::start_tls(&certificates, &settings) else { return };
+    let nginx = redis_test!(Nginx::start_tls(&certificates, &settings));
     let config = secure(nginx.addr(), &certificates);
     let config = if batched { config } else { config.no_auto_batch() };
     let client = config.build().unwrap();

@@ -1,5 +1,6 @@
 use super::{Counts, counted, plain, server};
 use redis_rest_test_support::haproxy::Haproxy;
+use redis_rest_test_support::redis_test;
 use std::time::Duration;
 
 /// Pauses of every length around the time after which the front closes.
@@ -9,7 +10,7 @@ async fn connections_are_given_up_before_haproxy_closes_them() {
     const CALLS: usize = 20;
     let (server, direct) = server().await;
     let settings = "timeout http-keep-alive 300ms";
-    let Some(haproxy) = Haproxy::start(server.local_addr(), None, settings) else { return };
+    let haproxy = redis_test!(Haproxy::start(server.local_addr(), None, settings));
     let mut callers = tokio::task::JoinSet::new();
     for caller in 0..CALLERS {
         let config = plain(haproxy.addr()).no_auto_batch();

@@ -4,6 +4,7 @@ use redis_rest_test_support::certificates::Certificates;
 use redis_rest_test_support::haproxy::Haproxy;
 use redis_rest_test_support::nginx::Nginx;
 use redis_rest_test_support::process::until;
+use redis_rest_test_support::redis_test;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -82,7 +83,7 @@ async fn reloads_of_nginx_under_load_lose_and_repeat_nothing() {
             Some(certificates) => Nginx::start_tls(certificates, &locations),
             None => Nginx::start(&locations),
         };
-        let Some(nginx) = started else { return };
+        let nginx = redis_test!(started);
         for (batched, config) in cases(nginx.addr(), tls) {
             let counts = under_reloads(config, || nginx.reload()).await;
             let case = format!("nginx, HTTP/2 {}, batched {batched}", tls.is_some());
@@ -99,7 +100,7 @@ async fn reloads_of_haproxy_under_load_lose_and_repeat_nothing() {
     let certificates = Certificates::new();
     for tls in [Some(&certificates), None] {
         let started = Haproxy::start(server.local_addr(), tls, "");
-        let Some(haproxy) = started else { return };
+        let haproxy = redis_test!(started);
         for (batched, config) in cases(haproxy.addr(), tls) {
             let counts = under_reloads(config, || haproxy.reload()).await;
             let case = format!("haproxy, HTTP/2 {}, batched {batched}", tls.is_some());

@@ -3,6 +3,7 @@
 use redis_rest::backend::native::{NativeBackend, NativeConfig};
 use redis_rest::{Client, ErrorKind, cmd};
 use redis_rest_test_support::process::{Process, free_port, until};
+use redis_rest_test_support::redis_test;
 use std::fs::write;
 use std::time::{Duration, Instant};
 
@@ -22,11 +23,11 @@ impl Group {
             "--repl-diskless-sync-delay",
             "0",
         ];
-        let master = Process::plain(&login)?;
+        let master = Process::start_with(&login)?;
         let of_master = master.port.to_string();
         let replica =
-            Process::plain(&[&login[..], &["--replicaof", "127.0.0.1", &of_master]].concat())?;
-        assert!(replica.says("Finished with success"), "the replica has the data");
+            Process::start_with(&[&login[..], &["--replicaof", "127.0.0.1", &of_master]].concat())?;
+        assert!(replica.wait_for_line("Finished with success"), "the replica has the data");
         let sentinel = Process::start("+monitor", |port, dir| {
             let settings = format!(
                 "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor the-master 127.0.0.1 {of_master} 1\n\
@@ -37,7 +38,7 @@ impl Group {
             write(dir.join("sentinel.conf"), settings).unwrap();
             vec![dir.join("sentinel.conf").display().to_string(), "--sentinel".to_owned()]
         })?;
-        assert!(sentinel.says("+slave"), "the sentinel knows the replica");
+        assert!(sentinel.wait_for_line("+slave"), "the sentinel knows the replica");
         Some(Self { master, replica, sentinel })
     }
 
@@ -45,9 +46,9 @@ impl Group {
     fn fail_over(&self) {
         // The sentinel refuses until it knows the replica's state.
         until("a replica to promote", || {
-            self.sentinel.try_ask::<()>("SENTINEL FAILOVER the-master").is_ok()
+            self.sentinel.try_query::<()>("SENTINEL FAILOVER the-master").is_ok()
         });
-        assert!(self.sentinel.says("+switch-master"));
+        assert!(self.sentinel.wait_for_line("+switch-master"));
     }
 }
 
@@ -74,7 +75,7 @@ async fn port_of_master(client: &Client) -> u16 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_follow_the_master() {
-    let Some(group) = Group::start() else { return };
+    let group = redis_test!(Group::start());
     // The first sentinel does not exist.
     let sentinels = [format!("redis://127.0.0.1:{}", free_port()), group.sentinel.url()];
     let config =
@@ -106,7 +107,7 @@ async fn calls_follow_the_master() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_find_the_next_master_when_one_dies() {
-    let Some(mut group) = Group::start() else { return };
+    let mut group = redis_test!(Group::start());
     let config = NativeConfig::sentinel([group.sentinel.url()], "the-master")
         .login("", "s3cret")
         .connect_retries(100);
@@ -122,7 +123,7 @@ async fn calls_find_the_next_master_when_one_dies() {
 
 #[tokio::test]
 async fn invalid_groups_say_why() {
-    let Some(group) = Group::start() else { return };
+    let group = redis_test!(Group::start());
     let connect = |urls: Vec<String>, name: &'static str| NativeBackend::sentinel(urls, name);
     let error = connect(vec![group.sentinel.url()], "s3cret-name").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect);

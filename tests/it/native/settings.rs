@@ -2,7 +2,7 @@
 
 use redis_rest::backend::native::{NativeBackend, NativeConfig};
 use redis_rest::{Client, ErrorKind, cmd};
-use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::redis_test;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 
 #[tokio::test]
-async fn a_server_that_says_nothing_costs_the_connect_timeout() {
+async fn silent_server_costs_the_connect_timeout() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let began = Instant::now();
     let config = NativeConfig::new(format!("redis://{}", silent.local_addr().unwrap()))
@@ -21,8 +21,8 @@ async fn a_server_that_says_nothing_costs_the_connect_timeout() {
 }
 
 #[tokio::test]
-async fn a_reply_that_does_not_come_costs_the_timeout() {
-    let Some(redis) = Redis::start() else { return };
+async fn missing_reply_costs_the_timeout() {
+    let redis = redis_test!();
     let client = Client::from_backend(
         NativeConfig::new(redis.url()).timeout(Duration::from_millis(50)).connect().await.unwrap(),
     );
@@ -35,8 +35,8 @@ async fn a_reply_that_does_not_come_costs_the_timeout() {
 }
 
 #[tokio::test]
-async fn a_redis_without_room_for_another_client_is_no_connection() {
-    let Some(redis) = Redis::start() else { return };
+async fn redis_at_its_client_limit_is_no_connection() {
+    let redis = redis_test!();
     let first = Client::from_backend(redis.backend().await);
     redis.control("CONFIG SET maxclients 1");
     let error = NativeBackend::connect(&redis.url()).await.unwrap_err();
@@ -69,8 +69,8 @@ async fn hang_up_first(times: usize, to: String) -> (String, Arc<AtomicUsize>) {
 }
 
 #[tokio::test]
-async fn connecting_is_tried_again_as_often_as_was_said() {
-    let Some(redis) = Redis::start() else { return };
+async fn connection_retries_are_as_many_as_configured() {
+    let redis = redis_test!();
     let address = redis.url().replace("redis://", "").replace("/0", "");
     let (url, accepted) = hang_up_first(2, address).await;
     let error =
@@ -99,7 +99,7 @@ async fn connecting_is_tried_again_as_often_as_was_said() {
 /// Concurrent tests cannot change the environment of their process: a child process has its own.
 #[test]
 fn the_address_comes_from_the_environment() {
-    let Some(redis) = Redis::start() else { return };
+    let redis = redis_test!();
     let child = |url: Option<String>| {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command

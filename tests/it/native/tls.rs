@@ -4,6 +4,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use redis_rest::backend::native::NativeConfig;
 use redis_rest::{Client, ErrorKind, Event, cmd};
 use redis_rest_test_support::process::{Process, base};
+use redis_rest_test_support::redis_test;
 use std::fs::write;
 
 /// An authority that signs certificates.
@@ -65,7 +66,7 @@ fn config(server: &Process) -> NativeConfig {
 #[tokio::test]
 async fn calls_pipelines_and_subscriptions() {
     let authority = Authority::new();
-    let Some(server) = authority.server("127.0.0.1") else { return };
+    let server = redis_test!(authority.server("127.0.0.1"));
     let client = Client::from_backend(
         config(&server).only_root_certificates_pem(authority.pem.clone()).connect().await.unwrap(),
     );
@@ -97,10 +98,10 @@ async fn calls_pipelines_and_subscriptions() {
 }
 
 #[tokio::test]
-async fn certificates_of_others_are_refused() {
+async fn untrusted_certificates_are_refused() {
     let authority = Authority::new();
-    let Some(server) = authority.server("127.0.0.1") else { return };
-    let Some(elsewhere) = authority.server("redis.example") else { return };
+    let server = redis_test!(authority.server("127.0.0.1"));
+    let elsewhere = redis_test!(authority.server("redis.example"));
     let of_ours =
         |server: &Process| config(server).only_root_certificates_pem(authority.pem.clone());
     let cases = [
@@ -125,7 +126,7 @@ async fn certificates_of_others_are_refused() {
 }
 
 #[test]
-fn root_certificates_must_be_some() {
+fn empty_root_certificates_are_refused() {
     for pem in
         ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
     {

@@ -6,7 +6,7 @@ use redis_rest::session::{InMemorySessionStore, Session, SessionStoreExt as _};
 use redis_rest::{BreakerPolicy, Client, Error, ErrorKind, Outcome, RetryPolicy, Value, cmd};
 use redis_rest_server::MemoryBackend;
 use redis_rest_test_support::rest;
-use redis_rest_test_support::scripted::{Answer, Scripted, redis_error, says};
+use redis_rest_test_support::scripted::{Scripted, ScriptedResponse, redis_error, respond};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,14 +17,18 @@ const ATTEMPTS: &str = "redis_rest_client_attempt_duration_seconds_count";
 const RETRIES: &str = "redis_rest_client_retries_total";
 const IN_FLIGHT: &str = "redis_rest_client_requests_in_flight";
 
-fn lost() -> Answer {
-    Answer::Fails(Error::custom(ErrorKind::Io, Outcome::MaybeApplied, "the connection broke"))
+fn lost() -> ScriptedResponse {
+    ScriptedResponse::Fail(Error::custom(
+        ErrorKind::Io,
+        Outcome::MaybeApplied,
+        "the connection broke",
+    ))
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_reply_and_a_retry() {
     let recorded = Recorded::here();
-    let client = Scripted::answers([lost()]).config().build().unwrap();
+    let client = Scripted::sequence([lost()]).config().build().unwrap();
     client.incr("n").await.unwrap_err();
     let incr = r#"db_operation_name="INCR""#;
     assert_eq!(recorded.value(CALLS, &[incr, r#"outcome="maybe_applied""#]), 1.0);
@@ -38,10 +42,11 @@ async fn a_lost_reply_and_a_retry() {
         "it may have run"
     );
 
-    let client = Scripted::answers([says(502, "<html>"), lost(), says(200, r#"{"result":"x"}"#)])
-        .config()
-        .build()
-        .unwrap();
+    let client =
+        Scripted::sequence([respond(502, "<html>"), lost(), respond(200, r#"{"result":"x"}"#)])
+            .config()
+            .build()
+            .unwrap();
     let _: String = client.get("k").await.unwrap();
     assert_eq!(recorded.value(CALLS, &[r#"db_operation_name="GET""#, r#"outcome="ok""#]), 1.0);
     assert_eq!(recorded.value(RETRIES, &[r#"error_type="http""#]), 1.0);
@@ -49,7 +54,7 @@ async fn a_lost_reply_and_a_retry() {
     assert_eq!(recorded.value(ATTEMPTS, &[]), 4.0);
     assert_eq!(recorded.value(ATTEMPTS, &["error_type"]), 3.0);
 
-    let client = Scripted::answers([redis_error(400, "WRONGTYPE x")]).config().build().unwrap();
+    let client = Scripted::sequence([redis_error(400, "WRONGTYPE x")]).config().build().unwrap();
     client.get::<String>("k").await.unwrap_err();
     assert_eq!(
         recorded.value(CALLS, &[r#"db_operation_name="GET""#, r#"outcome="not_applied""#]),
@@ -67,10 +72,11 @@ async fn a_lost_reply_and_a_retry() {
 #[tokio::test(start_paused = true)]
 async fn the_budget_of_retries_and_connection_failures() {
     let recorded = Recorded::here();
-    let refused = Answer::Fails(Error::custom(ErrorKind::Connect, Outcome::NotApplied, "refused"));
+    let refused =
+        ScriptedResponse::Fail(Error::custom(ErrorKind::Connect, Outcome::NotApplied, "refused"));
     let policy =
         RetryPolicy::default().max_attempts(u32::MAX).backoff(Duration::ZERO, Duration::ZERO);
-    let client = Scripted::answers([refused]).config().retry(policy).build().unwrap();
+    let client = Scripted::sequence([refused]).config().retry(policy).build().unwrap();
     client.get::<String>("k").await.unwrap_err();
     assert_eq!(recorded.value(RETRIES, &[r#"error_type="connect""#]), 500.0);
     assert_eq!(recorded.value("redis_rest_client_retries_refused_total", &[]), 1.0);
@@ -78,9 +84,9 @@ async fn the_budget_of_retries_and_connection_failures() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_is_in_flight_until_it_ends_or_is_given_up() {
+async fn request_is_in_flight_until_it_ends_or_is_cancelled() {
     let recorded = Recorded::here();
-    let client = Scripted::answers([Answer::Never]).config().build().unwrap();
+    let client = Scripted::sequence([ScriptedResponse::Never]).config().build().unwrap();
     let mut call = Box::pin(async { client.get::<String>("k").await });
     assert!(tokio::time::timeout(Duration::from_millis(1), call.as_mut()).await.is_err());
     assert_eq!(recorded.value(IN_FLIGHT, &[]), 1.0);
@@ -137,7 +143,7 @@ async fn batches_of_every_kind() {
 #[tokio::test(start_paused = true)]
 async fn a_failover() {
     let recorded = Recorded::here();
-    let down = Scripted::answers([lost()]).config().no_retry().build().unwrap();
+    let down = Scripted::sequence([lost()]).config().no_retry().build().unwrap();
     let policy = BreakerPolicy::default()
         .min_calls(1)
         .open_for(Duration::from_secs(1), Duration::from_secs(1));

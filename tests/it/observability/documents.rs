@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 #[test]
-fn the_documentation_lists_what_is_recorded() {
+fn documentation_lists_every_metric() {
     let document = include_str!("../../../docs/observability.md");
     let rows: Vec<&str> = document
         .lines()
@@ -46,7 +46,7 @@ fn names(query: &str) -> (Vec<&str>, Vec<&str>) {
 }
 
 #[test]
-fn the_dashboard_uses_only_what_is_recorded() {
+fn dashboard_uses_only_recorded_metrics() {
     let dashboard: Value =
         serde_json::from_str(include_str!("../../../examples/grafana-dashboard.json")).unwrap();
     let mut used = BTreeSet::new();

@@ -3,7 +3,7 @@
 use super::Recorded;
 use redis_rest::Client;
 use redis_rest::session::{InMemorySessionStore, Session, SessionManager, SessionStoreExt as _};
-use redis_rest_test_support::gate::{HOUR, Node, Way, at_once};
+use redis_rest_test_support::gate::{GateState, HOUR, Node, at_once};
 use std::sync::Arc;
 
 #[tokio::test]
@@ -27,7 +27,7 @@ async fn an_outage_of_the_session_store() {
     );
     assert_eq!(recorded.value("redis_rest_session_held", &[]), 2.0);
 
-    node.gate.set(Way::Cut);
+    node.gate.set(GateState::Closed);
     node.create().await;
     // This breaker probes the store at once, so a failed probe ends the outage attempt.
     node.manager.cleanup_session(&ended.id).await.unwrap();
@@ -37,7 +37,7 @@ async fn an_outage_of_the_session_store() {
         ((0.0, 0.0), (1.0, 2.0), (0.0, 1.0))
     );
 
-    node.gate.set(Way::Open);
+    node.gate.set(GateState::Open);
     node.manager.get_session(&kept.id).await.unwrap();
     assert_eq!((pending("session"), pending("deletion")), (0.0, 0.0));
     assert_eq!(
@@ -45,7 +45,7 @@ async fn an_outage_of_the_session_store() {
         ((1.0, 1.0), (0.0, 2.0), (0.0, 2.0))
     );
 
-    node.gate.set(Way::Deaf);
+    node.gate.set(GateState::RepliesLost);
     node.create().await;
     assert_eq!(created("maybe_applied"), 1.0);
     drop(node);
@@ -90,7 +90,7 @@ async fn retrievals_and_what_expires() {
     assert_eq!(expired("manager"), 1.0);
     assert_eq!(node.elsewhere.cleanup_expired_sessions("user").await.unwrap(), 1);
     assert_eq!(expired("redis"), 1.0);
-    node.gate.set(Way::Cut);
+    node.gate.set(GateState::Closed);
     node.manager.get_session("unknown").await.unwrap_err();
     assert_eq!(retrieved("manager", "failed"), 1.0);
 }

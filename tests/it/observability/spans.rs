@@ -3,7 +3,7 @@
 use redis_rest::{Value, cmd};
 use redis_rest_server::MemoryBackend;
 use redis_rest_test_support::rest;
-use redis_rest_test_support::scripted::{Scripted, redis_error, says};
+use redis_rest_test_support::scripted::{Scripted, redis_error, respond};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
@@ -37,7 +37,7 @@ impl Spans {
     /// Records on this thread until the guard is dropped.
     pub fn here() -> (Self, tracing::subscriber::DefaultGuard) {
         let spans = Self::default();
-        let guard = redis_rest_test_support::spans::seen_by(
+        let guard = redis_rest_test_support::spans::collect_spans(
             tracing_subscriber::registry().with(spans.clone()),
         );
         (spans, guard)
@@ -79,8 +79,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_attempt_is_a_child_that_knows_its_number() {
-    let scripted = Scripted::answers([says(502, "<html>"), redis_error(200, "WRONGTYPE x")]);
+async fn each_attempt_is_a_numbered_child_span() {
+    let scripted = Scripted::sequence([respond(502, "<html>"), redis_error(200, "WRONGTYPE x")]);
     let client = scripted.config().build().unwrap();
     let (spans, guard) = Spans::here();
     client.get::<String>("k").await.unwrap_err();
@@ -109,7 +109,7 @@ async fn each_attempt_is_a_child_that_knows_its_number() {
 }
 
 #[tokio::test]
-async fn a_batch_follows_from_the_calls_that_it_carries() {
+async fn batch_span_follows_from_its_calls() {
     let server = rest::serve(MemoryBackend::new()).await;
     let client = rest::client(&server);
     client.warm_up().await.unwrap();
@@ -134,7 +134,7 @@ async fn a_batch_follows_from_the_calls_that_it_carries() {
 }
 
 #[tokio::test]
-async fn pipelines_are_named_by_their_commands_where_those_are_alike() {
+async fn pipelines_of_equal_commands_are_named_by_them() {
     let server = rest::serve(MemoryBackend::new()).await;
     let client = rest::client(&server);
     let (spans, guard) = Spans::here();

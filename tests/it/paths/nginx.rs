@@ -4,6 +4,7 @@ use redis_rest_server::MemoryBackend;
 use redis_rest_server::{DEFAULT_TOKEN, RunningServer};
 use redis_rest_test_support::nginx::Nginx;
 use redis_rest_test_support::raw;
+use redis_rest_test_support::redis_test;
 use redis_rest_test_support::rest;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -67,17 +68,17 @@ async fn is_untouched(direct: &Client, attack: &str) {
 }
 
 #[tokio::test]
-async fn no_name_becomes_another_command_behind_nginx() {
+async fn names_never_become_commands_behind_nginx() {
     let (server, direct) = with_a_victim().await;
     let addr = server.local_addr();
-    let other = raw::answering("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await;
+    let other = raw::serve_raw("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await;
     for (locations, base) in [
         (normalising(addr), ""),
         (below_a_path(addr, other), "/redis"),
         (decoding(addr), ""),
         (keeping(addr), ""),
     ] {
-        let Some(nginx) = Nginx::start(&locations) else { return };
+        let nginx = redis_test!(Nginx::start(&locations));
         let client = client(&format!("{}{base}", nginx.url()));
         for name in [
             "../flushall",
@@ -123,14 +124,14 @@ async fn no_name_becomes_another_command_behind_nginx() {
 async fn names_with_slashes_arrive_or_are_refused_behind_nginx() {
     let (server, direct) = with_a_victim().await;
     let addr = server.local_addr();
-    let other = raw::answering("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await;
+    let other = raw::serve_raw("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await;
     for (locations, base, arrives) in [
         (keeping(addr), "", true),
         (normalising(addr), "", false),
         (below_a_path(addr, other), "/redis", false),
         (decoding(addr), "", false),
     ] {
-        let Some(nginx) = Nginx::start(&locations) else { return };
+        let nginx = redis_test!(Nginx::start(&locations));
         let client = client(&format!("{}{base}", nginx.url()));
         // These contain nothing to change: they need no probe, whether paths arrive or not.
         assert_eq!(client.rpush("list:ü*[a]", [b"\xff"]).await.unwrap(), 1);
@@ -164,13 +165,11 @@ async fn names_with_slashes_arrive_or_are_refused_behind_nginx() {
 
 /// A location beside the client's own receives nothing, above all not the token.
 #[tokio::test]
-async fn no_name_carries_the_token_to_another_location() {
+async fn names_never_carry_the_token_to_another_location() {
     let (server, _direct) = with_a_victim().await;
     let other = rest::serve(MemoryBackend::new()).await;
     other.local_addr();
-    let Some(nginx) = Nginx::start(&below_a_path(server.local_addr(), other.local_addr())) else {
-        return;
-    };
+    let nginx = redis_test!(Nginx::start(&below_a_path(server.local_addr(), other.local_addr())));
     let client = client(&format!("{}/redis", nginx.url()));
     for name in ["../../set/seen/by-the-other", "a/../../../set/seen/by-the-other"] {
         assert!(client.subscribe([name]).next().await.unwrap().is_err(), "{name}");
@@ -184,9 +183,9 @@ async fn no_name_carries_the_token_to_another_location() {
 
 /// Requests of clients without such defences.
 #[tokio::test]
-async fn a_subscription_that_a_proxy_turned_into_a_command_runs_nothing() {
+async fn subscription_rewritten_by_a_proxy_runs_nothing() {
     let (server, direct) = with_a_victim().await;
-    let Some(nginx) = Nginx::start(&normalising(server.local_addr())) else { return };
+    let nginx = redis_test!(Nginx::start(&normalising(server.local_addr())));
     let headers = "Authorization: Bearer local-token\r\nAccept: text/event-stream\r\n";
     for target in [
         "/subscribe/..%2Fflushall",
@@ -205,7 +204,7 @@ async fn a_subscription_that_a_proxy_turned_into_a_command_runs_nothing() {
 }
 
 #[tokio::test]
-async fn paths_arrive_by_the_lines_that_the_documents_show() {
+async fn documented_nginx_settings_keep_paths() {
     let server = rest::serve(MemoryBackend::new()).await;
     let guide = include_str!("../../../docs/guide/security-and-proxies.md");
     let guide = documented(guide, server.local_addr());

@@ -4,7 +4,9 @@ use redis_rest::{
 };
 use redis_rest_server::MemoryBackend;
 use redis_rest_test_support::rest;
-use redis_rest_test_support::scripted::{Answer, Scripted, redis_error, says, says_wait};
+use redis_rest_test_support::scripted::{
+    Scripted, ScriptedResponse, redis_error, respond, respond_retry_after,
+};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -14,9 +16,9 @@ const ECHO: &str = "/echo/x%3F%23%25%5C%3B%20%2F%2Fy%2F..%2F..%2Fping";
 
 /// The built-in transport, which records the path of each request.
 #[derive(Clone)]
-struct Watched(HttpTransport, Arc<Mutex<Vec<String>>>);
+struct PathRecorder(HttpTransport, Arc<Mutex<Vec<String>>>);
 
-impl Watched {
+impl PathRecorder {
     fn new() -> Self {
         Self(HttpTransport::new(Duration::from_secs(3)).unwrap(), Arc::default())
     }
@@ -33,7 +35,7 @@ impl Watched {
     }
 }
 
-impl Transport for Watched {
+impl Transport for PathRecorder {
     fn send(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
         self.note(&request);
         self.0.send(request)
@@ -58,7 +60,7 @@ async fn first(client: &Client, channel: &'static str) -> Result<Event> {
 #[tokio::test]
 async fn path_probe_is_sent_once_and_only_if_needed() {
     let server = rest::serve(MemoryBackend::new()).await;
-    let watched = Watched::new();
+    let watched = PathRecorder::new();
     let config = rest::config(&server).no_auto_batch().encoding(Encoding::Base64);
     let config = config.transport(watched.clone());
     let client = config.clone().build().unwrap();
@@ -94,10 +96,10 @@ async fn path_probe_is_sent_once_and_only_if_needed() {
 
 /// Returns the correct response to the probe, which has no body, and an integer to every other
 /// request.
-fn right(body: &[u8]) -> Answer {
+fn right(body: &[u8]) -> ScriptedResponse {
     match body {
-        b"" => says(200, r#"{"result":"x?#%\\; //y/../../ping"}"#),
-        _ => says(200, r#"{"result":1}"#),
+        b"" => respond(200, r#"{"result":"x?#%\\; //y/../../ping"}"#),
+        _ => respond(200, r#"{"result":1}"#),
     }
 }
 
@@ -106,28 +108,28 @@ fn client(scripted: &Scripted, settings: impl FnOnce(Config) -> Config) -> Clien
     settings(scripted.config().no_auto_batch()).build().unwrap()
 }
 
-fn connect() -> Answer {
-    Answer::Fails(Error::custom(ErrorKind::Connect, Outcome::NotApplied, "refused"))
+fn connect() -> ScriptedResponse {
+    ScriptedResponse::Fail(Error::custom(ErrorKind::Connect, Outcome::NotApplied, "refused"))
 }
 
-fn lost() -> Answer {
-    Answer::Fails(Error::custom(ErrorKind::Io, Outcome::MaybeApplied, "lost"))
+fn lost() -> ScriptedResponse {
+    ScriptedResponse::Fail(Error::custom(ErrorKind::Io, Outcome::MaybeApplied, "lost"))
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_answer_but_the_text_means_that_paths_do_not_arrive() {
+async fn only_the_probes_text_proves_that_paths_arrive() {
     for answer in [
-        says(404, ""),
-        says(405, "<html>"),
-        says(400, ""),
-        says(403, "<html>blocked</html>"),
-        says(301, ""),
-        says(501, ""),
-        says(200, "<html>"),
-        says(200, ""),
-        says(200, r#"{"result":"ping"}"#),
-        says(200, r#"{"result":"PONG"}"#),
-        says(200, r#"{"result":null}"#),
+        respond(404, ""),
+        respond(405, "<html>"),
+        respond(400, ""),
+        respond(403, "<html>blocked</html>"),
+        respond(301, ""),
+        respond(501, ""),
+        respond(200, "<html>"),
+        respond(200, ""),
+        respond(200, r#"{"result":"ping"}"#),
+        respond(200, r#"{"result":"PONG"}"#),
+        respond(200, r#"{"result":null}"#),
         redis_error(400, "ERR wrong number of arguments for 'echo' command"),
         redis_error(200, "ERR wrong number of arguments for 'echo' command"),
         redis_error(404, "ERR there is nothing at this address"),
@@ -157,13 +159,13 @@ async fn every_answer_but_the_text_means_that_paths_do_not_arrive() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_fails_is_tried_again_as_any_read_and_then_is_the_calls_error() {
+async fn failed_probe_is_retried_and_then_fails_the_call() {
     for answer in [
         connect(),
         lost(),
-        says(502, "<html>"),
-        says(503, ""),
-        says_wait(429, "1", ""),
+        respond(502, "<html>"),
+        respond(503, ""),
+        respond_retry_after(429, "1", ""),
         redis_error(200, "LOADING Redis is loading the dataset in memory"),
     ] {
         let fails = answer.clone();
@@ -192,11 +194,11 @@ async fn a_probe_that_fails_is_tried_again_as_any_read_and_then_is_the_calls_err
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_token_is_called_by_its_name_and_not_remembered() {
+async fn wrong_token_is_reported_and_not_remembered() {
     let scripted = Scripted::new(|n, body| match n {
-        0 => says(401, ""),
+        0 => respond(401, ""),
         1 => redis_error(400, "WRONGPASS invalid or missing auth token"),
-        2 => says(408, ""),
+        2 => respond(408, ""),
         _ => right(body),
     });
     let client = client(&scripted, |config| config.no_retry());
@@ -211,7 +213,7 @@ async fn a_wrong_token_is_called_by_its_name_and_not_remembered() {
 #[tokio::test(start_paused = true)]
 async fn calls_that_wait_for_a_probe_share_its_failure() {
     let scripted = Scripted::new(|n, body| match n {
-        0 => Answer::Never,
+        0 => ScriptedResponse::Never,
         _ => right(body),
     });
     let client = client(&scripted, |config| config.no_retry().timeout(Duration::from_secs(5)));
@@ -227,9 +229,9 @@ async fn calls_that_wait_for_a_probe_share_its_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_is_dropped_leaves_its_probe_to_the_next() {
+async fn probe_of_a_cancelled_call_passes_to_the_next() {
     let scripted = Scripted::new(|n, body| match n {
-        0 => Answer::Never,
+        0 => ScriptedResponse::Never,
         _ => right(body),
     });
     let client = client(&scripted, |config| config);
@@ -249,7 +251,7 @@ async fn a_call_that_is_dropped_leaves_its_probe_to_the_next() {
 #[tokio::test(start_paused = true)]
 async fn deadline_holds_for_probe_and_call_together() {
     let seconds = Duration::from_secs;
-    let never = Scripted::answers([Answer::Never]);
+    let never = Scripted::sequence([ScriptedResponse::Never]);
     let never = client(&never, |config| config.deadline(seconds(12)));
     let begun = Instant::now();
     let error = push(&never).await.unwrap_err();
@@ -258,7 +260,7 @@ async fn deadline_holds_for_probe_and_call_together() {
     // The two attempts of the probe take more than 5 of the 12 seconds, and the call gets the rest.
     let scripted = Scripted::new(|n, body| match (n, body) {
         (1, b"") => right(body),
-        _ => Answer::Never,
+        _ => ScriptedResponse::Never,
     });
     let client = client(&scripted, |config| {
         config.deadline(seconds(12)).timeout(seconds(5)).retry(RetryPolicy::default())

@@ -59,7 +59,7 @@ async fn acknowledgement_of_another_name_ends_a_subscription() {
 
 /// A command ran instead, and would run again at each attempt.
 #[tokio::test]
-async fn an_answer_that_is_no_event_stream_ends_a_subscription() {
+async fn response_that_is_no_event_stream_ends_a_subscription() {
     for body in ["{\"result\":\"OK\"}", "{\"result\":1}", "{\"result\":\"T0s=\"}", "<html>", ""] {
         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
         ends_at_once(head + body, "event streams").await;

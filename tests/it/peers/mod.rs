@@ -9,10 +9,10 @@ mod upstash_redis_local_server;
 mod upstashdis;
 
 use redis_rest::{Client, Config};
-use redis_rest_test_support::scripted::{Answer, Scripted};
+use redis_rest_test_support::scripted::{Scripted, ScriptedResponse};
 
 /// Responds to each request by its path and body.
-fn server(answer: impl Fn(&str, &str) -> Answer + Send + Sync + 'static) -> Scripted {
+fn server(answer: impl Fn(&str, &str) -> ScriptedResponse + Send + Sync + 'static) -> Scripted {
     Scripted::with_paths(move |path, body| answer(path, &String::from_utf8_lossy(body)))
 }
 

@@ -5,7 +5,7 @@ use redis_rest::{ErrorKind, Outcome, cmd};
 use redis_rest_test_support::scripted::redis_error;
 
 #[tokio::test]
-async fn blocked_command_says_so() {
+async fn blocked_command_is_unsupported() {
     let server = server(|_, _| redis_error(403, "Command 'EVAL' is blocked: it is dangerous"));
     let error = client(&server).eval::<i64>("return 1", (), ()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthorized);

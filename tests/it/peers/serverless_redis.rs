@@ -6,7 +6,7 @@ use redis_rest::{ErrorKind, Outcome, cmd};
 use redis_rest_test_support::scripted::redis_error;
 
 #[tokio::test]
-async fn whole_errors_of_a_transaction_that_may_have_run() {
+async fn transaction_error_may_have_run() {
     for (status, text, kind, outcome) in [
         (400, "WRONGTYPE Operation against a key", ErrorKind::Redis, Outcome::MaybeApplied),
         (400, "ERR syntax error", ErrorKind::Redis, Outcome::MaybeApplied),

@@ -3,16 +3,16 @@
 use super::{client, server};
 use redis_rest::session::{ManagerOptions, RedisSessionStore, SessionManager, SessionStore as _};
 use redis_rest::{Outcome, cmd, session::Check};
-use redis_rest_test_support::scripted::{Scripted, says};
+use redis_rest_test_support::scripted::{Scripted, respond};
 use std::sync::Arc;
 use std::time::Duration;
 
 fn okay() -> Scripted {
-    server(|_, _| says(200, r#"{"result":"T0s="}"#))
+    server(|_, _| respond(200, r#"{"result":"T0s="}"#))
 }
 
 #[tokio::test]
-async fn encoded_okay_is_success() {
+async fn encoded_ok_is_success() {
     let client = client(&okay());
     client.set("k", "v").await.unwrap();
     assert!(client.set("k", "v").nx().await.unwrap());
@@ -23,10 +23,10 @@ async fn encoded_okay_is_success() {
 
 /// The probe of a store writes a value and reads it.
 #[tokio::test]
-async fn manager_recovers_though_okay_is_encoded() {
+async fn manager_recovers_with_encoded_ok() {
     let server = server(|_, body| match body {
-        _ if body.contains("\"SET\"") => says(200, r#"[{"result":"T0s="},{"result":"MQ=="}]"#),
-        _ => says(200, r#"[{"result":"UE9ORw=="},{"result":""}]"#),
+        _ if body.contains("\"SET\"") => respond(200, r#"[{"result":"T0s="},{"result":"MQ=="}]"#),
+        _ => respond(200, r#"[{"result":"UE9ORw=="},{"result":""}]"#),
     });
     let store = RedisSessionStore::new(client(&server), Duration::from_secs(60));
     store.health(Check::ReadWrite).await.unwrap();
@@ -37,7 +37,7 @@ async fn manager_recovers_though_okay_is_encoded() {
 
 #[tokio::test]
 async fn failed_transaction_without_a_body_may_have_run() {
-    let client = client(&server(|_, _| says(500, "")));
+    let client = client(&server(|_, _| respond(500, "")));
     let mut transaction = client.transaction();
     let _ = transaction.add(cmd::incr("n"));
     let error = transaction.send().await.unwrap_err();

@@ -2,25 +2,25 @@
 
 use super::{client, server};
 use redis_rest::cmd;
-use redis_rest_test_support::scripted::{Answer, Scripted, redis_error, says};
+use redis_rest_test_support::scripted::{Scripted, ScriptedResponse, redis_error, respond};
 
 /// Returns a server without pipelines; `refusal` is its response to them.
-fn without_pipelines(refusal: fn() -> Answer) -> Scripted {
+fn without_pipelines(refusal: fn() -> ScriptedResponse) -> Scripted {
     server(move |path, _| match path {
         "/pipeline" => refusal(),
-        _ => says(200, r#"{"result":1}"#),
+        _ => respond(200, r#"{"result":1}"#),
     })
 }
 
-const REFUSALS: [fn() -> Answer; 4] = [
+const REFUSALS: [fn() -> ScriptedResponse; 4] = [
     || redis_error(400, "ERR unknown command 'pipeline'"),
-    || says(404, "not found"),
-    || says(405, ""),
-    || says(501, ""),
+    || respond(404, "not found"),
+    || respond(405, ""),
+    || respond(501, ""),
 ];
 
 #[tokio::test]
-async fn pipeline_goes_one_by_one_and_is_not_tried_again() {
+async fn pipelines_fall_back_to_single_commands_once() {
     for refusal in REFUSALS {
         let server = without_pipelines(refusal);
         let client = client(&server);
@@ -38,7 +38,7 @@ async fn pipeline_goes_one_by_one_and_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn calls_at_the_same_time_succeed_without_pipelines() {
+async fn concurrent_calls_succeed_without_pipelines() {
     for refusal in REFUSALS {
         let client = client(&without_pipelines(refusal));
         let calls: Vec<_> = (0..20).map(|_| tokio::spawn(client.incr("n"))).collect();

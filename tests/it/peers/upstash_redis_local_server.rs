@@ -2,15 +2,15 @@
 
 use super::{config, server};
 use redis_rest::{Encoding, ErrorKind, cmd};
-use redis_rest_test_support::scripted::{Answer, says_as};
+use redis_rest_test_support::scripted::{ScriptedResponse, respond_as};
 
 const RESP2: &str = "application/octet-stream";
 
-fn answer(path: &str, body: &str) -> Answer {
+fn answer(path: &str, body: &str) -> ScriptedResponse {
     match path {
-        "/" if body.contains("GET") => says_as(RESP2, "$3\r\nabc\r\n"),
-        "/" => says_as(RESP2, r#"{"result":["1","2"]}"#),
-        _ => says_as(RESP2, r#"[{"result":"abc"},{"result":"abc"}]"#),
+        "/" if body.contains("GET") => respond_as(RESP2, "$3\r\nabc\r\n"),
+        "/" => respond_as(RESP2, r#"{"result":["1","2"]}"#),
+        _ => respond_as(RESP2, r#"[{"result":"abc"},{"result":"abc"}]"#),
     }
 }
 

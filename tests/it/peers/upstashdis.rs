@@ -2,14 +2,14 @@
 
 use super::{client, server};
 use redis_rest::{ErrorKind, Outcome, cmd};
-use redis_rest_test_support::scripted::{redis_error, says};
+use redis_rest_test_support::scripted::{redis_error, respond};
 
 #[tokio::test]
-async fn transactions_are_unsupported_where_there_is_no_endpoint() {
+async fn transactions_without_an_endpoint_are_unsupported() {
     for answer in [
         redis_error(400, "ERR unknown command 'multi-exec', with args beginning with: "),
-        says(404, "not found"),
-        says(501, ""),
+        respond(404, "not found"),
+        respond(501, ""),
     ] {
         let server = server(move |_, _| answer.clone());
         let client = client(&server);

@@ -5,8 +5,9 @@ use redis_rest::{Client, Config, ErrorKind, Outcome};
 use redis_rest_server::DEFAULT_TOKEN;
 use redis_rest_server::MemoryBackend;
 use redis_rest_test_support::certificates::Certificates;
-use redis_rest_test_support::forward_proxy::{Does, ForwardProxy};
+use redis_rest_test_support::forward_proxy::{ForwardProxy, ProxyBehavior};
 use redis_rest_test_support::process::{free_port, spawn, until};
+use redis_rest_test_support::redis_test;
 use redis_rest_test_support::rest;
 use redis_rest_test_support::tls::Tls;
 use std::net::TcpStream;
@@ -28,10 +29,12 @@ fn with_credentials(proxy: &ForwardProxy) -> String {
 }
 
 #[tokio::test]
-async fn proxies_carry_connect_for_https_and_never_see_the_token() {
+async fn https_is_tunnelled_and_proxies_never_see_the_token() {
     for protocol in ["h2", "http/1.1"] {
         let server = Tls::with(Certificates::named(HOST), protocol).await;
-        let proxy = ForwardProxy::start(Does::LeadWith(server.addr, CREDENTIALS)).await;
+        let proxy =
+            ForwardProxy::start(ProxyBehavior::ConnectWithCredentials(server.addr, CREDENTIALS))
+                .await;
         let client = config(&server.authority).proxy(with_credentials(&proxy)).build().unwrap();
         assert_eq!(client.incr("n").await.unwrap(), 1);
         // The connection stays open, and so does the tunnel.
@@ -46,9 +49,9 @@ async fn proxies_carry_connect_for_https_and_never_see_the_token() {
 }
 
 #[tokio::test]
-async fn proxies_of_the_environment_serve_clients_that_read_it() {
+async fn environments_proxy_is_used_by_clients_that_read_it() {
     let server = Tls::with(Certificates::named(HOST), "h2").await;
-    let proxy = ForwardProxy::start(Does::Lead(server.addr)).await;
+    let proxy = ForwardProxy::start(ProxyBehavior::Connect(server.addr)).await;
     let lookup = |exception: &'static str| {
         let url = proxy.url();
         move |name: &str| match name {
@@ -77,11 +80,11 @@ async fn proxies_of_the_environment_serve_clients_that_read_it() {
 }
 
 #[tokio::test]
-async fn way_to_the_proxy_may_be_tls_too() {
+async fn connection_to_the_proxy_may_use_tls() {
     let certificates = Certificates::named(HOST);
     let authority = certificates.authority.clone();
     let server = Tls::with(Certificates::named(HOST), "h2").await;
-    let proxy = ForwardProxy::start_tls(Does::Lead(server.addr), &certificates).await;
+    let proxy = ForwardProxy::start_tls(ProxyBehavior::Connect(server.addr), &certificates).await;
     let url = format!("https://{}", proxy.addr);
     let trusting = config(&server.authority).proxy(url.clone()).root_certificate_pem(authority);
     assert_eq!(trusting.build().unwrap().incr("n").await.unwrap(), 1);
@@ -91,10 +94,11 @@ async fn way_to_the_proxy_may_be_tls_too() {
 }
 
 #[tokio::test]
-async fn proxies_that_fail_are_blamed_and_their_credentials_told_to_nobody() {
+async fn failing_proxies_are_named_without_their_credentials() {
     let nowhere = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
-    let other = ForwardProxy::start(Does::LeadWith(nowhere, "Basic b3RoZXI=")).await;
-    let refusing = ForwardProxy::start(Does::Refuse(403)).await;
+    let other =
+        ForwardProxy::start(ProxyBehavior::ConnectWithCredentials(nowhere, "Basic b3RoZXI=")).await;
+    let refusing = ForwardProxy::start(ProxyBehavior::Refuse(403)).await;
     let dead = format!("http://user:s3cret@127.0.0.1:{}", free_port());
     for (proxy, text, attempts) in [
         (with_credentials(&other), "wants a user name", Some(1)),
@@ -116,9 +120,9 @@ async fn proxies_that_fail_are_blamed_and_their_credentials_told_to_nobody() {
 }
 
 #[tokio::test]
-async fn plain_http_that_was_allowed_is_forwarded_and_loopback_never() {
+async fn allowed_plain_http_is_forwarded_except_loopback() {
     let server = rest::serve_with(MemoryBackend::new(), |config| config.host(HOST)).await;
-    let leads = Does::LeadWith(server.local_addr(), CREDENTIALS);
+    let leads = ProxyBehavior::ConnectWithCredentials(server.local_addr(), CREDENTIALS);
     let proxy = ForwardProxy::start(leads).await;
     let plain = Client::builder().url(format!("http://{HOST}")).token(DEFAULT_TOKEN);
     let config = plain.proxy(with_credentials(&proxy));
@@ -165,11 +169,11 @@ impl Drop for Tinyproxy {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tinyproxy_leads_to_the_server() {
+async fn tinyproxy_reaches_the_server() {
     let server = Tls::with(Certificates::named(HOST), "h2").await;
     let dir = tempfile::tempdir().unwrap();
     let port = free_port();
-    let Some(_tinyproxy) = Tinyproxy::start(port, dir.path()) else { return };
+    let _tinyproxy = redis_test!(Tinyproxy::start(port, dir.path()));
     // This machine, by an address that is not loopback's.
     let url = format!("https://0.0.0.0:{}", server.addr.port());
     let config = config(&server.authority).url(url).no_retry();

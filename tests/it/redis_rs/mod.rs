@@ -1,10 +1,10 @@
 //! The commands of the `redis` crate, written once and run over TCP and over HTTP.
 
 mod collections;
-mod fourteen;
+mod migration_guide;
 mod others;
 mod over_http;
-mod together;
+mod pipelines;
 mod values;
 
 use redis::aio::MultiplexedConnection;
@@ -25,7 +25,7 @@ macro_rules! both_ways {
                 use super::*;
                 $(#[tokio::test]
                 async fn $name() {
-                    let Some(redis) = Redis::start() else { return };
+                    let redis = redis_rest_test_support::redis_test!();
                     super::super::$case::$name(over_tcp(&redis).await).await;
                 })*
             })*
@@ -36,7 +36,7 @@ macro_rules! both_ways {
                 use super::*;
                 $(#[tokio::test]
                 async fn $name() {
-                    let Some(redis) = Redis::start() else { return };
+                    let redis = redis_rest_test_support::redis_test!();
                     let server = rest::serve(redis.backend().await).await;
                     super::super::$case::$name(rest::client(&server).redis_rs()).await;
                 })*
@@ -49,5 +49,5 @@ both_ways! {
     values::{strings, counters, many_at_once, bytes, bits, keys, times_to_live}
     collections::{hashes, lists, sets, sorted_sets, ranges_of_scores, unions}
     others::{streams, groups, places, estimates, scans, scripts, script_errors}
-    together::{pipelines, pipelines_with_errors, atomic, atomic_with_errors, discarded}
+    pipelines::{pipelines, pipelines_with_errors, atomic, atomic_with_errors, discarded}
 }

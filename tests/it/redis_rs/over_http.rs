@@ -1,7 +1,7 @@
 //! Differences over HTTP: refusals, lost replies, and additional features of the client.
 
 use redis::{AsyncCommands, ErrorKind};
-use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::redis_test;
 use redis_rest_test_support::rest;
 use redis_rest_testing::{FakeRedis, command};
 use wiremock::Mock;
@@ -56,7 +56,7 @@ async fn commands_that_rest_cannot_carry_are_not_sent() {
 }
 
 #[tokio::test]
-async fn a_lost_reply_is_an_io_error_that_says_that_the_command_may_have_run() {
+async fn lost_reply_is_an_io_error_that_may_have_run() {
     let redis = FakeRedis::start().await;
     Mock::given(command("INCR").with_key("visits"))
         .respond_with(redis.reply().lost())
@@ -71,8 +71,8 @@ async fn a_lost_reply_is_an_io_error_that_says_that_the_command_may_have_run() {
 }
 
 #[tokio::test]
-async fn wrong_tokens_and_servers_that_are_away() {
-    let Some(redis) = Redis::start() else { return };
+async fn wrong_tokens_and_unavailable_servers() {
+    let redis = redis_test!();
     let server = rest::serve(redis.backend().await).await;
     let client = rest::config(&server).token("s3cret").build().unwrap();
     let error = client.redis_rs().get::<_, String>("k").await.unwrap_err();
@@ -90,7 +90,7 @@ async fn wrong_tokens_and_servers_that_are_away() {
 }
 
 #[tokio::test]
-async fn prefix_and_read_only_hold_for_redis_rs() {
+async fn prefix_and_read_only_apply_to_redis_rs() {
     let redis = FakeRedis::start().await;
     let mut app = redis.client().with_prefix("app:").redis_rs();
     let _: () = app.set("name", "Ada").await.unwrap();

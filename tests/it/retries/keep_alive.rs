@@ -49,7 +49,7 @@ async fn connections_of_three_calls(
 }
 
 #[tokio::test]
-async fn idle_connections_are_kept_as_long_as_client_and_server_say() {
+async fn idle_connections_respect_client_and_server_limits() {
     let as_it_is = |config: Config| config;
     let soon = Duration::from_millis(2);
     for (header, connections) in [

@@ -2,19 +2,21 @@
 //! cancellation.
 
 use redis_rest::{Error, ErrorKind, Idempotency, Outcome, RetryPolicy, Script, Value, cmd};
-use redis_rest_test_support::scripted::{Answer, Scripted, redis_error, says, says_wait};
+use redis_rest_test_support::scripted::{
+    Scripted, ScriptedResponse, redis_error, respond, respond_retry_after,
+};
 use std::time::Duration;
 use tokio::time::Instant;
 
-fn fails(kind: ErrorKind, outcome: Outcome) -> Answer {
-    Answer::Fails(Error::custom(kind, outcome, "scripted"))
+fn fails(kind: ErrorKind, outcome: Outcome) -> ScriptedResponse {
+    ScriptedResponse::Fail(Error::custom(kind, outcome, "scripted"))
 }
 
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
 async fn a_hung_server_costs_the_deadline_exactly() {
-    let transport = Scripted::answers([Answer::Never]);
+    let transport = Scripted::sequence([ScriptedResponse::Never]);
     let client = transport.config().build().unwrap();
     for (deadline, timeout, attempts) in [(15, 5, 3), (15, 60, 1), (4, 5, 1)] {
         let started = Instant::now();
@@ -59,10 +61,10 @@ async fn a_hung_server_costs_the_deadline_exactly() {
 
 #[tokio::test(start_paused = true)]
 async fn retry_after_sets_the_wait_within_the_deadline() {
-    let transport = Scripted::answers([
-        says_wait(429, "3", ""),
-        says_wait(503, "4", ""),
-        says(200, r#"{"result":"v"}"#),
+    let transport = Scripted::sequence([
+        respond_retry_after(429, "3", ""),
+        respond_retry_after(503, "4", ""),
+        respond(200, r#"{"result":"v"}"#),
     ]);
     let client = transport.config().build().unwrap();
     let started = Instant::now();
@@ -74,11 +76,11 @@ async fn retry_after_sets_the_wait_within_the_deadline() {
     );
     // Beyond the deadline there is nothing to wait for.
     for (answer, wait) in [
-        (says_wait(429, "15", ""), 15),
-        (says_wait(503, "3600", ""), 3600),
-        (says_wait(429, "18446744073709551615", ""), u64::MAX),
+        (respond_retry_after(429, "15", ""), 15),
+        (respond_retry_after(503, "3600", ""), 3600),
+        (respond_retry_after(429, "18446744073709551615", ""), u64::MAX),
     ] {
-        let transport = Scripted::answers([answer]);
+        let transport = Scripted::sequence([answer]);
         let started = Instant::now();
         let error = transport.config().build().unwrap().get::<Value>("k").await.unwrap_err();
         assert_eq!((error.attempts(), error.retry_after()), (1, Some(Duration::from_secs(wait))));
@@ -86,14 +88,17 @@ async fn retry_after_sets_the_wait_within_the_deadline() {
     }
     // A date or nonsense is no wait.
     for text in ["Wed, 21 Oct 2015 07:28:00 GMT", "-1", "soon", "1.5"] {
-        let transport = Scripted::answers([says_wait(429, text, ""), says(200, r#"{"result":1}"#)]);
+        let transport = Scripted::sequence([
+            respond_retry_after(429, text, ""),
+            respond(200, r#"{"result":1}"#),
+        ]);
         assert_eq!(transport.config().build().unwrap().incr("k").await.unwrap(), 1, "{text}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn at_most_ten_attempts() {
-    let transport = Scripted::answers([says(503, "")]);
+    let transport = Scripted::sequence([respond(503, "")]);
     let policy = RetryPolicy::default().backoff(Duration::from_millis(1), Duration::from_millis(1));
     let error =
         transport.config().retry(policy).build().unwrap().get::<Value>("k").await.unwrap_err();
@@ -104,7 +109,7 @@ async fn at_most_ten_attempts() {
 #[tokio::test(start_paused = true)]
 async fn an_outage_gets_a_fifth_more_load_at_most() {
     const CALLS: usize = 20_000;
-    let transport = Scripted::answers([says(503, "")]);
+    let transport = Scripted::sequence([respond(503, "")]);
     // Each call is a request.
     let client = transport.config().no_auto_batch().build().unwrap();
     let mut warm_up = 0;
@@ -134,12 +139,12 @@ async fn an_outage_gets_a_fifth_more_load_at_most() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn clients_that_were_set_up_alike_have_budgets_of_their_own() {
-    let down = Scripted::answers([says(503, "")]);
+async fn clients_have_separate_retry_budgets() {
+    let down = Scripted::sequence([respond(503, "")]);
     let config = down.config();
     let client = config.clone().build().unwrap();
     while client.get::<Value>("k").await.unwrap_err().attempts() > 1 {}
-    let hiccup = Scripted::answers([says(503, ""), says(200, r#"{"result":7}"#)]);
+    let hiccup = Scripted::sequence([respond(503, ""), respond(200, r#"{"result":7}"#)]);
     let other = config.transport(hiccup.clone()).build().unwrap();
     assert_eq!(other.get::<i64>("k").await.unwrap(), 7);
 }
@@ -147,14 +152,14 @@ async fn clients_that_were_set_up_alike_have_budgets_of_their_own() {
 #[tokio::test(start_paused = true)]
 async fn unsent_requests_are_tried_until_the_connect_timeout() {
     let refused = fails(ErrorKind::Connect, Outcome::NotApplied);
-    let transport = Scripted::answers([
+    let transport = Scripted::sequence([
         refused.clone(),
         refused.clone(),
         refused.clone(),
-        says(200, r#"{"result":7}"#),
+        respond(200, r#"{"result":7}"#),
     ]);
     assert_eq!(transport.config().build().unwrap().incr("k").await.unwrap(), 7, "any command");
-    let transport = Scripted::answers([refused]);
+    let transport = Scripted::sequence([refused]);
     for limit in [SECOND, 3 * SECOND] {
         for _ in 0..50 {
             let started = Instant::now();
@@ -190,8 +195,8 @@ async fn a_cold_call_to_a_dead_port_fails_within_the_connect_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_who_goes_away_takes_the_request_along() {
-    let transport = Scripted::answers([Answer::Never]);
+async fn cancelled_call_cancels_its_request() {
+    let transport = Scripted::sequence([ScriptedResponse::Never]);
     let client = transport.config().build().unwrap();
     let (mut pipe, mut tx) = (client.pipeline(), client.transaction());
     let _ = (pipe.add(cmd::get::<Value>("k")), tx.add(cmd::get::<Value>("k")));
@@ -202,7 +207,7 @@ async fn a_caller_who_goes_away_takes_the_request_along() {
     assert!(tokio::time::timeout(SECOND, tx.send()).await.is_err());
     assert_eq!((transport.count(), transport.dropped()), (3, 3));
     // Dropped in the wait between two attempts: no other follows.
-    let transport = Scripted::answers([says_wait(429, "5", "")]);
+    let transport = Scripted::sequence([respond_retry_after(429, "5", "")]);
     let client = transport.config().build().unwrap();
     assert!(tokio::time::timeout(SECOND, client.get::<Value>("k")).await.is_err());
     tokio::time::sleep(60 * SECOND).await;
@@ -216,20 +221,20 @@ async fn the_outcome_is_that_of_all_attempts() {
     // A command that may have run still may have, whatever the later attempts return.
     for later in [
         refused.clone(),
-        says(429, ""),
+        respond(429, ""),
         redis_error(200, "LOADING Redis is loading"),
         redis_error(400, "BUSYGROUP exists"),
     ] {
-        let transport = Scripted::answers([broke.clone(), later]);
+        let transport = Scripted::sequence([broke.clone(), later]);
         let client = transport.config().build().unwrap();
         let error = client.del(["k"]).await.unwrap_err();
         assert!(error.maybe_applied() && error.attempts() > 1, "{error:?}");
-        let transport = Scripted::answers([broke.clone(), refused.clone()]);
+        let transport = Scripted::sequence([broke.clone(), refused.clone()]);
         let error = transport.config().build().unwrap().get::<Value>("k").await.unwrap_err();
         assert_eq!(error.outcome(), Outcome::NotApplied, "read-only: {error:?}");
     }
     // A first refusal allows a retry of any command; an attempt that may have run then stops it.
-    let transport = Scripted::answers([says(429, ""), broke.clone(), refused]);
+    let transport = Scripted::sequence([respond(429, ""), broke.clone(), refused]);
     let error = transport.config().build().unwrap().incr("k").await.unwrap_err();
     assert_eq!(
         (error.kind(), error.outcome(), error.attempts()),
@@ -243,7 +248,7 @@ async fn the_outcome_is_that_of_all_attempts() {
         redis_error(200, "WRONGTYPE Operation"),
         broke,
     ] {
-        let transport = Scripted::answers([answer]);
+        let transport = Scripted::sequence([answer]);
         let error = script
             .key("k")
             .call::<Value>()
@@ -257,7 +262,7 @@ async fn the_outcome_is_that_of_all_attempts() {
 /// Some servers respond 500 to a request that is too large for them.
 #[tokio::test(start_paused = true)]
 async fn large_requests_are_sent_twice_at_most_after_500() {
-    let transport = Scripted::answers([says(500, "")]);
+    let transport = Scripted::sequence([respond(500, "")]);
     let policy = RetryPolicy::default().max_attempts(5);
     let client = transport.config().retry(policy).build().unwrap();
     for (bytes, attempts) in [(10, 5), (1_100_000, 2)] {

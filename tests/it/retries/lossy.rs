@@ -3,6 +3,7 @@ use redis_rest::{Client, Error, Outcome, RetryPolicy, cmd};
 use redis_rest_server::{DEFAULT_TOKEN, RunningServer};
 use redis_rest_test_support::proxy::{Fault, Proxy};
 use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::redis_test;
 use redis_rest_test_support::rest;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ const CALLS: usize = 1000;
 
 /// A client whose replies get lost, a client that sees the stored data, and the servers that must
 /// stay alive.
-struct Setup {
+struct LossySetup {
     lossy: Client,
     clear: Client,
     proxy: Proxy,
@@ -19,7 +20,7 @@ struct Setup {
     _redis: Redis,
 }
 
-async fn setup(fault: Fault, per_mille: u64, timeout: Duration, batch: bool) -> Option<Setup> {
+async fn setup(fault: Fault, per_mille: u64, timeout: Duration, batch: bool) -> Option<LossySetup> {
     let redis = Redis::start()?;
     let server = rest::serve(redis.backend().await).await;
     let proxy = Proxy::start(server.local_addr(), fault, per_mille).await;
@@ -28,7 +29,7 @@ async fn setup(fault: Fault, per_mille: u64, timeout: Duration, batch: bool) -> 
     let lossy =
         Client::builder().url(proxy.url()).token(DEFAULT_TOKEN).retry(retry).timeout(timeout);
     let lossy = if batch { lossy } else { lossy.no_auto_batch() }.build().unwrap();
-    Some(Setup { lossy, clear: rest::client(&server), proxy, _server: server, _redis: redis })
+    Some(LossySetup { lossy, clear: rest::client(&server), proxy, _server: server, _redis: redis })
 }
 
 /// Outcomes of calls.
@@ -94,7 +95,7 @@ async fn incr(client: &Client, once: bool, each: usize) -> Vec<Result<i64, Error
 
 /// Every acknowledged increment counts once; uncertain ones are reported.
 async fn add_up(fault: Fault, each: usize, timeout: Duration, batch: bool) {
-    let Some(setup) = setup(fault, 200, timeout, batch).await else { return };
+    let setup = redis_test!(setup(fault, 200, timeout, batch).await);
     // Batches are few requests: enough of them that faults meet some.
     let calls = if batch { 5 * CALLS } else { CALLS };
     let client = setup.lossy.clone();
@@ -172,10 +173,8 @@ async fn increments_add_up_when_replies_are_held() {
 async fn a_thousand_sessions_end_exactly_right() {
     // With batches, and without.
     for fault in [Fault::Drop, Fault::Half] {
-        let Some(setup) = setup(fault, 200, Duration::from_secs(5), fault == Fault::Drop).await
-        else {
-            return;
-        };
+        let batch = fault == Fault::Drop;
+        let setup = redis_test!(setup(fault, 200, Duration::from_secs(5), batch).await);
         let lossy = RedisSessionStore::new(setup.lossy.clone(), Duration::from_secs(3600));
         let tasks: Vec<_> = (0..20)
             .map(|task| {

@@ -11,6 +11,6 @@ mod limits;
 mod lossy;
 /// Entries of a pipeline that are retried.
 mod pipelines;
-/// The table of replay safety against a real server.
+/// The idempotency table against a real server.
 #[cfg(feature = "native")]
 mod safety;

@@ -1,14 +1,14 @@
 //! Retries of pipeline entries and of transactions.
 
 use redis_rest::{Error, ErrorKind, Outcome, Value, cmd};
-use redis_rest_test_support::scripted::{Answer, Scripted, says};
+use redis_rest_test_support::scripted::{Scripted, ScriptedResponse, respond};
 
-fn broke() -> Answer {
-    Answer::Fails(Error::custom(ErrorKind::Io, Outcome::MaybeApplied, "scripted"))
+fn broke() -> ScriptedResponse {
+    ScriptedResponse::Fail(Error::custom(ErrorKind::Io, Outcome::MaybeApplied, "scripted"))
 }
 
 /// Sends `answer` to the first request, and replies to later ones by the names of their entries.
-fn first(answer: Answer) -> Scripted {
+fn first(answer: ScriptedResponse) -> Scripted {
     Scripted::new(move |n, body| {
         if n == 0 {
             return answer.clone();
@@ -16,7 +16,7 @@ fn first(answer: Answer) -> Scripted {
         let entries: Vec<Vec<String>> = serde_json::from_slice(body).expect("a batch");
         let replies: Vec<_> =
             entries.iter().map(|entry| serde_json::json!({ "result": entry[0] })).collect();
-        says(200, serde_json::to_string(&replies).unwrap())
+        respond(200, serde_json::to_string(&replies).unwrap())
     })
 }
 
@@ -83,21 +83,21 @@ async fn only_retry_safe_entries_are_retried() {
 async fn refused_batch_is_sent_again_whole() {
     let lines = ["GET k", "DEL k", "SET n 1", "INCR n"];
     for answer in [
-        says(429, ""),
-        Answer::Fails(Error::custom(ErrorKind::Connect, Outcome::NotApplied, "scripted")),
+        respond(429, ""),
+        ScriptedResponse::Fail(Error::custom(ErrorKind::Connect, Outcome::NotApplied, "scripted")),
     ] {
         let transport = first(answer);
         assert!(pipeline(&transport, &lines).await.iter().all(Result::is_ok));
         assert_eq!(transport.batches()[1], lines);
     }
     // Entries refused one by one: retried from the first of them, if nothing after it ran.
-    let transport = first(says(
+    let transport = first(respond(
         200,
         r#"[{"result":"v"},{"result":1},{"error":"LOADING x"},{"error":"LOADING x"}]"#,
     ));
     assert!(pipeline(&transport, &lines).await.iter().all(Result::is_ok));
     assert_eq!(transport.batches()[1], lines[2..]);
-    let transport = first(says(
+    let transport = first(respond(
         200,
         r#"[{"result":"v"},{"error":"LOADING x"},{"result":"OK"},{"error":"LOADING x"}]"#,
     ));
@@ -107,9 +107,10 @@ async fn refused_batch_is_sent_again_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pipeline_that_may_have_run_stays_so() {
-    let refused = Answer::Fails(Error::custom(ErrorKind::Connect, Outcome::NotApplied, "scripted"));
-    let transport = Scripted::answers([broke(), refused]);
+async fn pipeline_that_may_have_run_stays_uncertain() {
+    let refused =
+        ScriptedResponse::Fail(Error::custom(ErrorKind::Connect, Outcome::NotApplied, "scripted"));
+    let transport = Scripted::sequence([broke(), refused]);
     let replies = pipeline(&transport, &["GET a", "SET b 1", "INCR n"]).await;
     assert_eq!(
         replies,
@@ -119,7 +120,7 @@ async fn a_pipeline_that_may_have_run_stays_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_transaction_goes_again_whole_or_not_at_all() {
+async fn transaction_is_retried_whole_or_not_at_all() {
     for (lines, again) in [
         (&["SET a 1", "HSET h f v", "EXPIRE h 10", "GET a"][..], true),
         (&["GET a", "MGET a b"], true),
@@ -128,7 +129,7 @@ async fn a_transaction_goes_again_whole_or_not_at_all() {
         (&["GET k", "FLUSHALL"], false),
         (&["SDIFFSTORE d s t", "SADD t x"], false),
     ] {
-        for (answer, again) in [(broke(), again), (says(429, ""), true)] {
+        for (answer, again) in [(broke(), again), (respond(429, ""), true)] {
             let transport = first(answer);
             let mut tx = transport.config().build().unwrap().transaction();
             for line in lines {

@@ -2,7 +2,7 @@
 //! to carry.
 
 use redis_rest::{Client, Command, ErrorKind, Idempotency, Outcome, Value, cmd};
-use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::redis_test;
 
 /// Flagged `write`, but read-only without an option that these calls do not have.
 const READS_WITHOUT_AN_OPTION: &[(&str, &str)] = &[
@@ -42,7 +42,7 @@ fn call(name: &str) -> Command {
 
 #[tokio::test]
 async fn read_only_is_what_redis_flags_so() {
-    let Some(redis) = Redis::start() else { return };
+    let redis = redis_test!();
     let client = Client::from_backend(redis.backend().await);
     let reply: Value = client.run(cmd("COMMAND")).await.unwrap();
     let mut commands = Vec::new();
@@ -71,7 +71,7 @@ async fn read_only_is_what_redis_flags_so() {
 
 #[tokio::test]
 async fn blocking_and_connection_state_commands_are_refused() {
-    let Some(redis) = Redis::start() else { return };
+    let redis = redis_test!();
     let native = Client::from_backend(redis.backend().await);
     let reply: Value = native.run(cmd("COMMAND")).await.unwrap();
     let mut commands = Vec::new();

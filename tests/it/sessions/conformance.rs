@@ -143,7 +143,7 @@ macro_rules! every_store {
             use super::*;
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
-                let Some(harness) = $make.await else { return };
+                let harness = redis_rest_test_support::redis_test!($make.await);
                 sessions::$case(&harness).await;
             })*
         }

@@ -6,7 +6,7 @@ use redis_rest::session::{
 use redis_rest::{BreakerState, Client, ErrorKind, cmd::Ttl};
 use redis_rest_server::DEFAULT_TOKEN;
 use redis_rest_server::MemoryBackend;
-use redis_rest_test_support::gate::{HOUR, Node, Way, at_once};
+use redis_rest_test_support::gate::{GateState, HOUR, Node, at_once};
 use redis_rest_test_support::proxy::{Fault, Proxy};
 use redis_rest_test_support::rest;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -15,16 +15,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 #[tokio::test]
-async fn each_change_says_how_far_it_has_come() {
+async fn each_change_reports_its_durability() {
     let node = Node::new(at_once()).await;
     let created = node.manager.create_session("user", "org").await.unwrap();
     assert_eq!(created.durability, Durability::Durable);
     let mut session = created.session;
     assert_eq!(node.manager.update_session(&session).await.unwrap(), Durability::Durable);
-    node.gate.set(Way::Deaf);
+    node.gate.set(GateState::RepliesLost);
     session.system_prompt = "stored, but nobody told us".into();
     assert_eq!(node.manager.update_session(&session).await.unwrap(), Durability::MaybeApplied);
-    node.gate.set(Way::Cut);
+    node.gate.set(GateState::Closed);
     assert_eq!(
         node.manager.create_session("user", "org").await.unwrap().durability,
         Durability::Pending
@@ -41,11 +41,11 @@ async fn each_change_says_how_far_it_has_come() {
 }
 
 #[tokio::test]
-async fn a_report_says_what_is_wrong_since_when_and_what_is_pending() {
+async fn health_report_names_problem_start_and_pending_changes() {
     let node = Node::new(Recovery::default()).await;
     assert_eq!(node.manager.health().state, Some(BreakerState::Closed));
     node.create().await;
-    node.gate.set(Way::Cut);
+    node.gate.set(GateState::Closed);
     let before = chrono::Utc::now();
     node.create().await;
     node.manager.delete_user_sessions("another").await.unwrap();
@@ -62,9 +62,10 @@ async fn a_report_says_what_is_wrong_since_when_and_what_is_pending() {
 
 #[tokio::test]
 async fn a_full_journal_refuses_more_sessions_and_still_ends_them() {
-    let node = Node::of(ManagerOptions::default().max_pending(2).recovery(at_once())).await;
+    let node =
+        Node::with_options(ManagerOptions::default().max_pending(2).recovery(at_once())).await;
     let (stored, mut other) = (node.create().await, node.create().await);
-    node.gate.set(Way::Cut);
+    node.gate.set(GateState::Closed);
     let pending = [node.create().await, node.create().await];
     for _ in 0..2 {
         let refused = node.manager.create_session("user", "org").await;
@@ -85,18 +86,19 @@ async fn a_full_journal_refuses_more_sessions_and_still_ends_them() {
         "refused is not made"
     );
     assert_eq!(node.manager.pending().deleted, 1);
-    node.gate.set(Way::Open);
+    node.gate.set(GateState::Open);
     node.manager.flush().await.unwrap();
     assert_eq!(node.ids().await, [other.id.clone(), pending[0].id.clone(), pending[1].id.clone()]);
 }
 
 #[tokio::test]
 async fn fail_closed_refuses_changes_during_an_outage() {
-    let node =
-        Node::of(ManagerOptions::default().writes(WritePolicy::FailClosed).recovery(at_once()))
-            .await;
+    let node = Node::with_options(
+        ManagerOptions::default().writes(WritePolicy::FailClosed).recovery(at_once()),
+    )
+    .await;
     let mut session = node.create().await;
-    node.gate.set(Way::Cut);
+    node.gate.set(GateState::Closed);
     session.system_prompt = "not made".into();
     assert!(
         node.manager.create_session("user", "org").await.is_err_and(|error| error.is_unavailable())
@@ -109,18 +111,20 @@ async fn fail_closed_refuses_changes_during_an_outage() {
         node.manager.delete_user_sessions("user").await.is_err_and(|error| error.is_unavailable())
     );
     assert_eq!(node.manager.pending(), Pending::default());
-    node.gate.set(Way::Open);
+    node.gate.set(GateState::Open);
     assert_eq!(node.manager.get_session(&session.id).await.unwrap().system_prompt, "");
     assert_eq!(node.ids().await, [session.id]);
 }
 
 #[tokio::test]
-async fn copies_that_are_too_old_are_unavailable_and_what_is_pending_is_not() {
+async fn stale_copies_are_unavailable_but_pending_ones_are_served() {
     for policy in [ReadPolicy::ServeStale(Duration::ZERO), ReadPolicy::FailClosed] {
-        let node =
-            Node::of(ManagerOptions::default().reads(policy).recovery(Recovery::default())).await;
+        let node = Node::with_options(
+            ManagerOptions::default().reads(policy).recovery(Recovery::default()),
+        )
+        .await;
         let old = node.create().await;
-        node.gate.set(Way::Cut);
+        node.gate.set(GateState::Closed);
         let new = node.create().await;
         assert!(
             matches!(node.manager.get_session(&old.id).await, Err(SessionError::Unavailable(_))),
@@ -139,11 +143,11 @@ async fn a_time_to_live_set_in_an_outage_beats_the_touches_around_it() {
     let options = ManagerOptions::default().touch_interval(Duration::ZERO).recovery(at_once());
     let node = Node::with(SessionManager::with_options("", 0, options)).await;
     let session = node.create().await;
-    node.gate.set(Way::Cut);
+    node.gate.set(GateState::Closed);
     node.manager.get_session(&session.id).await.unwrap();
     node.manager.set_ttl(&session.id, Duration::from_secs(600)).await.unwrap();
     node.manager.get_session(&session.id).await.unwrap();
-    node.gate.set(Way::Open);
+    node.gate.set(GateState::Open);
     node.manager.flush().await.unwrap();
     let ttl = Client::from_backend(node.engine.clone())
         .ttl(format!("session:{}", session.id))
@@ -156,15 +160,15 @@ async fn a_time_to_live_set_in_an_outage_beats_the_touches_around_it() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_down_at_first_is_taken_up_when_it_works() {
+async fn store_unavailable_at_start_is_used_once_it_works() {
     let node = Node::new(at_once()).await;
     let store = node.manager.session_store().unwrap();
     let late = SessionManager::with_options("", 0, ManagerOptions::default().recovery(at_once()));
-    node.gate.set(Way::Cut);
+    node.gate.set(GateState::Closed);
     assert!(late.set_session_store(store, true).await.is_err_and(|error| error.is_unavailable()));
     let new = late.create_session("user", "org").await.unwrap();
     assert_eq!(new.durability, Durability::Pending);
-    node.gate.set(Way::Open);
+    node.gate.set(GateState::Open);
     late.get_session(&new.session.id).await.unwrap();
     assert_eq!(node.ids().await, std::slice::from_ref(&new.session.id));
 }
@@ -215,7 +219,7 @@ async fn a_journal_file_has_one_owner() {
 
 /// After a full disk, or a foreign file.
 #[tokio::test]
-async fn a_journal_file_of_a_gigabyte_without_a_line_is_passed_over() {
+async fn journal_file_of_a_gigabyte_without_lines_is_skipped() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("journal");
     let file = std::fs::File::create(&path).unwrap();
@@ -318,23 +322,18 @@ async fn pending_changes_of_a_killed_process_are_written_by_the_next() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("journal");
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "sessions::durability::the_process_that_is_killed",
-            "--ignored",
-            "--nocapture",
-        ])
+        .args(["--exact", "sessions::durability::killed_child_process", "--ignored", "--nocapture"])
         .envs([("KILLED_URL", proxy.url()), ("KILLED_JOURNAL", file.display().to_string())])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());
-    let mut told = tokio::task::spawn_blocking(move || (told(&mut output), output));
+    let mut told = tokio::task::spawn_blocking(move || (next_words(&mut output), output));
     let (stored, mut output) = (&mut told).await.unwrap();
     proxy.listen(false);
     writeln!(child.stdin.as_mut().unwrap(), "go on").unwrap();
-    let pending = tokio::task::spawn_blocking(move || self::told(&mut output)).await.unwrap();
+    let pending = tokio::task::spawn_blocking(move || self::next_words(&mut output)).await.unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!((stored.len(), pending.len()), (3, 1), "the child did its part");
@@ -361,7 +360,7 @@ async fn pending_changes_of_a_killed_process_are_written_by_the_next() {
 }
 
 /// Returns the words of the child's next line.
-fn told(output: &mut impl std::io::BufRead) -> Vec<String> {
+fn next_words(output: &mut impl std::io::BufRead) -> Vec<String> {
     let line = output
         .lines()
         .map_while(Result::ok)
@@ -372,7 +371,7 @@ fn told(output: &mut impl std::io::BufRead) -> Vec<String> {
 /// The child process of the test above; does nothing if run directly.
 #[tokio::test]
 #[ignore = "started by pending_changes_of_a_killed_process_are_written_by_the_next"]
-async fn the_process_that_is_killed() {
+async fn killed_child_process() {
     let (Ok(url), Ok(file)) = (std::env::var("KILLED_URL"), std::env::var("KILLED_JOURNAL")) else {
         return;
     };

@@ -74,7 +74,7 @@ async fn without_a_store_everything_works_in_memory() {
 
 /// The original allowed more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hundred_creates_at_limit_ten_make_ten() {
+async fn concurrent_creates_respect_the_limit() {
     let manager = SessionManager::new("", 10);
     manager.set_session_store(Arc::new(InMemorySessionStore::new(HOUR)), true).await.unwrap();
     let tasks: Vec<_> = (0..200)
@@ -101,7 +101,7 @@ async fn two_hundred_creates_at_limit_ten_make_ten() {
 }
 
 #[tokio::test]
-async fn places_are_given_back_and_synced_sessions_count_when_used() {
+async fn slots_are_released_and_synced_sessions_count_once_used() {
     let store = Scripted::new(InMemorySessionStore::new(HOUR));
     let foreign = Session::new("user").org_id("org");
     store.store_session(&foreign).await.unwrap();
@@ -167,7 +167,7 @@ async fn without_sync_the_store_is_a_backup() {
 }
 
 #[tokio::test]
-async fn created_here_visible_there_deleted_there_gone_here() {
+async fn changes_are_visible_to_other_managers() {
     let (managers, _, _server) =
         managers(2, &ManagerOptions::default().max_staleness(Duration::ZERO)).await;
     let [here, there] = managers.as_slice() else { unreachable!() };
@@ -188,7 +188,7 @@ async fn created_here_visible_there_deleted_there_gone_here() {
 }
 
 #[tokio::test]
-async fn a_fresh_copy_is_not_checked_again_and_many_callers_share_one_read() {
+async fn fresh_copies_are_not_rechecked_and_callers_share_one_read() {
     let (manager, store) = with_scripted(ManagerOptions::default().max_staleness(HOUR), true).await;
     let foreign = Session::new("user").org_id("org");
     store.store_session(&foreign).await.unwrap();
@@ -214,7 +214,7 @@ async fn a_fresh_copy_is_not_checked_again_and_many_callers_share_one_read() {
 
 /// Found by chaos: a read shared a request sent before a change, and treated its reply as newer.
 #[tokio::test]
-async fn a_read_that_was_sent_before_a_change_does_not_undo_it() {
+async fn read_sent_before_a_change_does_not_undo_it() {
     for (lists, once_more) in [(false, false), (false, true), (true, false)] {
         let (manager, store) = with_scripted(eager().touch_interval(HOUR), true).await;
         let mut session = manager.create_session("user", "org").await.unwrap().session;
@@ -328,7 +328,7 @@ async fn a_delete_that_races_a_read_stays_deleted() {
 /// A session whose `last_active_at` goes back seems older than another instance's copy, and is then
 /// replaced.
 #[tokio::test]
-async fn a_use_by_a_clock_that_is_slow_does_not_move_the_last_use_back() {
+async fn slow_clock_does_not_move_the_last_use_back() {
     let (managers, store, _server) =
         managers(2, &ManagerOptions::default().touch_interval(Duration::ZERO)).await;
     let [here, there] = managers.as_slice() else { unreachable!() };
@@ -345,7 +345,7 @@ async fn a_use_by_a_clock_that_is_slow_does_not_move_the_last_use_back() {
 }
 
 #[tokio::test]
-async fn idle_copies_are_dropped_and_idle_sessions_end_only_if_nobody_uses_them() {
+async fn idle_copies_are_dropped_and_unused_sessions_end() {
     let (managers, store, _server) = managers(2, &ManagerOptions::default()).await;
     let [here, there] = managers.as_slice() else { unreachable!() };
     let (idle, active) = (
@@ -391,7 +391,7 @@ async fn workspaces_stay_inside_the_root() {
 }
 
 #[tokio::test]
-async fn a_create_that_fails_takes_back_only_what_it_made() {
+async fn failed_create_rolls_back_only_its_own_changes() {
     let dir = tempfile::tempdir().unwrap();
     let store = Scripted::new(InMemorySessionStore::new(HOUR));
     let manager = SessionManager::new(dir.path(), 0);
@@ -407,7 +407,7 @@ async fn a_create_that_fails_takes_back_only_what_it_made() {
 }
 
 #[test]
-fn files_are_removed_beside_the_runtime() {
+fn files_are_removed_off_the_runtime() {
     let dir = tempfile::tempdir().unwrap();
     let runtime =
         tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();

@@ -1,17 +1,17 @@
 //! Sessions.
 
 /// Ids and ends that the caller of the manager chooses.
-mod chosen;
+mod chosen_ids;
 /// The conformance cases on every store and both index layouts.
 #[cfg(all(feature = "conformance", feature = "native"))]
 mod conformance;
 /// Durability of a change, policies, the bound, and the journal file.
 mod durability;
 /// Attacks at chosen moments: acknowledged changes are true.
-mod findings;
-/// The same cases on a store that is written by what is public.
+mod interleavings;
+/// The same cases on a third-party store that uses only the public interface.
 #[cfg(feature = "conformance")]
-mod foreign;
+mod third_party_store;
 /// Random histories of a JSON index of which only the end is read.
 #[cfg(feature = "native")]
 mod long_index;
@@ -27,7 +27,7 @@ mod odd_keys;
 /// A real Redis behind a REST server.
 #[cfg(feature = "native")]
 mod on_redis;
-/// The manager through outages: what is written after them, and what is not.
+/// The manager through outages: changes that are written afterwards, and changes that are not.
 #[cfg(feature = "native")]
 mod outage;
 /// Changes that overlap while the store has not replied to the first.
@@ -39,7 +39,7 @@ mod scripted;
 /// Requests and replies larger than allowed.
 mod single_node;
 mod sizes;
-/// What is in Redis: records and indexes shared with other services.
+/// Data in Redis: records and indexes shared with other services.
 #[cfg(feature = "native")]
 mod stored;
 /// Events between the two steps of a change, as on a cluster.

@@ -6,7 +6,7 @@ use redis_rest::session::{
     Written,
 };
 use redis_rest_server::MemoryBackend;
-use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::redis_test;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -426,7 +426,7 @@ fn random_histories_in_memory() {
 /// deleted one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_histories_on_redis() {
-    let Some(redis) = Redis::start() else { return };
+    let redis = redis_test!();
     let client = Client::from_backend(redis.backend().await);
     for (layout, two_steps) in [
         (IndexLayout::JsonArray, false),

@@ -4,6 +4,7 @@ use redis_rest::session::{
     ChangeId, Conflict, IndexLayout, Marks, Mode, Session, SessionError, SessionStore as _,
     SessionStoreExt as _, TtlRule, Write, Written,
 };
+use redis_rest_test_support::redis_test;
 use std::time::Duration;
 
 /// Returns a create by a caller that knows no log-outs.
@@ -13,8 +14,8 @@ fn create<'a>(session: &'a Session, marks: &'a Marks) -> Write<'a> {
 }
 
 #[tokio::test]
-async fn a_record_that_lua_cannot_decode_is_updated_and_never_overwritten() {
-    let Some(setup) = setup().await else { return };
+async fn record_that_lua_cannot_decode_is_never_overwritten() {
+    let setup = redis_test!(setup().await);
     let deep = format!("{}{}", "[".repeat(2000), "]".repeat(2000));
     for odd in [r#""\ud800""#, deep.as_str()] {
         let mut session = setup.session();
@@ -38,8 +39,8 @@ async fn a_record_that_lua_cannot_decode_is_updated_and_never_overwritten() {
 }
 
 #[tokio::test]
-async fn a_record_that_no_reader_takes_is_never_overwritten_and_can_be_ended() {
-    let Some(setup) = setup().await else { return };
+async fn unreadable_record_is_never_overwritten_and_can_be_deleted() {
+    let setup = redis_test!(setup().await);
     let (broken, fine) = (setup.session(), setup.session());
     setup.store.store_session(&fine).await.unwrap();
     let key = format!("session:{}", broken.id);
@@ -58,7 +59,7 @@ async fn a_record_that_no_reader_takes_is_never_overwritten_and_can_be_ended() {
 /// Another service may use ids that this crate rejects.
 #[tokio::test]
 async fn a_log_out_ends_sessions_of_any_id() {
-    let Some(setup) = setup().await else { return };
+    let setup = redis_test!(setup().await);
     for two_steps in [false, true] {
         let store = setup.store.clone();
         let store = if two_steps { store.cluster() } else { store };
@@ -82,8 +83,8 @@ async fn a_log_out_ends_sessions_of_any_id() {
 
 /// A foreign value at the meta key.
 #[tokio::test]
-async fn a_meta_key_that_cannot_be_read_counts_as_none_and_is_replaced() {
-    let Some(setup) = setup().await else { return };
+async fn unreadable_meta_key_counts_as_missing_and_is_replaced() {
+    let setup = redis_test!(setup().await);
     for junk in ["", "junk", "a b c d e f", "      ", "abcdefgh.1 x y z ü !", "abcdefgh.1     "] {
         let session = setup.session();
         let meta = format!("session_meta:{{session:{}}}", session.id);
@@ -106,7 +107,7 @@ async fn a_meta_key_that_cannot_be_read_counts_as_none_and_is_replaced() {
 
 #[tokio::test]
 async fn keys_of_other_types_fail_their_own_session_only() {
-    let Some(setup) = setup().await else { return };
+    let setup = redis_test!(setup().await);
     for two_steps in [false, true] {
         let store = setup.store.clone();
         let store = if two_steps { store.cluster() } else { store };
@@ -165,8 +166,8 @@ async fn keys_of_other_types_fail_their_own_session_only() {
 
 /// Another service writes the record and not the meta key.
 #[tokio::test]
-async fn foreign_writes_are_versions_of_their_own() {
-    let Some(setup) = setup().await else { return };
+async fn external_writes_are_new_versions() {
+    let setup = redis_test!(setup().await);
     for (id, line) in records() {
         let key = format!("session:{id}");
         setup.client.set(&key, line).ex(HOUR).await.unwrap();
@@ -202,7 +203,7 @@ async fn foreign_writes_are_versions_of_their_own() {
 
 #[tokio::test]
 async fn an_index_entry_that_was_lost_is_restored_by_every_write() {
-    let Some(setup) = setup().await else { return };
+    let setup = redis_test!(setup().await);
     for layout in [IndexLayout::JsonArray, IndexLayout::SortedSet] {
         for two_steps in [false, true] {
             let store = setup.store.clone().index_layout(layout);
@@ -234,7 +235,7 @@ async fn an_index_entry_that_was_lost_is_restored_by_every_write() {
 
 #[tokio::test]
 async fn a_session_without_an_end_keeps_none_and_its_tombstone_has_one() {
-    let Some(setup) = setup().await else { return };
+    let setup = redis_test!(setup().await);
     let session = setup.session();
     let (key, meta) =
         (format!("session:{}", session.id), format!("session_meta:{{session:{}}}", session.id));
@@ -254,7 +255,7 @@ async fn a_session_without_an_end_keeps_none_and_its_tombstone_has_one() {
 /// More ids than one request can hold; an interrupted migration is restarted.
 #[tokio::test]
 async fn a_large_index_is_migrated_in_steps() {
-    let Some(setup) = setup().await else { return };
+    let setup = redis_test!(setup().await);
     for (two_steps, count) in [(false, 150_000), (true, 20_000)] {
         let live: Vec<_> = (0..3).map(|_| setup.session()).collect();
         setup.store.batch_store_sessions(&live).await.ok().unwrap();

@@ -4,19 +4,19 @@ use redis_rest::session::{
     Session, SessionError, SessionManager, SessionStoreExt as _,
 };
 use redis_rest::{BreakerPolicy, BreakerState, Client};
-use redis_rest_test_support::gate::{HOUR, Node, Way, at_once};
-use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::gate::{GateState, HOUR, Node, at_once};
+use redis_rest_test_support::redis_test;
 use std::sync::Arc;
 use std::time::Duration;
 
 #[tokio::test]
-async fn while_the_store_is_down_no_call_goes_there_and_none_fails() {
+async fn calls_during_an_outage_succeed_without_the_store() {
     let node = Node::new(Recovery::default()).await;
     let mut known = node.create().await;
-    node.gate.set(Way::Cut);
+    node.gate.set(GateState::Closed);
     let new = node.create().await;
     assert_eq!(node.manager.store_state().unwrap().0, BreakerState::Open);
-    let tried = node.gate.tried();
+    let tried = node.gate.attempts();
     known.system_prompt = "changed in the outage".into();
     node.manager.update_session(&known).await.unwrap();
     assert_eq!(
@@ -33,22 +33,22 @@ async fn while_the_store_is_down_no_call_goes_there_and_none_fails() {
     // The store never knew it, and needs no delete.
     let third = node.create().await;
     assert!(node.manager.cleanup_session(&third.id).await.unwrap().existed);
-    assert_eq!(node.gate.tried(), tried);
+    assert_eq!(node.gate.attempts(), tried);
     let pending = node.manager.pending();
     assert_eq!((pending.new, pending.changed, pending.touched, pending.deleted), (1, 1, 0, 0));
 }
 
 #[tokio::test]
-async fn the_first_call_after_an_outage_makes_up_for_it() {
+async fn first_call_after_an_outage_sends_pending_changes() {
     let node = Node::new(at_once()).await;
     let (mut changed, deleted) = (node.create().await, node.create().await);
-    node.gate.set(Way::Cut);
+    node.gate.set(GateState::Closed);
     let new = node.create().await;
     changed.system_prompt = "changed in the outage".into();
     node.manager.update_session(&changed).await.unwrap();
     assert!(node.manager.cleanup_session(&deleted.id).await.unwrap().existed);
     assert!(!node.manager.is_using_redis());
-    node.gate.set(Way::Open);
+    node.gate.set(GateState::Open);
     node.manager.get_session(&new.id).await.unwrap();
     assert!(node.manager.is_using_redis());
     assert_eq!(node.manager.pending(), Pending::default());
@@ -61,7 +61,7 @@ async fn the_first_call_after_an_outage_makes_up_for_it() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_given_up_or_fails_while_it_makes_up_for_an_outage_leaves_it_to_the_next() {
+async fn interrupted_recovery_is_continued_by_the_next_call() {
     // A single failure does not open the second one's breaker.
     for (recovery, given_up) in
         [(at_once(), true), (Recovery::Automatic(BreakerPolicy::default()), false)]
@@ -101,11 +101,11 @@ async fn pending_change_that_fails_does_not_stop_the_others() {
     let ended = node.create().await;
     let other = node.elsewhere.clone().index_layout(IndexLayout::SortedSet);
     other.store_session(&Session::new("moved").org_id("org")).await.unwrap();
-    node.gate.set(Way::Cut);
+    node.gate.set(GateState::Closed);
     node.manager.delete_user_sessions("moved").await.unwrap();
     node.manager.cleanup_session(&ended.id).await.unwrap();
     let new = node.create().await;
-    node.gate.set(Way::Open);
+    node.gate.set(GateState::Open);
     let flushed = node.manager.flush().await.unwrap();
     assert_eq!((flushed.written, flushed.deleted, flushed.failed), (1, 1, 1));
     assert_eq!(node.ids().await, [new.id]);
@@ -113,21 +113,21 @@ async fn pending_change_that_fails_does_not_stop_the_others() {
 }
 
 #[tokio::test]
-async fn a_second_outage_shows_nothing_of_the_first() {
+async fn second_outage_is_reported_separately() {
     let node = Node::new(at_once()).await;
     let (kept, deleted) = (node.create().await, node.create().await);
-    node.gate.set(Way::Cut);
+    node.gate.set(GateState::Closed);
     node.manager.cleanup_session(&deleted.id).await.unwrap();
     let mut old = kept.clone();
     old.system_prompt = "from the first outage".into();
     node.manager.update_session(&old).await.unwrap();
-    node.gate.set(Way::Open);
+    node.gate.set(GateState::Open);
     node.manager.flush().await.unwrap();
     let mut new = node.elsewhere.retrieve_session(&kept.id).await.unwrap();
     new.system_prompt = "changed elsewhere after it".into();
     node.elsewhere.update_session(&new).await.unwrap();
     assert_eq!(node.manager.get_session(&kept.id).await.unwrap().system_prompt, new.system_prompt);
-    node.gate.set(Way::Cut);
+    node.gate.set(GateState::Closed);
     assert_eq!(node.manager.get_session(&kept.id).await.unwrap().system_prompt, new.system_prompt);
     assert!(node.manager.get_session(&deleted.id).await.is_err());
     assert_eq!((node.manager.pending().deleted, node.manager.pending().changed), (0, 0));
@@ -137,7 +137,7 @@ async fn a_second_outage_shows_nothing_of_the_first() {
 async fn changes_elsewhere_during_an_outage_stand() {
     let node = Node::new(at_once()).await;
     let (mut ours, mut gone) = (node.create().await, node.create().await);
-    node.gate.set(Way::Cut);
+    node.gate.set(GateState::Closed);
     (ours.system_prompt, gone.system_prompt) = ("ours".into(), "ours".into());
     node.manager.update_session(&ours).await.unwrap();
     node.manager.update_session(&gone).await.unwrap();
@@ -145,7 +145,7 @@ async fn changes_elsewhere_during_an_outage_stand() {
     (theirs.system_prompt, theirs.last_active_at) = ("theirs".into(), theirs.last_active_at + HOUR);
     node.elsewhere.update_session(&theirs).await.unwrap();
     node.elsewhere.delete_session(&gone.id).await.unwrap();
-    node.gate.set(Way::Open);
+    node.gate.set(GateState::Open);
     assert_eq!(node.manager.flush().await.unwrap().dropped, 2);
     assert_eq!(node.manager.get_session(&ours.id).await.unwrap().system_prompt, "theirs");
     assert!(matches!(node.manager.get_session(&gone.id).await, Err(SessionError::NotFound)));
@@ -158,7 +158,7 @@ async fn logged_out_everywhere_in_an_outage_is_logged_out_after_it() {
     let held = node.create().await;
     let unknown = Session::new("user").org_id("org");
     node.elsewhere.store_session(&unknown).await.unwrap();
-    node.gate.set(Way::Cut);
+    node.gate.set(GateState::Closed);
     assert_eq!(
         node.manager.delete_user_sessions("user").await.unwrap().sessions,
         1,
@@ -166,7 +166,7 @@ async fn logged_out_everywhere_in_an_outage_is_logged_out_after_it() {
     );
     let new = node.create().await;
     assert!(matches!(node.manager.get_session(&held.id).await, Err(SessionError::NotFound)));
-    node.gate.set(Way::Open);
+    node.gate.set(GateState::Open);
     assert!(matches!(node.manager.get_session(&unknown.id).await, Err(SessionError::NotFound)));
     assert_eq!(node.ids().await, std::slice::from_ref(&new.id));
     assert_eq!(node.manager.pending(), Pending::default());
@@ -175,13 +175,13 @@ async fn logged_out_everywhere_in_an_outage_is_logged_out_after_it() {
 }
 
 #[tokio::test]
-async fn deadlines_stay_where_they_were() {
+async fn deadlines_are_unchanged_by_an_outage() {
     let node = Node::new(at_once()).await;
-    node.gate.set(Way::Cut);
+    node.gate.set(GateState::Closed);
     let new = node.create().await;
     // The server's clock continues during the outage; a session written afterwards must not live
     // longer.
-    node.gate.set(Way::Open);
+    node.gate.set(GateState::Open);
     node.manager.flush().await.unwrap();
     node.engine.advance(HOUR - Duration::from_secs(60));
     assert!(node.elsewhere.exists(&new.id).await.unwrap());
@@ -190,16 +190,16 @@ async fn deadlines_stay_where_they_were() {
 }
 
 #[tokio::test]
-async fn a_write_whose_reply_was_lost_is_not_taken_for_somebody_elses() {
+async fn write_with_a_lost_reply_is_recognised() {
     let node = Node::new(at_once()).await;
     let mut session = node.create().await;
-    node.gate.set(Way::Deaf);
+    node.gate.set(GateState::RepliesLost);
     session.system_prompt = "stored, but nobody told us".into();
     node.manager.update_session(&session).await.unwrap();
     session.system_prompt = "changed once more".into();
     node.manager.update_session(&session).await.unwrap();
     let new = node.create().await;
-    node.gate.set(Way::Open);
+    node.gate.set(GateState::Open);
     node.manager.flush().await.unwrap();
     assert_eq!(
         node.elsewhere.retrieve_session(&session.id).await.unwrap().system_prompt,
@@ -209,11 +209,11 @@ async fn a_write_whose_reply_was_lost_is_not_taken_for_somebody_elses() {
 }
 
 #[tokio::test]
-async fn manual_recovery_waits_to_be_told() {
+async fn manual_recovery_waits_for_the_call() {
     let node = Node::new(Recovery::Manual).await;
-    node.gate.set(Way::Cut);
+    node.gate.set(GateState::Closed);
     let new = node.create().await;
-    node.gate.set(Way::Open);
+    node.gate.set(GateState::Open);
     node.manager.get_session(&new.id).await.unwrap();
     assert!(!node.manager.is_using_redis() && node.ids().await.is_empty());
     node.manager.flush().await.unwrap();
@@ -222,8 +222,8 @@ async fn manual_recovery_waits_to_be_told() {
 }
 
 #[tokio::test]
-async fn a_server_that_cannot_be_written_counts_as_down_though_it_answers_ping() {
-    let Some(redis) = Redis::start() else { return };
+async fn unwritable_server_counts_as_down_despite_ping() {
+    let redis = redis_test!();
     let client = Client::from_backend(redis.backend().await);
     let options = ManagerOptions::default().recovery(at_once());
     let manager = SessionManager::with_options("", 0, options);

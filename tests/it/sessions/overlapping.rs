@@ -48,7 +48,7 @@ async fn overlap<A, B>(
 }
 
 #[tokio::test]
-async fn a_use_of_a_session_does_not_undo_what_others_wrote() {
+async fn use_of_a_session_does_not_undo_other_changes() {
     for updates in [false, true] {
         let (manager, store, session) = setup(ManagerOptions::default()).await;
         let write_theirs = async || {
@@ -130,7 +130,7 @@ async fn refused_change_is_not_made_by_the_next() {
 }
 
 #[tokio::test]
-async fn an_idle_session_that_ends_does_not_come_back_by_a_list() {
+async fn list_does_not_restore_an_expired_session() {
     let (manager, store, session) = setup(ManagerOptions::default()).await;
     store.hold_reads(true);
     let before = store.reads();
@@ -149,7 +149,7 @@ async fn an_idle_session_that_ends_does_not_come_back_by_a_list() {
 }
 
 #[tokio::test]
-async fn a_read_that_found_nothing_does_not_undo_a_create_beside_it() {
+async fn concurrent_empty_read_does_not_undo_a_create() {
     let (manager, store, _) = setup(ManagerOptions::default()).await;
     store.hold_reads(true);
     store.hold_puts(true);
@@ -166,7 +166,7 @@ async fn a_read_that_found_nothing_does_not_undo_a_create_beside_it() {
 }
 
 #[tokio::test]
-async fn a_create_of_a_taken_id_hides_nothing_while_it_runs_and_when_it_is_given_up() {
+async fn create_of_a_taken_id_never_hides_the_session() {
     let (manager, store, _) = setup(ManagerOptions::default()).await;
     let theirs = Session::new("another").id("taken").org_id("org");
     store.inner().store_session(&theirs).await.unwrap();
@@ -184,7 +184,7 @@ async fn a_create_of_a_taken_id_hides_nothing_while_it_runs_and_when_it_is_given
 }
 
 #[tokio::test]
-async fn a_session_whose_copy_is_dropped_beside_a_read_that_fails_is_unavailable() {
+async fn session_with_a_dropped_copy_and_a_failed_read_is_unavailable() {
     let (_, store, session) = setup(ManagerOptions::default()).await;
     let options = ManagerOptions::default().max_staleness(Duration::ZERO);
     let manager = SessionManager::with_options("", 0, options);

@@ -31,7 +31,7 @@ async fn batches_are_bounded_by_bytes_and_by_number() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_is_halved_until_only_what_fails_waits_for_its_next_attempt() {
+async fn failing_batch_is_bisected_until_only_failures_wait() {
     let (manager, store) = scripted::manager(checked(), true).await;
     let ended = create(&manager, "user", 0).await;
     store.fail(true);
@@ -82,7 +82,7 @@ async fn failing_log_out_of_a_user_blocks_no_other() {
 }
 
 #[tokio::test]
-async fn a_list_that_times_out_does_not_make_the_store_unavailable_unless_a_ping_fails_too() {
+async fn list_timeout_opens_the_breaker_only_if_ping_fails_too() {
     let (manager, store) = scripted::manager(checked(), true).await;
     let session = create(&manager, "large", 0).await;
     store.spoil(Some("large"));
@@ -149,7 +149,7 @@ impl JournalFile for Full {
 }
 
 #[tokio::test]
-async fn failures_of_the_disk_say_what_may_have_happened() {
+async fn disk_failures_report_their_outcome() {
     let environment = Environment {
         journal: Some((Box::new(Full), Box::new(io::empty()))),
         ..Environment::default()
@@ -175,7 +175,7 @@ async fn failures_of_the_disk_say_what_may_have_happened() {
 }
 
 #[tokio::test]
-async fn an_end_whose_directory_stays_is_applied() {
+async fn delete_with_a_remaining_directory_is_applied() {
     use std::os::unix::fs::symlink;
     let directory = tempfile::tempdir().unwrap();
     let manager = SessionManager::new(directory.path().join("root"), 0);

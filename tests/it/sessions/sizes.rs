@@ -30,7 +30,7 @@ fn store(server: &RunningServer, max_reply_bytes: usize) -> RedisSessionStore {
 }
 
 #[tokio::test]
-async fn a_batch_that_is_too_large_is_split_until_only_what_is_too_large_itself_fails() {
+async fn oversized_batch_is_split_until_only_oversized_records_fail() {
     for cluster in [false, true] {
         let limited = |config: redis_rest_server::ServerConfig| config.max_request_bytes(100_000);
         let server = rest::serve_with(MemoryBackend::new(), limited).await;
@@ -47,7 +47,7 @@ async fn a_batch_that_is_too_large_is_split_until_only_what_is_too_large_itself_
 }
 
 #[tokio::test]
-async fn a_user_with_more_than_a_reply_can_hold_is_listed_and_logged_out() {
+async fn user_with_more_sessions_than_a_reply_holds_is_listed_and_logged_out() {
     for cluster in [false, true] {
         let server = rest::serve(MemoryBackend::new()).await;
         let (writer, reader) = (store(&server, 64 << 20), store(&server, 100_000));
@@ -73,7 +73,7 @@ async fn a_user_with_more_than_a_reply_can_hold_is_listed_and_logged_out() {
 }
 
 #[tokio::test]
-async fn sessions_that_are_there_and_large_are_stored_again() {
+async fn large_existing_sessions_are_stored_again() {
     let server = rest::serve(MemoryBackend::new()).await;
     let store = store(&server, 1_000_000);
     let large = sessions(12, 150_000);

@@ -5,11 +5,12 @@ use redis_rest::session::{
     SessionStoreExt as _,
 };
 use redis_rest::{UnixTime, cmd};
+use redis_rest_test_support::redis_test;
 use std::time::Duration;
 
 #[tokio::test]
 async fn records_of_another_service_survive_retrieve_update_retrieve() {
-    let Some(setup) = setup().await else { return };
+    let setup = redis_test!(setup().await);
     setup.put_records().await;
     assert_eq!(setup.store.list_sessions("user-123").await.unwrap().sessions.len(), 2);
     for (id, line) in records() {
@@ -31,7 +32,7 @@ async fn records_of_another_service_survive_retrieve_update_retrieve() {
 
 #[tokio::test]
 async fn indexes_of_others_are_edited_as_text() {
-    let Some(setup) = setup().await else { return };
+    let setup = redis_test!(setup().await);
     let session = setup.session();
     for (before, stored, deleted) in [
         ("[]", r#"["ID"]"#, None),
@@ -68,7 +69,7 @@ fn long_index(ends: [&str; 2]) -> String {
 
 #[tokio::test]
 async fn long_indexes_of_others_are_edited_as_text() {
-    let Some(setup) = setup().await else { return };
+    let setup = redis_test!(setup().await);
     for ends in [["[", "]"], ["[ ", "]"], [" [", "]"], ["[", " ]"], ["[", "]\n"]] {
         let (one, two, three) = (setup.session(), setup.session(), setup.session());
         let before = long_index(ends);
@@ -113,7 +114,7 @@ async fn long_indexes_of_others_are_edited_as_text() {
 
 #[tokio::test]
 async fn an_expired_id_far_ahead_in_a_long_index_is_listed_twice_until_a_clean_up() {
-    let Some(setup) = setup().await else { return };
+    let setup = redis_test!(setup().await);
     let (again, there) = (setup.session(), setup.session());
     setup.store.store_session(&there).await.unwrap();
     setup
@@ -146,8 +147,8 @@ async fn an_expired_id_far_ahead_in_a_long_index_is_listed_twice_until_a_clean_u
 }
 
 #[tokio::test]
-async fn an_index_that_is_none_is_left_alone_and_nothing_is_written() {
-    let Some(setup) = setup().await else { return };
+async fn invalid_index_is_left_unchanged() {
+    let setup = redis_test!(setup().await);
     let session = setup.session();
     setup.client.set(INDEX, "{\"no\":\"array\"}").await.unwrap();
     assert!(matches!(
@@ -166,8 +167,8 @@ async fn an_index_that_is_none_is_left_alone_and_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn a_record_that_cannot_be_read_is_told_counted_and_never_cleaned_up() {
-    let Some(setup) = setup().await else { return };
+async fn unreadable_record_is_reported_and_never_cleaned_up() {
+    let setup = redis_test!(setup().await);
     setup.put_records().await;
     let [(broken, line), (foreign, _)] = records().try_into().unwrap();
     let key = format!("session:{broken}");
@@ -194,7 +195,7 @@ async fn a_record_that_cannot_be_read_is_told_counted_and_never_cleaned_up() {
 
 #[tokio::test]
 async fn the_index_lives_as_long_as_its_longest_session() {
-    let Some(setup) = setup().await else { return };
+    let setup = redis_test!(setup().await);
     let left = async || match setup.client.ttl(INDEX).await.unwrap() {
         Ttl::Expires(left) => left,
         other => panic!("{other:?}"),
@@ -220,7 +221,7 @@ async fn the_index_lives_as_long_as_its_longest_session() {
 
 #[tokio::test]
 async fn no_script_rewrites_session_json() {
-    let Some(setup) = setup().await else { return };
+    let setup = redis_test!(setup().await);
     let line = r#"{"id":"odd","user_id":"user-123","created_at":"2025-01-15T10:30:00Z","last_active_at":"2025-01-15T10:30:00Z","n":9007199254740993,"e":[],"o":{},"z":null,"f":1.0}"#;
     setup.client.set("session:odd", line).ex(HOUR).await.unwrap();
     setup.client.set(INDEX, "[\"odd\"]").await.unwrap();
@@ -236,8 +237,8 @@ async fn no_script_rewrites_session_json() {
 }
 
 #[tokio::test]
-async fn a_deleted_id_is_kept_back_for_as_long_as_its_session_would_have_lived() {
-    let Some(setup) = setup().await else { return };
+async fn deleted_id_is_reserved_for_the_sessions_lifetime() {
+    let setup = redis_test!(setup().await);
     let session = setup.session();
     setup.store.store_session(&session).await.unwrap();
     setup.store.set_ttl(&session.id, 2 * HOUR).await.unwrap();
@@ -263,7 +264,7 @@ async fn a_deleted_id_is_kept_back_for_as_long_as_its_session_would_have_lived()
 
 #[tokio::test]
 async fn many_writers_of_one_session_lose_nothing() {
-    let Some(setup) = setup().await else { return };
+    let setup = redis_test!(setup().await);
     let session = setup.session();
     setup.store.store_session(&session).await.unwrap();
     let tasks: Vec<_> = (0..8)
@@ -298,7 +299,7 @@ async fn many_writers_of_one_session_lose_nothing() {
 
 #[tokio::test]
 async fn sessions_end_by_the_absolute_lifetime() {
-    let Some(setup) = setup().await else { return };
+    let setup = redis_test!(setup().await);
     let store = setup.store.clone().max_lifetime(2 * HOUR);
     let mut session = setup.session();
     session.created_at -= HOUR + HOUR / 2;
@@ -323,7 +324,7 @@ async fn sessions_end_by_the_absolute_lifetime() {
 #[tokio::test]
 async fn an_index_moves_between_its_layouts() {
     for two_steps in [false, true] {
-        let Some(setup) = setup().await else { return };
+        let setup = redis_test!(setup().await);
         let store = setup.store.clone();
         moves(&setup, if two_steps { store.cluster() } else { store }).await;
     }
@@ -354,7 +355,7 @@ async fn moves(setup: &Setup, json: RedisSessionStore) {
 
 #[tokio::test]
 async fn a_read_that_fails_during_a_list_drops_nothing() {
-    let Some(setup) = setup().await else { return };
+    let setup = redis_test!(setup().await);
     setup.put_records().await;
     let before = setup.text(INDEX).await;
     // A key of another type makes the read of that record fail.
@@ -368,7 +369,7 @@ async fn a_read_that_fails_during_a_list_drops_nothing() {
 
 #[tokio::test]
 async fn clones_share_the_default_time_to_live_and_the_end() {
-    let Some(setup) = setup().await else { return };
+    let setup = redis_test!(setup().await);
     let (store, session) = (setup.store.clone(), setup.session());
     assert_eq!(store.default_ttl(), HOUR);
     setup.store.set_default_ttl(HOUR / 2);

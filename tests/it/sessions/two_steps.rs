@@ -440,7 +440,7 @@ mod cases {
 }
 
 #[tokio::test]
-async fn a_migration_between_the_steps_of_a_store_is_told() {
+async fn migration_between_the_steps_of_a_store_is_reported() {
     let setup = setup(IndexLayout::JsonArray).await;
     setup.store.store_session(&setup.session()).await.unwrap();
     let session = setup.session();

@@ -4,7 +4,7 @@ use redis_rest::session::{
 };
 use redis_rest::{Client, Value, cmd};
 use redis_rest_server::MemoryBackend;
-use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::redis_test;
 use redis_rest_test_support::rest::{self, Counting};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -39,7 +39,7 @@ async fn counts(layout: IndexLayout) {
     assert_eq!(requests(&sent, client.ping().into_future()).await, 2);
     let store =
         || RedisSessionStore::new(client.clone(), Duration::from_secs(3600)).index_layout(layout);
-    // One that has seen no version.
+    // A store that has seen no version.
     let (stranger, store) = (store, store());
     let new = || Session::new("user").org_id("org");
     let (session, minute) = (new(), Duration::from_secs(60));
@@ -149,7 +149,7 @@ async fn everything(client: &Client) -> BTreeMap<String, (Value, Value)> {
 
 /// Reads and lists are plain commands.
 #[tokio::test]
-async fn a_client_that_only_reads_lists_sessions() {
+async fn read_only_client_lists_sessions() {
     let client = Client::from_backend(MemoryBackend::new());
     let store = RedisSessionStore::new(client.clone(), Duration::from_secs(3600));
     let session = Session::new("user").org_id("org");
@@ -161,7 +161,7 @@ async fn a_client_that_only_reads_lists_sessions() {
 
 #[tokio::test]
 async fn reads_change_nothing() {
-    let Some(redis) = Redis::start() else { return };
+    let redis = redis_test!();
     let client = Client::from_backend(redis.backend().await);
     for layout in [IndexLayout::JsonArray, IndexLayout::SortedSet] {
         let store =

@@ -115,7 +115,7 @@ impl Facts<'_> {
 
 /// Returns true for a session in the store that is missing from its user's index at the end.
 pub fn check_unlisted(log: &mut Log, id: &str, content: &Content) {
-    // The index ends with the session, unless another service lengthens its life.
+    // The index expires with the session, unless another service prolongs its life.
     let lost = log.entries.iter().rfind(|entry| match entry.what {
         What::LoseIndex => entry.user_id == content.user_id,
         What::Overwrite { keeps_end } => entry.id == id && !keeps_end,

@@ -39,10 +39,10 @@ impl Place {
 /// The records that users received.
 #[derive(Clone)]
 pub struct Users {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<UserState>>,
 }
 
-struct State {
+struct UserState {
     tokens: usize,
     seed: u64,
     /// Records by their numbers: as last written or loaded, by whom, and the log-in they derive
@@ -64,11 +64,12 @@ pub struct Prepared {
 
 impl Users {
     pub fn new(plan: &Plan) -> Self {
-        let state = State { tokens: 0, seed: plan.seed, records: BTreeMap::new(), ids: Vec::new() };
+        let state =
+            UserState { tokens: 0, seed: plan.seed, records: BTreeMap::new(), ids: Vec::new() };
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, UserState> {
         self.state.lock().unwrap()
     }
 

@@ -1,6 +1,6 @@
 //! The facts of a history, for the oracle's rules.
 
-use super::log::{Actor, Answer, Entry, Log, Sight, What};
+use super::log::{Actor, Answer, Entry, Log, Observation, What};
 use super::plan::{Call, Plan};
 use super::stores::Content;
 
@@ -114,8 +114,8 @@ impl<'a> Facts<'a> {
         self.log.entries.iter().filter(move |entry| entry.id == id && entry.creates())
     }
 
-    /// A session whose create was pending while somebody else had the id may be made after that one
-    /// has ended, with all that was changed of it.
+    /// A session whose create was pending while another session had the id may be created after
+    /// that one has ended, with all its changes.
     pub fn may_return(&self, seen: &Seen<'_>) -> bool {
         let Some(content) = seen.content else { return false };
         let made = self.of_creates(seen.id).find(|create| create.token == content.born);
@@ -153,8 +153,8 @@ impl<'a> Facts<'a> {
 }
 
 impl<'a> Seen<'a> {
-    pub fn of_store(sight: &'a Sight) -> Self {
-        let Sight { tick, at, id, content } = sight;
+    pub fn of_store(sight: &'a Observation) -> Self {
+        let Observation { tick, at, id, content } = sight;
         let content = content.as_ref();
         Self { id, content, from: *tick, tick: *tick, at: *at, began: *at, by: None }
     }

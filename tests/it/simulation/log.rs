@@ -73,7 +73,7 @@ pub enum What {
 
 /// A look at the store.
 #[derive(Clone, Debug)]
-pub struct Sight {
+pub struct Observation {
     pub tick: usize,
     pub at: i64,
     pub id: String,
@@ -83,7 +83,7 @@ pub struct Sight {
 #[derive(Default)]
 pub struct Log {
     pub entries: Vec<Entry>,
-    pub sights: Vec<Sight>,
+    pub sights: Vec<Observation>,
     /// When the process of a machine ended: tick and machine.
     pub crashes: Vec<(usize, usize)>,
     pub complaints: Vec<String>,
@@ -151,6 +151,6 @@ impl Log {
         let tick = self.tick();
         let seen = content.as_ref().map(|content| (&content.token, content.left));
         self.say(at, &format!("the store has of {id}: {seen:?}"));
-        self.sights.push(Sight { tick, at, id: id.to_owned(), content });
+        self.sights.push(Observation { tick, at, id: id.to_owned(), content });
     }
 }

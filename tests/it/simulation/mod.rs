@@ -22,10 +22,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Number of seeds to run unless `SIMULATION_SEEDS` is set.
 const SEEDS: u64 = 300;
 
-/// Seeds whose histories failed once.
+/// Seeds whose histories once failed.
 const FOUND: [u64; 3] = [3_121, 10_311, 10_445];
 
-/// The most smaller histories that are tried to explain a failure.
+/// Most smaller histories tried to explain a failure.
 const ATTEMPTS: usize = 2000;
 
 fn number(name: &str) -> Option<u64> {
@@ -76,7 +76,7 @@ fn explain(seed: u64, complaint: &str) -> ! {
     );
 }
 
-/// The first of these seeds whose history fails, and how. Runs on all cores.
+/// Returns the first of these seeds whose history fails, with its complaint. Runs on all cores.
 fn first_failure(seeds: &[u64]) -> Option<(u64, String)> {
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(BTreeMap::new());

@@ -8,8 +8,8 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "what cannot go on ends, and says why")]
 
 mod clients;
-mod hostile;
 mod load;
+mod oversized_replies;
 mod server;
 #[path = "../support/mod.rs"]
 mod support;
@@ -47,7 +47,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 const TOLD: Duration = Duration::from_secs(10);
 
 fn main() -> Result<(), Failure> {
-    server::serve_if_told();
+    server::serve_if_started_as_server();
     let args = Args::parse();
     let length = Duration::from_secs(if args.quick { 5 } else { args.seconds.max(5) });
     let runtime = tokio::runtime::Runtime::new()?;
@@ -96,7 +96,7 @@ async fn run(args: &Args, length: Duration) -> Result<Vec<String>, Failure> {
     );
     wrong.extend(watch::back(&before, &after, "clients that were dropped"));
 
-    wrong.extend(hostile::replies().await?);
+    wrong.extend(oversized_replies::run().await?);
     Ok(wrong)
 }
 

@@ -64,7 +64,7 @@ impl Servers {
 }
 
 /// Serves for ever if this process was started as a server.
-pub fn serve_if_told() {
+pub fn serve_if_started_as_server() {
     let mut args = std::env::args().skip(1);
     if args.next().as_deref() != Some(ROLE) {
         return;

@@ -1,7 +1,7 @@
 //! Diagnoses of errors: the problem, and its fix. Quotes the server's text, never the request.
 
 use super::Finding;
-use super::watch::Seen;
+use super::watch::LastResponse;
 use crate::connection::{ALLOW_HTTP, Address};
 use crate::output::{causes, is_tls};
 use redis_rest::{Error, ErrorKind, ServerErrorClass as Class};
@@ -27,7 +27,7 @@ pub(super) const PROXY: &str =
     "set HTTPS_PROXY to http://host:port, or name the host of the address in NO_PROXY";
 
 /// Returns the check that an error of the first request belongs to, and the diagnosis.
-pub(super) fn first(error: &Error, seen: &Seen) -> (&'static str, Finding) {
+pub(super) fn first(error: &Error, seen: &LastResponse) -> (&'static str, Finding) {
     let check = match error.kind() {
         _ if seen.html => "reach",
         ErrorKind::Unauthorized => "token",
@@ -42,7 +42,7 @@ pub(super) fn first(error: &Error, seen: &Seen) -> (&'static str, Finding) {
 }
 
 /// Diagnoses an error of any request.
-pub(super) fn any(error: &Error, seen: &Seen) -> Finding {
+pub(super) fn any(error: &Error, seen: &LastResponse) -> Finding {
     match error.kind() {
         ErrorKind::Connect if error.to_string().contains("user name") => Finding::new(
             "the proxy wants a user name and a password",
@@ -86,7 +86,7 @@ pub(super) fn any(error: &Error, seen: &Seen) -> Finding {
     }
 }
 
-fn page(seen: &Seen) -> Finding {
+fn page(seen: &LastResponse) -> Finding {
     Finding::new(
         format!("a web page answers (HTTP {}), not a REST server", seen.status.unwrap_or_default()),
         "this is the address of a site or console: use the one that is called REST URL",
@@ -155,7 +155,7 @@ fn answered(error: &Error, seen: &Seen) -> Finding {
 }
 
 /// Returns true if the path of the address became the name of a command.
-fn is_stray_path(error: &Error, seen: &Seen) -> bool {
+fn is_stray_path(error: &Error, seen: &LastResponse) -> bool {
     let unknown = error
         .server_message()
         .is_some_and(|text| text.to_ascii_lowercase().starts_with("err unknown command"));

@@ -23,7 +23,7 @@ pub(crate) async fn run(args: Doctor, connection: &Connection) -> Result<(), Fai
     }
     match problems {
         0 => Ok(()),
-        _ => Err(Failure::told(1)),
+        _ => Err(Failure::reported(1)),
     }
 }
 

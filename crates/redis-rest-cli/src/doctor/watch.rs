@@ -5,7 +5,7 @@ use redis_rest::{BoxFuture, Error};
 use std::sync::{Arc, Mutex, PoisonError};
 
 #[derive(Clone, Default)]
-pub(super) struct Seen {
+pub(super) struct LastResponse {
     pub(super) status: Option<u16>,
     /// A page for people, not a reply.
     pub(super) html: bool,
@@ -23,7 +23,7 @@ pub(super) struct Seen {
 #[derive(Clone)]
 pub(super) struct Watch {
     inner: HttpTransport,
-    last: Arc<Mutex<Seen>>,
+    last: Arc<Mutex<LastResponse>>,
 }
 
 impl Watch {
@@ -32,16 +32,16 @@ impl Watch {
     }
 
     /// Returns the properties of the last response; the default if there was none.
-    pub(super) fn last(&self) -> Seen {
+    pub(super) fn last(&self) -> LastResponse {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn note(&self, seen: Seen) {
+    fn note(&self, seen: LastResponse) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = seen;
     }
 }
 
-impl Seen {
+impl LastResponse {
     fn of(response: &HttpResponse) -> Self {
         let header = |name: &str| {
             response.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
@@ -66,9 +66,9 @@ impl Transport for Watch {
         Box::pin(async move {
             let path = request.url.path().to_owned();
             let has_path = !matches!(path.as_str(), "/" | "/pipeline" | "/multi-exec");
-            self.note(Seen { has_path, path: path.clone(), ..Seen::default() });
+            self.note(LastResponse { has_path, path: path.clone(), ..LastResponse::default() });
             let response = self.inner.send(request).await?;
-            self.note(Seen { has_path, path, ..Seen::of(&response) });
+            self.note(LastResponse { has_path, path, ..LastResponse::of(&response) });
             Ok(response)
         })
     }

@@ -14,7 +14,7 @@ use rustyline::{CompletionType, Config, Context, Helper};
 const PROMPT: &str = "redis> ";
 
 /// Input from the terminal.
-pub(crate) enum Typed {
+pub(crate) enum Input {
     Line(String),
     /// Ctrl-C: the line is discarded.
     Dropped,
@@ -54,14 +54,14 @@ impl Editor {
     }
 
     /// Waits for a line. Blocks the thread.
-    pub(crate) fn read(&mut self) -> Result<Typed, Failure> {
+    pub(crate) fn read(&mut self) -> Result<Input, Failure> {
         match self.editor.readline(PROMPT) {
             Ok(line) => {
                 self.keep(&line);
-                Ok(Typed::Line(line))
+                Ok(Input::Line(line))
             }
-            Err(ReadlineError::Interrupted) => Ok(Typed::Dropped),
-            Err(ReadlineError::Eof) => Ok(Typed::End),
+            Err(ReadlineError::Interrupted) => Ok(Input::Dropped),
+            Err(ReadlineError::Eof) => Ok(Input::End),
             Err(error) => Err(Failure::usage(format!("the terminal cannot be read: {error}"))),
         }
     }

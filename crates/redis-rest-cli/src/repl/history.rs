@@ -188,7 +188,7 @@ mod tests {
 
     #[cfg(not(windows))]
     #[test]
-    fn the_place_is_that_of_the_system() {
+    fn history_path_is_that_of_the_system() {
         let from = |names: &'static [(&str, &str)]| {
             place(|name| names.iter().find(|(n, _)| *n == name).map(|(_, value)| value.into()))
         };

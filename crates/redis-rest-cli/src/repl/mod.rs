@@ -25,7 +25,7 @@ struct Session {
 }
 
 /// Result of a line.
-enum Answer {
+enum LineResult {
     /// The line contained no command.
     Nothing,
     /// The user wants to leave.
@@ -46,19 +46,19 @@ impl Session {
         note("Tab completes names of commands, `help` and `help GET` tell more, Ctrl-D ends.");
         while out.is_open() {
             let line = match tokio::task::block_in_place(|| editor.read())? {
-                Typed::Line(line) => line,
-                Typed::Dropped => continue,
-                Typed::End => break,
+                Input::Line(line) => line,
+                Input::Dropped => continue,
+                Input::End => break,
             };
             let answer = tokio::select! {
                 biased;
                 // Only here: while a line is edited, Ctrl-C is an ordinary key.
-                _ = tokio::signal::ctrl_c() => Answer::Failed(Failure::redis("interrupted; the command may have been applied")),
+                _ = tokio::signal::ctrl_c() => LineResult::Failed(Failure::redis("interrupted; the command may have been applied")),
                 answer = self.answer(line.as_bytes()) => answer,
             };
             match answer {
-                Answer::Exit => break,
-                Answer::Failed(failure) | Answer::Hopeless(failure) => {
+                LineResult::Exit => break,
+                LineResult::Failed(failure) | LineResult::Hopeless(failure) => {
                     out.write(&self.failed(&failure))?;
                     if let Some(advice) = failure.advice() {
                         note(&format!("  {advice}"));
@@ -84,13 +84,13 @@ impl Session {
             }
             number += 1;
             match self.answer(&line).await {
-                Answer::Exit => break,
-                Answer::Failed(failure) => {
+                LineResult::Exit => break,
+                LineResult::Failed(failure) => {
                     out.write(&self.failed(&failure))?;
                     note(&format!("line {number} failed"));
                     worst = worst.max(failure.code());
                 }
-                Answer::Hopeless(failure) => {
+                LineResult::Hopeless(failure) => {
                     out.write(&self.failed(&failure))?;
                     out.flush()?;
                     note(&format!(
@@ -105,28 +105,28 @@ impl Session {
         }
         match worst {
             0 => Ok(()),
-            code => Err(Failure::told(code)),
+            code => Err(Failure::reported(code)),
         }
     }
 
-    async fn answer(&self, line: &[u8]) -> Answer {
+    async fn answer(&self, line: &[u8]) -> LineResult {
         let words = match words::split(line) {
             Ok(words) => words,
-            Err(wrong) => return Answer::Failed(Failure::usage(wrong.text())),
+            Err(wrong) => return LineResult::Failed(Failure::usage(wrong.text())),
         };
-        let Some((name, arguments)) = words.split_first() else { return Answer::Nothing };
+        let Some((name, arguments)) = words.split_first() else { return LineResult::Nothing };
         let Ok(name) = std::str::from_utf8(name) else {
-            return Answer::Failed(Failure::usage("the name of the command is not UTF-8"));
+            return LineResult::Failed(Failure::usage("the name of the command is not UTF-8"));
         };
         match (name.to_ascii_lowercase().as_str(), arguments) {
-            ("exit" | "quit", []) => return Answer::Exit,
-            ("help", topic) => return Answer::Help(help(topic)),
+            ("exit" | "quit", []) => return LineResult::Exit,
+            ("help", topic) => return LineResult::Help(help(topic)),
             _ => {}
         }
         let command =
             arguments.iter().fold(cmd(name), |command, argument| command.arg(argument.as_slice()));
         match self.client.run(command).await {
-            Ok(reply) => Answer::Reply(reply),
+            Ok(reply) => LineResult::Reply(reply),
             Err(error) => {
                 let hopeless = match error.kind() {
                     ErrorKind::Connect => true,
@@ -136,19 +136,19 @@ impl Session {
                     _ => false,
                 };
                 match (hopeless, advice(name)) {
-                    (true, _) => Answer::Hopeless(error.into()),
-                    (false, Some(advice)) => Answer::Failed(Failure::from(error).hint(advice)),
-                    (false, None) => Answer::Failed(error.into()),
+                    (true, _) => LineResult::Hopeless(error.into()),
+                    (false, Some(advice)) => LineResult::Failed(Failure::from(error).hint(advice)),
+                    (false, None) => LineResult::Failed(error.into()),
                 }
             }
         }
     }
 
-    fn show(&self, answer: &Answer, out: &mut Stream) -> Result<(), Failure> {
+    fn show(&self, answer: &LineResult, out: &mut Stream) -> Result<(), Failure> {
         match answer {
-            Answer::Reply(reply) => out.write(&self.format.line(reply)),
+            LineResult::Reply(reply) => out.write(&self.format.line(reply)),
             // On standard error, apart from the replies.
-            Answer::Help(text) => {
+            LineResult::Help(text) => {
                 note(text.trim_end());
                 Ok(())
             }

@@ -2,12 +2,12 @@
 
 /// Reason why a line cannot be split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unquotable {
+pub(crate) enum QuoteError {
     Open,
     Continued,
 }
 
-impl Unquotable {
+impl QuoteError {
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Open => "a quotation mark is not closed",
@@ -19,7 +19,7 @@ impl Unquotable {
 /// Splits at spaces. Between double quotes `\n`, `\r`, `\t`, `\a`, `\b` and `\xHH` stand for bytes,
 /// and any other character after a backslash for itself; between single quotes only `\'` is an
 /// escape.
-pub(crate) fn split(line: &[u8]) -> Result<Vec<Vec<u8>>, Unquotable> {
+pub(crate) fn split(line: &[u8]) -> Result<Vec<Vec<u8>>, QuoteError> {
     let mut words = Vec::new();
     let mut rest = skip_spaces(line);
     while !rest.is_empty() {
@@ -40,7 +40,7 @@ fn skip_spaces(line: &[u8]) -> &[u8] {
     line.get(spaces..).unwrap_or_default()
 }
 
-fn first_word(line: &[u8]) -> Result<(Vec<u8>, &[u8]), Unquotable> {
+fn first_word(line: &[u8]) -> Result<(Vec<u8>, &[u8]), QuoteError> {
     let (mut word, mut rest) = (Vec::new(), line);
     while let Some((&byte, after)) = rest.split_first() {
         rest = match byte {
@@ -57,15 +57,15 @@ fn first_word(line: &[u8]) -> Result<(Vec<u8>, &[u8]), Unquotable> {
 }
 
 /// Requires the end of the word.
-fn closed(rest: &[u8]) -> Result<&[u8], Unquotable> {
+fn closed(rest: &[u8]) -> Result<&[u8], QuoteError> {
     match rest.first() {
-        Some(&byte) if !is_space(byte) => Err(Unquotable::Continued),
+        Some(&byte) if !is_space(byte) => Err(QuoteError::Continued),
         _ => Ok(rest),
     }
 }
 
 /// Reads up to the closing quote; returns the rest after it.
-fn double<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Result<&'a [u8], Unquotable> {
+fn double<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Result<&'a [u8], QuoteError> {
     loop {
         rest = match rest {
             [b'"', after @ ..] => return Ok(after),
@@ -90,12 +90,12 @@ fn double<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Result<&'a [u8], Unquot
                 word.push(*byte);
                 after
             }
-            [] => return Err(Unquotable::Open),
+            [] => return Err(QuoteError::Open),
         };
     }
 }
 
-fn single<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Result<&'a [u8], Unquotable> {
+fn single<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Result<&'a [u8], QuoteError> {
     loop {
         rest = match rest {
             [b'\'', after @ ..] => return Ok(after),
@@ -107,7 +107,7 @@ fn single<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Result<&'a [u8], Unquot
                 word.push(*byte);
                 after
             }
-            [] => return Err(Unquotable::Open),
+            [] => return Err(QuoteError::Open),
         };
     }
 }
@@ -151,12 +151,12 @@ mod tests {
     #[test]
     fn broken_quotes_are_no_command() {
         for line in [&b"\"a"[..], b"'a", b"a \"", b"'\\'", b"\"\\\"", b"\"\\"] {
-            assert_eq!(split(line), Err(Unquotable::Open), "{}", String::from_utf8_lossy(line));
+            assert_eq!(split(line), Err(QuoteError::Open), "{}", String::from_utf8_lossy(line));
         }
         for line in [&b"\"a\"b"[..], b"'a''b'", b"\"a\"'b'"] {
             assert_eq!(
                 split(line),
-                Err(Unquotable::Continued),
+                Err(QuoteError::Continued),
                 "{}",
                 String::from_utf8_lossy(line)
             );

@@ -4,12 +4,13 @@ use redis_rest::backend::native::NativeBackend;
 use redis_rest::session::{RedisSessionStore, Session, SessionStoreExt as _};
 use redis_rest_server::DEFAULT_TOKEN;
 use redis_rest_test_support::cluster::Cluster;
+use redis_rest_test_support::redis_test;
 use redis_rest_test_support::rest;
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_are_listed_and_deleted() {
-    let Some(cluster) = Cluster::start(0) else { return };
+    let cluster = redis_test!(Cluster::start(0));
     let server = rest::serve(NativeBackend::cluster([cluster.nodes[0].url()]).await.unwrap()).await;
     let hour = Duration::from_secs(3600);
     let store = RedisSessionStore::new(rest::client(&server), hour).cluster();

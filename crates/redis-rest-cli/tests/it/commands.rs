@@ -2,13 +2,13 @@
 
 use super::{Serve, TOKEN, run, soon, tool};
 use redis_rest_test_support::raw;
-use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::redis_test;
 use serde_json::{Value, json};
 use std::process::Stdio;
 
 #[cfg(unix)]
 #[test]
-fn serve_says_one_line_and_stops_on_signals() {
+fn serve_prints_one_line_and_stops_on_signals() {
     for signal in ["-TERM", "-INT"] {
         let mut server = Serve::start(&[]);
         server.tool(&["exec", "SET", "k", "v"]).prints("OK\n");
@@ -51,7 +51,7 @@ fn serve_with_two_tokens_and_limits() {
 /// With both defaults: five seconds each.
 #[tokio::test]
 async fn serve_ends_an_endless_script_of_a_real_redis() {
-    let Some(redis) = Redis::start() else { return };
+    let redis = redis_test!();
     let server = Serve::start(&["--redis", &redis.url()]);
     let addr = server.url.trim_start_matches("http://").parse().unwrap();
     let ask = |body: &'static str| {
@@ -68,7 +68,7 @@ async fn serve_ends_an_endless_script_of_a_real_redis() {
 }
 
 #[test]
-fn serve_refuses_what_cannot_work() {
+fn serve_refuses_invalid_settings() {
     let server = Serve::start(&[]);
     let taken = server.url.trim_start_matches("http://");
     run(tool().args(["serve", "--listen", taken])).fails(2, &["listen", "--listen"]);
@@ -115,7 +115,7 @@ fn exec_prints_as_redis_cli_does() {
 }
 
 #[test]
-fn exec_as_it_is() {
+fn exec_raw() {
     let server = Serve::start(&[]);
     server.tool(&["exec", "--raw", "SET", "k", "a\"b"]).prints("OK\n");
     server.tool(&["exec", "--raw", "MGET", "k", "none", "k"]).prints("a\"b\n\na\"b\n");
@@ -148,7 +148,7 @@ fn exec_carries_any_bytes() {
 
 /// The environment may hold another token, or none.
 #[test]
-fn a_token_given_takes_the_place_of_the_environments() {
+fn given_token_replaces_that_of_the_environment() {
     let server = Serve::start(&[]);
     for other in [None, Some("another")] {
         let mut ping = tool();
@@ -159,7 +159,7 @@ fn a_token_given_takes_the_place_of_the_environments() {
 }
 
 #[test]
-fn errors_have_a_code_and_say_what_to_do_next() {
+fn errors_have_an_exit_code_and_advice() {
     let server = Serve::start(&[]);
     server.tool(&["exec", "SET", "k", "v"]).prints("OK\n");
     // The text of the server, which quotes the user's command.
@@ -276,7 +276,7 @@ fn a_closed_pipe_is_no_error() {
 }
 
 #[test]
-fn bench_measures_in_every_mode_and_leaves_nothing() {
+fn bench_measures_every_mode_and_deletes_its_key() {
     let serve = Serve::start(&[]);
     for mode in ["sequential", "concurrent", "batched", "pipeline"] {
         let ran = serve.tool(&[

@@ -1,6 +1,6 @@
 //! More connections than a server usually has.
 
-use redis_rest_test_support::connection::{ask, connect, pong};
+use redis_rest_test_support::connection::{connect, exchange, pong};
 use tokio::io::AsyncWriteExt as _;
 
 /// Ten thousand connections; run by hand: `cargo test --release -p redis-rest-cli --test it
@@ -49,7 +49,7 @@ fn ten_thousand_connections() {
             let mut times = Vec::new();
             for _ in 0..500 {
                 let start = Instant::now();
-                assert_eq!(ask(honest, "[\"PING\"]").await, pong());
+                assert_eq!(exchange(honest, "[\"PING\"]").await, pong());
                 times.push(start.elapsed());
             }
             times.sort();
@@ -82,7 +82,7 @@ fn ten_thousand_connections() {
         {
             streams.extend(some);
             let asked = Instant::now();
-            assert_eq!(ask(&mut honest, "[\"PING\"]").await, pong());
+            assert_eq!(exchange(&mut honest, "[\"PING\"]").await, pong());
             during.push(asked.elapsed());
         }
         during.sort();

@@ -3,6 +3,7 @@
 use super::fake::{self, Answer, Request, error, json_answer};
 use super::{Ran, Serve, TOKEN, run, soon, tool};
 use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::redis_test;
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -77,7 +78,7 @@ fn a_healthy_server_has_no_problem() {
 
 /// Ensures that the tests below find the fault that they set up.
 #[test]
-fn the_fake_is_healthy() {
+fn fake_server_is_healthy() {
     let found = checks(&doctor(&fake::start(|_| None), &["--json"]), 0);
     assert_eq!(names(&found, "note"), ["resp2"]);
 }
@@ -149,7 +150,7 @@ fn address_in_quotes_or_with_a_stray_path() {
 
 #[test]
 fn port_of_a_redis() {
-    let Some(redis) = Redis::start() else { return };
+    let redis = redis_test!();
     let ran = doctor(&format!("http://127.0.0.1:{}", redis.port()), &["--json"]);
     finds(&ran, "reach", &["a Redis", "serve --redis"]);
 }
@@ -193,12 +194,12 @@ fn host_that_is_not_found() {
 }
 
 #[test]
-fn address_where_nothing_listens() {
+fn address_without_a_server() {
     finds(&doctor("http://127.0.0.1:1", &["--json"]), "reach", &["refused", "host and port"]);
 }
 
 #[test]
-fn a_server_that_never_answers() {
+fn server_that_never_responds() {
     // Never accepted: the system completes the connection, and no process reads from it.
     let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let began = Instant::now();
@@ -255,7 +256,7 @@ fn a_server_that_redirects() {
 }
 
 #[test]
-fn a_redis_that_is_away_or_refuses() {
+fn redis_that_is_unavailable_or_refuses() {
     finds_of(
         |_| Some(error(503, "DB connection refused")),
         "redis",
@@ -294,7 +295,7 @@ fn a_redis_that_is_away_or_refuses() {
 /// With the response of this crate's own server.
 #[test]
 fn a_redis_that_was_killed() {
-    let Some(mut redis) = Redis::start() else { return };
+    let mut redis = redis_test!();
     let server = Serve::start(&["--redis", &redis.url()]);
     let healthy = server.tool(&["doctor"]);
     assert_eq!(healthy.code, Some(0), "{healthy:?}");
@@ -307,7 +308,7 @@ fn a_redis_that_was_killed() {
 }
 
 #[test]
-fn clocks_that_differ() {
+fn clock_skew() {
     let skewed = |ahead: bool, by: u64| {
         move |request: &Request| {
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
@@ -332,7 +333,7 @@ fn clocks_that_differ() {
 }
 
 #[test]
-fn people_get_one_line_a_check() {
+fn text_output_has_one_line_per_check() {
     let hostile = |_: &Request| Some(error(400, "ERR \u{1b}[31mred\nsecond line"));
     let ran = doctor(&fake::start(hostile), &[]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
@@ -348,7 +349,7 @@ fn people_get_one_line_a_check() {
 }
 
 #[test]
-fn wrong_use_is_no_diagnosis() {
+fn wrong_usage_is_no_diagnosis() {
     for args in [&["--timeout", "0"][..], &["--timeout", "x"], &["--nonsense"], &["more"]] {
         doctor("http://127.0.0.1:1", args).fails(2, &["--help"]);
     }

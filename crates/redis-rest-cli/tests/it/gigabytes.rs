@@ -4,6 +4,7 @@
 use super::{Serve, TOKEN};
 use redis_rest_test_support::process::Process;
 use redis_rest_test_support::raw;
+use redis_rest_test_support::redis_test;
 use serde_json::{Value, json};
 
 /// An eighth of the default; the attacks' values are scaled alike.
@@ -22,7 +23,7 @@ impl Attacked {
     fn start(bytes: usize) -> Option<Self> {
         // Without a bound, a server without limits would use all memory of the machine.
         let bound = ["--client-output-buffer-limit", "normal", "1500mb", "0", "0"];
-        let redis = Process::plain(&bound)?;
+        let redis = Process::start_with(&bound)?;
         redis.ask::<()>(&format!("SET big {}", "x".repeat(bytes)));
         let limit = LIMIT.to_string();
         let serve = Serve::start(&["--redis", &redis.url(), "--max-reply-bytes", &limit]);
@@ -91,7 +92,7 @@ fn values(replies: &[Value], bytes: usize) -> usize {
 }
 
 async fn pipeline(bytes: usize, gets: usize, fit: usize) {
-    let Some(attacked) = Attacked::start(bytes) else { return };
+    let attacked = redis_test!(Attacked::start(bytes));
     let mut commands = vec![json!(["GET", "big"]); gets];
     commands.push(json!(["INCR", "behind"]));
     let replies = attacked.ask("/pipeline", Value::Array(commands)).await;
@@ -121,7 +122,7 @@ async fn a_pipeline_of_very_many_large_replies_takes_little_memory() {
 #[tokio::test]
 async fn a_transaction_of_large_replies_takes_little_memory() {
     for (bytes, fit) in [(LIMIT + 1, 0), (LIMIT - 500_000, 1), (1_250_000, 6)] {
-        let Some(attacked) = Attacked::start(bytes) else { return };
+        let attacked = redis_test!(Attacked::start(bytes));
         let mut commands = vec![json!(["GET", "big"]); 20];
         commands.push(json!(["INCR", "behind"]));
         let replies = attacked.ask("/multi-exec", Value::Array(commands)).await;
@@ -134,7 +135,7 @@ async fn a_transaction_of_large_replies_takes_little_memory() {
 /// The text is six times as long in JSON as in memory.
 #[tokio::test]
 async fn a_reply_that_grows_when_it_is_written_takes_little_memory() {
-    let Some(attacked) = Attacked::start(1) else { return };
+    let attacked = redis_test!(Attacked::start(1));
     attacked.redis.ask::<i64>(&format!("SETRANGE zeros {} x", LIMIT - 500_000));
     let replies = attacked.ask("/pipeline", json!([["GET", "zeros"], ["GET", "zeros"]])).await;
     let first = replies[0]["result"].as_str().unwrap();
@@ -146,7 +147,7 @@ async fn a_reply_that_grows_when_it_is_written_takes_little_memory() {
 /// Elements cost more than their bytes.
 #[tokio::test]
 async fn replies_of_many_small_elements_take_little_memory() {
-    let Some(attacked) = Attacked::start(1) else { return };
+    let attacked = redis_test!(Attacked::start(1));
     for (elements, fits) in [(120_000, true), (140_000, false)] {
         let script = format!("local t = {{}} for i = 1, {elements} do t[i] = 1 end return t");
         let commands = vec![json!(["EVAL", script, 0]); 10];

@@ -17,7 +17,7 @@ const COMMANDS: [&str; 10] = [
 ];
 
 #[test]
-fn help_teaches() {
+fn help_shows_first_steps_and_examples() {
     let help = run(tool().arg("--help"));
     assert_eq!(help.code, Some(0));
     for text in ["First steps:", "redis-rest doctor", "Exit codes:"].iter().chain(&COMMANDS) {
@@ -36,7 +36,7 @@ fn help_teaches() {
 }
 
 #[test]
-fn help_of_serve_has_what_serve_takes() {
+fn help_of_serve_lists_only_its_options() {
     let serve = run(tool().args(["serve", "--help"])).stdout;
     let exec = run(tool().args(["exec", "--help"])).stdout;
     let refused: [&[&str]; 5] = [

@@ -40,7 +40,7 @@ impl Events {
 }
 
 #[test]
-fn messages_as_they_come() {
+fn messages_are_printed_in_order() {
     let server = Serve::start(&[]);
     let mut events = Events::of(&server, &["subscribe", "news", "a,b", "--count", "2"]);
     let mut names: Vec<_> =
@@ -96,7 +96,7 @@ fn note(stderr: ChildStderr, wanted: &'static str) {
 }
 
 #[test]
-fn people_see_a_line_for_each_message() {
+fn text_output_has_a_line_per_message() {
     let server = Serve::start(&[]);
     let mut child = start(&server.url, &["subscribe", "news", "--count", "2"]);
     note(child.stderr.take().unwrap(), "listening to news");
@@ -129,7 +129,7 @@ fn signals_end_it_without_an_error() {
 }
 
 #[test]
-fn a_lost_connection_is_told() {
+fn lost_connection_is_reported() {
     let mut server = Serve::start(&[]);
     let address = server.url.trim_start_matches("http://").to_owned();
     let mut events = Events::of(&server, &["subscribe", "news", "--count", "1"]);
@@ -144,7 +144,7 @@ fn a_lost_connection_is_told() {
 }
 
 #[test]
-fn a_reader_that_has_gone_ends_it() {
+fn closed_output_ends_the_command() {
     let server = Serve::start(&[]);
     let mut child = start(&server.url, &["subscribe", "news"]);
     drop(child.stdout.take());
@@ -165,7 +165,7 @@ fn invalid_subscription_targets() {
 }
 
 #[test]
-fn keys_that_match() {
+fn scan_prints_matching_keys() {
     let server = Serve::start(&[]);
     for n in 0..30 {
         server.tool(&["exec", "SET", &format!("user:{n}"), "x"]).prints("OK\n");
@@ -194,7 +194,7 @@ fn keys_that_match() {
 }
 
 #[test]
-fn keys_of_any_bytes() {
+fn scan_prints_keys_of_any_bytes() {
     let server = Serve::start(&[]);
     server.tool(&["exec", "EVAL", "return redis.call('SET', '\\255k', 'x')", "0"]).prints("OK\n");
     server.tool(&["scan"]).prints("\"\\xffk\"\n");
@@ -203,7 +203,7 @@ fn keys_of_any_bytes() {
 
 /// A page is shown before the next one arrives.
 #[test]
-fn keys_come_before_the_scan_is_over() {
+fn keys_are_printed_before_the_scan_ends() {
     use super::fake::{self, json_answer};
     let (hold, held) = std::sync::mpsc::channel::<()>();
     let held = std::sync::Mutex::new(held);

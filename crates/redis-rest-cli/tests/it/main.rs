@@ -19,7 +19,7 @@ mod doctor;
 /// A REST server with deliberate faults.
 mod fake;
 /// `doctor` on other implementations.
-mod foreign;
+mod third_party_servers;
 /// Small requests that ask Redis for gigabytes.
 #[cfg(target_os = "linux")]
 mod gigabytes;

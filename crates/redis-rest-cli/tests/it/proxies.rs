@@ -2,8 +2,9 @@
 
 use super::{Serve, TOKEN, run, tool};
 use redis_rest_test_support::certificates::Certificates;
-use redis_rest_test_support::forward_proxy::{Does, ForwardProxy};
+use redis_rest_test_support::forward_proxy::{ForwardProxy, ProxyBehavior};
 use redis_rest_test_support::nginx::Nginx;
+use redis_rest_test_support::redis_test;
 use std::process::Command;
 
 /// Runs the tool while the proxy in this process serves.
@@ -16,8 +17,12 @@ async fn tool_goes_through_the_proxy_of_its_environment() {
     let server = Serve::start(&[]);
     let certificates = Certificates::named("redis.internal.example");
     let location = format!("location / {{ proxy_pass {}; proxy_http_version 1.1; }}", server.url);
-    let Some(nginx) = Nginx::start_tls(&certificates, &location) else { return };
-    let proxy = ForwardProxy::start(Does::LeadWith(nginx.addr(), "Basic dXNlcjpzM2NyZXQ=")).await;
+    let nginx = redis_test!(Nginx::start_tls(&certificates, &location));
+    let proxy = ForwardProxy::start(ProxyBehavior::ConnectWithCredentials(
+        nginx.addr(),
+        "Basic dXNlcjpzM2NyZXQ=",
+    ))
+    .await;
     let dir = tempfile::tempdir().unwrap();
     let roots = dir.path().join("roots.pem");
     std::fs::write(&roots, &certificates.authority).unwrap();

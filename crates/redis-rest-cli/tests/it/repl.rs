@@ -40,7 +40,7 @@ fn each_line_is_a_command() {
 }
 
 #[test]
-fn bytes_go_through() {
+fn bytes_are_unchanged() {
     let server = Serve::start(&[]);
     repl(&server, &["--raw"], b"SET k \"\\xff\"\nGET k\nSET k \xfe\x01\n")
         .prints_bytes(b"OK\n\xff\nOK\n");
@@ -49,7 +49,7 @@ fn bytes_go_through() {
 }
 
 #[test]
-fn a_failure_ends_nothing_and_shows_in_the_exit_code() {
+fn failure_does_not_end_the_repl_and_sets_the_exit_code() {
     let server = Serve::start(&[]);
     let ran = repl(&server, &[], "SET k v\nLPUSH k x\nGET k\n");
     assert_eq!(ran.code, Some(1), "{ran:?}");
@@ -81,7 +81,7 @@ fn a_failure_ends_nothing_and_shows_in_the_exit_code() {
 }
 
 #[test]
-fn leaving_and_help_are_no_commands() {
+fn exit_and_help_are_not_sent() {
     let server = Serve::start(&[]);
     let ran = repl(
         &server,
@@ -109,7 +109,7 @@ fn repl_ends_when_the_server_fails() {
 
 /// Also if the other end writes a command only after it has received the previous reply.
 #[test]
-fn replies_come_before_the_next_line() {
+fn replies_are_printed_before_the_next_line() {
     let server = Serve::start(&[]);
     let mut child =
         with(&server.url, &[]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -129,7 +129,7 @@ fn replies_come_before_the_next_line() {
 
 /// `… | head -1`.
 #[test]
-fn a_reader_that_has_gone_ends_it() {
+fn closed_output_ends_the_command() {
     let server = Serve::start(&[]);
     let mut child = with(&server.url, &[])
         .stdin(Stdio::piped())

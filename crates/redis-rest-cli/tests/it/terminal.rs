@@ -165,7 +165,7 @@ fn lines_are_kept_but_not_passwords() {
 }
 
 #[test]
-fn a_place_that_cannot_be_used_is_told() {
+fn unusable_history_file_is_reported() {
     let (server, home) = (Serve::start(&[]), tempfile::tempdir().unwrap());
     fs::write(home.path().join("redis-rest"), "a file where a directory should be").unwrap();
     let mut terminal = Terminal::start(&server.url, home.path(), &[]);
@@ -178,7 +178,7 @@ fn a_place_that_cannot_be_used_is_told() {
 
 /// While a command runs, Ctrl-C is a signal: it cancels the wait and not the session.
 #[test]
-fn a_command_that_hangs_is_given_up() {
+fn ctrl_c_cancels_a_hanging_command() {
     let (sender, came): (Sender<()>, _) = mpsc::channel();
     let url = fake::start(move |request| {
         if request.name() == "GET" {
@@ -210,7 +210,7 @@ fn a_command_that_hangs_is_given_up() {
 
 /// A long scan shows its progress, and removes it at the end.
 #[test]
-fn a_long_scan_tells_how_far_it_is() {
+fn long_scan_shows_progress() {
     let (go_on, held) = mpsc::channel::<()>();
     let held = std::sync::Mutex::new(held);
     let url = fake::start(move |request| {

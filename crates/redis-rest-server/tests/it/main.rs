@@ -1,4 +1,4 @@
-//! The server and its engine, as their users see them.
+//! The server and its engine from their users' view.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,9 +7,7 @@
     reason = "a panic here is a red test, which is what it should be"
 )]
 
-/// Requests that are no good: wrong tokens, odd addresses, bodies that are none.
-mod bad_input;
-/// Clients that mean harm: what balloons, what gets through.
-mod hostile;
+/// Invalid requests, and malicious clients: memory exhaustion, injection.
+mod adversarial;
 /// The server as a program: stopping, access, encodings, refused commands.
 mod server;

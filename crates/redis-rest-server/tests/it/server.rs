@@ -8,7 +8,7 @@ use redis_rest::{
 use redis_rest_server::MemoryBackend;
 use redis_rest_server::{Server, ServerConfig};
 use redis_rest_test_support::raw;
-use redis_rest_test_support::redis::Redis;
+use redis_rest_test_support::redis_test;
 use redis_rest_test_support::rest;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -105,8 +105,8 @@ async fn addresses_that_cannot_be_listened_on() {
 }
 
 #[tokio::test]
-async fn a_redis_that_goes_and_comes_back() {
-    let Some(mut redis) = Redis::start() else { return };
+async fn redis_outage_and_recovery() {
+    let mut redis = redis_test!();
     let native = redis.backend().await;
     let server = rest::serve(native.clone()).await;
     let (direct, client) =
@@ -189,7 +189,7 @@ impl Backend for Failing {
 }
 
 #[tokio::test]
-async fn a_pipeline_goes_in_slices_and_ends_where_the_backend_is_lost() {
+async fn sliced_pipeline_ends_when_the_backend_is_lost() {
     let backend = Failing::default();
     let server = rest::serve(backend.clone()).await;
     let commands = vec![["INCR", "n"]; 200];
@@ -205,7 +205,7 @@ async fn a_pipeline_goes_in_slices_and_ends_where_the_backend_is_lost() {
 }
 
 #[tokio::test]
-async fn a_redis_that_does_not_answer() {
+async fn redis_that_does_not_respond() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("redis://127.0.0.1:{}", silent.local_addr().unwrap().port());
     let client = Client::from_backend(NativeBackend::lazy(&url).unwrap());
@@ -216,7 +216,7 @@ async fn a_redis_that_does_not_answer() {
 
 #[tokio::test]
 async fn a_call_that_timed_out_may_have_run_and_the_next_works() {
-    let Some(redis) = Redis::start() else { return };
+    let redis = redis_test!();
     let client = Client::from_backend(redis.backend().await);
     let slow = "local t = redis.call('TIME') repeat local u = redis.call('TIME') until (u[1] - t[1]) * 1000000 + u[2] - t[2] > 300000";
     let error =
@@ -227,8 +227,8 @@ async fn a_call_that_timed_out_may_have_run_and_the_next_works() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_told_apart() {
-    let Some(redis) = Redis::start() else { return };
+async fn wrong_password_is_distinguished() {
+    let redis = redis_test!();
     let client = Client::from_backend(redis.backend().await);
     // Directly to Redis: nothing here refuses CONFIG.
     client.run::<Value>(cmd("CONFIG SET requirepass s3cret")).await.unwrap();
@@ -243,7 +243,7 @@ async fn a_wrong_password_is_told_apart() {
 /// Tests the preflight that a browser sends for a page of another origin, and the headers that it
 /// reads.
 #[tokio::test]
-async fn pages_of_named_origins_may_ask() {
+async fn pages_of_allowed_origins_are_served() {
     let server =
         rest::serve_with(MemoryBackend::new(), |config| config.cors("http://localhost:3000")).await;
     let asked = |method: &str, headers: &str| {

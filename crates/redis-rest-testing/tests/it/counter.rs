@@ -18,7 +18,7 @@ async fn count_visit(client: &Client) -> Result<Option<i64>, Error> {
 }
 
 #[tokio::test]
-async fn a_visit_is_counted() {
+async fn visit_is_counted() {
     let redis = FakeRedis::start().await;
     assert_eq!(count_visit(&redis.client()).await.unwrap(), Some(1));
 }
@@ -44,7 +44,7 @@ async fn a_rate_limit_is_waited_for() {
 }
 
 #[tokio::test]
-async fn an_outage_is_not_taken_for_a_count() {
+async fn outage_is_not_a_count() {
     let redis = FakeRedis::start().await;
     let client = redis.client();
     redis.go_down(html_502());
@@ -59,7 +59,7 @@ async fn an_outage_is_not_taken_for_a_count() {
 
 /// Replaces Redis by a function: suitable if the calls are known and HTTP is of no interest.
 #[tokio::test]
-async fn a_function_is_a_redis_too() {
+async fn function_replaces_redis() {
     let client = Client::from_fn(|command| {
         assert_eq!(command.name(), b"INCR");
         Ok(redis_rest::Value::Int(7))

@@ -48,7 +48,7 @@ async fn a_fake_redis_works_in_every_format() {
 }
 
 #[tokio::test]
-async fn a_fake_redis_answers_long_pipelines_and_many_callers() {
+async fn fake_redis_serves_long_pipelines_and_many_callers() {
     let redis = FakeRedis::start().await;
     let client = redis.client();
     let mut pipe = client.pipeline();
@@ -70,7 +70,7 @@ async fn a_fake_redis_answers_long_pipelines_and_many_callers() {
 }
 
 #[tokio::test]
-async fn a_late_reply_is_of_a_command_that_ran() {
+async fn command_with_a_late_reply_ran() {
     let redis = FakeRedis::start().await;
     Mock::given(command("INCR"))
         .respond_with(redis.reply().after(Duration::from_secs(600)))
@@ -103,7 +103,7 @@ async fn a_late_reply_is_of_a_command_that_ran() {
 }
 
 #[tokio::test]
-async fn a_fault_of_any_priority_stands_before_the_engine() {
+async fn faults_of_any_priority_precede_the_engine() {
     let redis = FakeRedis::start().await;
     let client = redis.config().no_retry().build().unwrap();
     for priority in [1, 5, 254] {
@@ -161,7 +161,7 @@ async fn sessions_are_stored_and_listed_and_survive_an_outage() {
 }
 
 #[tokio::test]
-async fn a_fake_redis_refuses_what_servers_refuse() {
+async fn fake_redis_refuses_commands_like_servers() {
     let redis = FakeRedis::start_with(redis_rest_server::MemoryBackend::new()).await;
     let respond = |method: &str, path: &str, token: &'static str, body: &str| {
         let mut request = request(path, body);

@@ -8,7 +8,7 @@ use redis_rest_testing::{
 use wiremock::Match;
 
 #[test]
-fn a_command_is_matched_by_name_however_it_is_sent() {
+fn command_is_matched_by_name_in_every_form() {
     assert!(command("SET").matches(&alone(&["set", "k", "v"])));
     assert!(command("set").matches(&request("/SET/k?EX=1", "v")));
     assert!(command("SCRIPT LOAD").matches(&alone(&["script", "load", "return 1"])));
@@ -101,7 +101,7 @@ fn batches_are_matched_by_their_names_in_order() {
 }
 
 #[test]
-fn commands_in_batches_are_seen_when_told() {
+fn commands_in_batches_match_on_request() {
     let sets = batch("/pipeline", &[&["SET", "a", "1"], &["SET", "b", "2"]]);
     let mixed = batch("/pipeline", &[&["SET", "a", "1"], &["GET", "b"]]);
     let transaction = batch("/multi-exec", &[&["SET", "a", "1"], &["SET", "b", "2"]]);
@@ -121,7 +121,7 @@ fn commands_in_batches_are_seen_when_told() {
 }
 
 #[test]
-fn a_token_is_matched_whole() {
+fn token_is_matched_as_a_whole() {
     let with = |header: &'static str| {
         let mut request = alone(&["PING"]);
         request.headers.insert("authorization", http::HeaderValue::from_static(header));

@@ -40,7 +40,7 @@ async fn the_reply_is_lost_and_the_caller_sees_maybe_applied() {
 }
 
 #[tokio::test]
-async fn redis_is_away_for_a_while() {
+async fn redis_is_unavailable_for_a_while() {
     let redis = FakeRedis::start().await;
     let client = redis.client();
     redis.go_down(html_502());
@@ -53,7 +53,7 @@ async fn redis_is_away_for_a_while() {
 }
 
 #[tokio::test]
-async fn mocks_match_what_the_methods_of_their_name_send() {
+async fn mocks_match_the_commands_of_methods() {
     let redis = FakeRedis::start().await;
     for name in ["EXPIRE", "TTL", "INCR", "SETEX", "EXPIREAT"] {
         redis.mount(Mock::given(command(name)).respond_with(result(7))).await;
@@ -88,7 +88,7 @@ async fn a_mock_that_never_matches_fails_the_test() {
 }
 
 #[tokio::test]
-async fn an_unmatched_command_says_its_name() {
+async fn unmatched_command_is_named() {
     let server = MockServer::start().await;
     let client = config_for(&server).build().unwrap();
     let error = client.lpush("list", "x").await.unwrap_err();

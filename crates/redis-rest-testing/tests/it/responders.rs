@@ -156,7 +156,7 @@ async fn errors_of_redis_alone_and_in_batches() {
 }
 
 #[tokio::test]
-async fn faults_are_what_they_say() {
+async fn faults_have_their_documented_error() {
     let seen = |error: &redis_rest::Error| (error.kind(), error.outcome(), error.status());
     let error = once(rate_limited(Duration::from_millis(1200))).await;
     assert_eq!(seen(&error), (ErrorKind::RateLimited, Outcome::NotApplied, Some(429)));
@@ -180,7 +180,7 @@ async fn faults_are_what_they_say() {
 }
 
 #[tokio::test]
-async fn a_broken_connection_is_none_that_was_refused() {
+async fn broken_connection_differs_from_a_refused_one() {
     let server = MockServer::start().await;
     Mock::given(command("INCR")).respond_with_err(broken_connection()).mount(&server).await;
     Mock::given(command("GET"))
@@ -221,7 +221,7 @@ async fn twenty_at_once(client: &Client, server: &MockServer) -> Vec<usize> {
 }
 
 #[tokio::test]
-async fn automatic_batches_of_one_command_get_one_answer_each() {
+async fn automatic_batches_get_one_reply_per_command() {
     let server = MockServer::start().await;
     Mock::given(command("GET").or_batched()).respond_with(result("x")).mount(&server).await;
     let client = config_for(&server).auto_batch_in_flight(1).build().unwrap();

@@ -134,7 +134,7 @@ async fn changes_of_others_to_the_session_are_kept(setup: Setup) {
     );
 }
 
-async fn saving_what_is_gone_writes_nothing(setup: Setup) {
+async fn saving_a_deleted_session_writes_nothing(setup: Setup) {
     let store = &setup.store;
     let never = record(&[("user_id", json!("ada"))], HOUR);
     store.save(&never).await.unwrap();
@@ -153,7 +153,7 @@ async fn saving_what_is_gone_writes_nothing(setup: Setup) {
     assert!(setup.behind.list_sessions("ada").await.unwrap().sessions.is_empty());
 }
 
-async fn a_save_that_races_a_delete_brings_nothing_back(setup: Setup) {
+async fn save_racing_a_delete_restores_nothing(setup: Setup) {
     for round in 0..20 {
         let mut session = record(&[("user_id", json!("ada"))], HOUR);
         setup.store.create(&mut session).await.unwrap();
@@ -197,7 +197,7 @@ async fn the_expiry_date_is_the_time_to_live(setup: Setup) {
     }
 }
 
-async fn expired_keys_are_not_found(setup: Setup) {
+async fn expired_sessions_are_not_found(setup: Setup) {
     let store = &setup.store;
     let past = OffsetDateTime::now_utc() - Duration::from_secs(1);
     let mut new = Record { expiry_date: past, ..record(&[], HOUR) };
@@ -279,7 +279,7 @@ async fn the_user_changes_with_the_id_only(setup: Setup) {
     assert_eq!(setup.behind.list_sessions("ada@example.org").await.unwrap().sessions.len(), 1);
 }
 
-async fn errors_tell_no_secrets(setup: Setup) {
+async fn errors_contain_no_secrets(setup: Setup) {
     let store = &setup.store;
     for name in [EXPIRES_AT, LOG_OUTS] {
         let taken = record(&[(name, json!("s3cret"))], HOUR);
@@ -321,7 +321,7 @@ macro_rules! everywhere {
         mod $place {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
-                let Some(setup) = crate::$place().await else { return };
+                let setup = redis_rest_test_support::redis_test!(crate::$place().await);
                 super::$case(setup).await;
             })*
         }
@@ -334,11 +334,11 @@ everywhere! {
     the_id_of_a_deleted_session_is_not_used_again
     saving_replaces_the_data
     changes_of_others_to_the_session_are_kept
-    saving_what_is_gone_writes_nothing
-    a_save_that_races_a_delete_brings_nothing_back
+    saving_a_deleted_session_writes_nothing
+    save_racing_a_delete_restores_nothing
     the_expiry_date_is_the_time_to_live
-    expired_keys_are_not_found
+    expired_sessions_are_not_found
     users_have_their_sessions
     the_user_changes_with_the_id_only
-    errors_tell_no_secrets
+    errors_contain_no_secrets
 }

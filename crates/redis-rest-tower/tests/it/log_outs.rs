@@ -1,6 +1,6 @@
 use super::{HOUR, Setup, record};
 use redis_rest::session::{ManagerOptions, Pending, SessionManager, SessionStoreExt as _};
-use redis_rest_test_support::gate::{Node, Way, at_once};
+use redis_rest_test_support::gate::{GateState, Node, at_once};
 use redis_rest_tower::{LOG_OUTS, TowerStore};
 use serde_json::json;
 use tower_sessions::SessionStore as _;
@@ -23,7 +23,7 @@ async fn is_logged_in(store: &TowerStore, session: &Record) -> bool {
     store.load(&session.id).await.unwrap().is_some()
 }
 
-async fn derived_sessions_know_what_their_creator_knew(setup: Setup) {
+async fn derived_sessions_inherit_known_log_outs(setup: Setup) {
     let store = &setup.store;
     let created = log_in(store).await;
     let mut loaded = store.load(&created.id).await.unwrap().unwrap();
@@ -67,14 +67,14 @@ macro_rules! everywhere {
     ($($place:ident)*) => {$(
         mod $place {
             #[tokio::test]
-            async fn derived_sessions_know_what_their_creator_knew() {
-                let Some(setup) = crate::$place().await else { return };
-                super::derived_sessions_know_what_their_creator_knew(setup).await;
+            async fn derived_sessions_inherit_known_log_outs() {
+                let setup = redis_rest_test_support::redis_test!(crate::$place().await);
+                super::derived_sessions_inherit_known_log_outs(setup).await;
             }
 
             #[tokio::test]
             async fn log_outs_are_never_stored() {
-                let Some(setup) = crate::$place().await else { return };
+                let setup = redis_rest_test_support::redis_test!(crate::$place().await);
                 super::log_outs_are_never_stored(setup).await;
             }
         }
@@ -109,13 +109,13 @@ async fn users_stay_logged_out_through_an_outage() {
         store.load(&session.id).await.is_ok_and(|loaded| loaded.is_some())
     }
     for moment in 0..3 {
-        let node = Node::of(ManagerOptions::default().recovery(at_once())).await;
+        let node = Node::with_options(ManagerOptions::default().recovery(at_once())).await;
         let store = TowerStore::over_manager(node.manager.clone());
         let mut session = log_in(&store).await;
         if moment == 0 {
             node.manager.delete_user_sessions("ada").await.unwrap();
         }
-        node.gate.set(Way::Cut);
+        node.gate.set(GateState::Closed);
         match moment {
             1 => drop(node.manager.delete_user_sessions("ada").await.unwrap()),
             2 => drop(node.elsewhere.delete_user_sessions("ada").await.unwrap()),
@@ -125,7 +125,7 @@ async fn users_stay_logged_out_through_an_outage() {
         let fresh = log_in(&store).await;
         // This manager cannot know of a log-out elsewhere.
         assert_eq!(is_served(&store, &session).await, moment == 2);
-        node.gate.set(Way::Open);
+        node.gate.set(GateState::Open);
         let _ = node.manager.flush().await;
         assert!(!is_logged_in(&store, &session).await, "{moment}");
         assert_eq!(node.manager.pending(), Pending::default());

@@ -15,7 +15,7 @@ mod log_outs;
 /// With the middleware of tower-sessions in front, as in an application.
 mod middleware;
 /// Over a manager whose store becomes unavailable, and behaviour that depends on the store.
-mod places;
+mod targets;
 
 use redis_rest::Client;
 use redis_rest::session::{

@@ -109,7 +109,7 @@ async fn a_log_out_ends_the_session(setup: Setup) {
     assert!(setup.behind.list_sessions("ada").await.unwrap().sessions.is_empty());
 }
 
-async fn a_request_that_a_log_out_everywhere_overtakes_brings_nothing_back(setup: Setup) {
+async fn request_overtaken_by_a_log_out_restores_nothing(setup: Setup) {
     let (mut laptop, mut phone) = (Browser::new(&setup), Browser::new(&setup));
     laptop.get("/login").await;
     phone.get("/login").await;
@@ -147,26 +147,26 @@ macro_rules! everywhere {
         mod $place {
             #[tokio::test]
             async fn a_log_in_gets_a_new_id_and_keeps_the_data() {
-                let Some(setup) = crate::$place().await else { return };
+                let setup = redis_rest_test_support::redis_test!(crate::$place().await);
                 super::a_log_in_gets_a_new_id_and_keeps_the_data(setup).await;
             }
 
             #[tokio::test]
             async fn a_log_out_ends_the_session() {
-                let Some(setup) = crate::$place().await else { return };
+                let setup = redis_rest_test_support::redis_test!(crate::$place().await);
                 super::a_log_out_ends_the_session(setup).await;
             }
 
             #[tokio::test]
             async fn a_renewed_id_stays_logged_out() {
-                let Some(setup) = crate::$place().await else { return };
+                let setup = redis_rest_test_support::redis_test!(crate::$place().await);
                 super::a_renewed_id_stays_logged_out(setup).await;
             }
 
             #[tokio::test]
-            async fn a_request_that_a_log_out_everywhere_overtakes_brings_nothing_back() {
-                let Some(setup) = crate::$place().await else { return };
-                super::a_request_that_a_log_out_everywhere_overtakes_brings_nothing_back(setup).await;
+            async fn request_overtaken_by_a_log_out_restores_nothing() {
+                let setup = redis_rest_test_support::redis_test!(crate::$place().await);
+                super::request_overtaken_by_a_log_out_restores_nothing(setup).await;
             }
         }
     )*};

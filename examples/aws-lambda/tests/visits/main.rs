@@ -54,7 +54,7 @@ async fn a_visitor_gets_a_session_and_is_known_by_its_cookie() {
 }
 
 #[tokio::test]
-async fn a_function_whose_connection_was_closed_while_it_was_frozen_goes_on_with_the_next_event() {
+async fn function_with_a_connection_closed_while_frozen_serves_the_next_event() {
     let (data, server, mut function) = start().await;
     let first = function.visit(&[]).await;
     let address = server.local_addr();
@@ -66,7 +66,7 @@ async fn a_function_whose_connection_was_closed_while_it_was_frozen_goes_on_with
 }
 
 #[tokio::test]
-async fn without_redis_the_answer_is_503_and_afterwards_the_session_is_the_same() {
+async fn without_redis_the_response_is_503_and_the_session_survives() {
     let (data, server, mut function) = start().await;
     let first = function.visit(&[]).await;
     let cookie = parts(&first).2;

@@ -3,6 +3,7 @@
 use redis_rest::{Client, cmd};
 use redis_rest_test_support::cluster::Cluster;
 use redis_rest_test_support::process::until;
+use redis_rest_test_support::redis_test;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use tokio::task::JoinSet;
@@ -99,13 +100,13 @@ impl Counting {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slot_moves_while_it_is_written() {
-    let Some(cluster) = Cluster::start(0) else { return };
+    let cluster = redis_test!(Cluster::start(0));
     let client = cluster.client().await;
     let tag = cluster.key_on(0, 0);
     let (_, slot) = cluster.owner(&tag);
     let (counting, callers) = Counting::start(&client, &tag);
     until("all keys", || {
-        cluster.nodes[0].ask::<u64>(&format!("CLUSTER COUNTKEYSINSLOT {slot}")) == KEYS
+        cluster.nodes[0].query::<u64>(&format!("CLUSTER COUNTKEYSINSLOT {slot}")) == KEYS
     });
 
     cluster.move_slot(slot, 0, 1, || {
@@ -116,21 +117,21 @@ async fn a_slot_moves_while_it_is_written() {
     let (stored, done, maybe, refused) = counting.end(callers).await;
     assert_eq!((maybe, refused), (0, 0), "no call notices");
     assert_eq!(stored, done, "each ran once");
-    assert_eq!(cluster.nodes[1].ask::<u64>(&format!("CLUSTER COUNTKEYSINSLOT {slot}")), KEYS);
+    assert_eq!(cluster.nodes[1].query::<u64>(&format!("CLUSTER COUNTKEYSINSLOT {slot}")), KEYS);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_takes_over_while_it_is_written() {
-    let Some(mut cluster) = Cluster::start(3) else { return };
+    let mut cluster = redis_test!(Cluster::start(3));
     let client = cluster.client().await;
     let tag = cluster.key_on(1, 0);
     let (counting, callers) = Counting::start(&client, &tag);
     until("callers", || counting.so_far() > 200);
 
     // A manual failover: nothing is lost, and nothing is refused.
-    cluster.nodes[4].ask::<()>("CLUSTER FAILOVER");
+    cluster.nodes[4].query::<()>("CLUSTER FAILOVER");
     until("a new master", || {
-        cluster.nodes[4].ask::<String>("INFO replication").contains("role:master")
+        cluster.nodes[4].query::<String>("INFO replication").contains("role:master")
     });
     let (stored, done, maybe, refused) = counting.end(callers).await;
     assert_eq!((maybe, refused), (0, 0), "no call notices");
@@ -138,13 +139,13 @@ async fn a_replica_takes_over_while_it_is_written() {
 
     // The master dies: changes that Redis had not replicated are lost, and nothing runs twice.
     until("the old master is its replica", || {
-        cluster.nodes[1].ask::<String>("INFO replication").contains("master_link_status:up")
+        cluster.nodes[1].query::<String>("INFO replication").contains("master_link_status:up")
     });
     let (counting, callers) = Counting::start(&client, &format!("{tag}}}second{{"));
     until("callers", || counting.so_far() > 200);
     cluster.nodes[4].kill();
     until("the next master", || {
-        cluster.nodes[1].ask::<String>("INFO replication").contains("role:master")
+        cluster.nodes[1].query::<String>("INFO replication").contains("role:master")
     });
     let (stored, done, maybe, refused) = counting.end(callers).await;
     assert!(stored <= done + maybe, "{stored} stored, {done} confirmed, {maybe} in doubt");

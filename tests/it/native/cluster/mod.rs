@@ -8,12 +8,13 @@ mod sessions;
 use redis_rest::conformance::backend;
 use redis_rest::{Client, ErrorKind, cmd};
 use redis_rest_test_support::cluster::Cluster;
+use redis_rest_test_support::redis_test;
 
 /// Runs the conformance cases on one cluster, each with its keys in a separate slot. One scans, and
 /// three test the reply to an unknown command: a cluster refuses both.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conformance() {
-    let Some(cluster) = Cluster::start(0) else { return };
+    let cluster = redis_test!(Cluster::start(0));
     macro_rules! cases {
         ($($case:ident)*) => {
             $(backend::$case(&cluster.client().await.with_prefix(concat!("{", stringify!($case), "}:"))).await;)*
@@ -26,12 +27,12 @@ async fn conformance() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_go_to_the_node_of_their_slot() {
-    let Some(cluster) = Cluster::start(0) else { return };
+    let cluster = redis_test!(Cluster::start(0));
     let client = cluster.client().await;
     for n in 0..100 {
         client.set(format!("key:{n}"), n).await.unwrap();
     }
-    let sizes: Vec<usize> = cluster.nodes.iter().map(|node| node.ask("DBSIZE")).collect();
+    let sizes: Vec<usize> = cluster.nodes.iter().map(|node| node.query("DBSIZE")).collect();
     assert!(sizes.iter().all(|&size| size > 10) && sizes.iter().sum::<usize>() == 100, "{sizes:?}");
     for n in 0..100 {
         assert_eq!(client.get::<i64>(format!("key:{n}")).await.unwrap(), n);
@@ -79,7 +80,7 @@ async fn scripts_and_messages(client: &Client) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pipelines_are_split_and_put_together_in_order() {
-    let Some(cluster) = Cluster::start(0) else { return };
+    let cluster = redis_test!(Cluster::start(0));
     let client = cluster.client().await;
     let mut pipe = client.pipeline();
     let slots: Vec<_> =
@@ -102,7 +103,7 @@ async fn pipelines_are_split_and_put_together_in_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn transactions_keep_to_one_slot() {
-    let Some(cluster) = Cluster::start(0) else { return };
+    let cluster = redis_test!(Cluster::start(0));
     let client = cluster.client().await;
     let mut tx = client.transaction();
     let (a, b) = (tx.add(cmd::incr("{user}a")), tx.add(cmd::incr("{user}b")));
@@ -123,7 +124,7 @@ async fn transactions_keep_to_one_slot() {
 
 #[tokio::test]
 async fn a_server_that_is_no_cluster_is_refused() {
-    let Some(redis) = redis_rest_test_support::redis::Redis::start() else { return };
+    let redis = redis_test!();
     let error =
         redis_rest::backend::native::NativeBackend::cluster([redis.url()]).await.unwrap_err();
     assert!(!error.maybe_applied(), "{error}");

@@ -9,6 +9,7 @@ use redis_rest::session::{
 use redis_rest::{BoxFuture, Client};
 use redis_rest_test_support::cluster::Cluster;
 use redis_rest_test_support::process::until;
+use redis_rest_test_support::redis_test;
 use redis_rest_test_support::rest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -37,7 +38,7 @@ impl Harness for OnCluster {
 
 /// Runs all cases concurrently on one cluster: each uses separate users.
 async fn conformance(layout: IndexLayout) {
-    let Some(cluster) = Cluster::start(0) else { return };
+    let cluster = redis_test!(Cluster::start(0));
     let harness = OnCluster { client: cluster.client().await, layout };
     let mut running = JoinSet::new();
     macro_rules! run_each {
@@ -65,7 +66,7 @@ async fn every_case_with_a_sorted_set() {
 /// Prefixes and user ids determine slots too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_of_one_session_share_a_slot() {
-    let Some(cluster) = Cluster::start(0) else { return };
+    let cluster = redis_test!(Cluster::start(0));
     let client = cluster.client().await;
     for prefix in ["", "app:", "{app}:", "a}b:"] {
         for user in ["user", "{user}", "a{b", "a}b", "a{}b"] {
@@ -89,7 +90,7 @@ async fn keys_of_one_session_share_a_slot() {
 /// A REST server in front does not report the cluster: the error names the setting.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_rest_in_front_of_a_cluster() {
-    let Some(cluster) = Cluster::start(0) else { return };
+    let cluster = redis_test!(Cluster::start(0));
     let server = rest::serve(NativeBackend::cluster([cluster.nodes[0].url()]).await.unwrap()).await;
     let (store, session) = (
         RedisSessionStore::new(rest::client(&server), HOUR),
@@ -337,10 +338,10 @@ impl Load {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sessions_while_their_slots_move() {
-    let Some(cluster) = Cluster::start(0) else { return };
+    let cluster = redis_test!(Cluster::start(0));
     let client = cluster.client().await;
     for layout in [IndexLayout::JsonArray, IndexLayout::SortedSet] {
-        cluster.nodes.iter().for_each(|node| node.ask::<()>("FLUSHALL"));
+        cluster.nodes.iter().for_each(|node| node.query::<()>("FLUSHALL"));
         let (load, callers) = Load::start(&client, layout).await;
         load.go_on(100);
         // The slot of an index, and that of a record.
@@ -364,7 +365,7 @@ async fn sessions_while_their_slots_move() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sessions_while_a_master_dies() {
-    let Some(mut cluster) = Cluster::start(3) else { return };
+    let mut cluster = redis_test!(Cluster::start(3));
     let client = cluster.client().await;
     let (load, callers) = Load::start(&client, IndexLayout::JsonArray).await;
     load.go_on(100);
@@ -372,15 +373,17 @@ async fn sessions_while_a_master_dies() {
     // for that by itself, and would lose them.
     let (master, _) = cluster.owner("user_sessions:user-0");
     let replica = &cluster.nodes[master + 3];
-    cluster.nodes[master].ask::<()>("CLIENT PAUSE 60000 WRITE");
+    cluster.nodes[master].query::<()>("CLIENT PAUSE 60000 WRITE");
     until("a replica with everything", || {
-        let sent =
-            number(&cluster.nodes[master].ask::<String>("INFO replication"), "master_repl_offset");
-        number(&replica.ask::<String>("INFO replication"), "slave_repl_offset") == sent
+        let sent = number(
+            &cluster.nodes[master].query::<String>("INFO replication"),
+            "master_repl_offset",
+        );
+        number(&replica.query::<String>("INFO replication"), "slave_repl_offset") == sent
     });
     cluster.nodes[master].kill();
     until("a new master", || {
-        cluster.nodes[master + 3].ask::<String>("INFO replication").contains("role:master")
+        cluster.nodes[master + 3].query::<String>("INFO replication").contains("role:master")
     });
     let (fates, errors) = load.end(callers).await;
     let doubt = errors.iter().filter(|error| error.maybe_applied()).count();
