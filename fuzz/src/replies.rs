@@ -169,7 +169,9 @@ fn base64(text: &[u8]) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(4) || padding > 2 {
         return None;
     }
-    let (mut bits, mut held, mut out) = (0_u32, 0, Vec::new());
+    let mut bits = 0_u32;
+    let mut held = 0;
+    let mut out = Vec::new();
     for letter in &text[..text.len() - padding] {
         let place = LETTERS.iter().position(|known| known == letter)?;
         (bits, held) = (bits << 6 | u32::try_from(place).unwrap(), held + 6);

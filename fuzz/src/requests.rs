@@ -125,7 +125,9 @@ fn path_form(input: &mut Input<'_>) {
 /// Checks a complete request, with a valid token or an invalid one.
 fn whole(input: &mut Input<'_>, with_token: bool) {
     let method = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"][input.below(6)];
-    let (target, header, format) = (input.text(), input.text(), input.below(4));
+    let target = input.text();
+    let header = input.text();
+    let format = input.below(4);
     let mut request = http::Request::builder().method(method).uri(target);
     request = match (with_token, header.is_empty()) {
         (true, _) => request.header("authorization", format!("Bearer {READ_ONLY_TOKEN}")),

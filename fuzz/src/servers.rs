@@ -26,9 +26,10 @@ impl Transport for Server {
             _ => self.texts[parts[1].parse::<usize>().unwrap()].clone(),
         };
         let encoded = || base64_simd::STANDARD.encode_to_string(&text);
-        let body = match parts[0] == "ECHO" && self.refuses {
-            true => serde_json::json!({ "error": "NOPERM no ECHO" }),
-            false => serde_json::json!({ "result": if self.encodes { encoded() } else { text } }),
+        let body = if parts[0] == "ECHO" && self.refuses {
+            serde_json::json!({ "error": "NOPERM no ECHO" })
+        } else {
+            serde_json::json!({ "result": if self.encodes { encoded() } else { text } })
         };
         let response = HttpResponse::new(200, HeaderMap::new(), body.to_string());
         Box::pin(std::future::ready(Ok(response)))

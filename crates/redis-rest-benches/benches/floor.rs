@@ -78,9 +78,10 @@ fn main() -> Result<(), Failure> {
     for round in 0..rounds {
         for (case, measured) in cases.iter().zip(&mut measured) {
             eprintln!("round {} of {rounds}: {}", round + 1, case.name);
-            measured.push(match case.name.starts_with(ONE) {
-                true => processor::on_one(|| one.block_on((case.run)(length)))?,
-                false => many.block_on((case.run)(length))?,
+            measured.push(if case.name.starts_with(ONE) {
+                processor::on_one(|| one.block_on((case.run)(length)))?
+            } else {
+                many.block_on((case.run)(length))?
             });
         }
     }
@@ -194,8 +195,9 @@ fn hyper(name: &'static str, addr: SocketAddr, callers: usize) -> Case {
                 let sender = connections.borrow_mut().pop().expect("one for each caller");
                 let (body, authorization) = (body.clone(), authorization.clone());
                 move || {
-                    let (sender, body, authorization) =
-                        (Arc::clone(&sender), body.clone(), authorization.clone());
+                    let sender = Arc::clone(&sender);
+                    let body = body.clone();
+                    let authorization = authorization.clone();
                     async move {
                         let request = Request::post("/")
                             .header("host", "127.0.0.1")
@@ -225,8 +227,9 @@ fn reqwest(name: &'static str, server: &Constant, callers: usize) -> Result<Case
         Box::pin(async move {
             let client = reqwest::Client::builder().no_proxy().tcp_nodelay(true).build()?;
             load::run(callers, length, 1, || {
-                let (client, url, authorization) =
-                    (client.clone(), url.clone(), authorization.clone());
+                let client = client.clone();
+                let url = url.clone();
+                let authorization = authorization.clone();
                 move || {
                     let request = client
                         .post(url.clone())

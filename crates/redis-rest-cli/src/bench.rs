@@ -93,9 +93,10 @@ pub(crate) async fn run(args: Bench, connection: &Connection) -> Result<(), Fail
     let elapsed = began.elapsed();
     let deleted = client.del([&key]).await;
 
-    match args.json {
-        true => print_json(&summary(&total, &args, callers, elapsed))?,
-        false => print(report(&total, elapsed).as_bytes())?,
+    if args.json {
+        print_json(&summary(&total, &args, callers, elapsed))?
+    } else {
+        print(report(&total, elapsed).as_bytes())?
     }
     // The counts give the number of errors; the first error gives the reason.
     total.first_error.map_or(Ok(()), |error| Err(Failure::from(error)))?;

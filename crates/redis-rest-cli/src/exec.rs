@@ -74,9 +74,10 @@ impl Tally {
         match reply {
             Ok(_) => self.ok += 1,
             Err(error) => {
-                match error.maybe_applied() {
-                    true => self.maybe_applied += 1,
-                    false => self.failed += 1,
+                if error.maybe_applied() {
+                    self.maybe_applied += 1
+                } else {
+                    self.failed += 1
                 }
                 self.first_error.get_or_insert(error);
             }
@@ -121,7 +122,9 @@ async fn repeat(
     let next = Arc::new(AtomicU64::new(0));
     let mut workers = JoinSet::new();
     for _ in 0..concurrency.min(usize::try_from(count).unwrap_or(usize::MAX)) {
-        let (client, command, next) = (client.clone(), command.clone(), Arc::clone(&next));
+        let client = client.clone();
+        let command = command.clone();
+        let next = Arc::clone(&next);
         workers.spawn(async move {
             let mut tally = Tally::default();
             while next.fetch_add(1, Ordering::Relaxed) < count {

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 
 pub(crate) async fn subscribe(args: Subscribe, connection: &Connection) -> Result<(), Failure> {
     let client = connection.client()?;
-    let events = match args.pattern {
-        true => client.psubscribe(args.channels),
-        false => client.subscribe(args.channels),
+    let events = if args.pattern {
+        client.psubscribe(args.channels)
+    } else {
+        client.subscribe(args.channels)
     };
     print_all(events, args.events).await
 }
@@ -38,9 +39,10 @@ async fn print_all(mut events: Subscription, args: EventOptions) -> Result<(), F
         if matches!(event, Event::Message(_) | Event::Command(_)) {
             left = left.map(|left| left - 1);
         }
-        match args.json {
-            true => out.write(format!("{}\n", as_json(&event)).as_bytes())?,
-            false => show(&event, &mut out)?,
+        if args.json {
+            out.write(format!("{}\n", as_json(&event)).as_bytes())?
+        } else {
+            show(&event, &mut out)?
         }
         // Flushes each event: a reader must not wait for a full buffer.
         out.flush()?;

@@ -115,10 +115,13 @@ fn advice(error: &Error) -> (u8, Option<&'static str>) {
             (1, None)
         }
         ErrorKind::RateLimited => (2, Some("wait a little, then try again")),
-        ErrorKind::Timeout | ErrorKind::Io => match error.maybe_applied() {
-            true => (2, Some("look at the data before you send it again")),
-            false => (2, Some("nothing was applied: it can be sent again")),
-        },
+        ErrorKind::Timeout | ErrorKind::Io => {
+            if error.maybe_applied() {
+                (2, Some("look at the data before you send it again"))
+            } else {
+                (2, Some("nothing was applied: it can be sent again"))
+            }
+        }
         ErrorKind::Http | ErrorKind::Decode | ErrorKind::Redis => {
             (2, Some("is --url the address of a REST server, with the right path?"))
         }
@@ -257,10 +260,7 @@ fn write_human(out: &mut String, value: &Value, indent: usize) {
 pub(crate) fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
-        match c.is_control() {
-            true => line.extend(c.escape_default()),
-            false => line.push(c),
-        }
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
     }
     line
 }

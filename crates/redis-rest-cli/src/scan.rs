@@ -19,7 +19,9 @@ pub(crate) async fn run(args: Scan, connection: &Connection) -> Result<(), Failu
         scan = scan.of_type(of_type);
     }
     let mut keys = scan.stream();
-    let (mut out, mut progress, mut found) = (Stream::new(), Progress::new(), 0);
+    let mut out = Stream::new();
+    let mut progress = Progress::new();
+    let mut found = 0;
     loop {
         let key = tokio::select! {
             biased;

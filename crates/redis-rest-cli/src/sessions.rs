@@ -28,12 +28,13 @@ pub(crate) async fn run(action: Sessions, connection: &Connection) -> Result<(),
                     list.corrupt
                 ));
             }
-            match json {
-                true => print_as_json(&list.sessions),
-                false if list.sessions.is_empty() => print_line("no sessions"),
-                false => print_line(
-                    list.sessions.iter().map(summary).collect::<Vec<_>>().join("\n").as_str(),
-                ),
+            if json {
+                print_as_json(&list.sessions)
+            } else if list.sessions.is_empty() {
+                print_line("no sessions")
+            } else {
+                let lines: Vec<_> = list.sessions.iter().map(summary).collect();
+                print_line(&lines.join("\n"))
             }
         }
         Sessions::Show { id, json: true } => print_as_json(&store.retrieve_session(&id).await?),
@@ -71,9 +72,10 @@ pub(crate) async fn run(action: Sessions, connection: &Connection) -> Result<(),
             if !was_there {
                 return Err(SessionError::NotFound.into());
             }
-            match json {
-                true => print_as_json(&serde_json::json!({ "deleted": true })),
-                false => print_line("deleted"),
+            if json {
+                print_as_json(&serde_json::json!({ "deleted": true }))
+            } else {
+                print_line("deleted")
             }
         }
     }

@@ -120,9 +120,10 @@ impl Encoder {
             }
             Value::Bytes(bytes) => {
                 let end: &'static [u8] = if json { b"\"" } else { b"\r\n" };
-                match json {
-                    true => out.push(b'"'),
-                    false => length(b'$', bytes.len(), out),
+                if json {
+                    out.push(b'"')
+                } else {
+                    length(b'$', bytes.len(), out)
                 }
                 if bytes.len() > PIECE {
                     self.parts.push(Part::Literal(end));
@@ -170,10 +171,7 @@ fn piece_length(text: &[u8], encoding: Encoding) -> usize {
 }
 
 fn begin_list(json: bool, count: usize, out: &mut Vec<u8>) {
-    match json {
-        true => out.push(b'['),
-        false => length(b'*', count, out),
-    }
+    if json { out.push(b'[') } else { length(b'*', count, out) }
 }
 
 fn separate(json: bool, out: &mut Vec<u8>) {

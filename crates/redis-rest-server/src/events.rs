@@ -91,9 +91,12 @@ impl Stream for Events {
 /// Returns an event as text, with names and payload in base64 if that was agreed. A line break
 /// begins another `data:` line, as the format requires.
 pub fn line(what: &SubscriptionTarget, event: &Event, in_base64: bool) -> Option<Vec<u8>> {
-    let text = |bytes: &Bytes| match in_base64 {
-        true => Bytes::from(base64_simd::STANDARD.encode_to_string(bytes)),
-        false => bytes.clone(),
+    let text = |bytes: &Bytes| {
+        if in_base64 {
+            Bytes::from(base64_simd::STANDARD.encode_to_string(bytes))
+        } else {
+            bytes.clone()
+        }
     };
     let data = match (event, what) {
         (Event::Subscribed(name), SubscriptionTarget::Channel(_)) => {

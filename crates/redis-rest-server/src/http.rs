@@ -56,13 +56,12 @@ pub(super) async fn answer(
             return Ok(whole(service::failure(StatusCode::FORBIDDEN, text)));
         }
     };
-    let mut answer = match cors::is_preflight(&request) {
-        true => {
-            let mut answer = Response::new(Either::Left(ReplyBody::whole(Vec::new())));
-            *answer.status_mut() = StatusCode::NO_CONTENT;
-            answer
-        }
-        false => respond(shared, request, cut).await?,
+    let mut answer = if cors::is_preflight(&request) {
+        let mut answer = Response::new(Either::Left(ReplyBody::whole(Vec::new())));
+        *answer.status_mut() = StatusCode::NO_CONTENT;
+        answer
+    } else {
+        respond(shared, request, cut).await?
     };
     answer.headers_mut().extend(cross_origin);
     Ok(answer)

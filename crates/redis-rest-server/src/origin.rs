@@ -66,9 +66,10 @@ impl Admission {
         let mut origins = headers.get_all(ORIGIN).iter();
         let Some(origin) = origins.next() else {
             let is_own = |site: &HeaderValue| matches!(site.as_bytes(), b"none" | b"same-origin");
-            return match headers.get_all(&SEC_FETCH_SITE).iter().all(is_own) {
-                true => Ok(None),
-                false => Err(CROSS_SITE),
+            return if headers.get_all(&SEC_FETCH_SITE).iter().all(is_own) {
+                Ok(None)
+            } else {
+                Err(CROSS_SITE)
             };
         };
         if origins.next().is_some() {

@@ -153,11 +153,10 @@ impl Service {
             return Err(Box::new(answer));
         }
         let Some(access) = self.access(&head.headers, head.uri.query()) else {
-            let text = match self.takes_query_token {
-                true => "WRONGPASS invalid or missing auth token",
-                false => {
-                    "WRONGPASS invalid or missing auth token (the default token is taken from the Authorization header only)"
-                }
+            let text = if self.takes_query_token {
+                "WRONGPASS invalid or missing auth token"
+            } else {
+                "WRONGPASS invalid or missing auth token (the default token is taken from the Authorization header only)"
             };
             return Err(Box::new(failure(StatusCode::UNAUTHORIZED, text)));
         };

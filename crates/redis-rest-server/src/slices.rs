@@ -38,9 +38,10 @@ pub(super) async fn run(
         };
         replies.resize_with(slice.len(), missing);
         slices.learn(&replies);
-        let cause = match replies.iter().all(|reply| lost(reply).is_some()) {
-            true => replies.last().and_then(|reply| reply.as_ref().err()).cloned(),
-            false => None,
+        let cause = if replies.iter().all(|reply| lost(reply).is_some()) {
+            replies.last().and_then(|reply| reply.as_ref().err()).cloned()
+        } else {
+            None
         };
         answers.extend(replies.into_iter().map(|reply| room.fit(reply)));
         if let Some(cause) = cause {

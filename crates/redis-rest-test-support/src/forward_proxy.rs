@@ -42,7 +42,9 @@ impl ForwardProxy {
         let seen = Arc::clone(&heads);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (behavior, seen, tls) = (behavior.clone(), Arc::clone(&seen), tls.clone());
+                let behavior = behavior.clone();
+                let seen = Arc::clone(&seen);
+                let tls = tls.clone();
                 tokio::spawn(async move {
                     match tls {
                         Some(tls) => serve(tls.accept(stream).await.ok()?, behavior, &seen).await,

@@ -60,9 +60,10 @@ impl Transport for Gate {
                 return Err(Error::custom(ErrorKind::Connect, Outcome::NotApplied, "no way there"));
             }
             let response = self.inner.send(request).await?;
-            match state == GateState::RepliesLost as u8 {
-                true => Err(Error::custom(ErrorKind::Io, Outcome::MaybeApplied, "no way back")),
-                false => Ok(response),
+            if state == GateState::RepliesLost as u8 {
+                Err(Error::custom(ErrorKind::Io, Outcome::MaybeApplied, "no way back"))
+            } else {
+                Ok(response)
             }
         })
     }

@@ -93,9 +93,10 @@ impl Drop for Nginx {
 
 /// Returns a configuration with one worker and all files in its directory.
 fn configuration(port: u16, tls: bool, server: &str) -> String {
-    let tls = match tls {
-        true => " ssl http2; ssl_certificate server.pem; ssl_certificate_key server.pem",
-        false => "",
+    let tls = if tls {
+        " ssl http2; ssl_certificate server.pem; ssl_certificate_key server.pem"
+    } else {
+        ""
     };
     format!(
         "daemon off;

@@ -32,10 +32,9 @@ async fn wrong_token_is_not_retried_or_quoted() {
     Mock::given(any()).respond_with(answer).expect(1).mount(&server).await;
     let client = Client::builder().url(server.uri()).token("s3cret-token").build().unwrap();
     let error = client.incr("s3cret-key").await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.outcome(), error.status()),
-        (ErrorKind::Unauthorized, Outcome::NotApplied, Some(401))
-    );
+    assert_eq!(error.kind(), ErrorKind::Unauthorized);
+    assert_eq!(error.outcome(), Outcome::NotApplied);
+    assert_eq!(error.status(), Some(401));
     assert_eq!(error.redis_code(), Some("WRONGPASS"));
     assert!(!format!("{error} {error:?}").contains("s3cret"));
 }
@@ -99,26 +98,23 @@ async fn pages_instead_of_replies() {
     let (_server, client) =
         mock(ResponseTemplate::new(502).set_body_string("<html>s3cret</html>"), 1).await;
     let error = client.incr("k").await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.outcome(), error.status()),
-        (ErrorKind::Http, Outcome::MaybeApplied, Some(502))
-    );
+    assert_eq!(error.kind(), ErrorKind::Http);
+    assert_eq!(error.outcome(), Outcome::MaybeApplied);
+    assert_eq!(error.status(), Some(502));
     assert!(!format!("{error} {error:?}").contains("s3cret"));
     let (_server, client) =
         mock(ResponseTemplate::new(200).set_body_string("<html>s3cret</html>"), 1).await;
     let error = client.incr("k").await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.outcome(), error.status()),
-        (ErrorKind::Decode, Outcome::MaybeApplied, Some(200))
-    );
+    assert_eq!(error.kind(), ErrorKind::Decode);
+    assert_eq!(error.outcome(), Outcome::MaybeApplied);
+    assert_eq!(error.status(), Some(200));
     assert!(!format!("{error} {error:?}").contains("s3cret"));
     let (_server, client) =
         mock(ResponseTemplate::new(404).set_body_string("error code: 1016"), 1).await;
     let error = client.incr("k").await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.outcome(), error.status()),
-        (ErrorKind::Http, Outcome::NotApplied, Some(404))
-    );
+    assert_eq!(error.kind(), ErrorKind::Http);
+    assert_eq!(error.outcome(), Outcome::NotApplied);
+    assert_eq!(error.status(), Some(404));
 }
 
 #[tokio::test]
@@ -127,10 +123,9 @@ async fn error_in_a_200_response() {
         mock(ResponseTemplate::new(200).set_body_string(r#"{"error":"WRONGTYPE s3cret"}"#), 2)
             .await;
     let error = client.incr("k").await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.redis_code(), error.status()),
-        (ErrorKind::Redis, Some("WRONGTYPE"), Some(200))
-    );
+    assert_eq!(error.kind(), ErrorKind::Redis);
+    assert_eq!(error.redis_code(), Some("WRONGTYPE"));
+    assert_eq!(error.status(), Some(200));
     assert!(!format!("{error} {error:?}").contains("s3cret"));
     let mut tx = client.transaction();
     let _ = tx.add(cmd::incr("k"));
@@ -207,10 +202,9 @@ async fn requests_too_large_are_not_sent() {
     }
     errors.push(tx.send().await.unwrap_err());
     for error in errors {
-        assert_eq!(
-            (error.kind(), error.outcome(), error.attempts()),
-            (ErrorKind::InvalidCommand, Outcome::NotApplied, 0)
-        );
+        assert_eq!(error.kind(), ErrorKind::InvalidCommand);
+        assert_eq!(error.outcome(), Outcome::NotApplied);
+        assert_eq!(error.attempts(), 0);
     }
     // The default limit is 10 MB.
     let error =

@@ -116,9 +116,10 @@ async fn element_limit() {
         [(9, 10, true), (10, 10, false), (999_999, 1_000_000, true), (1_000_000, 1_000_000, false)]
     {
         for config in nested(2, elements) {
-            match fits {
-                true => drop(get(config.max_reply_elements(most)).await.unwrap()),
-                false => is_too_large(config.max_reply_elements(most)).await,
+            if fits {
+                drop(get(config.max_reply_elements(most)).await.unwrap())
+            } else {
+                is_too_large(config.max_reply_elements(most)).await
             }
         }
     }

@@ -282,10 +282,9 @@ async fn commands_with_lost_replies_are_retried_if_safe() {
     other.fail();
     for write in writes {
         let error = write.await.unwrap().unwrap_err();
-        assert_eq!(
-            (error.kind(), error.maybe_applied(), error.attempts()),
-            (ErrorKind::Io, true, 1)
-        );
+        assert_eq!(error.kind(), ErrorKind::Io);
+        assert!(error.maybe_applied());
+        assert_eq!(error.attempts(), 1);
     }
     let again = requests.recv().await.unwrap();
     assert_eq!(again.keys(), ["a", "b"]);

@@ -130,9 +130,10 @@ async fn deadlines_hold() {
                 std::iter::from_fn(|| requests.try_recv().ok()).collect();
             let sent: HashSet<&str> = sent.iter().flat_map(PausedRequest::keys).collect();
             for (write, outcome) in &outcomes {
-                let expected = match sent.contains(write.as_str()) {
-                    true => Outcome::MaybeApplied,
-                    false => Outcome::NotApplied,
+                let expected = if sent.contains(write.as_str()) {
+                    Outcome::MaybeApplied
+                } else {
+                    Outcome::NotApplied
                 };
                 assert_eq!(*outcome, expected, "{write}");
             }

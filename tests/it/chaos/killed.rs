@@ -219,7 +219,9 @@ async fn chaos(seed: u64, time: Duration) -> Option<(Deviations, Vec<String>)> {
         killed += run;
         tokio::task::spawn_blocking(move || process.finish(run)).await.unwrap();
     }
-    let (mut entries, mut wrong, mut calls) = (HashMap::new(), Vec::new(), 0);
+    let mut entries = HashMap::new();
+    let mut wrong = Vec::new();
+    let mut calls = 0;
     for process in &processes {
         let mut book = process.book.lock().unwrap();
         entries.extend(book.entries.drain());

@@ -277,8 +277,9 @@ async fn chaos(seed: u64, time: Duration, two_steps: bool) -> Option<(Deviations
         managers.push(manager);
     }
     let managers = Arc::new(managers);
-    let (deadlines, all, operations) =
-        (Deadlines::default(), Arc::default(), Arc::new(AtomicU64::new(0)));
+    let deadlines = Deadlines::default();
+    let all = Arc::default();
+    let operations = Arc::new(AtomicU64::new(0));
     let users: Vec<String> = (0..USERS).map(|user| format!("user-{user}")).collect();
     let end = tokio::time::Instant::now() + time;
     let workers: Vec<_> = (0..WORKERS)

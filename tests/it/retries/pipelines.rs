@@ -67,12 +67,14 @@ async fn only_retry_safe_entries_are_retried() {
         );
         for (line, reply) in lines.iter().zip(replies) {
             let name = line.split(' ').next().unwrap();
-            let expected = match again.contains(line) {
-                true => Ok(name.to_owned()),
-                // A single error for the whole, which may have been applied.
-                false if again.is_empty() => Err(Outcome::MaybeApplied),
-                false if matches!(name, "GET" | "MGET") => Err(Outcome::NotApplied),
-                false => Err(Outcome::MaybeApplied),
+            let is_read = matches!(name, "GET" | "MGET");
+            let expected = if again.contains(line) {
+                Ok(name.to_owned())
+            } else if is_read && !again.is_empty() {
+                Err(Outcome::NotApplied)
+            } else {
+                // Without any retry, a single error for the whole, which may have been applied.
+                Err(Outcome::MaybeApplied)
             };
             assert_eq!(reply, expected, "{line} of {lines:?}");
         }

@@ -220,9 +220,10 @@ async fn read_sent_before_a_change_does_not_undo_it() {
         let mut session = manager.create_session("user", "org").await.unwrap().session;
         store.hold_reads(true);
         let read = |manager: SessionManager, id: String| async move {
-            match lists {
-                true => drop(manager.list_sessions("user").await.unwrap()),
-                false => drop(manager.get_session(&id).await.unwrap()),
+            if lists {
+                drop(manager.list_sessions("user").await.unwrap())
+            } else {
+                drop(manager.get_session(&id).await.unwrap())
             }
         };
         let before = store.reads();

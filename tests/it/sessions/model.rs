@@ -77,7 +77,9 @@ enum Op {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    let (id, by, user) = (0..IDS, 0..TTLS.len(), 0..2_usize);
+    let id = 0..IDS;
+    let by = 0..TTLS.len();
+    let user = 0..2_usize;
     let ids = proptest::collection::btree_set(0..IDS, 0..IDS);
     prop_oneof![
         3 => (id.clone(), by.clone()).prop_map(|(id, by)| Op::Store { id, by }),

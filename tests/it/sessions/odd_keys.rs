@@ -111,7 +111,9 @@ async fn keys_of_other_types_fail_their_own_session_only() {
     for two_steps in [false, true] {
         let store = setup.store.clone();
         let store = if two_steps { store.cluster() } else { store };
-        let (fine, hash, meta) = (setup.session(), setup.session(), setup.session());
+        let fine = setup.session();
+        let hash = setup.session();
+        let meta = setup.session();
         let all = [&fine, &hash, &meta];
         let marks = Marks::default();
         setup.client.hset(format!("session:{}", hash.id), [("f", "v")]).await.unwrap();

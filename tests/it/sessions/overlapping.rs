@@ -59,9 +59,10 @@ async fn use_of_a_session_does_not_undo_other_changes() {
             write_theirs().await;
         }
         let first = async {
-            match updates {
-                true => drop(manager.update_session(&with_prompt(&session, "ours")).await.unwrap()),
-                false => drop(manager.get_session(&session.id).await.unwrap()),
+            if updates {
+                drop(manager.update_session(&with_prompt(&session, "ours")).await.unwrap())
+            } else {
+                drop(manager.get_session(&session.id).await.unwrap())
             }
         };
         let meanwhile = async || {

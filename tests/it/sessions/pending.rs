@@ -44,7 +44,9 @@ async fn failing_batch_is_bisected_until_only_failures_wait() {
     store.fail(false);
     store.spoil(Some(&ids[17]));
     let flushed = manager.flush().await.unwrap();
-    assert_eq!((flushed.written, flushed.deleted, flushed.failed), (49, 1, 1));
+    assert_eq!(flushed.written, 49);
+    assert_eq!(flushed.deleted, 1);
+    assert_eq!(flushed.failed, 1);
     assert_eq!(manager.store_state().unwrap().0, BreakerState::Closed, "a ping succeeds");
     for pause in [1, 2, 4] {
         let before = store.puts();

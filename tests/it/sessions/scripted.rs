@@ -123,13 +123,14 @@ impl Scripted {
     }
 
     fn check_reply(&self) -> Result<(), SessionError> {
-        match self.0.deaf.load(Ordering::SeqCst) {
-            true => Err(SessionError::MaybeApplied(Error::custom(
+        if self.0.deaf.load(Ordering::SeqCst) {
+            Err(SessionError::MaybeApplied(Error::custom(
                 ErrorKind::Io,
                 Outcome::MaybeApplied,
                 "told to lose replies",
-            ))),
-            false => Ok(()),
+            )))
+        } else {
+            Ok(())
         }
     }
 
@@ -149,25 +150,27 @@ impl Scripted {
     }
 
     fn check(&self) -> Result<(), SessionError> {
-        match self.0.fails.load(Ordering::SeqCst) {
-            true => Err(SessionError::Unavailable(Error::custom(
+        if self.0.fails.load(Ordering::SeqCst) {
+            Err(SessionError::Unavailable(Error::custom(
                 ErrorKind::Connect,
                 Outcome::NotApplied,
                 "told to fail",
-            ))),
-            false => Ok(()),
+            )))
+        } else {
+            Ok(())
         }
     }
 
     fn check_write(&self) -> Result<(), SessionError> {
         self.check()?;
-        match self.0.refuses.load(Ordering::SeqCst) {
-            true => Err(SessionError::Refused(Error::custom(
+        if self.0.refuses.load(Ordering::SeqCst) {
+            Err(SessionError::Refused(Error::custom(
                 ErrorKind::InvalidCommand,
                 Outcome::NotApplied,
                 "told to refuse",
-            ))),
-            false => Ok(()),
+            )))
+        } else {
+            Ok(())
         }
     }
 

@@ -71,7 +71,9 @@ fn long_index(ends: [&str; 2]) -> String {
 async fn long_indexes_of_others_are_edited_as_text() {
     let setup = redis_test!(setup().await);
     for ends in [["[", "]"], ["[ ", "]"], [" [", "]"], ["[", " ]"], ["[", "]\n"]] {
-        let (one, two, three) = (setup.session(), setup.session(), setup.session());
+        let one = setup.session();
+        let two = setup.session();
+        let three = setup.session();
         let before = long_index(ends);
         setup.client.set(INDEX, &before).await.unwrap();
         setup.store.store_session(&one).await.unwrap();

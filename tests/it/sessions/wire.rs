@@ -106,7 +106,9 @@ async fn requests_of_each_operation_in_two_steps() {
     client.ping().await.unwrap();
     let store = RedisSessionStore::new(client, Duration::from_secs(3600)).cluster();
     let new = || Session::new("user").org_id("org");
-    let (session, created, known) = (new(), new(), new());
+    let session = new();
+    let created = new();
+    let known = new();
     let minute = Duration::from_secs(60);
     // Loads the scripts into the server's cache.
     store.store_session(&session).await.unwrap();

@@ -238,7 +238,9 @@ async fn on_manager(
                 Ok(Some(record)) => {
                     users.keep(slot, record.clone(), actor, root);
                     let text = |name: &str| record.data[name].as_str().unwrap().to_owned();
-                    let (token, born, user_id) = (text("token"), text("born"), text("user_id"));
+                    let token = text("token");
+                    let born = text("born");
+                    let user_id = text("user_id");
                     Answer::Found(Content { token, born, user_id, left: 0 })
                 }
                 Ok(None) => Answer::Absent,

@@ -31,7 +31,9 @@ pub struct Node {
 impl Node {
     /// Sets the store after a while, repeatedly until it succeeds, and starts the maintenance.
     pub fn attach(&mut self) {
-        let (manager, store, plan) = (self.manager.clone(), Arc::clone(&self.store), self.plan);
+        let manager = self.manager.clone();
+        let store = Arc::clone(&self.store);
+        let plan = self.plan;
         self.tasks.push(tokio::spawn(async move {
             sleep(Duration::from_millis(plan.attached_after)).await;
             while manager.session_store().is_none() {

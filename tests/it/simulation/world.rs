@@ -186,7 +186,9 @@ impl World {
         entry.root = prepared.root;
         entry.attached = place.is_attached();
         let number = self.log.lock().begin(self.now(), entry);
-        let (log, clock, users) = (self.log.clone(), self.clock.clone(), self.users.clone());
+        let log = self.log.clone();
+        let clock = self.clock.clone();
+        let users = self.users.clone();
         let data = self.data.clone();
         let ending = self.endings.0.clone();
         let task = async move {

@@ -106,10 +106,9 @@ async fn silent_connections_cost_a_read_one_timeout() {
     let began = Instant::now();
     client.get::<Value>("k").await.unwrap();
     assert!(began.elapsed() >= TIMEOUT, "{:?}", began.elapsed());
-    assert_eq!(
-        (server.lost(), server.answered() - before, server.accepted() - connections),
-        (1, 1, 1)
-    );
+    assert_eq!(server.lost(), 1);
+    assert_eq!(server.answered() - before, 1);
+    assert_eq!(server.accepted() - connections, 1);
     assert_eq!(client.incr("n").await.unwrap(), 1, "nobody else pays");
     assert_eq!(server.lost(), 1);
 }

@@ -17,8 +17,9 @@ pub struct Relay {
 impl Relay {
     pub async fn start(server: SocketAddr) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let (addr, swallow, accepted) =
-            (listener.local_addr().unwrap(), watch::Sender::new(()), Arc::<AtomicUsize>::default());
+        let addr = listener.local_addr().unwrap();
+        let swallow = watch::Sender::new(());
+        let accepted = Arc::<AtomicUsize>::default();
         let (told, count) = (swallow.clone(), Arc::clone(&accepted));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {

@@ -179,8 +179,10 @@ impl Load {
         let end = started + length;
         let store = Arc::new(RedisSessionStore::new(client.clone(), TTL));
         let workers = (0..WORKERS).map(|number| {
-            let (rng, client, manager, calls) =
-                (rng.fork(), client.clone(), manager.clone(), Arc::clone(&calls));
+            let rng = rng.fork();
+            let client = client.clone();
+            let manager = manager.clone();
+            let calls = Arc::clone(&calls);
             let (store, first) = (Arc::clone(&store), number == 0);
             tokio::spawn(async move {
                 if first {

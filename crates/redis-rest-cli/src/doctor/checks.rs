@@ -165,12 +165,13 @@ async fn latency(report: &mut Report, client: &Client, transport: &Watch) -> Res
     let median = times.get(PINGS / 2).copied().unwrap_or_default();
     let text =
         format!("{:.1} ms, the median of {PINGS} round trips", median.as_secs_f64() * 1000.0);
-    match median > SLOW {
-        true => report.note(
+    if median > SLOW {
+        report.note(
             "latency",
             Finding::new(text, "choose a region nearer to this machine, and send pipelines"),
-        ),
-        false => report.ok("latency", text),
+        )
+    } else {
+        report.ok("latency", text)
     }
 }
 

@@ -13,9 +13,10 @@ use std::io::{BufRead as _, IsTerminal as _};
 
 pub(crate) async fn run(args: Repl, connection: &Connection) -> Result<(), Failure> {
     let session = Session { client: connection.client()?, format: args.show.format() };
-    match std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
-        true => session.with_terminal(!args.no_history).await,
-        false => session.with_pipe().await,
+    if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+        session.with_terminal(!args.no_history).await
+    } else {
+        session.with_pipe().await
     }
 }
 

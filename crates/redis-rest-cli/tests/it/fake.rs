@@ -25,7 +25,9 @@ impl Request {
 
     /// Returns the request without the wish for base64 or RESP2.
     pub fn plain(&self) -> Self {
-        let (path, body, raw) = (self.path.clone(), self.body.clone(), self.raw.clone());
+        let path = self.path.clone();
+        let body = self.body.clone();
+        let raw = self.raw.clone();
         Self { path, base64: false, resp2: false, body, raw }
     }
 }
@@ -126,8 +128,9 @@ pub fn text(request: &Request, text: &str) -> Value {
 
 /// Returns bytes in the encoding that the request asks for.
 pub fn bytes(request: &Request, bytes: &[u8]) -> Value {
-    match request.base64 {
-        true => base64_simd::STANDARD.encode_to_string(bytes).into(),
-        false => String::from_utf8_lossy(bytes).into(),
+    if request.base64 {
+        base64_simd::STANDARD.encode_to_string(bytes).into()
+    } else {
+        String::from_utf8_lossy(bytes).into()
     }
 }

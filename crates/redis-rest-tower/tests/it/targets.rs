@@ -122,7 +122,9 @@ async fn logins_survive_an_outage() {
     let node = Node::with_options(ManagerOptions::default().recovery(at_once())).await;
     let store = TowerStore::over_manager(node.manager.clone());
     let session = |n: i32| record(&[("user_id", json!("user")), ("n", json!(n))], HOUR);
-    let (mut kept, mut saved, mut deleted) = (session(1), session(2), session(3));
+    let mut kept = session(1);
+    let mut saved = session(2);
+    let mut deleted = session(3);
     for session in [&mut kept, &mut saved, &mut deleted] {
         store.create(session).await.unwrap();
     }

@@ -121,8 +121,9 @@ async fn calls(client: &Client) {
 
 async fn batches(client: &Client) {
     let mut pipe = client.pipeline();
-    let (set, incr, read) =
-        (pipe.add(cmd::set(KEY, VALUE)), pipe.add(cmd::incr(KEY)), pipe.add(cmd::get::<u64>(KEY)));
+    let set = pipe.add(cmd::set(KEY, VALUE));
+    let incr = pipe.add(cmd::incr(KEY));
+    let read = pipe.add(cmd::get::<u64>(KEY));
     shown(&pipe);
     let mut replies = pipe.send().await.unwrap();
     shown(&replies);

@@ -109,10 +109,9 @@ async fn transactions_keep_to_one_slot() {
     let (a, b) = (tx.add(cmd::incr("{user}a")), tx.add(cmd::incr("{user}b")));
     let echo = tx.add_raw::<String>(cmd("ECHO").arg("hello"));
     let mut replies = tx.send().await.unwrap();
-    assert_eq!(
-        (replies.take(a).unwrap(), replies.take(b).unwrap(), replies.take(echo).unwrap()),
-        (1, 1, "hello".to_owned())
-    );
+    assert_eq!(replies.take(a).unwrap(), 1);
+    assert_eq!(replies.take(b).unwrap(), 1);
+    assert_eq!(replies.take(echo).unwrap(), "hello".to_owned());
 
     let mut tx = client.transaction();
     let _ = (tx.add(cmd::incr("{user}a")), tx.add(cmd::incr("{other}a")));
