@@ -87,8 +87,7 @@ pub(crate) async fn run(args: Bench, connection: &Connection) -> Result<(), Fail
     stop.store(true, Ordering::Relaxed);
     let mut total = Tally::new()?;
     while let Some(worker) = workers.join_next().await {
-        total
-            .add(worker.map_err(|error| Failure::usage(format!("a worker ended early: {error}")))?);
+        total.add(worker.map_err(|error| Failure::usage(format!("a worker failed: {error}")))?);
     }
     let elapsed = began.elapsed();
     let deleted = client.del([&key]).await;

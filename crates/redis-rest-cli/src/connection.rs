@@ -37,7 +37,7 @@ pub(crate) struct Connection {
 
 /// Advice for a refused `http://` address.
 pub(crate) const ALLOW_HTTP: &str =
-    "use https://; for a server on a private network say --allow-http, or REDIS_REST_ALLOW_HTTP=1";
+    "use https://; for a server on a private network set --allow-http or REDIS_REST_ALLOW_HTTP=1";
 
 /// Longest time to connect, and longest time for an attempt.
 pub(crate) struct Limits {
@@ -90,7 +90,7 @@ impl Connection {
             // another address.
             (Some(_), None) => {
                 return Err(Failure::usage(
-                    "--url needs --token: the environment's token is for the environment's server",
+                    "--url needs --token: the environment's token belongs to the environment's server",
                 ));
             }
         };

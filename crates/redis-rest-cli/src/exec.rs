@@ -34,12 +34,13 @@ fn command(args: &Exec) -> Result<Command, Failure> {
     let name = words
         .next()
         .and_then(|name| name.to_str())
-        .ok_or_else(|| Failure::usage("the name of the command is not UTF-8"))?;
+        .ok_or_else(|| Failure::usage("the command's name is not UTF-8: check the spelling"))?;
     // On Unix these are the bytes that the shell passed.
     Ok(words.fold(cmd(name), |command, word| command.arg(word.as_encoded_bytes())))
 }
 
-const OPTIONS_FIRST: &str = "options of the tool go before the command: all that follows its name was sent as its arguments";
+const OPTIONS_FIRST: &str =
+    "put the tool's options before the command: everything after its name was sent as an argument";
 
 /// Returns true if an option of this tool is among the arguments of the command.
 fn has_late_option(args: &Exec) -> bool {
@@ -137,8 +138,7 @@ async fn repeat(
     }
     let mut total = Tally::default();
     while let Some(worker) = workers.join_next().await {
-        total
-            .add(worker.map_err(|error| Failure::usage(format!("a worker ended early: {error}")))?);
+        total.add(worker.map_err(|error| Failure::usage(format!("a worker failed: {error}")))?);
     }
     let seconds = started.elapsed().as_secs_f64().max(f64::EPSILON);
     total.latencies.sort_unstable();

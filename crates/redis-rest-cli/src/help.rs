@@ -20,17 +20,17 @@ pub(crate) fn command() -> clap::Command {
 
 pub(crate) const TOOL: &str = "\
 First steps:
-  redis-rest serve                                       a server to try things with; leave it running
+  redis-rest serve                                       a local server; leave it running
   export REDIS_REST_URL=http://127.0.0.1:8079 REDIS_REST_TOKEN=local-token
-  redis-rest doctor                                      is everything right?
+  redis-rest doctor                                      check the connection
   redis-rest exec SET name Ada                           one command
   redis-rest repl                                        many commands
 
 `redis-rest COMMAND --help` has examples for each.
 
-HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY are kept, but for addresses of this machine.
+HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY apply, except to addresses of this machine.
 
-Exit codes: 0 success · 1 an error of Redis, a session that is not found, problems found by doctor · 2 usage or connection";
+Exit codes: 0 success · 1 a Redis error, a missing session, or a problem found by doctor · 2 usage or connection";
 
 pub(crate) const SERVE: &str = "\
 Examples:
@@ -38,7 +38,7 @@ Examples:
   redis-rest serve --redis redis://127.0.0.1:6379 --token \"$TOKEN\"
   redis-rest serve --cors http://localhost:3000 --host redis.example.com
 
-It speaks plain HTTP: put TLS before it where others can reach it. Ctrl-C or SIGTERM ends it.";
+The server speaks plain HTTP: put a TLS proxy in front before you expose it. Ctrl-C or SIGTERM ends it.";
 
 pub(crate) const EXEC: &str = "\
 Examples:

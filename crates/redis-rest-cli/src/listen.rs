@@ -58,9 +58,7 @@ fn show(event: &Event, out: &mut Stream) -> Result<(), Failure> {
         Event::Command(line) => out.write(format!("{}\n", name(line)).as_bytes())?,
         Event::Subscribed(to) if to.is_empty() => note("listening to all commands"),
         Event::Subscribed(to) => note(&format!("listening to {}", name(to))),
-        Event::Gap => {
-            note("the connection was lost and is there again: messages may be missing here")
-        }
+        Event::Gap => note("reconnected after a lost connection: messages may be missing here"),
         _ => {}
     }
     Ok(())

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     let args = help::arguments();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return Failure::usage(format!("the runtime cannot start: {error}")).report(),
+        Err(error) => return Failure::usage(format!("cannot start the runtime: {error}")).report(),
     };
     let result = runtime.block_on(async {
         match args.action {

@@ -101,7 +101,7 @@ fn advice(error: &Error) -> (u8, Option<&'static str>) {
         ErrorKind::Connect if is_tls(&causes(error)) => (
             2,
             Some(
-                "redis-rest doctor says what is wrong with its TLS; does it speak plain HTTP, and its address begin with http://?",
+                "run redis-rest doctor to check TLS; if the server speaks plain HTTP, use an http:// address",
             ),
         ),
         ErrorKind::Connect => (2, Some("is it running? start one: redis-rest serve")),
@@ -114,16 +114,16 @@ fn advice(error: &Error) -> (u8, Option<&'static str>) {
         {
             (1, None)
         }
-        ErrorKind::RateLimited => (2, Some("wait a little, then try again")),
+        ErrorKind::RateLimited => (2, Some("wait, then retry")),
         ErrorKind::Timeout | ErrorKind::Io => {
             if error.maybe_applied() {
-                (2, Some("look at the data before you send it again"))
+                (2, Some("check the data before you retry"))
             } else {
-                (2, Some("nothing was applied: it can be sent again"))
+                (2, Some("nothing was applied: retry"))
             }
         }
         ErrorKind::Http | ErrorKind::Decode | ErrorKind::Redis => {
-            (2, Some("is --url the address of a REST server, with the right path?"))
+            (2, Some("check that --url is the address of a REST server, with the right path"))
         }
         _ => (2, None),
     }
@@ -252,7 +252,7 @@ fn write_human(out: &mut String, value: &Value, indent: usize) {
                 write_human(out, item, indent + width + 2);
             }
         }
-        _ => out.push_str("(a reply of a newer kind)"),
+        _ => out.push_str("(a reply of an unknown type)"),
     }
 }
 

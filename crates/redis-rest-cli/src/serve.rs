@@ -51,21 +51,21 @@ pub(crate) async fn run(args: Serve, connection: &Connection) -> Result<(), Fail
         let in_use = std::error::Error::source(&error).is_some();
         let failure = Failure::from(error);
         if in_use {
-            failure.hint("choose another address by --listen; port 0 picks a free one")
+            failure.hint("choose another address with --listen; port 0 picks a free one")
         } else {
             failure
         }
     })?;
     print_line(&format!("listening on http://{}", server.local_addr()))?;
     note(match &args.redis {
-        Some(_) => "serving that Redis",
-        None => "serving an embedded engine: it starts empty and forgets everything at the end",
+        Some(_) => "serving the given Redis",
+        None => "serving an embedded engine: it starts empty and stores nothing on disk",
     });
     match &connection.token {
         Some(_) => note("clients need the token given by --token"),
         // The default token is public, so it may be shown.
         None => {
-            note(&format!("clients need the token {DEFAULT_TOKEN} (choose another by --token)"))
+            note(&format!("clients need the token {DEFAULT_TOKEN} (choose another with --token)"))
         }
     }
     server.run_until(stop.first()).await;
@@ -86,7 +86,9 @@ async fn connect(
 ) -> Result<NativeBackend, Failure> {
     let unreachable = |error: redis_rest::Error| {
         let failure = Failure::from(error);
-        failure.hint("is that Redis running, and is its address like redis://127.0.0.1:6379?")
+        failure.hint(
+            "check that Redis is running and that its address looks like redis://127.0.0.1:6379",
+        )
     };
     let first = Client::from_backend(NativeBackend::connect(url).await.map_err(unreachable)?);
     // The name that all versions know. A user without the right to ask is no administrator.
@@ -94,13 +96,13 @@ async fn connect(
         first.run::<HashMap<String, String>>(cmd("CONFIG GET").arg("lua-time-limit")).await;
     if beyond_loopback && settings.is_ok() {
         note(
-            "this Redis user may do everything: scripts of clients can move keys to other hosts, change the database and read what other clients send (SECURITY.md shows a user that closes this)",
+            "the Redis user has all permissions: scripts of clients can move keys to other hosts, change the database and read other clients' commands; restrict the user as in SECURITY.md",
         );
     }
     let threshold = settings.ok().and_then(|settings| settings.values().next()?.parse().ok());
     if threshold == Some(0) && limits.script_timeout > 0.0 {
         note(
-            "this Redis takes no SCRIPT KILL (busy-reply-threshold 0): --script-timeout ends nothing",
+            "Redis accepts no SCRIPT KILL (busy-reply-threshold 0), so --script-timeout has no effect: set a threshold",
         );
     }
     let threshold = threshold.map_or(DEFAULT_BUSY_THRESHOLD, Duration::from_millis);

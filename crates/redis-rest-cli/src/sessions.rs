@@ -24,7 +24,7 @@ pub(crate) async fn run(action: Sessions, connection: &Connection) -> Result<(),
             };
             if list.corrupt > 0 {
                 note(&format!(
-                    "records in the index of this user that cannot be read, and are left as they are: {}",
+                    "unreadable records in this user's index, left unchanged: {}",
                     list.corrupt
                 ));
             }
@@ -125,11 +125,11 @@ impl From<SessionError> for Failure {
             | SessionError::MaybeApplied(error)
             | SessionError::Config(error)
             | SessionError::Refused(error) => error.into(),
-            SessionError::NotFound => Failure::redis("session not found")
-                .hint("it may have expired; a user's sessions: redis-rest sessions list USER"),
-            SessionError::Conflict(_) => {
-                Failure::redis(error.to_string()).hint("look at it again, then run this again")
-            }
+            SessionError::NotFound => Failure::redis("session not found").hint(
+                "it may have expired; to list a user's sessions: redis-rest sessions list USER",
+            ),
+            SessionError::Conflict(_) => Failure::redis(error.to_string())
+                .hint("show the session again, then repeat the change"),
             SessionError::InvalidId => Failure::usage(error.to_string()),
             _ => Failure::redis(error.to_string()),
         }

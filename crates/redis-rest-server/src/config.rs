@@ -216,23 +216,23 @@ impl ServerConfig {
             (self.token.as_str(), self.read_only_token.as_ref().map(Secret::as_str));
         if self.wrong_origin {
             return wrong(
-                "an origin is a scheme, a host and perhaps a port, such as http://localhost:3000, or * for every one",
+                "invalid origin: use a scheme, a host and an optional port, such as http://localhost:3000, or * for every origin",
             );
         }
         if self.wrong_host {
             return wrong(
-                "a host is a name or an address without scheme and port, such as redis.example.com",
+                "invalid host: use a name or an address without scheme and port, such as redis.example.com",
             );
         }
         // Any page in a browser on this machine could read everything.
         if self.cors.allows_every_origin() && [Some(token), reader].contains(&Some(DEFAULT_TOKEN)) {
             return wrong(
-                "the default token is known to everyone: set another to answer pages of every origin",
+                "the default token is public: set another one to serve pages of every origin",
             );
         }
         for token in [Some(token), reader].into_iter().flatten() {
             if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-                return wrong("a token must be of visible ASCII characters without spaces");
+                return wrong("invalid token: use visible ASCII characters without spaces");
             }
         }
         if reader == Some(token) {
@@ -241,31 +241,33 @@ impl ServerConfig {
         if !self.listen.ip().is_loopback() {
             if token == DEFAULT_TOKEN {
                 return wrong(
-                    "the default token is known to everyone: set another to listen beyond this machine",
+                    "the default token is public: set another one to listen beyond this machine",
                 );
             }
             if reader == Some(DEFAULT_TOKEN) {
                 return wrong(
-                    "the default token is known to everyone: set another read-only token to listen beyond this machine",
+                    "the default token is public: set another read-only token to listen beyond this machine",
                 );
             }
         }
         let limits = &self.limits;
         if limits.max_header_bytes < LEAST_HEADER_BYTES {
-            return wrong("the largest head of a request must be at least 8192 bytes");
+            return wrong(
+                "request head limit too small: set at least 8192 bytes (ServerConfig::max_header_bytes)",
+            );
         }
         if limits.max_connections == 0
             || limits.max_connections > tokio::sync::Semaphore::MAX_PERMITS
         {
             return wrong(
-                "the number of connections must be at least 1, and no more than a machine can have",
+                "invalid connection limit: set at least 1, and no more than the machine supports (ServerConfig::max_connections)",
             );
         }
         if [limits.header_timeout, limits.body_timeout, limits.write_timeout]
             .iter()
             .any(Duration::is_zero)
         {
-            return wrong("a time limit must be longer than zero");
+            return wrong("invalid time limit: set more than zero");
         }
         Ok(())
     }

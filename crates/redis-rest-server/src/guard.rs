@@ -112,7 +112,7 @@ impl Guard {
         if count.unsigned_abs() <= most {
             return Ok(());
         }
-        let text = format!("ERR value is out of range: the largest count here is {most}");
+        let text = format!("ERR value is out of range: the largest count is {most}");
         Err(Error::redis(ServerError::new(text)))
     }
 

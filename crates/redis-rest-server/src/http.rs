@@ -119,13 +119,13 @@ impl Shared {
                 Ok(Some(Err(_))) => {
                     return Err(Box::new(service::failure(
                         StatusCode::BAD_REQUEST,
-                        "ERR the body broke off",
+                        "ERR incomplete body: the connection ended early",
                     )));
                 }
                 Err(_) => {
                     return Err(Box::new(service::failure(
                         StatusCode::REQUEST_TIMEOUT,
-                        "ERR the body took too long",
+                        "ERR body too slow: the limit is ServerConfig::body_timeout",
                     )));
                 }
             }
@@ -136,7 +136,7 @@ impl Shared {
         let Some(what) = events::wanted(head.uri.path()) else {
             return whole(service::failure(
                 StatusCode::BAD_REQUEST,
-                "ERR a channel or a pattern belongs into the path, percent-encoded",
+                "ERR no channel in the path: append a channel or a pattern, percent-encoded",
             ));
         };
         if what == SubscriptionTarget::Monitor && admitted.is_read_only() {

@@ -182,7 +182,7 @@ impl Server {
                         });
                     }
                     Err(_) => {
-                        tracing::warn!("a connection could not be accepted");
+                        tracing::warn!("cannot accept a connection");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
@@ -191,7 +191,7 @@ impl Server {
         drop(listener);
         closing.send_replace(true);
         if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
-            tracing::warn!("requests were still under way when the server stopped");
+            tracing::warn!("requests were still in flight when the server stopped");
         }
     }
 

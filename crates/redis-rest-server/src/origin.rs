@@ -18,10 +18,10 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub(super) struct Refusal(pub(super) &'static str);
 
 const WRONG_HOST: Refusal = Refusal(
-    "ERR host name not allowed: if a proxy or a name of your own leads here, start the server with --host NAME (ServerConfig::host)",
+    "ERR host name not allowed: if this is your own name or a proxy's, start the server with --host NAME (ServerConfig::host)",
 );
 const WRONG_ORIGIN: Refusal = Refusal(
-    "ERR origin not allowed: to accept web pages of this origin, start the server with --cors ORIGIN (ServerConfig::cors)",
+    "ERR origin not allowed: to allow web pages of this origin, start the server with --cors ORIGIN (ServerConfig::cors)",
 );
 const CROSS_SITE: Refusal =
     Refusal("ERR cross-site request refused: a web page of another site caused it");

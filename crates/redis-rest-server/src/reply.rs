@@ -55,7 +55,7 @@ impl ReplyBudget {
             self.short_of_memory = true;
             return Err(left_out(
                 outcome,
-                "this server holds as much as ServerConfig::max_memory allows",
+                "the server's memory limit is reached (ServerConfig::max_memory)",
             ));
         }
         self.left = left;

@@ -17,12 +17,13 @@ const MOST_COMMANDS: usize = 100_000;
 /// Most parts of one command: Redis 6 accepts no more, and each may cost ten times its bytes here.
 const MOST_PARTS: usize = 1024 * 1024;
 
-pub(super) const NO_COMMAND: BadRequest = BadRequest("ERR the command has no name");
+pub(super) const NO_COMMAND: BadRequest =
+    BadRequest("ERR empty command: send a name and its arguments");
 
 /// Parses one command: a JSON array.
 pub fn command(body: &[u8]) -> Result<Command, BadRequest> {
     let parts = serde_json::from_slice(body).map_err(|_| {
-        BadRequest("ERR the body must be a JSON array: a command and its arguments")
+        BadRequest("ERR invalid body: send a JSON array of a command and its arguments")
     })?;
     build(parts)
 }
@@ -30,20 +31,20 @@ pub fn command(body: &[u8]) -> Result<Command, BadRequest> {
 /// Parses many commands: a JSON array of arrays.
 pub fn commands(body: &[u8]) -> Result<Vec<Command>, BadRequest> {
     let entries: Vec<&RawValue> = serde_json::from_slice(body).map_err(|_| {
-        BadRequest("ERR the body must be a JSON array of commands, each a JSON array")
+        BadRequest("ERR invalid body: send a JSON array of commands, each a JSON array")
     })?;
     if entries.is_empty() {
-        return Err(BadRequest("ERR there is no command in the body"));
+        return Err(BadRequest("ERR empty body: send at least one command"));
     }
     if entries.len() > MOST_COMMANDS {
-        return Err(BadRequest("ERR too many commands in one request"));
+        return Err(BadRequest("ERR too many commands in one request: send at most 100000"));
     }
     entries.into_iter().map(|entry| command(entry.get().as_bytes())).collect()
 }
 
 fn build(parts: Vec<&RawValue>) -> Result<Command, BadRequest> {
     if parts.len() > MOST_PARTS {
-        return Err(BadRequest("ERR too many arguments in one command"));
+        return Err(BadRequest("ERR too many arguments in one command: send at most 1048576"));
     }
     let parts = parts.into_iter().map(argument).collect::<Result<Vec<_>, _>>()?;
     match parts.first() {
@@ -64,10 +65,10 @@ fn argument(raw: &RawValue) -> Result<Cow<'_, str>, BadRequest> {
     match raw.get().as_bytes().first() {
         Some(b'"') => match serde_json::from_str::<Text<'_>>(raw.get()) {
             Ok(Text(text)) => Ok(text),
-            Err(_) => Err(BadRequest("ERR an argument is no valid text")),
+            Err(_) => Err(BadRequest("ERR invalid argument: it is no valid text")),
         },
         Some(b'-' | b'0'..=b'9' | b't' | b'f') => Ok(Cow::Borrowed(raw.get())),
-        _ => Err(BadRequest("ERR an argument must be a string, a number or a boolean")),
+        _ => Err(BadRequest("ERR invalid argument: send a string, a number or a boolean")),
     }
 }
 
@@ -128,9 +129,7 @@ fn decode(text: &[u8]) -> Result<Vec<u8>, BadRequest> {
     let hex = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_hexdigit);
     let broken = |at: usize| !hex(text.get(at + 1)) || !hex(text.get(at + 2));
     if text.iter().enumerate().any(|(at, &byte)| byte == b'%' && broken(at)) {
-        return Err(BadRequest(
-            "ERR a percent sign in the address is not followed by two hex digits",
-        ));
+        return Err(BadRequest("ERR invalid address: a percent sign needs two hex digits"));
     }
     Ok(percent_decode(text).collect())
 }

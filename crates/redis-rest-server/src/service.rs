@@ -156,7 +156,7 @@ impl Service {
             let text = if self.takes_query_token {
                 "WRONGPASS invalid or missing auth token"
             } else {
-                "WRONGPASS invalid or missing auth token (the default token is taken from the Authorization header only)"
+                "WRONGPASS invalid or missing auth token (send the default token in the Authorization header)"
             };
             return Err(Box::new(failure(StatusCode::UNAUTHORIZED, text)));
         };
@@ -172,11 +172,11 @@ impl Service {
             // A subscription whose path was changed by a proxy must not run as a command.
             _ if wants_events(&head.headers) => Err(Box::new(failure(
                 StatusCode::NOT_ACCEPTABLE,
-                "ERR this address has no event stream",
+                "ERR no event stream at this address: use /subscribe, /psubscribe or /monitor",
             ))),
             Form::Unknown => Err(Box::new(failure(
                 StatusCode::NOT_FOUND,
-                "ERR there is nothing at this address",
+                "ERR unknown address: use /, /pipeline or /multi-exec",
             ))),
             form => match declared_length(&head.headers) {
                 Some(length) if length > self.max_request_bytes as u64 => {
@@ -199,7 +199,7 @@ impl Service {
         let Some(encoding) = encoding(&head.headers, form) else {
             return failure(
                 StatusCode::BAD_REQUEST,
-                "ERR Upstash-Encoding and resp2 replies exclude each other",
+                "ERR conflicting encodings: ask for Upstash-Encoding or resp2, not both",
             );
         };
         let commands = match form {
@@ -394,7 +394,7 @@ pub(super) fn lost(reply: &Reply) -> Option<StatusCode> {
 pub(super) fn busy() -> Answer {
     let mut answer = failure(
         StatusCode::SERVICE_UNAVAILABLE,
-        "DB connection refused: the server holds as much as ServerConfig::max_memory allows",
+        "DB connection refused: the server's memory limit is reached (ServerConfig::max_memory)",
     );
     answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     answer

@@ -243,7 +243,7 @@ impl FakeReply {
                 Err(_) => {
                     return template(internal::failure(
                         http::StatusCode::BAD_REQUEST,
-                        "ERR this is no address",
+                        "ERR invalid address",
                     ));
                 }
             };
@@ -251,7 +251,7 @@ impl FakeReply {
         template(match self.service.admit(&head) {
             Ok(admitted) if admitted.is_stream() => internal::failure(
                 http::StatusCode::NOT_IMPLEMENTED,
-                "ERR a fake Redis has no event streams",
+                "ERR a fake Redis has no event streams: use redis_rest_server",
             ),
             Ok(admitted) => {
                 let body = request.body.clone().into();

@@ -218,7 +218,7 @@ fn written(
     let Some(encoding) = internal::encoding(&request.headers, form) else {
         return template(internal::failure(
             http::StatusCode::BAD_REQUEST,
-            "ERR Upstash-Encoding and resp2 replies exclude each other",
+            "ERR conflicting encodings: ask for Upstash-Encoding or resp2, not both",
         ));
     };
     let mut body = Vec::new();

@@ -94,13 +94,13 @@
 mod record;
 mod target;
 
-use target::Target;
 use record::Encoded;
 use redis_rest::session::{
     Conflict, SessionError, SessionManager, SessionStore as Store, redacted_id,
 };
 use std::fmt;
 use std::sync::Arc;
+use target::Target;
 use tower_sessions_core::session::{Id, Record};
 use tower_sessions_core::session_store::{Error, Result};
 
@@ -179,7 +179,7 @@ impl tower_sessions_core::SessionStore for TowerStore {
                 Err(SessionError::Conflict(Conflict::LoggedOut)) => {
                     tracing::debug!(
                         session = %redacted_id(encoded.id()),
-                        "a session of a user who was logged out was not created"
+                        "session not created: its user was logged out"
                     );
                     return Ok(());
                 }
@@ -187,9 +187,7 @@ impl tower_sessions_core::SessionStore for TowerStore {
                 Err(failed) => return Err(error(failed)),
             }
         }
-        Err(Error::Backend(format!(
-            "{ID_TRIES} ids in a row are taken: the session was not created"
-        )))
+        Err(Error::Backend(format!("session not created: {ID_TRIES} ids in a row are taken")))
     }
 
     async fn save(&self, record: &Record) -> Result<()> {
@@ -201,7 +199,7 @@ impl tower_sessions_core::SessionStore for TowerStore {
         };
         match saved {
             Err(SessionError::NotFound) => {
-                tracing::debug!(session = %redacted_id(encoded.id()), "a session that has ended was not saved");
+                tracing::debug!(session = %redacted_id(encoded.id()), "session not saved: it has ended");
                 Ok(())
             }
             result => result.map_err(error),
@@ -226,7 +224,7 @@ fn error(error: SessionError) -> Error {
         SessionError::Corrupt { .. } => Error::Decode(error.to_string()),
         SessionError::Unwritable { .. } => Error::Encode(error.to_string()),
         SessionError::Conflict(Conflict::UserChanged) => {
-            Error::Backend("the user of a session cannot change under its id: call cycle_id() when somebody logs in or out".into())
+            Error::Backend("the user of a session cannot change under its id: call cycle_id() at log-in and log-out".into())
         }
         error => Error::Backend(error.to_string()),
     }

@@ -42,9 +42,11 @@ pub(super) struct Encoded {
 impl Encoded {
     pub(super) fn new(record: &Record, user_id: Option<String>) -> Result<Self> {
         if record.data.contains_key(EXPIRES_AT) {
-            return Err(Error::Encode(format!("the name {EXPIRES_AT} is taken")));
+            return Err(Error::Encode(format!(
+                "the name {EXPIRES_AT} is reserved: use another name"
+            )));
         }
-        let unwritable = |_| Error::Encode("the session's data cannot be written".into());
+        let unwritable = |_| Error::Encode("cannot encode the session's data".into());
         let date = record.expiry_date;
         // RFC 3339 has four digits for a year.
         let expires_at = DateTime::from_timestamp(date.unix_timestamp(), date.nanosecond())
@@ -62,7 +64,9 @@ impl Encoded {
             user_id.filter(|user_id| !user_id.is_empty()).unwrap_or_else(|| anonymous(&id));
         let derived = match record.data.get(LOG_OUTS) {
             Some(entry) => LogOuts::deserialize(entry)
-                .map_err(|_| Error::Encode(format!("the name {LOG_OUTS} is taken")))
+                .map_err(|_| {
+                    Error::Encode(format!("the name {LOG_OUTS} is reserved: use another name"))
+                })
                 .map(|entry| (entry.user_id == user_id).then_some(entry.known))?,
             None => None,
         };
@@ -151,7 +155,7 @@ fn note_log_outs(record: &mut Record, user_id: &str, known: &Marks) -> Result<()
     if user_id != anonymous(&record.id.to_string()) {
         let entry = LogOuts { user_id: user_id.to_owned(), known: known.clone() };
         let entry = serde_json::to_value(entry)
-            .map_err(|_| Error::Encode("the session's log-outs cannot be written".into()))?;
+            .map_err(|_| Error::Encode("cannot encode the session's log-outs".into()))?;
         record.data.insert(LOG_OUTS.to_owned(), entry);
     }
     Ok(())
@@ -168,11 +172,7 @@ pub(super) fn decode(id: Id, session: &Session, known: &Marks) -> Result<Option<
     let expires_at = session.metadata.get::<String>(EXPIRES_AT).ok().flatten();
     let expires_at = expires_at
         .and_then(|text| DateTime::parse_from_rfc3339(&text).ok())
-        .ok_or_else(|| {
-            Error::Decode(
-                "the session has no date at which it expires, or one that cannot be read".into(),
-            )
-        })?
+        .ok_or_else(|| Error::Decode("the session's expiry date is missing or unreadable".into()))?
         .to_utc();
     if expires_at <= Utc::now() {
         return Ok(None);
@@ -186,7 +186,7 @@ pub(super) fn decode(id: Id, session: &Session, known: &Marks) -> Result<Option<
         .map(|(name, raw)| Ok((name.to_owned(), serde_json::from_str(raw)?)))
         .collect::<serde_json::Result<_>>();
     let data =
-        data.map_err(|_| Error::Decode("a value of the session's data cannot be read".into()))?;
+        data.map_err(|_| Error::Decode("cannot decode a value of the session's data".into()))?;
     let mut record = Record { id, data, expiry_date };
     note_log_outs(&mut record, &session.user_id, known)?;
     Ok(Some(record))

@@ -132,7 +132,7 @@ async fn only_the_probes_text_proves_that_paths_arrive() {
         respond(200, r#"{"result":null}"#),
         redis_error(400, "ERR wrong number of arguments for 'echo' command"),
         redis_error(200, "ERR wrong number of arguments for 'echo' command"),
-        redis_error(404, "ERR there is nothing at this address"),
+        redis_error(404, "ERR unknown address: use /, /pipeline or /multi-exec"),
         redis_error(403, "NOPERM this user has no permissions to run the 'echo' command"),
     ] {
         let mends = answer.clone();

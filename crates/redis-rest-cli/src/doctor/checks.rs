@@ -41,7 +41,7 @@ pub(super) async fn all(report: &mut Report, connection: &Connection, write: boo
         Err(error) => {
             report.problem(
                 "tls",
-                Finding::new(error.to_string(), "give this system root certificates"),
+                Finding::new(error.to_string(), "install root certificates on this system"),
             )?;
             return STOP;
         }
@@ -70,7 +70,7 @@ fn settings(report: &mut Report, connection: &Connection) -> Result<Option<Confi
     let address = match connection.address() {
         Ok(address) => address,
         Err(error) => {
-            let fix = "set REDIS_REST_URL and REDIS_REST_TOKEN, or give --url and --token; to start a server here: redis-rest serve";
+            let fix = "set REDIS_REST_URL and REDIS_REST_TOKEN, or give --url and --token; to start a local server: redis-rest serve";
             report.problem("address", Finding::new(error.to_string(), fix))?;
             return Ok(None);
         }
@@ -97,7 +97,7 @@ fn settings(report: &mut Report, connection: &Connection) -> Result<Option<Confi
             "token",
             Finding::new(
                 error.to_string(),
-                "copy it again, without quotes, spaces and line breaks",
+                "copy the token again, without quotes, spaces and line breaks",
             ),
         )?;
         return Ok(None);
@@ -108,8 +108,8 @@ fn settings(report: &mut Report, connection: &Connection) -> Result<Option<Confi
     } else if Config::new().url(&address.url).token("any").build().is_ok() {
         report.ok("tls", "plain HTTP, within this machine")?;
     } else {
-        let text = "plain HTTP was allowed: whoever can listen on the way can read the token";
-        report.note("tls", Finding::new(text, "use https:// where the network is not your own"))?;
+        let text = "plain HTTP is allowed: anyone on the network path can read the token";
+        report.note("tls", Finding::new(text, "use https:// outside private networks"))?;
     }
     Ok(Some(config))
 }
@@ -117,14 +117,14 @@ fn settings(report: &mut Report, connection: &Connection) -> Result<Option<Confi
 async fn reach(report: &mut Report, client: &Client, transport: &Watch) -> Flow {
     match client.run::<Value>(cmd("PING")).await {
         Ok(Value::Bytes(pong)) if pong == "PONG" => {
-            report.ok("reach", "the server answers")?;
+            report.ok("reach", "the server responds")?;
             report.ok("token", "the server accepts it")?;
             GO_ON
         }
         Ok(_) => {
             let finding = Finding::new(
-                "something answers, but PING with something else than PONG",
-                "is this the REST address?",
+                "the reply to PING is not PONG",
+                "check that this is the REST address",
             );
             report.problem("reach", finding)?;
             STOP
@@ -134,8 +134,8 @@ async fn reach(report: &mut Report, client: &Client, transport: &Watch) -> Flow 
             report.note(
                 "token",
                 Finding::new(
-                    "the server knows it, but it may not even PING",
-                    "use a token with more rights",
+                    "the server accepts it, but not for PING",
+                    "use a token with more permissions",
                 ),
             )?;
             GO_ON
@@ -143,7 +143,7 @@ async fn reach(report: &mut Report, client: &Client, transport: &Watch) -> Flow 
         Err(error) => {
             let (check, finding) = diagnosis::first(&error, &transport.last());
             if matches!(check, "token" | "redis") {
-                report.ok("reach", "the server answers")?;
+                report.ok("reach", "the server responds")?;
             }
             report.problem(check, finding)?;
             STOP
@@ -190,13 +190,13 @@ async fn clock(report: &mut Report, client: &Client, transport: &Watch) -> Resul
         _ => (Duration::ZERO, "with"),
     };
     let text = format!("the server's clock is {:.1} s {behind} this machine's", skew.as_secs_f64());
-    let fix = "synchronise the clocks (NTP): times in sessions and EXPIREAT go wrong otherwise";
+    let fix = "synchronise the clocks (NTP): otherwise times in sessions and EXPIREAT are wrong";
     if skew > SKEW_WRONG {
         report.problem("clock", Finding::new(text, fix))
     } else if skew > SKEW_NOTED {
         report.note("clock", Finding::new(text, fix))
     } else {
-        report.ok("clock", "the same here and there, to two seconds")
+        report.ok("clock", "equal to this machine's within two seconds")
     }
 }
 

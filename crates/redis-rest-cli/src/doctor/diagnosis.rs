@@ -45,24 +45,24 @@ pub(super) fn first(error: &Error, seen: &LastResponse) -> (&'static str, Findin
 pub(super) fn any(error: &Error, seen: &LastResponse) -> Finding {
     match error.kind() {
         ErrorKind::Connect if error.to_string().contains("user name") => Finding::new(
-            "the proxy wants a user name and a password",
-            "write them into HTTPS_PROXY: http://user:password@host:port",
+            "the proxy requires a user name and a password",
+            "set them in HTTPS_PROXY: http://user:password@host:port",
         ),
         ErrorKind::Connect if error.to_string().contains("the proxy") => {
             Finding::new(error.to_string(), PROXY)
         }
         ErrorKind::Connect => connect(&causes(error)),
         ErrorKind::Timeout => Finding::new(
-            "something accepts the connection, but no answer comes in time",
-            "is that a REST server, and does it hang? a longer --timeout helps where it is only slow",
+            "the connection is accepted, but no response arrives in time",
+            "check that this is a REST server and that it is not hanging; if it is slow, set a longer --timeout",
         ),
         ErrorKind::Io if error.to_string().contains("does not answer in HTTP") => Finding::new(
-            "a Redis answers there, or something else that does not speak HTTP: no REST server",
-            "put one in front of it, `redis-rest serve --redis redis://HOST:PORT`, and take its address",
+            "the server does not speak HTTP: it may be a Redis, but is no REST server",
+            "put `redis-rest serve --redis redis://HOST:PORT` in front of it, and use that address",
         ),
         ErrorKind::Io => Finding::new(
-            "the connection broke before an answer, as a Redis (port 6379) ends one that speaks HTTP",
-            "for a Redis put `redis-rest serve --redis redis://HOST:PORT` in front of it; otherwise: does it want https://?",
+            "the connection broke before a response; a Redis (port 6379) closes HTTP connections like this",
+            "put `redis-rest serve --redis redis://HOST:PORT` in front of a Redis; otherwise try https://",
         ),
         ErrorKind::Unauthorized if error.server_class() == Some(Class::Forbidden) => Finding::new(
             "the token may not do this",
@@ -71,16 +71,16 @@ pub(super) fn any(error: &Error, seen: &LastResponse) -> Finding {
         // Some login pages use status 401 too.
         _ if seen.html => page(seen),
         ErrorKind::Unauthorized if seen.status == Some(403) => Finding::new(
-            format!("the server, or a firewall before it, refuses the request: {}", said(error)),
-            "see what it says; the token may lack a right, or the firewall a rule",
+            format!("the server or a firewall refuses the request: {}", said(error)),
+            "read its text; the token may lack a permission, or the firewall a rule",
         ),
         ErrorKind::Unauthorized => Finding::new(
             "the server does not accept the token",
-            "copy it again, from the same page as the address",
+            "copy the token again, from the same page as the address",
         ),
         ErrorKind::RateLimited => Finding::new(
-            "the server asks to slow down",
-            "wait a little; then look at the limits of the plan",
+            "the server limits the request rate",
+            "wait; then check the limits of your plan",
         ),
         _ => answered(error, seen),
     }
@@ -88,8 +88,11 @@ pub(super) fn any(error: &Error, seen: &LastResponse) -> Finding {
 
 fn page(seen: &LastResponse) -> Finding {
     Finding::new(
-        format!("a web page answers (HTTP {}), not a REST server", seen.status.unwrap_or_default()),
-        "this is the address of a site or console: use the one that is called REST URL",
+        format!(
+            "the response is a web page (HTTP {}), not a REST reply",
+            seen.status.unwrap_or_default()
+        ),
+        "this is the address of a site or console: use the one labelled REST URL",
     )
 }
 
@@ -100,7 +103,7 @@ fn answered(error: &Error, seen: &Seen) -> Finding {
             let to = seen.location.as_deref().unwrap_or("the address that it redirects to");
             Finding::new(
                 format!(
-                    "the server redirects (HTTP {status}), which is not followed because the token would travel"
+                    "the server redirects (HTTP {status}); redirects are not followed, to protect the token"
                 ),
                 format!("set the address to {to}"),
             )
@@ -118,38 +121,38 @@ fn answered(error: &Error, seen: &Seen) -> Finding {
         ),
         (Some(Class::NoWrites), _) => Finding::new(
             format!("Redis refuses writes: {}", said(error)),
-            "give Redis memory or disk",
+            "give Redis more memory or disk space",
         ),
         _ if behind(error, seen) => Finding::new(
             format!(
-                "the REST server answers, but the Redis behind it does not (HTTP {})",
+                "the REST server responds, but the Redis behind it does not (HTTP {})",
                 seen.status.unwrap_or_default()
             ),
-            "start that Redis, or correct its address in the REST server's settings",
+            "start Redis, or correct its address in the REST server's settings",
         ),
         (Some(_), _) if is_stray_path(error, seen) => Finding::new(
             "the server takes a part of the address for a command",
             "remove the path from the address: a REST server is at /, or at the path that its page shows",
         ),
         (Some(_), _) => Finding::new(
-            format!("Redis answers with an error: {}", said(error)),
-            "see what it says",
+            format!("Redis returns an error: {}", said(error)),
+            "read the error's text",
         ),
         (None, 404) => Finding::new(
             "there is no REST server at this address (HTTP 404)",
-            "is a part of its path missing, or one too many?",
+            "check the path of the address",
         ),
         (None, 405) => Finding::new(
-            "the server does not take POST (HTTP 405)",
-            "is this the REST address, with the right path?",
+            "the server does not accept POST (HTTP 405)",
+            "check that this is the REST address, with the right path",
         ),
         (None, 200..=299) => Finding::new(
-            "something answers, but not in the REST protocol",
-            "is this the REST address, and not that of another service?",
+            "the response is not in the REST protocol",
+            "check that this is the REST address, not that of another service",
         ),
         (None, status) => Finding::new(
             format!("{error}"),
-            format!("look at the log of the server, or what is before it, for {status}"),
+            format!("check the logs of the server and its proxies for status {status}"),
         ),
     }
 }
@@ -172,26 +175,26 @@ fn connect(causes: &str) -> Finding {
     let small = causes.to_ascii_lowercase();
     let any = |words: &[&str]| words.iter().any(|word| small.contains(word));
     if any(&["dns", "lookup", "resolve"]) {
-        Finding::new("the name of the host cannot be found", "check its spelling, and the network")
+        Finding::new("the host name cannot be found", "check its spelling and the network")
     } else if any(&["certificate"]) {
         Finding::new(
             format!("the server's certificate is not accepted ({causes})"),
-            "is the name in the address that of the certificate, is it in date, and is its issuer known to this system?",
+            "check that the certificate is for this host name, has not expired, and comes from an issuer that this system trusts",
         )
     } else if any(&["refused"]) {
         Finding::new(
-            "nothing listens at this address (refused)",
-            "check host and port; to start a server here: redis-rest serve",
+            "no server listens at this address (connection refused)",
+            "check host and port; to start a local server: redis-rest serve",
         )
     } else if is_tls(causes) {
         Finding::new(
             "TLS does not work with this server",
-            "does it speak plain HTTP? then the address begins with http://",
+            "if it speaks plain HTTP, use an http:// address",
         )
     } else if any(&["timed out", "timeout", "deadline"]) {
         Finding::new(
             "no connection in time",
-            "is the host up, and does a firewall let this through?",
+            "check that the host is up and that no firewall blocks it",
         )
     } else {
         Finding::new(format!("no connection ({causes})"), "check host, port and network")

@@ -44,13 +44,13 @@ async fn encoding(report: &mut Report, clients: Clients<'_>) -> Result<Client, F
     match base64.echo::<String>(PROBE).await {
         Ok(text) if text == PROBE => {}
         Ok(_) => {
-            report.unchecked("encoding", "ECHO gives another text back")?;
+            report.unchecked("encoding", "ECHO returns a different text")?;
             return Ok(base64);
         }
         Err(error) if matches!(error.kind(), ErrorKind::Decode | ErrorKind::Conversion) => {
             let finding = Finding::new(
                 "the server ignores Upstash-Encoding: base64, so its replies are read as text",
-                "store text only: bytes that are not UTF-8 are lost; REDIS_REST_ENCODING=text saves asking for base64",
+                "store text only: bytes that are not UTF-8 are lost; set REDIS_REST_ENCODING=text to skip the probe",
             );
             report.note("encoding", finding)?;
             return clients(Encoding::Text);
@@ -60,13 +60,13 @@ async fn encoding(report: &mut Report, clients: Clients<'_>) -> Result<Client, F
             return Ok(base64);
         }
     }
-    report.ok("encoding", "texts come in base64")?;
+    report.ok("encoding", "texts arrive in base64")?;
     if base64.run::<Value>(cmd("PING")).await.is_err_and(|error| error.kind() == ErrorKind::Decode)
         || base64.ping().await.is_err_and(|error| error.kind() == ErrorKind::Conversion)
     {
         let finding = Finding::new(
-            "the server encodes values, and not statuses such as PONG and the replies to TYPE",
-            "leave PING and TYPE alone: they cannot be read",
+            "the server encodes values, but not statuses such as PONG and the replies to TYPE",
+            "avoid PING and TYPE: their replies cannot be read",
         );
         report.note("statuses", finding)?;
     }
@@ -76,8 +76,8 @@ async fn encoding(report: &mut Report, clients: Clients<'_>) -> Result<Client, F
 
 /// Sends bytes by the path form, or creates them in a script.
 async fn bytes(report: &mut Report, client: &Client) -> Result<(), Failure> {
-    const SURVIVE: &str = "bytes that are not UTF-8 survive";
-    const LOST: &str = "the server replaces bytes that are not UTF-8, before it encodes them";
+    const SURVIVE: &str = "bytes that are not UTF-8 are preserved";
+    const LOST: &str = "the server replaces bytes that are not UTF-8 before it encodes them";
     const TEXT_ONLY: &str = "store text only";
     match client.run::<Vec<u8>>(cmd("ECHO").arg(BYTES)).await {
         Ok(bytes) if bytes == BYTES => return report.ok("bytes", SURVIVE),
@@ -102,7 +102,7 @@ async fn resp2(
     clients: Clients<'_>,
     transport: &Watch,
 ) -> Result<(), Failure> {
-    const NOTHING_TO_DO: &str = "nothing to do: it is not used unless Encoding::Resp2 is chosen";
+    const NOTHING_TO_DO: &str = "nothing to do: RESP2 is used only with Encoding::Resp2";
     let text = clients(Encoding::Resp2)?.echo::<String>(PROBE).await;
     if let Err(error) = &text
         && matches!(error.kind(), ErrorKind::Redis | ErrorKind::Unauthorized)
@@ -110,7 +110,7 @@ async fn resp2(
         return report.unchecked("resp2", refused("ECHO", error));
     }
     if !text.is_ok_and(|text| text == PROBE) || !transport.last().resp2 {
-        let finding = Finding::new("the server does not answer in RESP2", NOTHING_TO_DO);
+        let finding = Finding::new("the server does not reply in RESP2", NOTHING_TO_DO);
         return report.note("resp2", finding);
     }
     let array = clients(Encoding::Resp2)?.time().await.is_ok() && transport.last().resp2;
@@ -124,8 +124,8 @@ async fn resp2(
         (true, false) => "pipelines",
         (false, false) => "arrays and pipelines",
     };
-    let text = format!("the server answers in RESP2, but not with {lacks}");
-    report.note("resp2", Finding::new(text, "leave Encoding::Resp2 alone"))
+    let text = format!("the server replies in RESP2, but not for {lacks}");
+    report.note("resp2", Finding::new(text, "do not use Encoding::Resp2"))
 }
 
 async fn pipeline(report: &mut Report, client: &Client, transport: &Watch) -> Result<(), Failure> {
@@ -137,13 +137,13 @@ async fn pipeline(report: &mut Report, client: &Client, transport: &Watch) -> Re
     }
     match result {
         Ok(_) if transport.last().path.ends_with("/pipeline") => {
-            report.ok("pipeline", "many commands go in one request")
+            report.ok("pipeline", "many commands share one request")
         }
         Ok(_) => report.note(
             "pipeline",
             Finding::new(
-                "the server has no /pipeline: each command is a request of its own",
-                "nothing to do; where speed matters, another server",
+                "the server has no /pipeline: each command is a separate request",
+                "nothing to do; use another server if speed matters",
             ),
         ),
         Err(error) => report.error("pipeline", &error, transport),
@@ -158,12 +158,12 @@ async fn transaction(
     let mut transaction = client.transaction();
     let probe = transaction.add(cmd::exists([KEY]));
     match transaction.send().await.and_then(|mut replies| replies.take(probe)) {
-        Ok(_) => report.ok("transaction", "many commands run as one"),
+        Ok(_) => report.ok("transaction", "many commands run atomically"),
         Err(error) if error.kind() == ErrorKind::Unsupported => report.note(
             "transaction",
             Finding::new(
                 "the server has no /multi-exec: transactions are refused",
-                "use a script instead; sessions do not need it",
+                "use a script instead; sessions need no transactions",
             ),
         ),
         Err(error) => report.error("transaction", &error, transport),
@@ -172,7 +172,7 @@ async fn transaction(
 
 async fn scripts(report: &mut Report, client: &Client, transport: &Watch) -> Result<(), Failure> {
     match client.run::<i64>(cmd("EVAL").arg("return 1").arg(0)).await {
-        Ok(_) => report.ok("scripts", "sessions and exactly-once calls can run theirs"),
+        Ok(_) => report.ok("scripts", "the scripts of sessions and exactly-once calls can run"),
         Err(error) => report.error("scripts", &error, transport),
     }
 }
@@ -191,16 +191,16 @@ async fn writes(report: &mut Report, client: &Client, transport: &Watch) -> Resu
             report.ok("write", "a key was written and deleted")?;
             if encoded {
                 let text = "the server encodes the status OK too";
-                report.note("okay", Finding::new(text, "nothing to do: it is understood"))?;
+                report.note("okay", Finding::new(text, "nothing to do: the client decodes it"))?;
             }
             if integer.is_ok_and(|integer| integer != INTEGER) {
                 let text = "the server rounds integers beyond 2^53";
-                report.note("integers", Finding::new(text, "count no further than that"))?;
+                report.note("integers", Finding::new(text, "keep counters below that"))?;
             }
             match mixed {
                 Some(error) if error.kind() != ErrorKind::Unsupported => {
-                    let text = "one command that fails hides the results of a whole transaction, whose others ran";
-                    let fix = "put commands that may fail into a script instead";
+                    let text = "a failing command hides the results of its whole transaction, although the others ran";
+                    let fix = "use a script for commands that may fail";
                     report.note("transaction", Finding::new(text, fix))
                 }
                 _ => Ok(()),

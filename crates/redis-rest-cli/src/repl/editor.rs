@@ -31,7 +31,7 @@ pub(crate) struct Editor {
 impl Editor {
     pub(crate) fn new(keep: bool) -> Result<Self, Failure> {
         let failed =
-            |error: ReadlineError| Failure::usage(format!("the terminal cannot be used: {error}"));
+            |error: ReadlineError| Failure::usage(format!("cannot use the terminal: {error}"));
         // Without bracketed paste each pasted line is a separate command, as in redis-cli; with it,
         // all would be one.
         let config =
@@ -43,7 +43,7 @@ impl Editor {
             None => None,
             Some(Ok(file)) => file,
             Some(Err(error)) => {
-                note(&format!("earlier lines are not kept: {error}"));
+                note(&format!("history is not saved: {error}"));
                 None
             }
         };
@@ -62,7 +62,7 @@ impl Editor {
             }
             Err(ReadlineError::Interrupted) => Ok(Input::Dropped),
             Err(ReadlineError::Eof) => Ok(Input::End),
-            Err(error) => Err(Failure::usage(format!("the terminal cannot be read: {error}"))),
+            Err(error) => Err(Failure::usage(format!("cannot read from the terminal: {error}"))),
         }
     }
 
@@ -73,7 +73,7 @@ impl Editor {
             && let Some(file) = &mut self.file
             && let Err(error) = file.append(line)
         {
-            note(&format!("earlier lines are no longer kept: {error}"));
+            note(&format!("history is no longer saved: {error}"));
             self.file = None;
         }
     }

@@ -44,7 +44,7 @@ impl Session {
     async fn with_terminal(&self, keep: bool) -> Result<(), Failure> {
         let mut editor = Editor::new(keep)?;
         let mut out = Stream::new();
-        note("Tab completes names of commands, `help` and `help GET` tell more, Ctrl-D ends.");
+        note("Tab completes command names, `help` and `help GET` show help, Ctrl-D exits.");
         while out.is_open() {
             let line = match tokio::task::block_in_place(|| editor.read())? {
                 Input::Line(line) => line,
@@ -95,7 +95,7 @@ impl Session {
                     out.write(&self.failed(&failure))?;
                     out.flush()?;
                     note(&format!(
-                        "line {number} failed, and so would those after it, which were not run"
+                        "line {number} failed; later lines would fail too and were not run"
                     ));
                     return Err(failure);
                 }
@@ -117,7 +117,9 @@ impl Session {
         };
         let Some((name, arguments)) = words.split_first() else { return LineResult::Nothing };
         let Ok(name) = std::str::from_utf8(name) else {
-            return LineResult::Failed(Failure::usage("the name of the command is not UTF-8"));
+            return LineResult::Failed(Failure::usage(
+                "the command's name is not UTF-8: check the spelling",
+            ));
         };
         match (name.to_ascii_lowercase().as_str(), arguments) {
             ("exit" | "quit", []) => return LineResult::Exit,
@@ -173,10 +175,10 @@ impl Session {
 /// provide.
 fn advice(name: &str) -> Option<&'static str> {
     match name.to_ascii_uppercase().as_str() {
-        "SUBSCRIBE" | "SSUBSCRIBE" => Some("leave, and run: redis-rest subscribe CHANNEL"),
-        "PSUBSCRIBE" => Some("leave, and run: redis-rest subscribe --pattern PATTERN"),
-        "MONITOR" => Some("leave, and run: redis-rest monitor"),
-        "AUTH" => Some("the token goes into the environment, or behind --token"),
+        "SUBSCRIBE" | "SSUBSCRIBE" => Some("exit, and run: redis-rest subscribe CHANNEL"),
+        "PSUBSCRIBE" => Some("exit, and run: redis-rest subscribe --pattern PATTERN"),
+        "MONITOR" => Some("exit, and run: redis-rest monitor"),
+        "AUTH" => Some("set the token in the environment, or with --token"),
         _ => None,
     }
 }
@@ -203,10 +205,7 @@ fn help(topic: &[Vec<u8>]) -> String {
         .filter(|row| row.command == topic || row.command.starts_with(&of_two_words))
         .collect();
     match rows.as_slice() {
-        [] => format!(
-            "{} is not among the commands that are known here; the server may know it\n",
-            one_line(&topic)
-        ),
+        [] => format!("{} is unknown to this tool; the server may support it\n", one_line(&topic)),
         rows => rows.iter().map(|row| about(row)).collect(),
     }
 }

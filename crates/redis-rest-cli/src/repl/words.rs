@@ -10,8 +10,8 @@ pub(crate) enum QuoteError {
 impl QuoteError {
     pub(crate) fn text(self) -> &'static str {
         match self {
-            Self::Open => "a quotation mark is not closed",
-            Self::Continued => "something follows directly on a closing quotation mark",
+            Self::Open => "unclosed quotation mark: close it",
+            Self::Continued => "text directly after a closing quotation mark: insert a space",
         }
     }
 }

@@ -45,7 +45,7 @@ fn serve_with_two_tokens_and_limits() {
         .tool(&["exec", "EVAL", "return string.rep('x', 2000)", "0"])
         .fails(1, &["max response size exceeded"]);
     server.tool(&["exec", "GET", "k"]).prints("\"v\"\n");
-    server.tool(&["exec", "GET", "k", "--json"]).fails(1, &["options of the tool go before"]);
+    server.tool(&["exec", "GET", "k", "--json"]).fails(1, &["put the tool's options before"]);
 }
 
 /// With both defaults: five seconds each.
@@ -74,7 +74,7 @@ fn serve_refuses_invalid_settings() {
     run(tool().args(["serve", "--listen", taken])).fails(2, &["listen", "--listen"]);
     run(tool().args(["serve", "--listen", "127.0.0.1:0", "--token", "a b"])).fails(2, &["token"]);
     run(tool().args(["serve", "--redis", "redis://127.0.0.1:1"]))
-        .fails(2, &["is that Redis running"]);
+        .fails(2, &["check that Redis is running"]);
     run(tool().args(["serve", "--redis", "redis://127.0.0.1:1", "--memory"]))
         .fails(2, &["cannot be used with"]);
     run(tool().args([
@@ -86,8 +86,7 @@ fn serve_refuses_invalid_settings() {
     ]))
     .fails(2, &["cannot be used with"]);
     run(tool().args(["serve", "--script-timeout", "0.001"])).fails(2, &["0 or a number from 0.01"]);
-    run(tool().args(["serve", "--host", "http://redis.example.com"]))
-        .fails(2, &["a host is a name"]);
+    run(tool().args(["serve", "--host", "http://redis.example.com"])).fails(2, &["invalid host"]);
     run(tool().args(["serve", "--listen", "0.0.0.0:0"])).fails(2, &["default token"]);
     run(tool().args(["serve", "--listen", "127.0.0.1:0", "--max-header-bytes", "100"]))
         .fails(2, &["8192"]);

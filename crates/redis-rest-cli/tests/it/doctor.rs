@@ -133,7 +133,7 @@ fn a_token_with_its_quotes() {
         "--token",
         "\"s3cret\"",
     ]));
-    finds(&ran, "token", &["quotation mark", "copy it again"]);
+    finds(&ran, "token", &["quotation mark", "copy the token again"]);
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn address_in_quotes_or_with_a_stray_path() {
     let ran = run(tool()
         .args(["doctor", "--json", "--token", TOKEN, "--url"])
         .arg(format!("{}/wrong", server.url)));
-    finds(&ran, "reach", &["for a command", "remove the path"]);
+    finds(&ran, "reach", &["as a command", "remove the path"]);
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn server_that_never_responds() {
         &format!("http://{}", silent.local_addr().unwrap()),
         &["--json", "--timeout", "0.2"],
     );
-    finds(&ran, "reach", &["no answer", "--timeout"]);
+    finds(&ran, "reach", &["no response", "--timeout"]);
     // The default.
     assert!(began.elapsed() < Duration::from_secs(5), "--timeout does not hold");
 }
@@ -215,7 +215,7 @@ fn server_that_never_responds() {
 #[test]
 fn a_wrong_token() {
     let server = Serve::start(&[]);
-    finds(&doctor(&server.url, &["--json"]), "token", &["does not accept", "copy it again"]);
+    finds(&doctor(&server.url, &["--json"]), "token", &["does not accept", "copy the token again"]);
     finds_of(|_| Some(error(401, "Invalid token")), "token", &["does not accept"]);
 }
 

@@ -70,9 +70,9 @@ fn failure_does_not_end_the_repl_and_sets_the_exit_code() {
         ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(lines.len() == 7 && lines[5] == json!("v"), "{ran:?}");
     for (line, text) in lines.iter().zip([
-        "not closed",
+        "unclosed",
         "would block",
-        "directly on",
+        "directly after",
         "not UTF-8",
         "unknown command",
     ]) {
@@ -100,7 +100,7 @@ fn repl_ends_when_the_server_fails() {
     let mut server = Serve::start(&[]);
     let ran = repl(&server, &["--token", "wrong"], "GET a\nGET b\n");
     assert_eq!((ran.code, ran.stdout.lines().count()), (Some(2), 1), "{ran:?}");
-    assert!(ran.stderr.contains("line 1 failed, and so would those after it"), "{ran:?}");
+    assert!(ran.stderr.contains("line 1 failed; later lines would fail too"), "{ran:?}");
     server.stop();
     let ran = repl(&server, &["--timeout", "2"], "GET a\nGET b\n");
     assert_eq!((ran.code, ran.stdout.lines().count()), (Some(2), 1), "{ran:?}");

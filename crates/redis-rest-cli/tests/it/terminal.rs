@@ -113,7 +113,7 @@ fn lines_are_edited() {
     terminal.line("getd\tk", "\"a b\"\r\n");
     terminal.line("EXISTS k", "(integer) 0\r\n");
     terminal.line("HGET k", "(error) ERR");
-    terminal.line("\"open", "(error) a quotation mark is not closed");
+    terminal.line("\"open", "(error) unclosed quotation mark: close it");
     terminal.line("MONITOR", "redis-rest monitor");
     terminal.line("help getdel", "GETDEL  (string");
     terminal.presses("INCR n\x03");
@@ -169,7 +169,7 @@ fn unusable_history_file_is_reported() {
     let (server, home) = (Serve::start(&[]), tempfile::tempdir().unwrap());
     fs::write(home.path().join("redis-rest"), "a file where a directory should be").unwrap();
     let mut terminal = Terminal::start(&server.url, home.path(), &[]);
-    terminal.shows("earlier lines are not kept");
+    terminal.shows("history is not saved");
     terminal.shows(PROMPT);
     terminal.line("ECHO on", "\"on\"\r\n");
     terminal.presses("\x04");

@@ -48,7 +48,7 @@ fn fails_whole(request: &Request) -> bool {
     request.path == "/multi-exec" && request.body.to_string().contains("LLEN")
 }
 
-const NO_RESP2: (&str, &str, &str) = ("note", "resp2", "does not answer in RESP2");
+const NO_RESP2: (&str, &str, &str) = ("note", "resp2", "does not reply in RESP2");
 const OKAY: (&str, &str, &str) = ("note", "okay", "encodes the status OK");
 const ROUNDED: (&str, &str, &str) = ("note", "integers", "2^53");
 const WHOLE: (&str, &str, &str) = ("note", "transaction", "hides the results");
@@ -118,7 +118,7 @@ fn upstash_redis_local_server() {
             _ => resp2(&healthy(&request.plain()).body),
         }
     };
-    let strings = ("note", "resp2", "not with arrays and pipelines");
+    let strings = ("note", "resp2", "not for arrays and pipelines");
     deviates("upstash-redis-local-server", answer, &[strings]);
 }
 

@@ -68,7 +68,11 @@ async fn slow_bodies_get_408_and_are_cut_off() {
     for said in [sized, chunked] {
         assert_eq!(
             raw::parse(&said),
-            (408, "{\"error\":\"ERR the body took too long\"}".to_owned()),
+            (
+                408,
+                "{\"error\":\"ERR body too slow: the limit is ServerConfig::body_timeout\"}"
+                    .to_owned()
+            ),
             "{said}"
         );
     }
