@@ -53,7 +53,7 @@ fn shown_by(text: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn every_test_that_the_table_of_sessions_names_exists() {
+fn session_guarantees_name_existing_tests() {
     every_named_test_exists("docs/session-tests.md", 80);
 }
 

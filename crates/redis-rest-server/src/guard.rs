@@ -1,7 +1,8 @@
 //! Decides which commands are served.
 //!
-//! Refused are commands that block, change or take over the connection that all requests share, or harm the server behind
-//! it: by the table of commands, and for commands that are not in it by the flags that the backend's `COMMAND INFO` gives.
+//! Refused are commands that block, change or take over the connection that all requests share, or
+//! harm the server behind it: by the table of commands, and for commands that are not in it by the
+//! flags that the backend's `COMMAND INFO` gives.
 //!
 //! Scripts bypass the guard. Redis itself refuses inside them only commands flagged `noscript`:
 //! blocking, subscribing, `MULTI`, `AUTH`, `CONFIG`, `SHUTDOWN` and the like. `SELECT`, `MIGRATE`,
@@ -24,13 +25,13 @@ pub(super) enum Access {
     ReadOnly,
 }
 
-/// The largest count, also negative.
+/// Largest absolute value of a count.
 const LARGEST_COUNT: u64 = 1 << 31;
 
 /// Smallest size of an element in a reply: an empty string in RESP2.
 const LEAST_ELEMENT_BYTES: u64 = 6;
 
-/// What the backend says of a command or subcommand.
+/// The backend's information about a command or subcommand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Told {
     administers: bool,
@@ -83,13 +84,14 @@ impl Guard {
             return Err(no_permission(command));
         }
         let told = self.info(backend, command).await?.map(|info| info.of(command));
-        // Flags say more than the known commands do: `PUBLISH` subscribes to nothing, and `XREAD` blocks only when told to.
+        // Flags say more than the known commands do: `PUBLISH` subscribes to nothing, and `XREAD`
+        // blocks only when told to.
         let refuses = |told: Told| told.administers || told.blocks && row.is_none();
         if told.is_some_and(refuses) {
             return Err(refused("it blocks, subscribes or administers"));
         }
         let allowed = match (access, told) {
-            // A command that the backend does not know: it says so best itself.
+            // A command unknown to the backend: the backend's own error is the best one.
             (Access::Full, _) => true,
             (Access::ReadOnly, Some(told)) => told.read_only,
             // A backend without `COMMAND INFO`.
@@ -98,8 +100,8 @@ impl Guard {
         if allowed { Ok(()) } else { Err(no_permission(command)) }
     }
 
-    /// A negative count repeats elements, so that a small set makes a reply of any size: Redis would build all of it. Redis 7.0
-    /// loops for ever on one near the smallest integer.
+    /// A negative count repeats elements, so that a small set makes a reply of any size: Redis
+    /// would build all of it. Redis 7.0 loops for ever on one near the smallest integer.
     fn check_count(&self, command: &Command) -> Result<()> {
         let counts = cmd::find(command).is_some_and(|row| row.flags.any(Flags::COUNT));
         let Some(count) = command.get(1).filter(|_| counts) else { return Ok(()) };
@@ -162,7 +164,7 @@ impl Info {
         Some(Self { itself, subcommands })
     }
 
-    /// What it says of the subcommand that `command` names, else of the command.
+    /// Returns the information about the subcommand that `command` names, else about the command.
     fn of(&self, command: &Command) -> Told {
         let subcommand =
             command.get(0).map(|name| String::from_utf8_lossy(name).to_ascii_lowercase());

@@ -83,9 +83,10 @@ pub(crate) fn is_normal(path: &str) -> bool {
     path.is_empty() || path.strip_suffix('/').unwrap_or(path).split('/').all(normal)
 }
 
-/// The path form: `/set/key?EX=100` with the value as the body. A slash at the end adds no argument,
-/// nor does an empty body. `_token` is no argument. The path must be normal: see `is_normal`.
-pub fn path(path: &str, query: Option<&str>, body: &[u8]) -> Result<Command, Bad> {
+/// The path form: `/set/key?EX=100` with the value as the body. A slash at the end adds no
+/// argument, nor does an empty body. `_token` is no argument. The path must be normal: see
+/// `is_normal`.
+pub fn path(path: &str, query: Option<&str>, body: &[u8]) -> Result<Command, BadRequest> {
     let path = path.strip_prefix('/').unwrap_or(path);
     let path = path.strip_suffix('/').unwrap_or(path);
     let mut parts =

@@ -196,8 +196,9 @@ impl FakeRedis {
             .collect()
     }
 
-    /// Counts the commands of this name, in any case, that have been sent so far, also within pipelines and transactions. The
-    /// name may be that of the client's method too, as for [`command`](super::command).
+    /// Counts the commands of this name, in any case, that have been sent so far, also within
+    /// pipelines and transactions. The name may be that of the client's method too, as for
+    /// [`command`](super::command).
     pub async fn count(&self, name: &str) -> usize {
         let (requests, name) = (self.requests().await, words(name));
         requests.iter().flat_map(commands).filter(|command| is_named(command, &name)).count()

@@ -1,4 +1,4 @@
-mod flights;
+mod composition;
 #[cfg(feature = "reqwest")]
 mod runtimes;
 

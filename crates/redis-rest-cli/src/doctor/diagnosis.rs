@@ -97,7 +97,7 @@ fn page(seen: &LastResponse) -> Finding {
 }
 
 /// Diagnoses a response that is not a usable reply.
-fn answered(error: &Error, seen: &Seen) -> Finding {
+fn answered(error: &Error, seen: &LastResponse) -> Finding {
     match (error.server_class(), seen.status.unwrap_or_default()) {
         (_, status @ 300..=399) => {
             let to = seen.location.as_deref().unwrap_or("the address that it redirects to");
@@ -166,7 +166,7 @@ fn is_stray_path(error: &Error, seen: &LastResponse) -> bool {
 }
 
 /// Returns true if the REST server, or a proxy, reports that its backend is unavailable.
-fn behind(error: &Error, seen: &Seen) -> bool {
+fn behind(error: &Error, seen: &LastResponse) -> bool {
     matches!(error.server_class(), Some(Class::NoConnection | Class::CallerGone))
         || matches!(seen.status, Some(502..=504)) && !seen.html
 }

@@ -7,7 +7,7 @@ mod words;
 use crate::args::Repl;
 use crate::connection::Connection;
 use crate::output::{Failure, Format, Stream, note, one_line};
-use editor::{Editor, Typed};
+use editor::{Editor, Input};
 use redis_rest::{Client, ErrorKind, ServerErrorClass, Value, cmd};
 use std::io::{BufRead as _, IsTerminal as _};
 

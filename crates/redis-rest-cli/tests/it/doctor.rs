@@ -2,7 +2,6 @@
 
 use super::fake::{self, Answer, Request, error, json_answer};
 use super::{Ran, Serve, TOKEN, run, soon, tool};
-use redis_rest_test_support::redis::Redis;
 use redis_rest_test_support::redis_test;
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};

@@ -24,7 +24,7 @@ impl Attacked {
         // Without a bound, a server without limits would use all memory of the machine.
         let bound = ["--client-output-buffer-limit", "normal", "1500mb", "0", "0"];
         let redis = Process::start_with(&bound)?;
-        redis.ask::<()>(&format!("SET big {}", "x".repeat(bytes)));
+        redis.query::<()>(&format!("SET big {}", "x".repeat(bytes)));
         let limit = LIMIT.to_string();
         let serve = Serve::start(&["--redis", &redis.url(), "--max-reply-bytes", &limit]);
         let used_before = memory(&redis, "used_memory");
@@ -71,7 +71,7 @@ impl Attacked {
 }
 
 fn memory(redis: &Process, field: &str) -> usize {
-    let info: String = redis.ask("INFO memory");
+    let info: String = redis.query("INFO memory");
     let value = |line: &str| line.strip_prefix(field)?.strip_prefix(':')?.trim().parse().ok();
     info.lines().find_map(value).unwrap()
 }
@@ -136,7 +136,7 @@ async fn a_transaction_of_large_replies_takes_little_memory() {
 #[tokio::test]
 async fn a_reply_that_grows_when_it_is_written_takes_little_memory() {
     let attacked = redis_test!(Attacked::start(1));
-    attacked.redis.ask::<i64>(&format!("SETRANGE zeros {} x", LIMIT - 500_000));
+    attacked.redis.query::<i64>(&format!("SETRANGE zeros {} x", LIMIT - 500_000));
     let replies = attacked.ask("/pipeline", json!([["GET", "zeros"], ["GET", "zeros"]])).await;
     let first = replies[0]["result"].as_str().unwrap();
     assert!(first.len() == LIMIT - 500_000 + 1 && first.starts_with('\0'));

@@ -34,6 +34,8 @@ mod repl;
 /// `repl`, and the progress of `scan`, on a terminal.
 #[cfg(target_os = "linux")]
 mod terminal;
+/// Every text that users read.
+mod texts;
 
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _};

@@ -64,7 +64,7 @@ async fn bodies_of_many_clients_wait_within_one_limit_and_small_requests_pass() 
     // Requests already held continue.
     for client in &mut held {
         send(client, "\"]").await;
-        assert_eq!(answer(client).await.map(|(status, _)| status), Some(200));
+        assert_eq!(read_response(client).await.map(|(status, _)| status), Some(200));
     }
     drop(held);
     // A client that retries gets through.

@@ -138,8 +138,8 @@ async fn busy_redis_is_a_503_with_retry_after() {
 
 /// The lists of SECURITY.md, and its user.
 #[tokio::test]
-async fn the_documented_user_closes_what_scripts_reach() {
-    let Some(redis) = impatient() else { return };
+async fn documented_user_restricts_scripts() {
+    let redis = redis_test!(impatient());
     let document = include_str!("../../../../../SECURITY.md");
     let line = document.lines().find(|line| line.starts_with("ACL SETUSER rest ")).unwrap();
     redis.control(line);
