@@ -60,9 +60,9 @@ async fn use_of_a_session_does_not_undo_other_changes() {
         }
         let first = async {
             if updates {
-                drop(manager.update_session(&with_prompt(&session, "ours")).await.unwrap())
+                manager.update_session(&with_prompt(&session, "ours")).await.unwrap();
             } else {
-                drop(manager.get_session(&session.id).await.unwrap())
+                manager.get_session(&session.id).await.unwrap();
             }
         };
         let meanwhile = async || {
