@@ -78,11 +78,12 @@
 //! # Requests
 //!
 //! Servers over REST bill by the request. A read, a create and a write of a version in hand are 1.
-//! A store remembers the versions of the last 4096 sessions that it wrote or read with their
-//! version. An update of one of those is 1, and else 2; so is a store of a session that is there.
-//! `set_ttl` and touch are 2, as they read first; a delete is 1 if the user is known and else 2. A
-//! list is 1 for the index and 1 for each 100 sessions. Batches are 1 for each 100 sessions or 500 kB, one of deletes by id 2. A log-out
-//! is 1 and a batch of deletes. A server that does not know a script yet costs one more, once.
+//! A store remembers the versions of the last 4096 sessions that it wrote. An update of one of those
+//! is 1, and else 2; so is a store of a session that is there. `set_ttl` and touch are 2, as they
+//! read first; a delete is 1 if the user is known and else 2. A list is 1 for the index and 1 for
+//! each 100 sessions. Batches are 1 for each 100 sessions or 500 kB, one of deletes by id 2. A
+//! log-out is 1 and a batch of deletes. A server that does not know a script yet costs one more,
+//! once.
 //!
 //! On a cluster each write is 1 more, and a delete is 2; one more if a clean-up came between the
 //! steps, and one or two if a create was refused.

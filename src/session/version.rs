@@ -100,10 +100,9 @@ impl Version {
         Self { record: Record::Hash(hash), left, ..self }
     }
 
-    /// This version if the record is as it was left, without a look at the record; `None` if no
-    /// write wrote it.
-    pub(super) fn as_last_written(&self) -> Option<Self> {
-        Some(Self { record: Record::Hash(self.left.hash?), ..self.clone() })
+    /// True for a version that holds the hash of the record, and not its text.
+    pub(super) fn is_hashed(&self) -> bool {
+        matches!(self.record, Record::Hash(_))
     }
 
     /// True if this is the record that was read.

@@ -134,7 +134,7 @@ impl RedisSessionStore {
             }
         }
         for (staged, result) in staged.iter().zip(&written) {
-            self.shared.recent.note_write(staged.write, result);
+            self.shared.recent.note(staged.write, result);
         }
         fill(results, &mut written.into_iter())
     }

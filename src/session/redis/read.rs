@@ -31,7 +31,6 @@ impl RedisSessionStore {
         }
         if let (Some(retrieval), [result]) = (retrieval, results.as_slice()) {
             retrieval.end(SessionError::retrieved(result.as_ref().err()));
-            result.iter().for_each(|stored| self.shared.recent.note_read(stored));
         }
         results
     }
