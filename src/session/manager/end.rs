@@ -124,7 +124,6 @@ impl Inner {
             Some(link) => self.send_end(link, id).await,
             None => Err(unavailable()),
         };
-        let maybe = result.as_ref().is_err_and(SessionError::maybe_applied);
         let error = match result {
             Ok(existed) => {
                 rest.end(false);
@@ -132,22 +131,13 @@ impl Inner {
             }
             Err(error) => error,
         };
-        if self.fails_closed() || !(error.is_unavailable() || maybe) {
-            self.roll_back(Some(undo), !maybe).await;
-            rest.end(false);
-            return Err(error);
+        match self.keep(error, || self.note_pending(&self.state(), id)).await {
+            Ok(durability) => Ok(Ended { existed: false, durability }),
+            Err((error, keep_copy)) => {
+                self.roll_back(Some(undo), keep_copy).await;
+                Err(error)
+            }
         }
-        let ticket = {
-            let state = self.state();
-            self.note_pending(&state, id)
-        };
-        if let Err(kind) = self.written(ticket).await {
-            self.roll_back(Some(undo), !maybe).await;
-            return Err(SessionError::Journal { kind, maybe_applied: true });
-        }
-        self.shorten_journal().await;
-        let durability = if maybe { Durability::MaybeApplied } else { Durability::Pending };
-        Ok(Ended { existed: false, durability })
     }
 
     async fn send_end(&self, link: &StoreLink, id: &str) -> Result<bool, SessionError> {
@@ -227,7 +217,6 @@ impl Inner {
             Some(link) => self.send_log_out(link, user_id, log_out).await,
             None => Err(unavailable()),
         };
-        let maybe = result.as_ref().is_err_and(SessionError::maybe_applied);
         let durability = match result {
             Ok(deleted) => {
                 ended.extend(deleted);
@@ -239,20 +228,15 @@ impl Inner {
                 rest.end(false);
                 Durability::Durable
             }
-            Err(error) if self.fails_closed() || !(error.is_unavailable() || maybe) => {
-                self.restore(user_id, log_out, undo, !maybe).await;
-                rest.end(false);
-                return Err(error);
-            }
-            Err(_) => {
-                let ticket = self.journal_log_out(user_id, log_out, &undo);
-                if let Err(kind) = self.written(ticket).await {
-                    self.restore(user_id, log_out, undo, !maybe).await;
-                    rest.end(false);
-                    return Err(SessionError::Journal { kind, maybe_applied: true });
+            Err(error) => {
+                let note = || self.journal_log_out(user_id, log_out, &undo);
+                match self.keep(error, note).await {
+                    Ok(durability) => durability,
+                    Err((error, keep_copies)) => {
+                        self.restore(user_id, log_out, undo, keep_copies).await;
+                        return Err(error);
+                    }
                 }
-                self.shorten_journal().await;
-                if maybe { Durability::MaybeApplied } else { Durability::Pending }
             }
         };
         ended.iter().for_each(|id| self.events.send(EventKind::Deleted, id));

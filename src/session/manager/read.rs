@@ -1,7 +1,7 @@
 //! Reads: memory if it is fresh enough, then the store.
 
 use super::Inner;
-use super::cache::Began;
+use super::cache::{Began, CacheEntry};
 use super::decide::{InProgress, PendingChange};
 use super::events::EventKind;
 use super::options::ReadPolicy;
@@ -163,17 +163,7 @@ impl Inner {
                     return Look::Fetch(Some(entry.tick));
                 }
             }
-            None if self.is_asked() => {
-                let serves = match self.options.reads {
-                    ReadPolicy::FailClosed => false,
-                    ReadPolicy::ServeStale(age) => {
-                        pending.is_some() || now.saturating_duration_since(entry.checked) <= age
-                    }
-                };
-                if !serves {
-                    return Look::Fail(unavailable());
-                }
-            }
+            None if !self.serves(entry, pending.is_some()) => return Look::Fail(unavailable()),
             None => {}
         }
         if user_id.is_some_and(|user_id| user_id != entry.session.user_id) {
@@ -197,6 +187,16 @@ impl Inner {
     /// The time since a session's last use, by its record.
     pub(super) fn idle(&self, session: &Session) -> Duration {
         (self.utc_now() - session.last_active_at).to_std().unwrap_or_default()
+    }
+
+    /// True if a copy is served though the store cannot be asked.
+    fn serves(&self, entry: &CacheEntry, pending: bool) -> bool {
+        let age = clock::now().saturating_duration_since(entry.checked);
+        !self.is_asked()
+            || match self.options.reads {
+                ReadPolicy::FailClosed => false,
+                ReadPolicy::ServeStale(most) => pending || age <= most,
+            }
     }
 
     /// Reads ask a store that was set.
@@ -362,13 +362,7 @@ impl Inner {
                 drop(state);
                 self.events.send(EventKind::Expired, id);
             }
-            let age = now.saturating_duration_since(entry.checked);
-            let serves = !self.is_asked()
-                || match self.options.reads {
-                    ReadPolicy::FailClosed => asked.is_some(),
-                    ReadPolicy::ServeStale(most) => pending || asked.is_some() || age <= most,
-                };
-            !gone && serves
+            !gone && (asked.is_some() || self.serves(entry, pending))
         });
         list.sessions.extend(held.into_iter().map(|entry| Arc::unwrap_or_clone(entry.session)));
         Ok(list)

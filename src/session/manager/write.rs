@@ -4,7 +4,7 @@ use super::Inner;
 use super::decide::{Create, InProgress};
 use super::events::EventKind;
 use super::health::Created;
-use super::journal::Key;
+use super::journal::{Key, Ticket};
 use super::locks::SessionLock;
 use super::options::{NewSession, WritePolicy};
 use super::outbox::Tombstone;
@@ -308,32 +308,44 @@ impl Inner {
                 self.roll_back(call.undo.take(), true).await;
                 return Err(error);
             }
-            PushOutcome::Pending(error) => error,
+            PushOutcome::Pending(error) => error.unwrap_or_else(unavailable),
         };
-        let maybe = error.as_ref().is_some_and(SessionError::maybe_applied);
-        if self.fails_closed() {
-            if !(call.create && maybe) {
-                // Neither version is known to be the stored one.
-                self.roll_back(call.undo.take(), !maybe).await;
-            }
-            return Err(error.unwrap_or_else(unavailable));
-        }
-        if !maybe && self.refuses(call.undo.as_ref()) {
+        let maybe = error.maybe_applied();
+        if !maybe && !self.fails_closed() && self.refuses(call.undo.as_ref()) {
             self.roll_back(call.undo.take(), true).await;
             return Err(SessionError::JournalFull { limit: self.options.max_pending });
         }
-        let ticket = {
-            let id = call.undo.as_ref().map_or("", UndoRecord::session_id);
-            self.note_pending(&self.state(), id)
-        };
-        if let Err(kind) = self.written(ticket).await {
-            if !(call.create && maybe) {
-                self.roll_back(call.undo.take(), !maybe).await;
+        let id = call.undo.as_ref().map_or("", UndoRecord::session_id);
+        match self.keep(error, || self.note_pending(&self.state(), id)).await {
+            Ok(durability) => {
+                call.undo = None;
+                self.leave();
+                Ok(durability)
             }
-            return Err(SessionError::Journal { kind, maybe_applied: true });
+            Err((error, keep_copy)) => {
+                // A create that may have been executed is given up.
+                if !(call.create && maybe) {
+                    self.roll_back(call.undo.take(), keep_copy).await;
+                }
+                Err(error)
+            }
         }
-        call.undo = None;
-        self.leave();
+    }
+
+    /// Keeps what could not be sent as pending, once the line that `note` adds is on the disk. Else
+    /// the error, and whether the copies that were held are still known to be what is stored.
+    pub(super) async fn keep(
+        &self,
+        error: SessionError,
+        note: impl FnOnce() -> Option<Ticket>,
+    ) -> Result<Durability, (SessionError, bool)> {
+        let maybe = error.maybe_applied();
+        if self.fails_closed() || !(error.is_unavailable() || maybe) {
+            return Err((error, !maybe));
+        }
+        if let Err(kind) = self.written(note()).await {
+            return Err((SessionError::Journal { kind, maybe_applied: true }, !maybe));
+        }
         self.shorten_journal().await;
         Ok(if maybe { Durability::MaybeApplied } else { Durability::Pending })
     }
