@@ -141,7 +141,7 @@ impl RedisSessionStore {
 
     async fn send(&self, staged: &[&StagedWrite<'_>]) -> Vec<Result<Written, SessionError>> {
         let chunks = Chunks::in_order_if_twice(staged.iter().map(|write| write.id()));
-        let send = |chunk| self.layout.write(self, chunk);
+        let send = |chunk| Box::pin(self.write_batch(chunk)) as BoxFuture<'_, _>;
         let replies = chunks.run(staged, |write| write.size, send).await;
         let written = |(write, reply): (&&StagedWrite<'_>, Result<Value, SessionError>)| {
             reply.and_then(|reply| write.written(reply))
@@ -164,7 +164,7 @@ impl RedisSessionStore {
         let valid: Vec<&Delete<'_>> = valid.map(|(delete, _)| delete).collect();
         valid.iter().for_each(|delete| self.shared.recent.forget(delete.session));
         let chunks = Chunks::in_order_if_twice(valid.iter().map(|delete| delete.session));
-        let send = |chunk| self.layout.delete(self, chunk);
+        let send = |chunk| Box::pin(self.delete_batch(chunk)) as BoxFuture<'_, _>;
         let mut deleted = chunks.run(&valid, |_| 0, send).await.into_iter();
         fill(results, &mut deleted)
     }

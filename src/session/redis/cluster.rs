@@ -1,16 +1,16 @@
-//! [`Cluster`]: index and records have slots of their own, so a change is two steps, each a script on one slot.
+//! Redis Cluster: index and records have slots of their own, so a change is two steps, each a script
+//! on one slot.
 //!
 //! A change that adds a session starts with the index, one that ends it with the record. If the
 //! second step is cut off, the index names a session that is not there, which readers pass over; it
 //! never lacks one that is. Scripts of the two slots tell each other by marks; see [`scripts`].
 
 use super::batch::{by_user, mark_for};
-use super::layout::{Also, Deleted, Found, Layout, StagedWrite, coded, delete_record, pttl};
+use super::layout::{Also, Deleted, Found, StagedWrite, coded, delete_record, pttl};
 use super::read::owner;
 use super::{RedisSessionStore, codes, each};
 use crate::command::groups::{get, millis};
 use crate::error::{Error, ErrorKind, Outcome};
-use crate::platform::BoxFuture;
 use crate::session::chunks;
 use crate::session::error::SessionError;
 use crate::session::keys::Keys;
@@ -19,207 +19,171 @@ use crate::session::store::{Delete, REQUEST_LIFETIME, When};
 use crate::value::{FromValue as _, Value};
 use bytes::Bytes;
 
-/// Keys are on many servers: each script keeps to one hash slot.
-#[derive(Debug)]
-pub(super) struct Cluster;
+/// Fails if a client's prefix cannot work.
+pub(super) fn check(keys: &Keys) -> Result<(), SessionError> {
+    if keys.can_share_slots() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Config,
+        "on a cluster, braces in a client's prefix must be a hash tag: `{name}`",
+    )
+    .into())
+}
 
-impl Layout for Cluster {
-    fn check(&self, keys: &Keys) -> Result<(), SessionError> {
-        if keys.can_share_slots() {
-            return Ok(());
+/// Each command has one key, so that reads go on while a slot moves. A meta key that is the
+/// same before and after the record is that of the record.
+pub(super) async fn read(
+    store: &RedisSessionStore,
+    ids: &[&str],
+) -> Vec<Result<Found, SessionError>> {
+    const ROUNDS: usize = 5;
+    let mut results: Vec<_> = ids.iter().map(|_| Err(SessionError::NotFound)).collect();
+    let mut open: Vec<usize> = (0..ids.len()).collect();
+    for _ in 0..ROUNDS {
+        if open.is_empty() {
+            break;
         }
-        Err(Error::new(
-            ErrorKind::Config,
-            "on a cluster, braces in a client's prefix must be a hash tag: `{name}`",
-        )
-        .into())
+        let mut pipe = store.client.pipeline();
+        let slots: Vec<_> = open
+            .iter()
+            .map(|&place| {
+                let (record, meta) = (store.keys.record(ids[place]), store.keys.meta(ids[place]));
+                let before = pipe.add(get(&meta));
+                let text = pipe.add(get(&record));
+                (before, text, pipe.add(pttl(record)), pipe.add(get(&meta)))
+            })
+            .collect();
+        let mut replies = match pipe.send().await {
+            Ok(replies) => replies,
+            Err(error) => {
+                open.iter().for_each(|&place| results[place] = Err(error.clone().into()));
+                break;
+            }
+        };
+        let mut torn = Vec::new();
+        for (place, (before, record, left, meta)) in open.into_iter().zip(slots) {
+            let before = text_of(replies.take(before));
+            let found = || {
+                let (record, left) = (text_of(replies.take(record))?, replies.take(left)?);
+                Ok::<_, Error>(Found { record, meta: text_of(replies.take(meta))?, left })
+            };
+            let found = found();
+            if matches!((&before, &found), (Ok(before), Ok(found)) if *before != found.meta) {
+                torn.push(place);
+            }
+            results[place] = found.map_err(SessionError::from);
+        }
+        open = torn;
+    }
+    results
+}
+
+pub(super) async fn texts(
+    store: &RedisSessionStore,
+    ids: &[&str],
+) -> Vec<Result<Option<Bytes>, SessionError>> {
+    let mut pipe = store.client.pipeline();
+    let slots: Vec<_> = ids.iter().map(|id| pipe.add(get(store.keys.record(id)))).collect();
+    match pipe.send().await {
+        Ok(mut replies) => {
+            let text = |slot| text_of(replies.take(slot)).map_err(SessionError::from);
+            slots.into_iter().map(text).collect()
+        }
+        Err(error) => vec![Err(error.into()); ids.len()],
+    }
+}
+
+/// In two requests if nothing is in the way.
+pub(super) async fn write(
+    store: &RedisSessionStore,
+    writes: &[&StagedWrite<'_>],
+) -> Vec<Result<Value, SessionError>> {
+    let all = writes.iter().enumerate().map(|(place, write)| Entry::new(place, write));
+    let mut results = vec![Ok(Value::Nil); writes.len()];
+    let (mut open, mut unlisted) = (Vec::new(), Vec::new());
+    for (entry, listed) in list(store, all.collect(), false).await {
+        match listed {
+            Ok(Value::Int(listed)) => {
+                open.push(entry);
+                unlisted.extend((listed != scripts::DONE).then_some(entry.place));
+            }
+            // The user was logged out.
+            Ok(refused) => results[entry.place] = Ok(refused),
+            Err(error) => results[entry.place] = Err(nothing_written(error)),
+        }
     }
 
-    fn has_one_memory(&self) -> bool {
-        false
+    let calls = open.iter().map(|entry| {
+        let id = entry.write.id();
+        let call = SCRIPTS.cluster.write.key(store.keys.record(id));
+        let call = call.key(store.keys.meta(id));
+        entry.write.add_args(call.key(store.keys.pruned(id))).arg(store.longest_create())
+    });
+    let replies = store.replies(calls.collect()).await;
+    let (mut missing, mut refused) = (Vec::new(), Vec::new());
+    for (entry, reply) in open.iter().zip(replies) {
+        let reply = reply.and_then(one);
+        match reply.as_ref().map(written) {
+            Ok(Some((ends, pruned))) if pruned || unlisted.contains(&entry.place) => {
+                let ttl = u64::try_from(ends).unwrap_or_else(|_| store.longest_create());
+                missing.push(Entry { ttl, ..*entry });
+            }
+            Ok(None) if entry.write.creates() => refused.push(*entry),
+            Ok(_) | Err(_) => {}
+        }
+        results[entry.place] = reply;
     }
 
-    /// Each command has one key, so that reads go on while a slot moves. A meta key that is the
-    /// same before and after the record is that of the record.
-    fn read<'a>(
-        &'a self,
-        store: &'a RedisSessionStore,
-        ids: &'a [&'a str],
-    ) -> BoxFuture<'a, Vec<Result<Found, SessionError>>> {
-        const ROUNDS: usize = 5;
-        Box::pin(async move {
-            let mut results: Vec<_> = ids.iter().map(|_| Err(SessionError::NotFound)).collect();
-            let mut open: Vec<usize> = (0..ids.len()).collect();
-            for _ in 0..ROUNDS {
-                if open.is_empty() {
-                    break;
-                }
-                let mut pipe = store.client.pipeline();
-                let slots: Vec<_> = open
-                    .iter()
-                    .map(|&place| {
-                        let (record, meta) =
-                            (store.keys.record(ids[place]), store.keys.meta(ids[place]));
-                        let before = pipe.add(get(&meta));
-                        let text = pipe.add(get(&record));
-                        (before, text, pipe.add(pttl(record)), pipe.add(get(&meta)))
-                    })
-                    .collect();
-                let mut replies = match pipe.send().await {
-                    Ok(replies) => replies,
-                    Err(error) => {
-                        open.iter().for_each(|&place| results[place] = Err(error.clone().into()));
-                        break;
-                    }
-                };
-                let mut torn = Vec::new();
-                for (place, (before, record, left, meta)) in open.into_iter().zip(slots) {
-                    let before = text_of(replies.take(before));
-                    let found = || {
-                        let (record, left) = (text_of(replies.take(record))?, replies.take(left)?);
-                        Ok::<_, Error>(Found { record, meta: text_of(replies.take(meta))?, left })
-                    };
-                    let found = found();
-                    if matches!((&before, &found), (Ok(before), Ok(found)) if *before != found.meta)
-                    {
-                        torn.push(place);
-                    }
-                    results[place] = found.map_err(SessionError::from);
-                }
-                open = torn;
-            }
-            results
-        })
+    for (entry, listed) in list(store, missing, true).await {
+        if let Err(error) = listed {
+            results[entry.place] = Err(not_listed(error));
+        }
     }
-
-    fn texts<'a>(
-        &'a self,
-        store: &'a RedisSessionStore,
-        ids: &'a [&'a str],
-    ) -> BoxFuture<'a, Vec<Result<Option<Bytes>, SessionError>>> {
-        Box::pin(async move {
-            let mut pipe = store.client.pipeline();
-            let slots: Vec<_> = ids.iter().map(|id| pipe.add(get(store.keys.record(id)))).collect();
-            match pipe.send().await {
-                Ok(mut replies) => {
-                    let text = |slot| text_of(replies.take(slot)).map_err(SessionError::from);
-                    slots.into_iter().map(text).collect()
-                }
-                Err(error) => vec![Err(error.into()); ids.len()],
-            }
-        })
+    for (user_id, group) in by_user(refused, |entry| entry.write.user_id()) {
+        let ids: Vec<&str> = group.iter().map(|entry| entry.write.id()).collect();
+        if let Err(error) = prune(store, user_id, &ids).await {
+            tracing::debug!(%error, "the id of a session that was not created stays listed until the next clean-up");
+        }
     }
+    results
+}
 
-    /// In two requests if nothing is in the way.
-    fn write<'a>(
-        &'a self,
-        store: &'a RedisSessionStore,
-        writes: &'a [&'a StagedWrite<'a>],
-    ) -> BoxFuture<'a, Vec<Result<Value, SessionError>>> {
-        Box::pin(async move {
-            let all = writes.iter().enumerate().map(|(place, write)| Entry::new(place, write));
-            let mut results = vec![Ok(Value::Nil); writes.len()];
-            let (mut open, mut unlisted) = (Vec::new(), Vec::new());
-            for (entry, listed) in list(store, all.collect(), false).await {
-                match listed {
-                    Ok(Value::Int(listed)) => {
-                        open.push(entry);
-                        unlisted.extend((listed != scripts::DONE).then_some(entry.place));
-                    }
-                    // The user was logged out.
-                    Ok(refused) => results[entry.place] = Ok(refused),
-                    Err(error) => results[entry.place] = Err(nothing_written(error)),
-                }
-            }
-
-            let calls = open.iter().map(|entry| {
-                let id = entry.write.id();
-                let call = SCRIPTS.cluster.write.key(store.keys.record(id));
-                let call = call.key(store.keys.meta(id));
-                entry.write.add_args(call.key(store.keys.pruned(id))).arg(store.longest_create())
-            });
-            let replies = store.replies(calls.collect()).await;
-            let (mut missing, mut refused) = (Vec::new(), Vec::new());
-            for (entry, reply) in open.iter().zip(replies) {
-                let reply = reply.and_then(one);
-                match reply.as_ref().map(written) {
-                    Ok(Some((ends, pruned))) if pruned || unlisted.contains(&entry.place) => {
-                        let ttl = u64::try_from(ends).unwrap_or_else(|_| store.longest_create());
-                        missing.push(Entry { ttl, ..*entry });
-                    }
-                    Ok(None) if entry.write.creates() => refused.push(*entry),
-                    Ok(_) | Err(_) => {}
-                }
-                results[entry.place] = reply;
-            }
-
-            for (entry, listed) in list(store, missing, true).await {
-                if let Err(error) = listed {
-                    results[entry.place] = Err(not_listed(error));
-                }
-            }
-            for (user_id, group) in by_user(refused, |entry| entry.write.user_id()) {
-                let ids: Vec<&str> = group.iter().map(|entry| entry.write.id()).collect();
-                if let Err(error) = prune(store, user_id, &ids).await {
-                    tracing::debug!(%error, "the id of a session that was not created stays listed until the next clean-up");
-                }
-            }
-            results
-        })
+/// Deletes records, and then their index entries. An entry that cannot be removed is left for a
+/// clean-up: the session is deleted all the same.
+pub(super) async fn delete(
+    store: &RedisSessionStore,
+    deletes: &[&Delete<'_>],
+) -> Vec<Result<bool, SessionError>> {
+    let calls = deletes.iter().map(|delete| {
+        let mark_for = match delete.when {
+            // The record of a create may come after its index entry was read.
+            When::UnlessKnown(_) => mark_for(delete).max(store.longest_create()),
+            _ => mark_for(delete),
+        };
+        let also = if delete.user_id.is_none() { Also::Text } else { Also::Nothing };
+        delete_record(store, delete, mark_for, also)
+    });
+    let replies = store.replies(calls.collect()).await;
+    let (mut results, mut gone) = (Vec::with_capacity(deletes.len()), Vec::new());
+    for (delete, reply) in deletes.iter().zip(replies) {
+        let reply = reply.and_then(one).and_then(Deleted::read);
+        if let Ok(Deleted { unlist: true, record, .. }) = &reply {
+            let user_id = delete.user_id.map(str::to_owned);
+            let user_id = user_id.or_else(|| record.as_deref().and_then(owner));
+            gone.extend(user_id.map(|user_id| (user_id, delete.session)));
+        }
+        results.push(reply.map(|deleted| deleted.existed));
     }
-
-    /// Deletes records, and then their index entries. An entry that cannot be removed is left for a
-    /// clean-up: the session is deleted all the same.
-    fn delete<'a>(
-        &'a self,
-        store: &'a RedisSessionStore,
-        deletes: &'a [&'a Delete<'a>],
-    ) -> BoxFuture<'a, Vec<Result<bool, SessionError>>> {
-        Box::pin(async move {
-            let calls = deletes.iter().map(|delete| {
-                let mark_for = match delete.when {
-                    // The record of a create may come after its index entry was read.
-                    When::UnlessKnown(_) => mark_for(delete).max(store.longest_create()),
-                    _ => mark_for(delete),
-                };
-                let also = if delete.user_id.is_none() { Also::Text } else { Also::Nothing };
-                delete_record(store, delete, mark_for, also)
-            });
-            let replies = store.replies(calls.collect()).await;
-            let (mut results, mut gone) = (Vec::with_capacity(deletes.len()), Vec::new());
-            for (delete, reply) in deletes.iter().zip(replies) {
-                let reply = reply.and_then(one).and_then(Deleted::read);
-                if let Ok(Deleted { unlist: true, record, .. }) = &reply {
-                    let user_id = delete.user_id.map(str::to_owned);
-                    let user_id = user_id.or_else(|| record.as_deref().and_then(owner));
-                    gone.extend(user_id.map(|user_id| (user_id, delete.session)));
-                }
-                results.push(reply.map(|deleted| deleted.existed));
-            }
-            let groups = by_user(&gone, |(user_id, _)| user_id.as_str());
-            let calls = groups.into_iter().map(|(user_id, group)| {
-                let ids: Vec<&str> = group.into_iter().map(|(_, id)| *id).collect();
-                store.unlist_call(user_id, &ids, false)
-            });
-            for error in store.replies(calls.collect()).await.into_iter().filter_map(Result::err) {
-                tracing::debug!(%error, "the id of a deleted session stays listed until the next clean-up");
-            }
-            results
-        })
+    let groups = by_user(&gone, |(user_id, _)| user_id.as_str());
+    let calls = groups.into_iter().map(|(user_id, group)| {
+        let ids: Vec<&str> = group.into_iter().map(|(_, id)| *id).collect();
+        store.unlist_call(user_id, &ids, false)
+    });
+    for error in store.replies(calls.collect()).await.into_iter().filter_map(Result::err) {
+        tracing::debug!(%error, "the id of a deleted session stays listed until the next clean-up");
     }
-
-    fn prune<'a>(
-        &'a self,
-        store: &'a RedisSessionStore,
-        user_id: &'a str,
-        ids: &'a [String],
-        _: bool,
-    ) -> BoxFuture<'a, Result<usize, SessionError>> {
-        Box::pin(async move {
-            let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-            prune(store, user_id, &ids).await
-        })
-    }
+    results
 }
 
 /// The text of a key; nothing for a key of another type.
@@ -275,7 +239,7 @@ async fn list<'a>(
 }
 
 /// Removes ids from a user's index that have no such session; returns how many.
-async fn prune(
+pub(super) async fn prune(
     store: &RedisSessionStore,
     user_id: &str,
     ids: &[&str],

@@ -1,12 +1,9 @@
 //! [`Layout`]: how the requests of a store become scripts; and what both layouts make of a write and of a delete.
 
-use super::RedisSessionStore;
-use crate::command::ScriptCall;
-use crate::command::{Call, Unbound, cmd};
+use super::{RedisSessionStore, cluster, single_node};
+use crate::command::{Call, ScriptCall, Unbound, cmd};
 use crate::error::{Error, ErrorKind};
-use crate::platform::{BoxFuture, MaybeSend};
 use crate::session::error::SessionError;
-use crate::session::keys::Keys;
 use crate::session::marks::Marks;
 use crate::session::record::Original;
 use crate::session::scripts;
@@ -14,54 +11,72 @@ use crate::session::store::{Delete, Mode, TtlRule, When, Write, Written};
 use crate::session::version::{Hash, Version};
 use crate::value::{FromValue as _, Value};
 use bytes::Bytes;
-use std::fmt;
 use std::time::Duration;
 
 /// The layout of sessions over keys and slots.
-pub(super) trait Layout: MaybeSend + fmt::Debug {
-    /// Fails if a client's prefix cannot work.
-    fn check(&self, keys: &Keys) -> Result<(), SessionError>;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// All keys are on one server.
+    SingleNode,
+    /// Keys are on many servers: each script keeps to one hash slot.
+    Cluster,
+}
 
-    /// Whether one server has all of the memory.
-    fn has_one_memory(&self) -> bool;
-
+impl RedisSessionStore {
     /// Reads sessions in one request, without a script.
-    fn read<'a>(
-        &'a self,
-        store: &'a RedisSessionStore,
-        ids: &'a [&'a str],
-    ) -> BoxFuture<'a, Vec<Result<Found, SessionError>>>;
+    pub(super) async fn read_keys(&self, ids: &[&str]) -> Vec<Result<Found, SessionError>> {
+        match self.layout {
+            Layout::SingleNode => single_node::read(self, ids).await,
+            Layout::Cluster => cluster::read(self, ids).await,
+        }
+    }
 
     /// Reads records alone in one request. A key of another type counts as absent.
-    fn texts<'a>(
-        &'a self,
-        store: &'a RedisSessionStore,
-        ids: &'a [&'a str],
-    ) -> BoxFuture<'a, Vec<Result<Option<Bytes>, SessionError>>>;
+    pub(super) async fn read_texts(
+        &self,
+        ids: &[&str],
+    ) -> Vec<Result<Option<Bytes>, SessionError>> {
+        match self.layout {
+            Layout::SingleNode => single_node::texts(self, ids).await,
+            Layout::Cluster => cluster::texts(self, ids).await,
+        }
+    }
 
-    /// Writes sessions in one batch. The reply of `write` for each.
-    fn write<'a>(
-        &'a self,
-        store: &'a RedisSessionStore,
-        writes: &'a [&'a StagedWrite<'a>],
-    ) -> BoxFuture<'a, Vec<Result<Value, SessionError>>>;
+    /// Writes sessions in one batch. The reply of the script function `write` for each.
+    pub(super) async fn write_batch(
+        &self,
+        writes: &[&StagedWrite<'_>],
+    ) -> Vec<Result<Value, SessionError>> {
+        match self.layout {
+            Layout::SingleNode => single_node::write(self, writes).await,
+            Layout::Cluster => cluster::write(self, writes).await,
+        }
+    }
 
     /// Deletes sessions in one batch; true for those that were there.
-    fn delete<'a>(
-        &'a self,
-        store: &'a RedisSessionStore,
-        deletes: &'a [&'a Delete<'a>],
-    ) -> BoxFuture<'a, Vec<Result<bool, SessionError>>>;
+    pub(super) async fn delete_batch(
+        &self,
+        deletes: &[&Delete<'_>],
+    ) -> Vec<Result<bool, SessionError>> {
+        match self.layout {
+            Layout::SingleNode => single_node::delete(self, deletes).await,
+            Layout::Cluster => cluster::delete(self, deletes).await,
+        }
+    }
 
     /// Removes those of a user's ids that have no session; with `twice`, also the second of an id
     /// that is there twice.
-    fn prune<'a>(
-        &'a self,
-        store: &'a RedisSessionStore,
-        user_id: &'a str,
-        ids: &'a [String],
+    pub(super) async fn prune_ids(
+        &self,
+        user_id: &str,
+        ids: &[&str],
         twice: bool,
-    ) -> BoxFuture<'a, Result<usize, SessionError>>;
+    ) -> Result<usize, SessionError> {
+        match self.layout {
+            Layout::SingleNode => single_node::prune(self, user_id, ids, twice).await,
+            Layout::Cluster => cluster::prune(self, user_id, ids).await,
+        }
+    }
 }
 
 /// The contents of a session's keys.

@@ -68,7 +68,7 @@ pub struct RedisSessionStore {
     client: Client,
     index: IndexLayout,
     max_lifetime: Option<Duration>,
-    layout: &'static dyn Layout,
+    layout: Layout,
     keys: Keys,
     shared: Arc<Shared>,
 }
@@ -89,10 +89,8 @@ impl RedisSessionStore {
             closed: AtomicBool::new(false),
             recent: RecentVersions::default(),
         };
-        let layout: &dyn Layout = match client.backend().is_cluster() {
-            true => &cluster::Cluster,
-            false => &single_node::SingleNode,
-        };
+        let layout =
+            if client.backend().is_cluster() { Layout::Cluster } else { Layout::SingleNode };
         let keys = Keys::new(client.prefix());
         let (index, shared) = (IndexLayout::default(), Arc::new(shared));
         Self { client, index, max_lifetime: None, layout, keys, shared }
@@ -149,7 +147,7 @@ impl RedisSessionStore {
     /// same sessions must do the same.
     #[must_use]
     pub fn cluster(mut self) -> Self {
-        self.layout = &cluster::Cluster;
+        self.layout = Layout::Cluster;
         self
     }
 
@@ -177,7 +175,10 @@ impl RedisSessionStore {
         if self.shared.closed.load(Ordering::Acquire) {
             return Err(SessionError::Closed);
         }
-        self.layout.check(&self.keys)
+        match self.layout {
+            Layout::SingleNode => Ok(()),
+            Layout::Cluster => cluster::check(&self.keys),
+        }
     }
 
     fn check(&self, id: &str) -> Result<(), SessionError> {
@@ -210,7 +211,8 @@ impl RedisSessionStore {
 
     async fn ping(&self) -> Result<StoreHealth, SessionError> {
         self.check_open()?;
-        if !self.layout.has_one_memory() {
+        if self.layout == Layout::Cluster {
+            // One node would say it for itself.
             self.client.ping().await?;
             return Ok(StoreHealth::default());
         }
@@ -282,7 +284,8 @@ impl SessionStore for RedisSessionStore {
     fn prune<'a>(&'a self, user_id: &'a str) -> StoreFuture<'a, usize> {
         Box::pin(async move {
             let (ids, twice) = self.listed_ids(user_id).await?;
-            let expired = self.layout.prune(self, user_id, &ids, twice).await?;
+            let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+            let expired = self.prune_ids(user_id, &ids, twice).await?;
             observe::sessions_expired(Place::Redis, expired);
             Ok(expired)
         })

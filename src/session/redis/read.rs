@@ -6,6 +6,7 @@ use super::batch::Chunks;
 use super::layout::{Found, ttl_of};
 use crate::command::groups::get;
 use crate::observe::{Place, Retrieval};
+use crate::platform::BoxFuture;
 use crate::session::error::SessionError;
 use crate::session::record::Session;
 use crate::session::results::SessionList;
@@ -58,7 +59,7 @@ impl RedisSessionStore {
     pub(super) async fn read_user_alone(&self, user_id: &str) -> Result<SessionList, SessionError> {
         let (ids, _) = self.listed_ids(user_id).await?;
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        let send = |chunk| self.layout.texts(self, chunk);
+        let send = |chunk| Box::pin(self.read_texts(chunk)) as BoxFuture<'_, _>;
         let texts = Chunks::default().run(&ids, |_| 0, send).await.into_iter();
         let read = |(text, id): (Result<Option<Bytes>, _>, &&str)| {
             session(id, &text?.ok_or(SessionError::NotFound)?)
@@ -83,7 +84,7 @@ impl RedisSessionStore {
     /// Reads the sessions of one request.
     async fn read_chunk(&self, ids: &[&str]) -> Vec<Result<Stored, SessionError>> {
         let mut results = Vec::with_capacity(ids.len());
-        for (id, found) in ids.iter().zip(self.layout.read(self, ids).await) {
+        for (id, found) in ids.iter().zip(self.read_keys(ids).await) {
             results.push(match found {
                 Ok(Found { left: NO_KEY, .. }) => Err(SessionError::NotFound),
                 Ok(Found { record: Some(record), meta, left }) => {

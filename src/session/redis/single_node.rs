@@ -1,15 +1,14 @@
-//! [`SingleNode`]: one Redis. Record, meta key, index and log-outs change in one script for each user, all or nothing.
+//! One Redis: record, meta key, index and log-outs change in one script for each user, all or
+//! nothing.
 
 use super::batch::{by_user, mark_for};
-use super::layout::{Also, Deleted, Found, Layout, StagedWrite, add_delete, delete_record, pttl};
+use super::layout::{Also, Deleted, Found, StagedWrite, add_delete, delete_record, pttl};
 use super::read::owner;
 use super::{RedisSessionStore, codes, each};
 use crate::command::cmd;
 use crate::error::Error;
-use crate::platform::BoxFuture;
 use crate::session::chunks;
 use crate::session::error::{Conflict, SessionError};
-use crate::session::keys::Keys;
 use crate::session::scripts::{self, SCRIPTS};
 use crate::session::store::Delete;
 use crate::value::Value;
@@ -19,138 +18,105 @@ use bytes::Bytes;
 /// appeared meanwhile.
 const LOOK_UPS: usize = 3;
 
-/// All keys are on one server.
-#[derive(Debug)]
-pub(super) struct SingleNode;
-
-impl Layout for SingleNode {
-    fn check(&self, _: &Keys) -> Result<(), SessionError> {
-        Ok(())
-    }
-
-    fn has_one_memory(&self) -> bool {
-        true
-    }
-
-    /// Sends one `MGET`, which has the records and meta keys of all as they are at one moment.
-    fn read<'a>(
-        &'a self,
-        store: &'a RedisSessionStore,
-        ids: &'a [&'a str],
-    ) -> BoxFuture<'a, Vec<Result<Found, SessionError>>> {
-        Box::pin(async move {
-            let mut pipe = store.client.pipeline();
-            let keys = ids.iter().flat_map(|id| [store.keys.record(id), store.keys.meta(id)]);
-            let texts = pipe.add_raw(cmd("MGET").args(keys.collect::<Vec<_>>()));
-            let lefts: Vec<_> =
-                ids.iter().map(|id| pipe.add(pttl(store.keys.record(id)))).collect();
-            let read = async {
-                let mut replies = pipe.send().await?;
-                let texts: Vec<Option<Bytes>> = replies.take(texts)?;
-                let pairs = texts.chunks(2).zip(lefts);
-                pairs
-                    .map(|(pair, left)| {
-                        let text = |place: usize| pair.get(place).cloned().flatten();
-                        Ok(Found { record: text(0), meta: text(1), left: replies.take(left)? })
-                    })
-                    .collect::<Result<Vec<Found>, Error>>()
-            };
-            match read.await {
-                Ok(found) => found.into_iter().map(Ok).collect(),
-                Err(error) => vec![Err(error.into()); ids.len()],
-            }
-        })
-    }
-
-    fn texts<'a>(
-        &'a self,
-        store: &'a RedisSessionStore,
-        ids: &'a [&'a str],
-    ) -> BoxFuture<'a, Vec<Result<Option<Bytes>, SessionError>>> {
-        Box::pin(async move {
-            match records(store, ids).await {
-                Ok(texts) => texts.into_iter().map(Ok).collect(),
-                Err(error) => vec![Err(error); ids.len()],
-            }
-        })
-    }
-
-    fn write<'a>(
-        &'a self,
-        store: &'a RedisSessionStore,
-        writes: &'a [&'a StagedWrite<'a>],
-    ) -> BoxFuture<'a, Vec<Result<Value, SessionError>>> {
-        Box::pin(async move {
-            let groups = by_user(writes.iter().enumerate(), |(_, write)| write.user_id());
-            let calls = groups.iter().map(|(user_id, group)| {
-                let call = store.index_call(&SCRIPTS.write, user_id);
-                let call = call.key(store.keys.log_outs(user_id)).arg(store.longest_create());
-                group.iter().fold(call, |call, (_, write)| {
-                    let id = write.id();
-                    let call = call.key(store.keys.record(id)).key(store.keys.meta(id)).arg(id);
-                    write.add_args(call)
-                })
-            });
-            let order =
-                groups.iter().map(|(_, group)| group.iter().map(|(place, _)| *place).collect());
-            in_order(writes.len(), order.collect(), store.replies(calls.collect()).await)
-        })
-    }
-
-    /// Finds the users that are not known in a request of its own.
-    fn delete<'a>(
-        &'a self,
-        store: &'a RedisSessionStore,
-        deletes: &'a [&'a Delete<'a>],
-    ) -> BoxFuture<'a, Vec<Result<bool, SessionError>>> {
-        Box::pin(async move {
-            let mut results = delete(store, deletes).await;
-            for _ in 0..LOOK_UPS {
-                let appeared =
-                    |result: &Result<Deleted, _>| result.as_ref().is_ok_and(|d| d.appeared);
-                let places: Vec<usize> =
-                    (0..deletes.len()).filter(|&place| appeared(&results[place])).collect();
-                if places.is_empty() {
-                    break;
-                }
-                let again: Vec<_> = places.iter().map(|&place| deletes[place]).collect();
-                let replies = delete(store, &again).await;
-                places.into_iter().zip(replies).for_each(|(place, reply)| results[place] = reply);
-            }
-            let existed = |deleted: Deleted| match deleted {
-                // Others create and delete it all the time.
-                Deleted { appeared: true, .. } => Err(SessionError::Conflict(Conflict::Changed)),
-                Deleted { existed, .. } => Ok(existed),
-            };
-            results.into_iter().map(|deleted| deleted.and_then(existed)).collect()
-        })
-    }
-
-    fn prune<'a>(
-        &'a self,
-        store: &'a RedisSessionStore,
-        user_id: &'a str,
-        ids: &'a [String],
-        twice: bool,
-    ) -> BoxFuture<'a, Result<usize, SessionError>> {
-        Box::pin(async move {
-            let mut count = 0;
-            for chunk in ids.chunks(10 * chunks::MOST) {
-                let call = store.index_call(&SCRIPTS.prune, user_id);
-                let call = call.arg(if twice { "once" } else { "" });
-                let call =
-                    chunk.iter().fold(call, |call, id| call.key(store.keys.record(id)).arg(id));
-                let value = call.call::<Value>().on(store.client()).await?;
-                let removed = codes(value, chunk.len())?;
-                count += removed.iter().filter(|code| **code == scripts::DONE).count();
-            }
-            Ok(count)
-        })
+/// Sends one `MGET`, which has the records and meta keys of all as they are at one moment.
+pub(super) async fn read(
+    store: &RedisSessionStore,
+    ids: &[&str],
+) -> Vec<Result<Found, SessionError>> {
+    let mut pipe = store.client.pipeline();
+    let keys = ids.iter().flat_map(|id| [store.keys.record(id), store.keys.meta(id)]);
+    let texts = pipe.add_raw(cmd("MGET").args(keys.collect::<Vec<_>>()));
+    let lefts: Vec<_> = ids.iter().map(|id| pipe.add(pttl(store.keys.record(id)))).collect();
+    let read = async {
+        let mut replies = pipe.send().await?;
+        let texts: Vec<Option<Bytes>> = replies.take(texts)?;
+        let pairs = texts.chunks(2).zip(lefts);
+        pairs
+            .map(|(pair, left)| {
+                let text = |place: usize| pair.get(place).cloned().flatten();
+                Ok(Found { record: text(0), meta: text(1), left: replies.take(left)? })
+            })
+            .collect::<Result<Vec<Found>, Error>>()
+    };
+    match read.await {
+        Ok(found) => found.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error.into()); ids.len()],
     }
 }
 
+pub(super) async fn texts(
+    store: &RedisSessionStore,
+    ids: &[&str],
+) -> Vec<Result<Option<Bytes>, SessionError>> {
+    match records(store, ids).await {
+        Ok(texts) => texts.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error); ids.len()],
+    }
+}
+
+pub(super) async fn write(
+    store: &RedisSessionStore,
+    writes: &[&StagedWrite<'_>],
+) -> Vec<Result<Value, SessionError>> {
+    let groups = by_user(writes.iter().enumerate(), |(_, write)| write.user_id());
+    let calls = groups.iter().map(|(user_id, group)| {
+        let call = store.index_call(&SCRIPTS.write, user_id);
+        let call = call.key(store.keys.log_outs(user_id)).arg(store.longest_create());
+        group.iter().fold(call, |call, (_, write)| {
+            let id = write.id();
+            let call = call.key(store.keys.record(id)).key(store.keys.meta(id)).arg(id);
+            write.add_args(call)
+        })
+    });
+    let order = groups.iter().map(|(_, group)| group.iter().map(|(place, _)| *place).collect());
+    in_order(writes.len(), order.collect(), store.replies(calls.collect()).await)
+}
+
+/// Finds the users that are not known in a request of its own.
+pub(super) async fn delete(
+    store: &RedisSessionStore,
+    deletes: &[&Delete<'_>],
+) -> Vec<Result<bool, SessionError>> {
+    let mut results = delete_once(store, deletes).await;
+    for _ in 0..LOOK_UPS {
+        let appeared = |result: &Result<Deleted, _>| result.as_ref().is_ok_and(|d| d.appeared);
+        let places: Vec<usize> =
+            (0..deletes.len()).filter(|&place| appeared(&results[place])).collect();
+        if places.is_empty() {
+            break;
+        }
+        let again: Vec<_> = places.iter().map(|&place| deletes[place]).collect();
+        let replies = delete_once(store, &again).await;
+        places.into_iter().zip(replies).for_each(|(place, reply)| results[place] = reply);
+    }
+    let existed = |deleted: Deleted| match deleted {
+        // Others create and delete it all the time.
+        Deleted { appeared: true, .. } => Err(SessionError::Conflict(Conflict::Changed)),
+        Deleted { existed, .. } => Ok(existed),
+    };
+    results.into_iter().map(|deleted| deleted.and_then(existed)).collect()
+}
+
+pub(super) async fn prune(
+    store: &RedisSessionStore,
+    user_id: &str,
+    ids: &[&str],
+    twice: bool,
+) -> Result<usize, SessionError> {
+    let mut count = 0;
+    for chunk in ids.chunks(10 * chunks::MOST) {
+        let call = store.index_call(&SCRIPTS.prune, user_id);
+        let call = call.arg(if twice { "once" } else { "" });
+        let call = chunk.iter().fold(call, |call, id| call.key(store.keys.record(id)).arg(*id));
+        let value = call.call::<Value>().on(store.client()).await?;
+        let removed = codes(value, chunk.len())?;
+        count += removed.iter().filter(|code| **code == scripts::DONE).count();
+    }
+    Ok(count)
+}
+
 /// Deletes each session with its index entry, or its record alone if it has no user.
-async fn delete(
+async fn delete_once(
     store: &RedisSessionStore,
     deletes: &[&Delete<'_>],
 ) -> Vec<Result<Deleted, SessionError>> {
