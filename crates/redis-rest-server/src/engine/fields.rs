@@ -166,86 +166,17 @@ fn hgetdel(db: &mut Db, argv: Argv) -> Outcome {
     reply
 }
 
-/// The options before and after `FIELDS`, in any order; and the fields, `step` words each.
-struct Options<'a> {
-    lifetime: Lifetime<'a>,
-    if_none: bool,
-    if_all: bool,
-    fields: Argv<'a>,
-}
-
-impl<'a> Options<'a> {
-    fn parse(args: Argv<'a>, keyword: Keyword, step: usize, name: &str) -> Result<Self, Fault> {
-        let mut options =
-            Self { lifetime: Lifetime::default(), if_none: false, if_all: false, fields: &[] };
-        let mut rest = args;
-        while let [word, tail @ ..] = rest {
-            if is(word, "FIELDS") {
-                if !options.fields.is_empty() {
-                    return Err(Fault::new("ERR FIELDS keyword specified multiple times"));
-                }
-                let [count, tail @ ..] = tail else {
-                    return Err(wrong_arity(name));
-                };
-                let count = int(count).ok().filter(|count| *count > 0);
-                let count = usize::try_from(count.ok_or(BAD_COUNT)?).map_err(|_| BAD_COUNT)?;
-                let words = count
-                    .checked_mul(step)
-                    .filter(|words| *words == tail.len() || (*words < tail.len() && step == 1));
-                let words = words.ok_or_else(|| wrong_arity(name))?;
-                (options.fields, rest) = tail.split_at(words);
-            } else if name == "hsetex" && (is(word, "FNX") || is(word, "FXX")) {
-                let none = is(word, "FNX");
-                if options.if_none || options.if_all {
-                    return Err(Fault::new(
-                        "ERR Only one of FXX or FNX arguments can be specified",
-                    ));
-                }
-                (options.if_none, options.if_all) = (none, !none);
-                rest = tail;
-            } else {
-                let had = options.lifetime.is_set();
-                let known = options.lifetime.option(rest, keyword);
-                let names = Unit::of_option(word).is_some() || is(word, keyword.name());
-                rest = match known {
-                    Some(rest) if !had => rest,
-                    _ if names && had => return Err(Self::several(keyword)),
-                    _ if names => return Err(Fault::new("ERR missing expire time")),
-                    _ if name == "hgetex" => return Err(NO_FIELDS),
-                    _ => {
-                        let word = String::from_utf8_lossy(word);
-                        return Err(Fault::owned(format!("ERR unknown argument: {word}")));
-                    }
-                };
-            }
-        }
-        if options.fields.is_empty() {
-            return Err(Fault::new("ERR missing FIELDS argument"));
-        }
-        Ok(options)
-    }
-
-    fn several(keyword: Keyword) -> Fault {
-        let name = keyword.name();
-        Fault::owned(format!(
-            "ERR Only one of EX, PX, EXAT, PXAT or {name} arguments can be specified"
-        ))
-    }
-
-    fn due(&self, db: &Db, name: &str) -> Result<Option<i64>, Fault> {
-        let Some((unit, amount)) = self.lifetime.time else { return Ok(None) };
-        due_of(db, unit, amount, name).map(Some)
-    }
-}
-
 fn hgetex(db: &mut Db, argv: Argv) -> Outcome {
-    let options = Options::parse(&argv[2..], Keyword::Persist, 1, "hgetex")?;
-    let due = options.due(db, "hgetex")?;
+    let mut lifetime = Lifetime::default();
+    let rest = lifetime.option(&argv[2..], Keyword::Persist).unwrap_or(&argv[2..]);
+    if rest.len() < 2 {
+        return Err(wrong_arity("hgetex"));
+    }
+    let due = due_of_option(db, &lifetime, "hgetex")?;
+    let fields = fields_of(rest, BAD_COUNT)?;
     let now = db.now;
-    let Some(hash) = db.write::<Hash>(argv[1])? else {
-        return each(options.fields, |_| Value::Nil);
-    };
-    let reply = each(options.fields, |field| {
+    let Some(hash) = db.write::<Hash>(argv[1])? else { return each(fields, |_| Value::Nil) };
+    let reply = each(fields, |field| {
         let reply = value(hash, field);
         match due {
             _ if reply == Value::Nil => {}
@@ -253,7 +184,7 @@ fn hgetex(db: &mut Db, argv: Argv) -> Outcome {
                 hash.remove(field);
             }
             Some(due) => hash.set_deadline(field, due),
-            None if options.lifetime.keyword => {
+            None if lifetime.keyword => {
                 hash.clear_deadline(field);
             }
             None => {}
@@ -265,11 +196,79 @@ fn hgetex(db: &mut Db, argv: Argv) -> Outcome {
     reply
 }
 
+fn due_of_option(db: &Db, lifetime: &Lifetime, name: &str) -> Result<Option<i64>, Fault> {
+    let Some((unit, amount)) = lifetime.time else { return Ok(None) };
+    due_of(db, unit, amount, name).map(Some)
+}
+
+/// The options of `HSETEX`, and its fields with their values, which come last.
+#[derive(Default)]
+struct Options<'a> {
+    lifetime: Lifetime<'a>,
+    if_none: bool,
+    if_all: bool,
+    pairs: Argv<'a>,
+}
+
+impl<'a> Options<'a> {
+    fn parse(args: Argv<'a>) -> Result<Self, Fault> {
+        let mut options = Self::default();
+        let mut rest = args;
+        while let [word, tail @ ..] = rest {
+            if is(word, "FIELDS") {
+                let [count, pairs @ ..] = tail else { return Err(wrong_arity("hsetex")) };
+                if pairs.len() < 2 {
+                    return Err(wrong_arity("hsetex"));
+                }
+                let count = int(count).ok().filter(|count| *count > 0);
+                let count = count.ok_or(Fault::new("ERR invalid number of fields"))?;
+                let words = usize::try_from(count).ok().and_then(|count| count.checked_mul(2));
+                if words != Some(pairs.len()) {
+                    return Err(wrong_arity("hsetex"));
+                }
+                options.pairs = pairs;
+                return Ok(options);
+            }
+            if is(word, "FNX") || is(word, "FXX") {
+                if options.if_none || options.if_all {
+                    return Err(Fault::new(
+                        "ERR Only one of FXX or FNX arguments can be specified",
+                    ));
+                }
+                options.if_none = is(word, "FNX");
+                options.if_all = !options.if_none;
+                rest = tail;
+                continue;
+            }
+            let had = options.lifetime.is_set();
+            let known = options.lifetime.option(rest, Keyword::KeepTtl);
+            let names = Unit::of_option(word).is_some() || is(word, Keyword::KeepTtl.name());
+            if let Some((_, amount)) = options.lifetime.time.filter(|_| !had) {
+                int(amount)?;
+            }
+            rest = match known {
+                Some(rest) if !had => rest,
+                _ if names && had => {
+                    return Err(Fault::new(
+                        "ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified",
+                    ));
+                }
+                _ if names => return Err(wrong_arity("hsetex")),
+                _ => {
+                    let word = String::from_utf8_lossy(word);
+                    return Err(Fault::owned(format!("ERR unknown argument: {word}")));
+                }
+            };
+        }
+        Err(wrong_arity("hsetex"))
+    }
+}
+
 fn hsetex(db: &mut Db, argv: Argv) -> Outcome {
-    let options = Options::parse(&argv[2..], Keyword::KeepTtl, 2, "hsetex")?;
-    let due = options.due(db, "hsetex")?;
+    let options = Options::parse(&argv[2..])?;
+    let due = due_of_option(db, &options.lifetime, "hsetex")?;
     let now = db.now;
-    let pairs = options.fields.chunks_exact(2);
+    let pairs = options.pairs.chunks_exact(2);
     let hash = db.read::<Hash>(argv[1])?;
     let present = |pair: &[&[u8]]| hash.is_some_and(|hash| hash.contains(pair[0]));
     let refused = (options.if_none && pairs.clone().any(present))

@@ -66,7 +66,7 @@ impl<'a> Options<'a> {
     }
 }
 
-/// What a pattern names for an element: a key, or a field behind `->`.
+/// Returns the value that a pattern names for an element: a key's, or a field's behind `->`.
 fn lookup(db: &Db, pattern: &[u8], element: &Bytes) -> Option<Bytes> {
     if pattern == b"#" {
         return Some(element.clone());
@@ -106,6 +106,7 @@ fn run(db: &mut Db, argv: Argv, stores: bool) -> Outcome {
             for element in elements {
                 let number = match weight(&element) {
                     None => 0.0,
+                    Some(text) if text.is_empty() => 0.0,
                     Some(text) => strict_float(&text).ok_or(Fault::new(
                         "ERR One or more scores can't be converted into double",
                     ))?,

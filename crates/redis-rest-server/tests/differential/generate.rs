@@ -2,16 +2,18 @@
 
 use crate::target::Words;
 
-/// One part of a template.
+/// A part of a template.
 enum Part {
     Word(String),
-    /// One of several lists of parts.
+    /// A choice of lists of parts.
     Choice(Vec<Vec<Part>>),
-    /// One to three times.
+    /// Parts that come up to three times.
     Repeat(Vec<Part>),
 }
 
 pub struct Generator {
+    /// Whether commands are spoilt now and then: what older servers say of them differs too often.
+    spoils: bool,
     templates: Vec<Vec<Part>>,
     random: std::cell::RefCell<fastrand::Rng>,
 }
@@ -61,7 +63,11 @@ impl Generator {
                 (knows(name) || knows(&sub)) && line.contains(&only)
             });
         let templates = wanted.map(|line| parse(&mut line.split_whitespace().peekable())).collect();
-        Self { templates, random: std::cell::RefCell::new(fastrand::Rng::with_seed(seed)) }
+        Self {
+            spoils: version >= 8,
+            templates,
+            random: std::cell::RefCell::new(fastrand::Rng::with_seed(seed)),
+        }
     }
 
     pub fn command(&self) -> Words {
@@ -70,6 +76,7 @@ impl Generator {
         let mut words = Vec::new();
         fill(template, random, &mut words);
         match random.u8(..60) {
+            _ if !self.spoils => {}
             0 if words.len() > 1 => {
                 words.remove(random.usize(1..words.len()));
             }

@@ -1,4 +1,4 @@
-//! What runs commands: the engine, and a server.
+//! The two that run commands: the engine, and a server.
 
 use redis_rest::backend::Backend as _;
 use redis_rest::{CallOptions, ServerError, Value, cmd};

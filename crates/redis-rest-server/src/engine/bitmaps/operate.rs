@@ -31,7 +31,7 @@ impl Operation {
         names.into_iter().find(|(name, _)| is(word, name)).map(|(_, found)| found).ok_or(SYNTAX)
     }
 
-    /// One byte of the result, from those at its place in the sources.
+    /// Returns a byte of the result, from the bytes at its place in the sources.
     fn of(self, first: u8, rest: impl Iterator<Item = u8>) -> u8 {
         match self {
             Self::And => rest.fold(first, |all, byte| all & byte),

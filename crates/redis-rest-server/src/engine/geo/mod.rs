@@ -78,7 +78,7 @@ fn geoadd(db: &mut Db, argv: Argv) -> Outcome {
     zadd(db, &words)
 }
 
-/// Where a member is.
+/// Returns a member's place.
 fn place(set: Option<&SortedSet>, member: &[u8]) -> Option<Point> {
     set?.score(member).map(|score| decode(score as u64))
 }

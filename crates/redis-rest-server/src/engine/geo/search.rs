@@ -21,7 +21,7 @@ enum Order {
     Descending,
 }
 
-/// Where the middle is.
+/// The middle of a search.
 enum Center<'a> {
     Point(Point),
     Member(&'a [u8]),
@@ -284,10 +284,15 @@ fn by_point(db: &mut Db, argv: Argv, form: Form) -> Outcome {
 }
 
 fn by_member(db: &mut Db, argv: Argv, form: Form) -> Outcome {
-    // Without the key Redis reads no further.
-    let Some(set) = db.read::<SortedSet>(argv[1])? else { return Ok(Value::Array(Vec::new())) };
-    place(Some(set), argv[2]).ok_or(NO_MEMBER)?;
     let mut query = Query::new();
+    let Some(set) = db.read::<SortedSet>(argv[1])? else {
+        // Without the key Redis looks at nothing but the options.
+        query.center = Some(Center::Member(argv[2]));
+        query.shape = Some((Shape::Circle { radius: 0.0 }, 1.0));
+        query.options(&argv[5..], form, "georadiusbymember")?;
+        return query.run(db, argv[1]);
+    };
+    place(Some(set), argv[2]).ok_or(NO_MEMBER)?;
     query.center = Some(Center::Member(argv[2]));
     query.circle(argv[3], argv[4])?;
     query.options(&argv[5..], form, "georadiusbymember")?;

@@ -1,6 +1,6 @@
 //! The registers of a HyperLogLog, their two encodings, and the estimate.
 
-/// How many registers there are.
+/// The number of registers.
 pub(super) const COUNT: usize = 1 << INDEX_BITS;
 const INDEX_BITS: u32 = 14;
 /// The bits of a hash that are left for the rank.

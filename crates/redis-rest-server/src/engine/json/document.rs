@@ -112,7 +112,7 @@ pub(super) fn get(db: &mut Db, argv: Argv) -> Outcome {
     if let [path] = &paths[..] {
         return shown(root, path, &layout, 0).map(Value::bytes).ok_or_else(|| no_path(path));
     }
-    // Of several paths, one of the new form makes all of them lists.
+    // A single path of the new form makes lists of them all.
     let legacy = paths.iter().all(|path| path.legacy);
     let mut object = crate::engine::ordered::Ordered::default();
     for mut path in paths {

@@ -44,6 +44,10 @@ fn all(reader: &mut Reader) -> Option<Filter> {
 }
 
 fn one(reader: &mut Reader) -> Option<Filter> {
+    reader.nested(one_within)
+}
+
+fn one_within(reader: &mut Reader) -> Option<Filter> {
     if reader.take("!") {
         return one(reader).map(|filter| Filter::Not(Box::new(filter)));
     }

@@ -3,6 +3,7 @@
 use super::filter::{self, Filter};
 use super::value::Json;
 use crate::engine::args::Fault;
+use std::collections::BTreeSet;
 
 /// A path as it was given.
 pub(super) struct Path<'a> {
@@ -28,16 +29,37 @@ pub(super) enum Selector {
 /// A way from the root to a value.
 pub(super) type Location = Vec<Key>;
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
     Name(String),
     Index(usize),
 }
 
-/// Characters that are left to read.
-pub(super) struct Reader<'a>(pub(super) &'a str);
+/// Values below this many keys are out of every path's reach, so that no document becomes deeper
+/// than recursion can follow.
+const DEEPEST: usize = 512;
+/// The deepest nesting of filters.
+const DEEPEST_FILTER: usize = 32;
+
+/// Characters that are left to read, and the filters around them.
+pub(super) struct Reader<'a>(pub(super) &'a str, usize);
 
 impl<'a> Reader<'a> {
+    const fn new(text: &'a str) -> Self {
+        Self(text, 0)
+    }
+
+    /// Reads what is nested in a filter; `None` if that is too deep.
+    pub(super) fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        if self.1 >= DEEPEST_FILTER {
+            return None;
+        }
+        self.1 += 1;
+        let found = read(self);
+        self.1 -= 1;
+        found
+    }
+
     pub(super) fn skip_spaces(&mut self) {
         self.0 = self.0.trim_start();
     }
@@ -164,7 +186,7 @@ impl<'a> Path<'a> {
         let legacy = !text.starts_with('$');
         let body = text.strip_prefix('$').unwrap_or(text);
         let dotted;
-        let mut reader = Reader(match body {
+        let mut reader = Reader::new(match body {
             "." if legacy => "",
             body if legacy && !body.starts_with(['.', '[']) => {
                 dotted = format!(".{body}");
@@ -180,7 +202,7 @@ impl<'a> Path<'a> {
         self.steps.is_empty()
     }
 
-    /// Where the path leads; of older paths the first value alone.
+    /// Returns the places of the path's values; for older paths the first one alone.
     pub(super) fn locate(&self, root: &Json) -> Vec<Location> {
         let mut found = locate(&self.steps, root, root);
         if self.legacy {
@@ -231,8 +253,14 @@ pub(super) fn locate(steps: &[Step], root: &Json, start: &Json) -> Vec<Location>
                 select(step, root, value, &place, &mut next);
             }
         }
+        if step.recursive {
+            // A place is reached once, however many ways lead to it.
+            let mut seen = BTreeSet::new();
+            next.retain(|place| seen.insert(place.clone()));
+        }
         places = next;
     }
+    places.retain(|place| place.len() <= DEEPEST);
     places
 }
 

@@ -3,7 +3,7 @@
 use crate::engine::args::Fault;
 use crate::engine::ordered::Ordered;
 
-/// How deep arrays and objects may be nested.
+/// The deepest nesting of arrays and objects.
 const DEEPEST: usize = 128;
 
 #[derive(Clone)]
@@ -16,7 +16,7 @@ pub(in crate::engine) enum Json {
     Object(Ordered<Json>),
 }
 
-/// How a document is laid out.
+/// The layout of a document's text.
 #[derive(Default)]
 pub(super) struct Layout<'a> {
     pub(super) indent: &'a str,
@@ -277,7 +277,7 @@ impl Parser<'_> {
         if good { Ok(Json::Number(text)) } else { Err(self.fault("invalid number")) }
     }
 
-    /// One escape, after its backslash.
+    /// Reads an escape, after its backslash.
     fn escape(&mut self) -> Option<char> {
         let letter = *self.text.get(self.at)?;
         self.at += 1;

@@ -3,7 +3,7 @@
 /// The beginning of a text, as a number.
 pub(in crate::engine) struct Parsed {
     pub(in crate::engine) value: f64,
-    /// How many bytes belong to it.
+    /// The number of bytes read.
     pub(in crate::engine) length: usize,
     /// False if it is too large, or too small for anything but zero.
     pub(in crate::engine) in_range: bool,

@@ -87,6 +87,8 @@ impl SortedSet {
     /// Sets a score; true when the member is new.
     pub(super) fn insert(&mut self, member: &[u8], score: f64) -> bool {
         let known = self.remove(member);
+        // Minus zero becomes zero, as in Redis's compact encoding.
+        let score = score + 0.0;
         let member = Bytes::copy_from_slice(member);
         self.order.insert(score, member.clone());
         self.scores.insert(member, score);

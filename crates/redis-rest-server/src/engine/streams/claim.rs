@@ -111,7 +111,7 @@ pub(super) fn xclaim(db: &mut Db, argv: Argv) -> Outcome {
     for id in ids {
         let entry = stream.and_then(|stream| stream.entries.get(&id));
         let Some(entry) = entry else {
-            // What was deleted is pending no longer.
+            // A deleted entry is pending no longer.
             group.forget(id);
             continue;
         };

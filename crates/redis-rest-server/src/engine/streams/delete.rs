@@ -7,15 +7,15 @@ use crate::engine::args::{Argv, Fault, Outcome, SYNTAX, int, is, len};
 use crate::engine::db::Db;
 use redis_rest::Value;
 
-/// What happens to the pending entries of groups when an entry is deleted.
+/// The fate of groups' pending entries when their entry is deleted.
 #[derive(Clone, Copy, Default, PartialEq)]
 pub(super) enum Refs {
-    /// They stay.
+    /// Pending entries stay.
     #[default]
     Keep,
-    /// They go, too.
+    /// Pending entries are removed.
     Delete,
-    /// With any of them the entry stays; also while a group has yet to read it.
+    /// The entry stays while it is pending, or while a group has yet to read it.
     Acked,
 }
 
@@ -30,11 +30,16 @@ impl Refs {
     }
 }
 
+/// True if a group has yet to read an entry, or to acknowledge it.
+fn referenced(stream: &Stream, id: Id) -> bool {
+    let refers = |group: &super::Group| group.last < id || group.pending.contains_key(&id);
+    stream.groups.values().any(refers)
+}
+
 /// Deletes an entry; false if there is none, or groups keep it.
 pub(super) fn drop_entry(stream: &mut Stream, id: Id, refs: Refs) -> bool {
-    let wanted = |group: &super::Group| group.last < id || group.pending.contains_key(&id);
     match refs {
-        Refs::Acked if stream.groups.values().any(wanted) => return false,
+        Refs::Acked if referenced(stream, id) => return false,
         Refs::Delete => {
             for group in stream.groups.values_mut() {
                 group.forget(id);
@@ -89,10 +94,13 @@ pub(super) fn xdelex(db: &mut Db, argv: Argv) -> Outcome {
     };
     let ids = ids(words)?;
     let delete = |id: Id| {
-        Value::Int(match stream.entries.contains_key(&id) {
-            false => -1,
-            true if drop_entry(stream, id, refs) => 1,
-            true => 2,
+        let exists = stream.entries.contains_key(&id);
+        Value::Int(if refs == Refs::Acked && referenced(stream, id) {
+            2
+        } else if exists && drop_entry(stream, id, refs) {
+            1
+        } else {
+            -1
         })
     };
     Ok(Value::Array(ids.into_iter().map(delete).collect()))

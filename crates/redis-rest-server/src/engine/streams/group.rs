@@ -29,7 +29,7 @@ pub(super) struct Consumer {
 #[derive(Clone, Default)]
 pub(super) struct Group {
     pub(super) last: Id,
-    /// How many entries were read; not known after some deletions.
+    /// The number of entries read; unknown after some deletions.
     pub(super) read: Option<u64>,
     pub(super) pending: BTreeMap<Id, Pending>,
     pub(super) consumers: BTreeMap<Bytes, Consumer>,

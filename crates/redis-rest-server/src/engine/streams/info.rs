@@ -105,7 +105,7 @@ pub(super) fn stream(db: &mut Db, argv: Argv) -> Outcome {
     Ok(named(pairs))
 }
 
-/// How many entries the group has yet to read, where that can be told.
+/// The number of entries that the group has yet to read, or nil if it is unknown.
 fn lag(stream: &Stream, group: &Group) -> Value {
     let read = match group.read {
         _ if stream.added == 0 => Some(0),

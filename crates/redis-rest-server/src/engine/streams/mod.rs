@@ -115,7 +115,7 @@ impl Stream {
         !self.entries.is_empty() && self.max_deleted != Id::default() && start <= self.max_deleted
     }
 
-    /// How many entries were ever added up to this one, where that can be told.
+    /// Returns the number of entries ever added up to this one; `None` if it is unknown.
     fn distance(&self, id: Id) -> Option<u64> {
         let length = self.entries.len() as u64;
         if self.added == 0 {

@@ -13,7 +13,7 @@ enum Threshold {
     MinId(Id),
 }
 
-/// What `XADD` and `XTRIM` have in common. `~` trims as exactly as `=` does.
+/// The options that `XADD` and `XTRIM` share. `~` trims as exactly as `=` does.
 #[derive(Default)]
 struct Options {
     threshold: Option<Threshold>,
