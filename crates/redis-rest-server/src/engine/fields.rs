@@ -33,6 +33,8 @@ const BAD_COUNT_OF_EXPIRE: Fault = Fault::new("ERR Parameter `numFields` should 
 const MISMATCH: Fault =
     Fault::new("ERR The `numfields` parameter must match the number of arguments");
 
+const NEGATIVE: Fault = Fault::new("ERR invalid expire time, must be >= 0");
+
 /// The fields after `FIELDS` and their number.
 fn fields_of<'a>(args: Argv<'a>, bad_count: Fault) -> Result<Argv<'a>, Fault> {
     let [word, count, fields @ ..] = args else { return Err(NO_FIELDS) };
@@ -55,7 +57,7 @@ fn due_of(db: &Db, unit: Unit, amount: &[u8], name: &str) -> Result<i64, Fault> 
     let invalid = || Fault::owned(format!("ERR invalid expire time in '{name}' command"));
     let amount = int(amount)?;
     if amount < 0 {
-        return Err(Fault::new("ERR invalid expire time, must be >= 0"));
+        return Err(NEGATIVE);
     }
     let millis = match unit {
         Unit::Seconds | Unit::AtSeconds => amount.checked_mul(1000),
@@ -244,7 +246,9 @@ impl<'a> Options<'a> {
             let known = options.lifetime.option(rest, Keyword::KeepTtl);
             let names = Unit::of_option(word).is_some() || is(word, Keyword::KeepTtl.name());
             if let Some((_, amount)) = options.lifetime.time.filter(|_| !had) {
-                int(amount)?;
+                if int(amount)? < 0 {
+                    return Err(NEGATIVE);
+                }
             }
             rest = match known {
                 Some(rest) if !had => rest,

@@ -44,6 +44,9 @@ pub(super) fn bound(text: &[u8]) -> Option<f64> {
     (parsed.length == text.len() && !parsed.value.is_nan()).then_some(parsed.value)
 }
 
+/// Redis writes whole numbers up to half of its integers with all their digits.
+const WRITTEN_WHOLE: f64 = 4_611_686_018_427_387_903.0;
+
 /// A score in a reply: the fewest digits that tell it from others, in the form that Redis 7.2 and newer choose.
 pub(super) fn shortest(number: f64) -> String {
     if number.is_nan() {
@@ -55,7 +58,7 @@ pub(super) fn shortest(number: f64) -> String {
     if number == 0.0 {
         return if number.is_sign_negative() { "-0" } else { "0" }.to_owned();
     }
-    if number.trunc() == number && number.abs() < 9_223_372_036_854_775_807.0 {
+    if number.trunc() == number && number.abs() <= WRITTEN_WHOLE {
         return (number as i64).to_string();
     }
     let scientific = format!("{:e}", number.abs());
