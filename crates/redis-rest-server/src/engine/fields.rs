@@ -245,10 +245,10 @@ impl<'a> Options<'a> {
             let had = options.lifetime.is_set();
             let known = options.lifetime.option(rest, Keyword::KeepTtl);
             let names = Unit::of_option(word).is_some() || is(word, Keyword::KeepTtl.name());
-            if let Some((_, amount)) = options.lifetime.time.filter(|_| !had) {
-                if int(amount)? < 0 {
-                    return Err(NEGATIVE);
-                }
+            if let Some((_, amount)) = options.lifetime.time.filter(|_| !had)
+                && int(amount)? < 0
+            {
+                return Err(NEGATIVE);
             }
             rest = match known {
                 Some(rest) if !had => rest,

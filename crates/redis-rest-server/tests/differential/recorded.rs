@@ -36,7 +36,7 @@ pub fn words(line: &str) -> Words {
             rest = quoted[end..].trim_start();
         } else {
             let end = rest.find(' ').unwrap_or(rest.len());
-            word.extend_from_slice(rest[..end].as_bytes());
+            word.extend_from_slice(&rest.as_bytes()[..end]);
             rest = rest[end..].trim_start();
         }
         words.push(word);
