@@ -9,9 +9,6 @@ mod conformance;
 mod durability;
 /// Attacks at chosen moments: acknowledged changes are true.
 mod interleavings;
-/// The same cases on a third-party store that uses only the public interface.
-#[cfg(feature = "conformance")]
-mod third_party_store;
 /// Random histories of a JSON index of which only the end is read.
 #[cfg(feature = "native")]
 mod long_index;
@@ -42,6 +39,9 @@ mod sizes;
 /// Data in Redis: records and indexes shared with other services.
 #[cfg(feature = "native")]
 mod stored;
+/// The same cases on a third-party store that uses only the public interface.
+#[cfg(feature = "conformance")]
+mod third_party_store;
 /// Events between the two steps of a change, as on a cluster.
 mod two_steps;
 /// Requests per operation, and reads that write nothing.

@@ -144,7 +144,7 @@ fn address_in_quotes_or_with_a_stray_path() {
     let ran = run(tool()
         .args(["doctor", "--json", "--token", TOKEN, "--url"])
         .arg(format!("{}/wrong", server.url)));
-    finds(&ran, "reach", &["as a command", "remove the path"]);
+    finds(&ran, "reach", &["for a command", "remove the path"]);
 }
 
 #[test]

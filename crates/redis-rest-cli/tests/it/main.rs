@@ -18,8 +18,6 @@ mod connections;
 mod doctor;
 /// A REST server with deliberate faults.
 mod fake;
-/// `doctor` on other implementations.
-mod third_party_servers;
 /// Small requests that ask Redis for gigabytes.
 #[cfg(target_os = "linux")]
 mod gigabytes;
@@ -36,6 +34,8 @@ mod repl;
 mod terminal;
 /// Every text that users read.
 mod texts;
+/// `doctor` on other implementations.
+mod third_party_servers;
 
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _};

@@ -89,7 +89,7 @@ fn exit_and_help_are_not_sent() {
         "help\nhelp script load\nhelp script\nhelp nosuch\nECHO a\nexit\nECHO b\n",
     );
     ran.prints("a\n");
-    for text in ["SET name", "SCRIPT LOAD  (scripting", "SCRIPT EXISTS", "NOSUCH is not among"] {
+    for text in ["SET name", "SCRIPT LOAD  (scripting", "SCRIPT EXISTS", "NOSUCH is unknown"] {
         assert!(ran.stderr.contains(text), "{text}: {ran:?}");
     }
     repl(&server, &[], "QUIT\nECHO b\n").prints("");
