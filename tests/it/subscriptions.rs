@@ -8,7 +8,6 @@ use redis_rest::{
 use redis_rest_server::MemoryBackend;
 use redis_rest_server::{DEFAULT_TOKEN, Server, ServerConfig};
 use redis_rest_test_support::nginx::Nginx;
-#[cfg(feature = "native")]
 use redis_rest_test_support::redis_test;
 use redis_rest_test_support::rest;
 use std::pin::Pin;
