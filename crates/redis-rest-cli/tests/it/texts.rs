@@ -110,11 +110,11 @@ fn literals(code: &str) -> impl Iterator<Item = String> {
                 return Some(rest[open..open + length].to_owned());
             } else if rest.starts_with("'\"'") || rest.starts_with("'\\\"'") {
                 at += rest[1..].find('\'').unwrap() + 2;
-            } else if rest.starts_with('"') {
-                let length = closing_quote(&rest[1..]);
+            } else if let Some(text) = rest.strip_prefix('"') {
+                let length = closing_quote(text);
                 at += length + 2;
                 if !FOR_DEVELOPERS.iter().any(|before| code[..start].ends_with(before)) {
-                    return Some(joined(&rest[1..=length]));
+                    return Some(joined(&text[..length]));
                 }
             } else {
                 at += rest.chars().next().map_or(1, char::len_utf8);
