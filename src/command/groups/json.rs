@@ -59,19 +59,19 @@ commands! { "json", "JSON documents";
     fn json_arrinsert<R>(key: impl ToArg, path: impl ToArg, index: i64, values: &[impl Serialize]) -> R
         = "JSON.ARRINSERT" [key, path, index, ..Jsons(values)], NonIdempotent, "JSON";
     /// Returns the lengths of arrays.
-    fn json_arrlen<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.ARRLEN" [key, path], ReadOnly, "JSON";
+    fn json_arrlen<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.ARRLEN" [key, path], ReadOnly, "JSON" @ -2;
     /// Takes the element at `index` out of arrays (-1: the last); returns them.
-    fn json_arrpop<R>(key: impl ToArg, path: impl ToArg, index: i64) -> R = "JSON.ARRPOP" [key, path, index], NonIdempotent, "JSON";
+    fn json_arrpop<R>(key: impl ToArg, path: impl ToArg, index: i64) -> R = "JSON.ARRPOP" [key, path, index], NonIdempotent, "JSON" @ -2;
     /// Keeps the elements of arrays from `start` to `stop`; returns the new lengths.
     fn json_arrtrim<R>(key: impl ToArg, path: impl ToArg, start: i64, stop: i64) -> R = "JSON.ARRTRIM" [key, path, start, stop], NonIdempotent, "JSON";
     /// Empties arrays and objects and sets numbers to 0; returns how many.
-    fn json_clear(key: impl ToArg, path: impl ToArg) -> u64 = "JSON.CLEAR" [key, path], EffectIdempotent, "JSON";
+    fn json_clear(key: impl ToArg, path: impl ToArg) -> u64 = "JSON.CLEAR" [key, path], EffectIdempotent, "JSON" @ -2;
     /// Returns the bytes of memory that values take.
-    fn json_debug_memory<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.DEBUG MEMORY" [key, path], ReadOnly, "JSON";
+    fn json_debug_memory<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.DEBUG MEMORY" [key, path], ReadOnly, "JSON" @ -3;
     /// Deletes values; returns how many.
-    fn json_del(key: impl ToArg, path: impl ToArg) -> u64 = "JSON.DEL" [key, path], ByArguments, "JSON";
+    fn json_del(key: impl ToArg, path: impl ToArg) -> u64 = "JSON.DEL" [key, path], ByArguments, "JSON" @ -2;
     /// The same as [`json_del`].
-    fn json_forget(key: impl ToArg, path: impl ToArg) -> u64 = "JSON.FORGET" [key, path], ByArguments, "JSON";
+    fn json_forget(key: impl ToArg, path: impl ToArg) -> u64 = "JSON.FORGET" [key, path], ByArguments, "JSON" @ -2;
     /// A document, or with [`path`](JsonGet::path) parts of it, as JSON text; nil if there is none.
     fn json_get<R>(key: impl ToArg) -> Option<R> as JsonGet = "JSON.GET" [key], ReadOnly, "JSON";
     /// Merges a value into a document: objects by their names, `null` deletes.
@@ -79,27 +79,27 @@ commands! { "json", "JSON documents";
     /// Returns a part of several documents as JSON texts, nil for missing ones.
     fn json_mget<R>(keys: impl ToArgs, path: impl ToArg) -> Vec<Option<R>> = "JSON.MGET" [..keys, path], ReadOnly, "JSON";
     /// Sets parts of several documents at once, given as keys, paths and values.
-    fn json_mset(documents: &[(impl ToArg, impl ToArg, impl Serialize)]) -> () = "JSON.MSET" [..Documents(documents)], Idempotent, "JSON";
+    fn json_mset(documents: &[(impl ToArg, impl ToArg, impl Serialize)]) -> () = "JSON.MSET" [..Documents(documents)], Idempotent, "JSON" @ -4;
     /// Adds to numbers; returns them as JSON text.
     fn json_numincrby<R>(key: impl ToArg, path: impl ToArg, by: f64) -> R = "JSON.NUMINCRBY" [key, path, by], NonIdempotent, "JSON";
     /// Multiplies numbers; returns them as JSON text.
     fn json_nummultby<R>(key: impl ToArg, path: impl ToArg, by: f64) -> R = "JSON.NUMMULTBY" [key, path, by], NonIdempotent, "JSON";
     /// Returns the names in objects.
-    fn json_objkeys<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.OBJKEYS" [key, path], ReadOnly, "JSON";
+    fn json_objkeys<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.OBJKEYS" [key, path], ReadOnly, "JSON" @ -2;
     /// Counts the names of objects.
-    fn json_objlen<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.OBJLEN" [key, path], ReadOnly, "JSON";
+    fn json_objlen<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.OBJLEN" [key, path], ReadOnly, "JSON" @ -2;
     /// Returns values as Redis values.
-    fn json_resp<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.RESP" [key, path], ReadOnly, "JSON";
+    fn json_resp<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.RESP" [key, path], ReadOnly, "JSON" @ -2;
     /// Sets a part of a document (`$`: all of it).
     fn json_set(key: impl ToArg, path: impl ToArg, value: impl Serialize) -> () as JsonSet = "JSON.SET" [key, path, Json(value)], EffectIdempotent, "JSON";
     /// Appends to strings; returns the new lengths.
-    fn json_strappend<R>(key: impl ToArg, path: impl ToArg, text: &str) -> R = "JSON.STRAPPEND" [key, path, Json(text)], NonIdempotent, "JSON";
+    fn json_strappend<R>(key: impl ToArg, path: impl ToArg, text: &str) -> R = "JSON.STRAPPEND" [key, path, Json(text)], NonIdempotent, "JSON" @ -3;
     /// Returns the lengths of strings.
-    fn json_strlen<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.STRLEN" [key, path], ReadOnly, "JSON";
+    fn json_strlen<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.STRLEN" [key, path], ReadOnly, "JSON" @ -2;
     /// Turns true to false and false to true; returns what they are then.
     fn json_toggle<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.TOGGLE" [key, path], NonIdempotent, "JSON";
     /// Returns the types of values.
-    fn json_type<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.TYPE" [key, path], ReadOnly, "JSON";
+    fn json_type<R>(key: impl ToArg, path: impl ToArg) -> R = "JSON.TYPE" [key, path], ReadOnly, "JSON" @ -2;
 }
 
 options! { JsonGet<R> on Option<R>;

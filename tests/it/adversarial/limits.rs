@@ -302,7 +302,7 @@ async fn gigabyte(head: &'static str) -> SocketAddr {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-#[ignore = "run by malicious_replies_are_cheap"]
+#[ignore = "run by hostile_replies_take_bounded_memory"]
 async fn in_a_child() {
     const BODY: usize = 60 << 20;
     let within = |start: &str, again: &str| -> Bytes {

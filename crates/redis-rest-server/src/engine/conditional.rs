@@ -4,17 +4,17 @@ use super::args::{Argv, Fault, Outcome, SYNTAX, int, is, wrong_arity};
 use super::db::{Data, Db};
 use super::expiry::{Keyword, Lifetime};
 use super::strings::value_of;
-use super::table::{KEY, NO_KEYS, READ, Spec, WRITE, row};
+use super::table::{READ, Spec, WRITE, row};
 use bytes::Bytes;
 use redis_rest::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Spec] = &[
-    row("set", -3, WRITE, KEY, set),
-    row("msetex", -4, WRITE, NO_KEYS, msetex),
-    row("delex", -2, WRITE, KEY, delex),
-    row("digest", 2, READ, KEY, digest),
+    row("set", WRITE, set),
+    row("msetex", WRITE, msetex),
+    row("delex", WRITE, delex),
+    row("digest", READ, digest),
 ];
 
 /// When a value is written or deleted.

@@ -2,20 +2,20 @@
 
 use super::args::{Argv, Fault, Outcome, int, is};
 use super::db::Db;
-use super::table::{KEY, READ, Spec, WRITE, row};
+use super::table::{READ, Spec, WRITE, row};
 use redis_rest::Value;
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Spec] = &[
-    row("expire", -3, WRITE, KEY, expire),
-    row("pexpire", -3, WRITE, KEY, pexpire),
-    row("expireat", -3, WRITE, KEY, expireat),
-    row("pexpireat", -3, WRITE, KEY, pexpireat),
-    row("persist", 2, WRITE, KEY, persist),
-    row("ttl", 2, READ, KEY, ttl),
-    row("pttl", 2, READ, KEY, pttl),
-    row("expiretime", 2, READ, KEY, expiretime),
-    row("pexpiretime", 2, READ, KEY, pexpiretime),
+    row("expire", WRITE, expire),
+    row("pexpire", WRITE, pexpire),
+    row("expireat", WRITE, expireat),
+    row("pexpireat", WRITE, pexpireat),
+    row("persist", WRITE, persist),
+    row("ttl", READ, ttl),
+    row("pttl", READ, pttl),
+    row("expiretime", READ, expiretime),
+    row("pexpiretime", READ, pexpiretime),
 ];
 
 /// How a time is given.

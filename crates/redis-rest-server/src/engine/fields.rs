@@ -3,24 +3,24 @@
 use super::args::{Argv, Fault, Outcome, int, is, wrong_arity};
 use super::db::{Db, Hash};
 use super::expiry::{Conditions, Keyword, Lifetime, Unit};
-use super::table::{KEY, READ, Spec, WRITE, row};
+use super::table::{READ, Spec, WRITE, row};
 use bytes::Bytes;
 use redis_rest::Value;
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Spec] = &[
-    row("hexpire", -6, WRITE, KEY, hexpire),
-    row("hpexpire", -6, WRITE, KEY, hpexpire),
-    row("hexpireat", -6, WRITE, KEY, hexpireat),
-    row("hpexpireat", -6, WRITE, KEY, hpexpireat),
-    row("hpersist", -5, WRITE, KEY, hpersist),
-    row("httl", -5, READ, KEY, httl),
-    row("hpttl", -5, READ, KEY, hpttl),
-    row("hexpiretime", -5, READ, KEY, hexpiretime),
-    row("hpexpiretime", -5, READ, KEY, hpexpiretime),
-    row("hgetdel", -5, WRITE, KEY, hgetdel),
-    row("hgetex", -5, WRITE, KEY, hgetex),
-    row("hsetex", -6, WRITE, KEY, hsetex),
+    row("hexpire", WRITE, hexpire),
+    row("hpexpire", WRITE, hpexpire),
+    row("hexpireat", WRITE, hexpireat),
+    row("hpexpireat", WRITE, hpexpireat),
+    row("hpersist", WRITE, hpersist),
+    row("httl", READ, httl),
+    row("hpttl", READ, hpttl),
+    row("hexpiretime", READ, hexpiretime),
+    row("hpexpiretime", READ, hpexpiretime),
+    row("hgetdel", WRITE, hgetdel),
+    row("hgetex", WRITE, hgetex),
+    row("hsetex", WRITE, hsetex),
 ];
 
 /// No later time, in milliseconds.

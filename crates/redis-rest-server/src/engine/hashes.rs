@@ -6,27 +6,27 @@ use super::args::{
 use super::db::{Db, Hash};
 use super::number::Extended;
 use super::random::{count_of, pick};
-use super::table::{KEY, READ, Spec, WRITE, row};
+use super::table::{READ, Spec, WRITE, row};
 use bytes::Bytes;
 use redis_rest::Value;
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Spec] = &[
-    row("hset", -4, WRITE, KEY, hset),
-    row("hmset", -4, WRITE, KEY, hmset),
-    row("hsetnx", 4, WRITE, KEY, hsetnx),
-    row("hget", 3, READ, KEY, hget),
-    row("hmget", -3, READ, KEY, hmget),
-    row("hgetall", 2, READ, KEY, hgetall),
-    row("hkeys", 2, READ, KEY, hkeys),
-    row("hvals", 2, READ, KEY, hvals),
-    row("hdel", -3, WRITE, KEY, hdel),
-    row("hexists", 3, READ, KEY, hexists),
-    row("hlen", 2, READ, KEY, hlen),
-    row("hstrlen", 3, READ, KEY, hstrlen),
-    row("hincrby", 4, WRITE, KEY, hincrby),
-    row("hincrbyfloat", 4, WRITE, KEY, hincrbyfloat),
-    row("hrandfield", -2, READ, KEY, hrandfield),
+    row("hset", WRITE, hset),
+    row("hmset", WRITE, hmset),
+    row("hsetnx", WRITE, hsetnx),
+    row("hget", READ, hget),
+    row("hmget", READ, hmget),
+    row("hgetall", READ, hgetall),
+    row("hkeys", READ, hkeys),
+    row("hvals", READ, hvals),
+    row("hdel", WRITE, hdel),
+    row("hexists", READ, hexists),
+    row("hlen", READ, hlen),
+    row("hstrlen", READ, hstrlen),
+    row("hincrby", WRITE, hincrby),
+    row("hincrbyfloat", WRITE, hincrbyfloat),
+    row("hrandfield", READ, hrandfield),
 ];
 
 fn field_of(db: &Db, key: &[u8], field: &[u8]) -> Result<Option<Bytes>, Fault> {

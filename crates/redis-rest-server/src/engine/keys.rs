@@ -2,22 +2,22 @@
 
 use super::args::{Argv, Fault, NO_SUCH_KEY, Outcome, SYNTAX, int, is, len};
 use super::db::{Data, Db};
-use super::table::{KEY, KEYS, NO_KEYS, READ, Spec, TWO_KEYS, WRITE, row};
+use super::table::{READ, Spec, WRITE, row};
 use redis_rest::Value;
 use redis_rest::internal::glob_matches;
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Spec] = &[
-    row("del", -2, WRITE, KEYS, del),
-    row("unlink", -2, WRITE, KEYS, del),
-    row("exists", -2, READ, KEYS, exists),
-    row("touch", -2, READ, KEYS, exists),
-    row("keys", 2, READ, NO_KEYS, keys),
-    row("randomkey", 1, READ, NO_KEYS, random),
-    row("type", 2, READ, KEY, type_of),
-    row("rename", 3, WRITE, TWO_KEYS, rename),
-    row("renamenx", 3, WRITE, TWO_KEYS, renamenx),
-    row("copy", -3, WRITE, TWO_KEYS, copy),
+    row("del", WRITE, del),
+    row("unlink", WRITE, del),
+    row("exists", READ, exists),
+    row("touch", READ, exists),
+    row("keys", READ, keys),
+    row("randomkey", READ, random),
+    row("type", READ, type_of),
+    row("rename", WRITE, rename),
+    row("renamenx", WRITE, renamenx),
+    row("copy", WRITE, copy),
 ];
 
 pub(super) fn del(db: &mut Db, argv: Argv) -> Outcome {

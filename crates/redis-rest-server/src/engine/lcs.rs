@@ -2,11 +2,11 @@
 
 use super::args::{Argv, Fault, Outcome, SYNTAX, int, is, len};
 use super::db::Db;
-use super::table::{READ, Spec, TWO_KEYS, row};
+use super::table::{READ, Spec, row};
 use bytes::Bytes;
 use redis_rest::Value;
 
-pub(super) const COMMANDS: &[Spec] = &[row("lcs", -3, READ, TWO_KEYS, lcs)];
+pub(super) const COMMANDS: &[Spec] = &[row("lcs", READ, lcs)];
 
 /// The table takes the product of both lengths; Redis gives up beyond its memory.
 const LARGEST: usize = 64 * 1024 * 1024;

@@ -6,29 +6,29 @@ use super::args::{
 };
 use super::db::{Db, List};
 use super::sorted_sets::{count_option, from_first};
-use super::table::{KEY, NO_KEYS, READ, Spec, TWO_KEYS, WRITE, row};
+use super::table::{READ, Spec, WRITE, row};
 use bytes::Bytes;
 use redis_rest::Value;
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Spec] = &[
-    row("lpush", -3, WRITE, KEY, lpush),
-    row("rpush", -3, WRITE, KEY, rpush),
-    row("lpushx", -3, WRITE, KEY, lpushx),
-    row("rpushx", -3, WRITE, KEY, rpushx),
-    row("lpop", -2, WRITE, KEY, lpop),
-    row("rpop", -2, WRITE, KEY, rpop),
-    row("lmpop", -4, WRITE, NO_KEYS, lmpop),
-    row("llen", 2, READ, KEY, llen),
-    row("lrange", 4, READ, KEY, lrange),
-    row("lindex", 3, READ, KEY, lindex),
-    row("lset", 4, WRITE, KEY, lset),
-    row("lrem", 4, WRITE, KEY, lrem),
-    row("ltrim", 4, WRITE, KEY, ltrim),
-    row("linsert", 5, WRITE, KEY, linsert),
-    row("lpos", -3, READ, KEY, lpos),
-    row("lmove", 5, WRITE, TWO_KEYS, lmove),
-    row("rpoplpush", 3, WRITE, TWO_KEYS, rpoplpush),
+    row("lpush", WRITE, lpush),
+    row("rpush", WRITE, rpush),
+    row("lpushx", WRITE, lpushx),
+    row("rpushx", WRITE, rpushx),
+    row("lpop", WRITE, lpop),
+    row("rpop", WRITE, rpop),
+    row("lmpop", WRITE, lmpop),
+    row("llen", READ, llen),
+    row("lrange", READ, lrange),
+    row("lindex", READ, lindex),
+    row("lset", WRITE, lset),
+    row("lrem", WRITE, lrem),
+    row("ltrim", WRITE, ltrim),
+    row("linsert", WRITE, linsert),
+    row("lpos", READ, lpos),
+    row("lmove", WRITE, lmove),
+    row("rpoplpush", WRITE, rpoplpush),
 ];
 
 #[derive(Clone, Copy, PartialEq)]

@@ -2,18 +2,18 @@
 
 use super::args::{Argv, Outcome, SYNTAX, int, is, len, strict_int};
 use super::db::{Data, Db};
-use super::table::{READ, SECOND, Spec, container, row};
+use super::table::{READ, Spec, container, row};
 use bytes::Bytes;
 use redis_rest::Value;
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Spec] = &[
     container("object"),
-    row("object|encoding", 3, READ, SECOND, encoding),
-    row("object|refcount", 3, READ, SECOND, refcount),
-    row("object|idletime", 3, READ, SECOND, idletime),
+    row("object|encoding", READ, encoding),
+    row("object|refcount", READ, refcount),
+    row("object|idletime", READ, idletime),
     container("memory"),
-    row("memory|usage", -3, READ, SECOND, usage),
+    row("memory|usage", READ, usage),
 ];
 
 /// Compact encodings hold at most this many elements of this many bytes.

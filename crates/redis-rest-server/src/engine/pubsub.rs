@@ -2,7 +2,7 @@
 
 use super::args::{Argv, Outcome, len, wrong_arity};
 use super::db::Db;
-use super::table::{NO_KEYS, OTHER, Spec, container, row};
+use super::table::{OTHER, Spec, container, row};
 use bytes::Bytes;
 use redis_rest::internal::glob_matches;
 use redis_rest::{Event, Message, SubscriptionTarget, Value};
@@ -11,11 +11,11 @@ use tokio::sync::mpsc;
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Spec] = &[
-    row("publish", 3, OTHER, NO_KEYS, publish),
+    row("publish", OTHER, publish),
     container("pubsub"),
-    row("pubsub|channels", -2, OTHER, NO_KEYS, channels),
-    row("pubsub|numsub", -2, OTHER, NO_KEYS, numsub),
-    row("pubsub|numpat", 2, OTHER, NO_KEYS, numpat),
+    row("pubsub|channels", OTHER, channels),
+    row("pubsub|numsub", OTHER, numsub),
+    row("pubsub|numpat", OTHER, numpat),
 ];
 
 /// How many events wait for a listener; one that is further behind is cut off.

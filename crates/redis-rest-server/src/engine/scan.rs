@@ -5,17 +5,17 @@ use super::db::{Db, Hash, Set};
 use super::number::unsigned;
 use super::ordered::Ordered;
 use super::sorted_sets::SortedSet;
-use super::table::{KEY, NO_KEYS, READ, Spec, row};
+use super::table::{READ, Spec, row};
 use bytes::Bytes;
 use redis_rest::Value;
 use redis_rest::internal::glob_matches;
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Spec] = &[
-    row("scan", -2, READ, NO_KEYS, scan),
-    row("hscan", -3, READ, KEY, hscan),
-    row("sscan", -3, READ, KEY, sscan),
-    row("zscan", -3, READ, KEY, zscan),
+    row("scan", READ, scan),
+    row("hscan", READ, hscan),
+    row("sscan", READ, sscan),
+    row("zscan", READ, zscan),
 ];
 
 /// Collections up to this size come in one reply, as Redis does with compact encodings.

@@ -2,26 +2,26 @@
 
 use super::args::{Argv, Fault, Outcome, SYNTAX, int, is, len, text, wrong_arity};
 use super::db::Db;
-use super::table::{self, NO_KEYS, NO_SCRIPT, OTHER, READ, Spec, WRITE, container, row};
+use super::table::{self, NO_SCRIPT, OTHER, READ, Spec, WRITE, container, row};
 use bytes::Bytes;
 use redis_rest::Value;
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Spec] = &[
-    row("ping", -1, OTHER, NO_KEYS, ping),
-    row("echo", 2, OTHER, NO_KEYS, echo),
-    row("dbsize", 1, READ, NO_KEYS, dbsize),
-    row("time", 1, OTHER, NO_KEYS, time),
-    row("info", -1, OTHER, NO_KEYS, info),
-    row("flushdb", -1, WRITE, NO_KEYS, flush),
-    row("flushall", -1, WRITE, NO_KEYS, flush),
-    row("select", 2, OTHER, NO_KEYS, select),
-    row("command", -1, OTHER, NO_KEYS, command),
-    row("command|count", 2, OTHER, NO_KEYS, command_count),
-    row("command|info", -2, OTHER, NO_KEYS, command_info),
+    row("ping", OTHER, ping),
+    row("echo", OTHER, echo),
+    row("dbsize", READ, dbsize),
+    row("time", OTHER, time),
+    row("info", OTHER, info),
+    row("flushdb", WRITE, flush),
+    row("flushall", WRITE, flush),
+    row("select", OTHER, select),
+    row("command", OTHER, command),
+    row("command|count", OTHER, command_count),
+    row("command|info", OTHER, command_info),
     container("script"),
-    row("script|exists", -3, NO_SCRIPT, NO_KEYS, script_exists),
-    row("script|flush", -2, NO_SCRIPT, NO_KEYS, script_flush),
+    row("script|exists", NO_SCRIPT, script_exists),
+    row("script|flush", NO_SCRIPT, script_flush),
 ];
 
 pub(super) fn ping(_: &mut Db, argv: Argv) -> Outcome {

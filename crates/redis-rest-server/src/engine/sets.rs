@@ -3,28 +3,28 @@
 use super::args::{Argv, Fault, Outcome, SYNTAX, int_between, is, len, positive, strict_int};
 use super::db::{Data, Db, Set};
 use super::random::pick;
-use super::table::{KEY, KEYS, NO_KEYS, READ, Spec, TWO_KEYS, WRITE, row};
+use super::table::{READ, Spec, WRITE, row};
 use bytes::Bytes;
 use redis_rest::Value;
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Spec] = &[
-    row("sadd", -3, WRITE, KEY, sadd),
-    row("srem", -3, WRITE, KEY, srem),
-    row("smembers", 2, READ, KEY, smembers),
-    row("sismember", 3, READ, KEY, sismember),
-    row("smismember", -3, READ, KEY, smismember),
-    row("scard", 2, READ, KEY, scard),
-    row("spop", -2, WRITE, KEY, spop),
-    row("srandmember", -2, READ, KEY, srandmember),
-    row("smove", 4, WRITE, TWO_KEYS, smove),
-    row("sinter", -2, READ, KEYS, sinter),
-    row("sunion", -2, READ, KEYS, sunion),
-    row("sdiff", -2, READ, KEYS, sdiff),
-    row("sinterstore", -3, WRITE, KEYS, sinterstore),
-    row("sunionstore", -3, WRITE, KEYS, sunionstore),
-    row("sdiffstore", -3, WRITE, KEYS, sdiffstore),
-    row("sintercard", -3, READ, NO_KEYS, sintercard),
+    row("sadd", WRITE, sadd),
+    row("srem", WRITE, srem),
+    row("smembers", READ, smembers),
+    row("sismember", READ, sismember),
+    row("smismember", READ, smismember),
+    row("scard", READ, scard),
+    row("spop", WRITE, spop),
+    row("srandmember", READ, srandmember),
+    row("smove", WRITE, smove),
+    row("sinter", READ, sinter),
+    row("sunion", READ, sunion),
+    row("sdiff", READ, sdiff),
+    row("sinterstore", WRITE, sinterstore),
+    row("sunionstore", WRITE, sunionstore),
+    row("sdiffstore", WRITE, sdiffstore),
+    row("sintercard", READ, sintercard),
 ];
 
 pub(super) fn sadd(db: &mut Db, argv: Argv) -> Outcome {

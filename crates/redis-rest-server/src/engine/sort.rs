@@ -2,14 +2,14 @@
 
 use super::args::{Argv, Fault, Outcome, SYNTAX, WRONG_TYPE, int, is, len, strict_float};
 use super::db::{Data, Db, Hash, List};
-use super::table::{KEY, READ, Spec, WRITE, row};
+use super::table::{READ, Spec, WRITE, row};
 use bytes::Bytes;
 use redis_rest::Value;
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Spec] = &[
-    row("sort", -2, WRITE, KEY, sort),
-    row("sort_ro", -2, READ, KEY, sort_ro),
+    row("sort", WRITE, sort),
+    row("sort_ro", READ, sort_ro),
 ];
 
 struct Options<'a> {

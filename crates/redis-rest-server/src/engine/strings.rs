@@ -7,32 +7,32 @@ use super::args::{
 use super::db::{Data, Db};
 use super::expiry::{Keyword, Lifetime, Unit, due_at, is_positive};
 use super::number::Extended;
-use super::table::{KEY, KEYS, PAIRS, READ, Spec, WRITE, row};
+use super::table::{READ, Spec, WRITE, row};
 use bytes::{Bytes, BytesMut};
 use redis_rest::Value;
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Spec] = &[
-    row("get", 2, READ, KEY, get),
-    row("setnx", 3, WRITE, KEY, setnx),
-    row("setex", 4, WRITE, KEY, setex),
-    row("psetex", 4, WRITE, KEY, psetex),
-    row("getset", 3, WRITE, KEY, getset),
-    row("getdel", 2, WRITE, KEY, getdel),
-    row("getex", -2, WRITE, KEY, getex),
-    row("getrange", 4, READ, KEY, getrange),
-    row("substr", 4, READ, KEY, getrange),
-    row("setrange", 4, WRITE, KEY, setrange),
-    row("append", 3, WRITE, KEY, append),
-    row("strlen", 2, READ, KEY, strlen),
-    row("mget", -2, READ, KEYS, mget),
-    row("mset", -3, WRITE, PAIRS, mset),
-    row("msetnx", -3, WRITE, PAIRS, msetnx),
-    row("incr", 2, WRITE, KEY, incr),
-    row("decr", 2, WRITE, KEY, decr),
-    row("incrby", 3, WRITE, KEY, incrby),
-    row("decrby", 3, WRITE, KEY, decrby),
-    row("incrbyfloat", 3, WRITE, KEY, incrbyfloat),
+    row("get", READ, get),
+    row("setnx", WRITE, setnx),
+    row("setex", WRITE, setex),
+    row("psetex", WRITE, psetex),
+    row("getset", WRITE, getset),
+    row("getdel", WRITE, getdel),
+    row("getex", WRITE, getex),
+    row("getrange", READ, getrange),
+    row("substr", READ, getrange),
+    row("setrange", WRITE, setrange),
+    row("append", WRITE, append),
+    row("strlen", READ, strlen),
+    row("mget", READ, mget),
+    row("mset", WRITE, mset),
+    row("msetnx", WRITE, msetnx),
+    row("incr", WRITE, incr),
+    row("decr", WRITE, decr),
+    row("incrby", WRITE, incrby),
+    row("decrby", WRITE, decrby),
+    row("incrbyfloat", WRITE, incrbyfloat),
 ];
 
 const TOO_LONG: Fault = Fault::new("ERR string exceeds maximum allowed size (proto-max-bulk-len)");

@@ -1,4 +1,5 @@
-//! Every command: its name, its arity, what it does to data, where its keys are, and its function.
+//! Every command of the engine: its name, what it does to data, and its function. Arities and key
+//! positions are those of the table of all commands.
 
 use super::args::{Argv, Fault, Outcome, wrong_arity};
 use super::db::Db;
@@ -7,6 +8,7 @@ use super::{
     pubsub, scan, server, sets, sort, sorted_sets, streams, strings,
 };
 use redis_rest::Value;
+use redis_rest::cmd::{self, Keys};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -23,11 +25,7 @@ pub(super) enum Run {
 /// One command.
 pub(super) struct Spec {
     pub(super) name: &'static str,
-    /// As Redis counts: with the name, negative where it is a minimum.
-    arity: i32,
     flags: &'static [&'static str],
-    /// First key, last key, step; zeros where no rule says.
-    keys: [i64; 3],
     pub(super) run: Run,
 }
 
@@ -37,33 +35,23 @@ pub(super) const OTHER: &[&str] = &["fast"];
 pub(super) const NO_SCRIPT: &[&str] = &["noscript"];
 const NO_SCRIPT_READ: &[&str] = &["noscript", "readonly"];
 
-pub(super) const NO_KEYS: [i64; 3] = [0, 0, 0];
-pub(super) const KEY: [i64; 3] = [1, 1, 1];
-pub(super) const KEYS: [i64; 3] = [1, -1, 1];
-pub(super) const TWO_KEYS: [i64; 3] = [1, 2, 1];
-pub(super) const PAIRS: [i64; 3] = [1, -1, 2];
-/// The key of a subcommand.
-pub(super) const SECOND: [i64; 3] = [2, 2, 1];
-
 /// The row of a command that needs no Lua.
 pub(super) const fn row(
     name: &'static str,
-    arity: i32,
     flags: &'static [&'static str],
-    keys: [i64; 3],
     run: fn(&mut Db, Argv) -> Outcome,
 ) -> Spec {
-    Spec { name, arity, flags, keys, run: Run::Here(run) }
+    Spec { name, flags, run: Run::Here(run) }
 }
 
 /// The row of a command that runs on the script thread.
-pub(super) const fn lua(name: &'static str, arity: i32, flags: &'static [&'static str]) -> Spec {
-    Spec { name, arity, flags, keys: NO_KEYS, run: Run::Lua }
+pub(super) const fn lua(name: &'static str, flags: &'static [&'static str]) -> Spec {
+    Spec { name, flags, run: Run::Lua }
 }
 
 /// The row of a command that has subcommands.
 pub(super) const fn container(name: &'static str) -> Spec {
-    Spec { name, arity: -2, flags: &[], keys: NO_KEYS, run: Run::Container }
+    Spec { name, flags: &[], run: Run::Container }
 }
 
 impl Spec {
@@ -75,9 +63,27 @@ impl Spec {
         !self.flags.contains(&"noscript")
     }
 
-    pub(super) fn accepts(&self, count: usize) -> bool {
-        let wanted = usize::try_from(self.arity.unsigned_abs()).unwrap_or(usize::MAX);
-        if self.arity < 0 { count >= wanted } else { count == wanted }
+    /// The row in the table of all commands, which parts the words of a name by blanks.
+    fn declared(&self) -> Option<&'static cmd::Row> {
+        cmd::named(&self.name.replace('|', " "))
+    }
+
+    /// Counts as Redis does: with the name, negative for a minimum.
+    fn arity(&self) -> i64 {
+        self.declared().map_or(-1, |row| row.arity.into())
+    }
+
+    /// Returns first key, last key and step; zeros if no rule tells.
+    fn keys(&self) -> [i64; 3] {
+        match (&self.run, self.declared().map(|row| row.keys)) {
+            (Run::Container, _) => [0; 3],
+            (_, Some(Keys::Range { first, last, step })) => {
+                let last = i64::from(last);
+                [i64::from(first) + 1, if last < 0 { last } else { last + 1 }, step.into()]
+            }
+            (_, Some(Keys::Counted { with_first: true, .. })) => [1, 1, 1],
+            _ => [0; 3],
+        }
     }
 
     /// True when this call goes to the script thread.
@@ -86,16 +92,33 @@ impl Spec {
     }
 }
 
+/// A row with its arity.
+struct Known {
+    spec: &'static Spec,
+    arity: i64,
+}
+
+impl Known {
+    fn accepts(&self, count: usize) -> bool {
+        let wanted = usize::try_from(self.arity.unsigned_abs()).unwrap_or(usize::MAX);
+        if self.arity < 0 { count >= wanted } else { count == wanted }
+    }
+}
+
 /// No name is longer.
 const LONGEST: usize = 64;
 
-/// The command of that name, in any case.
+/// Returns the command of that name, in any case.
 pub(super) fn find(name: &[u8]) -> Option<&'static Spec> {
+    known(name).map(|known| known.spec)
+}
+
+fn known(name: &[u8]) -> Option<&'static Known> {
     let mut buffer = [0; LONGEST];
     let lower = buffer.get_mut(..name.len())?;
     lower.copy_from_slice(name);
     lower.make_ascii_lowercase();
-    SPECS.get(&*lower).copied()
+    SPECS.get(&*lower)
 }
 
 /// True if there is the command, and its subcommand where it has some.
@@ -110,15 +133,16 @@ pub(super) fn exists(argv: Argv) -> bool {
 
 /// Finds the command, or the subcommand, and checks the number of arguments.
 pub(super) fn resolve(argv: Argv) -> Result<&'static Spec, Fault> {
-    let Some(spec) = argv.first().and_then(|name| find(name)) else { return Err(unknown(argv)) };
+    let Some(found) = argv.first().and_then(|name| known(name)) else { return Err(unknown(argv)) };
+    let Spec { name, run, .. } = found.spec;
     // `COMMAND` runs by itself, too.
-    let contains = matches!(spec.run, Run::Container) || spec.name == "command";
-    let spec = match argv.get(1) {
-        Some(word) if contains => find(&[spec.name.as_bytes(), b"|", word].concat())
-            .ok_or_else(|| unknown_subcommand(spec.name, word))?,
-        _ => spec,
+    let contains = matches!(run, Run::Container) || *name == "command";
+    let found = match argv.get(1) {
+        Some(word) if contains => known(&[name.as_bytes(), b"|", word].concat())
+            .ok_or_else(|| unknown_subcommand(name, word))?,
+        _ => found,
     };
-    if spec.accepts(argv.len()) { Ok(spec) } else { Err(wrong_arity(spec.name)) }
+    if found.accepts(argv.len()) { Ok(found.spec) } else { Err(wrong_arity(found.spec.name)) }
 }
 
 fn unknown_subcommand(command: &str, word: &[u8]) -> Fault {
@@ -151,15 +175,16 @@ fn unknown(argv: Argv) -> Fault {
 
 /// The answer of `COMMAND INFO` for one command.
 pub(super) fn describe(spec: &Spec) -> Value {
-    let mut items = vec![Value::bytes(spec.name), Value::Int(spec.arity.into())];
+    let mut items = vec![Value::bytes(spec.name), Value::Int(spec.arity())];
     items.push(Value::Array(spec.flags.iter().map(|flag| Value::bytes(*flag)).collect()));
-    items.extend(spec.keys.map(Value::Int));
+    items.extend(spec.keys().map(Value::Int));
     Value::Array(items)
 }
 
 /// Every command's name in lower case, with its row.
-static SPECS: LazyLock<HashMap<&'static [u8], &'static Spec>> =
-    LazyLock::new(|| all().map(|spec| (spec.name.as_bytes(), spec)).collect());
+static SPECS: LazyLock<HashMap<&'static [u8], Known>> = LazyLock::new(|| {
+    all().map(|spec| (spec.name.as_bytes(), Known { spec, arity: spec.arity() })).collect()
+});
 
 /// The groups, each beside its functions.
 const GROUPS: &[&[Spec]] = &[
@@ -187,11 +212,11 @@ const GROUPS: &[&[Spec]] = &[
 ];
 
 const LUA: &[Spec] = &[
-    lua("script|load", 3, NO_SCRIPT),
-    lua("eval", -3, NO_SCRIPT),
-    lua("evalsha", -3, NO_SCRIPT),
-    lua("eval_ro", -3, NO_SCRIPT_READ),
-    lua("evalsha_ro", -3, NO_SCRIPT_READ),
+    lua("script|load", NO_SCRIPT),
+    lua("eval", NO_SCRIPT),
+    lua("evalsha", NO_SCRIPT),
+    lua("eval_ro", NO_SCRIPT_READ),
+    lua("evalsha_ro", NO_SCRIPT_READ),
 ];
 
 /// Every command.
@@ -206,6 +231,13 @@ mod tests {
     fn argv_of(spec: &Spec, count: usize, filler: &'static [u8]) -> Vec<&'static [u8]> {
         let words = spec.name.split('|').map(str::as_bytes);
         words.chain(std::iter::repeat(filler)).take(count + 1).collect()
+    }
+
+    #[test]
+    fn every_command_is_in_the_table_of_all() {
+        let missing: Vec<_> =
+            all().filter(|spec| spec.declared().is_none()).map(|spec| spec.name).collect();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 
     #[test]
@@ -224,7 +256,9 @@ mod tests {
                 b"9223372036854775807",
                 b"-9223372036854775808",
             ] {
-                for count in (0..8).filter(|count| spec.accepts(count + 1)) {
+                for count in
+                    (0..8).filter(|count| known(spec.name.as_bytes()).unwrap().accepts(count + 1))
+                {
                     let mut db = Db::default();
                     let argv = argv_of(spec, count, filler);
                     for seed in [

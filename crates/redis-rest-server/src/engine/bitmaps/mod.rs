@@ -6,19 +6,19 @@ mod operate;
 use super::args::{Argv, Fault, Outcome, SYNTAX, byte_range, int, is, len, offset, strict_int};
 use super::db::Db;
 use super::strings::{MAX_LEN, edit};
-use super::table::{KEY, NO_KEYS, READ, Spec, WRITE, row};
+use super::table::{READ, Spec, WRITE, row};
 use bytes::Bytes;
 use redis_rest::Value;
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Spec] = &[
-    row("setbit", 4, WRITE, KEY, setbit),
-    row("getbit", 3, READ, KEY, getbit),
-    row("bitcount", -2, READ, KEY, bitcount),
-    row("bitpos", -3, READ, KEY, bitpos),
-    row("bitop", -4, WRITE, NO_KEYS, operate::bitop),
-    row("bitfield", -2, WRITE, KEY, field::bitfield),
-    row("bitfield_ro", -2, READ, KEY, field::bitfield_ro),
+    row("setbit", WRITE, setbit),
+    row("getbit", READ, getbit),
+    row("bitcount", READ, bitcount),
+    row("bitpos", READ, bitpos),
+    row("bitop", WRITE, operate::bitop),
+    row("bitfield", WRITE, field::bitfield),
+    row("bitfield_ro", READ, field::bitfield_ro),
 ];
 
 const BAD_OFFSET: Fault = Fault::new("ERR bit offset is not an integer or out of range");

@@ -6,22 +6,22 @@ mod search;
 use super::args::{Argv, Fault, Outcome, SYNTAX, is, score, strict_float, text};
 use super::db::Db;
 use super::sorted_sets::{SortedSet, zadd};
-use super::table::{KEY, READ, Spec, TWO_KEYS, WRITE, row};
+use super::table::{READ, Spec, WRITE, row};
 use hash::{Point, decode, distance, encode, text_of};
 use redis_rest::Value;
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Spec] = &[
-    row("geoadd", -5, WRITE, KEY, geoadd),
-    row("geopos", -2, READ, KEY, geopos),
-    row("geodist", -4, READ, KEY, geodist),
-    row("geohash", -2, READ, KEY, geohash),
-    row("geosearch", -7, READ, KEY, search::geosearch),
-    row("geosearchstore", -8, WRITE, TWO_KEYS, search::geosearchstore),
-    row("georadius", -6, WRITE, KEY, search::georadius),
-    row("georadius_ro", -6, READ, KEY, search::georadius_ro),
-    row("georadiusbymember", -5, WRITE, KEY, search::georadiusbymember),
-    row("georadiusbymember_ro", -5, READ, KEY, search::georadiusbymember_ro),
+    row("geoadd", WRITE, geoadd),
+    row("geopos", READ, geopos),
+    row("geodist", READ, geodist),
+    row("geohash", READ, geohash),
+    row("geosearch", READ, search::geosearch),
+    row("geosearchstore", WRITE, search::geosearchstore),
+    row("georadius", WRITE, search::georadius),
+    row("georadius_ro", READ, search::georadius_ro),
+    row("georadiusbymember", WRITE, search::georadiusbymember),
+    row("georadiusbymember_ro", READ, search::georadiusbymember_ro),
 ];
 
 /// Metres in a unit.

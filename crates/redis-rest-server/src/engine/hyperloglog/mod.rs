@@ -4,16 +4,16 @@ mod registers;
 
 use super::args::{Argv, Fault, Outcome};
 use super::db::{Data, Db};
-use super::table::{KEY, KEYS, Spec, WRITE, row};
+use super::table::{Spec, WRITE, row};
 use bytes::Bytes;
 use redis_rest::Value;
 use registers::{COUNT, Registers, place};
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Spec] = &[
-    row("pfadd", -2, WRITE, KEY, pfadd),
-    row("pfcount", -2, WRITE, KEYS, pfcount),
-    row("pfmerge", -2, WRITE, KEYS, pfmerge),
+    row("pfadd", WRITE, pfadd),
+    row("pfcount", WRITE, pfcount),
+    row("pfmerge", WRITE, pfmerge),
 ];
 
 const NOT_ONE: Fault = Fault::new("WRONGTYPE Key is not a valid HyperLogLog string value.");

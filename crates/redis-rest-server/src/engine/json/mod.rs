@@ -11,35 +11,35 @@ pub(super) use value::Json;
 
 use super::args::{Argv, Fault, Outcome, len};
 use super::db::Db;
-use super::table::{KEY, NO_KEYS, READ, Spec, WRITE, row};
+use super::table::{READ, Spec, WRITE, row};
 use path::{Location, Path, get, get_mut};
 use redis_rest::Value;
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Spec] = &[
-    row("json.set", -4, WRITE, KEY, document::set),
-    row("json.get", -2, READ, KEY, document::get),
-    row("json.mget", -3, READ, NO_KEYS, document::mget),
-    row("json.mset", -4, WRITE, NO_KEYS, document::mset),
-    row("json.merge", 4, WRITE, KEY, document::merge),
-    row("json.del", -2, WRITE, KEY, document::del),
-    row("json.forget", -2, WRITE, KEY, document::del),
-    row("json.clear", -2, WRITE, KEY, document::clear),
-    row("json.type", -2, READ, KEY, change::type_of),
-    row("json.resp", -2, READ, KEY, change::resp),
-    row("json.toggle", 3, WRITE, KEY, change::toggle),
-    row("json.numincrby", 4, WRITE, KEY, change::numincrby),
-    row("json.nummultby", 4, WRITE, KEY, change::nummultby),
-    row("json.strappend", -3, WRITE, KEY, change::strappend),
-    row("json.strlen", -2, READ, KEY, change::strlen),
-    row("json.objkeys", -2, READ, KEY, change::objkeys),
-    row("json.objlen", -2, READ, KEY, change::objlen),
-    row("json.arrappend", -4, WRITE, KEY, arrays::append),
-    row("json.arrinsert", -5, WRITE, KEY, arrays::insert),
-    row("json.arrindex", -4, READ, KEY, arrays::index),
-    row("json.arrlen", -2, READ, KEY, arrays::length),
-    row("json.arrpop", -2, WRITE, KEY, arrays::pop),
-    row("json.arrtrim", 5, WRITE, KEY, arrays::trim),
+    row("json.set", WRITE, document::set),
+    row("json.get", READ, document::get),
+    row("json.mget", READ, document::mget),
+    row("json.mset", WRITE, document::mset),
+    row("json.merge", WRITE, document::merge),
+    row("json.del", WRITE, document::del),
+    row("json.forget", WRITE, document::del),
+    row("json.clear", WRITE, document::clear),
+    row("json.type", READ, change::type_of),
+    row("json.resp", READ, change::resp),
+    row("json.toggle", WRITE, change::toggle),
+    row("json.numincrby", WRITE, change::numincrby),
+    row("json.nummultby", WRITE, change::nummultby),
+    row("json.strappend", WRITE, change::strappend),
+    row("json.strlen", READ, change::strlen),
+    row("json.objkeys", READ, change::objkeys),
+    row("json.objlen", READ, change::objlen),
+    row("json.arrappend", WRITE, arrays::append),
+    row("json.arrinsert", WRITE, arrays::insert),
+    row("json.arrindex", READ, arrays::index),
+    row("json.arrlen", READ, arrays::length),
+    row("json.arrpop", WRITE, arrays::pop),
+    row("json.arrtrim", WRITE, arrays::trim),
 ];
 
 const NO_DOCUMENT: Fault =

@@ -14,44 +14,44 @@ use ranked::Ranked;
 pub(super) use write::zadd;
 use write::*;
 
-use super::table::{KEY, NO_KEYS, READ, Spec, TWO_KEYS, WRITE, row};
+use super::table::{READ, Spec, WRITE, row};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::ops::Range;
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Spec] = &[
-    row("zadd", -4, WRITE, KEY, zadd),
-    row("zincrby", 4, WRITE, KEY, zincrby),
-    row("zrem", -3, WRITE, KEY, zrem),
-    row("zscore", 3, READ, KEY, zscore),
-    row("zmscore", -3, READ, KEY, zmscore),
-    row("zcard", 2, READ, KEY, zcard),
-    row("zcount", 4, READ, KEY, zcount),
-    row("zlexcount", 4, READ, KEY, zlexcount),
-    row("zrank", -3, READ, KEY, zrank),
-    row("zrevrank", -3, READ, KEY, zrevrank),
-    row("zrange", -4, READ, KEY, zrange),
-    row("zrevrange", -4, READ, KEY, zrevrange),
-    row("zrangebyscore", -4, READ, KEY, zrangebyscore),
-    row("zrevrangebyscore", -4, READ, KEY, zrevrangebyscore),
-    row("zrangebylex", -4, READ, KEY, zrangebylex),
-    row("zrevrangebylex", -4, READ, KEY, zrevrangebylex),
-    row("zremrangebyrank", 4, WRITE, KEY, zremrangebyrank),
-    row("zremrangebyscore", 4, WRITE, KEY, zremrangebyscore),
-    row("zremrangebylex", 4, WRITE, KEY, zremrangebylex),
-    row("zpopmin", -2, WRITE, KEY, zpopmin),
-    row("zpopmax", -2, WRITE, KEY, zpopmax),
-    row("zmpop", -4, WRITE, NO_KEYS, zmpop),
-    row("zrandmember", -2, READ, KEY, zrandmember),
-    row("zrangestore", -5, WRITE, TWO_KEYS, zrangestore),
-    row("zunion", -3, READ, NO_KEYS, zunion),
-    row("zinter", -3, READ, NO_KEYS, zinter),
-    row("zdiff", -3, READ, NO_KEYS, zdiff),
-    row("zunionstore", -4, WRITE, KEY, zunionstore),
-    row("zinterstore", -4, WRITE, KEY, zinterstore),
-    row("zdiffstore", -4, WRITE, KEY, zdiffstore),
-    row("zintercard", -3, READ, NO_KEYS, zintercard),
+    row("zadd", WRITE, zadd),
+    row("zincrby", WRITE, zincrby),
+    row("zrem", WRITE, zrem),
+    row("zscore", READ, zscore),
+    row("zmscore", READ, zmscore),
+    row("zcard", READ, zcard),
+    row("zcount", READ, zcount),
+    row("zlexcount", READ, zlexcount),
+    row("zrank", READ, zrank),
+    row("zrevrank", READ, zrevrank),
+    row("zrange", READ, zrange),
+    row("zrevrange", READ, zrevrange),
+    row("zrangebyscore", READ, zrangebyscore),
+    row("zrevrangebyscore", READ, zrevrangebyscore),
+    row("zrangebylex", READ, zrangebylex),
+    row("zrevrangebylex", READ, zrevrangebylex),
+    row("zremrangebyrank", WRITE, zremrangebyrank),
+    row("zremrangebyscore", WRITE, zremrangebyscore),
+    row("zremrangebylex", WRITE, zremrangebylex),
+    row("zpopmin", WRITE, zpopmin),
+    row("zpopmax", WRITE, zpopmax),
+    row("zmpop", WRITE, zmpop),
+    row("zrandmember", READ, zrandmember),
+    row("zrangestore", WRITE, zrangestore),
+    row("zunion", READ, zunion),
+    row("zinter", READ, zinter),
+    row("zdiff", READ, zdiff),
+    row("zunionstore", WRITE, zunionstore),
+    row("zinterstore", WRITE, zinterstore),
+    row("zdiffstore", WRITE, zdiffstore),
+    row("zintercard", READ, zintercard),
 ];
 
 /// Members by name, and by score.

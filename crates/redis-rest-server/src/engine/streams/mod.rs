@@ -9,7 +9,7 @@ mod read;
 mod write;
 
 use super::args::Argv;
-use super::table::{KEY, NO_KEYS, READ, SECOND, Spec, WRITE, container, row};
+use super::table::{READ, Spec, WRITE, container, row};
 use bytes::Bytes;
 use group::Group;
 use id::Id;
@@ -18,31 +18,31 @@ use std::collections::BTreeMap;
 
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Spec] = &[
-    row("xadd", -5, WRITE, KEY, write::xadd),
-    row("xtrim", -4, WRITE, KEY, write::xtrim),
-    row("xdel", -3, WRITE, KEY, delete::xdel),
-    row("xdelex", -5, WRITE, KEY, delete::xdelex),
-    row("xackdel", -6, WRITE, KEY, delete::xackdel),
-    row("xsetid", -3, WRITE, KEY, write::xsetid),
-    row("xlen", 2, READ, KEY, read::xlen),
-    row("xrange", -4, READ, KEY, read::xrange),
-    row("xrevrange", -4, READ, KEY, read::xrevrange),
-    row("xread", -4, READ, NO_KEYS, read::xread),
-    row("xreadgroup", -7, WRITE, NO_KEYS, read::xreadgroup),
+    row("xadd", WRITE, write::xadd),
+    row("xtrim", WRITE, write::xtrim),
+    row("xdel", WRITE, delete::xdel),
+    row("xdelex", WRITE, delete::xdelex),
+    row("xackdel", WRITE, delete::xackdel),
+    row("xsetid", WRITE, write::xsetid),
+    row("xlen", READ, read::xlen),
+    row("xrange", READ, read::xrange),
+    row("xrevrange", READ, read::xrevrange),
+    row("xread", READ, read::xread),
+    row("xreadgroup", WRITE, read::xreadgroup),
     container("xgroup"),
-    row("xgroup|create", -5, WRITE, SECOND, group::create),
-    row("xgroup|setid", -5, WRITE, SECOND, group::setid),
-    row("xgroup|destroy", 4, WRITE, SECOND, group::destroy),
-    row("xgroup|createconsumer", 5, WRITE, SECOND, group::createconsumer),
-    row("xgroup|delconsumer", 5, WRITE, SECOND, group::delconsumer),
-    row("xack", -4, WRITE, KEY, group::xack),
-    row("xpending", -3, READ, KEY, group::xpending),
-    row("xclaim", -6, WRITE, KEY, claim::xclaim),
-    row("xautoclaim", -6, WRITE, KEY, claim::xautoclaim),
+    row("xgroup|create", WRITE, group::create),
+    row("xgroup|setid", WRITE, group::setid),
+    row("xgroup|destroy", WRITE, group::destroy),
+    row("xgroup|createconsumer", WRITE, group::createconsumer),
+    row("xgroup|delconsumer", WRITE, group::delconsumer),
+    row("xack", WRITE, group::xack),
+    row("xpending", READ, group::xpending),
+    row("xclaim", WRITE, claim::xclaim),
+    row("xautoclaim", WRITE, claim::xautoclaim),
     container("xinfo"),
-    row("xinfo|stream", -3, READ, SECOND, info::stream),
-    row("xinfo|groups", 3, READ, SECOND, info::groups),
-    row("xinfo|consumers", 4, READ, SECOND, info::consumers),
+    row("xinfo|stream", READ, info::stream),
+    row("xinfo|groups", READ, info::groups),
+    row("xinfo|consumers", READ, info::consumers),
 ];
 
 /// Fields and values of an entry, each after its length: one allocation for them all.
