@@ -1,4 +1,4 @@
-//! What can go wrong with sessions.
+//! Errors of sessions.
 
 use crate::error::{Error, ErrorKind, Outcome, ServerErrorClass, Signal};
 use crate::observe::Retrieved;
@@ -24,12 +24,12 @@ pub enum SessionError {
     },
     /// A session id is 1 to 128 of `A-Z a-z 0-9 _ . -`, and neither `.` nor `..`. Nothing was sent.
     InvalidId,
-    /// What is stored cannot be read as a session. It is left as it is.
+    /// The record cannot be read as a session, and is left as it is.
     Corrupt {
         /// The field that cannot be read, or `record` or `index` for the whole.
         field: &'static str,
     },
-    /// What was set cannot be written as JSON. Nothing was sent.
+    /// A value cannot be written as JSON. Nothing was sent.
     Unwritable {
         /// The field that cannot be written, or `record` for the whole.
         field: &'static str,
@@ -81,7 +81,7 @@ pub enum SessionError {
     },
 }
 
-/// What a session operation collided with.
+/// The reason why an operation on a session was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Conflict {
@@ -202,7 +202,7 @@ impl SessionError {
         }
     }
 
-    /// How a look for a session ended.
+    /// Returns how a read of a session ended.
     pub(super) fn retrieved(error: Option<&Self>) -> Retrieved {
         match error {
             None => Retrieved::Found,
@@ -211,7 +211,7 @@ impl SessionError {
         }
     }
 
-    /// What the end of a call says about the store.
+    /// Returns what the end of a call says about the store.
     pub(crate) fn signal(&self) -> Signal {
         match self {
             Self::Unavailable(error)

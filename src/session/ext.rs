@@ -224,14 +224,14 @@ pub async fn send<S: SessionStore + ?Sized>(
     })
 }
 
-/// What becomes of sessions that are put.
+/// A way to put sessions.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Put {
-    /// They are new.
+    /// Fails if a session exists.
     Create,
-    /// They are new, or replace what is there.
+    /// Creates or replaces.
     Store,
-    /// They replace what is there.
+    /// Fails if a session does not exist.
     Update,
 }
 

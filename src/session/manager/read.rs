@@ -275,7 +275,7 @@ impl Inner {
         let oldest = self.options.max_staleness;
         let (mut result, mut sent) = self.ask_shared(link, id, reading.0, oldest).await;
         if matches!(result, Err(SessionError::NotFound)) && sent.tick < reading.0.tick {
-            // It may have been created between that request and this call.
+            // Another manager may have created it between that request and this call.
             let again = self.begin();
             let since = clock::now().saturating_duration_since(reading.0.at);
             (result, sent) = self.ask_shared(link, id, again.0, since).await;

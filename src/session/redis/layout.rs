@@ -93,13 +93,13 @@ pub(super) fn pttl(key: Vec<u8>) -> Call<i64, Unbound> {
     Call::new(cmd("PTTL").arg(key))
 }
 
-/// What a write does to the record.
+/// The effect of a write on the record.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Record {
     Written,
-    /// It must be there as it is to be.
+    /// Fails unless the record is already as written.
     Same,
-    /// It is left alone, whoever wrote it since the last write of this crate.
+    /// Leaves the record alone, also if others wrote it since this crate did.
     Ignored,
 }
 

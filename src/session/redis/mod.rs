@@ -212,7 +212,7 @@ impl RedisSessionStore {
     async fn ping(&self) -> Result<StoreHealth, SessionError> {
         self.check_open()?;
         if self.layout == Layout::Cluster {
-            // One node would say it for itself.
+            // `INFO` tells of one node only.
             self.client.ping().await?;
             return Ok(StoreHealth::default());
         }

@@ -90,7 +90,7 @@ impl RedisSessionStore {
                 Ok(Found { record: Some(record), meta, left }) => {
                     stored(id, &record, meta.as_deref(), left)
                 }
-                // It is of another type, or came just now.
+                // The key is of another type, or was created just now.
                 Ok(Found { record: None, .. }) => {
                     self.text(id).await.and(Err(SessionError::NotFound))
                 }

@@ -1,4 +1,4 @@
-//! One Redis: record, meta key, index and log-outs change in one script for each user, all or
+//! Sessions on a single node: record, meta key, index and log-outs change in one script for each user, all or
 //! nothing.
 
 use super::batch::{by_user, mark_for};

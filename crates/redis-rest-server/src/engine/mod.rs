@@ -53,7 +53,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
 
 /// An embedded engine with its data, for tests, examples and offline work. Clones share both.
 ///
-/// It has the commands of Redis 8.2 on strings, bitmaps, keys, hashes, lists, sets, sorted sets, streams,
+/// The engine has the commands of Redis 8.2 on strings, bitmaps, keys, hashes, lists, sets, sorted sets, streams,
 /// places, HyperLogLogs and scripts, those of RedisJSON, and the conditions of Redis 8.4 (`SET … IFEQ`,
 /// `DELEX`, `DIGEST`, `MSETEX`), with Redis's own replies and error texts, in this process and without a
 /// server.
@@ -80,7 +80,7 @@ struct Shared {
     /// block no thread of the runtime. Its guard can move, so that it goes to the script thread and
     /// what runs there stays atomic.
     db: Arc<Mutex<Db>>,
-    /// How far tests have advanced the clock, in milliseconds.
+    /// The time by which tests have advanced the clock, in milliseconds.
     advanced: AtomicI64,
     /// The time at which the clock was stopped, in milliseconds since 1970; `RUNNING` if it was
     /// not.
@@ -91,7 +91,7 @@ struct Shared {
 /// The clock runs.
 const RUNNING: i64 = i64::MIN;
 
-/// What a script may use up.
+/// The limits of a script.
 #[derive(Clone, Copy)]
 struct Limits {
     time: Duration,
@@ -272,7 +272,7 @@ impl Default for MemoryBackend {
     }
 }
 
-/// What a listener hears.
+/// The events of a listener.
 struct Events(mpsc::Receiver<Event>);
 
 impl Stream for Events {

@@ -12,7 +12,7 @@ use redis_rest::cmd::{self, Keys};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// Where a command runs.
+/// The place at which a command runs.
 pub(super) enum Run {
     /// Wherever it is called.
     Here(fn(&mut Db, Argv) -> Outcome),
@@ -22,7 +22,7 @@ pub(super) enum Run {
     Container,
 }
 
-/// One command.
+/// A command.
 pub(super) struct Spec {
     pub(super) name: &'static str,
     flags: &'static [&'static str],

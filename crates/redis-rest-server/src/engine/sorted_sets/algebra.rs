@@ -103,7 +103,7 @@ fn keys_of<'a>(args: Argv<'a>, name: &str) -> Result<(Argv<'a>, Argv<'a>), Fault
     args[1..].split_at_checked(count).ok_or(SYNTAX)
 }
 
-/// What the arguments from the number of keys on describe, and whether scores are wanted.
+/// Reads the arguments from the number of keys on, and whether scores are wanted.
 fn combined(
     db: &Db,
     args: Argv,

@@ -18,7 +18,7 @@ enum By {
     Lex,
 }
 
-/// One end of a range: where it lies, and whether that belongs to it.
+/// An end of a range, which belongs to it or not.
 struct ScoreBound {
     at: f64,
     exclusive: bool,
@@ -253,7 +253,7 @@ pub(in crate::engine) fn zremrangebylex(db: &mut Db, argv: Argv) -> Outcome {
     remove(db, argv, By::Lex)
 }
 
-/// As `ZRANGE`, into another key.
+/// Runs `ZRANGE` into another key.
 pub(in crate::engine) fn zrangestore(db: &mut Db, argv: Argv) -> Outcome {
     let mut query = Query::new(By::Rank, false, argv[3], argv[4]);
     if options(&mut query, &argv[5..], true)? {

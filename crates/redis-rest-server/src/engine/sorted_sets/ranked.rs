@@ -62,7 +62,7 @@ impl Ranked {
         self.node_mut(index).size = u32::try_from(size).unwrap_or(u32::MAX);
     }
 
-    /// What is less than `key`, and the rest.
+    /// Splits into what is less than `key` and the rest.
     fn split(&mut self, index: u32, key: (f64, &[u8])) -> (u32, u32) {
         if index == NONE {
             return (NONE, NONE);
